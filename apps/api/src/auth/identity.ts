@@ -1,0 +1,11 @@
+import type { TenantContext } from '@coffer/storage-core';
+
+export type Role = 'admin' | 'service' | 'user';
+
+/** Who a verified token speaks for. */
+export interface Identity {
+  readonly subject: string;
+  readonly role: Role;
+  /** The tenant that the token names; not yet looked up. */
+  readonly claimed?: TenantContext;
+}

@@ -1,0 +1,123 @@
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import { rolesOf, tenantFromClaims } from '@coffer/tenancy';
+import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
+import { LRUCache } from 'lru-cache';
+
+import type { Identity } from './identity.ts';
+import { jwksFromFile, jwksFromUrl } from './jwks.ts';
+import type { KeyCaching } from './jwks.ts';
+
+export interface TokenVerifierOptions {
+  /** HS256 secret. */
+  readonly secret?: string | Uint8Array;
+  readonly jwksUrl?: string;
+  readonly jwksFile?: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly tenantClaim: string;
+  /** Of the keys at `jwksUrl`. */
+  readonly keyCaching?: KeyCaching;
+}
+
+/** @throws unauthorized; storage_unavailable when the key set cannot be had */
+export type TokenVerifier = (token: string) => Promise<Identity>;
+
+const asymmetric = ['RS256', 'ES256', 'EdDSA', 'Ed25519'];
+// A token that was verified is trusted this long without verifying it again, and never past its own expiry.
+const trustedForMs = 30_000;
+const clockToleranceSeconds = 5;
+const longestToken = 16_384;
+const longestSubject = 255;
+
+interface Trusted {
+  readonly identity: Identity;
+  readonly expiresAt: number;
+}
+
+/**
+ * Verifies bearer tokens. Which algorithms count is decided by the configuration: a secret takes HS256, a key set
+ * takes signatures by its own keys, and what the token's header says only chooses between what is configured.
+ */
+export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
+  const verify = payloadVerifier(options);
+  const cache = new LRUCache<string, Trusted>({ max: 5_000, ttl: trustedForMs });
+  return async (token) => {
+    const trusted = cache.get(token);
+    if (trusted !== undefined && trusted.expiresAt > Date.now()) return trusted.identity;
+    if (token.length > longestToken) throw unauthorized();
+    let payload: JWTPayload;
+    try {
+      payload = await verify(token);
+    } catch (cause) {
+      throw isStorageError(cause) ? cause : unauthorized(cause);
+    }
+    const identity = identityOf(payload, options.tenantClaim);
+    const expiresAt = payload.exp === undefined ? Number.POSITIVE_INFINITY : (payload.exp + clockToleranceSeconds) * 1000;
+    cache.set(token, { identity, expiresAt });
+    return identity;
+  };
+}
+
+function payloadVerifier(options: TokenVerifierOptions): (token: string) => Promise<JWTPayload> {
+  const { issuer, audience, jwksUrl, jwksFile } = options;
+  const secret = typeof options.secret === 'string' ? new TextEncoder().encode(options.secret) : options.secret;
+  const keySets = [...(jwksUrl === undefined ? [] : [jwksFromUrl(jwksUrl, options.keyCaching)]), ...(jwksFile === undefined ? [] : [jwksFromFile(jwksFile)])];
+  const checks = {
+    clockTolerance: clockToleranceSeconds,
+    requiredClaims: ['sub'],
+    ...(issuer !== undefined && { issuer }),
+    ...(audience !== undefined && { audience }),
+  };
+  return async (token) => {
+    const { alg } = decodeProtectedHeader(token);
+    if (alg === 'HS256' && secret !== undefined) return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload;
+    let failure: unknown;
+    for (const keys of keySets) {
+      try {
+        return await verifyWith(token, keys, { ...checks, algorithms: asymmetric });
+      } catch (error) {
+        if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) throw error; // the signature was good
+        if (!hasCode(failure, 'storage_unavailable')) failure = error;
+      }
+    }
+    throw failure ?? new Error('No configured key takes this algorithm.');
+  };
+}
+
+/** A token that names no key may be of any key of its type. */
+async function verifyWith(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+      }
+    }
+    throw error;
+  }
+}
+
+function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
+  const subject: unknown = payload.sub;
+  // A subject becomes a column and a field of the log.
+  const isText = typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
+  if (!isText) throw unauthorized();
+  const claimed = tenantFromClaims(payload, tenantClaim);
+  return { subject, role: rolesOf(payload), ...(claimed !== undefined && { claimed }) };
+}
+
+function unauthorized(cause?: unknown): Error {
+  return storageError('unauthorized', 'The bearer token is missing, expired or not valid here.', { cause });
+}
+
+/** The token of an Authorization header. @throws unauthorized */
+export function bearerToken(header: string | undefined): string {
+  const match = header === undefined ? null : /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(header);
+  if (match?.[1] === undefined) throw storageError('unauthorized', 'Send a token: "Authorization: Bearer <token>".');
+  return match[1];
+}

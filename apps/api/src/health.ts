@@ -1,0 +1,69 @@
+import { z } from '@hono/zod-openapi';
+
+import { json, problems } from './responses.ts';
+import type { Router } from './router.ts';
+import type { Services } from './services.ts';
+
+interface Check {
+  readonly status: 'up' | 'down' | 'disabled';
+  readonly latency_ms?: number;
+  readonly message?: string;
+}
+
+const CheckSchema = z.object({ status: z.enum(['up', 'down', 'disabled']), latency_ms: z.number().optional(), message: z.string().optional() });
+const ReadySchema = z
+  .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: CheckSchema, storage: CheckSchema }) })
+  .openapi('Readiness', { example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } } });
+
+export function healthRoutes(router: Router, services: Services): void {
+  router.add({
+    method: 'get',
+    path: '/health/live',
+    operationId: 'health.live',
+    summary: 'Whether the process runs',
+    tags: ['Operations'],
+    isPublic: true,
+    responses: json(200, z.object({ status: z.literal('live') }), 'It does'),
+    handler: (c) => c.json({ status: 'live' as const }),
+  });
+
+  router.add({
+    method: 'get',
+    path: '/health/ready',
+    operationId: 'health.ready',
+    summary: 'Whether requests can be served',
+    tags: ['Operations'],
+    isPublic: true,
+    responses: { ...json(200, ReadySchema, 'They can'), ...json(503, ReadySchema, 'They cannot: the checks say why'), ...problems() },
+    handler: async (c) => {
+      const [database, storage] = await Promise.all([checkDatabase(services), checkStorage(services)]);
+      const up = database.status !== 'down' && storage.status !== 'down';
+      const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
+      return c.json({ status, checks: { database, storage } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+    },
+  });
+}
+
+async function checkDatabase({ runtime }: Services): Promise<Check> {
+  const started = performance.now();
+  const seconds = runtime.config.storage.healthCheckTimeout;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('late')), seconds * 1000);
+    });
+    await Promise.race([runtime.database.check(), late]);
+    return { status: 'up', latency_ms: Math.round(performance.now() - started) };
+  } catch {
+    return { status: 'down', message: 'The database does not answer.' };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function checkStorage({ runtime }: Services): Promise<Check> {
+  const { enabled, healthCheckEnabled } = runtime.config.storage;
+  if (!enabled || !healthCheckEnabled) return { status: 'disabled' };
+  const { healthy, latencyMs, message } = await runtime.storage.healthCheck();
+  return { status: healthy ? 'up' : 'down', latency_ms: latencyMs, ...(message !== undefined && { message }) };
+}

@@ -1,0 +1,47 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import { validationFailed } from '../problem.ts';
+
+export interface DeclaredChecksums {
+  /** Lower-case hex. */
+  readonly sha256?: string;
+  readonly md5?: string;
+}
+
+const lengths = { sha256: 32, md5: 16 } as const;
+
+/**
+ * Checksums that a client declares for what it sends: S3's x-amz-checksum-sha256, Content-MD5 (RFC 1864), Digest
+ * (RFC 3230) and Content-Digest (RFC 9530), all in base64.
+ * @throws validation_failed for a value that is none
+ */
+export function declaredChecksums(headers: IncomingHttpHeaders): DeclaredChecksums {
+  const sha256 = single(headers, 'x-amz-checksum-sha256') ?? member(headers, 'sha-256');
+  const md5 = single(headers, 'content-md5') ?? member(headers, 'md5');
+  return {
+    ...(sha256 !== undefined && { sha256: hex(sha256, 'sha256') }),
+    ...(md5 !== undefined && { md5: hex(md5, 'md5') }),
+  };
+}
+
+function single(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value.trim() : undefined;
+}
+
+function member(headers: IncomingHttpHeaders, algorithm: string): string | undefined {
+  const list = [headers.digest, headers['content-digest']].filter((value) => typeof value === 'string').join(',');
+  for (const part of list.split(',')) {
+    const [name, ...value] = part.trim().split('=');
+    if (name?.toLowerCase() === algorithm) return value.join('=').replaceAll(/^:|:$/g, '');
+  }
+  return undefined;
+}
+
+function hex(base64: string, algorithm: keyof typeof lengths): string {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.byteLength !== lengths[algorithm] || bytes.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) {
+    throw validationFailed([{ field: algorithm, message: `the checksum header is not the base64 of ${lengths[algorithm]} bytes` }]);
+  }
+  return bytes.toString('hex');
+}

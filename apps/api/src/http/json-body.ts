@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http';
+
+import { storageError } from '@coffer/storage-core';
+
+import { validationFailed } from '../problem.ts';
+import { contentLength, payloadTooLarge } from './body-limit.ts';
+
+export const maxJsonBytes = 1_048_576;
+const slowestMs = 30_000;
+
+/**
+ * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
+ * @throws unsupported_media_type, payload_too_large, validation_failed
+ */
+export async function readJson(incoming: IncomingMessage): Promise<unknown> {
+  const type = incoming.headers['content-type'];
+  const length = contentLength(incoming);
+  const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);
+  if (empty) return undefined;
+  if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
+    throw storageError('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
+  }
+  if (length !== undefined && length > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
+  const text = await readText(incoming);
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    const message = cause instanceof SyntaxError ? cause.message : 'malformed';
+    throw validationFailed([{ field: '', message: `The body is not valid JSON (${message.slice(0, 120)}).` }]);
+  }
+}
+
+async function readText(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const timer = setTimeout(() => incoming.destroy(storageError('validation_failed', 'The body did not arrive in time.')), slowestMs);
+  try {
+    for await (const chunk of incoming) {
+      size += (chunk as Buffer).byteLength;
+      if (size > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
+      chunks.push(chunk as Buffer);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  const bytes = Buffer.concat(chunks);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw storageError('validation_failed', 'The body is not valid UTF-8.', { cause });
+  }
+}

@@ -1,0 +1,131 @@
+import { malformedForm, parsePartHead } from './part-head.ts';
+import type { PartHead } from './part-head.ts';
+
+/** Told what a form consists of, in its order. What it throws ends the parsing. */
+export interface MultipartHandler {
+  part(head: PartHead): void;
+  /** Bytes of the part that was told of last; a view into what was pushed. */
+  data(bytes: Buffer): void;
+  partEnd(): void;
+  /** The closing boundary has been read; what follows it means nothing. */
+  end(): void;
+}
+
+const maxHeadBytes = 8192;
+const maxPreambleBytes = 65_536;
+const maxPaddingBytes = 256;
+const emptyBuffer = Buffer.alloc(0);
+const headEnd = Buffer.from('\r\n\r\n');
+const carriageReturn = 13;
+const lineFeed = 10;
+const dash = 45;
+
+/**
+ * Takes a multipart/form-data body apart while it arrives, however it is cut into chunks, and holds back no more of it than
+ * a head of a part or the beginning of a boundary. Whatever is not well-formed is an error: a lenient reading of a form
+ * is a file that is silently not what was sent.
+ * @see RFC 2046, section 5.1, and RFC 7578
+ */
+export class MultipartParser {
+  readonly #handler: MultipartHandler;
+  readonly #delimiter: Buffer;
+  #state: 'preamble' | 'boundary' | 'head' | 'body' | 'epilogue' = 'preamble';
+  // The first boundary needs no line break before it.
+  #kept: Buffer = Buffer.from('\r\n');
+  #preamble = 0;
+
+  /** @throws validation_failed for a boundary that is none */
+  constructor(boundary: string, handler: MultipartHandler) {
+    if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) throw malformedForm('The Content-Type header has no usable multipart boundary.');
+    this.#handler = handler;
+    this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
+  }
+
+  /** Whether the closing boundary has been read. */
+  get finished(): boolean {
+    return this.#state === 'epilogue';
+  }
+
+  /** @throws validation_failed, and what the handler throws */
+  push(chunk: Buffer): void {
+    const bytes = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
+    let at = 0;
+    let next: number | undefined = 0;
+    while (next !== undefined && this.#state !== 'epilogue') {
+      at = next;
+      next = this.#step(bytes, at);
+    }
+    if (this.#state === 'epilogue') this.#kept = emptyBuffer;
+  }
+
+  /** @returns where the next step begins; undefined when that needs bytes that are not here yet */
+  #step(bytes: Buffer, at: number): number | undefined {
+    switch (this.#state) {
+      case 'preamble':
+      case 'body':
+        return this.#content(bytes, at);
+      case 'boundary':
+        return this.#boundary(bytes, at);
+      case 'head':
+        return this.#head(bytes, at);
+      case 'epilogue':
+        return undefined;
+    }
+  }
+
+  #content(bytes: Buffer, at: number): number | undefined {
+    const found = bytes.indexOf(this.#delimiter, at);
+    const end = found === -1 ? this.#beginningOfDelimiter(bytes, at) : found;
+    if (this.#state === 'preamble') {
+      this.#preamble += end - at;
+      if (this.#preamble > maxPreambleBytes) throw malformedForm('The form does not begin with its boundary.');
+    } else if (end > at) {
+      this.#handler.data(bytes.subarray(at, end));
+    }
+    if (found === -1) return this.#keep(bytes, end);
+    if (this.#state === 'body') this.#handler.partEnd();
+    this.#state = 'boundary';
+    return found + this.#delimiter.length;
+  }
+
+  #boundary(bytes: Buffer, at: number): number | undefined {
+    if (bytes.length - at < 2) return this.#keep(bytes, at);
+    if (bytes[at] === dash && bytes[at + 1] === dash) {
+      this.#state = 'epilogue';
+      this.#handler.end();
+      return undefined;
+    }
+    let end = at;
+    while (bytes[end] === 32 || bytes[end] === 9) end += 1;
+    if (end - at > maxPaddingBytes) throw malformedForm('A boundary is followed by something else than its line break.');
+    if (bytes.length - end < 2) return this.#keep(bytes, at);
+    if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed) throw malformedForm('A boundary is followed by something else than its line break.');
+    this.#state = 'head';
+    return end; // the head begins with this line break, so that one without headers ends as all the others do
+  }
+
+  #head(bytes: Buffer, at: number): number | undefined {
+    const found = bytes.indexOf(headEnd, at);
+    if ((found === -1 ? bytes.length : found) - at > maxHeadBytes) throw malformedForm(`The headers of a part are larger than ${maxHeadBytes} bytes.`);
+    if (found === -1) return this.#keep(bytes, at);
+    this.#state = 'body';
+    this.#handler.part(parsePartHead(bytes.subarray(at + 2, found)));
+    return found + headEnd.length;
+  }
+
+  #keep(bytes: Buffer, from: number): undefined {
+    this.#kept = from === bytes.length ? emptyBuffer : bytes.subarray(from);
+  }
+
+  /** Where the bytes end in what may turn out to be a delimiter; their length when they do not. */
+  #beginningOfDelimiter(bytes: Buffer, at: number): number {
+    let from = Math.max(at, bytes.length - this.#delimiter.length + 1);
+    for (;;) {
+      from = bytes.indexOf(carriageReturn, from);
+      if (from === -1) return bytes.length;
+      const length = bytes.length - from;
+      if (bytes.compare(this.#delimiter, 0, length, from, bytes.length) === 0) return from;
+      from += 1;
+    }
+  }
+}

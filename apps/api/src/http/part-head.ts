@@ -1,0 +1,101 @@
+import { storageError } from '@coffer/storage-core';
+
+/** What the headers of a part say. */
+export interface PartHead {
+  readonly name: string;
+  /** Base name; undefined when the part has none, empty when it is empty, as of a form in which no file was chosen. */
+  readonly filename?: string;
+  /** Media type with its parameters, as declared. */
+  readonly contentType?: string;
+  /** Of a field's value, where it is declared. */
+  readonly charset?: string;
+}
+
+const maxHeaders = 32;
+const maxNameBytes = 256;
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+// No two alternatives begin alike, which keeps hostile input linear.
+const parameter = new RegExp(
+  String.raw`[ \t]*;[ \t]*(?:(${token})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[^])*)"[ \t]*|([^;"\s][^;"]*)?))?(?=;|$)`,
+  'y',
+);
+
+export function malformedForm(message: string): Error {
+  return storageError('validation_failed', message);
+}
+
+/** @throws validation_failed for a head that does not name a part of a form */
+export function parsePartHead(bytes: Buffer): PartHead {
+  const headers = parseHeaders(bytes.toString('utf8'));
+  const disposition = headers.get('content-disposition');
+  const { value, parameters } = parseValue(disposition ?? '');
+  const name = parameters.get('name');
+  if (value.toLowerCase() !== 'form-data' || name === undefined || name === '') throw malformedForm('A part of the form has no name.');
+  if (Buffer.byteLength(name) > maxNameBytes) throw malformedForm(`The name of a part is longer than ${maxNameBytes} bytes.`);
+  const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
+  if (!['binary', '8bit', '7bit'].includes(encoding)) throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
+  const contentType = headers.get('content-type');
+  const charset = contentType === undefined ? undefined : parseValue(contentType).parameters.get('charset');
+  const filename = extended(parameters.get('filename*')) ?? parameters.get('filename');
+  return {
+    name,
+    ...(filename !== undefined && { filename: baseName(filename) }),
+    ...(contentType !== undefined && contentType !== '' && { contentType }),
+    ...(charset !== undefined && { charset }),
+  };
+}
+
+function parseHeaders(text: string): Map<string, string> {
+  const headers = new Map<string, string>();
+  if (text === '') return headers;
+  const lines = text.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n'); // folded lines, unfolded
+  if (lines.length > maxHeaders) throw malformedForm(`A part of the form has more than ${maxHeaders} headers.`);
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    const name = line.slice(0, colon).toLowerCase();
+    if (colon < 1 || /[\s\0]/.test(name) || /[\r\n\0]/.test(line)) throw malformedForm('A part of the form has a malformed header.');
+    if (headers.has(name)) throw malformedForm(`A part of the form has two headers "${name.slice(0, 64)}".`);
+    headers.set(name, line.slice(colon + 1).trim());
+  }
+  return headers;
+}
+
+function parseValue(header: string): { readonly value: string; readonly parameters: ReadonlyMap<string, string> } {
+  const semicolon = header.indexOf(';');
+  const value = (semicolon === -1 ? header : header.slice(0, semicolon)).trim();
+  const parameters = new Map<string, string>();
+  parameter.lastIndex = value === header ? header.length : semicolon;
+  while (parameter.lastIndex < header.length) {
+    const match = parameter.exec(header);
+    if (match === null) throw malformedForm('A part of the form has a malformed header.');
+    const [, name, quoted, plain] = match;
+    if (name !== undefined) parameters.set(name.toLowerCase(), quoted === undefined ? (plain ?? '').trim() : unquote(quoted));
+  }
+  return { value, parameters };
+}
+
+/**
+ * Browsers escape a quote and line breaks as in a URL and nothing else; curl and others use backslashes. Before any other
+ * character a backslash is one, as in the paths of Windows.
+ * @see https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+ */
+function unquote(text: string): string {
+  return text.replaceAll(/\\(["\\])/g, '$1').replaceAll(/%(0A|0D|22)/gi, (escape) => decodeURIComponent(escape));
+}
+
+/** The form of RFC 8187, `UTF-8''na%C3%AFve.txt`; undefined for what is none. */
+function extended(text: string | undefined): string | undefined {
+  const match = text === undefined ? null : /^(utf-8|iso-8859-1)'[^']*'(.*)$/i.exec(text);
+  if (match?.[1] === undefined || match[2] === undefined) return undefined;
+  try {
+    if (match[1].toLowerCase() === 'utf-8') return decodeURIComponent(match[2]);
+    return match[2].replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  } catch {
+    return undefined;
+  }
+}
+
+function baseName(path: string): string {
+  const name = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+  return name === '.' || name === '..' ? '' : name;
+}

@@ -1,0 +1,15 @@
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+
+/** JSON lines on stdout; on a terminal the same lines, made readable. */
+export async function createLogger(level: string): Promise<Logger> {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: ['authorization', 'headers.authorization', 'headers.cookie', '*.authorization', '*.password', '*.secret', '*.token'],
+  };
+  if (!process.stdout.isTTY) return pino(options, pino.destination({ dest: 1, sync: false }));
+  const { default: pretty } = await import('pino-pretty');
+  return pino(options, pretty({ sync: true, translateTime: 'SYS:HH:MM:ss', ignore: 'request_id', singleLine: true }));
+}

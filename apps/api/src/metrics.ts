@@ -1,0 +1,42 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+
+import type { Registry } from 'prom-client';
+
+import { allow, authenticate } from './middleware.ts';
+import { problems } from './responses.ts';
+import type { Router } from './router.ts';
+import type { Services } from './services.ts';
+
+/** `GET /metrics` on the API port: admins only, since it names tenants. */
+export function metricsRoute(router: Router, services: Services): void {
+  router.app.use('/metrics', authenticate(services), allow('admin'));
+  router.add({
+    method: 'get',
+    path: '/metrics',
+    operationId: 'metrics',
+    summary: 'Metrics in the Prometheus text format',
+    tags: ['Operations'],
+    responses: { 200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } }, ...problems('unauthorized', 'forbidden') },
+    handler: async (c) => c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType }),
+  });
+}
+
+/** The listener of METRICS_PORT: metrics and nothing else, without a token. */
+export async function listenForMetrics(registry: Registry, at: { readonly host: string; readonly port: number }): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at.port, at.host, resolve);
+  });
+  return server;
+}

@@ -1,0 +1,103 @@
+import { STATUS_CODES } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+
+import { isStorageError, storageError } from '@coffer/storage-core';
+import type { FieldError, StorageError, StorageErrorCode } from '@coffer/storage-core';
+
+/** The only place where codes become HTTP statuses; a code without one does not compile. */
+export const statusByCode = {
+  storage_not_configured: 503,
+  file_not_found: 404,
+  no_such_bucket: 404,
+  bucket_already_exists: 409,
+  bucket_not_empty: 409,
+  invalid_key: 400,
+  invalid_bucket_name: 400,
+  invalid_argument: 400,
+  access_denied: 403,
+  acl_not_supported: 501,
+  not_supported: 501,
+  connect_timeout: 504,
+  read_timeout: 504,
+  storage_unavailable: 503,
+  object_archived: 409,
+  checksum_mismatch: 422,
+  range_not_satisfiable: 416,
+  precondition_failed: 412,
+  payload_too_large: 413,
+  tenant_context_required: 400,
+  tenant_mismatch: 403,
+  forbidden: 403,
+  unauthorized: 401,
+  upload_not_found: 409,
+  upload_mismatch: 422,
+  upload_expired: 410,
+  quota_exceeded: 413,
+  tenant_not_found: 404,
+  tenant_conflict: 409,
+  tenant_not_empty: 409,
+  validation_failed: 400,
+  not_found: 404,
+  method_not_allowed: 405,
+  unsupported_media_type: 415,
+  internal_error: 500,
+} as const satisfies Record<StorageErrorCode, number>;
+
+/** RFC 9457, with Coffer's code and the id of the request. */
+export interface Problem {
+  readonly type: 'about:blank';
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: StorageErrorCode;
+  readonly request_id: string;
+  readonly errors?: readonly FieldError[];
+}
+
+/** Anything that was thrown, as one of ours; what is not ours is an internal error whose text stays inside. */
+export function toStorageError(error: unknown): StorageError {
+  if (isStorageError(error)) return error;
+  return storageError('internal_error', 'Something went wrong on our side; the request id names it in the logs.', { cause: error });
+}
+
+export function problemOf(error: StorageError, requestId: string): Problem {
+  const status = statusByCode[error.code];
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: error.code === 'internal_error' ? 'Something went wrong on our side; the request id names it in the logs.' : error.message,
+    code: error.code,
+    request_id: requestId,
+    ...(error.errors !== undefined && { errors: error.errors }),
+  };
+}
+
+export function problemHeaders(error: StorageError): Record<string, string> {
+  return {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="coffer"' }),
+    ...(error.code === 'range_not_satisfiable' && error.objectSize !== undefined && { 'content-range': `bytes */${error.objectSize}` }),
+    ...(statusByCode[error.code] === 503 && { 'retry-after': String(error.retryAfter ?? 5) }),
+  };
+}
+
+/** Answers with a problem where no framework is around; an answer that was begun is cut instead. */
+export function sendProblem(response: ServerResponse, thrown: unknown, requestId: string, headers: OutgoingHttpHeaders = {}): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const error = toStorageError(thrown);
+  const problem = problemOf(error, requestId);
+  const body = JSON.stringify(problem);
+  response.writeHead(problem.status, { ...headers, ...problemHeaders(error), 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+/** Several mistakes in one request. */
+export function validationFailed(errors: readonly FieldError[]): StorageError {
+  const text = errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
+  return storageError('validation_failed', text, { errors });
+}

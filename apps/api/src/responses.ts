@@ -1,0 +1,67 @@
+import type { RouteConfig, z } from '@hono/zod-openapi';
+
+import type { StorageErrorCode } from '@coffer/storage-core';
+
+import { statusByCode } from './problem.ts';
+import { ProblemSchema } from './schemas.ts';
+
+type Responses = RouteConfig['responses'];
+
+/** A JSON answer. */
+export function json(status: number, schema: z.ZodType, description: string): Responses {
+  return { [status]: { description, content: { 'application/json': { schema } } } };
+}
+
+/** An answer that is bytes. */
+export function bytes(status: number, description: string): Responses {
+  return { [status]: { description, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } } };
+}
+
+export function empty(status: number, description: string): Responses {
+  return { [status]: { description } };
+}
+
+/** The errors a route may answer with, by status. Every route that checks a token adds what that brings. */
+export function problems(...codes: readonly StorageErrorCode[]): Responses {
+  const byStatus = new Map<number, StorageErrorCode[]>();
+  for (const code of new Set<StorageErrorCode>([...codes, 'internal_error'])) {
+    const status = statusByCode[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\``).join(', '),
+        content: {
+          'application/problem+json': {
+            schema: ProblemSchema,
+            example: { type: 'about:blank', title: titles[status] ?? 'Error', status, detail: 'What went wrong and what to do about it.', code: list[0], request_id: 'b1946ac9' },
+          },
+        },
+      },
+    ]),
+  );
+}
+
+/** What every route answers to a request without a good token or with storage switched off. */
+export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', 'storage_not_configured', 'storage_unavailable', 'read_timeout'];
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
+  422: 'Unprocessable Entity',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};

@@ -1,0 +1,122 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import type { RouteConfig } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { TrieRouter } from 'hono/router/trie-router';
+
+import { storageError } from '@coffer/storage-core';
+import type { FieldError } from '@coffer/storage-core';
+
+import type { AppEnv } from './app-env.ts';
+import { rawPath } from './exchange.ts';
+import { readJson } from './http/json-body.ts';
+import { validationFailed } from './problem.ts';
+
+export type AppContext = Context<AppEnv>;
+
+/** What a route takes, once: the same schemas validate it and stand in the OpenAPI document. */
+export interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
+  readonly params?: P;
+  readonly query?: Q;
+  /** The JSON body. A body that is a form or raw bytes is only described, in `body`. */
+  readonly json?: J;
+  readonly headers?: z.ZodObject;
+  /** OpenAPI description of a body that is streamed. */
+  readonly body?: Record<string, { readonly schema: object }>;
+}
+
+export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** As documented, with `{name}` for parameters. */
+  readonly path: string;
+  /** As routed, where that differs: a key spans slashes. */
+  readonly pattern?: string;
+  /** Also answers with a trailing slash. */
+  readonly collection?: true;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly tags: readonly string[];
+  readonly isPublic?: boolean;
+  readonly request?: RouteInput<P, Q, J>;
+  readonly responses: RouteConfig['responses'];
+  readonly handler: (
+    c: AppContext,
+    input: { readonly params: z.output<P>; readonly query: z.output<Q>; readonly json: z.output<J> },
+  ) => Promise<Response> | Response;
+}
+
+/**
+ * Routes on the raw request path and remembers which methods a path knows. Hono's own validators are not used: the
+ * one for forms buffers whole bodies, and the one for JSON has no bound.
+ */
+export class Router {
+  readonly app: OpenAPIHono<AppEnv>;
+  readonly #methods = new TrieRouter<string>();
+
+  constructor() {
+    this.app = new OpenAPIHono<AppEnv>({
+      router: new TrieRouter(),
+      getPath: (request, options) => {
+        const exchange = (options?.env as AppEnv['Bindings'] | undefined)?.exchange;
+        return exchange === undefined ? new URL(request.url).pathname : rawPath(exchange.incoming);
+      },
+    });
+  }
+
+  add<P extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined, J extends z.ZodType = z.ZodUndefined>(route: Route<P, Q, J>): void {
+    const { method, path, request, handler } = route;
+    const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
+    this.#document(route);
+    const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
+    for (const each of patterns) this.#methods.add('ANY', each, method.toUpperCase());
+    this.app.on(method.toUpperCase(), patterns, async (c) => {
+      const errors: FieldError[] = [];
+      const check = <S extends z.ZodType>(schema: S | undefined, value: unknown, where: string): z.output<S> => {
+        if (schema === undefined) return undefined as z.output<S>;
+        const result = schema.safeParse(value);
+        if (result.success) return result.data;
+        errors.push(...result.error.issues.map((issue) => ({ field: issue.path.join('.') || where, message: issue.message })));
+        return undefined as z.output<S>;
+      };
+      const params = check(request?.params, c.req.param(), 'path');
+      const query = check(request?.query, c.req.query(), 'query');
+      const body = request?.json === undefined ? undefined : await readJson(c.env.exchange.incoming);
+      const json = check(request?.json, body, 'body');
+      if (errors.length > 0) throw validationFailed(errors);
+      return handler(c, { params, query, json });
+    });
+  }
+
+  /** For a path that no route took: 405 with the methods it knows, else 404. */
+  unmatched(c: AppContext): never {
+    const path = rawPath(c.env.exchange.incoming);
+    const methods = new Set(this.#methods.match('ANY', path)[0].map(([method]) => method));
+    if (methods.size === 0) throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
+    if (methods.has('GET')) methods.add('HEAD');
+    const allow = [...methods].sort().join(', ');
+    c.env.exchange.outgoing.setHeader('allow', allow);
+    throw storageError('method_not_allowed', `${c.req.method} is not possible here; use ${allow}.`);
+  }
+
+  #document<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Route<P, Q, J>): void {
+    const { request } = route;
+    const content = request?.json === undefined ? request?.body : { 'application/json': { schema: request.json } };
+    const documented = {
+      ...(request?.params !== undefined && { params: request.params }),
+      ...(request?.query !== undefined && { query: request.query }),
+      ...(request?.headers !== undefined && { headers: request.headers }),
+      ...(content !== undefined && { body: { content, required: true } }),
+    };
+    this.app.openAPIRegistry.registerPath({
+      method: route.method,
+      path: route.path,
+      operationId: route.operationId,
+      summary: route.summary,
+      ...(route.description !== undefined && { description: route.description }),
+      tags: [...route.tags],
+      ...(route.isPublic === true ? { security: [] } : {}),
+      request: documented as unknown as NonNullable<RouteConfig['request']>,
+      responses: route.responses,
+    });
+  }
+}

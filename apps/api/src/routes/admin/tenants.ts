@@ -1,0 +1,151 @@
+import { z } from '@hono/zod-openapi';
+
+import { allow, storageEnabled } from '../../middleware.ts';
+import { empty, guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { booleanParam, CannedAclSchema, integerParam, plainText, TenantId, TenantSchema } from '../../schemas.ts';
+import { contextOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { tenantView } from '../../views.ts';
+
+const quota = z.int().min(0).max(Number.MAX_SAFE_INTEGER).openapi({ example: 10_737_418_240 });
+const uuid = plainText(128).openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+const slug = plainText(128).openapi({ example: 'acme' });
+
+/** Administration of tenants: admins only, and also while storage is switched off. */
+export function tenantRoutes(router: Router, services: Services): void {
+  const { tenants, tenantService } = services.runtime;
+  router.app.use('/api/v1/admin/*', allow('admin'));
+
+  router.add({
+    method: 'post',
+    path: '/api/v1/admin/tenants',
+    collection: true,
+    operationId: 'tenants.create',
+    summary: 'Register a tenant',
+    tags: ['Tenants'],
+    request: { json: z.object({ tenant_uuid: uuid, tenant_slug: slug, quota_bytes: quota.nullable().optional() }) },
+    responses: {
+      ...json(201, TenantSchema, 'The new tenant'),
+      ...json(200, TenantSchema, 'The same pair was registered already'),
+      ...problems(...guarded, 'tenant_conflict', 'validation_failed', 'unsupported_media_type'),
+    },
+    handler: async (c, { json: body }) => {
+      const { tenant, created } = await tenants.create({
+        tenantUuid: body.tenant_uuid,
+        tenantSlug: body.tenant_slug,
+        quotaBytes: body.quota_bytes ?? null,
+      });
+      return c.json(tenantView(tenant), created ? 201 : 200);
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/admin/tenants',
+    collection: true,
+    operationId: 'tenants.list',
+    summary: 'List tenants',
+    tags: ['Tenants'],
+    request: {
+      query: z.object({
+        limit: integerParam({ min: 1, max: 1000, description: 'Most tenants of one page; default 100.', example: 100 }).optional(),
+        cursor: z.string().max(1024).optional(),
+      }),
+    },
+    responses: {
+      ...json(200, z.object({ tenants: z.array(TenantSchema), next_cursor: z.string().nullable() }).openapi('TenantList'), 'One page'),
+      ...problems(...guarded, 'validation_failed'),
+    },
+    handler: async (c, { query: { limit, cursor } }) => {
+      const page = await tenants.list({ ...(limit !== undefined && { limit }), ...(cursor !== undefined && { cursor }) });
+      return c.json({ tenants: page.tenants.map(tenantView), next_cursor: page.nextCursor });
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/admin/tenants/{tenant_id}',
+    operationId: 'tenants.get',
+    summary: 'Describe a tenant',
+    tags: ['Tenants'],
+    request: { params: TenantId },
+    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found') },
+    handler: async (c, { params }) => c.json(tenantView(await tenants.find(params.tenant_id))),
+  });
+
+  router.add({
+    method: 'patch',
+    path: '/api/v1/admin/tenants/{tenant_id}',
+    operationId: 'tenants.update',
+    summary: 'Rename a tenant or change its quota',
+    description: 'A renamed tenant keeps its buckets, and its former slug stays taken. `quota_bytes: null` removes the quota.',
+    tags: ['Tenants'],
+    request: { params: TenantId, json: z.object({ tenant_slug: slug.optional(), quota_bytes: quota.nullable().optional() }) },
+    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type') },
+    handler: async (c, { params, json: body }) => {
+      const tenant = await tenants.update(params.tenant_id, {
+        ...(body.tenant_slug !== undefined && { tenantSlug: body.tenant_slug }),
+        ...(body.quota_bytes !== undefined && { quotaBytes: body.quota_bytes }),
+      });
+      return c.json(tenantView(tenant));
+    },
+  });
+
+  router.add({
+    method: 'delete',
+    path: '/api/v1/admin/tenants/{tenant_id}',
+    operationId: 'tenants.delete',
+    summary: 'Delete a tenant',
+    tags: ['Tenants'],
+    request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },
+    responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'tenant_not_found', 'tenant_not_empty', 'validation_failed') },
+    handler: async (c, { params, query }) => {
+      await tenantService.delete(params.tenant_id, { force: query.force === true }, contextOf(c));
+      return c.body(null, 204);
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/admin/tenants/{tenant_id}/usage',
+    operationId: 'tenants.usage',
+    summary: 'What a tenant stores',
+    tags: ['Tenants'],
+    request: { params: TenantId },
+    responses: {
+      ...json(200, z.object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() }).openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }), 'Exact figures'),
+      ...problems(...guarded, 'tenant_not_found'),
+    },
+    handler: async (c, { params }) => {
+      const { bytes, files, quotaBytes } = await tenants.usage(params.tenant_id);
+      return c.json({ bytes, files, quota_bytes: quotaBytes });
+    },
+  });
+
+  router.app.use('/api/v1/admin/tenants/:tenant_id/provision-storage', storageEnabled(services));
+  router.add({
+    method: 'post',
+    path: '/api/v1/admin/tenants/{tenant_id}/provision-storage',
+    operationId: 'tenants.provision',
+    summary: "Create a tenant's bucket",
+    description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
+    tags: ['Tenants'],
+    request: {
+      params: TenantId,
+      json: z.object({ tenant_slug: slug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
+    },
+    responses: {
+      ...json(200, z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'), 'The bucket is there'),
+      ...problems(...guarded, 'tenant_conflict', 'bucket_already_exists', 'invalid_argument', 'validation_failed', 'unsupported_media_type'),
+    },
+    handler: async (c, { params, json: body }) => {
+      const { bucket } = await tenantService.provision(
+        params.tenant_id,
+        { tenantSlug: body.tenant_slug, ...(body.region !== undefined && { region: body.region }), ...(body.acl !== undefined && { acl: body.acl }) },
+        contextOf(c),
+      );
+      return c.json({ bucket, status: 'provisioned' as const });
+    },
+  });
+}

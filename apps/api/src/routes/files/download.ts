@@ -1,0 +1,117 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { z } from '@hono/zod-openapi';
+
+import type { FileRecord } from '@coffer/files-db';
+import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
+import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
+
+import { validationFailed } from '../../problem.ts';
+import { bytes, empty, guarded, json, problems } from '../../responses.ts';
+import type { AppContext, Router } from '../../router.ts';
+import { booleanParam } from '../../schemas.ts';
+import { contextOf, scopeOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { FileId } from './schemas.ts';
+
+const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
+const answers = { ...bytes(200, 'The file'), ...bytes(206, 'The range that was asked for'), ...empty(304, 'The copy that the client holds is current') };
+
+interface Opened {
+  readonly file: FileRecord;
+  readonly result: GetResult;
+}
+
+/** Sends a file under its own name and type, whatever the object beneath says. */
+async function send(c: AppContext, open: (options: GetOptions) => Promise<Opened>, head: () => Promise<{ file: FileRecord; info: ObjectInfo }>): Promise<Response> {
+  const { incoming, outgoing } = c.env;
+  if (incoming.method === 'HEAD') {
+    const { file, info } = await head();
+    sendObjectHead(incoming, outgoing, info, { filename: file.filename, contentType: file.contentType });
+    return RESPONSE_ALREADY_SENT;
+  }
+  const presentation: { filename?: string; contentType?: string } = {};
+  await sendObject(
+    incoming,
+    outgoing,
+    async (options) => {
+      const { file, result } = await open(options);
+      Object.assign(presentation, { filename: file.filename, contentType: file.contentType });
+      return result;
+    },
+    presentation,
+  );
+  return RESPONSE_ALREADY_SENT;
+}
+
+export function downloadRoutes(router: Router, services: Services): void {
+  const { files } = services.runtime;
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/files/{id}/download',
+    operationId: 'files.download',
+    summary: 'Download a file',
+    description,
+    tags: ['Files'],
+    request: { params: FileId, query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }) },
+    responses: {
+      ...answers,
+      ...empty(302, 'Where the file can be had'),
+      ...problems(...guarded, 'file_not_found', 'validation_failed', 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
+    },
+    handler: async (c, { params: { id }, query }) => {
+      const { access, ctx } = await scopeOf(c, services);
+      if (query.redirect === true) {
+        const { downloadUrl } = await files.presignedDownload(id, {}, access, ctx);
+        return c.body(null, 302, { location: downloadUrl, 'cache-control': 'no-store' });
+      }
+      return send(
+        c,
+        (options) => files.open(id, options, access, ctx),
+        () => files.head(id, access, ctx),
+      );
+    },
+  });
+
+  router.add({
+    method: 'post',
+    path: '/api/v1/files/{id}/presigned-download',
+    operationId: 'files.presignDownload',
+    summary: 'Ask for a presigned download',
+    tags: ['Files'],
+    request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
+    responses: {
+      ...json(200, z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'), 'A URL that needs no token'),
+      ...problems(...guarded, 'file_not_found', 'validation_failed', 'not_supported', 'unsupported_media_type'),
+    },
+    handler: async (c, { params, json: body }) => {
+      const { access, ctx } = await scopeOf(c, services);
+      const expiresIn = body?.expires_in;
+      if (expiresIn !== undefined && !Number.isSafeInteger(expiresIn)) throw validationFailed([{ field: 'expires_in', message: 'seconds' }]);
+      const { downloadUrl, expiresIn: real } = await files.presignedDownload(params.id, expiresIn === undefined ? {} : { expiresIn }, access, ctx);
+      return c.json({ download_url: downloadUrl, expires_in: real });
+    },
+  });
+}
+
+/** Files that anybody may read. Registered apart: it needs no token. */
+export function publicFileRoute(router: Router, services: Services): void {
+  const { files } = services.runtime;
+  router.add({
+    method: 'get',
+    path: '/api/v1/public/files/{id}',
+    operationId: 'files.downloadPublic',
+    summary: 'Download a public file without a token',
+    description,
+    tags: ['Files'],
+    isPublic: true,
+    request: { params: FileId },
+    responses: { ...answers, ...problems('file_not_found', 'validation_failed', 'range_not_satisfiable', 'precondition_failed', 'storage_not_configured', 'storage_unavailable') },
+    handler: (c, { params: { id } }) =>
+      send(
+        c,
+        (options) => files.openPublic(id, options, contextOf(c)),
+        () => files.headPublic(id, contextOf(c)),
+      ),
+  });
+}

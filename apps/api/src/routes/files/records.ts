@@ -1,0 +1,104 @@
+import { z } from '@hono/zod-openapi';
+
+import { validationFailed } from '../../problem.ts';
+import { empty, guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { FileSchema, integerParam, plainText } from '../../schemas.ts';
+import { scopeOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { fileView } from '../../views.ts';
+import { FileId, Metadata } from './schemas.ts';
+
+/** The records of files: list, read, change, delete. */
+export function fileRecordRoutes(router: Router, services: Services): void {
+  const { files } = services.runtime;
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/files',
+    collection: true,
+    operationId: 'files.list',
+    summary: 'List files',
+    description: 'Newest first. A user sees its own files and the public ones of its tenant.',
+    tags: ['Files'],
+    request: {
+      query: z.object({
+        limit: integerParam({ min: 1, max: 1000, description: 'Most files of one page; default 100.', example: 100 }).optional(),
+        cursor: z.string().max(1024).optional(),
+        owner_id: plainText(255).optional(),
+        status: z.enum(['pending', 'available', 'failed'], 'pending, available or failed').optional(),
+      }),
+    },
+    responses: {
+      ...json(200, z.object({ files: z.array(FileSchema), next_cursor: z.string().nullable() }).openapi('FileList'), 'One page'),
+      ...problems(...guarded, 'tenant_context_required', 'validation_failed'),
+    },
+    handler: async (c, { query }) => {
+      const scope = await scopeOf(c, services);
+      const page = await files.list(
+        {
+          access: scope.access,
+          ...(query.limit !== undefined && { limit: query.limit }),
+          ...(query.cursor !== undefined && { cursor: query.cursor }),
+          ...(query.owner_id !== undefined && { ownerId: query.owner_id }),
+          ...(query.status !== undefined && { status: query.status }),
+        },
+      );
+      return c.json({ files: page.files.map(fileView), next_cursor: page.nextCursor });
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/files/{id}',
+    operationId: 'files.get',
+    summary: 'Read the record of a file',
+    tags: ['Files'],
+    request: { params: FileId },
+    responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed') },
+    handler: async (c, { params }) => {
+      const scope = await scopeOf(c, services);
+      return c.json(fileView(await files.get(params.id, scope.access)));
+    },
+  });
+
+  router.add({
+    method: 'patch',
+    path: '/api/v1/files/{id}',
+    operationId: 'files.update',
+    summary: 'Change the record of a file',
+    tags: ['Files'],
+    request: {
+      params: FileId,
+      json: z.object({ filename: plainText(1024).optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
+    },
+    responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed', 'unsupported_media_type') },
+    handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
+      if (filename === undefined && isPublic === undefined && metadata === undefined) {
+        throw validationFailed([{ field: 'body', message: 'one of filename, is_public, metadata is needed' }]);
+      }
+      const scope = await scopeOf(c, services);
+      const patch = {
+        ...(filename !== undefined && { filename }),
+        ...(isPublic !== undefined && { isPublic }),
+        ...(metadata !== undefined && { metadata }),
+      };
+      return c.json(fileView(await files.update(params.id, patch, scope.access)));
+    },
+  });
+
+  router.add({
+    method: 'delete',
+    path: '/api/v1/files/{id}',
+    operationId: 'files.delete',
+    summary: 'Delete a file',
+    tags: ['Files'],
+    request: { params: FileId },
+    responses: { ...empty(204, 'Gone: every route answers 404 from now on'), ...problems(...guarded, 'file_not_found', 'validation_failed') },
+    handler: async (c, { params }) => {
+      const scope = await scopeOf(c, services);
+      await files.delete(params.id, scope.access, scope.ctx);
+      return c.body(null, 204);
+    },
+  });
+}

@@ -1,0 +1,51 @@
+import { z } from '@hono/zod-openapi';
+
+import { validationFailed } from '../../problem.ts';
+import { plainText } from '../../schemas.ts';
+
+export const FileId = z.object({
+  id: z.guid('a file id').openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
+});
+
+export const Metadata = z.record(z.string(), z.unknown()).openapi({ description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
+
+const fields = z.object({
+  owner_id: plainText(255).optional(),
+  is_public: z.enum(['true', 'false', '1', '0'], 'true or false').optional(),
+  metadata: Metadata.optional(),
+});
+
+export interface UploadFields {
+  readonly ownerId?: string;
+  readonly isPublic?: boolean;
+  readonly metadata?: Record<string, unknown>;
+}
+
+/** The fields of an upload form, whichever side of the file they came. @throws validation_failed */
+export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields {
+  const metadata = form.get('metadata');
+  const result = fields.safeParse({
+    ...(present(form, 'owner_id') && { owner_id: form.get('owner_id') }),
+    ...(present(form, 'is_public') && { is_public: form.get('is_public')?.toLowerCase() }),
+    ...(metadata !== undefined && metadata !== '' && { metadata: parseJson(metadata) }),
+  });
+  if (!result.success) throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
+  const { owner_id: ownerId, is_public: isPublic, metadata: parsed } = result.data;
+  return {
+    ...(ownerId !== undefined && { ownerId }),
+    ...(isPublic !== undefined && { isPublic: isPublic === 'true' || isPublic === '1' }),
+    ...(parsed !== undefined && { metadata: parsed }),
+  };
+}
+
+function present(form: ReadonlyMap<string, string>, name: string): boolean {
+  return (form.get(name) ?? '') !== '';
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw validationFailed([{ field: 'metadata', message: 'not valid JSON' }]);
+  }
+}

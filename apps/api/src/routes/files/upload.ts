@@ -1,0 +1,85 @@
+import { storageError } from '@coffer/storage-core';
+
+import { declaredChecksums } from '../../http/checksums.ts';
+import { openForm } from '../../http/form.ts';
+import { guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { FileSchema } from '../../schemas.ts';
+import { scopeOf, tenantContextOf } from '../../scope.ts';
+import type { Scope } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { fileView } from '../../views.ts';
+import { uploadFieldsOf } from './schemas.ts';
+
+/** Another owner than the token's subject is for admins and services. @throws forbidden */
+export function assertOwner({ access }: Scope, ownerId: string | undefined): void {
+  if (ownerId !== undefined && ownerId !== access.subject && access.role === 'user') {
+    throw storageError('forbidden', 'Only an admin or a service may name another owner.');
+  }
+}
+
+export function uploadRoute(router: Router, services: Services): void {
+  const { config, files } = services.runtime;
+  const { maxUploadBytes } = config.storage;
+
+  router.add({
+    method: 'post',
+    path: '/api/v1/files/upload',
+    collection: true,
+    operationId: 'files.upload',
+    summary: 'Upload a file',
+    description: 'Streams into the bucket of the token\'s tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.',
+    tags: ['Files'],
+    request: {
+      body: {
+        'multipart/form-data': {
+          schema: {
+            type: 'object',
+            required: ['file'],
+            properties: {
+              file: { type: 'string', format: 'binary' },
+              owner_id: { type: 'string', example: 'user-123' },
+              is_public: { type: 'boolean', default: false },
+              metadata: { type: 'string', description: 'A JSON object.', example: '{"project":"apollo"}' },
+            },
+          },
+        },
+      },
+    },
+    responses: {
+      ...json(201, FileSchema, 'The record of the stored file'),
+      ...problems(...guarded, 'validation_failed', 'tenant_context_required', 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
+    },
+    handler: async (c) => {
+      const { incoming } = c.env;
+      const scope = await scopeOf(c, services);
+      const checksums = declaredChecksums(incoming.headers);
+      const form = await openForm(incoming, maxUploadBytes);
+      try {
+        // Fields that are here already are judged before a byte is stored.
+        assertOwner(scope, uploadFieldsOf(form.fields).ownerId);
+        const record = await files.uploadFile(
+          {
+            body: form.file,
+            filename: form.filename ?? 'file',
+            ...(form.contentType !== undefined && { contentType: form.contentType }),
+            ...(form.sizeLimit !== undefined && { sizeLimit: form.sizeLimit }),
+            ...checksums,
+            ownerId: scope.access.subject,
+            ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),
+            late: async () => {
+              await form.rest();
+              const fields = uploadFieldsOf(form.fields);
+              assertOwner(scope, fields.ownerId);
+              return fields;
+            },
+          },
+          scope.ctx,
+        );
+        return c.json(fileView(record), 201);
+      } finally {
+        form.file.destroy();
+      }
+    },
+  });
+}

@@ -1,0 +1,54 @@
+import { z } from '@hono/zod-openapi';
+
+import { guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
+import { bucketOf, scopeOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { aclView } from '../../views.ts';
+import { keyOf } from './object-key.ts';
+import { keyParam } from './objects.ts';
+
+const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
+const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
+const errors = [...guarded, 'file_not_found', 'no_such_bucket', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported', 'access_denied'] as const;
+const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
+
+/** ACLs of objects. Registered before the routes of objects, whose pattern takes these paths too. */
+export function objectAclRoutes(router: Router, services: Services): void {
+  const { storage } = services.runtime;
+
+  router.add({
+    ...path,
+    method: 'get',
+    operationId: 'objects.getAcl',
+    summary: 'Read the ACL of an object',
+    description,
+    tags: ['Objects'],
+    request,
+    responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors) },
+    handler: async (c, { query }) => {
+      const key = keyOf(c, '/acl');
+      const scope = await scopeOf(c, services);
+      const bucket = await bucketOf(scope, services, query.bucket);
+      return c.json(aclView(await storage.getObjectAcl({ bucket, key }, scope.ctx)));
+    },
+  });
+
+  router.add({
+    ...path,
+    method: 'put',
+    operationId: 'objects.setAcl',
+    summary: 'Set a canned ACL on an object',
+    description,
+    tags: ['Objects'],
+    request: { ...request, json: z.object({ acl: CannedAclSchema }) },
+    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, 'validation_failed', 'unsupported_media_type') },
+    handler: async (c, { query, json: body }) => {
+      const key = keyOf(c, '/acl');
+      const scope = await scopeOf(c, services);
+      const bucket = await bucketOf(scope, services, query.bucket);
+      return c.json(aclView(await storage.setObjectAcl({ bucket, key, acl: body.acl }, scope.ctx)));
+    },
+  });
+}

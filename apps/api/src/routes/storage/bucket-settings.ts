@@ -1,0 +1,147 @@
+import { z } from '@hono/zod-openapi';
+
+import type { LifecycleRule } from '@coffer/storage-core';
+
+import { empty, guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { AclSchema, CannedAclSchema } from '../../schemas.ts';
+import { contextOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { aclView } from '../../views.ts';
+import { bucketParam } from './buckets.ts';
+
+const request = { params: bucketParam };
+const errors = [...guarded, 'no_such_bucket', 'invalid_bucket_name'] as const;
+const writeErrors = [...errors, 'invalid_argument', 'validation_failed', 'unsupported_media_type', 'access_denied'] as const;
+
+const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning');
+const days = z.int().min(1).max(36_500);
+const LifecycleSchema = z
+  .object({
+    rules: z
+      .array(
+        z.object({
+          id: z.string().min(1).max(255),
+          prefix: z.string().max(1024),
+          expire_days: days.optional(),
+          abort_multipart_days: days.optional(),
+          transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
+        }),
+      )
+      .min(1)
+      .max(1000),
+  })
+  .openapi('Lifecycle', { example: { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] } });
+
+/** ACL, versioning and lifecycle of a bucket. */
+export function bucketSettingRoutes(router: Router, services: Services): void {
+  const { storage } = services.runtime;
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/buckets/{name}/acl',
+    operationId: 'buckets.getAcl',
+    summary: 'Read the ACL of a bucket',
+    tags: ['Buckets'],
+    request,
+    responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors, 'acl_not_supported') },
+    handler: async (c, { params }) => c.json(aclView(await storage.getBucketAcl(params.name, contextOf(c)))),
+  });
+
+  router.add({
+    method: 'put',
+    path: '/api/v1/storage/buckets/{name}/acl',
+    operationId: 'buckets.setAcl',
+    summary: 'Set a canned ACL on a bucket',
+    tags: ['Buckets'],
+    request: { ...request, json: z.object({ acl: CannedAclSchema }) },
+    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...writeErrors, 'acl_not_supported') },
+    handler: async (c, { params, json: body }) => c.json(aclView(await storage.setBucketAcl(params.name, body.acl, contextOf(c)))),
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/buckets/{name}/versioning',
+    operationId: 'buckets.getVersioning',
+    summary: 'Whether a bucket keeps versions',
+    tags: ['Buckets'],
+    request,
+    responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...errors, 'not_supported') },
+    handler: async (c, { params }) => c.json({ enabled: await storage.getVersioning(params.name, contextOf(c)) }),
+  });
+
+  router.add({
+    method: 'put',
+    path: '/api/v1/storage/buckets/{name}/versioning',
+    operationId: 'buckets.setVersioning',
+    summary: 'Switch versions on or off',
+    tags: ['Buckets'],
+    request: { ...request, json: VersioningSchema },
+    responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...writeErrors, 'not_supported') },
+    handler: async (c, { params, json: { enabled } }) => {
+      await storage.setVersioning(params.name, enabled, contextOf(c));
+      return c.json({ enabled });
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/buckets/{name}/lifecycle',
+    operationId: 'buckets.getLifecycle',
+    summary: 'Read the lifecycle rules of a bucket',
+    tags: ['Buckets'],
+    request,
+    responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...errors, 'not_supported') },
+    handler: async (c, { params }) => c.json({ rules: (await storage.getLifecycle(params.name, contextOf(c))).map(ruleView) }),
+  });
+
+  router.add({
+    method: 'put',
+    path: '/api/v1/storage/buckets/{name}/lifecycle',
+    operationId: 'buckets.setLifecycle',
+    summary: 'Replace the lifecycle rules of a bucket',
+    tags: ['Buckets'],
+    request: { ...request, json: LifecycleSchema },
+    responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...writeErrors, 'not_supported') },
+    handler: async (c, { params, json: { rules } }) => {
+      await storage.setLifecycle(params.name, rules.map(ruleOf), contextOf(c));
+      return c.json({ rules });
+    },
+  });
+
+  router.add({
+    method: 'delete',
+    path: '/api/v1/storage/buckets/{name}/lifecycle',
+    operationId: 'buckets.deleteLifecycle',
+    summary: 'Remove all lifecycle rules of a bucket',
+    tags: ['Buckets'],
+    request,
+    responses: { ...empty(204, 'No rules any more'), ...problems(...errors, 'not_supported') },
+    handler: async (c, { params }) => {
+      await storage.deleteLifecycle(params.name, contextOf(c));
+      return c.body(null, 204);
+    },
+  });
+}
+
+type RuleView = z.output<typeof LifecycleSchema>['rules'][number];
+
+function ruleOf(rule: RuleView): LifecycleRule {
+  return {
+    id: rule.id,
+    prefix: rule.prefix,
+    ...(rule.expire_days !== undefined && { expireDays: rule.expire_days }),
+    ...(rule.abort_multipart_days !== undefined && { abortMultipartDays: rule.abort_multipart_days }),
+    ...(rule.transition !== undefined && { transition: { days: rule.transition.days, storageClass: rule.transition.storage_class } }),
+  };
+}
+
+function ruleView(rule: LifecycleRule): RuleView {
+  return {
+    id: rule.id,
+    prefix: rule.prefix,
+    ...(rule.expireDays !== undefined && { expire_days: rule.expireDays }),
+    ...(rule.abortMultipartDays !== undefined && { abort_multipart_days: rule.abortMultipartDays }),
+    ...(rule.transition !== undefined && { transition: { days: rule.transition.days, storage_class: rule.transition.storageClass } }),
+  };
+}

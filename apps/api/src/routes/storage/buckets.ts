@@ -1,0 +1,94 @@
+import { z } from '@hono/zod-openapi';
+
+import { allow } from '../../middleware.ts';
+import { empty, guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { BucketName, BucketSchema, booleanParam, CannedAclSchema, plainText } from '../../schemas.ts';
+import { contextOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { bucketView } from '../../views.ts';
+
+export const bucketParam = z.object({ name: BucketName.openapi({ param: { name: 'name', in: 'path' } }) });
+
+/** Administration of buckets: admins only. */
+export function bucketRoutes(router: Router, services: Services): void {
+  const { storage, tenants, tenantService } = services.runtime;
+  router.app.use('/api/v1/storage/buckets', allow('admin'));
+  router.app.use('/api/v1/storage/buckets/*', allow('admin'));
+
+  router.add({
+    method: 'post',
+    path: '/api/v1/storage/buckets',
+    collection: true,
+    operationId: 'buckets.create',
+    summary: 'Create a bucket',
+    tags: ['Buckets'],
+    request: {
+      json: z.object({
+        name: BucketName,
+        region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
+        acl: CannedAclSchema.optional(),
+        tenant_uuid: plainText(128).optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
+      }),
+    },
+    responses: {
+      ...json(201, BucketSchema, 'The new bucket'),
+      ...problems(...guarded, 'bucket_already_exists', 'invalid_bucket_name', 'invalid_argument', 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type'),
+    },
+    handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
+      const ctx = contextOf(c);
+      const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
+      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
+      return c.json(bucketView(bucket, await tenants.ownerOf(name) ?? null), 201);
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/buckets',
+    collection: true,
+    operationId: 'buckets.list',
+    summary: 'List buckets',
+    tags: ['Buckets'],
+    responses: {
+      ...json(200, z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'), 'All buckets, by name'),
+      ...problems(...guarded),
+    },
+    handler: async (c) => {
+      const buckets = await storage.listBuckets(contextOf(c));
+      const owners = await tenants.ownersOf(buckets.map(({ name }) => name));
+      return c.json({ buckets: buckets.map((bucket) => bucketView(bucket, owners.get(bucket.name) ?? null)), total: buckets.length });
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/buckets/{name}',
+    operationId: 'buckets.get',
+    summary: 'Describe a bucket',
+    tags: ['Buckets'],
+    request: { params: bucketParam },
+    responses: { ...json(200, BucketSchema, 'The bucket'), ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name') },
+    handler: async (c, { params }) => {
+      const bucket = await storage.getBucketInfo(params.name, contextOf(c));
+      return c.json(bucketView(bucket, (await tenants.ownerOf(params.name)) ?? null));
+    },
+  });
+
+  router.add({
+    method: 'delete',
+    path: '/api/v1/storage/buckets/{name}',
+    operationId: 'buckets.delete',
+    summary: 'Delete a bucket',
+    tags: ['Buckets'],
+    request: {
+      params: bucketParam,
+      query: z.object({ force: booleanParam('Remove objects, versions, delete markers and open multipart uploads first.').optional() }),
+    },
+    responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed') },
+    handler: async (c, { params, query }) => {
+      await tenantService.deleteBucket(params.name, { force: query.force === true }, contextOf(c));
+      return c.body(null, 204);
+    },
+  });
+}

@@ -1,0 +1,60 @@
+import { z } from '@hono/zod-openapi';
+
+import { guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
+import { bucketOf, scopeOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { objectView } from '../../views.ts';
+
+const address = z.object({ bucket: BucketName.optional(), key: z.string().min(1).openapi({ example: 'uploads/document.pdf' }) });
+const body = z.object({
+  source: address,
+  destination: address,
+  acl: CannedAclSchema.optional(),
+  storage_class: z.string().min(1).max(64).optional(),
+});
+
+/** Server-side copies and moves. */
+export function copyRoutes(router: Router, services: Services): void {
+  const { storage } = services.runtime;
+  for (const verb of ['copy', 'move'] as const) {
+    router.add({
+      method: 'post',
+      path: `/api/v1/storage/${verb}`,
+      collection: true,
+      operationId: `objects.${verb}`,
+      summary: verb === 'copy' ? 'Copy an object' : 'Move an object',
+      description: 'Happens at the provider, at any size; content type, metadata and ACL come along.',
+      tags: ['Objects'],
+      request: { json: body },
+      responses: {
+        ...json(200, ObjectSchema, 'The object at its destination'),
+        ...problems(
+          ...guarded,
+          'file_not_found',
+          'no_such_bucket',
+          'invalid_key',
+          'invalid_bucket_name',
+          'invalid_argument',
+          'tenant_context_required',
+          'validation_failed',
+          'unsupported_media_type',
+          'acl_not_supported',
+          'access_denied',
+        ),
+      },
+      handler: async (c, { json: { source, destination, acl, storage_class: storageClass } }) => {
+        const scope = await scopeOf(c, services);
+        const request = {
+          source: { bucket: await bucketOf(scope, services, source.bucket), key: source.key },
+          destination: { bucket: await bucketOf(scope, services, destination.bucket), key: destination.key },
+          ...(acl !== undefined && { acl }),
+          ...(storageClass !== undefined && { storageClass }),
+        };
+        const object = verb === 'copy' ? await storage.copyFile(request, scope.ctx) : await storage.moveFile(request, scope.ctx);
+        return c.json(objectView(object));
+      },
+    });
+  }
+}

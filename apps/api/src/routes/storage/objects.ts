@@ -1,0 +1,126 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { z } from '@hono/zod-openapi';
+
+import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
+
+import { bytes, empty, guarded, json, problems } from '../../responses.ts';
+import type { Router } from '../../router.ts';
+import { BucketName, integerParam, ObjectListSchema } from '../../schemas.ts';
+import { bucketOf, scopeOf } from '../../scope.ts';
+import type { Services } from '../../services.ts';
+import { listView } from '../../views.ts';
+import { keyOf } from './object-key.ts';
+
+export const keyParam = z.object({
+  key: z.string().openapi({
+    param: { name: 'key', in: 'path' },
+    description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
+    example: 'uploads/document.pdf',
+  }),
+});
+const inBucket = z.object({ bucket: BucketName.optional() });
+const missing = ['file_not_found', 'no_such_bucket', 'invalid_key', 'invalid_bucket_name', 'tenant_context_required'] as const;
+
+/** Reading, listing and deleting objects. */
+export function objectRoutes(router: Router, services: Services): void {
+  const { storage } = services.runtime;
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/objects',
+    collection: true,
+    operationId: 'objects.list',
+    summary: 'List objects',
+    tags: ['Objects'],
+    request: {
+      query: z.object({
+        prefix: z.string().max(1024).optional().openapi({ example: 'uploads/' }),
+        delimiter: z.string().max(1024).optional().openapi({ example: '/' }),
+        max_keys: integerParam({ min: 1, max: 1000, description: 'Most entries of one page; default 1000.', example: 100 }).optional(),
+        continuation_token: z.string().max(4096).optional(),
+        bucket: BucketName.optional(),
+      }),
+    },
+    responses: { ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'), ...problems(...guarded, ...missing, 'validation_failed', 'invalid_argument') },
+    handler: async (c, { query }) => {
+      const scope = await scopeOf(c, services);
+      const page = await storage.listFiles(
+        {
+          bucket: await bucketOf(scope, services, query.bucket),
+          ...(query.prefix !== undefined && { prefix: query.prefix }),
+          ...(query.delimiter !== undefined && query.delimiter !== '' && { delimiter: query.delimiter }),
+          ...(query.max_keys !== undefined && { maxKeys: query.max_keys }),
+          ...(query.continuation_token !== undefined && { continuationToken: query.continuation_token }),
+        },
+        scope.ctx,
+      );
+      return c.json(listView(page));
+    },
+  });
+
+  router.add({
+    method: 'get',
+    path: '/api/v1/storage/objects/{key}',
+    pattern: '/api/v1/storage/objects/:key{.+}',
+    operationId: 'objects.get',
+    summary: 'Download an object',
+    description: 'Streams. Takes a single Range and the conditions of RFC 9110. HEAD answers the same without the body.',
+    tags: ['Objects'],
+    request: { params: keyParam, query: inBucket },
+    responses: {
+      ...bytes(200, 'The object'),
+      ...bytes(206, 'The range that was asked for'),
+      ...empty(304, 'The copy that the client holds is current'),
+      ...problems(...guarded, ...missing, 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
+    },
+    handler: async (c, { query }) => {
+      const key = keyOf(c);
+      const scope = await scopeOf(c, services);
+      const at = { bucket: await bucketOf(scope, services, query.bucket), key };
+      const { incoming, outgoing } = c.env;
+      if (incoming.method === 'HEAD') sendObjectHead(incoming, outgoing, await storage.getFileInfo(at, scope.ctx));
+      else await sendObject(incoming, outgoing, (options) => storage.openIfChanged(at, options, scope.ctx));
+      return RESPONSE_ALREADY_SENT;
+    },
+  });
+
+  router.add({
+    method: 'delete',
+    path: '/api/v1/storage/objects/{key}',
+    pattern: '/api/v1/storage/objects/:key{.+}',
+    operationId: 'objects.delete',
+    summary: 'Delete an object',
+    tags: ['Objects'],
+    request: { params: keyParam, query: inBucket },
+    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...guarded, ...missing) },
+    handler: async (c, { query }) => {
+      const key = keyOf(c);
+      const scope = await scopeOf(c, services);
+      await storage.deleteFile({ bucket: await bucketOf(scope, services, query.bucket), key }, scope.ctx);
+      return c.body(null, 204);
+    },
+  });
+
+  router.add({
+    method: 'post',
+    path: '/api/v1/storage/delete',
+    collection: true,
+    operationId: 'objects.deleteMany',
+    summary: 'Delete up to 1,000 objects',
+    description: 'A key that cannot be deleted is an error of its own, not of the batch.',
+    tags: ['Objects'],
+    request: {
+      json: z.object({ keys: z.array(z.string()).min(1).max(1000).openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }), bucket: BucketName.optional() }),
+    },
+    responses: {
+      ...json(200, z.object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) }).openapi('DeleteResult'), 'What became of each key'),
+      ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name', 'tenant_context_required', 'validation_failed', 'unsupported_media_type', 'payload_too_large'),
+    },
+    handler: async (c, { json: body }) => {
+      const scope = await scopeOf(c, services);
+      const bucket = await bucketOf(scope, services, body.bucket);
+      const { deleted, errors } = await storage.deleteFiles({ keys: [...new Set(body.keys)], bucket }, scope.ctx);
+      return c.json({ deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
+    },
+  });
+}

@@ -1,0 +1,82 @@
+import type { FileAccess, Tenant } from '@coffer/files-db';
+import { storageError } from '@coffer/storage-core';
+import type { CallContext, TenantContext } from '@coffer/storage-core';
+import { decideTenant, namesTenant } from '@coffer/tenancy';
+
+import type { AppContext } from './router.ts';
+import type { Services } from './services.ts';
+
+/** What a request may touch. */
+export interface Scope {
+  readonly access: FileAccess;
+  readonly tenant?: Tenant;
+  readonly ctx: CallContext;
+}
+
+export function tenantContextOf(tenant: Tenant): TenantContext {
+  return { tenantUuid: tenant.tenantUuid, tenantSlug: tenant.tenantSlug };
+}
+
+/**
+ * The tenant that a request acts for: the token's, or for admins and services the one that X-Tenant-ID names.
+ * @throws tenant_mismatch, tenant_not_found, tenant_context_required
+ */
+async function tenantOf(c: AppContext, { runtime }: Services): Promise<Tenant | undefined> {
+  const { role, claimed } = c.var.identity;
+  const header = c.env.incoming.headers['x-tenant-id'];
+  const decision = decideTenant({
+    role,
+    ...(claimed !== undefined && { claimed }),
+    ...(typeof header === 'string' && { header }),
+  });
+  switch (decision.kind) {
+    case 'none':
+      return undefined;
+    case 'named':
+      return runtime.tenants.find(decision.id);
+    case 'claimed': {
+      const tenant = await runtime.tenants.resolve(decision.tenant);
+      const { mustMatch } = decision;
+      if (mustMatch !== undefined && !namesTenant(mustMatch, tenant)) {
+        throw storageError('tenant_mismatch', 'X-Tenant-ID names another tenant than the token.');
+      }
+      return tenant;
+    }
+  }
+}
+
+/** The scope of a request to the files API or to objects. */
+export async function scopeOf(c: AppContext, services: Services): Promise<Scope> {
+  const { exchange } = c.env;
+  const { subject, role } = c.var.identity;
+  const tenant = await tenantOf(c, services);
+  if (tenant === undefined && role !== 'admin' && services.runtime.config.storage.requireTenantContext) {
+    throw storageError('tenant_context_required', 'This deployment needs a tenant: use a token that names one.');
+  }
+  if (tenant !== undefined) exchange.tenant = tenant.tenantSlug;
+  return {
+    access: { subject, role, ...(tenant !== undefined && { tenant: tenant.tenantUuid }) },
+    ...(tenant !== undefined && { tenant }),
+    ctx: { requestId: exchange.requestId, signal: exchange.signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) },
+  };
+}
+
+/** The context of a call that belongs to no tenant. */
+export function contextOf(c: AppContext): CallContext {
+  const { requestId, signal } = c.env.exchange;
+  return { requestId, signal };
+}
+
+/**
+ * The bucket that an object route works on: admins may name any, a service one of its tenant's.
+ * @throws forbidden, tenant_context_required, storage_not_configured, invalid_bucket_name
+ */
+export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
+  const { tenant, access, ctx } = scope;
+  const ask = { ...(explicit !== undefined && { bucket: explicit }), ...(tenant !== undefined && { tenant: tenantContextOf(tenant) }) };
+  if (access.role === 'admin') return (await runtime.storage.resolveBucket(ask, ctx)).bucket;
+  if (tenant === undefined) throw storageError('tenant_context_required', 'Name the tenant with X-Tenant-ID.');
+  const { bucket } = await runtime.storage.resolveBucket(ask, ctx);
+  if (!tenant.buckets.includes(bucket) && bucket !== (await runtime.tenants.bucketFor(tenantContextOf(tenant)))) throw storageError('forbidden', "That bucket is not one of the tenant's.");
+  return bucket;
+}

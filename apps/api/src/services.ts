@@ -1,0 +1,15 @@
+import type { Runtime } from '@coffer/runtime';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+
+import type { TokenVerifier } from './auth/token-verifier.ts';
+
+/** What routes are handed. */
+export interface Services {
+  readonly runtime: Runtime;
+  readonly verify: TokenVerifier;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** True once the process was asked to stop. */
+  readonly stopping: () => boolean;
+}

@@ -1,0 +1,113 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { once } from 'node:events';
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** A connection on which a test decides about every byte. */
+export class RawConnection {
+  readonly socket: Socket;
+  #received = Buffer.alloc(0);
+  #ended = false;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+    });
+    socket.on('close', () => {
+      this.#ended = true;
+    });
+    socket.on('error', () => {});
+  }
+
+  static async open(base: string): Promise<RawConnection> {
+    const { hostname, port } = new URL(base);
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    await once(socket, 'connect');
+    return new RawConnection(socket);
+  }
+
+  get closed(): boolean {
+    return this.#ended;
+  }
+
+  async write(data: string | Uint8Array): Promise<void> {
+    if (this.socket.destroyed) return;
+    await new Promise<void>((resolve) => this.socket.write(data, () => resolve()));
+  }
+
+  /** The next whole answer on this connection; rejects when the connection ends without one. */
+  async answer(options: { readonly withoutBody?: boolean; readonly timeoutMs?: number } = {}): Promise<RawAnswer> {
+    const deadline = Date.now() + (options.timeoutMs ?? 10_000);
+    while (Date.now() < deadline) {
+      const answer = this.#take(options.withoutBody === true);
+      if (answer !== undefined) return answer;
+      if (this.#ended) throw new Error(`The connection ended without an answer: ${this.#received.toString('latin1').slice(0, 300)}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    throw new Error(`No answer in time: ${this.#received.toString('latin1').slice(0, 300)}`);
+  }
+
+  /** Whether the other side ends the connection in time. */
+  async ends(timeoutMs = 10_000): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.#ended && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    return this.#ended;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #take(withoutBody: boolean): RawAnswer | undefined {
+    const head = this.#received.indexOf('\r\n\r\n');
+    if (head === -1) return undefined;
+    const [line = '', ...fields] = this.#received.toString('latin1', 0, head).split('\r\n');
+    const headers = Object.fromEntries(
+      fields.map((field) => {
+        const colon = field.indexOf(':');
+        return [field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim()];
+      }),
+    );
+    const status = Number(line.split(' ')[1]);
+    const start = head + 4;
+    if (status === 100) {
+      this.#received = this.#received.subarray(start);
+      return this.#take(withoutBody);
+    }
+    const bodiless = withoutBody || status === 204 || status === 304;
+    const bounds = bodiless ? { body: Buffer.alloc(0), end: start } : this.#bodyFrom(start, headers);
+    if (bounds === undefined) return undefined;
+    this.#received = this.#received.subarray(bounds.end);
+    const body = bounds.body.toString('utf8');
+    return { status, headers, body };
+  }
+
+  #bodyFrom(start: number, headers: Readonly<Record<string, string>>): { readonly body: Buffer; readonly end: number } | undefined {
+    if (headers['transfer-encoding'] === 'chunked') return this.#chunksFrom(start);
+    const length = headers['content-length'];
+    const end = length === undefined ? this.#received.length : start + Number(length);
+    if (length === undefined ? !this.#ended : this.#received.length < end) return undefined;
+    return { body: this.#received.subarray(start, end), end };
+  }
+
+  #chunksFrom(start: number): { readonly body: Buffer; readonly end: number } | undefined {
+    const chunks: Buffer[] = [];
+    let at = start;
+    for (;;) {
+      const line = this.#received.indexOf('\r\n', at);
+      if (line === -1) return undefined;
+      const size = Number.parseInt(this.#received.toString('latin1', at, line), 16);
+      const end = line + 2 + size + 2;
+      if (this.#received.length < end) return undefined;
+      if (size === 0) return { body: Buffer.concat(chunks), end };
+      chunks.push(this.#received.subarray(line + 2, end - 2));
+      at = end;
+    }
+  }
+}

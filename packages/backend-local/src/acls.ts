@@ -1,0 +1,27 @@
+import { aclOf } from '@coffer/storage-core';
+import type { Acl, AclOperations } from '@coffer/storage-core';
+
+import type { Using } from './open-store.ts';
+
+// One machine has one owner of all it stores.
+const owner: Acl['owner'] = { id: 'coffer', displayName: 'coffer' };
+
+/** ACLs are kept by their canned names; the grants follow from them. */
+export function aclOperations(using: Using): AclOperations {
+  return {
+    getObjectAcl: (at, ctx) => using(ctx, async ({ objects }) => aclOf((await objects.find(at)).acl, owner)),
+    setObjectAcl: (at, acl, ctx) =>
+      using(ctx, async ({ objects }) => {
+        await objects.setAcl(at, acl);
+        await objects.durable();
+        return aclOf(acl, owner);
+      }),
+    getBucketAcl: (bucket, ctx) => using(ctx, async ({ buckets }) => aclOf((await buckets.find(bucket)).acl, owner)),
+    setBucketAcl: (bucket, acl, ctx) =>
+      using(ctx, async ({ buckets, objects }) => {
+        await buckets.setAcl(bucket, acl);
+        await objects.durable();
+        return aclOf(acl, owner);
+      }),
+  };
+}

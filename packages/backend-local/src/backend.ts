@@ -1,0 +1,103 @@
+import { discard, hasCode, isPublicRead, keyProblem, storageError } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, StorageBackend } from '@coffer/storage-core';
+
+import type { LocalAccess } from './access.ts';
+import { aclOperations } from './acls.ts';
+import { bucketOperations } from './buckets.ts';
+import { copyObject } from './copy.ts';
+import type { ObjectRow } from './object-row.ts';
+import { deleteObjects, getObject, headObject, putObject } from './objects.ts';
+import { LazyStore } from './open-store.ts';
+import type { Using } from './open-store.ts';
+import { refuseSigned, Signer } from './presign.ts';
+import type { PresignSettings } from './presign.ts';
+import { sweep } from './sweep.ts';
+
+export interface LocalBackendOptions {
+  /** Directory of the storage, created (for its owner alone) when it is not there. Not on a network file system. */
+  readonly root: string;
+  /** Region that buckets report unless they are created with another. Default `local`. */
+  readonly region?: string;
+  /** Needed for presigned URLs; `@coffer/backend-local/http` serves them. */
+  readonly presign?: PresignSettings;
+  /** The clock of expiries and of `lastModified`. */
+  readonly now?: () => Date;
+}
+
+export interface LocalBackend extends StorageBackend {
+  readonly access: LocalAccess;
+}
+
+/**
+ * Object storage in a directory of one machine: bytes in immutable files, everything else in a SQLite file.
+ *
+ * Costs nothing by itself: the directory is opened (created, recovered) by the first call that needs it, and again by the
+ * next one should that fail. Several processes may use one directory at once. `close()` waits for the calls under way.
+ *
+ * @throws invalid_argument for a secret that is too short
+ */
+export function localBackend(options: LocalBackendOptions): LocalBackend {
+  const { root, region = 'local', now = () => new Date() } = options;
+  const store = new LazyStore(root);
+  const { using } = store;
+  const signer = options.presign === undefined ? undefined : new Signer(options.presign, now);
+  const { verifyRead, verifyWrite, verifyForm } = signer ?? refuseSigned;
+
+  return {
+    name: 'local',
+    check: (ctx) => using(ctx, (opened) => opened.check()),
+    async put(at, body, put, ctx) {
+      try {
+        return await using(ctx, (opened) => putObject(opened, at, body, put, { now, ctx }));
+      } catch (error) {
+        discard(body, error instanceof Error ? error : undefined);
+        throw error;
+      }
+    },
+    get: (at, get, ctx) => using(ctx, (opened) => getObject(opened, at, get, ctx)),
+    head: (at, ctx) => using(ctx, (opened) => headObject(opened, at)),
+    delete: (at, ctx) => using(ctx, (opened) => deleteObjects(opened, at.bucket, [at.key])),
+    copy: (source, destination, copy, ctx) => using(ctx, (opened) => copyObject(opened, { source, destination }, copy, { now, ctx })),
+    list: (bucket, list, ctx) => using(ctx, (opened) => opened.objects.list(bucket, list)),
+    batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(using, bucket, keys, ctx) },
+    buckets: bucketOperations(using, { region, now }),
+    acl: aclOperations(using),
+    maintenance: { sweep: (sweeping, ctx) => using(ctx, (opened) => sweep(opened, sweeping, ctx)) },
+    ...(signer !== undefined && { presign: signer.operations }),
+    close: () => store.close(),
+    access: { verifyRead, verifyWrite, verifyForm, anonymous: anonymousAccess(using) },
+  };
+}
+
+const largestBatch = 1000;
+
+async function deleteMany(using: Using, bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult> {
+  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch has at most ${largestBatch} keys.`);
+  const errors: BatchDeleteResult['errors'][number][] = [];
+  const deleted = [...new Set(keys)].filter((key) => {
+    const message = keyProblem(key);
+    if (message !== undefined) errors.push({ key, code: 'invalid_key', message });
+    return message === undefined;
+  });
+  await using(ctx, (store) => deleteObjects(store, bucket, deleted));
+  return { deleted, errors };
+}
+
+/** Decides on the row that is then opened, so that no change of an ACL or of an object can come in between. */
+function anonymousAccess(using: Using): LocalAccess['anonymous'] {
+  const refusal = (): Error => storageError('access_denied', 'The object is not public; use a presigned URL.');
+  const gate = (row: ObjectRow): void => {
+    if (!isPublicRead(row.acl)) throw refusal();
+  };
+  const hidingAbsence = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket') ? refusal() : error;
+    }
+  };
+  return {
+    get: (at, options, ctx) => hidingAbsence(using(ctx, (store) => getObject(store, at, options, ctx, gate))),
+    head: (at, ctx) => hidingAbsence(using(ctx, (store) => headObject(store, at, gate))),
+  };
+}

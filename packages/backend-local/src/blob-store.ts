@@ -1,0 +1,205 @@
+import { constants, lstatSync, open, renameSync } from 'node:fs';
+import { copyFile, link, mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { bucketNameProblem } from '@coffer/storage-core';
+
+import { blobIds, isBlobId, shardOf } from './blob-id.ts';
+import type { BlobId } from './blob-id.ts';
+import { CoalescedSync } from './coalesced-sync.ts';
+import { assertDirectory, syncDirectory, syncFile } from './disk.ts';
+import { codeOf, toStorageError, translated } from './errors.ts';
+import type { TempFiles } from './temp-files.ts';
+
+const openFile = promisify(open);
+
+// Where a link is not possible (another file system below a bucket, too many links, no links at all) bytes are copied.
+const linkRefused: ReadonlySet<string> = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+const rememberedShards = 4096;
+
+export interface BlobAddress {
+  readonly bucket: string;
+  readonly blob: BlobId;
+}
+
+/**
+ * The bytes of objects, one immutable file per upload: `<root>/<bucket>/<2 digits>/<id>`. Neither bucket names nor ids
+ * come from keys, so that what a file system does to names cannot matter.
+ */
+export class BlobStore {
+  readonly newId: () => BlobId = blobIds();
+  readonly #root: string;
+  readonly #temp: TempFiles;
+  readonly #syncs = new Map<string, CoalescedSync>();
+  readonly #shards = new Map<string, Promise<void>>();
+
+  constructor(root: string, temp: TempFiles) {
+    this.#root = root;
+    this.#temp = temp;
+  }
+
+  /** Moves a synced file to its final place, durably. */
+  async place(file: string, at: BlobAddress): Promise<void> {
+    await translated(this.#inShard(at, (path) => rename(file, path)));
+  }
+
+  /** A second name for the same bytes, or a copy of them, durably. @returns false when the source is gone */
+  async duplicate(source: BlobAddress, at: BlobAddress): Promise<boolean> {
+    return translated(this.#duplicate(source, at));
+  }
+
+  /** Opens the bytes for reading. @returns a file descriptor, or undefined when they are gone */
+  async open(at: BlobAddress): Promise<number | undefined> {
+    return translated(this.#open(at));
+  }
+
+  /** Whether the bytes are there. Synchronous: it is asked inside a transaction. */
+  has(at: BlobAddress): boolean {
+    return lstatSync(this.#path(at), { throwIfNoEntry: false })?.isFile() === true;
+  }
+
+  /** Removes bytes that nothing refers to. What cannot be removed now is left to a sweep. */
+  async remove(at: BlobAddress): Promise<void> {
+    try {
+      await unlink(this.#path(at));
+    } catch {
+      // Gone already, or not ours to remove; no object consists of it either way.
+    }
+  }
+
+  /** Takes a blob away to a temporary file, at once. @returns its path, or undefined when the blob is gone */
+  takeAway(at: BlobAddress): string | undefined {
+    const path = this.#temp.reserve();
+    try {
+      renameSync(this.#path(at), path);
+      return path;
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw toStorageError(error);
+    }
+  }
+
+  async createBucket(bucket: string): Promise<void> {
+    await translated(this.#makeDirectory(join(this.#root, bucket), this.#root));
+  }
+
+  /** Removes the directories of a bucket that are empty; one that is not holds the bytes of a newer bucket of that name. */
+  async removeBucket(bucket: string): Promise<void> {
+    const directory = join(this.#root, bucket);
+    if (!assertDirectory(directory)) return;
+    for (const shard of await this.shards(bucket)) {
+      this.#shards.delete(join(directory, shard));
+      await rmdir(join(directory, shard)).catch(() => {});
+    }
+    await rmdir(directory).catch(() => {});
+  }
+
+  /** Names of the directories that can hold bytes of buckets, whether or not there are such buckets. */
+  async buckets(): Promise<readonly string[]> {
+    const entries = await translated(readdir(this.#root, { withFileTypes: true }));
+    return entries.filter((entry) => entry.isDirectory() && bucketNameProblem(entry.name) === undefined).map((entry) => entry.name);
+  }
+
+  async shards(bucket: string): Promise<readonly string[]> {
+    const entries = await readdir(join(this.#root, bucket), { withFileTypes: true }).catch(() => []);
+    return entries.filter((entry) => entry.isDirectory() && /^[0-9a-f]{2}$/.test(entry.name)).map((entry) => entry.name);
+  }
+
+  async blobs(bucket: string, shard: string): Promise<readonly BlobId[]> {
+    const names = await readdir(join(this.#root, bucket, shard)).catch(() => []);
+    return names.filter((name) => isBlobId(name) && shardOf(name) === shard);
+  }
+
+  /** Size, and when the file came to be under this name, in milliseconds. */
+  statOf(at: BlobAddress): { readonly size: number; readonly placed: number } | undefined {
+    const stats = lstatSync(this.#path(at), { throwIfNoEntry: false });
+    // A link keeps the time of the bytes; the inode's own time is that of the latest link or rename.
+    return stats === undefined ? undefined : { size: stats.size, placed: Math.max(stats.mtimeMs, stats.ctimeMs) };
+  }
+
+  async #duplicate(source: BlobAddress, at: BlobAddress): Promise<boolean> {
+    const from = this.#path(source);
+    try {
+      await this.#inShard(at, (path) => link(from, path));
+      return true;
+    } catch (error) {
+      const code = codeOf(error) ?? '';
+      if (code === 'ENOENT') return false;
+      if (!linkRefused.has(code)) throw error;
+    }
+    const copy = this.#temp.reserve();
+    try {
+      await this.#temp.prepare();
+      await copyFile(from, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await syncFile(copy);
+      await this.#inShard(at, (path) => rename(copy, path));
+      return true;
+    } catch (error) {
+      await this.#temp.discard(copy);
+      if (codeOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  async #open(at: BlobAddress): Promise<number | undefined> {
+    try {
+      return await openFile(this.#path(at), constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Runs `fill`, which makes the file at the blob's path, and makes its name durable. */
+  async #inShard(at: BlobAddress, fill: (path: string) => Promise<void>): Promise<void> {
+    const shard = join(this.#root, at.bucket, shardOf(at.blob));
+    await this.#ensureShard(at.bucket, shard);
+    try {
+      await fill(this.#path(at));
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+      this.#shards.delete(shard); // removed along with a bucket of this name
+      await this.#ensureShard(at.bucket, shard);
+      await fill(this.#path(at));
+    }
+    await this.#sync(shard);
+  }
+
+  /** The name of a directory has to be durable before what is in it counts as stored; asked once per process. */
+  #ensureShard(bucket: string, shard: string): Promise<void> {
+    let known = this.#shards.get(shard);
+    if (known === undefined) {
+      if (this.#shards.size >= rememberedShards) this.#shards.clear();
+      const directory = join(this.#root, bucket);
+      known = this.#makeDirectory(directory, this.#root).then(() => this.#makeDirectory(shard, directory));
+      this.#shards.set(shard, known);
+      known.catch(() => this.#shards.delete(shard));
+    }
+    return known;
+  }
+
+  async #makeDirectory(path: string, parent: string): Promise<void> {
+    if (!assertDirectory(path)) await mkdir(path, { recursive: true, mode: 0o700 });
+    assertDirectory(path);
+    await this.#sync(parent);
+  }
+
+  async #sync(directory: string): Promise<void> {
+    let sync = this.#syncs.get(directory);
+    if (sync === undefined) {
+      if (this.#syncs.size >= rememberedShards) this.#syncs.clear();
+      sync = new CoalescedSync(() => syncDirectory(directory));
+      this.#syncs.set(directory, sync);
+    }
+    await sync.sync();
+  }
+
+  /** @throws access_denied when a directory on the way is a link */
+  #path(at: BlobAddress): string {
+    const bucket = join(this.#root, at.bucket);
+    const shard = join(bucket, shardOf(at.blob));
+    if (assertDirectory(bucket)) assertDirectory(shard);
+    return join(shard, at.blob);
+  }
+}

@@ -1,0 +1,103 @@
+import type { StatementSync } from 'node:sqlite';
+
+import { storageError } from '@coffer/storage-core';
+import type { CannedAcl } from '@coffer/storage-core';
+
+import type { BlobId } from './blob-id.ts';
+import type { IndexFile } from './index-file.ts';
+import { noSuchBucket } from './object-index.ts';
+import { hex } from './object-row.ts';
+
+export interface BucketRow {
+  readonly name: string;
+  readonly region: string;
+  readonly acl: CannedAcl;
+  readonly created: Date;
+}
+
+interface StoredBucket {
+  readonly name: string;
+  readonly region: string;
+  readonly acl: string;
+  readonly created: number;
+}
+
+// Rows that one transaction of a forced removal takes: a few milliseconds.
+const removalBatch = 1000;
+
+/** Which buckets there are. */
+export class BucketIndex {
+  readonly #file: IndexFile;
+  readonly #all: StatementSync;
+  readonly #find: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #setAcl: StatementSync;
+  readonly #id: StatementSync;
+  readonly #some: StatementSync;
+  readonly #deleteUpTo: StatementSync;
+  readonly #delete: StatementSync;
+
+  constructor(file: IndexFile) {
+    const { db } = file;
+    this.#file = file;
+    this.#all = db.prepare('SELECT name, region, acl, created FROM buckets ORDER BY name');
+    this.#find = db.prepare('SELECT name, region, acl, created FROM buckets WHERE name = ?');
+    this.#insert = db.prepare('INSERT INTO buckets (name, region, acl, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING');
+    this.#setAcl = db.prepare('UPDATE buckets SET acl = ? WHERE name = ?');
+    this.#id = db.prepare('SELECT id FROM buckets WHERE name = ?');
+    this.#some = db.prepare('SELECT key, blob FROM objects WHERE bucket = ? ORDER BY key LIMIT ?');
+    this.#deleteUpTo = db.prepare('DELETE FROM objects WHERE bucket = ? AND key <= ?');
+    this.#delete = db.prepare('DELETE FROM buckets WHERE id = ?');
+  }
+
+  all(): Promise<readonly BucketRow[]> {
+    return this.#file.read(() => (this.#all.all() as unknown as readonly StoredBucket[]).map(bucketOf));
+  }
+
+  /** @throws no_such_bucket */
+  find(name: string): Promise<BucketRow> {
+    return this.#file.read(() => {
+      const stored = this.#find.get(name) as StoredBucket | undefined;
+      if (stored === undefined) throw noSuchBucket(name);
+      return bucketOf(stored);
+    });
+  }
+
+  /** @throws bucket_already_exists */
+  create(bucket: BucketRow): Promise<void> {
+    return this.#file.write(() => {
+      const { changes } = this.#insert.run(bucket.name, bucket.region, bucket.acl, bucket.created.getTime());
+      if (changes === 0) throw storageError('bucket_already_exists', `There is a bucket "${bucket.name}" already.`);
+    });
+  }
+
+  /** @throws no_such_bucket */
+  setAcl(name: string, acl: CannedAcl): Promise<void> {
+    return this.#file.write(() => {
+      if (this.#setAcl.run(acl, name).changes === 0) throw noSuchBucket(name);
+    });
+  }
+
+  /**
+   * Removes the bucket if it is empty. With `force` it first removes up to a batch of objects, and the bucket along with
+   * the last ones: a write that was committed is either among them or keeps the bucket.
+   * @throws no_such_bucket, bucket_not_empty
+   */
+  remove(name: string, force: boolean): Promise<{ readonly blobs: readonly BlobId[]; readonly gone: boolean }> {
+    return this.#file.write(() => {
+      const bucket = this.#id.get(name) as { readonly id: number } | undefined;
+      if (bucket === undefined) throw noSuchBucket(name);
+      const rows = this.#some.all(bucket.id, force ? removalBatch : 1) as unknown as readonly { readonly key: Uint8Array; readonly blob: Uint8Array }[];
+      if (rows.length > 0 && !force) throw storageError('bucket_not_empty', `The bucket "${name}" is not empty.`);
+      const last = rows.at(-1);
+      if (last !== undefined) this.#deleteUpTo.run(bucket.id, last.key);
+      const gone = rows.length < removalBatch;
+      if (gone) this.#delete.run(bucket.id);
+      return { blobs: rows.map((row) => hex(row.blob)), gone };
+    });
+  }
+}
+
+function bucketOf(stored: StoredBucket): BucketRow {
+  return { name: stored.name, region: stored.region, acl: stored.acl as CannedAcl, created: new Date(stored.created) };
+}

@@ -1,0 +1,55 @@
+import { assertStorageClass, storageError } from '@coffer/storage-core';
+import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+
+import type { BlobAddress } from './blob-store.ts';
+import { settle, withdraw } from './commit.ts';
+import { infoOf } from './object-row.ts';
+import type { ObjectRow } from './object-row.ts';
+import type { Store } from './store.ts';
+
+/** Copies in constant time: bytes never change, so a second name for them is a copy. */
+export async function copyObject(
+  store: Store,
+  { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
+  options: CopyOptions,
+  { now, ctx }: { readonly now: () => Date; readonly ctx: CallContext },
+): Promise<ObjectInfo> {
+  if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
+  const conditions = { ifNoneMatch: options.ifNoneMatch };
+  const blob = { bucket: destination.bucket, blob: store.blobs.newId() };
+  let row: ObjectRow;
+  let replaced: string | undefined;
+  try {
+    await store.objects.checkWrite(destination, conditions);
+    const from = await duplicate(store, source, blob, options.ifMatch);
+    ctx.signal?.throwIfAborted();
+    row = {
+      ...from,
+      blob: blob.blob,
+      modified: now(),
+      acl: options.acl ?? from.acl,
+      storageClass: options.storageClass ?? from.storageClass,
+    };
+    replaced = await store.objects.commit(destination, row, conditions, () => store.blobs.has(blob));
+  } catch (error) {
+    await withdraw(store, blob, error);
+    throw error;
+  }
+  await settle(store, destination.bucket, replaced);
+  return infoOf(destination, row);
+}
+
+/** Gives the bytes of `source` the name `blob`. @returns the row that they belong to */
+async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress, ifMatch: string | undefined): Promise<ObjectRow> {
+  let missing: string | undefined;
+  for (;;) {
+    const row = await store.objects.find(source);
+    if (ifMatch !== undefined && ifMatch !== row.md5) {
+      throw storageError('precondition_failed', 'The source of the copy has another ETag than asked for.');
+    }
+    if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
+    // Replaced or deleted since the row was read, unless the row still says so.
+    if (missing === row.blob) throw storageError('internal_error', `The bytes of "${source.key}" in "${source.bucket}" are missing on disk.`);
+    missing = row.blob;
+  }
+}

@@ -1,0 +1,40 @@
+import { lstatSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+
+import { storageError } from '@coffer/storage-core';
+
+/**
+ * Refuses a path that is a link or a file where a directory of the storage belongs: bytes would go to, or come from,
+ * outside. Synchronous, since it stands right before each use and costs microseconds.
+ * @returns whether the directory is there
+ * @throws access_denied
+ */
+export function assertDirectory(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return false;
+  if (!stats.isDirectory()) {
+    throw storageError('access_denied', 'The storage directory holds a link or a file where a directory belongs.');
+  }
+  return true;
+}
+
+/** Makes the names in a directory survive a power loss. Windows has no such call and needs none. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Makes the bytes of a closed file survive a power loss. */
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

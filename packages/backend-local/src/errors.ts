@@ -1,0 +1,89 @@
+import { isStorageError, storageError } from '@coffer/storage-core';
+import type { StorageError, StorageErrorCode } from '@coffer/storage-core';
+
+interface Meaning {
+  readonly code: StorageErrorCode;
+  readonly message: string;
+  readonly retryable?: boolean;
+}
+
+const diskFull: Meaning = { code: 'storage_unavailable', message: 'The disk is full.', retryable: false };
+const denied: Meaning = { code: 'access_denied', message: 'The storage directory does not let this process in; check its owner and mode.' };
+const readOnly: Meaning = { code: 'access_denied', message: 'The storage directory is on a read-only file system.' };
+const link: Meaning = { code: 'access_denied', message: 'The storage directory holds a link or a file where a directory belongs.' };
+const failedDisk: Meaning = { code: 'storage_unavailable', message: 'The disk reported an error.', retryable: false };
+
+const byErrno: Readonly<Record<string, Meaning>> = {
+  ENOSPC: diskFull,
+  EDQUOT: diskFull,
+  EACCES: denied,
+  EPERM: denied,
+  EROFS: readOnly,
+  ELOOP: link,
+  ENOTDIR: link,
+  EIO: failedDisk,
+  EFBIG: { code: 'storage_unavailable', message: 'The object is larger than a file may be here.', retryable: false },
+  EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
+  ENFILE: { code: 'storage_unavailable', message: 'The machine has too many files open.' },
+  ENOENT: { code: 'storage_unavailable', message: 'A file or directory of the storage is missing.', retryable: false },
+};
+
+/** By SQLite's primary result code. @see https://www.sqlite.org/rescode.html */
+const bySqlite: Readonly<Record<number, Meaning>> = {
+  3: denied, // SQLITE_PERM
+  5: { code: 'storage_unavailable', message: 'The index is held by another process.' }, // SQLITE_BUSY
+  6: { code: 'storage_unavailable', message: 'The index is held by another process.' }, // SQLITE_LOCKED
+  8: readOnly, // SQLITE_READONLY
+  10: failedDisk, // SQLITE_IOERR
+  11: { code: 'internal_error', message: 'The index is damaged.' }, // SQLITE_CORRUPT
+  13: diskFull, // SQLITE_FULL
+  14: { code: 'storage_unavailable', message: 'The index cannot be opened.', retryable: false }, // SQLITE_CANTOPEN
+  23: denied, // SQLITE_AUTH
+  26: { code: 'internal_error', message: 'The index is no SQLite database.' }, // SQLITE_NOTADB
+};
+
+/** The only place that knows what errno and SQLite's result codes mean. */
+export function toStorageError(cause: unknown): StorageError {
+  if (isStorageError(cause)) return cause;
+  const meaning = meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' };
+  return storageError(meaning.code, meaning.message, { cause, ...(meaning.retryable !== undefined && { retryable: meaning.retryable }) });
+}
+
+function meaningOf(cause: unknown): Meaning | undefined {
+  const code = codeOf(cause);
+  if (code === 'ERR_INVALID_STATE') return { code: 'storage_unavailable', message: 'The storage is closed.', retryable: false };
+  if (code !== undefined && code !== 'ERR_SQLITE_ERROR') return byErrno[code];
+  const result = sqliteCode(cause);
+  return result === undefined ? undefined : bySqlite[result];
+}
+
+/** The symbolic errno (or Node's own code) of an error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
+  return typeof code === 'number' ? code & 0xff : undefined;
+}
+
+/** Whether SQLite gave up waiting for another process. */
+export function isBusy(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === 5 || code === 6;
+}
+
+/** Whether SQLite found no room for a page. */
+export function isFull(error: unknown): boolean {
+  return sqliteCode(error) === 13;
+}
+
+/** `work`, rejecting with nothing but StorageErrors. */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}

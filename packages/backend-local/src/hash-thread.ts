@@ -1,0 +1,110 @@
+import { Worker } from 'node:worker_threads';
+
+import { storageError } from '@coffer/storage-core';
+
+/** Lower-case hex. */
+export interface Digests {
+  readonly md5: string;
+  readonly sha256: string;
+}
+
+/** The hashes of one upload. */
+export interface StreamHash {
+  /** Resolves once the block may be reused. Blocks are taken in the order of the calls. */
+  update(block: Uint8Array<SharedArrayBuffer>): Promise<void>;
+  digest(): Promise<Digests>;
+  /** Ends the interest in the digests. */
+  discard(): void;
+}
+
+type Question = { readonly id: number } & ({ readonly block: Uint8Array } | { readonly end: 'digest' | 'discard' });
+type Answer = { readonly id: number; readonly digests?: Digests };
+
+interface Waiting {
+  readonly resolve: (digests: Digests | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+// Source text instead of a file, so that it survives being bundled into an application.
+const program = `
+  const { parentPort } = require('node:worker_threads');
+  const { createHash } = require('node:crypto');
+  const streams = new Map();
+  parentPort.on('message', ({ id, block, end }) => {
+    let hashes = streams.get(id);
+    if (hashes === undefined) streams.set(id, (hashes = [createHash('md5'), createHash('sha256')]));
+    if (block !== undefined) {
+      for (const hash of hashes) hash.update(block);
+      parentPort.postMessage({ id });
+      return;
+    }
+    streams.delete(id);
+    if (end === 'discard') return;
+    const [md5, sha256] = hashes.map((hash) => hash.digest('hex'));
+    parentPort.postMessage({ id, digests: { md5, sha256 } });
+  });
+`;
+
+/**
+ * A thread that hashes large uploads. MD5 and SHA-256 together take about as long as receiving the bytes, and would
+ * otherwise take it from the thread that serves everybody. It starts with the first large upload and keeps the process
+ * alive only while it has work.
+ */
+export class HashThread {
+  #worker: Worker | undefined;
+  #nextId = 0;
+  readonly #waiting = new Map<number, Waiting[]>();
+
+  begin(): StreamHash {
+    const id = this.#nextId++;
+    return {
+      update: async (block) => {
+        await this.#ask({ id, block });
+      },
+      digest: async () => {
+        const digests = await this.#ask({ id, end: 'digest' });
+        if (digests === undefined) throw storageError('internal_error', 'The hash thread gave no digest.');
+        return digests;
+      },
+      discard: () => this.#worker?.postMessage({ id, end: 'discard' } satisfies Question),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #ask(question: Question): Promise<Digests | undefined> {
+    return new Promise((resolve, reject) => {
+      const worker = (this.#worker ??= this.#start());
+      const queue = this.#waiting.get(question.id);
+      if (queue === undefined) this.#waiting.set(question.id, [{ resolve, reject }]);
+      else queue.push({ resolve, reject });
+      worker.ref();
+      worker.postMessage(question);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(program, { eval: true, name: 'coffer-hash' });
+    worker.on('message', ({ id, digests }: Answer) => {
+      const queue = this.#waiting.get(id);
+      const asked = queue?.shift();
+      if (queue?.length === 0) this.#waiting.delete(id);
+      if (this.#waiting.size === 0) worker.unref();
+      asked?.resolve(digests);
+    });
+    // A thread that ends takes the state of its hashes along: those uploads fail, the next one starts another thread.
+    worker.on('error', (error) => this.#fail(worker, error));
+    worker.on('exit', () => this.#fail(worker, undefined));
+    return worker;
+  }
+
+  #fail(worker: Worker, cause: unknown): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const error = storageError('internal_error', 'The thread that hashes uploads ended.', { cause });
+    for (const queue of this.#waiting.values()) for (const { reject } of queue) reject(error);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,27 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+// What a page's script may read of an answer; without the ETag it cannot tell what it has uploaded.
+const exposed = 'ETag, Content-Length, Content-Range, Content-Disposition, Last-Modified, Accept-Ranges';
+const preflightSeconds = 3600;
+
+/** Sets what lets pages of `origins` (`*` for all) read the answer. No cookie or other credential is ever let in. */
+export function setCorsHeaders(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
+  const anybody = origins.includes('*');
+  if (!anybody) response.appendHeader('vary', 'Origin');
+  const { origin } = request.headers;
+  if (origin === undefined || !(anybody || origins.includes(origin))) return;
+  response.setHeader('access-control-allow-origin', anybody ? '*' : origin);
+  response.setHeader('access-control-expose-headers', exposed);
+}
+
+/** Answers OPTIONS: the question that a browser asks before it sends a PUT, or headers of its own. */
+export function answerPreflight(request: IncomingMessage, response: ServerResponse): void {
+  if (response.hasHeader('access-control-allow-origin')) {
+    response.setHeader('access-control-allow-methods', 'GET, HEAD, PUT, POST');
+    const asked = request.headers['access-control-request-headers'];
+    if (asked !== undefined) response.setHeader('access-control-allow-headers', asked);
+    response.setHeader('access-control-max-age', preflightSeconds);
+  }
+  response.writeHead(204, { allow: 'GET, HEAD, PUT, POST, OPTIONS' });
+  response.end();
+}

@@ -1,0 +1,72 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { bucketNameProblem, decodeKey, storageError } from '@coffer/storage-core';
+
+import type { LocalBackend } from '../backend.ts';
+import { answerPreflight, setCorsHeaders } from './cors.ts';
+import { sendProblem } from './problem.ts';
+import { answerRead } from './read.ts';
+import { lingerOver } from './request-body.ts';
+import { answerForm, answerPut } from './write.ts';
+
+export interface LocalHttpOptions {
+  readonly backend: LocalBackend;
+  /** Origins whose pages may use the storage; `*` for all. Default: all, since a signature is needed anyway. */
+  readonly corsOrigins?: readonly string[];
+  /** Answers with an error; CORS headers are set already. Default: a short application/problem+json. */
+  readonly onError?: (error: unknown, request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+}
+
+/** Answers requests below `/local/`; false, and nothing done, for all others. Never rejects. */
+export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+
+const mount = '/local/';
+
+/**
+ * Serves what a local backend presigned, and public objects to everybody:
+ *
+ * - `GET|HEAD /local/{bucket}/{key}` with a signature, or without one where the object's ACL grants public read
+ * - `PUT /local/{bucket}/{key}` with a signature; 200
+ * - `POST /local/{bucket}`: a form with policy and signature among its fields and the part `file` last; 204
+ *
+ * The key is taken from the raw request target and decoded once. Mount it before anything that reads bodies.
+ */
+export function localHttpHandler({ backend, corsOrigins = ['*'], onError = sendProblem }: LocalHttpOptions): LocalHttpHandler {
+  return async (request, response) => {
+    if (request.url?.startsWith(mount) !== true) return false;
+    try {
+      setCorsHeaders(request, response, corsOrigins);
+      await answer(backend, request, response);
+    } catch (error) {
+      if (!response.destroyed) await Promise.resolve(onError(error, request, response)).catch(() => response.destroy());
+    }
+    lingerOver(request);
+    return true;
+  };
+}
+
+async function answer(backend: LocalBackend, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method === 'OPTIONS') return answerPreflight(request, response);
+  const { bucket, rawKey, query } = targetOf(request.url ?? '');
+  const problem = bucketNameProblem(bucket);
+  if (problem !== undefined) throw storageError('invalid_bucket_name', problem);
+  const { method } = request;
+  if (method === 'POST' && rawKey === '') return answerForm(backend, bucket, request, response);
+  if (method === 'PUT' || method === 'GET' || method === 'HEAD') {
+    const target = { at: { bucket, key: decodeKey(rawKey) }, query };
+    return method === 'PUT' ? answerPut(backend, target, request, response) : answerRead(backend, target, request, response);
+  }
+  response.setHeader('allow', rawKey === '' ? 'POST, OPTIONS' : 'GET, HEAD, PUT, OPTIONS');
+  throw storageError('method_not_allowed', 'The method has no meaning here.');
+}
+
+/** What a raw request target names; the key is not decoded yet. */
+function targetOf(url: string): { readonly bucket: string; readonly rawKey: string; readonly query: URLSearchParams } {
+  const [path = '', ...rest] = url.slice(mount.length).split('?');
+  const slash = path.indexOf('/');
+  return {
+    bucket: slash < 0 ? path : path.slice(0, slash),
+    rawKey: slash < 0 ? '' : path.slice(slash + 1),
+    query: new URLSearchParams(rest.join('?')),
+  };
+}

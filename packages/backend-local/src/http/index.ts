@@ -1,0 +1,2 @@
+export { localHttpHandler } from './handler.ts';
+export type { LocalHttpHandler, LocalHttpOptions } from './handler.ts';

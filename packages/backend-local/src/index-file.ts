@@ -1,0 +1,167 @@
+import { close, fdatasync, open } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { DatabaseSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
+
+import { storageError } from '@coffer/storage-core';
+
+import { CoalescedSync } from './coalesced-sync.ts';
+import { isBusy, isFull, toStorageError } from './errors.ts';
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const datasync = promisify(fdatasync);
+
+const layoutVersion = 1;
+
+// SQLite waits this long inside a call, on this thread; beyond it the wait is a timer, so that other work goes on.
+const blockingWaitMs = 25;
+const longestWaitMs = 10_000;
+
+/*
+ * The blob index serves sweeps, which ask "does a row own these bytes?". Its entries are ordered by time, since blob ids
+ * begin with it, so that an insert touches a page that is in the cache anyway.
+ */
+const schema = `
+  CREATE TABLE buckets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    region TEXT NOT NULL,
+    acl TEXT NOT NULL,
+    created INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE objects (
+    bucket INTEGER NOT NULL REFERENCES buckets (id),
+    key BLOB NOT NULL,
+    blob BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    md5 BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    modified INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    storage_class TEXT NOT NULL,
+    acl TEXT NOT NULL,
+    metadata TEXT,
+    PRIMARY KEY (bucket, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX objects_by_blob ON objects (blob);
+`;
+
+/**
+ * The SQLite file and its durability. A commit is written to the WAL without a sync (`synchronous = NORMAL`), so this
+ * thread never waits for the disk; `durable()` then syncs the WAL on the thread pool, once for all who ask.
+ *
+ * Syncing through a file descriptor of our own is sound: SQLite takes its locks on the other two files, the WAL keeps
+ * its inode while a connection is open, and a checkpoint syncs the WAL and the database before it reuses the WAL.
+ */
+export class IndexFile {
+  readonly db: DatabaseSync;
+  readonly #wal: number;
+  readonly #sync: CoalescedSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+
+  private constructor(db: DatabaseSync, wal: number) {
+    this.db = db;
+    this.#wal = wal;
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commit = db.prepare('COMMIT');
+    this.#sync = new CoalescedSync(() => datasync(wal));
+  }
+
+  /** Opens or creates the file. @throws storage_unavailable, access_denied, internal_error */
+  static async open(path: string): Promise<IndexFile> {
+    let db: DatabaseSync | undefined;
+    try {
+      const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
+      db = opened;
+      await patiently(() => prepare(opened));
+      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'));
+    } catch (error) {
+      db?.close();
+      throw toStorageError(error);
+    }
+  }
+
+  /** Runs `work`, which must be synchronous, once no other process is in its way. */
+  async read<T>(work: () => T): Promise<T> {
+    try {
+      return await patiently(work);
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Runs `work`, which must be synchronous, in a transaction that holds the write lock. Call `durable()` afterwards. */
+  async write<T>(work: () => T): Promise<T> {
+    try {
+      return await patiently(() => {
+        try {
+          return this.#transaction(work);
+        } catch (error) {
+          // On a full disk deletes must still work: an empty WAL has the room that a grown one lacks.
+          if (!isFull(error)) throw error;
+          this.db.exec('PRAGMA wal_checkpoint(RESTART)');
+          return this.#transaction(work);
+        }
+      });
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** Resolves once everything that was committed before the call survives a power loss. */
+  async durable(): Promise<void> {
+    try {
+      await this.#sync.sync();
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.db.close();
+    await closeFile(this.#wal);
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#begin.run();
+    try {
+      const result = work();
+      this.#commit.run();
+      return result;
+    } catch (error) {
+      if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+function prepare(db: DatabaseSync): void {
+  const mode = db.prepare('PRAGMA journal_mode = WAL').get() as { readonly journal_mode: string };
+  if (mode.journal_mode !== 'wal') throw storageError('storage_unavailable', 'The file system cannot hold the index: it has no shared memory.');
+  db.exec('PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192');
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { readonly user_version: number };
+    if (version > layoutVersion) throw storageError('storage_unavailable', 'The storage directory was written by a newer version.', { retryable: false });
+    if (version === 0) db.exec(`${schema}; PRAGMA user_version = ${layoutVersion}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+async function patiently<T>(work: () => T): Promise<T> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() - started > longestWaitMs) throw error;
+      await delay(5 + Math.random() * 20);
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import type { StatementSync } from 'node:sqlite';
+
+import { storageError } from '@coffer/storage-core';
+import type { CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
+
+import type { BlobId } from './blob-id.ts';
+import type { IndexFile } from './index-file.ts';
+import { listPage, objectsFrom } from './listing.ts';
+import { bytes, hex, rowOf, storedOf } from './object-row.ts';
+import type { ObjectRow, StoredRow } from './object-row.ts';
+
+/** What a write asks of the object that it replaces, if there is one. */
+export interface WriteConditions {
+  readonly ifNoneMatch?: '*' | undefined;
+  readonly ifMatch?: string | undefined;
+}
+
+const columns = 'blob, size, md5, sha256, modified, content_type, storage_class, acl, metadata';
+
+/**
+ * Which objects there are, and which blob each consists of. A row is the commit point of a write: bytes without a row do
+ * not exist for any reader. Every change resolves once it is committed; `durable()` says when it survives a power loss.
+ */
+export class ObjectIndex {
+  readonly #file: IndexFile;
+  readonly #bucketId: StatementSync;
+  readonly #find: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #setAcl: StatementSync;
+  readonly #owned: StatementSync;
+  readonly #page: StatementSync;
+
+  constructor(file: IndexFile) {
+    const { db } = file;
+    this.#file = file;
+    this.#bucketId = db.prepare('SELECT id FROM buckets WHERE name = ?');
+    this.#find = db.prepare(`SELECT ${columns} FROM objects WHERE bucket = ? AND key = ?`);
+    this.#insert = db.prepare(`INSERT OR REPLACE INTO objects (bucket, key, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#delete = db.prepare('DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING blob');
+    this.#setAcl = db.prepare('UPDATE objects SET acl = ? WHERE bucket = ? AND key = ?');
+    this.#owned = db.prepare('SELECT 1 FROM objects WHERE blob = ?');
+    this.#page = db.prepare(objectsFrom);
+  }
+
+  /** @throws no_such_bucket, file_not_found */
+  find(at: ObjectAddress): Promise<ObjectRow> {
+    return this.#file.read(() => {
+      const row = this.#row(this.#bucket(at.bucket), at.key);
+      if (row === undefined) throw notFound(at);
+      return row;
+    });
+  }
+
+  /** Whether a write would be let in as things stand; `commit` decides. @throws no_such_bucket, precondition_failed */
+  checkWrite(at: ObjectAddress, conditions: WriteConditions): Promise<void> {
+    return this.#file.read(() => {
+      const bucket = this.#bucket(at.bucket);
+      if (conditions.ifNoneMatch !== undefined || conditions.ifMatch !== undefined) assertConditions(this.#row(bucket, at.key), conditions);
+    });
+  }
+
+  /**
+   * Makes `row` the object at `at`, if the bucket is still there, the conditions hold and `bytesAreThere` says that no
+   * sweep took the blob away. All of it is one transaction.
+   * @returns the blob that is no longer referred to
+   * @throws no_such_bucket, precondition_failed, storage_unavailable
+   */
+  commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, bytesAreThere: () => boolean): Promise<BlobId | undefined> {
+    const stored = storedOf(row);
+    return this.#file.write(() => {
+      const bucket = this.#bucket(at.bucket);
+      const replaced = this.#row(bucket, at.key);
+      assertConditions(replaced, conditions);
+      if (!bytesAreThere()) throw storageError('storage_unavailable', 'The bytes of the object were swept away before it was complete.');
+      this.#insert.run(
+        bucket,
+        Buffer.from(at.key),
+        stored.blob,
+        stored.size,
+        stored.md5,
+        stored.sha256,
+        stored.modified,
+        stored.content_type,
+        stored.storage_class,
+        stored.acl,
+        stored.metadata,
+      );
+      return replaced?.blob;
+    });
+  }
+
+  /** Removes the rows of `keys`. @returns the blobs that are no longer referred to @throws no_such_bucket */
+  remove(bucketName: string, keys: readonly string[]): Promise<readonly BlobId[]> {
+    return this.#file.write(() => {
+      const bucket = this.#bucket(bucketName);
+      return keys.flatMap((key) => {
+        const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;
+        return removed === undefined ? [] : [hex(removed.blob)];
+      });
+    });
+  }
+
+  /** @throws no_such_bucket, file_not_found */
+  setAcl(at: ObjectAddress, acl: CannedAcl): Promise<void> {
+    return this.#file.write(() => {
+      const { changes } = this.#setAcl.run(acl, this.#bucket(at.bucket), Buffer.from(at.key));
+      if (changes === 0) throw notFound(at);
+    });
+  }
+
+  /** One page, in the order of the keys' bytes. @throws no_such_bucket, invalid_argument */
+  list(bucketName: string, options: ListOptions): Promise<ListPage> {
+    return this.#file.read(() => {
+      const bucket = this.#bucket(bucketName);
+      return listPage((from, below) => this.#page.iterate(bucket, from, below), options);
+    });
+  }
+
+  /** Which of `blobs` no object consists of. */
+  unowned(blobs: readonly BlobId[]): Promise<readonly BlobId[]> {
+    return this.#file.read(() => blobs.filter((blob) => !this.#isOwned(blob)));
+  }
+
+  /** Runs `take` for those of `blobs` that no object consists of, while no object can come to. `take` is synchronous. */
+  takeUnowned(blobs: readonly BlobId[], take: (blob: BlobId) => void): Promise<void> {
+    return this.#file.write(() => {
+      for (const blob of blobs) if (!this.#isOwned(blob)) take(blob);
+    });
+  }
+
+  durable(): Promise<void> {
+    return this.#file.durable();
+  }
+
+  #isOwned(blob: BlobId): boolean {
+    return this.#owned.get(bytes(blob)) !== undefined;
+  }
+
+  #bucket(name: string): number {
+    const row = this.#bucketId.get(name) as { readonly id: number } | undefined;
+    if (row === undefined) throw noSuchBucket(name);
+    return row.id;
+  }
+
+  #row(bucket: number, key: string): ObjectRow | undefined {
+    const stored = this.#find.get(bucket, Buffer.from(key)) as StoredRow | undefined;
+    return stored === undefined ? undefined : rowOf(stored);
+  }
+}
+
+function assertConditions(row: ObjectRow | undefined, { ifNoneMatch, ifMatch }: WriteConditions): void {
+  if (ifNoneMatch !== undefined && row !== undefined) throw storageError('precondition_failed', 'There is an object of this key already.');
+  if (ifMatch !== undefined && row?.md5 !== ifMatch) throw storageError('precondition_failed', 'The object has another ETag than asked for.');
+}
+
+export function noSuchBucket(name: string): Error {
+  return storageError('no_such_bucket', `There is no bucket "${name}".`);
+}
+
+function notFound(at: ObjectAddress): Error {
+  return storageError('file_not_found', `There is no object "${at.key}" in the bucket "${at.bucket}".`);
+}

@@ -1,0 +1,119 @@
+import type { Readable } from 'node:stream';
+
+import { assertStorageClass, evaluateConditions, resolveRange, storageError } from '@coffer/storage-core';
+import type { Body, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
+
+import type { BlobId } from './blob-id.ts';
+import { BlobReader } from './blob-reader.ts';
+import { settle, withdraw } from './commit.ts';
+import type { WriteConditions } from './object-index.ts';
+import { infoOf } from './object-row.ts';
+import type { ObjectRow } from './object-row.ts';
+import type { Store } from './store.ts';
+import { receive } from './upload.ts';
+
+/** What stands in the way of a reader; throws. */
+export type Gate = (row: ObjectRow) => void;
+
+const open: Gate = () => {};
+
+/** Writes an object: the bytes first, durably; then its row, which is what makes it exist. */
+export async function putObject(
+  store: Store,
+  at: ObjectAddress,
+  body: Body,
+  options: PutOptions,
+  { now, ctx }: { readonly now: () => Date; readonly ctx: CallContext },
+): Promise<ObjectInfo> {
+  const { signal } = ctx;
+  try {
+    const storageClass = options.storageClass ?? 'STANDARD';
+    assertStorageClass(storageClass);
+    await store.objects.checkWrite(at, options); // what is refused anyway is refused before its bytes are read
+    const { path, size, md5, sha256 } = await receive(body, options, store, signal);
+    const row: ObjectRow = {
+      blob: store.blobs.newId(),
+      size,
+      md5,
+      sha256,
+      modified: now(),
+      contentType: options.contentType,
+      storageClass,
+      acl: options.acl ?? 'private',
+      metadata: options.metadata ?? {},
+    };
+    const replaced = await commit(store, at, { row, path, conditions: options, signal });
+    await settle(store, at.bucket, replaced);
+    return infoOf(at, row);
+  } catch (error) {
+    throw signal?.aborted === true ? signal.reason : error;
+  }
+}
+
+async function commit(
+  store: Store,
+  at: ObjectAddress,
+  upload: { readonly row: ObjectRow; readonly path: string; readonly conditions: WriteConditions; readonly signal: AbortSignal | undefined },
+): Promise<BlobId | undefined> {
+  const { row, path, conditions, signal } = upload;
+  const blob = { bucket: at.bucket, blob: row.blob };
+  try {
+    await store.blobs.place(path, blob);
+    signal?.throwIfAborted();
+    return await store.objects.commit(at, row, conditions, () => store.blobs.has(blob));
+  } catch (error) {
+    await store.temp.discard(path);
+    await withdraw(store, blob, error);
+    throw error;
+  }
+}
+
+/** Opens an object, as it is at one moment: whoever replaces or deletes it afterwards does not disturb the reader. */
+export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext, gate: Gate = open): Promise<GetResult> {
+  const { signal } = ctx;
+  let missing: string | undefined;
+  for (;;) {
+    signal?.throwIfAborted();
+    const row = await store.objects.find(at);
+    gate(row);
+    const info = infoOf(at, row);
+    if (evaluateConditions(info, options) === 'not_modified') {
+      return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
+    }
+    const range = options.range === undefined ? undefined : resolveRange(options.range, row.size);
+    const file = await store.blobs.open({ bucket: at.bucket, blob: row.blob });
+    if (file === undefined) {
+      // Replaced or deleted since the row was read, unless the row still says so.
+      if (missing === row.blob) throw storageError('internal_error', `The bytes of "${at.key}" in "${at.bucket}" are missing on disk.`);
+      missing = row.blob;
+      continue;
+    }
+    const start = range?.start ?? 0;
+    const body = new BlobReader(file, { start, length: (range?.end ?? row.size - 1) - start + 1 });
+    destroyOnAbort(body, signal);
+    return { kind: 'object', info, body, ...(range !== undefined && { range }) };
+  }
+}
+
+export async function headObject(store: Store, at: ObjectAddress, gate: Gate = open): Promise<ObjectInfo> {
+  const row = await store.objects.find(at);
+  gate(row);
+  return infoOf(at, row);
+}
+
+export async function deleteObjects(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
+  const blobs = await store.objects.remove(bucket, keys);
+  if (blobs.length === 0) return;
+  await store.objects.durable();
+  await Promise.all(blobs.map((blob) => store.blobs.remove({ bucket, blob })));
+}
+
+function destroyOnAbort(body: Readable, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const onAbort = (): void => {
+    body.once('error', () => {}); // nobody may be reading yet
+    body.destroy(signal.reason as Error);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  body.once('close', () => signal.removeEventListener('abort', onAbort));
+}

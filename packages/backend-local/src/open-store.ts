@@ -1,0 +1,52 @@
+import { storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import { openStore } from './store.ts';
+import type { Store } from './store.ts';
+
+/** Runs `work` on the open storage. @throws storage_unavailable once it is closed, and what opening it throws */
+export type Using = <T>(ctx: CallContext, work: (store: Store) => Promise<T>) => Promise<T>;
+
+/** Opens a storage directory with the first use, and closes it once the last one is over. */
+export class LazyStore {
+  readonly #root: string;
+  readonly #running = new Set<Promise<unknown>>();
+  #opening: Promise<Store> | undefined;
+  #closed = false;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  readonly using: Using = async (ctx, work) => {
+    ctx.signal?.throwIfAborted();
+    if (this.#closed) throw storageError('storage_unavailable', 'The storage is closed.', { retryable: false });
+    const run = this.#open().then(work);
+    this.#running.add(run);
+    try {
+      return await run;
+    } finally {
+      this.#running.delete(run);
+    }
+  };
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+    const opening = this.#opening;
+    this.#opening = undefined;
+    const store = await opening?.catch(() => undefined); // what could not be opened needs no closing
+    await store?.close();
+  }
+
+  #open(): Promise<Store> {
+    if (this.#opening === undefined) {
+      const opening = openStore(this.#root);
+      this.#opening = opening;
+      opening.catch(() => {
+        if (this.#opening === opening) this.#opening = undefined; // the next call tries again
+      });
+    }
+    return this.#opening;
+  }
+}

@@ -1,0 +1,81 @@
+import { lstatSync } from 'node:fs';
+import { access, constants, mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { storageError } from '@coffer/storage-core';
+
+import { BlobStore } from './blob-store.ts';
+import { BlockPool } from './block-pool.ts';
+import { BucketIndex } from './bucket-index.ts';
+import { assertDirectory, syncDirectory } from './disk.ts';
+import { toStorageError } from './errors.ts';
+import { HashThread } from './hash-thread.ts';
+import { IndexFile } from './index-file.ts';
+import { ObjectIndex } from './object-index.ts';
+import { TempFiles } from './temp-files.ts';
+
+/** An open storage directory. */
+export interface Store {
+  readonly objects: ObjectIndex;
+  readonly buckets: BucketIndex;
+  readonly blobs: BlobStore;
+  readonly temp: TempFiles;
+  readonly pool: BlockPool;
+  readonly hashes: HashThread;
+  /** Rejects unless the index answers and the directory takes files. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens or creates a storage directory and removes what killed processes left in it.
+ * @throws storage_unavailable, access_denied, internal_error
+ */
+export async function openStore(path: string): Promise<Store> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const root = await realpath(path); // the root itself may be a link; nothing below it
+    assertDirectory(join(root, '.tmp'));
+    const indexPath = join(root, 'index.db');
+    if (lstatSync(indexPath, { throwIfNoEntry: false })?.isFile() === false) {
+      throw storageError('access_denied', 'The index of the storage directory is a link or a directory.');
+    }
+    const file = await IndexFile.open(indexPath);
+    try {
+      await syncDirectory(root);
+      return await assemble(root, file);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+async function assemble(root: string, file: IndexFile): Promise<Store> {
+  const temp = new TempFiles(root);
+  await temp.removeAbandoned();
+  const objects = new ObjectIndex(file);
+  const buckets = new BucketIndex(file);
+  const hashes = new HashThread();
+  return {
+    objects,
+    buckets,
+    temp,
+    hashes,
+    blobs: new BlobStore(root, temp),
+    pool: new BlockPool(),
+    async check() {
+      await file.read(() => file.db.prepare('SELECT 1 FROM buckets').get());
+      await access(root, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
+        throw toStorageError(error);
+      });
+    },
+    async close() {
+      await hashes.close();
+      await temp.close();
+      await file.close();
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+import type { SweepReport } from '@coffer/storage-core';
+
+import { assertDirectory } from './disk.ts';
+import { codeOf, translated } from './errors.ts';
+
+export interface TempFile {
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+/** Who a directory of temporary files belongs to, as its name says. */
+interface Owner {
+  readonly host: string;
+  readonly pid: number;
+  /** Milliseconds on the machine's monotonic clock. */
+  readonly started: number;
+}
+
+const foreignAgeMs = 24 * 3600 * 1000;
+const named = /^(.+)-(\d+)-(\d+)-[0-9a-f]{12}$/;
+
+/**
+ * Uploads before they are whole, in a directory of this process below `.tmp`. No bucket can have that name. The name of
+ * the directory says whose it is, so that the next process to open the storage can tell what a killed one left.
+ */
+export class TempFiles {
+  readonly #parent: string;
+  readonly #name: string;
+  readonly #directory: string;
+  #next = 0;
+
+  constructor(root: string) {
+    const { host, pid, started } = self();
+    this.#parent = join(root, '.tmp');
+    this.#name = `${host}-${pid}-${started}-${randomBytes(6).toString('hex')}`;
+    this.#directory = join(this.#parent, this.#name);
+  }
+
+  async create(): Promise<TempFile> {
+    const path = this.reserve();
+    // Not by link, not over anything: the name is new and the directory ours.
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
+    return translated(
+      (async () => {
+        try {
+          return { path, handle: await open(path, flags, 0o600) };
+        } catch (error) {
+          if (codeOf(error) !== 'ENOENT') throw error;
+          await this.#makeDirectory();
+          return { path, handle: await open(path, flags, 0o600) };
+        }
+      })(),
+    );
+  }
+
+  /** A path for a file that something else creates. */
+  reserve(): string {
+    return join(this.#directory, (this.#next++).toString(36));
+  }
+
+  /** Makes sure that a reserved path can be used. */
+  async prepare(): Promise<void> {
+    await translated(this.#makeDirectory());
+  }
+
+  /** Removes the file, if it is still here. */
+  async discard(path: string): Promise<void> {
+    await unlink(path).catch(() => {}); // what cannot be removed now goes when the next process opens the storage
+  }
+
+  /**
+   * Removes what dead processes left: of this machine at once, of others, which cannot be asked, a day after the last
+   * write. `olderThan` (seconds) spares younger ones.
+   */
+  async removeAbandoned({ olderThan = 0, dryRun = false }: { readonly olderThan?: number; readonly dryRun?: boolean } = {}): Promise<SweepReport> {
+    let removed = 0;
+    let bytes = 0;
+    for (const name of await readdir(this.#parent).catch(() => [])) {
+      if (name === this.#name) continue;
+      const path = join(this.#parent, name);
+      const content = await contentOf(path);
+      if (content === undefined) continue;
+      const owner = ownerOf(name);
+      const age = Date.now() - content.touched;
+      const dead = owner !== undefined && owner.host === self().host ? !isAlive(owner) || age > foreignAgeMs : age > foreignAgeMs;
+      if (!dead || age < olderThan * 1000) continue;
+      removed += content.files;
+      bytes += content.bytes;
+      if (!dryRun) await rm(path, { recursive: true, force: true }).catch(() => {});
+    }
+    return { removed, bytes };
+  }
+
+  async close(): Promise<void> {
+    await rmdir(this.#directory).catch(() => {}); // was never made, or holds what the next process removes
+  }
+
+  async #makeDirectory(): Promise<void> {
+    await mkdir(this.#parent, { recursive: true, mode: 0o700 });
+    assertDirectory(this.#parent);
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+  }
+}
+
+function self(): Owner {
+  return {
+    host: hostname().replaceAll(/[^A-Za-z0-9.-]/g, '_') || 'localhost',
+    pid: process.pid,
+    started: Math.round(Number(process.hrtime.bigint()) / 1e6 - process.uptime() * 1000),
+  };
+}
+
+function ownerOf(name: string): Owner | undefined {
+  const [, host, pid, started] = named.exec(name) ?? [];
+  return host === undefined ? undefined : { host, pid: Number(pid), started: Number(started) };
+}
+
+function isAlive({ pid, started }: Owner): boolean {
+  // Our pid with another start was a process before us: in a container every one has the same pid.
+  if (pid === process.pid) return Math.abs(started - self().started) < 1000;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+async function contentOf(path: string): Promise<{ readonly files: number; readonly bytes: number; readonly touched: number } | undefined> {
+  try {
+    const directory = await lstat(path);
+    let [files, bytes, touched] = [0, 0, directory.mtimeMs];
+    if (!directory.isDirectory()) return { files: 1, bytes: directory.size, touched };
+    for (const name of await readdir(path)) {
+      const file = await lstat(join(path, name)).catch(() => undefined);
+      if (file === undefined) continue;
+      files++;
+      bytes += file.size;
+      touched = Math.max(touched, file.mtimeMs);
+    }
+    return { files, bytes, touched };
+  } catch {
+    return undefined; // gone meanwhile
+  }
+}

@@ -1,0 +1,157 @@
+import { hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+
+import { blockSize } from './block-pool.ts';
+import type { BlockPool } from './block-pool.ts';
+import { translated } from './errors.ts';
+import type { Digests, HashThread, StreamHash } from './hash-thread.ts';
+import type { TempFile, TempFiles } from './temp-files.ts';
+
+export interface UploadTools {
+  readonly temp: TempFiles;
+  readonly pool: BlockPool;
+  readonly hashes: HashThread;
+}
+
+// First buffer of a body whose size nobody announced: most bodies are small.
+const firstBuffer = 64 * 1024;
+// Blocks that are being written and hashed while the next one fills: three megabytes per upload at most.
+const blocksInFlight = 2;
+// Bytes after which a sync is started beside the upload, so that the last one has little left to do.
+const syncEvery = 32 * 1024 * 1024;
+const nothing = new Uint8Array(0);
+
+/**
+ * Writes and hashes one upload. A body of up to one block is kept in memory, hashed on the spot and written at once; a
+ * larger one goes block by block, each written and hashed at the same time on other threads.
+ */
+export class UploadFile {
+  readonly #tools: UploadTools;
+  readonly #onFailure: (error: Error) => void;
+  readonly #announced: number | undefined;
+  /** What is filled at present: a block of the pool, or the one buffer of a small body. */
+  #block: Uint8Array = nothing;
+  #pooled: Uint8Array<SharedArrayBuffer> | undefined;
+  #filled = 0;
+  #file: TempFile | undefined;
+  #hash: StreamHash | undefined;
+  readonly #inFlight: Promise<void>[] = [];
+  #position = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #syncedTo = 0;
+  #syncing: Promise<void> | undefined;
+
+  /**
+   * @param announced size in bytes, where it is known; no more may be written
+   * @param onFailure told at once when a block cannot be written
+   */
+  constructor(tools: UploadTools, announced: number | undefined, onFailure: (error: Error) => void) {
+    this.#tools = tools;
+    this.#onFailure = onFailure;
+    this.#announced = announced;
+  }
+
+  /** Resolves when there is room for more. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#block === nothing && bytes.byteLength === this.#announced && bytes.byteLength <= blockSize) {
+      this.#block = bytes; // the whole body in one piece: no copy
+      this.#filled = bytes.byteLength;
+      return;
+    }
+    for (let taken = 0; taken < bytes.byteLength; ) {
+      if (this.#filled === this.#block.byteLength) await this.#makeRoom();
+      const part = bytes.subarray(taken, taken + this.#block.byteLength - this.#filled);
+      this.#block.set(part, this.#filled);
+      this.#filled += part.byteLength;
+      taken += part.byteLength;
+    }
+  }
+
+  /** Makes the bytes durable. */
+  async finish(): Promise<Digests> {
+    if (this.#file === undefined) {
+      const data = this.#block.subarray(0, this.#filled);
+      const { handle } = (this.#file = await this.#tools.temp.create());
+      await writeAll(handle, data, 0);
+      await translated(handle.sync());
+      return { md5: hash('md5', data), sha256: hash('sha256', data) };
+    }
+    if (this.#filled > 0) await this.#send();
+    await Promise.all(this.#inFlight);
+    await this.#syncing;
+    const [digests] = await Promise.all([this.#hash!.digest(), translated(this.#file.handle.sync())]);
+    return digests;
+  }
+
+  /** Closes the file and leaves it to the caller. @returns its path */
+  async close(): Promise<string> {
+    this.#recycle();
+    const { handle, path } = this.#file!;
+    await translated(handle.close());
+    return path;
+  }
+
+  /** Leaves nothing behind, whatever state the upload is in. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled([...this.#inFlight, this.#syncing]);
+    this.#recycle();
+    this.#hash?.discard();
+    if (this.#file === undefined) return;
+    await this.#file.handle.close().catch(() => {}); // closed already, or broken: either way it goes
+    await this.#tools.temp.discard(this.#file.path);
+  }
+
+  async #makeRoom(): Promise<void> {
+    if (this.#pooled !== undefined) await this.#send();
+    else if (this.#block === nothing && (this.#announced ?? 0) <= blockSize) {
+      this.#block = new Uint8Array(this.#announced ?? firstBuffer);
+      return;
+    }
+    const block = this.#tools.pool.take();
+    block.set(this.#block);
+    this.#block = block;
+    this.#pooled = block;
+  }
+
+  /** Hands the block over to be written and hashed. */
+  async #send(): Promise<void> {
+    const block = this.#pooled!; // a body that is sent by blocks has no other
+    const data = block.subarray(0, this.#filled);
+    this.#block = nothing;
+    this.#pooled = undefined;
+    this.#filled = 0;
+    const { handle } = (this.#file ??= await this.#tools.temp.create());
+    const hashing = (this.#hash ??= this.#tools.hashes.begin());
+    // One write at a time: a file has one lock, and a second writer would only spin on it.
+    const position = this.#position;
+    this.#writing = this.#writing.then(() => writeAll(handle, data, position));
+    const sent = Promise.all([this.#writing, hashing.update(data)]).then(() => this.#tools.pool.give(block));
+    sent.catch(this.#onFailure);
+    this.#position += data.byteLength;
+    this.#inFlight.push(sent);
+    if (this.#inFlight.length === blocksInFlight) await this.#inFlight.shift();
+    this.#syncAlong(handle);
+  }
+
+  #syncAlong(handle: FileHandle): void {
+    if (this.#syncing !== undefined || this.#position - this.#syncedTo < syncEvery) return;
+    this.#syncedTo = this.#position;
+    const syncing = translated(handle.datasync()).then(() => void (this.#syncing = undefined));
+    syncing.catch(this.#onFailure);
+    this.#syncing = syncing;
+  }
+
+  #recycle(): void {
+    if (this.#pooled !== undefined) this.#tools.pool.give(this.#pooled);
+    this.#pooled = undefined;
+    this.#block = nothing;
+  }
+}
+
+/** A write may be cut short, by a full disk above all: the rest then says why. */
+async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < data.byteLength; ) {
+    const { bytesWritten } = await translated(handle.write(data, written, data.byteLength - written, position + written));
+    written += bytesWritten;
+  }
+}

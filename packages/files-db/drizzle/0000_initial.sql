@@ -1,0 +1,65 @@
+CREATE TABLE "files" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"tenant_uuid" text,
+	"owner_id" text NOT NULL,
+	"filename" text NOT NULL,
+	"content_type" text NOT NULL,
+	"size_bytes" bigint DEFAULT 0 NOT NULL,
+	"bucket" text NOT NULL,
+	"storage_key" text NOT NULL,
+	"upload_key" text,
+	"is_public" boolean DEFAULT false NOT NULL,
+	"status" text DEFAULT 'pending' NOT NULL,
+	"etag" text,
+	"sha256" text,
+	"reserved_bytes" bigint DEFAULT 0 NOT NULL,
+	"complete_attempts" integer DEFAULT 0 NOT NULL,
+	"metadata" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp (3) with time zone,
+	"sweep_at" timestamp (3) with time zone,
+	CONSTRAINT "files_status" CHECK ("files"."status" in ('pending', 'available', 'failed', 'deleted'))
+);
+--> statement-breakpoint
+CREATE TABLE "tenant_buckets" (
+	"bucket" text PRIMARY KEY NOT NULL,
+	"tenant_uuid" text NOT NULL,
+	"position" integer DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "tenant_slugs" (
+	"slug" text PRIMARY KEY NOT NULL,
+	"tenant_uuid" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "tenant_usage" (
+	"tenant_uuid" text PRIMARY KEY NOT NULL,
+	"quota_bytes" bigint,
+	"used_bytes" bigint DEFAULT 0 NOT NULL,
+	"used_files" bigint DEFAULT 0 NOT NULL,
+	"reserved_bytes" bigint DEFAULT 0 NOT NULL,
+	"granted_bytes" bigint DEFAULT 0 NOT NULL,
+	"closed" boolean DEFAULT false NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "tenants" (
+	"tenant_uuid" text PRIMARY KEY NOT NULL,
+	"tenant_slug" text NOT NULL,
+	"state" text DEFAULT 'active' NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tenants_tenant_slug_unique" UNIQUE("tenant_slug"),
+	CONSTRAINT "tenants_state" CHECK ("tenants"."state" in ('active', 'deleting', 'deleted'))
+);
+--> statement-breakpoint
+ALTER TABLE "tenant_buckets" ADD CONSTRAINT "tenant_buckets_tenant_uuid_tenants_tenant_uuid_fk" FOREIGN KEY ("tenant_uuid") REFERENCES "tenants"("tenant_uuid") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tenant_slugs" ADD CONSTRAINT "tenant_slugs_tenant_uuid_tenants_tenant_uuid_fk" FOREIGN KEY ("tenant_uuid") REFERENCES "tenants"("tenant_uuid") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tenant_usage" ADD CONSTRAINT "tenant_usage_tenant_uuid_tenants_tenant_uuid_fk" FOREIGN KEY ("tenant_uuid") REFERENCES "tenants"("tenant_uuid") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id");--> statement-breakpoint
+CREATE INDEX "files_by_owner" ON "files" USING btree ("owner_id","tenant_uuid","id");--> statement-breakpoint
+CREATE INDEX "files_public" ON "files" USING btree ("tenant_uuid","id") WHERE is_public;--> statement-breakpoint
+CREATE INDEX "files_to_sweep" ON "files" USING btree ("sweep_at") WHERE sweep_at is not null;--> statement-breakpoint
+CREATE INDEX "tenant_buckets_by_tenant" ON "tenant_buckets" USING btree ("tenant_uuid","position");--> statement-breakpoint
+-- Every upload and delete of a tenant changes its one row: the page is left mostly empty, so that the new version of the
+-- row finds room beside the old one and no index is touched (a HOT update).
+ALTER TABLE "tenant_usage" SET (fillfactor = 20);

@@ -1,0 +1,141 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+
+import { accessParameters, mayChange } from './file-access.ts';
+import type { FileAccess } from './file-access.ts';
+import { unstoppable } from './file-parts.ts';
+import type { FileParts } from './file-parts.ts';
+import { fileRecordOf } from './file-record.ts';
+import type { FileRecord } from './file-record.ts';
+import { beginCompleting, failFile, findFile, settleFile } from './file-statements.ts';
+import type { PendingUpload } from './file-statements.ts';
+import { removeObject } from './object-removal.ts';
+
+const attempts = 5;
+
+/**
+ * See `FileService.completeUpload`. The bytes become the file by a copy to a key that nobody holds a form for, and it is
+ * the copy that is verified: what happens to the receiving key meanwhile changes nothing. Each attempt copies to a
+ * key of its own, so that of two at once neither can touch the other's bytes.
+ */
+export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
+  const parameters = { id, ...accessParameters(access) };
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const [pending] = await beginCompleting(parts.sql, parameters);
+    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, ctx);
+    if (record !== undefined) return record;
+  }
+  throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
+}
+
+/** What became of a file that is not pending; undefined when it is after all. */
+async function completed(parts: FileParts, parameters: Parameters<typeof findFile>[1], access: FileAccess): Promise<FileRecord | undefined> {
+  const [row] = await findFile(parts.sql, parameters);
+  if (row === undefined) throw storageError('file_not_found', 'There is no such file.');
+  const file = fileRecordOf(row);
+  if (!mayChange(file, access)) throw storageError('forbidden', 'The file belongs to somebody else.');
+  if (file.status === 'failed') throw storageError('upload_mismatch', 'What was uploaded is not what was announced.');
+  return file.status === 'available' ? file : undefined;
+}
+
+/** One attempt; undefined when something changed under it, and the next one will see what. */
+async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext): Promise<FileRecord | undefined> {
+  const { storage, sql } = parts;
+  if (row.upload_key === null) throw storageError('upload_not_found', 'The file is being uploaded directly.');
+  const source: ObjectAddress = { bucket: row.bucket, key: row.upload_key };
+  const arrived = await storage.getFileInfo(source, ctx).catch(absent);
+  if (arrived === undefined || arrived.lastModified.getTime() > Number(row.expires_at)) {
+    const [still] = await findFile(sql, { id: row.id, ...anybody });
+    if (still?.status !== 'pending') return undefined; // another attempt has taken it
+    if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
+    if (arrived === undefined) throw storageError('upload_not_found', 'Nothing was uploaded yet.');
+  }
+  if (arrived === undefined) return undefined;
+  const problem = mismatch(row, arrived);
+  if (problem !== undefined) return fail(parts, row, { source, problem }, ctx);
+
+  const destination: ObjectAddress = { bucket: row.bucket, key: `files/${row.id}/${randomBytes(8).toString('hex')}` };
+  try {
+    const copy = await storage.copyFile({ source, destination, ifMatch: arrived.etag }, ctx).catch(changed);
+    if (copy === undefined) return undefined;
+    // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at.
+    const same = copy.etag === arrived.etag && copy.size === arrived.size;
+    const info = same ? arrived : await storage.getFileInfo(destination, ctx);
+    const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hash(parts, destination, ctx));
+    const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
+    if (late !== undefined) {
+      await removeObject(storage, destination, unstoppable(ctx));
+      return await fail(parts, row, { source, problem: late }, ctx);
+    }
+    const [settled] = await settleFile(sql, {
+      id: row.id,
+      sizeBytes: info.size,
+      contentType: row.content_type,
+      etag: copy.etag,
+      sha256,
+      storageKey: destination.key,
+      ownerId: null,
+      isPublic: null,
+      metadata: null,
+    });
+    if (settled !== undefined) {
+      await removeObject(storage, source, unstoppable(ctx)); // otherwise the sweep does, once the form has expired
+      return fileRecordOf(settled);
+    }
+    await removeObject(storage, destination, unstoppable(ctx));
+    return undefined;
+  } catch (error) {
+    await keepOrRemove(parts, row, destination, unstoppable(ctx));
+    throw error;
+  }
+}
+
+const anybody = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
+
+function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
+  if (info.size !== Number(row.size_bytes)) return `${info.size} bytes where ${row.size_bytes} were announced`;
+  if (info.contentType.toLowerCase() !== row.content_type.toLowerCase()) return 'another type';
+  if (row.sha256 !== null && info.sha256 !== undefined && info.sha256 !== row.sha256) return 'another checksum';
+  return undefined;
+}
+
+async function fail(
+  parts: FileParts,
+  row: PendingUpload,
+  found: { readonly source: ObjectAddress; readonly problem: string },
+  ctx: CallContext,
+): Promise<undefined> {
+  const [failed] = await failFile(parts.sql, { id: row.id });
+  if (failed === undefined) return undefined;
+  await removeObject(parts.storage, found.source, unstoppable(ctx));
+  throw storageError('upload_mismatch', `The upload is not what was announced: it has ${found.problem}.`);
+}
+
+/** After an error, whose statement may have been done all the same: a copy that is the file by now stays. */
+async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
+  try {
+    const [now] = await findFile(parts.sql, { id: row.id, ...anybody });
+    if (now?.storage_key !== copy.key) await removeObject(parts.storage, copy, ctx);
+  } catch {
+    // The database is away; the sweep clears what lies below the file's prefix.
+  }
+}
+
+function absent(error: unknown): undefined {
+  if (hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) return undefined;
+  throw error;
+}
+
+function changed(error: unknown): undefined {
+  if (hasCode(error, 'precondition_failed')) return undefined;
+  return absent(error);
+}
+
+async function hash(parts: FileParts, at: ObjectAddress, ctx: CallContext): Promise<string> {
+  const { body } = await parts.storage.openFile(at, {}, ctx);
+  const sum = createHash('sha256');
+  for await (const chunk of body) sum.update(chunk as Buffer);
+  return sum.digest('hex');
+}

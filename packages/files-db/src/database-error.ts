@@ -1,0 +1,72 @@
+import { isStorageError, storageError } from '@coffer/storage-core';
+import type { StorageError } from '@coffer/storage-core';
+
+// Of Node's sockets and of postgres.js: there is no connection, or there is none any more.
+const connectionCodes: ReadonlySet<string> = new Set([
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'EACCES',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EPERM',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/**
+ * The only place that knows error codes of PostgreSQL. Errors that mean a mistake of ours come back as they are, without
+ * drizzle's wrapper, whose message quotes every parameter.
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export function databaseError(error: unknown): unknown {
+  if (isStorageError(error)) return error;
+  const cause = queryCause(error);
+  const code = codeOf(cause);
+  if (code === undefined) return cause;
+  if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
+  if (/^(?:08|53|57P0)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
+  if (/^28/.test(code) || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
+  if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
+  if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
+  if (code === '3F000') return unavailable('The search_path of the database user names no schema that exists.', cause, false);
+  if (code === '42501') return unavailable('The database user lacks a privilege.', cause, false);
+  // A character or a nesting that text or jsonb cannot hold.
+  if (/^(?:22021|22P05|54001)$/.test(code)) return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
+  return cause;
+}
+
+/** Runs something on the database, with its errors translated. */
+export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw databaseError(error);
+  }
+}
+
+/** Whether a statement failed for the table it names not being there. */
+export function isMissingTable(error: unknown): boolean {
+  return codeOf(queryCause(error)) === '42P01';
+}
+
+function unavailable(message: string, cause: unknown, retryable = true): StorageError {
+  return storageError('storage_unavailable', message, retryable ? { cause, retryAfter: 1 } : { cause, retryable });
+}
+
+function queryCause(error: unknown): unknown {
+  return error instanceof Error && 'query' in error && 'params' in error && error.cause !== undefined ? error.cause : error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  if (typeof code === 'string') return code;
+  // All addresses of a host name that has several failed.
+  return error instanceof AggregateError ? codeOf(error.errors[0]) : undefined;
+}

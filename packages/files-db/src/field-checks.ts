@@ -1,0 +1,79 @@
+import { isContentType, storageError } from '@coffer/storage-core';
+import type { FieldError } from '@coffer/storage-core';
+
+// What a name in any script may hold: no control characters, which no header, log or terminal shows safely, and
+// which PostgreSQL in part refuses.
+// oxlint-disable-next-line no-control-regex -- refusing control characters is the point
+const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
+const longestMetadata = 16 * 1024;
+const deepestMetadata = 32;
+
+export type FieldProblem = string | undefined;
+
+/** @throws validation_failed that names every field with a problem, by its name on the wire */
+export function assertFields(problems: Readonly<Record<string, FieldProblem>>): void {
+  const errors: FieldError[] = [];
+  for (const [field, message] of Object.entries(problems)) if (message !== undefined) errors.push({ field, message });
+  const [first] = errors;
+  if (first !== undefined) throw storageError('validation_failed', `${first.field}: ${first.message}`, { errors });
+}
+
+export function nameProblem(value: unknown, longest: number): FieldProblem {
+  if (typeof value !== 'string') return 'Is a string.';
+  if (value === '' || value.length > longest) return `Has 1 to ${longest} characters.`;
+  if (controlCharacters.test(value)) return 'Has no control characters.';
+  if (!value.isWellFormed()) return 'Is valid Unicode.';
+  return undefined;
+}
+
+export const filenameProblem = (value: unknown): FieldProblem => nameProblem(value, 1024);
+export const ownerProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
+/** Of a tenant's uuid and slug. */
+export const tenantNameProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
+
+export function flagProblem(value: unknown): FieldProblem {
+  return value === undefined || typeof value === 'boolean' ? undefined : 'Is true or false.';
+}
+
+export function bytesProblem(value: unknown): FieldProblem {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'Is a whole number of bytes.';
+}
+
+export function secondsProblem(value: unknown): FieldProblem {
+  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1) ? undefined : 'Is a whole number of seconds, at least 1.';
+}
+
+export function contentTypeProblem(value: unknown): FieldProblem {
+  return typeof value === 'string' && isContentType(value) ? undefined : 'Is a media type, such as image/png.';
+}
+
+export function checksumProblem(value: unknown, digits: number): FieldProblem {
+  if (value === undefined || (typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value))) return undefined;
+  return `Is ${digits} lower-case hex digits.`;
+}
+
+export function limitProblem(value: unknown): FieldProblem {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1000 ? undefined : 'Is a whole number from 1 to 1,000.';
+}
+
+export function metadataProblem(value: unknown): FieldProblem {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Is a JSON object.';
+  const problem = jsonProblem(value, deepestMetadata);
+  if (problem !== undefined) return problem;
+  return Buffer.byteLength(JSON.stringify(value)) > longestMetadata ? 'Has at most 16 KiB of JSON.' : undefined;
+}
+
+// jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.
+function jsonProblem(value: unknown, depth: number): FieldProblem {
+  if (depth === 0) return `Is nested at most ${deepestMetadata} deep.`;
+  if (value === null || typeof value === 'boolean') return undefined;
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'Has only numbers that JSON has.';
+  if (typeof value === 'string') return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
+  if (typeof value !== 'object') return 'Has only values that JSON has.';
+  for (const [key, item] of Object.entries(value)) {
+    const problem = jsonProblem(key, depth) ?? (item === undefined ? undefined : jsonProblem(item, depth - 1));
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

@@ -1,0 +1,51 @@
+import { storageError } from '@coffer/storage-core';
+
+import type { FileRecord } from './file-record.ts';
+
+/**
+ * On whose behalf files are read or changed.
+ * A `user` sees the files of its tenant that it owns or that are public, and changes its own; a `service` has all files
+ * of the tenant it names; an `admin` has everything, or the files of the tenant it names. A user without a tenant
+ * has the files that belong to none.
+ */
+export interface FileAccess {
+  /** Who asks: a token's `sub`. */
+  readonly subject: string;
+  readonly role: 'admin' | 'service' | 'user';
+  /** The tenant's uuid. */
+  readonly tenant?: string | undefined;
+}
+
+/** An access as parameters of `visible` and `changeable`. */
+export interface AccessParameters {
+  readonly anyTenant: boolean;
+  readonly tenant: string | null;
+  readonly anyOwner: boolean;
+  readonly subject: string;
+}
+
+const withinTenant = '({anyTenant}::boolean or tenant_uuid is not distinct from {tenant}::text)';
+/** Conditions on a row of `files`. What is not visible does not exist for the caller. */
+export const visible = `${withinTenant} and ({anyOwner}::boolean or owner_id = {subject}::text or is_public)`;
+export const changeable = `${withinTenant} and ({anyOwner}::boolean or owner_id = {subject}::text)`;
+
+/** @throws tenant_context_required for a service that names no tenant */
+export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {
+  if (role === 'service' && tenant === undefined) throw storageError('tenant_context_required', 'A service names the tenant it acts for.');
+  return { anyTenant: role === 'admin' && tenant === undefined, tenant: tenant ?? null, anyOwner: role !== 'user', subject };
+}
+
+/** Whether a file that the caller sees is also its to change. */
+export function mayChange(file: FileRecord, access: FileAccess): boolean {
+  return access.role !== 'user' || file.ownerId === access.subject;
+}
+
+/**
+ * Who owns a new file.
+ * @throws forbidden for a user that names somebody else
+ */
+export function ownerOf(access: FileAccess, asked: string | undefined): string {
+  if (asked === undefined || asked === access.subject) return access.subject;
+  if (access.role === 'user') throw storageError('forbidden', 'Only an admin or a service uploads files for another owner.');
+  return asked;
+}

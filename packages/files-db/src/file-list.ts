@@ -1,0 +1,94 @@
+import { storageError } from '@coffer/storage-core';
+import type { Sql } from 'postgres';
+
+import { accessParameters } from './file-access.ts';
+import { assertFields, limitProblem, nameProblem } from './field-checks.ts';
+import { fileRecordOf, fileStatuses, recordColumns } from './file-record.ts';
+import type { FileRow } from './file-record.ts';
+import type { FilePage, ListFilesRequest } from './file-requests.ts';
+import { parseId } from './ids.ts';
+import { statement } from './statement.ts';
+import type { Parameter, Statement } from './statement.ts';
+
+/** What decides the text of a list statement; everything else is a parameter of it. */
+interface Shape {
+  readonly tenant: 'any' | 'named' | 'none';
+  /** `all`: whoever owns it; `one`: of one owner; `visible`: the caller's own and public ones; `public`: public ones of one owner. */
+  readonly owner: 'all' | 'one' | 'visible' | 'public';
+  readonly settled: boolean;
+  readonly continued: boolean;
+}
+
+/** Lists files, newest first. One statement per page, which reads no more rows of an index than it gives. */
+export class FileLister {
+  readonly #sql: Sql;
+  readonly #statements = new Map<string, Statement<Record<string, Parameter>, FileRow>>();
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  async list({ access, limit = 100, cursor, ownerId, status = 'available' }: ListFilesRequest): Promise<FilePage> {
+    const { anyTenant, tenant, anyOwner, subject } = accessParameters(access);
+    assertFields({
+      limit: limitProblem(limit),
+      owner_id: ownerId === undefined ? undefined : nameProblem(ownerId, 255),
+      status: fileStatuses.includes(status) ? undefined : `Is one of ${fileStatuses.join(', ')}.`,
+    });
+    const before = cursor === undefined ? undefined : decodeCursor(cursor);
+    const ownerShape = anyOwner || ownerId === subject ? (ownerId === undefined ? 'all' : 'one') : ownerId === undefined ? 'visible' : 'public';
+    const shape: Shape = {
+      tenant: anyTenant ? 'any' : tenant === null ? 'none' : 'named',
+      owner: ownerShape,
+      settled: status === 'available',
+      continued: before !== undefined,
+    };
+    const rows = await this.#statement(shape)(this.#sql, { tenant, owner: ownerId, subject, status, before, limit: limit + 1 });
+    const files = rows.slice(0, limit).map(fileRecordOf);
+    return { files, nextCursor: rows.length > limit ? encodeCursor(files.at(-1)!.id) : null };
+  }
+
+  #statement(shape: Shape): Statement<Record<string, Parameter>, FileRow> {
+    const name = `${shape.tenant} ${shape.owner} ${shape.settled} ${shape.continued}`;
+    let known = this.#statements.get(name);
+    if (known === undefined) {
+      known = statement<Record<string, Parameter>, FileRow>(listText(shape));
+      this.#statements.set(name, known);
+    }
+    return known;
+  }
+}
+
+function listText({ tenant, owner, settled, continued }: Shape): string {
+  const common = [
+    ...(tenant === 'named' ? ['tenant_uuid = {tenant}::text'] : tenant === 'none' ? ['tenant_uuid is null'] : []),
+    // What is not available is on the index for the sweep, few as those are.
+    settled ? `status = 'available'` : 'status = {status}::text and sweep_at is not null',
+    ...(continued ? ['id < {before}::uuid'] : []),
+  ];
+  // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
+  const order = tenant === 'none' ? 'tenant_uuid desc, id desc' : 'id desc';
+  const page = (...conditions: readonly string[]): string =>
+    `select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8`;
+  // One condition with "or" would read all of the tenant's files to find the few that the caller sees.
+  const source =
+    owner === 'visible'
+      ? `(${page('owner_id = {subject}::text')}) union all (${page('is_public', 'owner_id <> {subject}::text')})`
+      : page(...(owner === 'one' || owner === 'public' ? ['owner_id = {owner}::text'] : []), ...(owner === 'public' ? ['is_public'] : []));
+  return `select ${recordColumns} from (${source}) as page order by id desc limit {limit}::int8`;
+}
+
+function encodeCursor(id: string): string {
+  return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url');
+}
+
+function decodeCursor(cursor: string): string {
+  const hex = /^[\w-]{22}$/.test(cursor) ? Buffer.from(cursor, 'base64url').toString('hex') : '';
+  const id = parseId(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'));
+  if (id === undefined) {
+    const message = 'Is not a cursor that a list gave.';
+    throw storageError('validation_failed', `cursor: ${message}`, { errors: [{ field: 'cursor', message }] });
+  }
+  return id;
+}
+

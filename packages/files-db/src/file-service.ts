@@ -1,0 +1,199 @@
+import { noContext, storageError } from '@coffer/storage-core';
+import type { CallContext, GetOptions } from '@coffer/storage-core';
+import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
+
+import { completeUpload } from './complete-upload.ts';
+import { uploadDirectly } from './direct-upload.ts';
+import { assertFields, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
+import { accessParameters } from './file-access.ts';
+import type { FileAccess } from './file-access.ts';
+import { FileLister } from './file-list.ts';
+import { unstoppable } from './file-parts.ts';
+import type { FileParts } from './file-parts.ts';
+import { fileRecordOf } from './file-record.ts';
+import type { FileRecord, FileRow } from './file-record.ts';
+import type {
+  FileChanges,
+  FileHead,
+  FilePage,
+  FileServiceOptions,
+  FileSweepReport,
+  ListFilesRequest,
+  OpenedFile,
+  PresignedFileDownload,
+  PresignedFileUpload,
+  PresignedUploadRequest,
+  SweepRequest,
+  UploadFileRequest,
+} from './file-requests.ts';
+import { changeFile, deleteFile, findFile, findPublicFile, hurrySweep } from './file-statements.ts';
+import { createIdGenerator, parseId } from './ids.ts';
+import { removeObjects } from './object-removal.ts';
+import { presignUpload } from './presigned-upload.ts';
+import { sweepFiles } from './sweep.ts';
+
+/** Tracked files: a row in PostgreSQL and an object in storage that move together. */
+export class FileService {
+  readonly #parts: FileParts;
+  readonly #lister: FileLister;
+
+  constructor(options: FileServiceOptions) {
+    const sql = options.database?.sql ?? options.db?.$client;
+    if (sql === undefined) throw storageError('storage_not_configured', 'A FileService needs `db` or `database`.');
+    this.#parts = { sql, storage: options.storage, newId: createIdGenerator(), presignExpires: options.presignExpires };
+    this.#lister = new FileLister(sql);
+  }
+
+  /**
+   * Streams a file into the tenant's bucket. Whatever goes wrong, nothing is left behind.
+   * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, and what body and storage fail with
+   */
+  async uploadFile(file: UploadFileRequest, ctx?: CallContext): Promise<FileRecord> {
+    return uploadDirectly(this.#parts, file, ctx);
+  }
+
+  /**
+   * A form or URL that takes just this file from whoever holds it, until it expires.
+   * @throws validation_failed, quota_exceeded, not_supported
+   */
+  async createPresignedUpload(request: PresignedUploadRequest, ctx?: CallContext): Promise<PresignedFileUpload> {
+    return presignUpload(this.#parts, request, ctx);
+  }
+
+  /**
+   * Verifies what was uploaded and makes it the file; from then on its bytes are fixed. May be repeated.
+   * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch
+   */
+  async completeUpload(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
+    return completeUpload(this.#parts, known(id), access, ctx);
+  }
+
+  /** Newest first. @throws validation_failed */
+  async list(request: ListFilesRequest): Promise<FilePage> {
+    return this.#lister.list(request);
+  }
+
+  /** @throws file_not_found */
+  async get(id: string, access: FileAccess): Promise<FileRecord> {
+    const [row] = await findFile(this.#parts.sql, { id: known(id), ...accessParameters(access) });
+    return found(row);
+  }
+
+  /** @throws file_not_found, forbidden, validation_failed */
+  async update(id: string, changes: FileChanges, access: FileAccess): Promise<FileRecord> {
+    const { filename, isPublic, metadata } = changes;
+    assertFields({
+      filename: filename === undefined ? undefined : filenameProblem(filename),
+      is_public: flagProblem(isPublic),
+      metadata: metadataProblem(metadata),
+    });
+    const [row] = await changeFile(this.#parts.sql, {
+      id: known(id),
+      ...accessParameters(access),
+      filename: filename ?? null,
+      isPublic: isPublic ?? null,
+      metadata: metadata === undefined ? null : JSON.stringify(metadata),
+    });
+    return row === undefined ? this.#refuse(id, access) : fileRecordOf(row);
+  }
+
+  /**
+   * From the moment the row says so the file is gone for everybody; an object that the provider does not delete now is
+   * left to the sweep.
+   * @throws file_not_found, forbidden
+   */
+  async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
+    const { sql, storage } = this.#parts;
+    const now = new Date().toISOString();
+    const [file] = await deleteFile(sql, { id: known(id), ...accessParameters(access), now });
+    if (file === undefined) return this.#refuse(id, access);
+    const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
+    const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
+    if (left.length > 0) await hurrySweep(sql, { id: known(id) });
+  }
+
+  /** @throws file_not_found, precondition_failed, range_not_satisfiable */
+  async open(id: string, options: GetOptions, access: FileAccess, ctx?: CallContext): Promise<OpenedFile> {
+    return this.#open(await this.#available(id, access), options, ctx);
+  }
+
+  /** The record and what the storage says of the object. @throws file_not_found */
+  async head(id: string, access: FileAccess, ctx?: CallContext): Promise<FileHead> {
+    return this.#head(await this.#available(id, access), ctx);
+  }
+
+  /** A public file, for anybody. @throws file_not_found */
+  async openPublic(id: string, options: GetOptions = {}, ctx?: CallContext): Promise<OpenedFile> {
+    return this.#open(await this.#public(id), options, ctx);
+  }
+
+  /** @throws file_not_found */
+  async headPublic(id: string, ctx?: CallContext): Promise<FileHead> {
+    return this.#head(await this.#public(id), ctx);
+  }
+
+  /** @throws file_not_found, not_supported, validation_failed */
+  async presignedDownload(
+    id: string,
+    options: { readonly expiresIn?: number | undefined },
+    access: FileAccess,
+    ctx?: CallContext,
+  ): Promise<PresignedFileDownload> {
+    const { storage, presignExpires } = this.#parts;
+    assertFields({ expires_in: secondsProblem(options.expiresIn) });
+    const { bucket, storageKey: key, contentType, filename } = await this.#available(id, access);
+    const expiresIn = options.expiresIn ?? presignExpires;
+    const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl(
+      {
+        bucket,
+        key,
+        contentType,
+        contentDisposition: contentDisposition(runsInBrowser(contentType) ? 'attachment' : 'inline', filename),
+        ...(expiresIn !== undefined && { expiresIn }),
+      },
+      ctx,
+    );
+    return { downloadUrl: url, expiresIn: lasts };
+  }
+
+  /** Gives up what nobody finished and clears what deletes left behind. Several processes may do it at once. */
+  async sweep(request?: SweepRequest, ctx?: CallContext): Promise<FileSweepReport> {
+    return sweepFiles(this.#parts, request, ctx);
+  }
+
+  async #available(id: string, access: FileAccess): Promise<FileRecord> {
+    const file = await this.get(id, access);
+    return file.status === 'available' ? file : missing();
+  }
+
+  async #public(id: string): Promise<FileRecord> {
+    const [row] = await findPublicFile(this.#parts.sql, { id: known(id) });
+    return found(row);
+  }
+
+  async #open(file: FileRecord, options: GetOptions, ctx?: CallContext): Promise<OpenedFile> {
+    return { file, result: await this.#parts.storage.openIfChanged({ bucket: file.bucket, key: file.storageKey }, options, ctx) };
+  }
+
+  async #head(file: FileRecord, ctx?: CallContext): Promise<FileHead> {
+    return { file, info: await this.#parts.storage.getFileInfo({ bucket: file.bucket, key: file.storageKey }, ctx) };
+  }
+
+  /** Why nothing was changed: what the caller sees is somebody else's, and what it does not see is not there. */
+  async #refuse(id: string, access: FileAccess): Promise<never> {
+    await this.get(id, access);
+    throw storageError('forbidden', 'The file belongs to somebody else.');
+  }
+}
+
+function known(id: string): string {
+  return parseId(id) ?? missing();
+}
+
+function found(row: FileRow | undefined): FileRecord {
+  return row === undefined ? missing() : fileRecordOf(row);
+}
+
+function missing(): never {
+  throw storageError('file_not_found', 'There is no such file.');
+}

@@ -1,0 +1,200 @@
+import { changeable, visible } from './file-access.ts';
+import type { AccessParameters } from './file-access.ts';
+import { recordColumns } from './file-record.ts';
+import type { FileRow } from './file-record.ts';
+import { statement } from './statement.ts';
+
+// A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
+// statement each, and so one transaction and one round trip. Whatever moves a file into or out of `pending` or
+// `available` moves the tenant's numbers in the same statement; the row is locked first, the numbers second, so that no
+// two of them wait for each other.
+
+export interface NewFileRow {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly filename: string;
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  readonly bucket: string;
+  readonly storageKey: string;
+  readonly uploadKey: string | null;
+  readonly isPublic: boolean;
+  readonly sha256: string | null;
+  /** JSON. */
+  readonly metadata: string;
+  /** ISO 8601. */
+  readonly expiresAt: string | null;
+  readonly sweepAt: string;
+}
+
+const insertedColumns = `id, owner_id, filename, content_type, size_bytes, bucket, storage_key, upload_key, is_public, sha256, metadata,
+  expires_at, sweep_at`;
+const insertedValues = `{id}::uuid, {ownerId}::text, {filename}::text, {contentType}::text, {sizeBytes}::int8, {bucket}::text, {storageKey}::text,
+  {uploadKey}::text, {isPublic}::boolean, {sha256}::text, {metadata}::text::jsonb, {expiresAt}::text::timestamptz, {sweepAt}::text::timestamptz`;
+
+// A conditional update rechecks its condition against the newest version of the row it waited for, and computes from it:
+// that is what keeps parallel uploads within the quota. `granted_bytes` is how what it computed comes back.
+const free = 'quota_bytes - used_bytes - reserved_bytes';
+const grant = `granted_bytes = least({asked}::int8, coalesce(${free}, {asked}::int8)),
+  reserved_bytes = reserved_bytes + least({asked}::int8, coalesce(${free}, {asked}::int8))`;
+
+export interface Granted {
+  readonly granted_bytes: string;
+  /** Whether the tenant has a quota. */
+  readonly limited: boolean;
+}
+
+/**
+ * A pending file, with as much of `asked` reserved as the quota has left. No row when that is less than `least`, or
+ * the tenant is unknown or being deleted.
+ */
+export const reserveFile = statement<NewFileRow & { readonly tenant: string; readonly asked: number; readonly least: number }, Granted>(`
+  with granted as (
+    update tenant_usage set ${grant}
+    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {least}::int8, true)
+    returning tenant_uuid, granted_bytes, quota_bytes is not null as limited
+  ), created as (
+    insert into files (tenant_uuid, reserved_bytes, ${insertedColumns}) select tenant_uuid, granted_bytes, ${insertedValues} from granted
+  )
+  select granted_bytes, limited from granted`);
+
+/** A pending file that belongs to no tenant. */
+export const insertFile = statement<NewFileRow, never>(`insert into files (${insertedColumns}) values (${insertedValues})`);
+
+/** More of the quota for a pending file; no row when nothing is left of it. */
+export const reserveMore = statement<{ readonly id: string; readonly asked: number }, Granted>(`
+  with pending as (
+    select id, tenant_uuid from files where id = {id}::uuid and status = 'pending' for update
+  ), granted as (
+    update tenant_usage u set ${grant} from pending
+    where u.tenant_uuid = pending.tenant_uuid and not closed and coalesce(${free} > 0, true)
+    returning granted_bytes, quota_bytes is not null as limited
+  ), grown as (
+    update files f set reserved_bytes = f.reserved_bytes + granted.granted_bytes from pending, granted where f.id = pending.id
+  )
+  select granted_bytes, limited from granted`);
+
+export interface SettledFile {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly contentType: string;
+  readonly etag: string;
+  readonly sha256: string | null;
+  /** Null, here and below: as it is. */
+  readonly storageKey: string | null;
+  readonly ownerId: string | null;
+  readonly isPublic: boolean | null;
+  readonly metadata: string | null;
+}
+
+/** pending -> available, and its reservation into usage; no row when somebody else moved it. */
+export const settleFile = statement<SettledFile, FileRow>(`
+  with moved as (
+    update files set status = 'available', size_bytes = {sizeBytes}::int8, content_type = {contentType}::text, etag = {etag}::text,
+      sha256 = {sha256}::text, storage_key = coalesce({storageKey}::text, storage_key), owner_id = coalesce({ownerId}::text, owner_id),
+      is_public = coalesce({isPublic}::boolean, is_public), metadata = coalesce({metadata}::text::jsonb, metadata),
+      sweep_at = case when upload_key is null then null else sweep_at end, updated_at = now()
+    where id = {id}::uuid and status = 'pending'
+    returning *
+  ), counted as (
+    update tenant_usage u set used_bytes = u.used_bytes + moved.size_bytes, used_files = u.used_files + 1,
+      reserved_bytes = u.reserved_bytes - moved.reserved_bytes
+    from moved where u.tenant_uuid = moved.tenant_uuid
+  )
+  select ${recordColumns} from moved`);
+
+const released = `
+  update tenant_usage u set reserved_bytes = u.reserved_bytes - moved.reserved_bytes from moved where u.tenant_uuid = moved.tenant_uuid`;
+
+/** pending -> deleted, its reservation released: its object may be removed. No row when it was not pending. */
+export const abandonFile = statement<{ readonly id: string }, { readonly id: string }>(`
+  with moved as (
+    update files set status = 'deleted', sweep_at = to_timestamp(0), updated_at = now() where id = {id}::uuid and status = 'pending' returning *
+  ), released as (${released})
+  select id from moved`);
+
+/** pending -> failed, its reservation released; no row when it was not pending. */
+export const failFile = statement<{ readonly id: string }, { readonly id: string }>(`
+  with moved as (
+    update files set status = 'failed', updated_at = now() where id = {id}::uuid and status = 'pending' returning *
+  ), released as (${released})
+  select id from moved`);
+
+export interface DeletedFile {
+  readonly bucket: string;
+  readonly storage_key: string;
+  readonly upload_key: string | null;
+}
+
+/**
+ * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays until
+ * the sweep, for as long as a presigned form for it is good.
+ */
+export const deleteFile = statement<AccessParameters & { readonly id: string; readonly now: string }, DeletedFile>(`
+  with target as (
+    select id, status as was from files where id = {id}::uuid and status <> 'deleted' and ${changeable} for update
+  ), moved as (
+    update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
+    from target where f.id = target.id
+    returning f.tenant_uuid, f.size_bytes, f.reserved_bytes, f.bucket, f.storage_key, f.upload_key, target.was
+  ), counted as (
+    update tenant_usage u set
+      used_bytes = u.used_bytes - case moved.was when 'available' then moved.size_bytes else 0 end,
+      used_files = u.used_files - case moved.was when 'available' then 1 else 0 end,
+      reserved_bytes = u.reserved_bytes - case moved.was when 'pending' then moved.reserved_bytes else 0 end
+    from moved where u.tenant_uuid = moved.tenant_uuid
+  )
+  select bucket, storage_key, upload_key from moved`);
+
+/** The objects of a deleted file are still there: the next sweep is to see to them. */
+export const hurrySweep = statement<{ readonly id: string }, never>(
+  `update files set sweep_at = to_timestamp(0) where id = {id}::uuid and status = 'deleted'`,
+);
+
+/** Forgets a deleted file whose objects are gone. */
+export const forgetFile = statement<{ readonly id: string }, never>(`delete from files where id = {id}::uuid and status = 'deleted'`);
+
+/** A file that the caller sees. */
+export const findFile = statement<AccessParameters & { readonly id: string }, FileRow>(
+  `select ${recordColumns} from files where id = {id}::uuid and status <> 'deleted' and ${visible}`,
+);
+
+export const findPublicFile = statement<{ readonly id: string }, FileRow>(
+  `select ${recordColumns} from files where id = {id}::uuid and status = 'available' and is_public`,
+);
+
+export interface FileChange {
+  readonly id: string;
+  /** Null, here and below: as it is. */
+  readonly filename: string | null;
+  readonly isPublic: boolean | null;
+  readonly metadata: string | null;
+}
+
+export const changeFile = statement<AccessParameters & FileChange, FileRow>(`
+  update files set filename = coalesce({filename}::text, filename), is_public = coalesce({isPublic}::boolean, is_public),
+    metadata = coalesce({metadata}::text::jsonb, metadata), updated_at = now()
+  where id = {id}::uuid and status <> 'deleted' and ${changeable}
+  returning ${recordColumns}`);
+
+export type PendingUpload = FileRow & {
+  readonly upload_key: string | null;
+  /** Milliseconds. */
+  readonly expires_at: string | null;
+};
+
+/** A pending file that the caller may complete; counts the attempt. */
+export const beginCompleting = statement<AccessParameters & { readonly id: string }, PendingUpload>(`
+  update files set complete_attempts = least(complete_attempts + 1, 1000) where id = {id}::uuid and status = 'pending' and ${changeable}
+  returning ${recordColumns}, upload_key, (extract(epoch from expires_at) * 1000)::int8 as expires_at`);
+
+export interface Quota {
+  readonly closed: boolean;
+  readonly quota_bytes: string | null;
+  readonly free_bytes: string | null;
+}
+
+/** Why `reserveFile` found nothing to update. */
+export const findQuota = statement<{ readonly tenant: string }, Quota>(
+  `select closed, quota_bytes, greatest(${free}, 0) as free_bytes from tenant_usage where tenant_uuid = {tenant}::text`,
+);

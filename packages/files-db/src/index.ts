@@ -1,0 +1,29 @@
+export { connectDatabase } from './database.ts';
+export type { Database, DatabaseConnection, DatabaseOptions, DrizzleDatabase } from './database.ts';
+export { ownerOf } from './file-access.ts';
+export type { FileAccess } from './file-access.ts';
+export { fileStatuses } from './file-record.ts';
+export type { FileRecord, FileStatus } from './file-record.ts';
+export type {
+  FileChanges,
+  FileHead,
+  FilePage,
+  FileServiceOptions,
+  FileSweepReport,
+  LateFields,
+  ListFilesRequest,
+  OpenedFile,
+  PresignedFileDownload,
+  PresignedFileUpload,
+  PresignedUploadRequest,
+  SweepRequest,
+  UploadFileRequest,
+} from './file-requests.ts';
+export { FileService } from './file-service.ts';
+export { migrateDatabase } from './migrate.ts';
+export { files, tenantBuckets, tenants, tenantSlugs, tenantUsage } from './schema.ts';
+export type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
+export { TenantRepository } from './tenant-repository.ts';
+export type { TenantRepositoryOptions } from './tenant-repository.ts';
+export { TenantService } from './tenant-service.ts';
+export type { NewBucket, ProvisionOptions, TenantServiceOptions } from './tenant-service.ts';

@@ -1,0 +1,80 @@
+import type { Sql } from 'postgres';
+
+import { statement } from './statement.ts';
+
+export interface TombstoneRow {
+  readonly id: string;
+  readonly bucket: string;
+  readonly storage_key: string;
+  readonly upload_key: string | null;
+}
+
+// Like deleting one file after the other; tenants' numbers are locked in one order, since a bucket may hold files of several.
+const deleteWhere = (condition: string): string => `
+  with target as (
+    select id, status as was from files where ${condition} and status <> 'deleted' limit {limit}::int8 for update
+  ), moved as (
+    update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
+    from target where f.id = target.id
+    returning f.id, f.tenant_uuid, f.size_bytes, f.reserved_bytes, f.bucket, f.storage_key, f.upload_key, target.was
+  ), sums as (
+    select tenant_uuid,
+      coalesce(sum(size_bytes) filter (where was = 'available'), 0) as used,
+      count(*) filter (where was = 'available') as files,
+      coalesce(sum(reserved_bytes) filter (where was = 'pending'), 0) as reserved
+    from moved where tenant_uuid is not null group by tenant_uuid
+  ), locked as (
+    select tenant_uuid from tenant_usage where tenant_uuid in (select tenant_uuid from sums) order by tenant_uuid for update
+  ), counted as (
+    update tenant_usage u set used_bytes = u.used_bytes - sums.used, used_files = u.used_files - sums.files,
+      reserved_bytes = u.reserved_bytes - sums.reserved
+    from sums, locked where u.tenant_uuid = sums.tenant_uuid and locked.tenant_uuid = sums.tenant_uuid
+  )
+  select id, bucket, storage_key, upload_key from moved`;
+
+interface Batch {
+  readonly of: string;
+  readonly now: string;
+  readonly limit: number;
+}
+
+const deleteTenantFiles = statement<Batch, TombstoneRow>(deleteWhere('tenant_uuid = {of}::text'));
+const deleteBucketFiles = statement<Batch, TombstoneRow>(deleteWhere('bucket = {of}::text'));
+
+/** Makes tombstones of all files of a tenant or in a bucket, and gives them in batches: their objects are still there. */
+export async function* deleteFiles(sql: Sql, of: { readonly tenant: string } | { readonly bucket: string }): AsyncGenerator<readonly TombstoneRow[], void> {
+  for (;;) {
+    const batch = { now: new Date().toISOString(), limit: 500 };
+    const rows = 'tenant' in of ? await deleteTenantFiles(sql, { ...batch, of: of.tenant }) : await deleteBucketFiles(sql, { ...batch, of: of.bucket });
+    if (rows.length === 0) return;
+    yield rows;
+  }
+}
+
+/** Whether a bucket holds tracked files. */
+export const findFileIn = statement<{ readonly bucket: string }, { readonly id: string }>(
+  `select id from files where bucket = {bucket}::text and status <> 'deleted' limit 1`,
+);
+
+/**
+ * Ends a tenant's reservations. No row when it has files that are not to be deleted with it.
+ * @see reserveFile, which rechecks `closed` after having waited for this
+ */
+export const closeTenant = statement<{ readonly tenant: string; readonly force: boolean }, { readonly tenant_uuid: string }>(`
+  with closed as (
+    update tenant_usage set closed = true where tenant_uuid = {tenant}::text and ({force}::boolean or
+      (used_files = 0 and not exists (select from files where tenant_uuid = {tenant}::text and status = 'pending')))
+    returning tenant_uuid
+  )
+  update tenants t set state = 'deleting' from closed where t.tenant_uuid = closed.tenant_uuid returning t.tenant_uuid`);
+
+/** Undoes `closeTenant`. */
+export const reopenTenant = statement<{ readonly tenant: string }, never>(`
+  with opened as (update tenant_usage set closed = false where tenant_uuid = {tenant}::text returning tenant_uuid)
+  update tenants t set state = 'active' from opened where t.tenant_uuid = opened.tenant_uuid`);
+
+/** What stays of a tenant are its uuid and its slugs. */
+export const forgetTenant = statement<{ readonly tenant: string }, never>(`
+  with usage as (delete from tenant_usage where tenant_uuid = {tenant}::text),
+    buckets as (delete from tenant_buckets where tenant_uuid = {tenant}::text)
+  update tenants set state = 'deleted' where tenant_uuid = {tenant}::text`);

@@ -1,0 +1,42 @@
+import type { Sql, TransactionSql } from 'postgres';
+
+import { databaseError, isMissingTable } from './database-error.ts';
+import type { Database } from './database.ts';
+import { migrations } from './migrations.ts';
+
+// Any number that nobody else takes a lock on.
+const lock = 4_205_370_211;
+
+/**
+ * Brings the tables up to date, in the schema that the connection's search_path names. All of it happens in one
+ * transaction, or nothing does. Safe to call from several processes at once; one query when there is nothing to do.
+ * @throws storage_unavailable when the database cannot be reached or refuses
+ */
+export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<void> {
+  const { sql } = database;
+  try {
+    if ((await missing(sql)).length === 0) return;
+    await sql.begin(async (transaction) => {
+      // A lock of the transaction, not of the session: it holds behind a pooler as well, and goes when a process dies.
+      await transaction`select pg_advisory_xact_lock(${lock})`;
+      await transaction`create table if not exists coffer_migrations (name text primary key, applied_at timestamptz not null default now())`;
+      for (const { name, sql: text } of await missing(transaction)) {
+        await transaction.unsafe(text);
+        await transaction`insert into coffer_migrations (name) values (${name})`;
+      }
+    });
+  } catch (error) {
+    throw databaseError(error);
+  }
+}
+
+async function missing(sql: Sql | TransactionSql): Promise<typeof migrations> {
+  try {
+    const applied = await sql<{ name: string }[]>`select name from coffer_migrations`;
+    const names = new Set(applied.map(({ name }) => name));
+    return migrations.filter(({ name }) => !names.has(name));
+  } catch (error) {
+    if (isMissingTable(error)) return migrations;
+    throw error;
+  }
+}

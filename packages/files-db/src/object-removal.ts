@@ -1,0 +1,46 @@
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext, StorageService } from '@coffer/storage-core';
+
+/** Keys in one call to a provider that deletes many at once. */
+const batch = 1000;
+const parallel = 8;
+
+/**
+ * Removes objects of one bucket; those that are not there, or whose bucket is not, count as removed.
+ * @returns the keys that the provider failed to remove
+ */
+export async function removeObjects(
+  storage: StorageService,
+  objects: { readonly bucket: string; readonly keys: readonly string[] },
+  ctx: CallContext,
+): Promise<readonly string[]> {
+  const { bucket, keys } = objects;
+  const [only] = keys;
+  if (only === undefined) return [];
+  try {
+    if (keys.length > 1 && storage.backend.batchDelete !== undefined) {
+      const failed: string[] = [];
+      for (let start = 0; start < keys.length; start += batch) {
+        const { errors } = await storage.deleteFiles({ bucket, keys: keys.slice(start, start + batch) }, ctx);
+        failed.push(...errors.map(({ key }) => key));
+      }
+      return failed;
+    }
+    const failed: string[] = [];
+    for (let start = 0; start < keys.length; start += parallel) {
+      const some = keys.slice(start, start + parallel);
+      const results = await Promise.allSettled(some.map((key) => storage.deleteFile({ bucket, key }, ctx)));
+      results.forEach((result, index) => {
+        if (result.status === 'rejected' && !hasCode(result.reason, 'no_such_bucket')) failed.push(some[index]!);
+      });
+    }
+    return failed;
+  } catch (error) {
+    return hasCode(error, 'no_such_bucket') ? [] : keys;
+  }
+}
+
+/** Removes an object; whether it is gone. */
+export async function removeObject(storage: StorageService, at: { readonly bucket: string; readonly key: string }, ctx: CallContext): Promise<boolean> {
+  return (await removeObjects(storage, { bucket: at.bucket, keys: [at.key] }, ctx)).length === 0;
+}

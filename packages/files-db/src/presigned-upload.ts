@@ -1,0 +1,74 @@
+import { noContext } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import {
+  assertFields,
+  bytesProblem,
+  checksumProblem,
+  contentTypeProblem,
+  filenameProblem,
+  flagProblem,
+  metadataProblem,
+  ownerProblem,
+  secondsProblem,
+} from './field-checks.ts';
+import { labelled } from './file-parts.ts';
+import type { FileParts } from './file-parts.ts';
+import type { PresignedFileUpload, PresignedUploadRequest } from './file-requests.ts';
+import { reserve } from './reservation.ts';
+
+/** See `FileService.createPresignedUpload`. One statement. */
+export async function presignUpload(parts: FileParts, request: PresignedUploadRequest, context: CallContext = noContext): Promise<PresignedFileUpload> {
+  const { sql, storage } = parts;
+  const { filename, contentType, sizeBytes, ownerId, sha256, isPublic = false, metadata, tenantContext: tenant } = request;
+  assertFields({
+    filename: filenameProblem(filename),
+    content_type: contentTypeProblem(contentType),
+    size_bytes: bytesProblem(sizeBytes),
+    owner_id: ownerProblem(ownerId),
+    is_public: flagProblem(isPublic),
+    sha256: checksumProblem(sha256, 64),
+    metadata: metadataProblem(metadata),
+    expires_in: secondsProblem(request.expiresIn),
+  });
+  const ctx = labelled(context, tenant);
+  const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
+  const id = parts.newId();
+  const key = `incoming/${id}`;
+  const expiresIn = request.expiresIn ?? parts.presignExpires;
+  // Signed before the row is written, since only the signer knows how long it is good for; it is not handed out unless
+  // the row is there.
+  const now = Date.now();
+  const upload = await storage.getPresignedUploadUrl(
+    { bucket, key, contentType, size: sizeBytes, ...(expiresIn !== undefined && { expiresIn }) },
+    ctx,
+  );
+  const expiresAt = new Date(now + upload.expiresIn * 1000).toISOString();
+  await reserve(
+    sql,
+    {
+      id,
+      ownerId,
+      filename,
+      contentType,
+      sizeBytes,
+      bucket,
+      storageKey: key,
+      uploadKey: key,
+      isPublic,
+      sha256: sha256 ?? null,
+      metadata: JSON.stringify(metadata ?? {}),
+      expiresAt,
+      sweepAt: expiresAt,
+    },
+    { tenant, bytes: sizeBytes, least: sizeBytes },
+  );
+  return {
+    fileId: id,
+    method: upload.method,
+    uploadUrl: upload.url,
+    uploadFields: upload.fields,
+    uploadHeaders: upload.headers,
+    expiresIn: upload.expiresIn,
+  };
+}

@@ -1,0 +1,107 @@
+import { isUtf8 } from 'node:buffer';
+
+import { contentTypeOf, defaultContentType, isContentType } from '@coffer/storage-core';
+
+/** How many of the first bytes show what most files are. */
+export const sampleBytes = 4100;
+
+const textBytes = 1024;
+
+// Formats that other formats are made of: the first bytes need not show which.
+const containers = /^application\/(?:zip|x-cfb|gzip|x-tar|x-sqlite3|x-7z-compressed|xml)$/;
+const textual = /^(?:text|message|multipart)\/|[/+](?:json|jsonl|xml|html|javascript|ecmascript|typescript|yaml|x-sh|x-ndjson|sql|toml|rtf)$/;
+
+// Types that go by each other's names, whichever of them the bytes show and the other was declared.
+const families: readonly RegExp[] = [
+  /^application\/(?:(?:x-)?zip(?:-compressed)?|.*\+zip|java-archive|x-xpinstall|msword|vnd\.(?:ms-|openxmlformats|oasis|apple|android|visio).*)$|^model\/3mf$/,
+  /^application\/(?:x-cfb|x-ole-storage|x-msi|ms-?(?:word|excel|powerpoint|outlook)|vnd\.(?:ms-|visio).*)$/,
+  /^(?:(?:audio|video)\/(?:x-)?(?:mp4|m4[abpv]|quicktime|3gpp2?|aac|mp4a-latm)|application\/mp4)$/,
+  /^image\/(?:hei[cf]|avif)(?:-sequence)?$/,
+  /^(?:audio|video|application)\/(?:x-)?(?:ogg|opus|speex|vorbis|theora|flac)$/,
+  /^(?:audio|video)\/(?:x-)?(?:webm|matroska|matroska-3d)$/,
+  /^(?:audio|video)\/(?:x-)?(?:mpeg|mpg|mpeg3|mp[123]|mp1s|mp2[pt])$/,
+  /^audio\/(?:x-|vnd\.)?(?:wave?|pn-wav)$/,
+  /^video\/(?:x-|vnd\.)?(?:avi|msvideo)$/,
+  /^(?:(?:audio|video)\/x-ms-.*|application\/vnd\.ms-asf)$/,
+  /^image\/(?:x-)?(?:p?jpe?g|jps)$/,
+  /^image\/(?:x-)?a?png$/,
+  /^image\/(?:x-|x-ms-|x-windows-)?bmp$/,
+  /^image\/(?:x-icon|ico|vnd\.microsoft\.icon)$/,
+  /^image\/(?:tiff.*|x-(?:adobe|canon|nikon|sony|olympus|panasonic|fujifilm|pentax)-.*)$/,
+  /^(?:application\/(?:x-)?(?:pdf|postscript|eps|illustrator|vnd\.adobe\.illustrator)|image\/x-eps)$/,
+  /^application\/(?:x-)?(?:gzip|tgz|gtar|tar|compressed(?:-tar)?)$/,
+  /^(?:font|application)\/(?:x-)?(?:font-)?(?:woff2?|ttf|otf|opentype|truetype|sfnt|collection|vnd\.ms-fontobject)$/,
+  /^application\/(?:x-(?:elf|executable|pie-executable|sharedlib|object|mach-binary|msdownload|msdos-program|dosexec)|vnd\.microsoft\.portable-executable)$/,
+  /^(?:application\/(?:x-)?(?:rtf|msword)|text\/rtf)$/,
+];
+
+/**
+ * The media type to keep for a file: the declared one unless its first bytes are clearly something else; without a
+ * declaration (or with `application/octet-stream`, which says nothing) what the bytes or else the name show.
+ */
+export async function decideContentType(ask: {
+  readonly declared: string | undefined;
+  readonly filename: string;
+  readonly sample: Uint8Array;
+}): Promise<string> {
+  const { filename, sample } = ask;
+  const declared = ask.declared !== undefined && isContentType(ask.declared) ? ask.declared : undefined;
+  const bare = bareType(declared ?? defaultContentType);
+  const shown = sample.length === 0 ? undefined : looksLikeText(sample) ? markedText(sample) : await sniffed(sample);
+  if (shown === undefined) return declared ?? contentTypeOf(filename);
+  if (bare !== defaultContentType) return (await clash(shown, bare)) ? shown : declared!;
+  // The bytes of a .docx may show no more than a ZIP; its name then says more.
+  const named = contentTypeOf(filename);
+  return named === defaultContentType || (await clash(shown, named)) ? shown : named;
+}
+
+async function clash(shown: string, declared: string): Promise<boolean> {
+  const found = bareType(shown);
+  if (found === declared || families.some((family) => family.test(found) && family.test(declared))) return false;
+  if (textual.test(declared)) return !textual.test(found) && found !== 'image/svg+xml';
+  // Markup, or a container, of which other formats may consist: only types that would have shown themselves clash.
+  const open = containers.test(found) || found === 'text/html' || found === 'image/svg+xml';
+  if (!open) return true;
+  const { supportedMimeTypes } = await import('file-type');
+  const wouldShow: ReadonlySet<string> = supportedMimeTypes;
+  return wouldShow.has(declared) || (found !== 'application/zip' && /^(?:image|audio|video|font)\//.test(declared));
+}
+
+function bareType(type: string): string {
+  return (type.split(';', 1)[0] ?? type).trim().toLowerCase();
+}
+
+// file-type is loaded by the first file that is not text.
+async function sniffed(sample: Uint8Array): Promise<string | undefined> {
+  const { fileTypeFromBuffer } = await import('file-type');
+  return (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
+}
+
+/**
+ * Whether the first bytes are UTF-8 without control characters. Such bytes are not looked up: "BM" begins a bitmap, and
+ * a letter to BMW.
+ */
+function looksLikeText(sample: Uint8Array): boolean {
+  const head = sample.subarray(0, textBytes);
+  for (const byte of head) {
+    if (byte === 0x7f || (byte < 0x20 && byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13 && byte !== 27)) return false;
+  }
+  return isUtf8(head) || [1, 2, 3].some((cut) => head.length > cut && isCutCharacter(head, cut) && isUtf8(head.subarray(0, -cut)));
+}
+
+/** Whether the last bytes may be the beginning of a character: the cut of the sample may go through one. */
+function isCutCharacter(bytes: Uint8Array, length: number): boolean {
+  return (bytes.at(-length)! & 0xc0) === 0xc0;
+}
+
+/** What text says that it is, in a way that leaves no doubt. */
+function markedText(sample: Uint8Array): string | undefined {
+  const head = Buffer.from(sample.buffer, sample.byteOffset, Math.min(sample.length, textBytes)).toString('utf8');
+  const start = head.replace(/^\uFEFF/, '').trimStart();
+  if (start.startsWith('%PDF-')) return 'application/pdf';
+  if (start.startsWith('{\\rtf')) return 'application/rtf';
+  if (!start.startsWith('<')) return undefined;
+  if (/^(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]/i.test(start)) return 'image/svg+xml';
+  if (/^(?:<!--[^>]*-->\s*)?<(?:!DOCTYPE html|html|head|body|script|iframe)[\s>]/i.test(start)) return 'text/html';
+  return start.startsWith('<?xml') ? 'application/xml' : undefined;
+}

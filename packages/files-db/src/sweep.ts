@@ -1,0 +1,125 @@
+import { hasCode, noContext } from '@coffer/storage-core';
+import type { CallContext, StorageService } from '@coffer/storage-core';
+
+import type { FileParts } from './file-parts.ts';
+import type { FileStatus } from './file-record.ts';
+import type { FileSweepReport, SweepRequest } from './file-requests.ts';
+import { removeObjects } from './object-removal.ts';
+import { statement } from './statement.ts';
+
+const batchSize = 200;
+/** Seconds for which rows belong to the sweep that took them; one that dies leaves them to the next. */
+const lease = 600;
+
+type Counted = Exclude<keyof FileSweepReport, 'retained'>;
+const countOf: Readonly<Record<FileStatus, Counted>> = { pending: 'expired', failed: 'failed', deleted: 'deleted', available: 'received' };
+
+interface DueRow {
+  readonly id: string;
+  readonly was: FileStatus;
+  readonly bucket: string;
+  readonly storage_key: string;
+  readonly upload_key: string | null;
+  /** Whether completing may have left copies that no row knows. */
+  readonly copies: boolean;
+}
+
+/**
+ * Takes rows that are due: what is not available becomes a tombstone, and what it had reserved is free. Rows that another
+ * sweep looks at are skipped; tenants' numbers are locked in one order, so that two sweeps never wait for each other.
+ */
+const takeDue = statement<{ readonly due: string; readonly until: string; readonly limit: number }, DueRow>(`
+  with due as (
+    select id, status as was from files where sweep_at <= {due}::text::timestamptz order by sweep_at limit {limit}::int8 for update skip locked
+  ), moved as (
+    update files f set sweep_at = {until}::text::timestamptz, status = case f.status when 'available' then 'available' else 'deleted' end,
+      updated_at = case f.status when 'pending' then now() else f.updated_at end
+    from due where f.id = due.id
+    returning f.*, due.was
+  ), held as (
+    select tenant_uuid, sum(reserved_bytes) as bytes from moved where was = 'pending' and tenant_uuid is not null group by tenant_uuid
+  ), locked as (
+    select tenant_uuid from tenant_usage where tenant_uuid in (select tenant_uuid from held) order by tenant_uuid for update
+  ), released as (
+    update tenant_usage u set reserved_bytes = u.reserved_bytes - held.bytes from held, locked
+    where u.tenant_uuid = held.tenant_uuid and locked.tenant_uuid = held.tenant_uuid
+  )
+  select id, was, bucket, storage_key, upload_key,
+    upload_key is not null and complete_attempts > case was when 'available' then 1 else 0 end as copies
+  from moved`);
+
+const countDue = statement<{ readonly due: string }, { readonly status: FileStatus; readonly rows: string }>(
+  'select status, count(*) as rows from files where sweep_at <= {due}::text::timestamptz group by status',
+);
+
+/**
+ * Ends the work with rows whose objects are gone. A tombstone goes, unless its form may be used again; the
+ * receiving key of a file that is available is never looked at again.
+ */
+const finish = statement<{ readonly ids: string; readonly now: string }, never>(`
+  with done as (
+    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
+  ), kept as (
+    update files f set upload_key = case f.status when 'available' then null else f.upload_key end,
+      sweep_at = case f.status when 'available' then null else f.expires_at end
+    from done where f.id = done.id and (f.status = 'available' or f.status = 'deleted' and f.expires_at > {now}::text::timestamptz)
+  )
+  delete from files f using done where f.id = done.id and f.status = 'deleted' and coalesce(f.expires_at <= {now}::text::timestamptz, true)`);
+
+/** See `FileService.sweep`. */
+export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
+  const { sql, storage } = parts;
+  const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
+  const due = new Date(now.getTime() - olderThanSeconds * 1000);
+  const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
+  if (dryRun) {
+    for (const { status, rows } of await countDue(sql, { due: due.toISOString() })) report[countOf[status]] = Number(rows);
+    return report;
+  }
+  const until = new Date(due.getTime() + lease * 1000).toISOString();
+  for (;;) {
+    ctx.signal?.throwIfAborted();
+    const rows = await takeDue(sql, { due: due.toISOString(), until, limit: batchSize });
+    if (rows.length === 0) return report;
+    const retained = await removeObjectsOf(storage, rows, ctx);
+    const finished = rows.filter(({ id }) => !retained.has(id));
+    await finish(sql, { ids: JSON.stringify(finished.map(({ id }) => id)), now: now.toISOString() });
+    for (const { was } of finished) report[countOf[was]]++;
+    report.retained += retained.size;
+  }
+}
+
+/** @returns the ids of rows that still have objects */
+async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[], ctx: CallContext): Promise<ReadonlySet<string>> {
+  const retained = new Set<string>();
+  const owners = new Map<string, Map<string, string>>(); // bucket -> key -> id
+  const add = (row: DueRow, key: string): void => {
+    const keys = owners.get(row.bucket) ?? new Map<string, string>();
+    owners.set(row.bucket, keys.set(key, row.id));
+  };
+  for (const row of rows) {
+    if (row.was !== 'available') add(row, row.storage_key);
+    if (row.upload_key !== null) add(row, row.upload_key);
+    if (!row.copies) continue;
+    try {
+      for (const key of await copiesOf(storage, row, ctx)) if (row.was !== 'available' || key !== row.storage_key) add(row, key);
+    } catch {
+      retained.add(row.id);
+    }
+  }
+  for (const [bucket, keys] of owners) {
+    for (const key of await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx)) retained.add(keys.get(key)!);
+  }
+  return retained;
+}
+
+async function copiesOf(storage: StorageService, row: DueRow, ctx: CallContext): Promise<readonly string[]> {
+  try {
+    const keys: string[] = [];
+    for await (const { key } of storage.listFiles({ bucket: row.bucket, prefix: `files/${row.id}/` }, ctx)) keys.push(key);
+    return keys;
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket')) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,194 @@
+import { assertBucketName, storageError } from '@coffer/storage-core';
+import type { TenantContext } from '@coffer/storage-core';
+import { desc, eq, inArray } from 'drizzle-orm';
+
+import { databaseError, onDatabase } from './database-error.ts';
+import type { Database } from './database.ts';
+import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
+import { tenantBuckets, tenantSlugs, tenantUsage, tenants } from './schema.ts';
+import { TenantCache } from './tenant-cache.ts';
+import { claimBucket, findById, findByUuid, isTaken, listTenants, register, resolveTenant, tenantOf } from './tenant-rows.ts';
+import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
+
+export interface TenantRepositoryOptions {
+  readonly database: Database;
+  /** The bucket of a tenant that has none yet. */
+  readonly bucketNameFor: (tenant: TenantContext) => string;
+  /** Buckets that no tenant may have: the default and the shared one. */
+  readonly reservedBuckets: readonly string[];
+  /** Seconds for which this process may not see what another one changed of a tenant. Default 5. */
+  readonly cacheSeconds?: number;
+}
+
+/** The registered tenants and their buckets. */
+export class TenantRepository {
+  readonly #database: Database;
+  readonly #bucketNameFor: TenantRepositoryOptions['bucketNameFor'];
+  readonly #reserved: ReadonlySet<string>;
+  readonly #cache: TenantCache;
+
+  constructor(options: TenantRepositoryOptions) {
+    this.#database = options.database;
+    this.#bucketNameFor = options.bucketNameFor;
+    this.#reserved = new Set(options.reservedBuckets);
+    this.#cache = new TenantCache(options.cacheSeconds ?? 5);
+  }
+
+  /**
+   * The registered tenant that a token speaks for; registers it on first use. No statement while it is remembered.
+   * @throws tenant_mismatch when uuid and slug do not belong together
+   */
+  async resolve(claimed: TenantContext): Promise<Tenant> {
+    const { tenantUuid, tenantSlug } = claimed;
+    return this.#cache.get(`claimed\0${tenantUuid}\0${tenantSlug}`, () => resolveTenant(this.#database.sql, claimed));
+  }
+
+  /** By uuid, then by present slug. @throws tenant_not_found */
+  async find(id: string): Promise<Tenant> {
+    return this.#cache.get(`named\0${id}`, () => this.read(id));
+  }
+
+  /** As `find`, past what is remembered. @throws tenant_not_found */
+  async read(id: string): Promise<Tenant> {
+    if (tenantNameProblem(id) !== undefined) throw unknownTenant();
+    const [row] = await findById(this.#database.sql, { id });
+    if (row === undefined) throw unknownTenant();
+    return tenantOf(row);
+  }
+
+  /** @returns `created: false` when the same pair is registered. @throws tenant_conflict, validation_failed */
+  async create(tenant: NewTenant): Promise<{ readonly tenant: Tenant; readonly created: boolean }> {
+    const { tenantUuid: uuid, tenantSlug: slug } = tenant;
+    const created = await register(this.#database.sql, tenant);
+    const [row] = await findByUuid(this.#database.sql, { uuid, slug });
+    if (row === undefined || row.tenant_slug !== slug || row.state !== 'active') {
+      throw storageError('tenant_conflict', 'The uuid or the slug belongs, or belonged, to another tenant.');
+    }
+    return { tenant: tenantOf(row), created };
+  }
+
+  /** A new slug keeps buckets, and the old one stays taken. @throws tenant_not_found, tenant_conflict, validation_failed */
+  async update(id: string, changes: TenantChanges): Promise<Tenant> {
+    const { tenantSlug: slug, quotaBytes } = changes;
+    assertFields({
+      tenant_slug: slug === undefined ? undefined : tenantNameProblem(slug),
+      quota_bytes: quotaBytes === undefined || quotaBytes === null ? undefined : bytesProblem(quotaBytes),
+    });
+    const { tenantUuid: uuid, tenantSlug: present } = await this.read(id);
+    try {
+      await this.#database.db.transaction(async (transaction) => {
+        if (slug !== undefined && slug !== present) {
+          await transaction.insert(tenantSlugs).values({ slug, tenantUuid: uuid }).onConflictDoNothing();
+          const [owner] = await transaction.select().from(tenantSlugs).where(eq(tenantSlugs.slug, slug));
+          if (owner?.tenantUuid !== uuid) throw storageError('tenant_conflict', 'The slug belongs, or belonged, to another tenant.');
+          await transaction.update(tenants).set({ tenantSlug: slug }).where(eq(tenants.tenantUuid, uuid));
+        }
+        if (quotaBytes !== undefined) await transaction.update(tenantUsage).set({ quotaBytes }).where(eq(tenantUsage.tenantUuid, uuid));
+      });
+    } catch (error) {
+      if (isTaken(error)) throw storageError('tenant_conflict', 'The slug belongs, or belonged, to another tenant.');
+      throw databaseError(error);
+    } finally {
+      this.#cache.forget(uuid);
+    }
+    return this.read(uuid);
+  }
+
+  /** In the order of their uuids. @throws validation_failed for a limit outside 1 to 1,000 or a bad cursor */
+  async list(page: { readonly limit?: number | undefined; readonly cursor?: string | undefined } = {}): Promise<TenantPage> {
+    const { limit = 100, cursor } = page;
+    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+    const sound = cursor === undefined || (tenantNameProblem(after) === undefined && Buffer.from(after).toString('base64url') === cursor);
+    assertFields({ limit: limitProblem(limit), cursor: sound ? undefined : 'Is not a cursor that a list gave.' });
+    const rows = await listTenants(this.#database.sql, { after, limit: limit + 1 });
+    const found = rows.slice(0, limit).map(tenantOf);
+    return { tenants: found, nextCursor: rows.length > limit ? Buffer.from(found.at(-1)!.tenantUuid).toString('base64url') : null };
+  }
+
+  /** @throws tenant_not_found */
+  async usage(id: string): Promise<TenantUsage> {
+    const { tenantUuid } = await this.find(id);
+    const [row] = await onDatabase(() => this.#database.db.select().from(tenantUsage).where(eq(tenantUsage.tenantUuid, tenantUuid)));
+    if (row === undefined) throw unknownTenant();
+    return { bytes: row.usedBytes, files: row.usedFiles, quotaBytes: row.quotaBytes };
+  }
+
+  /** The tenants that use most, by slug, for metrics. */
+  async usageSnapshot(limit: number): Promise<readonly { readonly tenant: string; readonly bytes: number }[]> {
+    return onDatabase(() =>
+      this.#database.db
+        .select({ tenant: tenants.tenantSlug, bytes: tenantUsage.usedBytes })
+        .from(tenantUsage)
+        .innerJoin(tenants, eq(tenants.tenantUuid, tenantUsage.tenantUuid))
+        .orderBy(desc(tenantUsage.usedBytes), tenants.tenantUuid)
+        .limit(limit),
+    );
+  }
+
+  /**
+   * The tenant's primary bucket; gives it one on first use, so that a later slug does not change it. No statement while
+   * the tenant is remembered.
+   * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's
+   */
+  async bucketFor(tenant: TenantContext): Promise<string> {
+    const registered = await this.resolve(tenant);
+    const [primary] = registered.buckets;
+    if (primary !== undefined) return primary;
+    const { tenantUuid, tenantSlug } = registered;
+    const bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
+    await this.#claim(tenantUuid, bucket, true);
+    const [first] = (await this.resolve(tenant)).buckets; // another one, if another process gave it one meanwhile
+    if (first === undefined) throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
+    return first;
+  }
+
+  /**
+   * Makes a bucket one of the tenant's own; harmless when it is.
+   * @returns whether it was not
+   * @throws tenant_not_found, tenant_conflict
+   */
+  async addBucket(id: string, bucket: string): Promise<boolean> {
+    const { tenantUuid } = await this.read(id);
+    if (await this.#claim(tenantUuid, bucket, false)) return true;
+    const owner = await this.ownerOf(bucket);
+    if (owner === tenantUuid) return false;
+    if (owner === undefined) throw unknownTenant(); // it is being deleted
+    throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
+  }
+
+  /** Takes a bucket from whichever tenant has it. */
+  async removeBucket(bucket: string): Promise<void> {
+    const removed = await onDatabase(() => this.#database.db.delete(tenantBuckets).where(eq(tenantBuckets.bucket, bucket)).returning());
+    for (const { tenantUuid } of removed) this.#cache.forget(tenantUuid);
+  }
+
+  /** The uuids of the tenants that have these buckets, by bucket. */
+  async ownersOf(buckets: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (buckets.length === 0) return new Map();
+    const rows = await onDatabase(() => this.#database.db.select().from(tenantBuckets).where(inArray(tenantBuckets.bucket, [...buckets])));
+    return new Map(rows.map(({ bucket, tenantUuid }) => [bucket, tenantUuid]));
+  }
+
+  /** The uuid of the tenant that has a bucket. */
+  async ownerOf(bucket: string): Promise<string | undefined> {
+    return (await this.ownersOf([bucket])).get(bucket);
+  }
+
+  /** Another writer changed the tenant: it is read anew on its next use. */
+  forget(tenantUuid: string): void {
+    this.#cache.forget(tenantUuid);
+  }
+
+  async #claim(tenantUuid: string, bucket: string, onlyFirst: boolean): Promise<boolean> {
+    assertBucketName(bucket);
+    if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
+    const claimed = await claimBucket(this.#database.sql, { tenant: tenantUuid, bucket, onlyFirst });
+    this.#cache.forget(tenantUuid);
+    return claimed.length > 0;
+  }
+
+}
+
+function unknownTenant(): Error {
+  return storageError('tenant_not_found', 'There is no such tenant.');
+}

@@ -1,0 +1,170 @@
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
+
+import type { Database } from './database.ts';
+import { unstoppable } from './file-parts.ts';
+import { hurrySweep } from './file-statements.ts';
+import { closeTenant, deleteFiles, findFileIn, forgetTenant, reopenTenant } from './mass-deletion.ts';
+import type { TombstoneRow } from './mass-deletion.ts';
+import { removeObjects } from './object-removal.ts';
+import type { TenantRepository } from './tenant-repository.ts';
+import type { Tenant } from './tenant.ts';
+
+export interface TenantServiceOptions {
+  readonly tenants: TenantRepository;
+  readonly storage: StorageService;
+  readonly database: Database;
+}
+
+export interface ProvisionOptions {
+  readonly tenantSlug: string;
+  readonly region?: string | undefined;
+  readonly acl?: CannedAcl | undefined;
+}
+
+export interface NewBucket {
+  readonly bucket: string;
+  /** Uuid or slug of a registered tenant. */
+  readonly tenant: string;
+  readonly region?: string | undefined;
+  readonly acl?: CannedAcl | undefined;
+}
+
+/** What concerns a tenant's rows and its buckets at once. */
+export class TenantService {
+  readonly #tenants: TenantRepository;
+  readonly #storage: StorageService;
+  readonly #database: Database;
+
+  constructor(options: TenantServiceOptions) {
+    this.#tenants = options.tenants;
+    this.#storage = options.storage;
+    this.#database = options.database;
+  }
+
+  /**
+   * Creates the tenant's bucket and sets its rules; registers an unknown tenant, whose uuid `id` then is. Idempotent.
+   * @throws tenant_conflict for another slug than the registered one, or a bucket that is not free
+   */
+  async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
+    const { tenantSlug, region, acl } = options;
+    const tenant = await this.#registered(id, tenantSlug);
+    const bucket = await this.#tenants.bucketFor(tenant);
+    await this.#storage.provisionBucket(bucket, created({ region, acl }), { tenant: tenant.tenantSlug, ...ctx });
+    return { bucket };
+  }
+
+  /**
+   * Deletes a tenant; its uuid and slugs stay taken. With `force` also its files, objects and buckets. It takes no more
+   * files from the start, can be found until the end, and may be deleted again after that failed half-way.
+   * @throws tenant_not_found, tenant_not_empty
+   */
+  async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
+    const { force = false } = options;
+    const { sql } = this.#database;
+    const { tenantUuid: tenant, tenantSlug, buckets } = await this.#tenants.read(id);
+    const labelled = { tenant: tenantSlug, ...ctx };
+    if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, labelled)) throw notEmpty();
+    if ((await closeTenant(sql, { tenant, force })).length === 0) throw notEmpty();
+    this.#tenants.forget(tenant);
+    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
+    for (const bucket of buckets) {
+      try {
+        await this.deleteBucket(bucket, { force }, labelled);
+      } catch (error) {
+        if (force || !hasCode(error, 'bucket_not_empty')) throw error;
+        await reopenTenant(sql, { tenant }); // something came in after the look, or was there for nobody to see
+        throw notEmpty();
+      }
+    }
+    await forgetTenant(sql, { tenant });
+    this.#tenants.forget(tenant);
+  }
+
+  /**
+   * A further bucket of a tenant; the first one takes its uploads.
+   * @throws tenant_not_found, tenant_conflict when it is reserved or another tenant's, bucket_already_exists
+   */
+  async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
+    const { bucket, tenant, region, acl } = request;
+    const claimed = await this.#tenants.addBucket(tenant, bucket);
+    let info: BucketInfo | undefined;
+    try {
+      info = await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
+      await this.#storage.provisionBucket(bucket, {}, ctx);
+      return info;
+    } catch (error) {
+      const gone = info === undefined || (await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).then(yes, no));
+      if (claimed && gone) await this.#tenants.removeBucket(bucket);
+      throw error;
+    }
+  }
+
+  /**
+   * Deletes a bucket, whoever has it; with `force` also what is in it.
+   * @throws no_such_bucket, bucket_not_empty when it holds objects or tracked files
+   */
+  async deleteBucket(bucket: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
+    const { force = false } = options;
+    const { sql } = this.#database;
+    const tracked = (await findFileIn(sql, { bucket })).length > 0;
+    if (tracked && !force) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
+    try {
+      await this.#storage.deleteBucket(bucket, { force }, ctx);
+    } catch (error) {
+      // What an attempt before this one left behind still has to go.
+      const known = tracked || (await this.#tenants.ownerOf(bucket)) !== undefined;
+      if (!known || !hasCode(error, 'no_such_bucket')) throw error;
+    }
+    // Rows whose objects went with the bucket.
+    if (tracked) for await (const _rows of deleteFiles(sql, { bucket }));
+    await this.#tenants.removeBucket(bucket);
+  }
+
+  async #registered(id: string, slug: string): Promise<Tenant> {
+    const known = await this.#tenants.find(id).catch((error: unknown) => {
+      if (hasCode(error, 'tenant_not_found')) return undefined;
+      throw error;
+    });
+    if (known === undefined) return (await this.#tenants.create({ tenantUuid: id, tenantSlug: slug })).tenant;
+    if (known.tenantSlug !== slug) throw storageError('tenant_conflict', 'The tenant is registered with another slug.');
+    return known;
+  }
+
+  async #holdsObjects(bucket: string, ctx: CallContext): Promise<boolean> {
+    try {
+      return (await this.#storage.listFiles({ bucket, maxKeys: 1 }, ctx)).objects.length > 0;
+    } catch (error) {
+      if (hasCode(error, 'no_such_bucket')) return false;
+      throw error;
+    }
+  }
+
+  /** Objects in buckets that stay. One that the provider does not delete now is left to the sweep. */
+  async #removeElsewhere(rows: readonly TombstoneRow[], own: readonly string[], ctx: CallContext): Promise<void> {
+    const owners = new Map<string, Map<string, string>>(); // bucket -> key -> id
+    for (const { id, bucket, storage_key: key, upload_key: incoming } of rows) {
+      if (own.includes(bucket)) continue;
+      const keys = owners.get(bucket) ?? new Map<string, string>();
+      owners.set(bucket, keys.set(key, id));
+      if (incoming !== null) keys.set(incoming, id);
+    }
+    for (const [bucket, keys] of owners) {
+      for (const key of await removeObjects(this.#storage, { bucket, keys: [...keys.keys()] }, ctx)) {
+        await hurrySweep(this.#database.sql, { id: keys.get(key)! });
+      }
+    }
+  }
+}
+
+function created(options: { readonly region: string | undefined; readonly acl: CannedAcl | undefined }): { region?: string; acl?: CannedAcl } {
+  const { region, acl } = options;
+  return { ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
+}
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
+
+function notEmpty(): Error {
+  return storageError('tenant_not_empty', 'The tenant has files or objects; with force they are deleted too.');
+}

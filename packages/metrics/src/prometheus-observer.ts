@@ -1,0 +1,74 @@
+import type { Observer } from '@coffer/storage-core';
+import { Counter, Histogram } from 'prom-client';
+
+import { mounted } from './register.ts';
+import type { MetricRegister } from './register.ts';
+import { tenantLabel } from './tenant-label.ts';
+import type { TenantLabel } from './tenant-label.ts';
+
+export interface PrometheusObserverOptions {
+  readonly register: MetricRegister;
+  readonly tenants?: {
+    /** Tenants that have labels of their own; the rest share `other`. Default 1,000. */
+    readonly max?: number;
+  };
+}
+
+/** Upper bounds in seconds: from a small object on a local disk to a large one that takes the whole default timeout. */
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Holds the tenants that have labels, so that all observers on one register share one limit. */
+class OperationsTotal extends Counter<string> {
+  tenantLabel: TenantLabel | undefined;
+}
+
+/**
+ * Counts what a StorageService does in the metrics of a prom-client register: operations and how long they took,
+ * errors, and bytes as they pass. On a register that has the metrics already, it counts into those; the limit of
+ * tenants is then the first one's.
+ * @throws Error when the register holds another metric of one of these names
+ */
+export function prometheusObserver({ register, tenants }: PrometheusObserverOptions): Observer {
+  const counter = (name: string, help: string, labelNames: readonly string[]): Counter<string> =>
+    mounted<Counter<string>>(register, 'counter', name, labelNames) ?? new Counter({ name, help, labelNames, registers: [register] });
+
+  const operationsName = 'storage_operations_total';
+  const operationsLabels = ['operation', 'status', 'backend', 'tenant'];
+  const operations =
+    mounted<OperationsTotal>(register, 'counter', operationsName, operationsLabels) ??
+    new OperationsTotal({ name: operationsName, help: 'Storage operations.', labelNames: operationsLabels, registers: [register] });
+  const errors = counter('storage_errors_total', 'Storage operations that failed.', ['operation', 'backend', 'tenant']);
+  const uploaded = counter('storage_upload_bytes_total', 'Bytes uploaded, counted as they pass.', ['backend', 'tenant']);
+  const downloaded = counter('storage_download_bytes_total', 'Bytes downloaded, counted as they pass.', ['backend', 'tenant']);
+  const onBuckets = counter('storage_bucket_operations_total', 'Operations on buckets.', ['operation', 'status']);
+  const onAcls = counter('storage_acl_operations_total', 'Operations on ACLs.', ['operation', 'status']);
+
+  const durationName = 'storage_operation_duration_seconds';
+  const durationLabels = ['operation', 'backend', 'tenant'];
+  const duration =
+    mounted<Histogram<string>>(register, 'histogram', durationName, durationLabels) ??
+    new Histogram({
+      name: durationName,
+      help: 'Seconds until a storage operation was over; of a download, until its last byte.',
+      labelNames: durationLabels,
+      buckets: durationBuckets,
+      registers: [register],
+    });
+
+  const labelOf = (operations.tenantLabel ??= tenantLabel(tenants?.max));
+
+  // Labels are passed as they are: bound children of prom-client cost the same, as they hash their labels again.
+  return {
+    operation: ({ operation, kind, backend, tenant: slug, outcome: status, ms }) => {
+      const tenant = labelOf(slug);
+      operations.inc({ operation, status, backend, tenant });
+      if (status === 'error') errors.inc({ operation, backend, tenant });
+      duration.observe({ operation, backend, tenant }, ms / 1000);
+      if (kind === 'bucket') onBuckets.inc({ operation, status });
+      if (kind === 'acl') onAcls.inc({ operation, status });
+    },
+    transfer: ({ direction, backend, tenant, bytes }) => {
+      (direction === 'upload' ? uploaded : downloaded).inc({ backend, tenant: labelOf(tenant) }, bytes);
+    },
+  };
+}

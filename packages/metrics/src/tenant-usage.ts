@@ -1,0 +1,88 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { Gauge } from 'prom-client';
+
+import type { MetricRegister } from './register.ts';
+import { defaultMaxTenants } from './tenant-label.ts';
+
+export interface TenantUsage {
+  /** Slug. */
+  readonly tenant: string;
+  readonly bytes: number;
+}
+
+export interface TenantUsageGaugeOptions {
+  readonly register: MetricRegister;
+  /** What each tenant stores; called at every scrape, never twice at once. */
+  readonly collect: () => Promise<Iterable<TenantUsage>>;
+  readonly tenants?: {
+    /** Tenants that have labels of their own, the largest first; the rest are summed up as `other`. Default 1,000. */
+    readonly max?: number;
+  };
+  /** Seconds that a scrape waits for `collect`. Default 5. */
+  readonly timeout?: number;
+  /** Told why a scrape has no usage. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const name = 'storage_tenant_usage_bytes';
+
+/**
+ * Adds `storage_tenant_usage_bytes{tenant}` to a register, collected when it is scraped. While `collect` fails or does
+ * not answer, the scrape has everything else. On a register that has the gauge already, this one takes its place.
+ */
+export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
+  const { register, collect, tenants, timeout = 5, onError } = options;
+  let refreshing: Promise<void> | undefined;
+
+  const refresh = async (): Promise<void> => {
+    try {
+      const usage = bounded(await inTime(collect(), timeout), tenants?.max ?? defaultMaxTenants);
+      gauge.reset(); // tenants that are gone
+      for (const [tenant, bytes] of usage) gauge.set({ tenant }, bytes);
+    } catch (error) {
+      gauge.reset(); // a gap tells the truth, the last values would not
+      onError?.(error);
+    }
+  };
+
+  register.removeSingleMetric(name);
+  const gauge = new Gauge({
+    name,
+    help: 'Bytes that a tenant stores.',
+    labelNames: ['tenant'],
+    registers: [register],
+    collect: () => {
+      refreshing ??= refresh().finally(() => {
+        refreshing = undefined;
+      });
+      return refreshing;
+    },
+  });
+}
+
+function bounded(usage: Iterable<TenantUsage>, max: number): Map<string, number> {
+  const byTenant = sum(usage);
+  if (byTenant.size <= max) return byTenant;
+  const largestFirst = [...byTenant].toSorted(([, a], [, b]) => b - a);
+  return sum(largestFirst.map(([tenant, bytes], rank) => ({ tenant: rank < max ? tenant : 'other', bytes })));
+}
+
+function sum(usage: Iterable<TenantUsage>): Map<string, number> {
+  const totals = new Map<string, number>();
+  for (const { tenant, bytes } of usage) totals.set(tenant, (totals.get(tenant) ?? 0) + bytes);
+  return totals;
+}
+
+async function inTime<T>(answer: Promise<T>, seconds: number): Promise<T> {
+  const timer = new AbortController();
+  const late = delay(seconds * 1000, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`The usage of tenants was not there within ${seconds} s.`);
+  });
+  late.catch(() => undefined); // cancelled below, when nobody waits any more
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    timer.abort();
+  }
+}

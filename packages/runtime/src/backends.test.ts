@@ -1,0 +1,73 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { loadBackend } from './backends.ts';
+import { ConfigError } from './config-error.ts';
+import { parseConfig } from './config.ts';
+import type { Env } from './env-reader.ts';
+
+describe('loadBackend', () => {
+  let dir = '';
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'coffer-backends-'));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  const load = (env: Env): ReturnType<typeof loadBackend> =>
+    loadBackend(parseConfig({ COFFER_DATA_DIR: join(dir, 'data'), STORAGE_BUCKET: 'acme', ...env }), {
+      publicUrl: 'http://127.0.0.1:1',
+      secret: async () => Buffer.from('s'.repeat(32)),
+    });
+
+  async function moduleOf(text: string): Promise<string> {
+    const path = join(dir, 'backend.mjs');
+    await writeFile(path, text);
+    return path;
+  }
+
+  it('has the local one', async () => {
+    const { backend, local } = await load({});
+    expect(backend.name).toBe('local');
+    expect(local).toBe(backend);
+    await backend.close();
+  });
+
+  it.each(['s3', 'minio'])('says that %s does not exist yet', async (STORAGE_BACKEND) => {
+    const loading = load({ STORAGE_BACKEND, STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000' });
+    await expect(loading).rejects.toThrow(ConfigError);
+    await expect(loading).rejects.toThrow(/STORAGE_BACKEND: .* is not available yet/);
+  });
+
+  it('loads a third-party one and hands it the configuration', async () => {
+    const STORAGE_BACKEND = await moduleOf(`
+      const work = async () => { throw new Error('unused'); };
+      export default { name: 'acme', create: (options) => ({ name: 'acme', options,
+        check: work, put: work, get: work, head: work, delete: work, copy: work, list: work, close: async () => {} }) };`);
+    const { backend, local } = await load({ STORAGE_BACKEND, STORAGE_ACME_POOL: 'hot', STORAGE_S3_REGION: 'eu-1' });
+    expect(local).toBeUndefined();
+    expect(backend).toMatchObject({
+      name: 'acme',
+      options: { dataDir: join(dir, 'data'), publicUrl: 'http://127.0.0.1:1', storage: { region: 'eu-1', extra: { STORAGE_ACME_POOL: 'hot' } } },
+    });
+  });
+
+  it('tells a module that is not installed from one that is broken, and both from what is no backend', async () => {
+    const failure = async (STORAGE_BACKEND: string): Promise<string> => {
+      const error: unknown = await load({ STORAGE_BACKEND }).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ConfigError);
+      return (error as ConfigError).mistakes.map(({ variable, message }) => `${variable}: ${message}`).join('\n');
+    };
+    expect(await failure('@acme/never-installed')).toMatch(/^STORAGE_BACKEND: names neither a backend .* nor a module that is installed/);
+    expect(await failure(join(dir, 'absent.mjs'))).toMatch(/nor a module that is installed|does not load/);
+    expect(await failure(await moduleOf(`throw new Error('no licence');`))).toMatch(/does not load: no licence/);
+    await writeFile(join(dir, 'named.mjs'), 'export const name = 1;');
+    expect(await failure(join(dir, 'named.mjs'))).toMatch(/default export .* must be \{ name, create\(options\) \}/);
+    await writeFile(join(dir, 'half.mjs'), `export default { name: 'half', create: () => ({ name: 'half', put() {}, close() {} }) };`);
+    expect(await failure(join(dir, 'half.mjs'))).toMatch(/is no backend: it lacks check, get, head, delete, copy, list/);
+    await writeFile(join(dir, 'throws.mjs'), `export default { name: 'x', create() { throw new Error('no pool'); } };`);
+    expect(await failure(join(dir, 'throws.mjs'))).toMatch(/could not create its backend: no pool/);
+  });
+});

@@ -1,0 +1,115 @@
+import { hkdfSync } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import type { LocalBackend } from '@coffer/backend-local';
+import type { StorageBackend } from '@coffer/storage-core';
+
+import { ConfigError } from './config-error.ts';
+import type { StorageConfig } from './config-storage.ts';
+import type { Config } from './config.ts';
+import { ensureDataDir } from './data-dir.ts';
+
+/** The default export of a third-party backend's module. */
+export interface BackendModule {
+  /** The `backend` label in metrics and logs. */
+  readonly name: string;
+  create(options: BackendOptions): StorageBackend | Promise<StorageBackend>;
+}
+
+export interface BackendOptions {
+  /** The STORAGE_ variables, parsed; `extra` has those that are the backend's own. */
+  readonly storage: StorageConfig;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Base of the URLs that the server answers under. */
+  readonly publicUrl: string;
+}
+
+/** A backend, and for the local one what its HTTP handler needs. */
+export interface OpenBackend {
+  readonly backend: StorageBackend;
+  readonly local?: LocalBackend;
+}
+
+interface LoadOptions {
+  readonly publicUrl: string;
+  /** What signs presigned URLs of the local backend is derived from. */
+  readonly secret: () => Promise<Uint8Array>;
+}
+
+type Loader = (config: Config, options: LoadOptions) => Promise<OpenBackend>;
+
+/** The backends of this repository, each loaded only when it is asked for. Another name is that of a module. */
+const loaders: Readonly<Record<string, Loader>> = {
+  local: async (config, { publicUrl, secret }) => {
+    await ensureDataDir(config.dataDir);
+    const [{ localBackend }, key] = await Promise.all([import('@coffer/backend-local'), secret()]);
+    const derived = hkdfSync('sha256', key, '', 'coffer: presigned URLs of the local backend', 32);
+    const { localPath, region } = config.storage;
+    const local = localBackend({ root: localPath, region, presign: { baseUrl: publicUrl, secret: new Uint8Array(derived) } });
+    return { backend: local, local };
+  },
+  s3: notYet('s3'),
+  minio: notYet('minio'),
+};
+
+/** @throws ConfigError when there is no such backend, or it does not load */
+export async function loadBackend(config: Config, options: LoadOptions): Promise<OpenBackend> {
+  const load = loaders[config.storage.backend] ?? thirdParty;
+  return load(config, options);
+}
+
+function notYet(name: string): Loader {
+  return async () => {
+    throw problem(`${name} is not available yet: this version of Coffer has the local backend, and third-party ones by their module name.`);
+  };
+}
+
+const thirdParty: Loader = async (config, { publicUrl }) => {
+  const { storage, dataDir } = config;
+  const loaded = await importModule(storage.backend);
+  const module = loaded['default'] as Partial<BackendModule> | undefined;
+  if (typeof module?.name !== 'string' || typeof module.create !== 'function') {
+    throw problem('the default export of the module that it names must be { name, create(options) }; see docs/writing-a-backend.md.');
+  }
+  const backend = (await attempt(() => module.create?.({ storage, dataDir, publicUrl }), 'could not create its backend')) as Partial<StorageBackend> | undefined;
+  const missing = ['check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'].filter((name) => typeof backend?.[name as keyof StorageBackend] !== 'function');
+  if (missing.length > 0) throw problem(`what the module that it names creates is no backend: it lacks ${missing.join(', ')}.`);
+  return { backend: backend as StorageBackend };
+};
+
+/** Looks from the working directory, where an operator installs it, and then from here. */
+async function importModule(name: string): Promise<Readonly<Record<string, unknown>>> {
+  const specifier = resolveFrom(join(process.cwd(), 'package.json'), name) ?? name;
+  try {
+    return (await import(specifier)) as Record<string, unknown>;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const isAbsent = specifier === name && (code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_UNSUPPORTED_DIR_IMPORT');
+    if (!isAbsent) throw problem(`the module that it names does not load: ${message}`, cause);
+    throw problem('names neither a backend (local, s3, minio) nor a module that is installed.', cause);
+  }
+}
+
+function resolveFrom(base: string, name: string): string | undefined {
+  if (name.startsWith('file:')) return name;
+  try {
+    return pathToFileURL(createRequire(base).resolve(name)).href;
+  } catch {
+    return undefined;
+  }
+}
+
+async function attempt<T>(run: () => T | Promise<T>, what: string): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    throw problem(`the module that it names ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+}
+
+function problem(message: string, cause?: unknown): ConfigError {
+  return new ConfigError([{ variable: 'STORAGE_BACKEND', message }], cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+
+import { cannedAcls, storageClasses } from '@coffer/storage-core';
+import type { CannedAcl } from '@coffer/storage-core';
+import { patternProblem } from '@coffer/tenancy';
+
+import type { EnvReader, Parser } from './env-reader.ts';
+import { bucketName, endpointUrl, oneOf, origins, pathFrom, seconds, secretText, text, wholeNumber, yesOrNo } from './parsers.ts';
+
+/** The STORAGE_ variables. Times are in seconds, sizes in bytes. */
+export interface StorageConfig {
+  readonly enabled: boolean;
+  /** `local`, `s3`, `minio`, or the module name of a third-party backend. */
+  readonly backend: string;
+  /** The default bucket. */
+  readonly bucket?: string;
+  readonly region: string;
+  readonly multiTenancy: boolean;
+  readonly bucketNamingPattern: string;
+  readonly sharedBucket: string;
+  readonly requireTenantContext: boolean;
+  readonly autoProvision: boolean;
+  readonly defaultAcl: CannedAcl;
+  readonly defaultStorageClass: string;
+  readonly maxPoolConnections: number;
+  readonly maxRetries: number;
+  readonly retryMode: 'standard' | 'adaptive';
+  readonly timeout: number;
+  readonly healthCheckEnabled: boolean;
+  readonly healthCheckTimeout: number;
+  readonly presignExpires: number;
+  readonly corsOrigins: readonly string[];
+  readonly maxUploadBytes: number;
+  /** Absolute. */
+  readonly localPath: string;
+  readonly s3: S3Config;
+  /** With a third-party backend: the STORAGE_ variables that Coffer does not know, which may be the backend's. */
+  readonly extra: Readonly<Record<string, string>>;
+}
+
+export interface S3Config {
+  /** Without the two keys, the SDK's default credential chain. */
+  readonly accessKey?: string;
+  readonly secretKey?: string;
+  readonly endpoint?: string;
+  /** What presigned URLs are signed for; default the endpoint. */
+  readonly publicEndpoint?: string;
+  readonly verifySsl: boolean;
+  readonly forcePathStyle: boolean;
+  readonly transport: 'lean' | 'sdk';
+}
+
+/** Backends of which only the name exists. */
+const announced = ['gcs', 'azure'];
+const retryModes = ['standard', 'adaptive', 'legacy'] as const;
+const transports = ['lean', 'sdk'] as const;
+const longestPresign = 604_800;
+
+const backendName: Parser<string> = (value) => {
+  const name = value.trim();
+  const lower = name.toLowerCase();
+  if (announced.includes(lower)) return { problem: `${lower} is not available yet; use local, s3, minio, or the module name of a third-party backend.` };
+  if (['local', 's3', 'minio'].includes(lower)) return { value: lower };
+  const isModule = /^(?:@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*(?:\/[\w.~-]+)*$/i.test(name) || /^(?:\.{0,2}\/|file:\/\/)/.test(name);
+  return isModule ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
+};
+
+const bucketPattern: Parser<string> = (value) => {
+  const problem = patternProblem(value.trim());
+  return problem === undefined ? { value: value.trim() } : { problem };
+};
+
+export function readStorage(env: EnvReader, from: { readonly cwd: string; readonly dataDir: string }): StorageConfig {
+  const enabled = env.value('STORAGE_ENABLED', yesOrNo, true);
+  const backend = env.value('STORAGE_BACKEND', backendName, 'local');
+  const isLocal = backend === 'local';
+  const isOurs = isLocal || backend === 's3' || backend === 'minio';
+  const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);
+  const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', yesOrNo, false);
+  if (enabled && bucket === undefined && !multiTenancy && !env.isSet('STORAGE_BUCKET')) {
+    env.warnings.push('STORAGE_BUCKET is not set: calls that name no bucket fail with storage_not_configured.');
+  }
+  const storageClass = env.value('STORAGE_DEFAULT_STORAGE_CLASS', isOurs ? oneOf(storageClasses) : text, 'STANDARD');
+  const presignExpires = env.value('STORAGE_PRESIGN_EXPIRES', wholeNumber(1, Number.MAX_SAFE_INTEGER), 3600);
+  if (presignExpires > longestPresign) env.warnings.push(`STORAGE_PRESIGN_EXPIRES is clamped to ${longestPresign} seconds (7 days).`);
+  const retryMode = env.value('STORAGE_RETRY_MODE', oneOf(retryModes), 'standard');
+  if (retryMode === 'legacy') env.warnings.push('STORAGE_RETRY_MODE=legacy is taken as standard.');
+
+  return {
+    enabled,
+    backend,
+    ...(bucket !== undefined && { bucket }),
+    region: env.value('STORAGE_S3_REGION', text, 'us-east-1'),
+    multiTenancy,
+    bucketNamingPattern: env.value('STORAGE_BUCKET_NAMING_PATTERN', bucketPattern, '{tenant_slug}-uploads'),
+    sharedBucket: env.value('STORAGE_SHARED_BUCKET', bucketName, 'staging-uploads'),
+    requireTenantContext: env.value('STORAGE_REQUIRE_TENANT_CONTEXT', yesOrNo, false),
+    autoProvision: env.value('STORAGE_AUTO_PROVISION', yesOrNo, isLocal),
+    defaultAcl: env.value('STORAGE_DEFAULT_ACL', oneOf(cannedAcls), 'private'),
+    defaultStorageClass: storageClass,
+    maxPoolConnections: env.value('STORAGE_MAX_POOL_CONNECTIONS', wholeNumber(1, 10_000), 10),
+    maxRetries: env.value('STORAGE_MAX_RETRIES', wholeNumber(0, 100), 3),
+    retryMode: retryMode === 'legacy' ? 'standard' : retryMode,
+    timeout: env.value('STORAGE_TIMEOUT', seconds(86_400), 60),
+    healthCheckEnabled: env.value('STORAGE_HEALTH_CHECK_ENABLED', yesOrNo, true),
+    healthCheckTimeout: env.value('STORAGE_HEALTH_CHECK_TIMEOUT', seconds(300), 5),
+    presignExpires: Math.min(presignExpires, longestPresign),
+    corsOrigins: env.value('STORAGE_CORS_ORIGINS', origins, ['*']),
+    maxUploadBytes: env.value('STORAGE_MAX_UPLOAD_BYTES', wholeNumber(1, Number.MAX_SAFE_INTEGER), 5_368_709_120),
+    localPath: env.value('STORAGE_LOCAL_PATH', pathFrom(from.cwd), join(from.dataDir, 'objects')),
+    s3: readS3(env, enabled ? backend : ''),
+    extra: isOurs ? {} : env.rest('STORAGE_'),
+  };
+}
+
+function readS3(env: EnvReader, backend: string): S3Config {
+  const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', secretText);
+  const secretKey = env.optional('STORAGE_S3_SECRET_KEY', secretText);
+  const half = 'is missing: the access key and the secret key are set both or neither.';
+  if (accessKey !== undefined && secretKey === undefined) env.mistake('STORAGE_S3_SECRET_KEY', half);
+  if (accessKey === undefined && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);
+
+  const secure = env.value('STORAGE_S3_USE_SSL', yesOrNo, true);
+  const endpoint = env.optional('STORAGE_S3_ENDPOINT', endpointUrl(secure));
+  const publicEndpoint = env.optional('STORAGE_S3_PUBLIC_ENDPOINT', endpointUrl(secure)) ?? endpoint;
+  if (backend === 'minio' && !env.isSet('STORAGE_S3_ENDPOINT')) {
+    env.mistake('STORAGE_S3_ENDPOINT', 'is required by the minio backend: the URL of the server, like http://127.0.0.1:9000.');
+  }
+  const verifySsl = env.value('STORAGE_S3_VERIFY_SSL', yesOrNo, true);
+  if (!verifySsl) env.warnings.push("STORAGE_S3_VERIFY_SSL=false accepts any certificate: whoever is between here and the provider can read and change everything.");
+
+  return {
+    ...(accessKey !== undefined && { accessKey }),
+    ...(secretKey !== undefined && { secretKey }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(publicEndpoint !== undefined && { publicEndpoint }),
+    verifySsl,
+    forcePathStyle: env.value('STORAGE_S3_FORCE_PATH_STYLE', yesOrNo, backend === 'minio' || (endpoint !== undefined && !isAws(endpoint))),
+    transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'sdk'),
+  };
+}
+
+function isAws(endpoint: string): boolean {
+  return /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname);
+}

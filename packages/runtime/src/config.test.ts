@@ -1,0 +1,325 @@
+import { inspect } from 'node:util';
+
+import { describe, expect, it } from 'vitest';
+
+import { ConfigError } from './config-error.ts';
+import { parseConfig } from './config.ts';
+import type { Config, ParseOptions } from './config.ts';
+import type { Env } from './env-reader.ts';
+import { redactedConfig } from './redacted-config.ts';
+
+const cwd = '/srv/app';
+const parse = (env: Env = {}, options: ParseOptions = {}): Config => parseConfig(env, { cwd, ...options });
+
+function mistakesOf(env: Env, options: ParseOptions = {}): Readonly<Record<string, string>> {
+  try {
+    parse(env, options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return Object.fromEntries((error as ConfigError).mistakes.map(({ variable, message }) => [variable, message]));
+  }
+  return {};
+}
+
+describe('defaults', () => {
+  it('are those of the contract', () => {
+    const { sources, ...config } = parse();
+    expect(config).toEqual({
+      storage: {
+        enabled: true,
+        backend: 'local',
+        bucket: 'coffer-uploads',
+        region: 'us-east-1',
+        multiTenancy: false,
+        bucketNamingPattern: '{tenant_slug}-uploads',
+        sharedBucket: 'staging-uploads',
+        requireTenantContext: false,
+        autoProvision: true,
+        defaultAcl: 'private',
+        defaultStorageClass: 'STANDARD',
+        maxPoolConnections: 10,
+        maxRetries: 3,
+        retryMode: 'standard',
+        timeout: 60,
+        healthCheckEnabled: true,
+        healthCheckTimeout: 5,
+        presignExpires: 3600,
+        corsOrigins: ['*'],
+        maxUploadBytes: 5_368_709_120,
+        localPath: '/srv/app/.coffer/objects',
+        s3: { verifySsl: true, forcePathStyle: false, transport: 'sdk' },
+        extra: {},
+      },
+      server: { host: '127.0.0.1', port: 8080, publicUrl: 'http://127.0.0.1:8080' },
+      auth: { tenantClaim: 'metadata' },
+      metrics: { host: '127.0.0.1' },
+      database: {},
+      dataDir: '/srv/app/.coffer',
+      logLevel: 'info',
+      warnings: [],
+    });
+    expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
+  });
+
+  it('stand in for variables that are set but empty', () => {
+    const names = Object.keys(parse().sources);
+    expect(parse(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(parse());
+  });
+
+  it('depend on the backend', () => {
+    const s3 = parse({ STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'acme' }).storage;
+    expect(s3).toMatchObject({ backend: 's3', bucket: 'acme', autoProvision: false });
+    expect(s3.s3.forcePathStyle).toBe(false);
+    expect(parse({ STORAGE_BACKEND: 's3' }).storage.bucket).toBeUndefined();
+    expect(parse({ STORAGE_BACKEND: 'minio', STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9000' }).storage.s3.forcePathStyle).toBe(true);
+  });
+});
+
+describe('every variable', () => {
+  const cases: readonly (readonly [string, string, (config: Config) => unknown, unknown])[] = [
+    ['STORAGE_ENABLED', 'No', (c) => c.storage.enabled, false],
+    ['STORAGE_BACKEND', 'S3', (c) => c.storage.backend, 's3'],
+    ['STORAGE_BUCKET', 'acme-files', (c) => c.storage.bucket, 'acme-files'],
+    ['STORAGE_S3_REGION', ' eu-central-1 ', (c) => c.storage.region, 'eu-central-1'],
+    ['STORAGE_S3_ENDPOINT', 'http://s3.internal:9000/', (c) => c.storage.s3.endpoint, 'http://s3.internal:9000'],
+    ['STORAGE_S3_PUBLIC_ENDPOINT', 'https://files.example.com', (c) => c.storage.s3.publicEndpoint, 'https://files.example.com'],
+    ['STORAGE_S3_VERIFY_SSL', 'false', (c) => c.storage.s3.verifySsl, false],
+    ['STORAGE_S3_FORCE_PATH_STYLE', '1', (c) => c.storage.s3.forcePathStyle, true],
+    ['STORAGE_S3_TRANSPORT', 'lean', (c) => c.storage.s3.transport, 'lean'],
+    ['STORAGE_ENABLE_MULTI_TENANCY', 'TRUE', (c) => c.storage.multiTenancy, true],
+    ['STORAGE_BUCKET_NAMING_PATTERN', 'x-{tenant_uuid}', (c) => c.storage.bucketNamingPattern, 'x-{tenant_uuid}'],
+    ['STORAGE_SHARED_BUCKET', 'shared', (c) => c.storage.sharedBucket, 'shared'],
+    ['STORAGE_REQUIRE_TENANT_CONTEXT', 'yes', (c) => c.storage.requireTenantContext, true],
+    ['STORAGE_AUTO_PROVISION', '0', (c) => c.storage.autoProvision, false],
+    ['STORAGE_DEFAULT_ACL', 'public-read', (c) => c.storage.defaultAcl, 'public-read'],
+    ['STORAGE_DEFAULT_STORAGE_CLASS', 'glacier', (c) => c.storage.defaultStorageClass, 'GLACIER'],
+    ['STORAGE_MAX_POOL_CONNECTIONS', '50', (c) => c.storage.maxPoolConnections, 50],
+    ['STORAGE_MAX_RETRIES', '0', (c) => c.storage.maxRetries, 0],
+    ['STORAGE_RETRY_MODE', 'adaptive', (c) => c.storage.retryMode, 'adaptive'],
+    ['STORAGE_TIMEOUT', '2.5', (c) => c.storage.timeout, 2.5],
+    ['STORAGE_HEALTH_CHECK_ENABLED', 'false', (c) => c.storage.healthCheckEnabled, false],
+    ['STORAGE_HEALTH_CHECK_TIMEOUT', '1', (c) => c.storage.healthCheckTimeout, 1],
+    ['STORAGE_PRESIGN_EXPIRES', '60', (c) => c.storage.presignExpires, 60],
+    ['STORAGE_CORS_ORIGINS', 'https://A.example, https://*.b.example:8443', (c) => c.storage.corsOrigins, ['https://a.example', 'https://*.b.example:8443']],
+    ['STORAGE_MAX_UPLOAD_BYTES', '1048576', (c) => c.storage.maxUploadBytes, 1_048_576],
+    ['STORAGE_LOCAL_PATH', 'files', (c) => c.storage.localPath, '/srv/app/files'],
+    ['COFFER_DATA_DIR', '../data', (c) => [c.dataDir, c.storage.localPath], ['/srv/data', '/srv/data/objects']],
+    ['DATABASE_URL', 'postgres://u:p@db/coffer', (c) => c.database.url, 'postgres://u:p@db/coffer'],
+    ['HOST', '[::1]', (c) => [c.server.host, c.server.publicUrl], ['::1', 'http://[::1]:8080']],
+    ['PORT', '0', (c) => c.server.port, 0],
+    ['PUBLIC_URL', 'https://files.example.com/coffer/', (c) => c.server.publicUrl, 'https://files.example.com/coffer'],
+    ['AUTH_JWT_SECRET', 'x'.repeat(32), (c) => c.auth.secret, 'x'.repeat(32)],
+    ['AUTH_JWKS_URL', 'https://id.example.com/keys', (c) => c.auth.jwksUrl, 'https://id.example.com/keys'],
+    ['AUTH_JWKS_FILE', 'keys.json', (c) => c.auth.jwksFile, '/srv/app/keys.json'],
+    ['AUTH_ISSUER', 'https://id.example.com/', (c) => c.auth.issuer, 'https://id.example.com/'],
+    ['AUTH_AUDIENCE', 'coffer', (c) => c.auth.audience, 'coffer'],
+    ['AUTH_TENANT_CLAIM', 'org', (c) => c.auth.tenantClaim, 'org'],
+    ['METRICS_PORT', '9464', (c) => c.metrics.port, 9464],
+    ['METRICS_HOST', '0.0.0.0', (c) => c.metrics.host, '0.0.0.0'],
+    ['LOG_LEVEL', 'DEBUG', (c) => c.logLevel, 'debug'],
+    ['TENANT_ID', 'acme', (c) => c.tenantId, 'acme'],
+  ];
+
+  it.each(cases)('%s=%s', (variable, text, pick, expected) => {
+    const config = parse({ [variable]: text });
+    expect(pick(config)).toEqual(expected);
+    expect(config.sources[variable]).toBe('env');
+  });
+
+  it('is in this table, or tested below as one of a pair', () => {
+    const below = ['STORAGE_S3_ACCESS_KEY', 'STORAGE_S3_SECRET_KEY', 'STORAGE_S3_USE_SSL'];
+    expect(Object.keys(parse().sources).toSorted()).toEqual([...cases.map(([variable]) => variable), ...below].toSorted());
+  });
+});
+
+describe('mistakes', () => {
+  it.each([
+    ['STORAGE_ENABLED', 'maybe', 'true or false'],
+    ['STORAGE_BACKEND', 'gcs', 'gcs is not available yet'],
+    ['STORAGE_BACKEND', 'Azure', 'azure is not available yet'],
+    ['STORAGE_BACKEND', 'my backend!', 'module name'],
+    ['STORAGE_BUCKET', 'Under_Score', 'lower-case letters'],
+    ['STORAGE_SHARED_BUCKET', 'xn--x', 'xn--'],
+    ['STORAGE_S3_ENDPOINT', 'ftp://host', 'http://'],
+    ['STORAGE_S3_ENDPOINT', 'https://user:pass@host', 'http://'],
+    ['STORAGE_S3_PUBLIC_ENDPOINT', 'a b', 'host'],
+    ['STORAGE_S3_REGION', '   ', 'blank'],
+    ['STORAGE_S3_USE_SSL', '2', 'true or false'],
+    ['STORAGE_S3_TRANSPORT', 'fast', 'lean, sdk'],
+    ['STORAGE_BUCKET_NAMING_PATTERN', '{tenant}-x', '{tenant_slug}'],
+    ['STORAGE_BUCKET_NAMING_PATTERN', 'fixed', '{tenant_uuid}'],
+    ['STORAGE_DEFAULT_ACL', 'open', 'public-read'],
+    ['STORAGE_DEFAULT_STORAGE_CLASS', 'FROZEN', 'STANDARD_IA'],
+    ['STORAGE_MAX_POOL_CONNECTIONS', '0', 'from 1 to'],
+    ['STORAGE_MAX_RETRIES', '-1', 'from 0 to'],
+    ['STORAGE_RETRY_MODE', 'never', 'standard, adaptive, legacy'],
+    ['STORAGE_TIMEOUT', '0', 'seconds above 0'],
+    ['STORAGE_TIMEOUT', '60s', 'seconds above 0'],
+    ['STORAGE_HEALTH_CHECK_TIMEOUT', 'Infinity', 'seconds above 0'],
+    ['STORAGE_PRESIGN_EXPIRES', '1.5', 'whole number'],
+    ['STORAGE_CORS_ORIGINS', 'https://a.example/path', 'without a path'],
+    ['STORAGE_CORS_ORIGINS', 'a.example', 'origins like'],
+    ['STORAGE_MAX_UPLOAD_BYTES', '5GB', 'whole number'],
+    ['DATABASE_URL', 'mysql://u:p@h/db', 'postgres://'],
+    ['DATABASE_URL', 'postgres://u:p@h', 'database'],
+    ['HOST', 'http://x', 'host name'],
+    ['PORT', '65536', 'from 0 to 65535'],
+    ['PORT', '8080.5', 'whole number'],
+    ['PUBLIC_URL', 'files.example.com', 'http://'],
+    ['AUTH_JWT_SECRET', 'short-secret', 'at least 32 bytes'],
+    ['AUTH_JWKS_URL', 'file:///keys', 'http://'],
+    ['METRICS_PORT', '8080', 'another port'],
+    ['LOG_LEVEL', 'loud', 'fatal, error, warn'],
+  ])('%s=%s', (variable, text, hint) => {
+    const mistakes = mistakesOf({ [variable]: text });
+    expect(Object.keys(mistakes)).toEqual([variable]);
+    expect(mistakes[variable]).toContain(hint);
+  });
+
+  it('are all in one message, with a line for each', () => {
+    const env = { PORT: 'x', STORAGE_BUCKET: 'X', LOG_LEVEL: 'x', AUTH_JWT_SECRET: 'x' };
+    expect(() => parse(env)).toThrow(/^The configuration has 4 mistakes:\n(?: {2}[A-Z_]+: .+\n?){4}$/);
+    expect(Object.keys(mistakesOf(env)).toSorted()).toEqual(Object.keys(env).toSorted());
+  });
+
+  it('never show a value', () => {
+    const secret = 'hunter2hunter2';
+    const names = Object.keys(parse().sources).filter((name) => !['STORAGE_BACKEND', 'HOST'].includes(name));
+    const env = Object.fromEntries(names.map((name) => [name, `${secret} \0 !`]));
+    const error = (() => {
+      try {
+        parse(env);
+        return undefined;
+      } catch (thrown) {
+        return thrown as ConfigError;
+      }
+    })();
+    expect(error?.mistakes.length).toBeGreaterThan(20);
+    expect(error?.message).not.toContain('hunter2');
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter2');
+  });
+});
+
+describe('rules between variables', () => {
+  it('want both keys or neither', () => {
+    expect(Object.keys(mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a' }))).toEqual(['STORAGE_S3_SECRET_KEY']);
+    expect(Object.keys(mistakesOf({ STORAGE_S3_SECRET_KEY: 'a' }))).toEqual(['STORAGE_S3_ACCESS_KEY']);
+    expect(parse({ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: ' b' }).storage.s3).toMatchObject({ accessKey: 'a', secretKey: ' b' });
+  });
+
+  it('want an endpoint for minio, unless storage is off', () => {
+    expect(Object.keys(mistakesOf({ STORAGE_BACKEND: 'minio' }))).toEqual(['STORAGE_S3_ENDPOINT']);
+    expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_ENABLED: 'false' })).toEqual({});
+  });
+
+  it('take the scheme of an endpoint from its URL, else from STORAGE_S3_USE_SSL', () => {
+    const endpoint = (env: Env): unknown => parse(env).storage.s3.endpoint;
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000' })).toBe('https://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('http://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'https://minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('https://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'http://minio:9000' })).toBe('http://minio:9000');
+  });
+
+  it('sign for the endpoint unless there is a public one, and use paths where it is not Amazon', () => {
+    const s3 = (env: Env): Config['storage']['s3'] => parse({ STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'acme', ...env }).storage.s3;
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example' })).toMatchObject({ publicEndpoint: 'https://ceph.example', forcePathStyle: true });
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://s3.eu-west-1.amazonaws.com' }).forcePathStyle).toBe(false);
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://amazonaws.com.evil.example' }).forcePathStyle).toBe(true);
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example', STORAGE_S3_FORCE_PATH_STYLE: 'false' }).forcePathStyle).toBe(false);
+  });
+
+  it.each(['0.0.0.0', '::', '192.168.1.5', 'files.example.com', '128.0.0.1'])('refuse HOST=%s with a generated secret', (HOST) => {
+    const mistakes = mistakesOf({ HOST });
+    expect(Object.keys(mistakes)).toEqual(['HOST']);
+    expect(mistakes['HOST']).toContain('AUTH_JWT_SECRET');
+    expect(mistakesOf({ HOST }, { serve: false })).toEqual({});
+    expect(mistakesOf({ HOST, AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
+    expect(mistakesOf({ HOST, AUTH_JWKS_URL: 'https://id.example.com/keys' })).toEqual({});
+    expect(Object.keys(mistakesOf({ HOST, AUTH_ISSUER: 'me' }))).toEqual(['HOST']);
+  });
+
+  it.each(['127.0.0.1', '127.8.8.8', 'localhost', '::1', '[::1]', '::ffff:127.0.0.1'])('allow HOST=%s with it', (HOST) => {
+    expect(mistakesOf({ HOST })).toEqual({});
+  });
+
+  it('count the secret in bytes', () => {
+    expect(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(16) })).toEqual({});
+    expect(Object.keys(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(15) }))).toEqual(['AUTH_JWT_SECRET']);
+  });
+
+  it('hand out a URL that somebody can call', () => {
+    const env = { AUTH_JWT_SECRET: 's'.repeat(32), PORT: '80' };
+    expect(parse({ ...env, HOST: '0.0.0.0' }).server.publicUrl).toBe('http://localhost:80');
+    expect(parse({ ...env, HOST: 'files.example.com' }).server.publicUrl).toBe('http://files.example.com:80');
+  });
+});
+
+describe('warnings', () => {
+  it.each([
+    [{ STORAGE_RETRY_MODE: 'legacy' }, /legacy is taken as standard/],
+    [{ STORAGE_S3_VERIFY_SSL: 'false' }, /accepts any certificate/],
+    [{ STORAGE_PRESIGN_EXPIRES: '9999999' }, /clamped to 604800/],
+    [{ AUTH_JWKS_URL: 'http://id.example.com' }, /http:\/\//],
+    [{ STORAGE_BACKEND: 's3' }, /STORAGE_BUCKET is not set/],
+    [{ STORAGE_BUKET: 'x' }, /^STORAGE_BUKET .*did you mean STORAGE_BUCKET\?$/],
+    [{ AUTH_SECRET_OF_SOMETHING_ELSE: 'x' }, /^AUTH_SECRET_OF_SOMETHING_ELSE is no variable of Coffer$/],
+    [{ COFFER_DATADIR: 'x' }, /did you mean COFFER_DATA_DIR\?/],
+  ])('%j', (env, warning) => {
+    const { warnings } = parse(env);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(warning);
+  });
+
+  it('come with a usable value', () => {
+    expect(parse({ STORAGE_RETRY_MODE: 'legacy' }).storage.retryMode).toBe('standard');
+    expect(parse({ STORAGE_PRESIGN_EXPIRES: '9999999' }).storage.presignExpires).toBe(604_800);
+  });
+
+  it("leave other programs' variables alone", () => {
+    expect(parse({ PATH: '/bin', DATABASE: 'x', S3_BUCKET: 'x', COFFER_TOKEN: 'x', COFFER_TEST_POSTGRES_URL: 'x' }).warnings).toEqual([]);
+  });
+});
+
+describe('a third-party backend', () => {
+  it.each(['@acme/backend-ceph', 'coffer-ftp', 'acme/backend', './my-backend.mjs', 'file:///srv/backend.mjs'])('may be %s', (STORAGE_BACKEND) => {
+    expect(parse({ STORAGE_BACKEND, STORAGE_BUCKET: 'acme' }).storage.backend).toBe(STORAGE_BACKEND);
+  });
+
+  it('gets the variables that Coffer does not know, and storage classes of its own', () => {
+    const config = parse({ STORAGE_BACKEND: '@acme/x', STORAGE_BUCKET: 'acme', STORAGE_ACME_POOL: 'hot', STORAGE_DEFAULT_STORAGE_CLASS: 'LUKEWARM' });
+    expect(config.storage.extra).toEqual({ STORAGE_ACME_POOL: 'hot' });
+    expect(config.storage.defaultStorageClass).toBe('LUKEWARM');
+    expect(config.warnings).toEqual([]);
+  });
+});
+
+describe('the parsed configuration', () => {
+  const secrets = {
+    AUTH_JWT_SECRET: 'jwt-secret-jwt-secret-jwt-secret-',
+    STORAGE_BACKEND: '@acme/x',
+    STORAGE_BUCKET: 'acme',
+    STORAGE_S3_ACCESS_KEY: 'access-key',
+    STORAGE_S3_SECRET_KEY: 'secret-key',
+    STORAGE_ACME_TOKEN: 'acme-token',
+    DATABASE_URL: 'postgres://coffer:db-password@db.example:5432/coffer?sslpassword=ssl-password',
+  };
+
+  it('cannot be changed, at any depth', () => {
+    const config = parse();
+    expect(() => Object.assign(config, { dataDir: '/' })).toThrow(TypeError);
+    expect(() => Object.assign(config.storage.s3, { transport: 'lean' })).toThrow(TypeError);
+    expect(() => (config.storage.corsOrigins as string[]).push('x')).toThrow(TypeError);
+  });
+
+  it('can be printed without its secrets', () => {
+    const config = parse(secrets);
+    const printed = JSON.stringify(redactedConfig(config));
+    for (const secret of ['jwt-secret', 'access-key', 'secret-key', 'acme-token', 'db-password', 'ssl-password']) {
+      expect(JSON.stringify(config)).toContain(secret);
+      expect(printed).not.toContain(secret);
+    }
+    expect(redactedConfig(config).database.url).toBe('postgres://coffer:***@db.example:5432/coffer');
+    expect(redactedConfig(config).auth.secret).toBe('[set]');
+    expect(redactedConfig(parse()).auth.secret).toBeUndefined();
+  });
+});

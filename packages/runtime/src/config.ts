@@ -1,0 +1,154 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+
+import { ConfigError } from './config-error.ts';
+import { readStorage } from './config-storage.ts';
+import type { StorageConfig } from './config-storage.ts';
+import { EnvReader } from './env-reader.ts';
+import type { Env } from './env-reader.ts';
+import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Deep-frozen. It holds secrets: `redactedConfig` is the version to print. */
+export interface Config {
+  readonly storage: StorageConfig;
+  readonly server: ServerConfig;
+  readonly auth: AuthConfig;
+  readonly metrics: { readonly port?: number; readonly host: string };
+  /** Without a URL, the embedded PostgreSQL. */
+  readonly database: { readonly url?: string };
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  /** Uuid or slug: the tenant of this command. */
+  readonly tenantId?: string;
+  /** What is allowed but probably not meant; whole sentences. */
+  readonly warnings: readonly string[];
+  /** Of every variable that exists: whether the environment has set it. */
+  readonly sources: Readonly<Record<string, 'env' | 'default'>>;
+}
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Base of the URLs that Coffer hands out; without a slash at its end. */
+  readonly publicUrl: string;
+}
+
+export interface AuthConfig {
+  /** HS256; at least 32 bytes. */
+  readonly secret?: string;
+  readonly jwksUrl?: string;
+  /** Absolute. */
+  readonly jwksFile?: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly tenantClaim: string;
+}
+
+export interface ParseOptions {
+  /** False for commands that do not listen: HOST then needs no secret. Default true. */
+  readonly serve?: boolean;
+  /** Where relative paths start. Default: the working directory. */
+  readonly cwd?: string;
+}
+
+const port = wholeNumber(0, 65_535);
+// Not configuration: the examples' shell variables, and the bootstrap's.
+const alsoKnown = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
+
+/**
+ * The whole configuration, from environment variables. docs/configuration.md lists them.
+ * @throws ConfigError with every mistake
+ */
+export function parseConfig(variables: Env, options: ParseOptions = {}): Config {
+  const { serve = true, cwd = process.cwd() } = options;
+  const env = new EnvReader(variables);
+  const dataDir = env.value('COFFER_DATA_DIR', pathFrom(cwd), resolve(cwd, '.coffer'));
+  const storage = readStorage(env, { cwd, dataDir });
+  const auth = readAuth(env, cwd);
+  const server = readServer(env, serve);
+  const metrics = readMetrics(env, server);
+  const url = env.optional('DATABASE_URL', databaseUrl);
+  const logLevel = env.value('LOG_LEVEL', oneOf(logLevels), 'info');
+  const tenantId = env.optional('TENANT_ID', text);
+
+  for (const name of env.unread(['STORAGE_', 'AUTH_', 'COFFER_'])) {
+    if (name in storage.extra || alsoKnown.test(name)) continue;
+    const meant = env.closest(name);
+    env.warnings.push(`${name} is no variable of Coffer${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+  }
+  if (env.mistakes.length > 0) throw new ConfigError(env.mistakes);
+  return deepFreeze({
+    storage,
+    server,
+    auth,
+    metrics,
+    database: { ...(url !== undefined && { url }) },
+    dataDir,
+    logLevel,
+    ...(tenantId !== undefined && { tenantId }),
+    warnings: env.warnings,
+    sources: env.sources,
+  });
+}
+
+function readAuth(env: EnvReader, cwd: string): AuthConfig {
+  const secret = env.optional('AUTH_JWT_SECRET', secretOf(32));
+  const jwksUrl = env.optional('AUTH_JWKS_URL', httpUrl);
+  if (jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(jwksUrl).hostname)) {
+    env.warnings.push('AUTH_JWKS_URL begins with http://: whoever is between here and there can sign tokens.');
+  }
+  const jwksFile = env.optional('AUTH_JWKS_FILE', pathFrom(cwd));
+  const issuer = env.optional('AUTH_ISSUER', text);
+  const audience = env.optional('AUTH_AUDIENCE', text);
+  return {
+    ...(secret !== undefined && { secret }),
+    ...(jwksUrl !== undefined && { jwksUrl }),
+    ...(jwksFile !== undefined && { jwksFile }),
+    ...(issuer !== undefined && { issuer }),
+    ...(audience !== undefined && { audience }),
+    tenantClaim: env.value('AUTH_TENANT_CLAIM', text, 'metadata'),
+  };
+}
+
+function readServer(env: EnvReader, serve: boolean): ServerConfig {
+  const host = env.value('HOST', hostName, '127.0.0.1');
+  const number = env.value('PORT', port, 8080);
+  const hasKey = ['AUTH_JWT_SECRET', 'AUTH_JWKS_URL', 'AUTH_JWKS_FILE'].some((name) => env.isSet(name));
+  if (serve && !hasKey && !isLoopback(host)) {
+    env.mistake(
+      'HOST',
+      'must be a loopback address (127.0.0.1, ::1 or localhost) while tokens are signed with a generated secret; set AUTH_JWT_SECRET (at least 32 bytes), AUTH_JWKS_URL or AUTH_JWKS_FILE to listen elsewhere.',
+    );
+  }
+  return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachable(host)}:${number}`) };
+}
+
+function readMetrics(env: EnvReader, server: ServerConfig): Config['metrics'] {
+  const number = env.optional('METRICS_PORT', port);
+  const host = env.value('METRICS_HOST', hostName, '127.0.0.1');
+  if (number !== undefined && number !== 0 && number === server.port) {
+    env.mistake('METRICS_PORT', 'must be another port than PORT: on that one, metrics are at /metrics.');
+  }
+  return { ...(number !== undefined && { port: number }), host };
+}
+
+function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  if (isIP(name) === 4) return name.startsWith('127.');
+  return name === 'localhost' || name === '::1' || name.startsWith('::ffff:127.');
+}
+
+/** A host as it is written in a URL; instead of "every address", the one that this machine reaches itself under. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return isIP(host) === 6 ? `[${host}]` : host;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part as object);
+  return Object.freeze(value);
+}

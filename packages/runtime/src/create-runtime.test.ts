@@ -1,0 +1,177 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { testDatabase } from '@coffer/fixtures';
+import { getStorageService } from '@coffer/storage-core';
+import type { OperationEvent } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { parseConfig } from './config.ts';
+import { createRuntime } from './create-runtime.ts';
+import type { Runtime, RuntimeOptions } from './create-runtime.ts';
+import { createStorage } from './create-storage.ts';
+import type { Env } from './env-reader.ts';
+import { StartupError } from './startup-error.ts';
+
+const acme = { tenantUuid: 'abc-123-def', tenantSlug: 'acme' };
+const beta = { tenantUuid: 'beta-1', tenantSlug: 'Beta' };
+
+let dir = '';
+let dataDir = '';
+let cleanUp: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'coffer-runtime-'));
+  dataDir = join(dir, 'data');
+  cleanUp = [];
+});
+afterEach(async () => {
+  for (const step of cleanUp.toReversed()) await step();
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+});
+
+async function start(env: Env = {}, options: RuntimeOptions = {}): Promise<Runtime> {
+  const runtime = await createRuntime(parseConfig({ COFFER_DATA_DIR: dataDir, ...env }), options);
+  cleanUp.push(() => runtime.close());
+  return runtime;
+}
+
+const serverRuns = (): boolean => existsSync(join(dataDir, 'postgres/data/postmaster.pid'));
+
+async function databaseUrl(server: 'embedded' | 'debian' = 'embedded'): Promise<string> {
+  const database = await testDatabase({ server });
+  cleanUp.push(() => database.drop());
+  return database.url;
+}
+
+const upload = { body: 'Hello', filename: 'hello.txt', contentType: 'text/plain', ownerId: 'user-1' };
+
+describe('createRuntime', () => {
+  it('wires all of Coffer on the embedded database, and finds everything again after a restart', async () => {
+    const env = { STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+    const first = await start(env);
+    expect(getStorageService()).toBe(first.storage);
+    const record = await first.files.uploadFile({ ...upload, tenantContext: acme });
+    expect(record).toMatchObject({ bucket: 'acme-uploads', status: 'available', sizeBytes: 5 });
+    expect(serverRuns()).toBe(true);
+    await Promise.all([first.close(), first.close()]);
+    expect(serverRuns()).toBe(false);
+    expect(() => getStorageService()).toThrow(/No storage service/);
+
+    const second = await start(env);
+    expect(await second.tenants.find('acme')).toMatchObject({ tenantUuid: 'abc-123-def', buckets: ['acme-uploads'] });
+    expect(String(await second.storage.downloadFile({ bucket: record.bucket, key: record.storageKey }))).toBe('Hello');
+    expect(second.generatedSecret).toEqual(first.generatedSecret);
+    expect(second.generatedSecret?.toString()).toBe((await readFile(join(dataDir, 'secret'), 'utf8')).trim());
+  });
+
+  it.each(['embedded', 'debian'] as const)('runs on the %s server that DATABASE_URL names, and starts none', async (server) => {
+    const { files, storage } = await start({ DATABASE_URL: await databaseUrl(server), STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    const [a, b] = await Promise.all([acme, beta].map((tenantContext) => files.uploadFile({ ...upload, tenantContext })));
+    expect(a?.bucket).toBe('acme-uploads');
+    expect(b?.bucket).toMatch(/^beta-[0-9a-f]+-uploads$/);
+    expect((await storage.listBuckets()).map(({ name }) => name)).toEqual([a?.bucket, b?.bucket]);
+    expect(existsSync(join(dataDir, 'postgres'))).toBe(false);
+  });
+
+  it('keeps a bucket through a change of the pattern, since the mapping wins', async () => {
+    const env = { DATABASE_URL: await databaseUrl(), STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+    const before = await start(env);
+    expect((await before.storage.resolveBucket({ tenant: acme })).bucket).toBe('acme-uploads');
+    await before.close();
+    const after = await start({ ...env, STORAGE_BUCKET_NAMING_PATTERN: 'new-{tenant_slug}' });
+    expect(await after.storage.resolveBucket({ tenant: acme })).toEqual({ bucket: 'acme-uploads', because: 'tenant_mapping' });
+    expect(await after.storage.resolveBucket({})).toEqual({ bucket: 'staging-uploads', because: 'shared' });
+  });
+
+  it('hands out URLs that its own handler serves, and lets the observer see them served', async () => {
+    const events: OperationEvent[] = [];
+    const server = createServer();
+    const url = await listen(server);
+    const runtime = await start({ DATABASE_URL: await databaseUrl() }, { publicUrl: url, observer: { operation: (event) => events.push(event) } });
+    server.on('request', (request, response) => {
+      void runtime.localHttp?.(request, response).then((handled) => handled || response.writeHead(404).end());
+    });
+    await runtime.storage.uploadFile({ key: 'a/b.txt', body: 'Hello' });
+    const presigned = await runtime.storage.getPresignedDownloadUrl({ key: 'a/b.txt' });
+    expect(presigned.url.startsWith(`${url}/local/coffer-uploads/a/b.txt?`)).toBe(true);
+    expect(await (await fetch(presigned.url)).text()).toBe('Hello');
+    expect((await fetch(`${url}/elsewhere`)).status).toBe(404);
+    expect(events.map(({ operation }) => operation)).toEqual(expect.arrayContaining(['upload', 'presign', 'download']));
+  });
+
+  it('has no generated secret once there is any key', async () => {
+    const DATABASE_URL = await databaseUrl();
+    const secret = await start({ DATABASE_URL, AUTH_JWT_SECRET: 's'.repeat(40) });
+    expect(secret.generatedSecret).toBeUndefined();
+    expect(existsSync(join(dataDir, 'secret'))).toBe(false);
+    const keySet = await start({ DATABASE_URL, AUTH_JWKS_URL: 'https://id.example.com/keys' });
+    expect(keySet.generatedSecret).toBeUndefined();
+    expect((await keySet.storage.getPresignedDownloadUrl({ key: 'x' })).url).toContain('/local/');
+  });
+
+  it('refuses every storage call with STORAGE_ENABLED=false, while tenants work', async () => {
+    const { storage, files, tenants, tenantService } = await start({
+      DATABASE_URL: await databaseUrl(),
+      STORAGE_ENABLED: 'false',
+      STORAGE_ENABLE_MULTI_TENANCY: 'true',
+    });
+    const off = { code: 'storage_not_configured' };
+    await expect(storage.uploadFile({ key: 'x', body: 'x' })).rejects.toMatchObject(off);
+    await expect(storage.downloadFile({ key: 'x', bucket: 'abc' })).rejects.toMatchObject(off);
+    await expect(storage.listBuckets()).rejects.toMatchObject(off);
+    await expect(storage.getBucketAcl('abc')).rejects.toMatchObject(off);
+    await expect(files.uploadFile({ ...upload, tenantContext: acme })).rejects.toMatchObject(off);
+    await expect(tenantService.provision('abc-123-def', { tenantSlug: 'acme' })).rejects.toMatchObject(off);
+    expect(await tenants.resolve(beta)).toMatchObject({ tenantSlug: 'Beta' });
+    expect((await storage.healthCheck()).healthy).toBe(true);
+  });
+
+  it.each([
+    ['postgres://coffer:pg-secret@127.0.0.1:1/coffer', /^DATABASE_URL \(127\.0\.0\.1:1\/coffer\): The database cannot be reached\. \(ECONNREFUSED\)$/],
+    ['postgres://coffer:pg-secret@no-such-host.invalid/coffer', /^DATABASE_URL \(no-such-host\.invalid\/coffer\): The database cannot be reached/],
+  ])('says so when %s is down, without the password', async (DATABASE_URL, message) => {
+    const starting = start({ DATABASE_URL });
+    await expect(starting).rejects.toThrow(StartupError);
+    await expect(starting).rejects.toThrow(message);
+    await expect(starting).rejects.not.toThrow(/pg-secret/);
+  });
+
+  it('says so when the database or its user does not exist', async () => {
+    const url = new URL(await databaseUrl());
+    url.pathname = '/absent';
+    await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/^DATABASE_URL \(.*\/absent\): .*does not exist/);
+    url.password = 'wrong';
+    await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/refuses the user or its password/);
+  });
+
+  it('leaves nothing running when one part cannot start', async () => {
+    await expect(start({ STORAGE_BACKEND: '@acme/never-installed' })).rejects.toThrow(/STORAGE_BACKEND/);
+    expect(serverRuns()).toBe(false);
+  });
+});
+
+describe('createStorage', () => {
+  it('needs no database', async () => {
+    const { storage, close } = await createStorage(parseConfig({ COFFER_DATA_DIR: dataDir, STORAGE_ENABLE_MULTI_TENANCY: 'true' }));
+    const object = await storage.uploadFile({ key: 'a', body: 'b', tenantContext: acme });
+    expect(object.bucket).toBe('acme-uploads');
+    expect(String(await storage.downloadFile({ key: 'a', tenantContext: acme }))).toBe('b');
+    await close();
+    expect(existsSync(join(dataDir, 'postgres'))).toBe(false);
+  });
+});
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanUp.push(() => new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  }));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}

@@ -1,0 +1,101 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { LocalHttpOptions } from '@coffer/backend-local/http';
+import { StorageService } from '@coffer/storage-core';
+import type { BucketResolver, Observer } from '@coffer/storage-core';
+import { reservedBuckets, tenantBucketResolver } from '@coffer/tenancy';
+import type { BucketPolicy, TenantContext } from '@coffer/tenancy';
+
+import { loadBackend } from './backends.ts';
+import type { OpenBackend } from './backends.ts';
+import type { Config } from './config.ts';
+import { disabledBackend, disabledResolver } from './disabled-backend.ts';
+import { generatedSecret } from './generated-secret.ts';
+
+export interface StorageOptions {
+  /** Sees every call to the backend. */
+  readonly observer?: Observer;
+  /** Answers to errors of requests below `/local/`. Default: a short problem+json. */
+  readonly onLocalError?: LocalHttpOptions['onError'];
+  /** Instead of the configured one: where the server is, once it knows its port. */
+  readonly publicUrl?: string;
+}
+
+export interface StorageRuntime {
+  readonly config: Config;
+  readonly storage: StorageService;
+  /** With the local backend: serves presigned URLs and public objects below `/local/`; false for any other request. */
+  readonly localHttp?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * The storage alone, without a database: tenants' buckets then follow from the pattern only, not from what is registered.
+ * @throws ConfigError, StartupError
+ */
+export async function createStorage(config: Config, options: StorageOptions = {}): Promise<StorageRuntime> {
+  return assembleStorage(config, await openBackend(config, options), options);
+}
+
+/** The configured backend; with STORAGE_ENABLED=false one that refuses everything. */
+export async function openBackend(config: Config, options: StorageOptions): Promise<OpenBackend> {
+  if (!config.storage.enabled) return { backend: disabledBackend() };
+  return loadBackend(config, { publicUrl: options.publicUrl ?? config.server.publicUrl, secret: () => signingSecret(config) });
+}
+
+/** @param mappedBucket the bucket that is registered for a tenant */
+export async function assembleStorage(
+  config: Config,
+  { backend, local }: OpenBackend,
+  options: StorageOptions,
+  mappedBucket?: (tenant: TenantContext) => Promise<string>,
+): Promise<StorageRuntime> {
+  const { storage: settings } = config;
+  const storage = new StorageService({
+    backend,
+    resolveBucket: settings.enabled ? resolverFor(config, mappedBucket) : disabledResolver,
+    autoProvision: settings.autoProvision,
+    region: settings.region,
+    corsOrigins: settings.corsOrigins,
+    // What the provider does anyway is left to it: some refuse any word about ACLs.
+    ...(settings.defaultAcl !== 'private' && { defaultAcl: settings.defaultAcl }),
+    ...(settings.defaultStorageClass !== 'STANDARD' && { defaultStorageClass: settings.defaultStorageClass }),
+    presignExpires: settings.presignExpires,
+    healthCheckTimeout: settings.healthCheckTimeout,
+    ...(options.observer !== undefined && { observer: options.observer }),
+  });
+  const runtime = { config, storage, close: () => storage.shutdown() };
+  if (local === undefined) return runtime;
+  const { localHttpHandler } = await import('@coffer/backend-local/http');
+  const localHttp = localHttpHandler({
+    // The observed one, so that what passes here is counted too.
+    backend: storage.backend === local ? local : { ...storage.backend, access: local.access },
+    corsOrigins: settings.corsOrigins,
+    ...(options.onLocalError !== undefined && { onError: options.onLocalError }),
+  });
+  return { ...runtime, localHttp };
+}
+
+export function policyOf({ storage }: Config): BucketPolicy {
+  return {
+    multiTenancy: storage.multiTenancy,
+    pattern: storage.bucketNamingPattern,
+    sharedBucket: storage.sharedBucket,
+    ...(storage.bucket !== undefined && { defaultBucket: storage.bucket }),
+    requireTenantContext: storage.requireTenantContext,
+  };
+}
+
+/** Buckets that can be no tenant's. */
+export function reservedBy(config: Config): readonly string[] {
+  return reservedBuckets(policyOf(config));
+}
+
+/** What signs: the configured secret, else that of the data directory. */
+export async function signingSecret(config: Config): Promise<Uint8Array> {
+  return config.auth.secret === undefined ? generatedSecret(config.dataDir) : Buffer.from(config.auth.secret);
+}
+
+function resolverFor(config: Config, mappedBucket?: (tenant: TenantContext) => Promise<string>): BucketResolver {
+  return tenantBucketResolver(policyOf(config), mappedBucket);
+}

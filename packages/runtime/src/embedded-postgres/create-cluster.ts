@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { StartupError } from '../startup-error.ts';
+import type { Binaries } from './binaries.ts';
+import type { Identity } from './identity.ts';
+import { runAs } from './spawn-as.ts';
+
+export const role = 'coffer';
+export const passwordFile = 'coffer.password';
+
+// The superuser cannot log in at all; an operator has `postgres --single`.
+const access = `# Written by Coffer.\nlocal ${role} ${role} scram-sha-256\n`;
+
+/**
+ * Makes the database cluster `data`, with the database `coffer` and a role of that name, who may do everything in it
+ * and nothing beside it; the role's password is in the file `coffer.password`. All of it appears at once or, when this
+ * process is killed, not at all.
+ */
+export async function createCluster(data: string, binaries: Binaries, identity: Identity): Promise<void> {
+  await removeDrafts(data);
+  const draft = `${data}.new-${randomBytes(4).toString('hex')}`;
+  try {
+    await mkdir(draft, { mode: 0o700 });
+    await give(identity, draft);
+    await runAs(identity, [
+      binaries.initdb,
+      `--pgdata=${draft}`,
+      '--username=postgres',
+      '--auth=reject',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--no-instructions',
+    ]);
+    const password = randomBytes(32).toString('base64url');
+    await write(identity, join(draft, 'pg_hba.conf'), access);
+    await write(identity, join(draft, passwordFile), password);
+    // Renaming the database that is there takes a fraction of what creating another one does.
+    const statements = [
+      `create role ${role} login password '${password}'`,
+      `alter database postgres rename to ${role}`,
+      `alter database ${role} owner to ${role}`,
+    ];
+    await runAs(identity, [binaries.postgres, '--single', '-D', draft, '-c', 'exit_on_error=on', 'template1'], `${statements.join('\n')}\n`);
+    await rename(draft, data);
+    await syncDirectory(dirname(data));
+  } catch (cause) {
+    await rm(draft, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
+    if (cause instanceof StartupError) throw cause;
+    throw new StartupError(`The embedded PostgreSQL could not create its database in ${data}; DATABASE_URL would name another server. ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** What killed processes left. One whose initdb is still writing stays until the next time. */
+async function removeDrafts(data: string): Promise<void> {
+  const parent = dirname(data);
+  const drafts = (await readdir(parent)).filter((name) => name.startsWith('data.new-'));
+  await Promise.all(drafts.map((name) => rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 }).catch(() => {})));
+}
+
+async function give({ owner }: Identity, path: string): Promise<void> {
+  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
+}
+
+async function write(identity: Identity, path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await give(identity, path);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const dir = await open(path, 'r');
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
+  }
+}

@@ -1,0 +1,281 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import postgres from 'postgres';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { startEmbeddedPostgres } from './embedded-postgres.ts';
+import type { EmbeddedPostgres } from './embedded-postgres.ts';
+import { startOf } from './process-table.ts';
+
+type Connection = EmbeddedPostgres['connection'];
+
+let dir = '';
+let dataDir = '';
+let cleanUp: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'coffer-embedded-'));
+  await chmod(dir, 0o755);
+  dataDir = join(dir, 'data');
+  cleanUp = [];
+});
+
+afterEach(async () => {
+  for (const step of cleanUp.toReversed()) await step();
+  const pid = await serverPid().catch(() => 0);
+  if (pid > 0) process.kill(pid, 'SIGKILL');
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  expect(pid).toBe(0);
+});
+
+async function start(log?: (message: string) => void): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ dataDir, ...(log !== undefined && { log }) });
+  cleanUp.push(() => server.stop());
+  return server;
+}
+
+async function query<T>(connection: Connection, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = postgres({ ...connection, max: 1, onnotice: () => {} });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+const home = (): string => join(dataDir, 'postgres');
+
+async function serverPid(): Promise<number> {
+  return Number((await readFile(join(home(), 'data/postmaster.pid'), 'utf8')).split('\n')[0]);
+}
+
+async function isGone(pid: number): Promise<boolean> {
+  return (await startOf(pid)) === undefined;
+}
+
+/** Another process that uses the same data directory, until its standard input ends. */
+interface Owner {
+  readonly process: ChildProcess;
+  readonly connection: Connection;
+  readonly found: EmbeddedPostgres['found'];
+  end(): Promise<void>;
+}
+
+function spawnOwner(): ChildProcess {
+  const module = fileURLToPath(new URL('./embedded-postgres.ts', import.meta.url));
+  const script = `
+    import { startEmbeddedPostgres } from ${JSON.stringify(module)};
+    process.on('SIGINT', () => {});
+    const server = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)} });
+    console.log(JSON.stringify({ connection: server.connection, found: server.found }));
+    process.stdin.once('end', () => server.stop()).resume();
+  `;
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  cleanUp.push(() => owner.kill('SIGKILL'));
+  return owner;
+}
+
+async function startOwner(): Promise<Owner> {
+  const owner = spawnOwner();
+  const exited = new Promise<void>((resolve) => owner.once('exit', () => resolve()));
+  const line = await new Promise<string>((resolve, reject) => {
+    owner.stdout?.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+    owner.once('exit', (code) => reject(new Error(`The owner exited with ${code}.`)));
+  });
+  return {
+    process: owner,
+    ...(JSON.parse(line) as Pick<Owner, 'connection' | 'found'>),
+    async end() {
+      owner.stdin?.end();
+      await exited;
+    },
+  };
+}
+
+async function killed(owner: Owner): Promise<void> {
+  const exited = new Promise<void>((resolve) => owner.process.once('exit', () => resolve()));
+  owner.process.kill('SIGKILL');
+  await exited;
+}
+
+describe('a new data directory', () => {
+  it('gets a database that only its owner reaches, by a socket and a password, and that survives a power cut', async () => {
+    const server = await start();
+    expect(server.found).toBe('nothing');
+    const [row] = await query(server.connection, (sql) => sql`
+      select current_user as "user", current_database() as database, usesuper, current_setting('listen_addresses') as tcp,
+        current_setting('fsync') as fsync, current_setting('full_page_writes') as pages, current_setting('synchronous_commit') as commit
+      from pg_user where usename = current_user`);
+    expect(row).toEqual({ user: 'coffer', database: 'coffer', usesuper: false, tcp: '', fsync: 'on', pages: 'on', commit: 'on' });
+    for (const attempt of [{ password: 'wrong' }, { user: 'postgres', database: 'template1' }]) {
+      await expect(query({ ...server.connection, ...attempt }, (sql) => sql`select 1`)).rejects.toThrow();
+    }
+    const mode = async (path: string): Promise<number> => (await stat(join(home(), path))).mode & 0o777;
+    expect([await mode('data'), await mode('data/coffer.password'), await mode('socket'), await mode('users')]).toEqual([0o700, 0o600, 0o700, 0o700]);
+    expect((await stat(join(home(), 'data'))).uid).not.toBe(0);
+    expect(server.connection.password).toMatch(/^[\w-]{43}$/);
+  });
+
+  it('keeps what was written; stopping ends the server and may be repeated', async () => {
+    const first = await start();
+    await query(first.connection, (sql) => sql`create table kept as select 42 as answer`);
+    const pid = await serverPid();
+    await Promise.all([first.stop(), first.stop()]);
+    await first.stop();
+    expect(await isGone(pid)).toBe(true);
+    expect(existsSync(join(home(), 'data/postmaster.pid'))).toBe(false);
+
+    const second = await start();
+    expect(second.found).toBe('stopped');
+    expect(await query(second.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+    expect(await readFile(join(home(), 'postgres.log'), 'utf8')).toContain('ready to accept connections');
+  });
+
+  it('may lie under a folder that only its owner enters', async () => {
+    await mkdir(join(dir, 'closed'), { mode: 0o700 });
+    dataDir = join(dir, 'closed/data');
+    const server = await start();
+    expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await query(server.connection, (sql) => sql`create table t as select generate_series(1, 1000)`);
+    await server.stop();
+    expect((await start()).found).toBe('stopped');
+  });
+
+  it.each([['longer than a socket may be', 'x'.repeat(120)], ['full of punctuation', `a, b "c" 'd' $HOME`]])('may have a path %s', async (_what, name) => {
+    dataDir = join(dir, name);
+    const server = await start();
+    expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    if (!server.connection.host.startsWith(dir)) cleanUp.unshift(() => rm(join(server.connection.host, '..'), { recursive: true }));
+  });
+});
+
+describe('processes that share a data directory', () => {
+  it('start one server when they start together, and the last to leave ends it', async () => {
+    const [a, b] = await Promise.all([startOwner(), startOwner()]);
+    const mine = await start();
+    expect([a.found, b.found].toSorted()).toEqual(['nothing', 'running']);
+    expect(mine.found).toBe('running');
+    const pid = await serverPid();
+    await query(a.connection, (sql) => sql`create table shared (x int)`);
+    await a.end();
+    expect(await query(b.connection, (sql) => sql`select count(*)::int as rows from shared`)).toEqual([{ rows: 0 }]);
+    await mine.stop();
+    expect(await query(b.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await b.end();
+    expect(await isGone(pid)).toBe(true);
+    expect(await readdir(join(home(), 'users'))).toEqual([]);
+  });
+
+  it('may be one and the same', async () => {
+    const [a, b] = await Promise.all([start(), start()]);
+    const pid = await serverPid();
+    await a.stop();
+    expect(await query(b.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+    await b.stop();
+    expect(await isGone(pid)).toBe(true);
+  });
+
+  it('keep it through Ctrl-C in the terminal', async () => {
+    const owner = await startOwner();
+    const pid = await serverPid();
+    process.kill(-(owner.process.pid ?? 0), 'SIGINT'); // what a terminal sends: to the whole process group
+    await owner.end();
+    expect(await isGone(pid)).toBe(true);
+    expect(await readFile(join(home(), 'postgres.log'), 'utf8')).not.toContain('terminating connection due to administrator command');
+    expect((await readFile(join(home(), 'postgres.log'), 'utf8')).match(/received fast shutdown request/g)).toHaveLength(1);
+  });
+});
+
+describe('after kill -9', () => {
+  it('of its user, the server goes on and the next user takes it over', async () => {
+    const owner = await startOwner();
+    await query(owner.connection, (sql) => sql`create table kept as select 42 as answer`);
+    const pid = await serverPid();
+    await killed(owner);
+    const next = await start();
+    expect(next.found).toBe('running');
+    expect(await serverPid()).toBe(pid);
+    expect(await query(next.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+    await next.stop(); // the dead user does not count
+    expect(await isGone(pid)).toBe(true);
+  });
+
+  it('of both, the next user starts it again with all that was committed', async () => {
+    const owner = await startOwner();
+    await query(owner.connection, (sql) => sql`create table kept as select 42 as answer`);
+    process.kill(await serverPid(), 'SIGKILL');
+    await killed(owner);
+    const next = await start();
+    expect(next.found).toBe('stopped');
+    expect(await query(next.connection, (sql) => sql`select answer from kept`)).toEqual([{ answer: 42 }]);
+  });
+
+  it('of the server, its users get it back, and clients that reconnect go on', async () => {
+    const messages: string[] = [];
+    const server = await start((message) => messages.push(message));
+    const sql = postgres({ ...server.connection, max: 1, onnotice: () => {} });
+    cleanUp.push(() => sql.end({ timeout: 1 }));
+    await sql`create table kept as select 42 as answer`;
+    const pid = await serverPid();
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => sql`select answer from kept`.then(([row]) => row, () => undefined), { timeout: 20_000 }).toEqual({ answer: 42 });
+    expect(messages).toEqual([expect.stringMatching(/was started again/)]);
+    expect(await serverPid()).not.toBe(pid);
+    await sql.end({ timeout: 1 });
+    const again = await serverPid();
+    await server.stop();
+    expect(await isGone(again)).toBe(true);
+  });
+
+  it('of initdb, the next user begins again', async () => {
+    const owner = spawnOwner();
+    await expect.poll(async () => (await readdir(home()).catch(() => [])).some((name) => name.startsWith('data.new-')), { interval: 5 }).toBe(true);
+    owner.kill('SIGKILL');
+    const server = await start();
+    expect(server.found).toBe('nothing');
+    expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+
+  it('a pid file that names a living stranger is no obstacle', async () => {
+    await (await start()).stop();
+    const file = join(home(), 'data/postmaster.pid');
+    const socket = join(home(), 'socket');
+    await writeFile(file, `${process.pid}\n${join(home(), 'data')}\n1\n5432\n${socket}\n\n  1  1\nready   \n`);
+    await writeFile(join(socket, '.s.PGSQL.5432.lock'), `${process.pid}\n`);
+    const server = await start();
+    expect(server.found).toBe('stopped');
+    expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a data directory that cannot be used', () => {
+  it('of another major version is refused, naming both', async () => {
+    await mkdir(join(home(), 'data'), { recursive: true });
+    await writeFile(join(home(), 'data/PG_VERSION'), '15\n');
+    await expect(start()).rejects.toThrow(/made by PostgreSQL 15.*brings 18.*DATABASE_URL/);
+  });
+
+  it('with something else in it is refused and left alone', async () => {
+    await mkdir(join(home(), 'data'), { recursive: true });
+    await writeFile(join(home(), 'data/holiday.jpg'), '');
+    await expect(start()).rejects.toThrow(/is not empty, and not a database/);
+    expect(await readdir(join(home(), 'data'))).toEqual(['holiday.jpg']);
+  });
+
+  it('that is empty is used', async () => {
+    await mkdir(join(home(), 'data'), { recursive: true });
+    expect((await start()).found).toBe('nothing');
+  });
+
+  it('whose database is damaged fails with the end of the log', async () => {
+    await (await start()).stop();
+    await rm(join(home(), 'data/global/pg_control'));
+    await expect(start()).rejects.toThrow(/does not start; its log .*\n.*pg_control/s);
+  });
+});

@@ -1,0 +1,132 @@
+import { mkdir, readdir, readFile, realpath, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { ensureDataDir } from '../data-dir.ts';
+import { StartupError } from '../startup-error.ts';
+import { findBinaries } from './binaries.ts';
+import { createCluster, passwordFile, role } from './create-cluster.ts';
+import { identityFor } from './identity.ts';
+import { withLock } from './lock.ts';
+import { findRunning, isAlive, startPostmaster, stopPostmaster } from './postmaster.ts';
+import type { Postmaster } from './postmaster.ts';
+import { socketDirIn } from './socket-dir.ts';
+import { addUser, countUsers, removeUser } from './users.ts';
+
+export interface EmbeddedPostgresOptions {
+  /** Absolute; the database is in its sub-folder `postgres`. */
+  readonly dataDir: string;
+  /** Further module URLs from which to look for the package with the binaries. */
+  readonly resolveFrom?: readonly string[];
+  /** Told of what happens on its own: a restart of a server that died. */
+  readonly log?: (message: string) => void;
+}
+
+export interface EmbeddedPostgres {
+  /** `host` is the folder of a unix socket. */
+  readonly connection: { readonly host: string; readonly port: number; readonly database: string; readonly user: string; readonly password: string };
+  /** What was found: no database, one at rest, or a running server. */
+  readonly found: 'nothing' | 'stopped' | 'running';
+  /** Ends the server unless other processes use it, and waits for that, up to half a minute. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** The version of the binaries: PostgreSQL does not read another major version's files. */
+const major = '18';
+const initMs = 180_000;
+const leaveMs = 15_000;
+const watchMs = 1_000;
+
+/**
+ * The PostgreSQL of a data directory: creates it, starts it, or joins the one that runs. Processes share it, and the
+ * last one to stop ends it; a server left over from a killed process is taken over, and one that dies is started again.
+ * @throws StartupError when there is no PostgreSQL for this system or it does not start
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const binaries = findBinaries({ ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }) });
+  await ensureDataDir(options.dataDir);
+  const home = join(await realpath(options.dataDir), 'postgres');
+  const data = join(home, 'data');
+  const users = join(home, 'users');
+  await mkdir(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  const locked = <T>(timeoutMs: number, work: () => Promise<T>): Promise<T> => withLock(join(home, 'lock'), timeoutMs, work);
+
+  const run = async (): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
+    const exists = await isCluster(data);
+    const identity = await identityFor(data, [binaries.postgres, home]);
+    const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
+    if (!exists) await createCluster(data, binaries, identity);
+    const running = exists ? await findRunning(files) : undefined;
+    if (running !== undefined) return { server: running, found: 'running' };
+    return { server: await startPostmaster(binaries.postgres, files, identity), found: exists ? 'stopped' : 'nothing' };
+  };
+
+  let user = '';
+  const { server, found } = await locked(initMs, async () => {
+    const started = await run();
+    user = await addUser(users);
+    return started;
+  });
+  const password = await readFile(join(data, passwordFile), 'utf8').catch((cause: unknown) => {
+    throw new StartupError(`The password file ${join(data, passwordFile)} of the embedded PostgreSQL cannot be read.`, { cause });
+  });
+
+  const watch = watchServer(server, options.log ?? (() => {}), () => locked(initMs, run).then((again) => again.server));
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    const current = await watch.end();
+    await removeUser(users, user);
+    await locked(leaveMs, async () => {
+      if ((await countUsers(users)) > 0) return;
+      if (!(await stopPostmaster(current))) options.log?.(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
+    }).catch((error: unknown) => {
+      // Whoever holds the lock counts the users when he leaves.
+      if (!(error instanceof StartupError)) throw error;
+    });
+  };
+  return {
+    connection: { host: server.socketDir, port: 5432, database: role, user: role, password: password.trim() },
+    found,
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+/** Whether there is a database. @throws StartupError when there is something else, or another version's */
+async function isCluster(data: string): Promise<boolean> {
+  const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  if (version?.trim() === major) return true;
+  if (version !== undefined) {
+    throw new StartupError(
+      `The database in ${data} was made by PostgreSQL ${version.trim()}, and this version of Coffer brings ${major}. Use the version of Coffer that made it, dump the database there and load it here, or set DATABASE_URL to a server that holds it.`,
+    );
+  }
+  const entries = await readdir(data).catch(() => undefined);
+  if (entries === undefined) return false;
+  if (entries.length > 0) throw new StartupError(`${data} is not empty, and not a database of PostgreSQL. Move it away, or set COFFER_DATA_DIR to another directory.`);
+  await rmdir(data);
+  return false;
+}
+
+/** Has a server that died started again. `end` answers with the one that runs last. */
+function watchServer(first: Postmaster, log: (message: string) => void, restart: () => Promise<Postmaster>): { end(): Promise<Postmaster> } {
+  let server = first;
+  let checking: Promise<void> | undefined;
+  const check = async (): Promise<void> => {
+    if (await isAlive(server)) return;
+    try {
+      server = await restart();
+      log(`PostgreSQL had ended and was started again (pid ${server.pid}).`);
+    } catch (error) {
+      log(`PostgreSQL has ended and does not start again: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const timer = setInterval(() => {
+    checking ??= check().finally(() => (checking = undefined));
+  }, watchMs).unref();
+  return {
+    async end() {
+      clearInterval(timer);
+      await checking;
+      return server;
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+import { StartupError } from '../startup-error.ts';
+
+const run = promisify(execFile);
+const nobody = 65_534;
+
+/** As whom PostgreSQL's programs run. */
+export interface Identity {
+  /** Of the child process; left out where `prefix` changes it, or where it is ours. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Goes before the command. */
+  readonly prefix: readonly string[];
+  /** Whom the database's files belong to; undefined when they are ours. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+/**
+ * PostgreSQL refuses to run as root. Root therefore runs it as `nobody`, or as whoever owns the data already.
+ * Where that user cannot reach the programs or the data, because a folder above them is root's own (a checkout in
+ * root's home), it also gets the one capability to look into folders and files: CAP_DAC_READ_SEARCH.
+ * @param needs paths that it must be able to execute or enter
+ * @throws StartupError when there is no way
+ */
+export async function identityFor(data: string, needs: readonly string[]): Promise<Identity> {
+  const self = process.getuid?.();
+  const found = await stat(data).catch(() => undefined);
+  if (self !== 0) {
+    if (found !== undefined && found.uid !== self) {
+      throw new StartupError(`${data} belongs to another user (uid ${found.uid}). Start Coffer as the user who did so first (root, most likely), or set COFFER_DATA_DIR or DATABASE_URL.`);
+    }
+    return { prefix: [] };
+  }
+  const owner = { uid: found?.uid ?? nobody, gid: found?.gid ?? nobody };
+  if (owner.uid === 0) {
+    throw new StartupError(`${data} belongs to root, and PostgreSQL refuses to run as root. Give it to another user: chown -R ${nobody}:${nobody} ${data}`);
+  }
+  if (await reaches(owner, needs)) return { ...owner, prefix: [], owner };
+  const prefix = await searching(owner);
+  if (prefix !== undefined) return { prefix, owner };
+  throw new StartupError(
+    `The embedded PostgreSQL runs as an unprivileged user (uid ${owner.uid}), who cannot reach ${needs.join(' or ')}: a folder above is closed to others. Open it for them (chmod o+x), move COFFER_DATA_DIR and the installation, or set DATABASE_URL.`,
+  );
+}
+
+async function reaches(user: { readonly uid: number; readonly gid: number }, paths: readonly string[]): Promise<boolean> {
+  const script = 'for path; do test -x "$path" || exit 1; done';
+  try {
+    await run('/bin/sh', ['-c', script, 'sh', ...paths], { uid: user.uid, gid: user.gid, cwd: '/' });
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EPERM') return false;
+    throw new StartupError(
+      'The embedded PostgreSQL refuses to run as root, and this process may not run it as another user (it lacks CAP_SETUID and CAP_SETGID). Start Coffer as an unprivileged user, or set DATABASE_URL.',
+      { cause },
+    );
+  }
+}
+
+/** `setpriv` (util-linux) with the capability; undefined where that does not work. */
+async function searching(user: { readonly uid: number; readonly gid: number }): Promise<readonly string[] | undefined> {
+  const capability = capabilityOf(await readFile('/proc/self/status', 'utf8').catch(() => ''));
+  if (capability === undefined) return undefined;
+  const prefix = [
+    'setpriv',
+    `--reuid=${user.uid}`,
+    `--regid=${user.gid}`,
+    '--clear-groups',
+    '--no-new-privs',
+    ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),
+    // Without it access(2), which PostgreSQL asks about its own programs, forgets the capability of anybody but root.
+    '--securebits=+no_setuid_fixup',
+  ];
+  const [file = '', ...args] = [...prefix, '/bin/true'];
+  return run(file, args, { cwd: '/' }).then(
+    () => prefix,
+    () => undefined,
+  );
+}
+
+/**
+ * What this process has of the capabilities that help: to search and read, or, as in Docker's default set, only the one
+ * that also writes.
+ * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
+ */
+export function capabilityOf(status: string): 'dac_read_search' | 'dac_override' | undefined {
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  if ((effective & 4n) !== 0n) return 'dac_read_search';
+  return (effective & 2n) === 0n ? undefined : 'dac_override';
+}

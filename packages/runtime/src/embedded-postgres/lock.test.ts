@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { withLock } from './lock.ts';
+
+describe('withLock', () => {
+  let dir = '';
+  let path = '';
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'coffer-lock-'));
+    path = join(dir, 'lock');
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  it('lets one in at a time, also within a process, and the next one when somebody fails', async () => {
+    let inside = 0;
+    const visit = async (n: number): Promise<number> =>
+      withLock(path, 10_000, async () => {
+        inside += 1;
+        expect(inside).toBe(1);
+        await delay(5);
+        inside -= 1;
+        if (n % 2 === 1) throw new Error('failed inside');
+        return n;
+      });
+    const results = await Promise.allSettled([0, 1, 2, 3, 4, 5].map(visit));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
+  });
+
+  it('keeps other processes out until its holder is gone, however he goes', async () => {
+    const script = `import { withLock } from ${JSON.stringify(fileURLToPath(new URL('./lock.ts', import.meta.url)))};
+      await withLock(${JSON.stringify(path)}, 1000, () => new Promise(() => { console.log('locked'); setInterval(() => {}, 1000); }));`;
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await new Promise((resolve) => holder.stdout.once('data', resolve));
+      await expect(withLock(path, 50, async () => 'in')).rejects.toThrow(/is locked/);
+      const waiting = withLock(path, 10_000, async () => 'in');
+      holder.kill('SIGKILL');
+      expect(await waiting).toBe('in');
+    } finally {
+      holder.kill('SIGKILL');
+    }
+  });
+});

@@ -1,0 +1,179 @@
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { StartupError } from '../startup-error.ts';
+import { cannotRun } from './binaries.ts';
+import type { Identity } from './identity.ts';
+import { commandOf, startOf } from './process-table.ts';
+import { socketName } from './socket-dir.ts';
+import { spawnAs } from './spawn-as.ts';
+
+/** One run of the server. */
+export interface Postmaster {
+  readonly pid: number;
+  /** Together with the pid the process's identity; see `startOf`. */
+  readonly start: string;
+  readonly socketDir: string;
+}
+
+export interface ServerFiles {
+  readonly data: string;
+  readonly log: string;
+  readonly socketDir: string;
+}
+
+const startMs = 60_000;
+const largestLog = 5 * 1024 * 1024;
+
+/** Small: a few connections of one machine. Everything that keeps what was committed stays on. */
+const settings = {
+  listen_addresses: '',
+  port: 5432,
+  unix_socket_permissions: '0700',
+  max_connections: 50,
+  shared_buffers: '32MB',
+  max_wal_size: '256MB',
+  wal_level: 'minimal',
+  max_wal_senders: 0,
+  io_method: 'sync',
+  max_parallel_workers_per_gather: 0,
+  max_logical_replication_workers: 0,
+  autovacuum_max_workers: 1,
+  log_checkpoints: 'off',
+  log_timezone: 'UTC',
+};
+
+export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
+  return (await startOf(pid)) === start;
+}
+
+/**
+ * The server that runs on `data` now, ready for connections; waits for one that is still starting or stopping.
+ * Undefined when there is none: what a killed one left that would keep the next one from starting is removed.
+ */
+export async function findRunning(files: ServerFiles): Promise<Postmaster | undefined> {
+  for (const until = performance.now() + startMs; performance.now() < until; await delay(10)) {
+    const state = await readState(files.data);
+    const start = state === undefined ? undefined : await startOf(state.pid);
+    const isServer = state !== undefined && start !== undefined && runsOn(state.data, await commandOf(state.pid));
+    if (!isServer) {
+      // PostgreSQL itself only asks whether the pid exists; in a container that was killed, it soon does again.
+      await removeLeftovers(files, state?.socketDir);
+      return undefined;
+    }
+    if (state.status === 'ready' && (await answers(state.socketDir))) return { pid: state.pid, start, socketDir: state.socketDir };
+  }
+  throw new StartupError(`A PostgreSQL server runs on ${files.data} but does not answer; its log is ${files.log}.`);
+}
+
+/** Starts the server and waits until it takes connections. It goes on when this process ends. */
+export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity): Promise<Postmaster> {
+  for (const until = performance.now() + 10_000; ; await delay(200)) {
+    const started = await startOnce(postgres, files, identity);
+    if (typeof started !== 'string') return started;
+    // The last connections of a killed server need a moment to notice.
+    const passes = started.includes('pre-existing shared memory block') || started.includes('is still in use');
+    if (!passes || performance.now() > until) {
+      throw new StartupError(`The embedded PostgreSQL does not start; its log ${files.log} ends with:\n${started.trim().split('\n').slice(-6).join('\n')}`);
+    }
+  }
+}
+
+async function startOnce(postgres: string, files: ServerFiles, identity: Identity): Promise<Postmaster | string> {
+  if ((await sizeOf(files.log)) > largestLog) await rename(files.log, `${files.log}.1`);
+  const logged = await sizeOf(files.log);
+  const log = await open(files.log, 'a', 0o600);
+  const options = Object.entries({ ...settings, unix_socket_directories: quoted(files.socketDir) }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  // In a session of its own: Ctrl-C in the terminal must not end it before those who use it are done.
+  const child = spawnAs(identity, [postgres, '-D', files.data, ...options], { stdio: ['ignore', log.fd, log.fd], detached: true });
+  await log.close();
+  child.unref();
+  let ended = false;
+  let failure: NodeJS.ErrnoException | undefined;
+  child.once('exit', () => (ended = true));
+  child.once('error', (error) => {
+    failure = error;
+    ended = true;
+  });
+
+  for (const until = performance.now() + startMs; performance.now() < until; await delay(5)) {
+    const state = await readState(files.data);
+    if (state !== undefined && state.pid === child.pid && state.status === 'ready') {
+      return { pid: state.pid, start: (await startOf(state.pid)) ?? '', socketDir: state.socketDir };
+    }
+    if (failure?.code === 'ENOENT') throw cannotRun(postgres, failure);
+    if (failure !== undefined) throw failure;
+    if (ended) return (await readFile(files.log)).subarray(logged).toString();
+  }
+  throw new StartupError(`The embedded PostgreSQL was not ready after ${startMs / 1000} s; its log is ${files.log}.`);
+}
+
+/** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still there after 15 s */
+export async function stopPostmaster(server: Postmaster): Promise<boolean> {
+  for (const [signal, patienceMs] of [['SIGINT', 10_000], ['SIGQUIT', 5_000]] as const) {
+    if (!(await isAlive(server))) return true;
+    try {
+      process.kill(server.pid, signal);
+    } catch {
+      return !(await isAlive(server));
+    }
+    for (const until = performance.now() + patienceMs; performance.now() < until; await delay(5)) {
+      if (!(await isAlive(server))) return true;
+    }
+  }
+  return false;
+}
+
+/** As an entry of a list, which a path with a comma would otherwise be two of. */
+function quoted(path: string): string {
+  return `"${path.replaceAll('"', '""')}"`;
+}
+
+interface State {
+  readonly pid: number;
+  /** As the server was told. */
+  readonly data: string;
+  readonly socketDir: string;
+  readonly status: string;
+}
+
+/** @see https://www.postgresql.org/docs/current/storage-file-layout.html and src/include/utils/pidfile.h */
+async function readState(data: string): Promise<State | undefined> {
+  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  const pid = Number(lines[0]);
+  return Number.isInteger(pid) && pid > 0 ? { pid, data: lines[1] ?? '', socketDir: lines[4] ?? '', status: (lines[7] ?? '').trim() } : undefined;
+}
+
+function runsOn(data: string, command: string): boolean {
+  return /(?:^|\/)postgres /.test(command) && command.includes(` ${data} `);
+}
+
+async function removeLeftovers(files: ServerFiles, formerSocketDir: string | undefined): Promise<void> {
+  const sockets = [files.socketDir, formerSocketDir ?? ''].filter((dir) => dir !== '').map((dir) => join(dir, socketName));
+  const paths = [join(files.data, 'postmaster.pid'), ...sockets, ...sockets.map((path) => `${path}.lock`)];
+  await Promise.all(paths.map((path) => rm(path, { force: true })));
+}
+
+/** Whether the server takes up a connection: it answers a request for TLS with one letter, before any login. */
+async function answers(socketDir: string): Promise<boolean> {
+  const request = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+  const socket = connect(join(socketDir, socketName));
+  socket.setTimeout(2_000, () => socket.destroy());
+  try {
+    return await new Promise<boolean>((resolve) => {
+      socket.once('data', () => resolve(true)).once('error', () => resolve(false)).once('close', () => resolve(false));
+      socket.write(request);
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}

@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/**
+ * When a living process started, in the system's own words: with the pid, which is used again, it names one process for
+ * good. Undefined when there is no such process, or only what its parent has not collected yet.
+ */
+export async function startOf(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    // The second field, in brackets, may hold anything.
+    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+    return fields[0] === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+  }
+  const [state, ...started] = (await ps(pid, 'stat=,lstart=')).split(/\s+/);
+  return state === undefined || state === '' || state.startsWith('Z') ? undefined : started.join('').replaceAll(':', '');
+}
+
+/** The command line of a living process; empty when there is none. */
+export async function commandOf(pid: number): Promise<string> {
+  if (process.platform !== 'linux') return ps(pid, 'command=');
+  const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return line.replaceAll('\0', ' ').trim();
+}
+
+async function ps(pid: number, columns: string): Promise<string> {
+  return run('ps', ['-o', columns, '-p', String(pid)]).then(
+    ({ stdout }) => stdout.trim(),
+    () => '',
+  );
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { chown, lstat, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { StartupError } from '../startup-error.ts';
+import type { Identity } from './identity.ts';
+
+const longest = process.platform === 'darwin' ? 103 : 107;
+export const socketName = '.s.PGSQL.5432';
+
+/**
+ * The folder of the server's socket: in `home`, or under the system's temporary folder when the path of the socket
+ * would be longer than an address can be. Only the server's user and root can enter it.
+ * @throws StartupError when somebody else made the temporary one before us
+ */
+export async function socketDirIn(home: string, identity: Identity): Promise<string> {
+  const beside = join(home, 'socket');
+  if (fits(beside)) {
+    await makeFor(identity, beside);
+    return beside;
+  }
+  // Not simply the temporary folder: processes with another TMPDIR must come to the same path.
+  const self = process.getuid?.() ?? 0;
+  const name = `coffer-${self}-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
+  const parent = await makeFirst(['/tmp', tmpdir()].map((dir) => join(dir, name)).filter((dir) => fits(join(dir, 's'))));
+  if (parent === undefined) throw new StartupError(`The paths of ${home} and ${tmpdir()} are too long for a socket; set COFFER_DATA_DIR to a shorter one.`);
+  const found = await lstat(parent);
+  if (!found.isDirectory() || found.uid !== self || (found.mode & 0o022) !== 0) {
+    throw new StartupError(`${parent} belongs to somebody else, so PostgreSQL's socket would not be safe there; remove it, or set COFFER_DATA_DIR to a shorter path.`);
+  }
+  await makeFor(identity, join(parent, 's'));
+  return join(parent, 's');
+}
+
+/** The first of these that is there or can be made. Two levels: the outer one is ours, so nobody else put the inner one there. */
+async function makeFirst(dirs: readonly string[]): Promise<string | undefined> {
+  for (const dir of dirs) {
+    const usable = await mkdir(dir, { mode: 0o711 }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
+    );
+    if (usable) return dir;
+  }
+  return undefined;
+}
+
+function fits(dir: string): boolean {
+  return Buffer.byteLength(join(dir, socketName)) <= longest;
+}
+
+async function makeFor({ owner }: Identity, dir: string): Promise<void> {
+  await mkdir(dir, { mode: 0o700 }).catch(ignoreExisting);
+  if (owner !== undefined) await chown(dir, owner.uid, owner.gid);
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
+}

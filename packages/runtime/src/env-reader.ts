@@ -1,0 +1,77 @@
+import type { ConfigMistake } from './config-error.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What a parser makes of a text. A problem says what the variable may be, and never repeats the text: it may be a secret. */
+export type Parsed<T> = { readonly value: T } | { readonly problem: string };
+export type Parser<T> = (text: string) => Parsed<T>;
+
+/** Reads variables one by one, and remembers which it knows, where each value came from, and all mistakes. */
+export class EnvReader {
+  readonly mistakes: ConfigMistake[] = [];
+  readonly warnings: string[] = [];
+  readonly sources: Record<string, 'env' | 'default'> = {};
+  readonly #env: Env;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Undefined when the variable is not set; an empty one counts as not set. */
+  optional<T>(variable: string, parser: Parser<T>): T | undefined {
+    const text = this.#env[variable] ?? '';
+    this.sources[variable] = text === '' ? 'default' : 'env';
+    if (text === '') return undefined;
+    const parsed = parser(text);
+    if ('value' in parsed) return parsed.value;
+    this.mistake(variable, parsed.problem);
+    return undefined;
+  }
+
+  /** `fallback` when the variable is not set, or wrong. */
+  value<T>(variable: string, parser: Parser<T>, fallback: NoInfer<T>): T {
+    return this.optional(variable, parser) ?? fallback;
+  }
+
+  isSet(variable: string): boolean {
+    return (this.#env[variable] ?? '') !== '';
+  }
+
+  mistake(variable: string, message: string): void {
+    this.mistakes.push({ variable, message });
+  }
+
+  /** Variables with one of these beginnings that nothing has read. */
+  unread(prefixes: readonly string[]): readonly string[] {
+    return Object.keys(this.#env).filter(
+      (name) => this.isSet(name) && !(name in this.sources) && prefixes.some((prefix) => name.startsWith(prefix)),
+    );
+  }
+
+  /** What `unread` names, with the values. */
+  rest(prefix: string): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.unread([prefix]).map((name) => [name, this.#env[name] ?? '']));
+  }
+
+  /** The variable that was most likely meant. */
+  closest(name: string): string | undefined {
+    const [best] = Object.keys(this.sources)
+      .map((known) => ({ known, distance: editDistance(name, known) }))
+      .toSorted((a, b) => a.distance - b.distance);
+    return best !== undefined && best.distance <= Math.max(2, name.length / 4) ? best.known : undefined;
+  }
+}
+
+/** Levenshtein's. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min((previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, replaced));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}

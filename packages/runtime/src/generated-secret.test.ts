@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { generatedSecret } from './generated-secret.ts';
+import { StartupError } from './startup-error.ts';
+
+describe('generatedSecret', () => {
+  let dir = '';
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'coffer-secret-'));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  it('makes one of 32 random bytes, for the owner alone, and keeps it', async () => {
+    const secret = await generatedSecret(join(dir, 'data'));
+    expect(Buffer.from(secret.toString(), 'base64url')).toHaveLength(32);
+    expect((await stat(join(dir, 'data/secret'))).mode & 0o777).toBe(0o600);
+    expect(await generatedSecret(join(dir, 'data'))).toEqual(secret);
+    expect(await generatedSecret(join(dir, 'other'))).not.toEqual(secret);
+  });
+
+  it('gives processes and callers that start together the same one', async () => {
+    const script = `import { generatedSecret } from ${JSON.stringify(fileURLToPath(new URL('./generated-secret.ts', import.meta.url)))};
+      console.log((await Promise.all(Array.from({ length: 4 }, () => generatedSecret(${JSON.stringify(dir)})))).join(' '));`;
+    const processes = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]));
+    const seen = (await Promise.all(processes)).flatMap(({ stdout }) => stdout.trim().split(' '));
+    expect(seen).toHaveLength(16);
+    expect(new Set(seen).size).toBe(1);
+    expect(await readdir(dir)).toEqual(['secret']);
+    expect((await readFile(join(dir, 'secret'), 'utf8')).trim()).toBe(seen[0]);
+  });
+
+  it('refuses a damaged file instead of replacing it', async () => {
+    await writeFile(join(dir, 'secret'), 'abc');
+    await expect(generatedSecret(dir)).rejects.toThrow(StartupError);
+    await expect(generatedSecret(dir)).rejects.toThrow(/damaged/);
+    expect(await readFile(join(dir, 'secret'), 'utf8')).toBe('abc');
+  });
+
+  it('closes a file that others could read', async () => {
+    const secret = await generatedSecret(dir);
+    await chmod(join(dir, 'secret'), 0o644);
+    expect(await generatedSecret(dir)).toEqual(secret);
+    expect((await stat(join(dir, 'secret'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('says which directory cannot be made', async () => {
+    await writeFile(join(dir, 'file'), '');
+    await expect(generatedSecret(join(dir, 'file/data'))).rejects.toThrow(/ENOTDIR/);
+  });
+});

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, link, open, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { ensureDataDir } from './data-dir.ts';
+import { StartupError } from './startup-error.ts';
+
+const shape = /^[A-Za-z0-9_-]{43,}$/;
+
+/**
+ * The secret of this data directory, made on first use: the bytes of its text, as if AUTH_JWT_SECRET held it.
+ * Processes that start together get the same one.
+ * @throws StartupError when the file is damaged or cannot be read or written
+ */
+export async function generatedSecret(dataDir: string): Promise<Buffer> {
+  const path = join(dataDir, 'secret');
+  try {
+    const found = await readSecret(path);
+    if (found !== undefined) return found;
+    await ensureDataDir(dataDir);
+    await createSecret(path);
+    const created = await readSecret(path);
+    if (created !== undefined) return created;
+  } catch (cause) {
+    if (cause instanceof StartupError) throw cause;
+    throw new StartupError(`The signing secret ${path} cannot be read or written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+  }
+  throw new StartupError(`The signing secret ${path} vanished while it was being made.`);
+}
+
+async function readSecret(path: string): Promise<Buffer | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text === undefined) return undefined;
+    if (shape.test(text.trim())) {
+      if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600);
+      return Buffer.from(text.trim());
+    }
+    // Without hard links another process may be writing it right now.
+    if (attempt === 10) {
+      throw new StartupError(`The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs that it has signed end then.`);
+    }
+    await delay(50);
+  }
+}
+
+/** Whole or not at all, and never over another process's. */
+async function createSecret(path: string): Promise<void> {
+  const secret = randomBytes(32).toString('base64url');
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  try {
+    await writeNew(draft, secret);
+    await link(draft, path).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return;
+      await writeNew(path, secret).catch(ignoreExisting); // a file system without hard links
+    });
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(`${text}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
+}

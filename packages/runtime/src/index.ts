@@ -1,0 +1,14 @@
+export type { BackendModule, BackendOptions } from './backends.ts';
+export { ConfigError } from './config-error.ts';
+export type { ConfigMistake } from './config-error.ts';
+export type { S3Config, StorageConfig } from './config-storage.ts';
+export { logLevels, parseConfig } from './config.ts';
+export type { AuthConfig, Config, LogLevel, ParseOptions, ServerConfig } from './config.ts';
+export { createRuntime } from './create-runtime.ts';
+export type { Runtime, RuntimeOptions } from './create-runtime.ts';
+export { createStorage } from './create-storage.ts';
+export type { StorageOptions, StorageRuntime } from './create-storage.ts';
+export type { Env } from './env-reader.ts';
+export type { OpenDatabaseOptions } from './open-database.ts';
+export { redactedConfig } from './redacted-config.ts';
+export { StartupError } from './startup-error.ts';

@@ -1,0 +1,77 @@
+import type { Database } from '@coffer/files-db';
+import { isStorageError } from '@coffer/storage-core';
+
+import type { Config } from './config.ts';
+import type { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
+import { StartupError } from './startup-error.ts';
+
+export interface OpenDatabaseOptions {
+  /** Told of what happens on its own, such as a restart of the embedded PostgreSQL. */
+  readonly log?: (message: string) => void;
+  /** Further module URLs from which to look for the embedded PostgreSQL's package. */
+  readonly resolveFrom?: readonly string[];
+}
+
+export interface OpenDatabase {
+  readonly database: Database;
+  /** Closes the connections, then ends the embedded PostgreSQL unless other processes use it. */
+  close(): Promise<void>;
+}
+
+const oldest = 15;
+
+/**
+ * The migrated database that the configuration names, or the embedded one.
+ * @throws StartupError when it cannot be reached, is too old, or does not start
+ */
+export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
+  const { url } = config.database;
+  const loading = import('@coffer/files-db');
+  const embedded = url === undefined ? await startEmbedded(config, options, loading) : undefined;
+  const { connectDatabase, migrateDatabase } = await loading;
+  let database: Database | undefined;
+  const close = async (): Promise<void> => {
+    try {
+      await database?.close();
+    } finally {
+      await embedded?.stop();
+    }
+  };
+  try {
+    database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
+    if (embedded === undefined) await assertVersion(database);
+    await migrateDatabase(database);
+    return { database, close };
+  } catch (error) {
+    await close();
+    if (url === undefined || !isStorageError(error)) throw error;
+    throw new StartupError(`DATABASE_URL (${placeOf(url)}): ${error.message}${reasonOf(error.cause)}`, { cause: error });
+  }
+}
+
+async function startEmbedded(config: Config, options: OpenDatabaseOptions, loading: Promise<unknown>): Promise<EmbeddedPostgres> {
+  const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts');
+  loading.catch(() => {}); // awaited by the caller, unless this fails first
+  return startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    ...(options.log !== undefined && { log: options.log }),
+    ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }),
+  });
+}
+
+async function assertVersion(database: Database): Promise<void> {
+  await database.check();
+  const [row] = await database.sql<{ version: string }[]>`select current_setting('server_version_num') as version`;
+  const major = Math.floor(Number(row?.version) / 10_000);
+  if (major < oldest) throw new StartupError(`DATABASE_URL names a server of PostgreSQL ${major}; Coffer needs ${oldest} or newer.`);
+}
+
+function placeOf(url: string): string {
+  const { host, pathname, searchParams } = new URL(url);
+  return `${host === '' ? (searchParams.get('host') ?? '') : host}${pathname}`;
+}
+
+function reasonOf(cause: unknown): string {
+  const { code } = (cause ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' ? ` (${code})` : '';
+}

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path';
+
+import { bucketNameProblem } from '@coffer/storage-core';
+
+import type { Parsed, Parser } from './env-reader.ts';
+
+const ok = <T>(value: T): Parsed<T> => ({ value });
+const no = (problem: string): { readonly problem: string } => ({ problem });
+
+/** Trimmed, except where white space may belong to the value. */
+export const text: Parser<string> = (value) => (value.trim() === '' ? no('must not be blank.') : ok(value.trim()));
+
+/** As it is: white space may belong to it. */
+export const secretText: Parser<string> = (value) => ok(value);
+
+/** At least `bytes` of UTF-8. */
+export const secretOf =
+  (bytes: number): Parser<string> =>
+  (value) =>
+    Buffer.byteLength(value) >= bytes ? ok(value) : no(`must have at least ${bytes} bytes; "openssl rand -base64 48" makes one.`);
+
+export const yesOrNo: Parser<boolean> = (value) => {
+  const word = value.trim().toLowerCase();
+  if (['true', '1', 'yes'].includes(word)) return ok(true);
+  if (['false', '0', 'no'].includes(word)) return ok(false);
+  return no('must be true or false (or 1, 0, yes, no).');
+};
+
+/** Case does not matter. */
+export const oneOf =
+  <T extends string>(choices: readonly T[]): Parser<T> =>
+  (value) => {
+    const choice = choices.find((name) => name.toLowerCase() === value.trim().toLowerCase());
+    return choice === undefined ? no(`must be one of ${choices.join(', ')}.`) : ok(choice);
+  };
+
+export const wholeNumber =
+  (min: number, max: number): Parser<number> =>
+  (value) => {
+    const number = Number(value);
+    if (/^\d{1,16}$/.test(value.trim()) && number >= min && number <= max) return ok(number);
+    return no(`must be a whole number from ${min} to ${max}.`);
+  };
+
+/** Fractions are allowed. */
+export const seconds =
+  (max: number): Parser<number> =>
+  (value) => {
+    const number = Number(value);
+    if (/^\d{1,9}(?:\.\d{1,6})?$/.test(value.trim()) && number > 0 && number <= max) return ok(number);
+    return no(`must be a number of seconds above 0, at most ${max}.`);
+  };
+
+export const bucketName: Parser<string> = (value) => {
+  const problem = bucketNameProblem(value.trim());
+  return problem === undefined ? ok(value.trim()) : no(problem);
+};
+
+/** Absolute, without credentials, query and trailing slashes. */
+export const httpUrl: Parser<string> = (value) => {
+  const url = URL.parse(value.trim());
+  const plain = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  return plain ? ok(url.href.replace(/\/+$/, '')) : no('must be a URL that begins with http:// or https://, without user name, query and fragment.');
+};
+
+/** An `httpUrl`, or only its host, port and path: then `secure` decides about the scheme. */
+export const endpointUrl =
+  (secure: boolean): Parser<string> =>
+  (value) => {
+    const hasScheme = value.includes('://');
+    const parsed = httpUrl(hasScheme ? value : `${secure ? 'https' : 'http'}://${value.trim()}`);
+    return 'value' in parsed ? parsed : no('must be a host, optionally with a port, or a URL that begins with http:// or https://.');
+  };
+
+export const databaseUrl: Parser<string> = (value) => {
+  const url = URL.parse(value.trim());
+  const hasHost = url !== null && (url.hostname !== '' || url.searchParams.has('host'));
+  const complete = hasHost && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
+  return complete ? ok(value.trim()) : no('must be a URL like postgres://user:password@host:5432/database.');
+};
+
+/** A name or address to listen on, without the brackets of an IPv6 URL. */
+export const hostName: Parser<string> = (value) => {
+  const host = value.trim().replace(/^\[(.*)\]$/, '$1');
+  return /^[0-9a-z._:%-]+$/i.test(host) ? ok(host) : no('must be a host name or an IP address.');
+};
+
+/** `*`, or origins as browsers send them, separated by commas. A host may begin with `*.`. */
+export const origins: Parser<readonly string[]> = (value) => {
+  const list = value.split(',').map((origin) => origin.trim().toLowerCase());
+  const valid = list.every((origin) => origin === '*' || /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/.test(origin));
+  return valid ? ok(list) : no('must be *, or origins like https://app.example.com separated by commas, each without a path.');
+};
+
+/** Absolute; a relative one starts at `cwd`. */
+export const pathFrom =
+  (cwd: string): Parser<string> =>
+  (value) =>
+    value.includes('\0') ? no('must be a path.') : ok(resolve(cwd, value));

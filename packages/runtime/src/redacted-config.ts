@@ -1,0 +1,26 @@
+import type { Config } from './config.ts';
+
+/** The configuration as plain data that may be printed: secrets are `[set]`, and the database's URL has no password. */
+export function redactedConfig(config: Config): Config {
+  const { storage, auth, database } = config;
+  const { accessKey, secretKey, ...s3 } = storage.s3;
+  const { secret, ...openAuth } = auth;
+  return {
+    ...config,
+    storage: {
+      ...storage,
+      s3: { ...s3, ...(accessKey !== undefined && { accessKey: '[set]' }), ...(secretKey !== undefined && { secretKey: '[set]' }) },
+      extra: Object.fromEntries(Object.keys(storage.extra).map((name) => [name, '[set]'])),
+    },
+    auth: { ...openAuth, ...(secret !== undefined && { secret: '[set]' }) },
+    database: { ...(database.url !== undefined && { url: withoutPassword(database.url) }) },
+  };
+}
+
+/** A URL without its password and query, which may hold one. */
+export function withoutPassword(text: string): string {
+  const url = new URL(text);
+  if (url.password !== '') url.password = '***';
+  url.search = '';
+  return url.href;
+}

@@ -1,0 +1,161 @@
+import type { Acl, CannedAcl } from './acl.ts';
+import type { CallContext } from './context.ts';
+import type { StorageErrorCode } from './errors.ts';
+import type {
+  Body,
+  CopyOptions,
+  GetOptions,
+  GetResult,
+  ListOptions,
+  ListPage,
+  ObjectAddress,
+  ObjectInfo,
+  PutOptions,
+} from './object.ts';
+
+/**
+ * What a storage provider implements. `@coffer/storage-core/testing` is its specification.
+ *
+ * Callers promise: keys and bucket names have passed `assertObjectKey` and `assertBucketName`.
+ * Backends promise: every rejection is a StorageError, except an error of the caller's own body stream or abort
+ * signal, which comes back as it is; an aborted or failed write leaves nothing behind and destroys the body stream.
+ * An ability is an optional member: present means supported.
+ */
+export interface StorageBackend {
+  /** The `backend` label in metrics and logs. */
+  readonly name: string;
+
+  /** Rejects unless the provider answers; used by health checks. */
+  check(ctx: CallContext): Promise<void>;
+
+  /** Replaces the object whole or not at all. Readers see the old bytes or the new ones. */
+  put(at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo>;
+  /** @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable */
+  get(at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult>;
+  /** @throws file_not_found, no_such_bucket */
+  head(at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo>;
+  /** Deleting a key that is not there succeeds. */
+  delete(at: ObjectAddress, ctx: CallContext): Promise<void>;
+  /** Server-side; content type, metadata and ACL come along. Copying an object over itself is allowed. */
+  copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, ctx: CallContext): Promise<ObjectInfo>;
+  list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
+
+  readonly batchDelete?: BatchDeleteOperations;
+  readonly buckets?: BucketOperations;
+  readonly acl?: AclOperations;
+  readonly presign?: PresignOperations;
+  readonly versioning?: VersioningOperations;
+  readonly lifecycle?: LifecycleOperations;
+  readonly maintenance?: MaintenanceOperations;
+
+  /** Releases sockets, files and timers. */
+  close(): Promise<void>;
+}
+
+export interface BatchDeleteResult {
+  readonly deleted: readonly string[];
+  readonly errors: readonly { readonly key: string; readonly code: StorageErrorCode; readonly message: string }[];
+}
+
+export interface BatchDeleteOperations {
+  /** Deletes up to 1,000 keys; a key that fails is an error of its own, not of the batch. */
+  deleteMany(bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult>;
+}
+
+export interface BucketInfo {
+  readonly name: string;
+  readonly region: string;
+  readonly createdAt: Date;
+  readonly versioningEnabled: boolean;
+}
+
+export interface BucketOperations {
+  /** @throws bucket_already_exists, also when the caller owns it */
+  create(bucket: string, options: { readonly region?: string; readonly acl?: CannedAcl }, ctx: CallContext): Promise<BucketInfo>;
+  /** @throws no_such_bucket */
+  head(bucket: string, ctx: CallContext): Promise<BucketInfo>;
+  /** In the order of their names. */
+  list(ctx: CallContext): Promise<readonly BucketInfo[]>;
+  /** `force` first removes objects, versions, delete markers and open multipart uploads. @throws no_such_bucket, bucket_not_empty */
+  delete(bucket: string, options: { readonly force?: boolean }, ctx: CallContext): Promise<void>;
+  /** Sets what browser uploads and hygiene need, each where the provider has such a rule. Idempotent. */
+  provision?(bucket: string, options: { readonly corsOrigins: readonly string[] }, ctx: CallContext): Promise<void>;
+}
+
+export interface AclOperations {
+  getObjectAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
+  setObjectAcl(at: ObjectAddress, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
+  getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
+  setBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
+}
+
+export interface PresignUploadOptions {
+  /** The one media type that will be accepted; any when left out. */
+  readonly contentType?: string;
+  /** The one size in bytes that will be accepted; any when left out. */
+  readonly size?: number;
+  /** Seconds. */
+  readonly expiresIn: number;
+  /** The form wanted; a backend that lacks POST policies answers PUT to POST. Default POST. */
+  readonly method?: 'POST' | 'PUT';
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+}
+
+/** How to send the bytes: for POST `fields` come before the part `file`; for PUT `headers` go with the raw body. */
+export interface PresignedUpload {
+  readonly method: 'POST' | 'PUT';
+  readonly url: string;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Seconds, after clamping. */
+  readonly expiresIn: number;
+}
+
+export interface PresignDownloadOptions {
+  /** Seconds. */
+  readonly expiresIn: number;
+  /** Content-Disposition of the answer. */
+  readonly contentDisposition?: string;
+  readonly contentType?: string;
+}
+
+export interface PresignedDownload {
+  readonly url: string;
+  readonly expiresIn: number;
+}
+
+export interface PresignOperations {
+  upload(at: ObjectAddress, options: PresignUploadOptions, ctx: CallContext): Promise<PresignedUpload>;
+  download(at: ObjectAddress, options: PresignDownloadOptions, ctx: CallContext): Promise<PresignedDownload>;
+}
+
+export interface VersioningOperations {
+  getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
+  setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
+}
+
+export interface LifecycleRule {
+  readonly id: string;
+  readonly prefix: string;
+  readonly expireDays?: number;
+  readonly abortMultipartDays?: number;
+  readonly transition?: { readonly days: number; readonly storageClass: string };
+}
+
+export interface LifecycleOperations {
+  getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
+  setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void>;
+  deleteLifecycle(bucket: string, ctx: CallContext): Promise<void>;
+}
+
+export interface SweepReport {
+  /** What was removed, or with `dryRun` would be: abandoned uploads and bytes that no object refers to. */
+  readonly removed: number;
+  readonly bytes: number;
+}
+
+export interface MaintenanceOperations {
+  /** Removes what killed processes left behind, once it is older than `olderThan` seconds. */
+  sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext): Promise<SweepReport>;
+}

@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { bodyOf, destroyOnAbort, discard, readAll } from './body.ts';
+import type { BodyInput } from './body.ts';
+import type { Body } from './object.ts';
+
+const text = 'grüße';
+const bytes = new TextEncoder().encode(text);
+
+async function* chunks(): AsyncGenerator<Uint8Array> {
+  yield bytes.subarray(0, 3);
+  yield new Uint8Array(0);
+  yield bytes.subarray(3);
+}
+
+function contentOf(body: Body): Promise<Buffer> | Buffer {
+  return body.kind === 'buffer' ? Buffer.from(body.data) : readAll(body.stream);
+}
+
+function streamOf(body: Body): Readable {
+  if (body.kind !== 'stream') throw new Error('expected a stream');
+  return body.stream;
+}
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coffer-body-'));
+  await writeFile(join(folder, 'file'), text);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('bodyOf', () => {
+  const inputs: readonly [string, () => BodyInput][] = [
+    ['a string', () => text],
+    ['a Uint8Array', () => bytes],
+    ['a view into a larger buffer', () => Buffer.concat([Buffer.from('__'), bytes, Buffer.from('__')]).subarray(2, 2 + bytes.length)],
+    ['an ArrayBuffer', () => bytes.slice().buffer],
+    ['a Uint8Array of another realm', () => runInNewContext('new Uint8Array(list)', { list: [...bytes] }) as Uint8Array],
+    ['a Blob', () => new Blob([bytes])],
+    ['a Node stream', () => Readable.from([Buffer.from(bytes)], { objectMode: false })],
+    ['a Node stream in object mode', () => Readable.from(chunks())],
+    ['a Node stream of strings', () => createReadStream(join(folder, 'file'), 'utf8')],
+    ['a file stream', () => createReadStream(join(folder, 'file'))],
+    ['a web stream', () => new Blob([bytes]).stream()],
+    ['an async generator', () => chunks()],
+    ['an async iterable that is no generator', () => ({ [Symbol.asyncIterator]: () => chunks() })],
+  ];
+
+  it.each(inputs)('takes %s', async (_name, input) => {
+    const body = bodyOf(input());
+    expect((await contentOf(body)).toString()).toBe(text);
+  });
+
+  it('knows the size where the input has one, or where it is told', () => {
+    expect(bodyOf(new Blob([bytes]))).toMatchObject({ kind: 'stream', size: bytes.length });
+    expect(bodyOf(chunks(), 7)).toMatchObject({ kind: 'stream', size: 7 });
+    expect(bodyOf(chunks())).not.toHaveProperty('size');
+  });
+
+  it('yields nothing but Buffers', async () => {
+    for (const input of [chunks(), Readable.from(chunks()), new Blob([bytes]).stream()]) {
+      for await (const chunk of streamOf(bodyOf(input))) expect(Buffer.isBuffer(chunk)).toBe(true);
+    }
+  });
+
+  it.each([
+    ['bytes of another size', () => bodyOf('abc', 4)],
+    ['a number', () => bodyOf(5 as unknown as string)],
+    ['null', () => bodyOf(null as unknown as string)],
+    ['a plain object', () => bodyOf({} as unknown as string)],
+    ['an array', () => bodyOf([1] as unknown as string)],
+  ])('refuses %s', (_name, make) => {
+    expect(make).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it.each([-1, 0.5, Number.NaN, Infinity])('refuses the size %s, and destroys the stream', (size) => {
+    const stream = Readable.from([Buffer.from('x')], { objectMode: false });
+    expect(() => bodyOf(stream, size)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    expect(stream.destroyed).toBe(true);
+  });
+
+  it('refuses streams that somebody else has read or reads, which would be stored empty', async () => {
+    const read = Readable.from([Buffer.from('x')], { objectMode: false });
+    await readAll(read);
+    expect(() => bodyOf(read)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    const locked = new Blob([bytes]).stream();
+    locked.getReader();
+    expect(() => bodyOf(locked)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it('fails when an iterable yields something else than bytes', async () => {
+    const odd = async function* (): AsyncGenerator<Uint8Array> {
+      yield null as unknown as Uint8Array;
+    };
+    await expect(readAll(streamOf(bodyOf(odd())))).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(readAll(streamOf(bodyOf(Readable.from([{ a: 1 }]))))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('gives the reader the error of a source that fails before anybody reads it, and the process goes on', async () => {
+    const failure = new Error('source');
+    const failing = async function* (): AsyncGenerator<Uint8Array> {
+      throw failure;
+    };
+    const early = new PassThrough();
+    const encoded = new PassThrough().setEncoding('utf8');
+    const sources = [bodyOf(createReadStream(join(folder, 'no such file'))), bodyOf(early), bodyOf(encoded), bodyOf(failing())];
+    early.destroy(failure);
+    encoded.destroy(failure);
+    await delay(20);
+    await expect(readAll(streamOf(sources[0]!))).rejects.toMatchObject({ code: 'ENOENT' });
+    for (const source of sources.slice(1)) await expect(readAll(streamOf(source))).rejects.toBe(failure);
+  });
+
+  it('closes at once when a source hangs', async () => {
+    let returned = false;
+    const hanging: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: async () => {
+          returned = true;
+          throw new Error('that nobody waits for');
+        },
+      }),
+    };
+    const object = new Readable({ objectMode: true, read() {} });
+    let cancelled = false;
+    const web = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) });
+    for (const input of [hanging, object, web]) {
+      const stream = streamOf(bodyOf(input));
+      const reading = readAll(stream);
+      const reason = new Error('enough');
+      setTimeout(() => stream.destroy(reason), 5);
+      await expect(reading).rejects.toBe(reason);
+      if (!stream.closed) await once(stream, 'close');
+    }
+    expect([returned, object.destroyed, cancelled]).toEqual([true, true, true]);
+  });
+});
+
+describe('discard', () => {
+  it('ends streams in any state, without an unhandled error', async () => {
+    for (const prepare of [() => {}, (stream: Readable) => void stream.read(), (stream: Readable) => void stream.destroy()]) {
+      const stream = Readable.from(chunks(), { objectMode: false });
+      prepare(stream);
+      discard({ kind: 'stream', stream }, new Error('unwanted'));
+      discard({ kind: 'stream', stream }, new Error('again'));
+      expect(stream.destroyed).toBe(true);
+    }
+    discard({ kind: 'buffer', data: bytes });
+    await delay(5);
+  });
+});
+
+describe('destroyOnAbort', () => {
+  it('destroys the stream with the reason, whenever that comes', async () => {
+    const reason = new Error('why');
+    const cancel = new AbortController();
+    const [open, late] = [new PassThrough(), new PassThrough()];
+    destroyOnAbort(open, cancel.signal);
+    cancel.abort(reason);
+    destroyOnAbort(late, cancel.signal);
+    await delay(5);
+    for (const stream of [open, late]) await expect(readAll(stream)).rejects.toBe(reason);
+  });
+
+  it('leaves nothing on a signal that outlives many streams', async () => {
+    const { signal } = new AbortController();
+    const added: unknown[] = [];
+    const removed: unknown[] = [];
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+    signal.addEventListener = ((...given: Parameters<typeof add>) => (added.push(given[1]), add(...given))) as typeof add;
+    signal.removeEventListener = ((...given: Parameters<typeof remove>) => (removed.push(given[1]), remove(...given))) as typeof remove;
+    for (let turn = 0; turn < 20; turn++) {
+      const stream = Readable.from(chunks(), { objectMode: false });
+      destroyOnAbort(stream, signal);
+      await readAll(stream);
+      if (!stream.closed) await once(stream, 'close');
+    }
+    expect(added.length).toBe(20);
+    expect(removed).toEqual(added);
+  });
+});

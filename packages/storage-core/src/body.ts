@@ -1,0 +1,119 @@
+import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+
+import { storageError } from './errors.ts';
+import type { Body } from './object.ts';
+
+/** Whatever a caller may hold. Strings are sent as UTF-8. */
+export type BodyInput = string | ArrayBuffer | Uint8Array | Blob | Readable | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/**
+ * Converts once, at the door; everything below works on buffers and on Node streams of bytes. A stream may fail at
+ * any time from here on: whoever reads it gets the error, and nobody reading it yet does not end the process.
+ * @param size exact size in bytes of a stream, where the caller knows it
+ * @throws invalid_argument, after which a stream is destroyed
+ */
+export function bodyOf(input: BodyInput, size?: number): Body {
+  if (typeof input === 'string') return whole(Buffer.from(input), size);
+  if (ArrayBuffer.isView(input)) return whole(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), size);
+  if (input instanceof ArrayBuffer) return whole(new Uint8Array(input), size);
+  if (input instanceof Readable) return stream(byteStream(input), size);
+  if (input instanceof Blob) return stream(Readable.fromWeb(input.stream() as NodeReadableStream), size ?? input.size);
+  if (input instanceof ReadableStream) return stream(webStream(input), size);
+  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
+  throw storageError('invalid_argument', 'A body is a string, bytes, a Blob, a stream or an async iterable of bytes.');
+}
+
+function whole(data: Uint8Array, size: number | undefined): Body {
+  if (size !== undefined && size !== data.byteLength) throw sizeMismatch(data.byteLength, size);
+  return { kind: 'buffer', data };
+}
+
+function stream(readable: Readable, size: number | undefined): Body {
+  readable.on('error', () => {}); // see bodyOf: a reader asks the stream itself
+  if (size === undefined) return { kind: 'stream', stream: readable };
+  if (Number.isSafeInteger(size) && size >= 0) return { kind: 'stream', stream: readable, size };
+  readable.destroy();
+  throw storageError('invalid_argument', 'The size of a body is a whole number of bytes.');
+}
+
+function byteStream(readable: Readable): Readable {
+  // Reading it again would give an empty object, silently.
+  if (readable.readableEnded) throw storageError('invalid_argument', 'The body stream has been read already.');
+  if (readable.readableEncoding === null && !readable.readableObjectMode) return readable;
+  readable.on('error', () => {}); // as for the stream that stands in for it
+  return iterableStream(readable).once('close', () => readable.destroy()); // an iterator in a pending read would not
+}
+
+function webStream(input: ReadableStream<Uint8Array>): Readable {
+  if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  return Readable.fromWeb(input as NodeReadableStream);
+}
+
+/** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
+function iterableStream(source: AsyncIterable<unknown>): Readable {
+  const iterator = source[Symbol.asyncIterator]();
+  const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
+  return new Readable({
+    read() {
+      iterator.next().then(
+        ({ done, value }) => {
+          if (this.destroyed) return;
+          if (done === true) this.push(null);
+          else if (value instanceof Uint8Array || typeof value === 'string') this.push(value);
+          else this.destroy(refuse());
+        },
+        (error: unknown) => this.destroy(error as Error),
+      );
+    },
+    destroy(error, callback) {
+      void closeIterator(iterator);
+      callback(error);
+    },
+  });
+}
+
+async function closeIterator(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // Nobody waits for what the source says of being closed.
+  }
+}
+
+/** The error for a body that is shorter or longer than was announced. */
+export function sizeMismatch(actual: number, announced: number): Error {
+  const got = actual > announced ? `more than ${announced}` : String(actual);
+  return storageError('invalid_argument', `The body has ${got} bytes where ${announced} were announced.`);
+}
+
+/** Reads an open body to its end. For small objects and tests: it holds everything in memory. */
+export async function readAll(body: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk as Buffer);
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+/** Ends the interest in a body, whatever state it is in. */
+export function discard(body: Body, reason?: Error): void {
+  if (body.kind === 'stream' && !body.stream.destroyed) {
+    body.stream.on('error', () => {}); // nobody listens any more
+    body.stream.destroy(reason);
+  }
+}
+
+/**
+ * Destroys `stream` with the signal's reason once it is aborted. Whoever reads the stream gets the reason; nobody
+ * reading it yet does not end the process.
+ */
+export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const abort = (): void => {
+    stream.destroy(signal.reason as Error);
+  };
+  stream.on('error', () => {});
+  if (signal.aborted) return abort();
+  signal.addEventListener('abort', abort, { once: true });
+  stream.once('close', () => signal.removeEventListener('abort', abort));
+}

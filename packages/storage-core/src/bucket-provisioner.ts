@@ -1,0 +1,67 @@
+import { requireAbility } from './ability.ts';
+import type { CannedAcl } from './acl.ts';
+import type { StorageBackend } from './backend.ts';
+import type { CallContext } from './context.ts';
+import { hasCode } from './errors.ts';
+
+export interface NewBucket {
+  readonly region?: string;
+  readonly acl?: CannedAcl;
+}
+
+/** Creates buckets with the rules that uploads from browsers and hygiene need, and remembers which ones are there. */
+export class BucketProvisioner {
+  readonly #backend: StorageBackend;
+  readonly #corsOrigins: readonly string[];
+  readonly #known = new Map<string, Promise<void>>();
+
+  constructor(backend: StorageBackend, corsOrigins: readonly string[]) {
+    this.#backend = backend;
+    this.#corsOrigins = corsOrigins;
+  }
+
+  /** As `provision`, but asks the provider once per bucket and process. */
+  async ensure(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
+    let known = this.#known.get(bucket);
+    if (known === undefined) {
+      // Everybody who needs the bucket waits for this one call, so it is not the first caller's to cancel.
+      const { signal: _signal, ...shared } = ctx;
+      const attempt = this.provision(bucket, options, shared);
+      attempt.catch(() => this.#known.get(bucket) === attempt && this.#known.delete(bucket));
+      this.#known.set(bucket, attempt);
+      known = attempt;
+    }
+    await known;
+    ctx.signal?.throwIfAborted();
+  }
+
+  /** Idempotent. */
+  async provision(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
+    const buckets = requireAbility(this.#backend, 'buckets');
+    if (!(await this.exists(bucket, ctx))) {
+      try {
+        await buckets.create(bucket, options, ctx);
+      } catch (error) {
+        // Another process was faster; whether the bucket is ours shows here.
+        if (!hasCode(error, 'bucket_already_exists')) throw error;
+        await buckets.head(bucket, ctx);
+      }
+    }
+    await buckets.provision?.(bucket, { corsOrigins: this.#corsOrigins }, ctx);
+  }
+
+  async exists(bucket: string, ctx: CallContext): Promise<boolean> {
+    try {
+      await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'no_such_bucket')) return false;
+      throw error;
+    }
+  }
+
+  /** The bucket is provisioned again on its next use. */
+  forget(bucket: string): void {
+    this.#known.delete(bucket);
+  }
+}

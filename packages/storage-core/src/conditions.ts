@@ -1,0 +1,47 @@
+import { storageError } from './errors.ts';
+import type { ByteRange, EtagCondition, ObjectInfo, ReadConditions, ResolvedRange } from './object.ts';
+
+function matches(condition: EtagCondition, etag: string): boolean {
+  return condition === '*' || condition.includes(etag);
+}
+
+// HTTP dates have whole seconds.
+const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+/**
+ * Evaluates read conditions in the order of RFC 9110, section 13.2.2. They come before the range.
+ * @returns whether the object is to be sent
+ * @throws precondition_failed
+ */
+export function evaluateConditions(info: Pick<ObjectInfo, 'etag' | 'lastModified'>, conditions: ReadConditions): 'send' | 'not_modified' {
+  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
+  if (ifMatch !== undefined) {
+    if (!matches(ifMatch, info.etag)) throw storageError('precondition_failed', 'The object has another ETag than If-Match asks for.');
+  } else if (ifUnmodifiedSince !== undefined && seconds(info.lastModified) > seconds(ifUnmodifiedSince)) {
+    throw storageError('precondition_failed', 'The object was modified after If-Unmodified-Since.');
+  }
+  if (ifNoneMatch !== undefined) return matches(ifNoneMatch, info.etag) ? 'not_modified' : 'send';
+  if (ifModifiedSince !== undefined && seconds(info.lastModified) <= seconds(ifModifiedSince)) return 'not_modified';
+  return 'send';
+}
+
+/** @throws invalid_argument for a range that is none, whatever the size of the object */
+export function assertByteRange(range: ByteRange): void {
+  const { start = 0, end = start, suffix = 0 } = range as { start?: number; end?: number; suffix?: number };
+  if (![start, end, suffix].every((n) => Number.isSafeInteger(n) && n >= 0) || end < start) {
+    throw storageError('invalid_argument', 'A byte range is given in whole numbers, its start not after its end.');
+  }
+}
+
+/**
+ * What a byte range means for an object of `size` bytes.
+ * @throws range_not_satisfiable, with `objectSize`
+ */
+export function resolveRange(range: ByteRange, size: number): ResolvedRange {
+  const start = 'suffix' in range ? Math.max(0, size - range.suffix) : range.start;
+  const end = 'suffix' in range ? size - 1 : Math.min(range.end ?? size - 1, size - 1);
+  if (start > end || start >= size) {
+    throw storageError('range_not_satisfiable', `The range lies outside the object's ${size} bytes.`, { objectSize: size });
+  }
+  return { start, end };
+}

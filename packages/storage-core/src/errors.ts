@@ -1,0 +1,216 @@
+/** Every code Coffer can answer with. HTTP statuses exist only in the API server, in a table over this type. */
+export type StorageErrorCode =
+  | 'storage_not_configured'
+  | 'file_not_found'
+  | 'no_such_bucket'
+  | 'bucket_already_exists'
+  | 'bucket_not_empty'
+  | 'invalid_key'
+  | 'invalid_bucket_name'
+  | 'invalid_argument'
+  | 'access_denied'
+  | 'acl_not_supported'
+  | 'not_supported'
+  | 'connect_timeout'
+  | 'read_timeout'
+  | 'storage_unavailable'
+  | 'object_archived'
+  | 'checksum_mismatch'
+  | 'range_not_satisfiable'
+  | 'precondition_failed'
+  | 'payload_too_large'
+  | 'tenant_context_required'
+  | 'tenant_mismatch'
+  | 'forbidden'
+  | 'unauthorized'
+  | 'upload_not_found'
+  | 'upload_mismatch'
+  | 'upload_expired'
+  | 'quota_exceeded'
+  | 'tenant_not_found'
+  | 'tenant_conflict'
+  | 'tenant_not_empty'
+  | 'validation_failed'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'unsupported_media_type'
+  | 'internal_error';
+
+/** One mistake in one field of a request. */
+export interface FieldError {
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface StorageErrorOptions {
+  readonly cause?: unknown;
+  /** Whether the same call may succeed later. Default: true for timeouts and an unavailable provider. */
+  readonly retryable?: boolean;
+  /** Seconds after which a retry makes sense. */
+  readonly retryAfter?: number;
+  readonly errors?: readonly FieldError[];
+  /** Size in bytes of the object, where the error is about a range of it. */
+  readonly objectSize?: number;
+}
+
+// A symbol from the global registry, so that two copies of this package in one process recognise each other's errors.
+const brand = Symbol.for('@coffer/storage-error');
+const retryableCodes: ReadonlySet<StorageErrorCode> = new Set(['connect_timeout', 'read_timeout', 'storage_unavailable']);
+
+/** Base of all errors. `message` is safe to show to a caller; what the provider said is in `cause`. */
+export class StorageError extends Error {
+  readonly code: StorageErrorCode;
+  readonly retryable: boolean;
+  // Declared only, so that an error has no more fields than it was given.
+  declare readonly retryAfter?: number;
+  declare readonly errors?: readonly FieldError[];
+  declare readonly objectSize?: number;
+
+  constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? retryableCodes.has(code);
+    if (options.retryAfter !== undefined) this.retryAfter = options.retryAfter;
+    if (options.errors !== undefined) this.errors = options.errors;
+    if (options.objectSize !== undefined) this.objectSize = options.objectSize;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+export function isStorageError(value: unknown): value is StorageError {
+  return typeof value === 'object' && value !== null && brand in value;
+}
+
+/** Whether `value` is a StorageError of this code. */
+export function hasCode(value: unknown, code: StorageErrorCode): boolean {
+  return isStorageError(value) && value.code === code;
+}
+
+export class StorageNotConfiguredError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('storage_not_configured', message, options);
+  }
+}
+/** An object, or the record of a file, that is not there. */
+export class StorageFileNotFoundError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('file_not_found', message, options);
+  }
+}
+export class NoSuchBucketError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('no_such_bucket', message, options);
+  }
+}
+export class BucketAlreadyExistsError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('bucket_already_exists', message, options);
+  }
+}
+export class BucketNotEmptyError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('bucket_not_empty', message, options);
+  }
+}
+export class InvalidKeyError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('invalid_key', message, options);
+  }
+}
+export class InvalidBucketNameError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('invalid_bucket_name', message, options);
+  }
+}
+export class InvalidArgumentError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('invalid_argument', message, options);
+  }
+}
+/** The provider refused; the message hints at the permission that is missing. */
+export class AccessDeniedError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('access_denied', message, options);
+  }
+}
+export class AclNotSupportedError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('acl_not_supported', message, options);
+  }
+}
+/** An ability that the backend lacks. */
+export class NotSupportedError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('not_supported', message, options);
+  }
+}
+export class ConnectTimeoutError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('connect_timeout', message, options);
+  }
+}
+export class ReadTimeoutError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('read_timeout', message, options);
+  }
+}
+/** The provider is down or throttles, retries included. */
+export class StorageUnavailableError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('storage_unavailable', message, options);
+  }
+}
+export class ObjectArchivedError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('object_archived', message, options);
+  }
+}
+export class ChecksumMismatchError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('checksum_mismatch', message, options);
+  }
+}
+export class TenantContextRequiredError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('tenant_context_required', message, options);
+  }
+}
+export class TenantMismatchError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('tenant_mismatch', message, options);
+  }
+}
+export class QuotaExceededError extends StorageError {
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('quota_exceeded', message, options);
+  }
+}
+
+const classes: Partial<Record<StorageErrorCode, new (message: string, options?: StorageErrorOptions) => StorageError>> = {
+  storage_not_configured: StorageNotConfiguredError,
+  file_not_found: StorageFileNotFoundError,
+  no_such_bucket: NoSuchBucketError,
+  bucket_already_exists: BucketAlreadyExistsError,
+  bucket_not_empty: BucketNotEmptyError,
+  invalid_key: InvalidKeyError,
+  invalid_bucket_name: InvalidBucketNameError,
+  invalid_argument: InvalidArgumentError,
+  access_denied: AccessDeniedError,
+  acl_not_supported: AclNotSupportedError,
+  not_supported: NotSupportedError,
+  connect_timeout: ConnectTimeoutError,
+  read_timeout: ReadTimeoutError,
+  storage_unavailable: StorageUnavailableError,
+  object_archived: ObjectArchivedError,
+  checksum_mismatch: ChecksumMismatchError,
+  tenant_context_required: TenantContextRequiredError,
+  tenant_mismatch: TenantMismatchError,
+  quota_exceeded: QuotaExceededError,
+};
+
+/** The error of this code, as the class that has its name where there is one. */
+export function storageError(code: StorageErrorCode, message: string, options?: StorageErrorOptions): StorageError {
+  const Class = classes[code];
+  return Class === undefined ? new StorageError(code, message, options) : new Class(message, options);
+}

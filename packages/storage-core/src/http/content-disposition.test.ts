@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+
+import { contentDisposition, runsInBrowser } from './content-disposition.ts';
+
+describe('contentDisposition', () => {
+  it.each([
+    ['report.pdf', 'attachment; filename="report.pdf"'],
+    ['with space.txt', 'attachment; filename="with space.txt"'],
+    ['naïve.txt', `attachment; filename="na_ve.txt"; filename*=UTF-8''na%C3%AFve.txt`],
+    ['日本🦊.txt', `attachment; filename="___.txt"; filename*=UTF-8''%E6%97%A5%E6%9C%AC%F0%9F%A6%8A.txt`],
+    ['a"b\\c.txt', `attachment; filename="a_b_c.txt"; filename*=UTF-8''a%22b%5Cc.txt`],
+    ['100%.txt', `attachment; filename="100_.txt"; filename*=UTF-8''100%25.txt`],
+    ["it's (1)*.txt", `attachment; filename="it's (1)*.txt"`],
+    ["é's (1)*", `attachment; filename="_'s (1)*"; filename*=UTF-8''%C3%A9%27s%20%281%29%2A`],
+    ['a\r\nSet-Cookie: x=y', `attachment; filename="a__Set-Cookie: x=y"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20x%3Dy`],
+    ['lone\ud800', `attachment; filename="lone_"; filename*=UTF-8''lone%EF%BF%BD`],
+    ['', 'attachment'],
+    [undefined, 'attachment'],
+  ])('of %j', (filename, header) => {
+    expect(contentDisposition('attachment', filename)).toBe(header);
+    expect(() => new Headers({ 'content-disposition': header })).not.toThrow();
+  });
+
+  it('says inline where that is wanted', () => {
+    expect(contentDisposition('inline', 'a.png')).toBe('inline; filename="a.png"');
+  });
+});
+
+describe('runsInBrowser', () => {
+  it.each(['text/html', 'TEXT/HTML; charset=utf-8', 'image/svg+xml', 'application/xhtml+xml', 'text/xml', 'text/javascript', 'application/x-unknown', '', 'text/html,image/png'])(
+    'is careful with %j',
+    (type) => {
+      expect(runsInBrowser(type)).toBe(true);
+    },
+  );
+
+  it.each(['text/plain', 'image/png', 'IMAGE/JPEG', 'video/mp4', 'audio/mpeg', 'application/pdf', 'application/json; charset=utf-8', 'application/octet-stream'])(
+    'lets %j be shown',
+    (type) => {
+      expect(runsInBrowser(type)).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,56 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import type { ByteRange, EtagCondition, GetOptions } from '../object.ts';
+
+/**
+ * Bare ETags of an If-Match or If-None-Match header. Weak ones count for If-None-Match, which compares values; they
+ * never match If-Match, which asks for the same bytes (RFC 9110, section 8.8.3.2).
+ */
+function etags(header: string, weak: 'count' | 'never'): EtagCondition {
+  if (header.trim() === '*') return '*';
+  return [...header.matchAll(/(W\/)?"([^"]*)"|([^\s,"]+)/g)]
+    .filter((match) => weak === 'count' || match[1] === undefined)
+    .map((match) => match[2] ?? match[3] ?? '');
+}
+
+// The three forms of RFC 9110, section 5.6.7. Date.parse alone also takes "1" and local times.
+const httpDate = /^(?:[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|[A-Z][a-z]+, \d{2}-[A-Z][a-z]{2}-\d{2} [\d:]{8} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})$/;
+
+/** Undefined for an invalid date, which a recipient ignores. */
+function date(header: string | undefined): Date | undefined {
+  if (header === undefined || !httpDate.test(header)) return undefined;
+  const time = Date.parse(header.endsWith('GMT') ? header : `${header} GMT`);
+  return Number.isNaN(time) ? undefined : new Date(time);
+}
+
+// More digits than any object has; what lies above is cut down to it and still lies beyond every object.
+const position = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
+
+/** One range of bytes; undefined for none, several, or what is not understood, which all mean the whole object. */
+export function parseRange(header: string | undefined): ByteRange | undefined {
+  const match = header === undefined ? null : /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
+  if (match === null) return undefined;
+  const [, first = '', last = ''] = match;
+  if (first === '') return last === '' ? undefined : { suffix: position(last) };
+  if (last === '') return { start: position(first) };
+  return position(last) < position(first) ? undefined : { start: position(first), end: position(last) };
+}
+
+/**
+ * What a GET or HEAD request asks of an object: RFC 9110, sections 13 and 14.
+ * If-Range is left to the sender, who knows the object's ETag.
+ */
+export function readConditionsOf(headers: IncomingHttpHeaders): GetOptions {
+  const range = parseRange(headers.range);
+  const ifMatch = headers['if-match'];
+  const ifNoneMatch = headers['if-none-match'];
+  const modified = date(headers['if-modified-since']);
+  const unmodified = date(headers['if-unmodified-since']);
+  return {
+    ...(range !== undefined && { range }),
+    ...(ifMatch !== undefined && { ifMatch: etags(ifMatch, 'never') }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: etags(ifNoneMatch, 'count') }),
+    ...(modified !== undefined && { ifModifiedSince: modified }),
+    ...(unmodified !== undefined && { ifUnmodifiedSince: unmodified }),
+  };
+}

@@ -1,0 +1,247 @@
+import { once } from 'node:events';
+import { createServer, request as httpRequest } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { noContext } from '../context.ts';
+import { isStorageError, storageError } from '../errors.ts';
+import type { StorageErrorCode } from '../errors.ts';
+import { memoryBackend } from '../memory-backend.ts';
+import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
+import { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
+import type { SendOptions } from './send-object.ts';
+
+const at = { bucket: 'suite', key: 'sent' };
+const text = 'twenty-six bytes of prose.';
+const status: Partial<Record<StorageErrorCode, number>> = { file_not_found: 404, precondition_failed: 412, range_not_satisfiable: 416 };
+
+const backend = memoryBackend({ buckets: ['suite'] });
+let open: (options: GetOptions) => Promise<GetResult>;
+let sendOptions: SendOptions;
+let opened: GetOptions[] = [];
+let sends: Promise<void>[] = [];
+let info: ObjectInfo;
+let server: Server;
+let base = '';
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const send = async (): Promise<void> => {
+      if (request.method === 'HEAD') return sendObjectHead(request, response, await backend.head(at, noContext), sendOptions);
+      return sendObject(
+        request,
+        response,
+        (options) => {
+          opened.push(options);
+          return open(options);
+        },
+        sendOptions,
+      );
+    };
+    sends.push(
+      send().catch((error: unknown) => {
+        response.writeHead(isStorageError(error) ? (status[error.code] ?? 500) : 500).end();
+      }),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(async () => {
+  info = await backend.put(at, { kind: 'buffer', data: Buffer.from(text) }, { contentType: 'text/plain' }, noContext);
+  open = (options) => backend.get(at, options, noContext);
+  sendOptions = {};
+  opened = [];
+  sends = [];
+});
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  header(name: string): string | null;
+}
+
+async function ask(headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
+  const response = await fetch(base, { method, headers });
+  return { status: response.status, body: await response.text(), header: (name) => response.headers.get(name) };
+}
+
+describe('sendObject', () => {
+  it('sends the object with what a client needs to know', async () => {
+    const answer = await ask();
+    expect([answer.status, answer.body]).toEqual([200, text]);
+    expect(answer.header('content-type')).toBe('text/plain');
+    expect(answer.header('content-length')).toBe('26');
+    expect(answer.header('etag')).toBe(`"${info.etag}"`);
+    expect(answer.header('last-modified')).toBe(info.lastModified.toUTCString());
+    expect(answer.header('accept-ranges')).toBe('bytes');
+    expect(answer.header('x-content-type-options')).toBe('nosniff');
+    expect(answer.header('content-disposition')).toBeNull();
+  });
+
+  it.each([
+    ['bytes=0-5', 'twenty', '0-5'],
+    ['bytes=20-', 'prose.', '20-25'],
+    ['bytes=-1', '.', '25-25'],
+    ['bytes=0-999', text, '0-25'],
+  ])('sends the range %s', async (range, body, contentRange) => {
+    const answer = await ask({ range });
+    expect([answer.status, answer.body]).toEqual([206, body]);
+    expect(answer.header('content-range')).toBe(`bytes ${contentRange}/26`);
+    expect(answer.header('content-length')).toBe(String(body.length));
+  });
+
+  it('sends the whole for ranges that it does not do', async () => {
+    for (const range of ['bytes=0-1,3-4', 'items=0-1', 'bytes=5-1']) expect(await ask({ range })).toMatchObject({ status: 200, body: text });
+  });
+
+  it('leaves errors to the caller, with nothing sent', async () => {
+    expect((await ask({ range: 'bytes=26-' })).status).toBe(416);
+    expect((await ask({ 'if-match': '"other"' })).status).toBe(412);
+    await backend.delete(at, noContext);
+    expect((await ask()).status).toBe(404);
+  });
+
+  it('sends nothing that the client has', async () => {
+    const answer = await ask({ 'if-none-match': `"other", W/"${info.etag}"` });
+    expect([answer.status, answer.body, answer.header('etag')]).toEqual([304, '', `"${info.etag}"`]);
+    expect(answer.header('content-length')).toBeNull();
+    expect((await ask({ 'if-modified-since': info.lastModified.toUTCString() })).status).toBe(304);
+    expect((await ask({ 'if-none-match': '"other"' })).status).toBe(200);
+  });
+
+  it('answers an empty object', async () => {
+    await backend.put(at, { kind: 'buffer', data: Buffer.alloc(0) }, { contentType: 'text/plain' }, noContext);
+    const answer = await ask();
+    expect([answer.status, answer.body, answer.header('content-length')]).toEqual([200, '', '0']);
+    expect((await ask({ range: 'bytes=0-' })).status).toBe(416);
+  });
+
+  describe('with If-Range', () => {
+    it('sends the range of the version that it names, in one read', async () => {
+      expect(await ask({ range: 'bytes=0-5', 'if-range': `"${info.etag}"` })).toMatchObject({ status: 206, body: 'twenty' });
+      expect(await ask({ range: 'bytes=0-5', 'if-range': info.lastModified.toUTCString() })).toMatchObject({ status: 206, body: 'twenty' });
+      expect(opened.length).toBe(2);
+    });
+
+    it.each([
+      ['another version', () => '"other"'],
+      ['a weak ETag', () => `W/"${info.etag}"`],
+      ['an earlier date', () => new Date(info.lastModified.getTime() - 60_000).toUTCString()],
+      ['a later date', () => new Date(info.lastModified.getTime() + 60_000).toUTCString()],
+      ['nothing', () => ''],
+      ['garbage', () => '"""'],
+    ])('sends the whole for %s', async (_name, value) => {
+      expect(await ask({ range: 'bytes=0-5', 'if-range': value() })).toMatchObject({ status: 200, body: text });
+      expect(await ask({ range: 'bytes=99-', 'if-range': '"other"' })).toMatchObject({ status: 200, body: text });
+    });
+
+    it('keeps to the other conditions', async () => {
+      const ifRange = { range: 'bytes=0-5', 'if-range': `"${info.etag}"` };
+      expect((await ask({ ...ifRange, 'if-none-match': `"${info.etag}"` })).status).toBe(304);
+      expect((await ask({ ...ifRange, 'if-match': '"other"' })).status).toBe(412);
+      expect((await ask({ range: 'bytes=26-', 'if-range': `"${info.etag}"` })).status).toBe(416);
+      expect((await ask({ 'if-range': '"other"' })).body).toBe(text);
+    });
+  });
+
+  it('makes a browser download what it would run, whatever the caller says', async () => {
+    await backend.put(at, { kind: 'buffer', data: Buffer.from('<script>') }, { contentType: 'text/html' }, noContext);
+    sendOptions = { contentDisposition: 'inline', filename: 'é.html' };
+    const answer = await ask();
+    expect(answer.header('content-disposition')).toBe(`attachment; filename="_.html"; filename*=UTF-8''%C3%A9.html`);
+    expect(answer.header('content-security-policy')).toBe("default-src 'none'; sandbox");
+    expect(answer.header('x-content-type-options')).toBe('nosniff');
+  });
+
+  it('names what is shown, and takes headers of the caller', async () => {
+    sendOptions = { filename: 'notes.txt', headers: { 'cache-control': 'private' } };
+    const answer = await ask();
+    expect([answer.header('content-disposition'), answer.header('cache-control')]).toEqual(['inline; filename="notes.txt"', 'private']);
+    expect((await ask({ 'if-none-match': '*' })).header('cache-control')).toBe('private');
+  });
+
+  it('cuts the connection when the body fails on its way', async () => {
+    open = async () => {
+      const body = new Readable({ read() {} });
+      body.push('first bytes');
+      setTimeout(() => body.destroy(storageError('read_timeout', 'gone')), 10);
+      return { kind: 'object', info, body };
+    };
+    await expect(ask()).rejects.toThrow();
+    await expect(sends[0]).resolves.toBeUndefined();
+  });
+
+  it('ends the read when the client leaves', async () => {
+    let body: Readable | undefined;
+    open = async () => {
+      body = new Readable({ read() {} });
+      body.push('first bytes');
+      return { kind: 'object', info: { ...info, size: 1_000_000 }, body };
+    };
+    const request = httpRequest(base).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await once(response, 'data');
+    response.on('error', () => {});
+    request.destroy();
+    await sends[0];
+    expect(body?.destroyed).toBe(true);
+  });
+
+  it('closes a body that was opened for a client who had left', async () => {
+    let body: Readable | undefined;
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const asked = new Promise<void>((resolve) => {
+      open = async () => {
+        resolve();
+        await gate;
+        body = Readable.from(['x'], { objectMode: false });
+        return { kind: 'object', info, body };
+      };
+    });
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await asked;
+    const [connection] = await Promise.all([once(socket, 'close'), socket.destroy()]);
+    void connection;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    release();
+    await sends[0];
+    expect(body?.destroyed).toBe(true);
+  });
+});
+
+describe('sendObjectHead', () => {
+  it('tells what a GET would, without the bytes', async () => {
+    const [head, get] = [await ask({}, 'HEAD'), await ask()];
+    expect([head.status, head.body]).toEqual([200, '']);
+    for (const name of ['content-type', 'content-length', 'etag', 'last-modified', 'accept-ranges', 'x-content-type-options']) {
+      expect(head.header(name), name).toBe(get.header(name));
+    }
+  });
+
+  it('evaluates conditions and passes over ranges', async () => {
+    expect((await ask({ 'if-none-match': `"${info.etag}"` }, 'HEAD')).status).toBe(304);
+    expect((await ask({ 'if-match': '"other"' }, 'HEAD')).status).toBe(412);
+    expect((await ask({ range: 'bytes=99-' }, 'HEAD')).status).toBe(200);
+  });
+});
+
+describe('objectHeaders', () => {
+  it('sends no type that is none, which a provider may hold', () => {
+    for (const contentType of ['', 'text/html\r\nx: y', 'tëxt/plain']) {
+      expect(objectHeaders({ ...info, contentType })).toMatchObject({ 'content-type': 'application/octet-stream' });
+    }
+    expect(objectHeaders(info, { contentType: 'image/png' })).toMatchObject({ 'content-type': 'image/png' });
+  });
+});

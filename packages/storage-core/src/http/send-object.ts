@@ -1,0 +1,123 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+
+import { evaluateConditions } from '../conditions.ts';
+import { defaultContentType, isContentType } from '../content-type.ts';
+import { hasCode } from '../errors.ts';
+import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
+import { contentDisposition, runsInBrowser } from './content-disposition.ts';
+import { readConditionsOf } from './request-conditions.ts';
+
+export interface SendOptions {
+  /** Name that a browser saves the object under. */
+  readonly filename?: string;
+  /** Instead of the one that follows from the type and `filename`. */
+  readonly contentDisposition?: string;
+  readonly contentType?: string;
+  /** Further headers of the answer. */
+  readonly headers?: OutgoingHttpHeaders;
+}
+
+/**
+ * Headers of an object, safe for a browser: the type is not sniffed, and what could run is downloaded.
+ * A sandbox keeps it from acting with the origin's rights should a browser open it all the same.
+ */
+export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): OutgoingHttpHeaders {
+  const asked = options.contentType ?? info.contentType;
+  const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may hold what no header can
+  const dangerous = runsInBrowser(contentType);
+  const disposition =
+    options.contentDisposition !== undefined && !(dangerous && !/^attachment\b/i.test(options.contentDisposition))
+      ? options.contentDisposition
+      : dangerous || options.filename !== undefined
+        ? contentDisposition(dangerous ? 'attachment' : 'inline', options.filename)
+        : undefined;
+  return {
+    ...options.headers,
+    'content-type': contentType,
+    'content-length': info.size,
+    'accept-ranges': 'bytes',
+    etag: `"${info.etag}"`,
+    'last-modified': info.lastModified.toUTCString(),
+    'x-content-type-options': 'nosniff',
+    ...(dangerous && { 'content-security-policy': "default-src 'none'; sandbox" }),
+    ...(disposition !== undefined && { 'content-disposition': disposition }),
+  };
+}
+
+/**
+ * Answers a GET for one object: range, conditions, headers, and the body with backpressure. A client that leaves
+ * ends the read. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since an
+ * answer that was begun cannot be taken back.
+ */
+export async function sendObject(
+  request: IncomingMessage,
+  response: ServerResponse,
+  open: (options: GetOptions) => Promise<GetResult>,
+  options: SendOptions = {},
+): Promise<void> {
+  const result = await openAsked(request, open);
+  if (result.kind === 'not_modified') {
+    response.writeHead(304, {
+      ...options.headers,
+      etag: `"${result.etag}"`,
+      ...(result.lastModified !== undefined && { 'last-modified': result.lastModified.toUTCString() }),
+    });
+    response.end();
+    return;
+  }
+  const { info, range, body } = result;
+  if (response.destroyed || response.writableEnded) {
+    body.destroy(); // the client left while the object was opened
+    return;
+  }
+  const headers = objectHeaders(info, options);
+  if (range !== undefined) {
+    headers['content-length'] = range.end - range.start + 1;
+    headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
+  }
+  response.writeHead(range === undefined ? 200 : 206, headers);
+  try {
+    await pipeline(body, response);
+  } catch {
+    // Either the client left, or the provider failed after the first byte: the observer has counted it, and the cut
+    // connection tells the client that the body is not whole.
+    response.destroy();
+  }
+}
+
+/** Answers a HEAD for one object. */
+export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
+  const { range: _range, ...conditions } = readConditionsOf(request.headers);
+  const headers = objectHeaders(info, options);
+  if (evaluateConditions(info, conditions) === 'not_modified') {
+    delete headers['content-length'];
+    response.writeHead(304, headers);
+  } else {
+    response.writeHead(200, headers);
+  }
+  response.end();
+}
+
+/**
+ * Opens what a GET asks for. With If-Range the range holds only for the object that it names, by a strong ETag or by its
+ * exact date; for any other the answer is the whole object (RFC 9110, section 13.1.5).
+ */
+async function openAsked(request: IncomingMessage, open: (options: GetOptions) => Promise<GetResult>): Promise<GetResult> {
+  const asked = readConditionsOf(request.headers);
+  const ifRange = request.headers['if-range'];
+  if (typeof ifRange !== 'string' || asked.range === undefined) return open(asked);
+  const { range, ...whole } = asked;
+  const etag = /^"([^"]*)"$/.exec(ifRange)?.[1];
+  const date = readConditionsOf({ 'if-modified-since': ifRange }).ifModifiedSince;
+  // Next to If-Match or If-Unmodified-Since, which the guards below stand in for, the whole is a right answer as well.
+  if ((etag === undefined && date === undefined) || asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined) return open(whole);
+  try {
+    const result = await open({ ...whole, range, ...(etag !== undefined ? { ifMatch: [etag] } : { ifUnmodifiedSince: date! }) });
+    if (result.kind !== 'object' || etag !== undefined || ifRange === result.info.lastModified.toUTCString()) return result;
+    result.body.destroy();
+  } catch (error) {
+    if (!hasCode(error, 'precondition_failed')) throw error;
+  }
+  return open(whole);
+}

@@ -1,0 +1,98 @@
+export { requireAbility } from './ability.ts';
+export { aclOf, assertCannedAcl, cannedAcls, isCannedAcl, isPublicRead } from './acl.ts';
+export type { Acl, AclGrant, AclGrantee, CannedAcl } from './acl.ts';
+export type {
+  AclOperations,
+  BatchDeleteOperations,
+  BatchDeleteResult,
+  BucketInfo,
+  BucketOperations,
+  LifecycleOperations,
+  LifecycleRule,
+  MaintenanceOperations,
+  PresignDownloadOptions,
+  PresignedDownload,
+  PresignedUpload,
+  PresignOperations,
+  PresignUploadOptions,
+  StorageBackend,
+  SweepReport,
+  VersioningOperations,
+} from './backend.ts';
+export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
+export type { BodyInput } from './body.ts';
+export { assertBucketName, bucketNameProblem } from './bucket-name.ts';
+export { defaultBucketResolver } from './bucket-resolver.ts';
+export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
+export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';
+export { contentTypeOf, defaultContentType, isContentType } from './content-type.ts';
+export { noContext } from './context.ts';
+export type { CallContext, TenantContext } from './context.ts';
+export {
+  AccessDeniedError,
+  AclNotSupportedError,
+  BucketAlreadyExistsError,
+  BucketNotEmptyError,
+  ChecksumMismatchError,
+  ConnectTimeoutError,
+  hasCode,
+  InvalidArgumentError,
+  InvalidBucketNameError,
+  InvalidKeyError,
+  isStorageError,
+  NoSuchBucketError,
+  NotSupportedError,
+  ObjectArchivedError,
+  QuotaExceededError,
+  ReadTimeoutError,
+  StorageError,
+  storageError,
+  StorageFileNotFoundError,
+  StorageNotConfiguredError,
+  StorageUnavailableError,
+  TenantContextRequiredError,
+  TenantMismatchError,
+} from './errors.ts';
+export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
+export type { HealthReport } from './health.ts';
+export { getStorageService, setStorageService } from './instance.ts';
+export { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';
+export { observe } from './layers/observe.ts';
+export { retry } from './layers/retry.ts';
+export type { RetryPolicy } from './layers/retry.ts';
+export { wrapBackend } from './layers/wrap-backend.ts';
+export type { Around, Call } from './layers/wrap-backend.ts';
+export { ObjectListing } from './listing.ts';
+export { memoryBackend } from './memory-backend.ts';
+export type { MemoryBackendOptions } from './memory-backend.ts';
+export type {
+  Body,
+  ByteRange,
+  CopyOptions,
+  EtagCondition,
+  GetOptions,
+  GetResult,
+  ListOptions,
+  ListPage,
+  NotModified,
+  ObjectAddress,
+  ObjectInfo,
+  ObjectStream,
+  ObjectSummary,
+  PutOptions,
+  ReadConditions,
+  ResolvedRange,
+} from './object.ts';
+export type { Observer, Operation, OperationEvent, TransferEvent } from './observer.ts';
+export type {
+  CopyFile,
+  FileAddress,
+  InBucket,
+  PresignDownload,
+  PresignUpload,
+  StorageServiceOptions,
+  UploadFile,
+} from './service-options.ts';
+export { assertStorageClass, storageClasses } from './storage-class.ts';
+export type { StorageClass } from './storage-class.ts';
+export { StorageService } from './storage-service.ts';

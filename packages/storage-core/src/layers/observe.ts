@@ -1,0 +1,90 @@
+import { finished } from 'node:stream';
+import type { Readable } from 'node:stream';
+
+import { isStorageError } from '../errors.ts';
+import type { Observer, OperationEvent } from '../observer.ts';
+import { openBody } from './wrap-backend.ts';
+import type { Around, Call } from './wrap-backend.ts';
+
+/** Times every call, counts its bytes as they pass, and tells the observer once it is over. */
+export function observe(observer: Observer): Around {
+  return async <T>(call: Call, next: () => Promise<T>): Promise<T> => {
+    const started = performance.now();
+    const tenant = call.ctx.tenant === undefined ? {} : { tenant: call.ctx.tenant };
+    let bytes = 0;
+    let over = false;
+    const count = (direction: 'upload' | 'download', length: number): void => {
+      if (over) return; // a source may go on for a moment after its upload has failed
+      bytes += length;
+      observer.transfer?.({ direction, backend: call.backend, ...tenant, bytes: length });
+    };
+    const done = (outcome: OperationEvent['outcome'], code?: OperationEvent['code']): void => {
+      over = true;
+      observer.operation?.({
+        operation: call.operation,
+        kind: call.kind,
+        backend: call.backend,
+        ...(call.bucket !== undefined && { bucket: call.bucket }),
+        ...tenant,
+        ...(call.ctx.requestId !== undefined && { requestId: call.ctx.requestId }),
+        outcome,
+        ...(code !== undefined && { code }),
+        ms: performance.now() - started,
+        bytes,
+      });
+    };
+
+    if (call.body?.kind === 'stream') countBytes(call.body.stream, (length) => count('upload', length));
+    let result: T;
+    try {
+      result = await next();
+    } catch (error) {
+      done('error', codeOf(error, call));
+      throw error;
+    }
+    if (call.body?.kind === 'buffer') count('upload', call.body.data.byteLength);
+    const object = call.opens ? openBody(result) : undefined;
+    if (object === undefined) {
+      done('success');
+      return result;
+    }
+    countBytes(object.body, (length) => count('download', length));
+    finished(object.body, { writable: false }, (error) => {
+      if (error === undefined || error === null) done('success');
+      else if (isStorageError(error)) done('error', error.code);
+      // The provider did its part: it is the reader who did not want the rest.
+      else if (call.ctx.signal?.aborted === true || leftEarly(error)) done('success', 'aborted');
+      else done('error', 'internal_error');
+    });
+    return result;
+  };
+}
+
+// How a body fails whose reader destroyed it, was cancelled, or wrote to a client that is gone.
+const leaving: ReadonlySet<string | undefined> = new Set(['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
+
+function leftEarly(error: NodeJS.ErrnoException): boolean {
+  return error.name === 'AbortError' || leaving.has(error.code);
+}
+
+/** A backend rejects with StorageErrors, apart from what came of the caller's signal or the caller's stream. */
+function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']> {
+  if (isStorageError(error)) return error.code;
+  const { body, ctx } = call;
+  if (ctx.signal?.aborted === true || (error as Error | undefined)?.name === 'AbortError') return 'aborted';
+  return body?.kind === 'stream' && body.stream.destroyed ? 'aborted' : 'internal_error';
+}
+
+/**
+ * Counts what a stream yields. `push` is the one door that every chunk of a Readable passes; a listener for `data`
+ * would start the flow, and a Transform would copy every chunk through another buffer.
+ */
+function countBytes(stream: Readable, count: (bytes: number) => void): void {
+  if (stream.readableLength > 0 && !stream.readableObjectMode) count(stream.readableLength);
+  const push = stream.push.bind(stream);
+  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+    if (typeof chunk === 'string') count(Buffer.byteLength(chunk, encoding));
+    else if (ArrayBuffer.isView(chunk)) count(chunk.byteLength);
+    return push(chunk, encoding);
+  };
+}

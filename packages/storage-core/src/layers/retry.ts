@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { isStorageError } from '../errors.ts';
+import type { Around } from './wrap-backend.ts';
+
+export interface RetryPolicy {
+  /** Retries after the first attempt. */
+  readonly retries: number;
+  /** Upper bound of the first pause in milliseconds; it doubles each time. Default 100. */
+  readonly baseMs?: number;
+  /** Longest pause in milliseconds. Default 20,000. */
+  readonly maxMs?: number;
+}
+
+/**
+ * Repeats calls that failed for a passing reason, with full jitter. For backends whose client has no retries of its
+ * own: there is exactly one place per backend that retries. A streamed body is read once and never repeated. A pause
+ * that the provider asked for is kept, up to `maxMs`.
+ * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function retry(policy: RetryPolicy): Around {
+  const { retries, baseMs = 100, maxMs = 20_000 } = policy;
+  return async (call, next) => {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await next();
+      } catch (error) {
+        const { signal } = call.ctx;
+        const repeatable = call.body?.kind !== 'stream' && isStorageError(error) && error.retryable;
+        if (!repeatable || attempt >= retries || signal?.aborted === true) throw error;
+        const jittered = Math.random() * baseMs * 2 ** attempt;
+        await pause(Math.min(maxMs, Math.max(jittered, (error.retryAfter ?? 0) * 1000)), signal);
+      }
+    }
+  };
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await delay(ms, undefined, signal === undefined ? {} : { signal });
+  } catch {
+    signal?.throwIfAborted(); // the caller's own reason instead of the timer's
+  }
+}

@@ -1,0 +1,124 @@
+import type { Readable } from 'node:stream';
+
+import type { CannedAcl } from './acl.ts';
+
+export interface ObjectAddress {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+export interface ObjectInfo extends ObjectAddress {
+  /** Size in bytes. */
+  readonly size: number;
+  /** Bare, without quotes. */
+  readonly etag: string;
+  readonly contentType: string;
+  readonly lastModified: Date;
+  readonly storageClass: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Lower-case hex, where the provider knows it. */
+  readonly sha256?: string;
+  readonly versionId?: string;
+}
+
+/** Bytes `start` to `end`, both included; without `end` to the last one; or the last `suffix` bytes. */
+export type ByteRange = { readonly start: number; readonly end?: number } | { readonly suffix: number };
+
+/** What a range came to for one object, as in Content-Range. */
+export interface ResolvedRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bare ETags, or `*` for "any object". */
+export type EtagCondition = readonly string[] | '*';
+
+/** Conditions of a read, evaluated in the order of RFC 9110, section 13.2.2. */
+export interface ReadConditions {
+  readonly ifMatch?: EtagCondition;
+  readonly ifNoneMatch?: EtagCondition;
+  readonly ifModifiedSince?: Date;
+  readonly ifUnmodifiedSince?: Date;
+}
+
+export interface GetOptions extends ReadConditions {
+  readonly range?: ByteRange;
+}
+
+/** An open object. The body must be read to its end or destroyed: until then it holds a socket or a file. */
+export interface ObjectStream {
+  readonly kind: 'object';
+  readonly info: ObjectInfo;
+  /** Set when a range was asked for; the body then holds just these bytes. */
+  readonly range?: ResolvedRange;
+  readonly body: Readable;
+}
+
+/** The caller's copy is current: there is nothing to send. */
+export interface NotModified {
+  readonly kind: 'not_modified';
+  readonly etag: string;
+  readonly lastModified?: Date;
+}
+
+export type GetResult = ObjectStream | NotModified;
+
+/** A body at the driver: converted once, at the door, from whatever the caller held. */
+export type Body =
+  | { readonly kind: 'buffer'; readonly data: Uint8Array }
+  | {
+      readonly kind: 'stream';
+      readonly stream: Readable;
+      /** Exact size in bytes, where it is known; a stream of another length is refused. */
+      readonly size?: number;
+    };
+
+export interface PutOptions {
+  readonly contentType: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** `*`: write only if there is no object of this key. */
+  readonly ifNoneMatch?: '*';
+  /** Write only over an object of this ETag. */
+  readonly ifMatch?: string;
+  /** Declared by the caller, lower-case hex; verified before the object can be seen. */
+  readonly sha256?: string;
+  readonly md5?: string;
+}
+
+export interface CopyOptions {
+  /** Instead of the source's ACL. */
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** Copy only while the source has this ETag. */
+  readonly ifMatch?: string;
+  /** `*`: copy only if there is no object at the destination. */
+  readonly ifNoneMatch?: '*';
+}
+
+export interface ListOptions {
+  readonly prefix?: string;
+  /** Keys that share a part up to the delimiter after the prefix are rolled up into one common prefix. */
+  readonly delimiter?: string;
+  /** 1 to 1,000, default 1,000; objects and common prefixes count alike. */
+  readonly maxKeys?: number;
+  /** Opaque; from the page before. */
+  readonly continuationToken?: string;
+}
+
+export interface ObjectSummary {
+  readonly key: string;
+  readonly size: number;
+  readonly etag: string;
+  readonly lastModified: Date;
+  readonly storageClass: string;
+}
+
+/** Objects and common prefixes in the order of their UTF-8 bytes. */
+export interface ListPage {
+  readonly objects: readonly ObjectSummary[];
+  readonly commonPrefixes: readonly string[];
+  readonly isTruncated: boolean;
+  readonly nextContinuationToken?: string;
+}

@@ -1,0 +1,37 @@
+import { assertCannedAcl } from './acl.ts';
+import type { PresignDownloadOptions, PresignUploadOptions } from './backend.ts';
+import { defined } from './defined.ts';
+import { storageError } from './errors.ts';
+import { assertContentType } from './put-options.ts';
+import type { PresignDownload, PresignUpload } from './service-options.ts';
+
+// What SigV4 allows, and so the longest that any backend is asked for.
+const longestExpiry = 604_800;
+
+/** @throws invalid_argument */
+export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: number | undefined): PresignUploadOptions {
+  const { contentType, size, method, acl, storageClass } = file;
+  if (acl !== undefined) assertCannedAcl(acl);
+  if (contentType !== undefined) assertContentType(contentType);
+  if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
+    throw storageError('invalid_argument', 'The size of an upload is a whole number of bytes.');
+  }
+  return defined({ contentType, size, method, acl, storageClass, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
+}
+
+/** @throws invalid_argument */
+export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: number | undefined): PresignDownloadOptions {
+  const { contentDisposition, contentType } = file;
+  if (contentType !== undefined) assertContentType(contentType);
+  if (contentDisposition !== undefined && !/^[\x20-\x7e]+$/.test(contentDisposition)) {
+    throw storageError('invalid_argument', 'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.');
+  }
+  return defined({ contentDisposition, contentType, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
+}
+
+function expiryOf(seconds = 3600): number {
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    throw storageError('invalid_argument', 'An expiry is a whole number of seconds, at least 1.');
+  }
+  return Math.min(seconds, longestExpiry);
+}

@@ -1,0 +1,47 @@
+import { assertCannedAcl } from './acl.ts';
+import { contentTypeOf, isContentType } from './content-type.ts';
+import { defined } from './defined.ts';
+import { storageError } from './errors.ts';
+import type { PutOptions } from './object.ts';
+import type { StorageServiceOptions, UploadFile } from './service-options.ts';
+
+const longestMetadata = 2048;
+
+/** What an upload asks of the backend, with the service's defaults. @throws invalid_argument */
+export function putOptionsOf(file: UploadFile, defaults: Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'>): PutOptions {
+  const { contentType = contentTypeOf(file.key), metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
+  const acl = file.acl ?? defaults.defaultAcl;
+  const storageClass = file.storageClass ?? defaults.defaultStorageClass;
+  assertContentType(contentType);
+  if (acl !== undefined) assertCannedAcl(acl);
+  if (metadata !== undefined) assertMetadata(metadata);
+  assertChecksum('sha256', sha256, 64);
+  assertChecksum('md5', md5, 32);
+  return defined({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, sha256, md5 });
+}
+
+/** @throws invalid_argument when `value` cannot stand in a Content-Type header */
+export function assertContentType(value: string): void {
+  if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
+}
+
+// What every provider gives back as it was: metadata travels in HTTP headers, which have no case and trim their values.
+function assertMetadata(metadata: Readonly<Record<string, string>>): void {
+  let size = 0;
+  for (const [name, value] of Object.entries(metadata)) {
+    if (!/^[a-z0-9._-]+$/.test(name)) {
+      throw storageError('invalid_argument', `Metadata names have only a-z, 0-9, "-", "_" and "."; "${name}" is none.`);
+    }
+    if (!/^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/.test(value)) {
+      throw storageError('invalid_argument', `The metadata "${name}" holds other than printable ASCII, or spaces at its ends.`);
+    }
+    size += name.length + value.length;
+  }
+  if (size > longestMetadata) throw storageError('invalid_argument', `Metadata has at most ${longestMetadata} bytes in all.`);
+}
+
+function assertChecksum(name: string, value: string | undefined, length: number): void {
+  if (value !== undefined && !(value.length === length && /^[0-9a-f]+$/.test(value))) {
+    throw storageError('invalid_argument', `A ${name} is given as ${length} lower-case hex digits.`);
+  }
+}

@@ -1,0 +1,90 @@
+import type { CannedAcl } from './acl.ts';
+import type { StorageBackend } from './backend.ts';
+import type { BodyInput } from './body.ts';
+import type { BucketResolver } from './bucket-resolver.ts';
+import type { TenantContext } from './context.ts';
+import type { RetryPolicy } from './layers/retry.ts';
+import type { Observer } from './observer.ts';
+
+export interface StorageServiceOptions {
+  readonly backend: StorageBackend;
+  /** Used when a call names no bucket and `resolveBucket` is not given. */
+  readonly defaultBucket?: string;
+  /** Decides the bucket of every call. Default: the named one, else `defaultBucket`. */
+  readonly resolveBucket?: BucketResolver;
+  /** Create a bucket that was not named by the caller on its first use. Default false. */
+  readonly autoProvision?: boolean;
+  /** Where buckets are created unless a call says otherwise. */
+  readonly region?: string;
+  /** Origins that browser uploads may come from, set on provisioned buckets. Default `*`. */
+  readonly corsOrigins?: readonly string[];
+  readonly defaultAcl?: CannedAcl;
+  readonly defaultStorageClass?: string;
+  /** Seconds a presigned URL lives unless a call says otherwise. Default 3,600. */
+  readonly presignExpires?: number;
+  readonly observer?: Observer;
+  /** Only for backends whose client does not retry by itself. */
+  readonly retry?: RetryPolicy;
+  /** Seconds after which a provider that does not answer a health check counts as down. Default 5. */
+  readonly healthCheckTimeout?: number;
+}
+
+export interface InBucket {
+  readonly bucket?: string;
+  readonly tenantContext?: TenantContext;
+}
+
+/** An object, by key alone where the bucket follows from the context. */
+export type FileAddress = string | (InBucket & { readonly key: string });
+
+export interface UploadFile extends InBucket {
+  readonly key: string;
+  readonly body: BodyInput;
+  /** Exact size in bytes of a streamed body, where it is known: saves buffering on some providers. */
+  readonly size?: number;
+  /** Default: from the key's extension. */
+  readonly contentType?: string;
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** Names of a-z, 0-9, "-", "_" and "."; values of printable ASCII; 2 KiB in all, as S3 holds them. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** `*`: only if there is no such object. */
+  readonly ifNoneMatch?: '*';
+  /** Only over an object of this ETag. */
+  readonly ifMatch?: string;
+  /** Declared checksums in lower-case hex, verified before the object can be seen. */
+  readonly sha256?: string;
+  readonly md5?: string;
+}
+
+export interface CopyFile {
+  readonly source: FileAddress;
+  readonly destination: FileAddress;
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: '*';
+}
+
+export interface PresignUpload extends InBucket {
+  readonly key: string;
+  /** The one media type that will be accepted; any when left out. */
+  readonly contentType?: string;
+  /** The one size in bytes that will be accepted; any when left out. */
+  readonly size?: number;
+  /** Seconds. */
+  readonly expiresIn?: number;
+  readonly method?: 'POST' | 'PUT';
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+}
+
+export interface PresignDownload extends InBucket {
+  readonly key: string;
+  /** Seconds. */
+  readonly expiresIn?: number;
+  /** Content-Disposition of the answer. */
+  readonly contentDisposition?: string;
+  /** Content-Type of the answer, instead of the object's. */
+  readonly contentType?: string;
+}

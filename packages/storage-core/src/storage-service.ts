@@ -1,0 +1,310 @@
+import { requireAbility } from './ability.ts';
+import { assertCannedAcl } from './acl.ts';
+import type { Acl, CannedAcl } from './acl.ts';
+import type { BatchDeleteResult, BucketInfo, LifecycleRule, PresignedDownload, PresignedUpload, StorageBackend, SweepReport } from './backend.ts';
+import { bodyOf, discard, readAll } from './body.ts';
+import { assertBucketName } from './bucket-name.ts';
+import { BucketProvisioner } from './bucket-provisioner.ts';
+import type { NewBucket } from './bucket-provisioner.ts';
+import { defaultBucketResolver } from './bucket-resolver.ts';
+import type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
+import { assertByteRange } from './conditions.ts';
+import { noContext } from './context.ts';
+import type { CallContext } from './context.ts';
+import { defined } from './defined.ts';
+import { hasCode, storageError } from './errors.ts';
+import { checkHealth } from './health.ts';
+import type { HealthReport } from './health.ts';
+import { assertObjectKey, keyProblem } from './key.ts';
+import { observe } from './layers/observe.ts';
+import { retry } from './layers/retry.ts';
+import { wrapBackend } from './layers/wrap-backend.ts';
+import { assertListOptions, ObjectListing } from './listing.ts';
+import type { GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream } from './object.ts';
+import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
+import { putOptionsOf } from './put-options.ts';
+import type { CopyFile, FileAddress, InBucket, PresignDownload, PresignUpload, StorageServiceOptions, UploadFile } from './service-options.ts';
+
+/** The type applications hold. What every backend would repeat lives here once. */
+export class StorageService {
+  readonly backend: StorageBackend;
+  readonly #options: StorageServiceOptions;
+  readonly #resolve: BucketResolver;
+  readonly #buckets: BucketProvisioner;
+
+  constructor(options: StorageServiceOptions) {
+    const layers = [
+      ...(options.observer === undefined ? [] : [observe(options.observer)]),
+      ...(options.retry === undefined ? [] : [retry(options.retry)]),
+    ];
+    this.backend = layers.length === 0 ? options.backend : wrapBackend(options.backend, ...layers);
+    this.#options = options;
+    this.#buckets = new BucketProvisioner(this.backend, options.corsOrigins ?? ['*']);
+    this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
+  }
+
+  /** Rejects unless the provider answers. */
+  async startup(): Promise<void> {
+    await this.backend.check(noContext);
+  }
+
+  async shutdown(): Promise<void> {
+    await this.backend.close();
+  }
+
+  /** Never rejects: what is wrong is in the report. */
+  async healthCheck(): Promise<HealthReport> {
+    return checkHealth(this.backend, this.#options.healthCheckTimeout ?? 5);
+  }
+
+  /** Which bucket a call goes to, and why; creates it where auto-provisioning is on. */
+  async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
+    const choice = await this.#resolve(request);
+    assertBucketName(choice.bucket);
+    if (this.#options.autoProvision === true && choice.because !== 'explicit') await this.ensureBucket(choice.bucket, {}, ctx);
+    return choice;
+  }
+
+  /** Creates and provisions a bucket unless it is there; asks the provider once per bucket and process. */
+  async ensureBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    if (options.acl !== undefined) assertCannedAcl(options.acl);
+    await this.#buckets.ensure(bucket, this.#inRegion(options), ctx);
+  }
+
+  /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
+  async provisionBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    if (options.acl !== undefined) assertCannedAcl(options.acl);
+    await this.#buckets.provision(bucket, this.#inRegion(options), ctx);
+  }
+
+  /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */
+  async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
+    const body = bodyOf(file.body, file.size);
+    try {
+      assertObjectKey(file.key);
+      const options = putOptionsOf(file, this.#options);
+      return await this.#at(file, ctx, (at) => this.backend.put(at, body, options, ctx));
+    } catch (error) {
+      discard(body, error instanceof Error ? error : undefined);
+      throw error;
+    }
+  }
+
+  /** The whole object in memory: for small objects. `openFile` streams. @throws file_not_found */
+  async downloadFile(file: FileAddress, ctx: CallContext = noContext): Promise<Buffer> {
+    const { body } = await this.openFile(file, {}, ctx);
+    return readAll(body);
+  }
+
+  /**
+   * Opens an object as a stream, which must be read to its end or destroyed.
+   * With `ifNoneMatch` or `ifModifiedSince` use `openIfChanged`.
+   */
+  async openFile(file: FileAddress, options: Pick<GetOptions, 'range' | 'ifMatch'> = {}, ctx: CallContext = noContext): Promise<ObjectStream> {
+    const result = await this.openIfChanged(file, options, ctx);
+    if (result.kind !== 'object') throw storageError('internal_error', 'The backend answered "not modified" to an unconditional read.');
+    return result;
+  }
+
+  async openIfChanged(file: FileAddress, options: GetOptions = {}, ctx: CallContext = noContext): Promise<GetResult> {
+    if (options.range !== undefined) assertByteRange(options.range);
+    return this.#at(file, ctx, (at) => this.backend.get(at, options, ctx));
+  }
+
+  async getFileInfo(file: FileAddress, ctx: CallContext = noContext): Promise<ObjectInfo> {
+    return this.#at(file, ctx, (at) => this.backend.head(at, ctx));
+  }
+
+  async fileExists(file: FileAddress, ctx: CallContext = noContext): Promise<boolean> {
+    try {
+      await this.getFileInfo(file, ctx);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'file_not_found')) return false;
+      throw error;
+    }
+  }
+
+  /** Succeeds also when there is no such object. */
+  async deleteFile(file: FileAddress, ctx: CallContext = noContext): Promise<void> {
+    await this.#at(file, ctx, (at) => this.backend.delete(at, ctx));
+  }
+
+  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. */
+  async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
+    if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys are deleted at once.');
+    const batch = requireAbility(this.backend, 'batchDelete');
+    const errors: BatchDeleteResult['errors'][number][] = [];
+    const keys = request.keys.filter((key) => {
+      const message = keyProblem(key);
+      if (message !== undefined) errors.push({ key, code: 'invalid_key', message });
+      return message === undefined;
+    });
+    const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
+    if (keys.length === 0) return { deleted: [], errors };
+    const result = await this.#in(bucket, () => batch.deleteMany(bucket, keys, ctx));
+    return { deleted: result.deleted, errors: [...errors, ...result.errors] };
+  }
+
+  /** Await it for one page, or iterate it for every object. */
+  listFiles(request: InBucket & ListOptions = {}, ctx: CallContext = noContext): ObjectListing {
+    const { prefix, maxKeys, continuationToken } = request;
+    const delimiter = request.delimiter === '' ? undefined : request.delimiter;
+    return new ObjectListing(async (token = continuationToken) => {
+      const options = defined({ prefix, delimiter, maxKeys, continuationToken: token });
+      assertListOptions(options);
+      const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
+      return this.#in(bucket, () => this.backend.list(bucket, options, ctx));
+    });
+  }
+
+  async copyFile(copy: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
+    const source = await this.#address(copy.source, ctx);
+    return this.#copy(source, await this.#address(copy.destination, ctx), copy, ctx);
+  }
+
+  /** Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. */
+  async moveFile(move: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
+    const source = await this.#address(move.source, ctx);
+    const destination = await this.#address(move.destination, ctx);
+    const moved = await this.#copy(source, destination, move, ctx);
+    if (source.bucket !== destination.bucket || source.key !== destination.key) await this.backend.delete(source, ctx);
+    return moved;
+  }
+
+  async createBucket(request: NewBucket & { readonly bucket: string }, ctx: CallContext = noContext): Promise<BucketInfo> {
+    assertBucketName(request.bucket);
+    if (request.acl !== undefined) assertCannedAcl(request.acl);
+    const buckets = requireAbility(this.backend, 'buckets');
+    return buckets.create(request.bucket, this.#inRegion(request), ctx);
+  }
+
+  async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
+    return requireAbility(this.backend, 'buckets').list(ctx);
+  }
+
+  async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
+    assertBucketName(bucket);
+    return this.#buckets.exists(bucket, ctx);
+  }
+
+  async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'buckets').head(bucket, ctx);
+  }
+
+  async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    const buckets = requireAbility(this.backend, 'buckets');
+    try {
+      await buckets.delete(bucket, options, ctx);
+    } finally {
+      this.#buckets.forget(bucket); // after it as well as on failure: it may be gone all the same
+    }
+  }
+
+  async getObjectAcl(file: FileAddress, ctx: CallContext = noContext): Promise<Acl> {
+    const acl = requireAbility(this.backend, 'acl');
+    return this.#at(file, ctx, (at) => acl.getObjectAcl(at, ctx));
+  }
+
+  async setObjectAcl(file: InBucket & { readonly key: string; readonly acl: CannedAcl }, ctx: CallContext = noContext): Promise<Acl> {
+    assertCannedAcl(file.acl);
+    const acl = requireAbility(this.backend, 'acl');
+    return this.#at(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
+  }
+
+  async getBucketAcl(bucket: string, ctx: CallContext = noContext): Promise<Acl> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
+  }
+
+  async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
+    assertBucketName(bucket);
+    assertCannedAcl(canned);
+    return requireAbility(this.backend, 'acl').setBucketAcl(bucket, canned, ctx);
+  }
+
+  async getVersioning(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'versioning').getVersioning(bucket, ctx);
+  }
+
+  async setVersioning(bucket: string, enabled: boolean, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
+  }
+
+  async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
+  }
+
+  async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
+  }
+
+  async deleteLifecycle(bucket: string, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);
+  }
+
+  /** A form or URL that takes one object of just this key, size and type, until it expires. */
+  async getPresignedUploadUrl(file: PresignUpload, ctx: CallContext = noContext): Promise<PresignedUpload> {
+    const presign = requireAbility(this.backend, 'presign');
+    const options = presignUploadOptionsOf(file, this.#options.presignExpires);
+    return presign.upload(await this.#address(file, ctx), options, ctx);
+  }
+
+  async getPresignedDownloadUrl(file: PresignDownload, ctx: CallContext = noContext): Promise<PresignedDownload> {
+    const presign = requireAbility(this.backend, 'presign');
+    const options = presignDownloadOptionsOf(file, this.#options.presignExpires);
+    return presign.download(await this.#address(file, ctx), options, ctx);
+  }
+
+  /** Removes what killed processes left at the provider. */
+  async sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext = noContext): Promise<SweepReport> {
+    return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
+  }
+
+  #inRegion({ region = this.#options.region, acl }: NewBucket): NewBucket {
+    return defined({ region, acl });
+  }
+
+  async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
+    const { acl, storageClass, ifMatch, ifNoneMatch } = copy;
+    if (acl !== undefined) assertCannedAcl(acl);
+    const options = defined({ acl, storageClass, ifMatch, ifNoneMatch });
+    const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx);
+    return this.#in(source.bucket, () => this.#in(destination.bucket, run));
+  }
+
+  async #address(file: FileAddress, ctx: CallContext): Promise<ObjectAddress> {
+    const address = typeof file === 'string' ? { key: file } : file;
+    assertObjectKey(address.key);
+    const { bucket } = await this.resolveBucket(bucketRequest(address), ctx);
+    return { bucket, key: address.key };
+  }
+
+  async #at<T>(file: FileAddress, ctx: CallContext, run: (at: ObjectAddress) => Promise<T>): Promise<T> {
+    const at = await this.#address(file, ctx);
+    return this.#in(at.bucket, () => run(at));
+  }
+
+  /** A bucket that turns out to be gone is provisioned again on its next use. */
+  async #in<T>(bucket: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      if (hasCode(error, 'no_such_bucket')) this.#buckets.forget(bucket);
+      throw error;
+    }
+  }
+}
+
+function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
+  return defined({ bucket, tenant: tenantContext });
+}

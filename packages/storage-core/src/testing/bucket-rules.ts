@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+
+import { noContext } from '../context.ts';
+import { assertRejects } from './harness.ts';
+import type { Suite } from './harness.ts';
+
+export function bucketRules(suite: Suite): void {
+  const { versioning, lifecycle, maintenance } = suite.options.abilities;
+  if (versioning) suite.describe('versioning', () => versions(suite));
+  if (lifecycle) suite.describe('lifecycle rules', () => rules(suite));
+  if (maintenance) suite.describe('maintenance', () => sweeps(suite));
+}
+
+function versions({ test }: Suite): void {
+  test('turns versioning on and off', async (t) => {
+    const { versioning, buckets } = t.backend;
+    assert.ok(versioning !== undefined);
+    const { bucket, release } = await t.otherBucket();
+    try {
+      assert.equal(await versioning.getVersioning(bucket, noContext), false);
+      await versioning.setVersioning(bucket, true, noContext);
+      assert.equal(await versioning.getVersioning(bucket, noContext), true);
+      assert.equal((await buckets?.head(bucket, noContext))?.versioningEnabled ?? true, true);
+      const first = await t.put({ bucket, key: 'x' }, 'one');
+      const second = await t.put({ bucket, key: 'x' }, 'two');
+      assert.ok(first.versionId !== undefined && first.versionId !== second.versionId, 'each version has an id');
+      await t.backend.delete({ bucket, key: 'x' }, noContext);
+      await assertRejects(t.head({ bucket, key: 'x' }), 'file_not_found');
+      await versioning.setVersioning(bucket, false, noContext);
+      assert.equal(await versioning.getVersioning(bucket, noContext), false);
+    } finally {
+      await release(); // removes versions and delete markers too
+    }
+  });
+
+  test('rejects the versioning of a bucket that is not there', async ({ backend }) => {
+    await assertRejects(Promise.resolve(backend.versioning?.getVersioning('no-such-bucket-anywhere', noContext)), 'no_such_bucket');
+  });
+}
+
+function rules({ test }: Suite): void {
+  test('keeps lifecycle rules until they are deleted', async (t) => {
+    const { lifecycle } = t.backend;
+    assert.ok(lifecycle !== undefined);
+    const { bucket, release } = await t.otherBucket();
+    try {
+      assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
+      const asked = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
+      await lifecycle.setLifecycle(bucket, asked, noContext);
+      assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), asked);
+      await lifecycle.deleteLifecycle(bucket, noContext);
+      assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
+    } finally {
+      await release();
+    }
+  });
+}
+
+function sweeps({ test }: Suite): void {
+  test('sweeps without touching objects', async (t) => {
+    const { maintenance } = t.backend;
+    assert.ok(maintenance !== undefined);
+    await t.put(t.at('object'), 'kept');
+    const would = await maintenance.sweep({ olderThan: 0, dryRun: true }, noContext);
+    const did = await maintenance.sweep({ olderThan: 0 }, noContext);
+    for (const report of [would, did]) assert.ok(report.removed >= 0 && report.bytes >= 0);
+    await t.assertHolds(t.at('object'), 'kept');
+    assert.deepEqual(await maintenance.sweep({ olderThan: 0, dryRun: true }, noContext), { removed: 0, bytes: 0 });
+  });
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+
+import type { BucketOperations } from '../backend.ts';
+import { noContext } from '../context.ts';
+import { assertRejects, newBucketName, streamBody, streamOf } from './harness.ts';
+import type { Subject, Suite } from './harness.ts';
+
+const missing = 'no-such-bucket-anywhere';
+
+/** Runs with a new bucket, which is gone afterwards. */
+async function withBucket(t: Subject, run: (bucket: string, buckets: BucketOperations) => Promise<void>): Promise<void> {
+  const { buckets } = t.backend;
+  assert.ok(buckets !== undefined, 'the backend has buckets');
+  const bucket = newBucketName();
+  await buckets.create(bucket, {}, noContext);
+  try {
+    await run(bucket, buckets);
+  } finally {
+    await buckets.delete(bucket, { force: true }, noContext).catch(() => {}); // most tests have deleted it
+  }
+}
+
+export function buckets({ describe, test }: Suite): void {
+  describe('buckets', () => {
+    test('creates a bucket and tells of it', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        const info = await operations.head(bucket, noContext);
+        assert.equal(info.name, bucket);
+        assert.equal(info.versioningEnabled, false);
+        assert.match(info.region, /^[\w-]+$/);
+        assert.ok(Math.abs(info.createdAt.getTime() - Date.now()) < 3_600_000, `created at ${String(info.createdAt)}`);
+        assert.deepEqual((await t.backend.list(bucket, {}, noContext)).objects, []);
+      }));
+
+    test('lists buckets in the order of their names', (t) =>
+      withBucket(t, (first) =>
+        withBucket(t, async (second, operations) => {
+          const names = (await operations.list(noContext)).map((info) => info.name);
+          assert.deepEqual(names, [...names].sort());
+          for (const name of [t.bucket, first, second]) assert.ok(names.includes(name), name);
+        }),
+      ));
+
+    test('refuses to create a bucket twice', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        await t.put({ bucket, key: 'kept' }, 'kept');
+        await assertRejects(operations.create(bucket, {}, noContext), 'bucket_already_exists');
+        await t.assertHolds({ bucket, key: 'kept' }, 'kept');
+      }));
+
+    test('lets one of many creators of a bucket win', async (t) => {
+      const bucket = newBucketName();
+      const { buckets: operations } = t.backend;
+      const results = await Promise.allSettled(Array.from({ length: 8 }, async () => operations?.create(bucket, {}, noContext)));
+      assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
+      await operations?.delete(bucket, {}, noContext);
+    });
+
+    test('deletes an empty bucket', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        await operations.delete(bucket, {}, noContext);
+        await assertRejects(operations.head(bucket, noContext), 'no_such_bucket');
+        assert.ok(!(await operations.list(noContext)).some((info) => info.name === bucket));
+        await assertRejects(operations.delete(bucket, {}, noContext), 'no_such_bucket');
+      }));
+
+    test('refuses to delete a bucket with objects unless it is forced', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        const keys = ['a', 'b/c', 'b/d/e', '日本'];
+        for (const key of keys) await t.put({ bucket, key }, key);
+        await assertRejects(operations.delete(bucket, {}, noContext), 'bucket_not_empty');
+        await assertRejects(operations.delete(bucket, { force: false }, noContext), 'bucket_not_empty');
+        for (const key of keys) await t.assertHolds({ bucket, key }, key);
+        await operations.delete(bucket, { force: true }, noContext);
+        await assertRejects(operations.head(bucket, noContext), 'no_such_bucket');
+        await operations.create(bucket, {}, noContext);
+        assert.deepEqual((await t.backend.list(bucket, {}, noContext)).objects, [], 'a new bucket of the name is empty');
+        await assertRejects(t.head({ bucket, key: 'a' }), 'file_not_found');
+      }));
+
+    test('lets a bucket go once its last object is gone', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        await t.put({ bucket, key: 'x/y/z' }, '1');
+        await t.backend.delete({ bucket, key: 'x/y/z' }, noContext);
+        await operations.delete(bucket, {}, noContext);
+      }));
+
+    test('keeps objects of one key in two buckets apart', (t) =>
+      withBucket(t, async (bucket) => {
+        await t.put({ bucket, key: 'same' }, 'theirs');
+        await t.put({ bucket: t.bucket, key: 'same' }, 'ours');
+        await t.assertHolds({ bucket, key: 'same' }, 'theirs');
+        await t.backend.delete({ bucket: t.bucket, key: 'same' }, noContext);
+        await t.assertHolds({ bucket, key: 'same' }, 'theirs');
+      }));
+
+    test('provisions a bucket, once or again', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        await operations.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+        await operations.provision?.(bucket, { corsOrigins: ['https://app.example'] }, noContext);
+        await t.put({ bucket, key: 'x' }, 'x');
+        await t.assertHolds({ bucket, key: 'x' }, 'x');
+      }));
+
+    test('knows a bucket that is not there from an object that is not there', async (t) => {
+      const at = { bucket: missing, key: 'x' };
+      const body = streamBody(streamOf('x'));
+      await t.put(t.at('here'), 'x');
+      await assertRejects(t.put(at, 'x'), 'no_such_bucket');
+      await assertRejects(t.putBody(at, body), 'no_such_bucket');
+      assert.ok(body.stream.destroyed, 'the stream of a refused write is destroyed');
+      await assertRejects(t.open(at), 'no_such_bucket');
+      await assertRejects(t.head(at), 'no_such_bucket');
+      await assertRejects(t.backend.delete(at, noContext), 'no_such_bucket');
+      await assertRejects(t.backend.list(missing, {}, noContext), 'no_such_bucket');
+      await assertRejects(t.backend.copy(at, t.at('to'), {}, noContext), 'no_such_bucket');
+      await assertRejects(t.backend.copy(t.at('here'), at, {}, noContext), 'no_such_bucket');
+      await t.assertAbsent(t.at('to'));
+    });
+
+    test('rejects operations on a bucket that is not there', async ({ backend }) => {
+      const { buckets: operations } = backend;
+      assert.ok(operations !== undefined);
+      await assertRejects(operations.head(missing, noContext), 'no_such_bucket');
+      await assertRejects(operations.delete(missing, {}, noContext), 'no_such_bucket');
+      await assertRejects(operations.delete(missing, { force: true }, noContext), 'no_such_bucket');
+    });
+  });
+}

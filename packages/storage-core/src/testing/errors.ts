@@ -1,0 +1,30 @@
+import { noContext } from '../context.ts';
+import { assertRejects } from './harness.ts';
+import type { Suite } from './harness.ts';
+
+export function errors({ describe, test }: Suite): void {
+  describe('errors', () => {
+    test('an object that is not there is file_not_found', async (t) => {
+      for (const name of ['none', 'no/ne', 'é', 'n'.repeat(200)]) {
+        await assertRejects(t.open(t.at(name)), 'file_not_found');
+        await assertRejects(t.head(t.at(name)), 'file_not_found');
+      }
+    });
+
+    test('neither a prefix of a key nor a key below one is an object', async (t) => {
+      await t.put(t.at('a/b/c'), 'x');
+      for (const name of ['a', 'a/', 'a/b', 'a/b/', 'a/b/c/', 'a/b/c/d', 'a/b/C']) {
+        await assertRejects(t.head(t.at(name)), 'file_not_found');
+        await assertRejects(t.open(t.at(name)), 'file_not_found');
+        await t.backend.delete(t.at(name), noContext);
+      }
+      await t.assertHolds(t.at('a/b/c'), 'x');
+    });
+
+    test('an error of one call does not outlast it', async (t) => {
+      await assertRejects(t.open(t.at('object')), 'file_not_found');
+      await t.put(t.at('object'), 'there');
+      await t.assertHolds(t.at('object'), 'there');
+    });
+  });
+}

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Readable } from 'node:stream';
+
+import type { CannedAcl } from '../acl.ts';
+import type { StorageBackend } from '../backend.ts';
+import { readAll } from '../body.ts';
+import { noContext } from '../context.ts';
+import { isStorageError, storageError } from '../errors.ts';
+import type { StorageErrorCode } from '../errors.ts';
+import type { Body, GetOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from '../object.ts';
+
+/** What the suite needs of a test runner: vitest and node:test both have it. */
+export interface TestRunner {
+  describe(name: string, define: () => void): unknown;
+  it(name: string, run: () => Promise<void>): unknown;
+  /** Runs something after all tests: `afterAll` of vitest, `after` of node:test. Default: the last test stops the backend. */
+  after?(run: () => Promise<void>): unknown;
+}
+
+/** What the backend can do. It is stated, not asked of the backend, so that an ability that gets lost is a failure. */
+export interface Abilities {
+  readonly buckets: boolean;
+  readonly acl: boolean;
+  /** `post: false` for a backend that has presigned PUT but no POST policies; `true` for both. */
+  readonly presign: boolean | { readonly post: boolean };
+  readonly batchDelete: boolean;
+  readonly versioning: boolean;
+  readonly lifecycle: boolean;
+  readonly maintenance: boolean;
+}
+
+export interface StartedBackend {
+  readonly backend: StorageBackend;
+  /** An empty bucket that is the suite's to fill. */
+  readonly bucket: string;
+  /** A second one, for copies between buckets, where the backend cannot create buckets. */
+  readonly otherBucket?: string;
+  /** Releases all that `start` made. The suite closes the backend itself before. */
+  stop(): Promise<void>;
+  /** Names what failed writes left at the provider, such as temporary files or open multipart uploads; asked after each. */
+  leftovers?(): Promise<readonly string[]>;
+}
+
+export interface BackendOptions {
+  readonly abilities: Abilities;
+  /** Called once, before the first test. */
+  start(): Promise<StartedBackend>;
+  /** Keys that the provider cannot hold: the backend must then refuse them with invalid_key. Default: none. */
+  readonly refusedKeys?: (key: string) => boolean;
+  /** Canned ACLs that the provider does not know: the backend must then refuse them with invalid_argument. Default: none. */
+  readonly refusedAcls?: readonly CannedAcl[];
+  /** The provider leaves `x/y` out of lists while there is `x` (MinIO does). Default false. */
+  readonly hidesKeysBelowObjects?: boolean;
+  /** False where two copies at once may both succeed under If-None-Match. Default true. */
+  readonly atomicConditionalCopy?: boolean;
+  /** Objects in the listing of many pages; more than 1,000 to mean something. Default 1,100. */
+  readonly bigListing?: number;
+  /** Writers of one key at once. Default 64. */
+  readonly writers?: number;
+}
+
+/** The tests' view: what to define tests with. */
+export interface Suite {
+  readonly options: BackendOptions;
+  describe(name: string, define: () => void): void;
+  /** Every test gets key space of its own. */
+  test(name: string, run: (t: Subject) => Promise<void>): void;
+}
+
+/** The backend under test, as one test sees it. */
+export class Subject {
+  readonly backend: StorageBackend;
+  readonly bucket: string;
+  /** Begins all keys of this test. */
+  readonly prefix: string;
+  readonly #started: StartedBackend;
+
+  constructor(started: StartedBackend, prefix: string) {
+    this.#started = started;
+    this.backend = started.backend;
+    this.bucket = started.bucket;
+    this.prefix = prefix;
+  }
+
+  at(name: string): ObjectAddress {
+    return { bucket: this.bucket, key: this.prefix + name };
+  }
+
+  async put(at: ObjectAddress, data: Uint8Array | string, options: Partial<PutOptions> = {}): Promise<ObjectInfo> {
+    return this.putBody(at, { kind: 'buffer', data: Buffer.from(data) }, options);
+  }
+
+  async putBody(at: ObjectAddress, body: Body, options: Partial<PutOptions> = {}, signal?: AbortSignal): Promise<ObjectInfo> {
+    return this.backend.put(at, body, { contentType: 'application/octet-stream', ...options }, signal === undefined ? noContext : { signal });
+  }
+
+  async open(at: ObjectAddress, options: GetOptions = {}, signal?: AbortSignal): Promise<ObjectStream> {
+    const result = await this.backend.get(at, options, signal === undefined ? noContext : { signal });
+    assert.equal(result.kind, 'object');
+    return result as ObjectStream;
+  }
+
+  async read(at: ObjectAddress, options: GetOptions = {}): Promise<Buffer> {
+    return readAll((await this.open(at, options)).body);
+  }
+
+  async head(at: ObjectAddress): Promise<ObjectInfo> {
+    return this.backend.head(at, noContext);
+  }
+
+  /** All keys and common prefixes below this test's prefix, however many pages that takes. */
+  async keys(options: { readonly prefix?: string; readonly delimiter?: string; readonly maxKeys?: number } = {}): Promise<string[]> {
+    const found: string[] = [];
+    let token: string | undefined;
+    do {
+      const asked = { ...options, prefix: this.prefix + (options.prefix ?? ''), ...(token !== undefined && { continuationToken: token }) };
+      const page = await this.backend.list(this.bucket, asked, noContext);
+      found.push(...page.objects.map((object) => object.key), ...page.commonPrefixes);
+      token = page.isTruncated ? page.nextContinuationToken : undefined;
+      assert.equal(page.isTruncated, token !== undefined, 'a truncated page has a continuation token');
+    } while (token !== undefined);
+    return found.map((key) => key.slice(this.prefix.length));
+  }
+
+  /** There is no such object, and no trace of it. */
+  async assertAbsent(at: ObjectAddress): Promise<void> {
+    await assertRejects(this.head(at), 'file_not_found');
+    await assertRejects(this.open(at), 'file_not_found');
+    const page = await this.backend.list(at.bucket, { prefix: at.key }, noContext);
+    assert.deepEqual(page.objects.filter((object) => object.key === at.key), []);
+    await this.assertNoLeftovers();
+  }
+
+  async assertHolds(at: ObjectAddress, data: Uint8Array | string): Promise<void> {
+    assertSameBytes(await this.read(at), data);
+    await this.assertNoLeftovers();
+  }
+
+  /** A provider may take a moment to clear up, but it does. */
+  async assertNoLeftovers(): Promise<void> {
+    const { leftovers } = this.#started;
+    if (leftovers === undefined) return;
+    let left = await leftovers();
+    for (let tries = 0; left.length > 0 && tries < 40; tries++) {
+      await delay(50);
+      left = await leftovers();
+    }
+    assert.deepEqual(left, [], 'failed writes leave nothing behind');
+  }
+
+  /** A bucket besides the suite's one; take `release` for the end. */
+  async otherBucket(): Promise<{ readonly bucket: string; release(): Promise<void> }> {
+    const { buckets } = this.backend;
+    const { otherBucket } = this.#started;
+    if (buckets === undefined) {
+      assert.ok(otherBucket !== undefined, 'a backend that cannot create buckets is started with an otherBucket');
+      return { bucket: otherBucket, release: async () => {} };
+    }
+    const bucket = newBucketName();
+    await buckets.create(bucket, {}, noContext);
+    return { bucket, release: () => buckets.delete(bucket, { force: true }, noContext) };
+  }
+}
+
+export function suiteOf(runner: TestRunner, options: BackendOptions): { readonly suite: Suite; stop(): Promise<void> } {
+  let started: Promise<StartedBackend> | undefined;
+  let tests = 0;
+  const suite: Suite = {
+    options,
+    describe: (name, define) => void runner.describe(name, define),
+    test: (name, run) => {
+      const prefix = `t${++tests}/`;
+      runner.it(name, async () => run(new Subject(await (started ??= options.start()), prefix)));
+    },
+  };
+  const stop = async (): Promise<void> => {
+    const running = await started;
+    await running?.backend.close();
+    await running?.stop();
+  };
+  return { suite, stop };
+}
+
+export function newBucketName(): string {
+  return `coffer-suite-${randomBytes(6).toString('hex')}`;
+}
+
+/** A stream of `chunks`, each in a turn of its own, as from a socket. */
+export function streamOf(...chunks: readonly (Uint8Array | string)[]): Readable {
+  const source = async function* (): AsyncGenerator<Buffer> {
+    for (const chunk of chunks) {
+      await new Promise((resolve) => setImmediate(resolve));
+      yield Buffer.from(chunk);
+    }
+  };
+  return Readable.from(source(), { objectMode: false });
+}
+
+/** A stream of one chunk that ends, or fails, as `gate` does. */
+export function streamUntil(gate: Promise<void>, chunk: Uint8Array | string): Readable {
+  const source = async function* (): AsyncGenerator<Buffer> {
+    yield Buffer.from(chunk);
+    await gate;
+  };
+  return Readable.from(source(), { objectMode: false });
+}
+
+export function streamBody(stream: Readable, size?: number): Body & { readonly stream: Readable } {
+  return size === undefined ? { kind: 'stream', stream } : { kind: 'stream', stream, size };
+}
+
+export function assertSameBytes(actual: Uint8Array, expected: Uint8Array | string): void {
+  const wanted = Buffer.from(expected);
+  assert.equal(actual.byteLength, wanted.byteLength, 'size of the bytes read');
+  assert.ok(wanted.equals(actual), 'the bytes read are the bytes written');
+}
+
+/** Rejects with the StorageError of this code, as the class that has its name. */
+export async function assertRejects(call: Promise<unknown>, code: StorageErrorCode): Promise<void> {
+  await assert.rejects(call, (error: unknown) => {
+    if (!isStorageError(error)) assert.fail(`expected the StorageError ${code}, got ${String(error)}`);
+    assert.equal(error.code, code, error.message);
+    const model = storageError(code, '');
+    assert.ok(error instanceof Error);
+    assert.equal(error.name, model.name, 'the class of the error');
+    assert.equal(error.retryable, model.retryable, 'whether a retry can help');
+    assert.notEqual(error.message, '', 'an error says what is wrong');
+    return true;
+  });
+}
+
+/** Rejects with this very error. */
+export async function assertRejectsAsIs(call: Promise<unknown>, expected: unknown): Promise<void> {
+  await assert.rejects(call, (error: unknown) => {
+    assert.equal(error, expected, 'the caller gets its own error back');
+    return true;
+  });
+}

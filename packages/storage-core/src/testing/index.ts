@@ -1,0 +1,2 @@
+export { describeBackend } from './describe-backend.ts';
+export type { Abilities, BackendOptions, StartedBackend, TestRunner } from './harness.ts';

@@ -1,0 +1,132 @@
+import { hash } from 'node:crypto';
+
+import { bucketNameProblem, storageError } from '@coffer/storage-core';
+import type { TenantContext } from '@coffer/storage-core';
+
+import { canonicalTenantUuid, isRealUuid, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+
+/*
+ * Two tenants never meet in one bucket, because a name has one of two forms that no name shares:
+ * - clean: the values as they are. The name gives them back, so other values make another name.
+ * - hashed: where S3 cannot hold the values, or the name is reserved or would read like a hashed one: what is legible
+ *   of them, then `-` and 64 bits of SHA-256 over the originals, which is out of reach of somebody who picks a slug to
+ *   land in another tenant's bucket.
+ * The mapping knows ASCII only: with Unicode's own tables, names would change with the version of Node.
+ */
+
+type Field = 'tenant_slug' | 'tenant_uuid';
+
+/** `literals` has one entry more than `fields`: literal, field, literal, field, ..., literal. */
+interface Pattern {
+  readonly literals: readonly string[];
+  readonly fields: readonly string[];
+}
+
+const longestName = 63;
+const hashDigits = 16;
+const allowed = 'allowed are {tenant_slug} and {tenant_uuid}';
+
+/** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined when it can. */
+export function patternProblem(pattern: string): string | undefined {
+  const { literals, fields } = parse(pattern);
+  const unknown = fields.find((field) => !isField(field));
+  if (unknown !== undefined) return `The placeholder {${unknown}} is unknown: ${allowed}.`;
+  if (fields.length === 0) return `A bucket naming pattern has a placeholder, or all tenants would share one bucket: ${allowed}.`;
+  if (literals.some((literal) => /[^a-z0-9-]/.test(literal))) {
+    return `A bucket naming pattern has only lower-case letters, digits, "-" and placeholders: ${allowed}.`;
+  }
+  if (roomIn({ literals, fields }) < fields.length) {
+    const most = longestName - hashDigits - 1 - fields.length;
+    return `A bucket naming pattern has at most ${most} characters beside its placeholders, to leave room for the tenant.`;
+  }
+  const shortest = fields.map(() => 't');
+  const problem = bucketNameProblem(render({ literals, fields }, hashed(shortest, '0'.repeat(hashDigits))));
+  return problem === undefined ? undefined : `Every name made from this bucket naming pattern would be refused. ${problem}`;
+}
+
+/**
+ * The bucket of a tenant: `pattern` with `{tenant_slug}` and `{tenant_uuid}` filled in, always a valid bucket name.
+ * A value is lower-cased and mapped onto `a-z 0-9 -`; whenever that, the length or another rule of bucket names changes
+ * anything, a short hash of the original is appended to it, so that different values never make the same name.
+ * @param reserved names that belong to no tenant, such as the default and the shared bucket
+ * @throws storage_not_configured for a pattern that `patternProblem` refuses, validation_failed for a malformed tenant
+ */
+export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: readonly string[] = []): string {
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) throw storageError('storage_not_configured', problem);
+  const parsed = parse(pattern);
+  const values = parsed.fields.map((field) => valueOf(tenant, field));
+  const usable = (name: string): boolean => bucketNameProblem(name) === undefined && !reserved.includes(name);
+
+  const clean = render(parsed, values);
+  if (usable(clean) && !looksHashed(parsed, clean) && isReversible(parsed, tenant)) return clean;
+
+  // Values hold no NUL, so joined by it they can be told apart again.
+  const digest = hash('sha256', [...new Set(parsed.fields)].map((field) => valueOf(tenant, field)).join('\0')).slice(0, hashDigits);
+  const legible = values.map((value) => trimDashes(value.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')) || 't');
+  // The first try keeps what is legible in front; behind `t-` no reserved prefix such as `sthree-` is left.
+  for (const lead of ['', 't-']) {
+    const [first = '', ...rest] = legible;
+    const name = render(parsed, hashed(fit([lead + first, ...rest], roomIn(parsed)), digest));
+    if (usable(name)) return name;
+  }
+  throw storageError('tenant_conflict', 'The bucket of this tenant would have a reserved name.');
+}
+
+function parse(pattern: string): Pattern {
+  const parts = pattern.split(/\{([^{}]*)\}/);
+  return { literals: parts.filter((_part, index) => index % 2 === 0), fields: parts.filter((_part, index) => index % 2 === 1) };
+}
+
+function isField(name: string): name is Field {
+  return name === 'tenant_slug' || name === 'tenant_uuid';
+}
+
+function valueOf(tenant: TenantContext, field: string): string {
+  const [value, problemOf] =
+    field === 'tenant_slug'
+      ? ([tenant.tenantSlug, tenantSlugProblem] as const)
+      : ([canonicalTenantUuid(tenant.tenantUuid), tenantUuidProblem] as const);
+  const problem = problemOf(value);
+  if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field, message: problem }] });
+  return value;
+}
+
+function render({ literals }: Pattern, values: readonly string[]): string {
+  return literals.map((literal, index) => literal + (values[index] ?? '')).join('');
+}
+
+/** Characters left for the values of a hashed name. */
+function roomIn({ literals }: Pattern): number {
+  return longestName - literals.join('').length - hashDigits - 1;
+}
+
+function hashed(values: readonly string[], digest: string): readonly string[] {
+  return values.with(-1, `${values.at(-1)}-${digest}`);
+}
+
+/** Whether a clean name has, where a hashed one ends before the last literal, something like a hash. */
+function looksHashed({ literals }: Pattern, name: string): boolean {
+  const end = name.length - (literals.at(-1)?.length ?? 0);
+  return /-[0-9a-f]{16}$/.test(name.slice(0, end));
+}
+
+/** Whether a clean name has only one reading: beside a slug, the uuid is of fixed length (`a-b` + `c` is `a` + `b-c`). */
+function isReversible({ fields }: Pattern, tenant: TenantContext): boolean {
+  return new Set(fields).size === 1 || isRealUuid(tenant.tenantUuid);
+}
+
+/** Shortens the longest value until all fit; each keeps at least one character, and ends in none of the dashes. */
+function fit(values: readonly string[], room: number): readonly string[] {
+  const lengths = values.map((value) => value.length);
+  const total = (): number => lengths.reduce((sum, length) => sum + length, 0);
+  while (total() > room) {
+    const longest = lengths.indexOf(Math.max(...lengths));
+    lengths[longest] = (lengths[longest] ?? 0) - 1;
+  }
+  return values.map((value, index) => trimDashes(value.slice(0, lengths[index])));
+}
+
+function trimDashes(value: string): string {
+  return value.replaceAll(/^-+|-+$/g, '');
+}

@@ -1,0 +1,72 @@
+import { storageError } from '@coffer/storage-core';
+import type { BucketChoice, BucketResolver, TenantContext } from '@coffer/storage-core';
+
+import { bucketNameFor, patternProblem } from './bucket-name.ts';
+
+/** How a deployment spreads its tenants over buckets. */
+export interface BucketPolicy {
+  /** A bucket per tenant. */
+  readonly multiTenancy: boolean;
+  /** Names of tenants' buckets, with `{tenant_slug}` or `{tenant_uuid}`. */
+  readonly pattern: string;
+  /** For calls without a tenant when `multiTenancy` is on. */
+  readonly sharedBucket?: string;
+  /** For all calls when `multiTenancy` is off. */
+  readonly defaultBucket?: string;
+  /** Refuse calls that name neither a tenant nor a bucket. */
+  readonly requireTenantContext: boolean;
+}
+
+/**
+ * Which bucket a call goes to, and why: the one it names, else the tenant's, else the shared or the default one.
+ * @param ask.explicit named by the caller; the caller has checked that he may
+ * @param ask.mapped the tenant's primary bucket where one is recorded; beats the pattern
+ * @throws tenant_context_required, storage_not_configured
+ */
+export function chooseBucket(
+  policy: BucketPolicy,
+  ask: { readonly explicit?: string; readonly tenant?: TenantContext; readonly mapped?: string },
+): BucketChoice {
+  const { explicit, tenant, mapped } = ask;
+  if (explicit !== undefined) return { bucket: explicit, because: 'explicit' };
+  if (policy.requireTenantContext && tenant === undefined) {
+    throw storageError('tenant_context_required', 'This deployment requires a tenant, and the request names none.');
+  }
+  if (!policy.multiTenancy) {
+    if (policy.defaultBucket !== undefined) return { bucket: policy.defaultBucket, because: 'default' };
+    throw storageError('storage_not_configured', 'No bucket was named and no default bucket is configured; set STORAGE_BUCKET.');
+  }
+  if (tenant !== undefined) {
+    if (mapped !== undefined) return { bucket: mapped, because: 'tenant_mapping' };
+    return { bucket: bucketNameFor(policy.pattern, tenant, reservedBuckets(policy)), because: 'tenant_pattern' };
+  }
+  if (policy.sharedBucket !== undefined) return { bucket: policy.sharedBucket, because: 'shared' };
+  throw storageError('storage_not_configured', 'The request has no tenant and no shared bucket is configured; set STORAGE_SHARED_BUCKET.');
+}
+
+/** The buckets that can belong to no tenant. */
+export function reservedBuckets(policy: Pick<BucketPolicy, 'sharedBucket' | 'defaultBucket'>): readonly string[] {
+  return [policy.sharedBucket, policy.defaultBucket].filter((name) => name !== undefined);
+}
+
+/**
+ * `chooseBucket` as the `resolveBucket` of a StorageService.
+ * @param mappedBucket the bucket recorded for a tenant, if there is a record
+ * @throws storage_not_configured at once for a pattern that `patternProblem` refuses
+ */
+export function tenantBucketResolver(
+  policy: BucketPolicy,
+  mappedBucket?: (tenant: TenantContext) => Promise<string | undefined>,
+): BucketResolver {
+  const problem = patternProblem(policy.pattern);
+  if (problem !== undefined) throw storageError('storage_not_configured', problem);
+  return async ({ bucket, tenant }) => {
+    const looksUp = policy.multiTenancy && bucket === undefined && tenant !== undefined;
+    const mapped = looksUp ? await mappedBucket?.(tenant) : undefined;
+    return chooseBucket(policy, {
+      ...(bucket !== undefined && { explicit: bucket }),
+      ...(tenant !== undefined && { tenant }),
+      ...(mapped !== undefined && { mapped }),
+    });
+  };
+}

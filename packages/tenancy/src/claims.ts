@@ -1,0 +1,111 @@
+import { storageError } from '@coffer/storage-core';
+import type { TenantContext } from '@coffer/storage-core';
+
+import { canonicalTenantUuid, shapeProblem, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+
+/** `admin` may everything; `service` acts for the tenant it names; a `user` acts for its own. */
+export type Role = 'admin' | 'service' | 'user';
+
+/** What a token's claims say, decoded and verified. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** Whom a request is made for. */
+export type TenantDecision =
+  /** The token's tenant. With `mustMatch` the request is refused unless that is its uuid or slug: see `namesTenant`. */
+  | { readonly kind: 'claimed'; readonly tenant: TenantContext; readonly mustMatch?: string }
+  /** The tenant that the header names by uuid or slug; whether there is one is for a lookup to say. */
+  | { readonly kind: 'named'; readonly id: string }
+  | { readonly kind: 'none' };
+
+/** The strongest role in `roles` (array of strings) and `scope` (separated by spaces); `user` when there is none. */
+export function rolesOf(claims: Claims): Role {
+  const roles: unknown = own(claims, 'roles');
+  const scope: unknown = own(claims, 'scope');
+  const held = new Set<unknown>([...(Array.isArray(roles) ? roles : []), ...(typeof scope === 'string' ? scope.split(' ') : [])]);
+  if (held.has('admin')) return 'admin';
+  return held.has('service') ? 'service' : 'user';
+}
+
+/**
+ * The tenant of a token: `tenant_uuid` and `tenant_slug` in the object under `claim`, else under `app_metadata`, else
+ * at the top level. The first place that has either of the two decides; what else the object holds becomes `metadata`.
+ * @returns undefined when no place has either
+ * @throws unauthorized when the pair is incomplete or malformed: such a token must not pass for one without a tenant
+ */
+export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantContext | undefined {
+  const named = own(claims, claim);
+  if (named !== undefined && named !== null && !isRecord(named)) {
+    throw storageError('unauthorized', `The token's claim "${claim}" is not an object with tenant_uuid and tenant_slug.`);
+  }
+  for (const place of [named, own(claims, 'app_metadata')]) {
+    if (isRecord(place) && hasTenant(place)) {
+      const { tenant_uuid: _uuid, tenant_slug: _slug, ...metadata } = place;
+      return { ...pairOf(place), metadata };
+    }
+  }
+  return hasTenant(claims) ? pairOf(claims) : undefined;
+}
+
+/**
+ * What X-Tenant-ID may do. It names the tenant for `admin` and `service` only; for a user it can only confirm the
+ * token's tenant, never replace it. An admin without the header acts for the token's tenant, if it has one.
+ * @param ask.header value of X-Tenant-ID, as Node or a Headers object gives it; undefined when it was not sent
+ * @throws validation_failed for a header that can be no tenant's, tenant_mismatch for a user without a tenant who sends
+ *   one, tenant_context_required for a service that sends none
+ */
+export function decideTenant(ask: { readonly role: Role; readonly claimed?: TenantContext; readonly header?: string }): TenantDecision {
+  const { role, claimed } = ask;
+  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header);
+  if (role !== 'user' && id !== undefined) return { kind: 'named', id };
+  if (role === 'service')
+    throw storageError('tenant_context_required', 'A service names the tenant it acts for in the header X-Tenant-ID.');
+  if (claimed !== undefined) return { kind: 'claimed', tenant: claimed, ...(id !== undefined && { mustMatch: id }) };
+  if (id !== undefined) throw storageError('tenant_mismatch', 'The header X-Tenant-ID names a tenant, but the token belongs to none.');
+  return { kind: 'none' };
+}
+
+function tenantIdOf(header: string): string {
+  const id = headerText(header);
+  const problem = shapeProblem('The header X-Tenant-ID', id);
+  if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field: 'X-Tenant-ID', message: problem }] });
+  return canonicalTenantUuid(id);
+}
+
+/** Header values arrive as one character per byte; clients send a slug of another script as UTF-8. */
+function headerText(header: string): string {
+  const couldBeUtf8 = /[\u0080-\u00ff]/.test(header) && !/[\u0100-\uffff]/.test(header);
+  if (!couldBeUtf8) return header;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(header, 'latin1'));
+  } catch {
+    return header;
+  }
+}
+
+function hasTenant(place: Claims): boolean {
+  return own(place, 'tenant_uuid') !== undefined || own(place, 'tenant_slug') !== undefined;
+}
+
+function pairOf(place: Claims): TenantContext {
+  const tenantUuid = valueOf(place, 'tenant_uuid', tenantUuidProblem);
+  return { tenantUuid: canonicalTenantUuid(tenantUuid), tenantSlug: valueOf(place, 'tenant_slug', tenantSlugProblem) };
+}
+
+function valueOf(place: Claims, name: 'tenant_uuid' | 'tenant_slug', problemOf: (value: string) => string | undefined): string {
+  const value = own(place, name);
+  if (value === undefined)
+    throw storageError('unauthorized', `The token names a tenant without ${name}; it needs tenant_uuid and tenant_slug.`);
+  if (typeof value !== 'string') throw storageError('unauthorized', `The token's ${name} is not a string.`);
+  const problem = problemOf(value);
+  if (problem !== undefined) throw storageError('unauthorized', `The token's ${name} is malformed. ${problem}`);
+  return value;
+}
+
+function own(record: Claims, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
+/** Whether `value` is an object that can hold claims. */
+export function isRecord(value: unknown): value is Claims {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,88 @@
+import { storageError } from '@coffer/storage-core';
+import type { TenantContext } from '@coffer/storage-core';
+import type { Context, MiddlewareHandler } from 'hono';
+
+import { decideTenant, isRecord, rolesOf, tenantFromClaims } from './claims.ts';
+import type { Claims, Role, TenantDecision } from './claims.ts';
+import { canonicalTenantUuid, namesTenant } from './tenant.ts';
+
+/** What `tenantContext` adds to `c.var`. */
+export interface TenantVariables {
+  /** Whom the request is made for; undefined when it has no tenant. */
+  tenant: TenantContext | undefined;
+}
+
+export interface TenantContextOptions {
+  /** The claims, an object, of the request's token, which something before has verified; undefined when it has none. */
+  readonly claims: (c: Context) => unknown;
+  /** The claim that holds `tenant_uuid` and `tenant_slug`. Default `metadata`. */
+  readonly claim?: string;
+  /** Default: from the claims `roles` and `scope`. */
+  readonly role?: (c: Context) => Role;
+  /** The registered tenant of this uuid or slug. Without it, X-Tenant-ID of an admin or a service is 404. */
+  readonly lookup?: (id: string) => Promise<TenantContext | undefined>;
+  /**
+   * Turns the token's tenant into the registered one, and throws `tenant_mismatch` if it is another's. Default: a
+   * tenant that `lookup` knows must be the same pair, one that it does not know is taken as the token has it.
+   */
+  readonly register?: (tenant: TenantContext) => Promise<TenantContext>;
+  /** Refuse requests without a tenant. Default false. */
+  readonly required?: boolean;
+}
+
+/**
+ * Middleware that finds out for whom a request is made and sets `c.var.tenant`. Mount it behind whatever verifies
+ * tokens.
+ * @throws StorageError, for the application's `onError`: unauthorized, validation_failed, tenant_context_required,
+ *   tenant_mismatch, tenant_not_found
+ */
+export function tenantContext(options: TenantContextOptions): MiddlewareHandler<{ Variables: TenantVariables }> {
+  return async (c, next) => {
+    const claims = claimsOf(options.claims(c));
+    const claimed = tenantFromClaims(claims, options.claim);
+    const header = c.req.header('x-tenant-id');
+    const decision = decideTenant({
+      role: options.role?.(c) ?? rolesOf(claims),
+      ...(claimed !== undefined && { claimed }),
+      ...(header !== undefined && { header }),
+    });
+    const tenant = await resolve(decision, options);
+    if (tenant === undefined && options.required === true) {
+      throw storageError('tenant_context_required', 'This request needs a tenant, and its token has none.');
+    }
+    c.set('tenant', tenant);
+    await next();
+  };
+}
+
+function claimsOf(value: unknown): Claims {
+  if (value === undefined || value === null) return {};
+  if (isRecord(value)) return value;
+  throw storageError('unauthorized', "The token's claims are not an object.");
+}
+
+async function resolve(decision: TenantDecision, options: TenantContextOptions): Promise<TenantContext | undefined> {
+  if (decision.kind === 'none') return undefined;
+  if (decision.kind === 'named') {
+    const tenant = await options.lookup?.(decision.id);
+    if (tenant === undefined) throw storageError('tenant_not_found', 'There is no tenant of the uuid or slug in X-Tenant-ID.');
+    return tenant;
+  }
+  const tenant = await registered(decision.tenant, options);
+  const { mustMatch } = decision;
+  // The token may carry a slug that the tenant had before it was renamed; the header may repeat it.
+  if (mustMatch !== undefined && !namesTenant(mustMatch, tenant) && !namesTenant(mustMatch, decision.tenant)) {
+    throw storageError('tenant_mismatch', "The header X-Tenant-ID does not name the token's tenant.");
+  }
+  return tenant;
+}
+
+async function registered(claimed: TenantContext, { register, lookup }: TenantContextOptions): Promise<TenantContext> {
+  if (register !== undefined) return register(claimed);
+  const known = (await lookup?.(claimed.tenantUuid)) ?? (await lookup?.(claimed.tenantSlug));
+  if (known === undefined) return claimed;
+  if (known.tenantSlug !== claimed.tenantSlug || canonicalTenantUuid(known.tenantUuid) !== claimed.tenantUuid) {
+    throw storageError('tenant_mismatch', "The token's tenant_uuid and tenant_slug are not the registered pair.");
+  }
+  return { ...claimed, ...known };
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+
+import { canonicalTenantUuid, isTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './index.ts';
+
+const uuid = '9F1C2B7A-3D4E-4F50-8A6B-7C8D9E0F1A2B';
+
+describe('the shape of a tenant', () => {
+  it.each(['abc-123-def', 'a', uuid, 'x'.repeat(128), '🐘'.repeat(128), 'acme corp', '東京', 'Ünïcode', '../..', '0'])(
+    'takes %j as uuid and slug',
+    (value) => {
+      expect(tenantUuidProblem(value)).toBeUndefined();
+      expect(tenantSlugProblem(value)).toBeUndefined();
+      expect(isTenantUuid(value)).toBe(true);
+    },
+  );
+
+  it.each([
+    ['', 'is not empty'],
+    ['x'.repeat(129), 'at most 128 characters'],
+    ['🐘'.repeat(129), 'at most 128 characters'],
+    ['x'.repeat(1_000_000), 'at most 128 characters'],
+    ['a\0b', 'no control characters'],
+    ['a\nb', 'no control characters'],
+    ['a\u0085b', 'no control characters'],
+    ['a\u2028b', 'no control characters'],
+    ['a\ud800', 'well-formed'],
+    [' a', 'no white space'],
+    ['a\u00a0', 'no white space'],
+    ['\ufeffa', 'no white space'],
+  ])('refuses %j', (value, reason) => {
+    expect(tenantUuidProblem(value)).toContain(reason);
+    expect(tenantSlugProblem(value)).toContain(reason);
+    expect(isTenantUuid(value)).toBe(false);
+  });
+
+  it.each([undefined, null, 1, {}, ['a']])('%j is no uuid', (value) => {
+    expect(isTenantUuid(value)).toBe(false);
+  });
+});
+
+it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
+  expect(canonicalTenantUuid(uuid)).toBe(uuid.toLowerCase());
+  expect(canonicalTenantUuid('ABC-123-def')).toBe('ABC-123-def');
+});
+
+describe('namesTenant', () => {
+  const tenant = { tenantUuid: uuid.toLowerCase(), tenantSlug: 'Acme' };
+  it.each([uuid, uuid.toLowerCase(), 'Acme'])('%s names the tenant', (id) => expect(namesTenant(id, tenant)).toBe(true));
+  it.each(['acme', uuid.slice(1), ''])('"%s" does not', (id) => expect(namesTenant(id, tenant)).toBe(false));
+});

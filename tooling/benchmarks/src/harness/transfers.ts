@@ -1,0 +1,59 @@
+import type { LoadJob, LoadResult } from '../load/job.ts';
+import type { Load } from './load.ts';
+import { cpuSeconds } from './process-figures.ts';
+import type { ServerProcess } from './servers.ts';
+import { asAdmin, asUser } from './token.ts';
+
+/** One size in two units: what is sent, and what tables say. */
+export const mebibyte = 2 ** 20;
+
+/** What a job came to, seen from the server. */
+export interface Measured extends LoadResult {
+  /** CPU seconds of the server process. */
+  readonly cpu: number;
+}
+
+/** Runs a job against a server. */
+export async function measured(load: Load, server: ServerProcess, job: LoadJob): Promise<Measured> {
+  const before = cpuSeconds(server.pid);
+  const result = await load(job);
+  return { ...result, cpu: cpuSeconds(server.pid) - before };
+}
+
+/** The API's transfers as jobs. */
+export async function apiJobs(url: string) {
+  const user = await asUser();
+  const admin = await asAdmin();
+  return {
+    form: (size: number, options: { readonly announced?: boolean; readonly parallel?: number } = {}): LoadJob => ({
+      kind: 'upload',
+      url: `${url}/api/v1/files/upload`,
+      method: 'POST',
+      framing: 'form',
+      headers: user,
+      size,
+      announced: options.announced ?? true,
+      parallel: options.parallel ?? 1,
+      verify: ['size_bytes', 'sha256'],
+    }),
+    put: (size: number): LoadJob => ({
+      kind: 'upload',
+      url: `${url}/api/v1/storage/objects/bench/raw-{index}.bin`,
+      method: 'PUT',
+      framing: 'raw',
+      headers: admin,
+      size,
+      announced: true,
+      parallel: 1,
+      verify: ['size_bytes', 'etag'],
+    }),
+    download: (id: string, size: number): LoadJob => ({ kind: 'download', url: `${url}/api/v1/files/${id}/download`, headers: user, size, skip: 0 }),
+    /** Removes files, so that a benchmark needs little disk and no write waits for the one before. */
+    remove: async (files: readonly Readonly<Record<string, unknown>>[]): Promise<void> => {
+      for (const { id } of files) {
+        const { status } = await fetch(`${url}/api/v1/files/${String(id)}`, { method: 'DELETE', headers: user });
+        if (status !== 204) throw new Error(`A file could not be deleted: ${status}.`);
+      }
+    },
+  };
+}

@@ -1,0 +1,55 @@
+// `node src/run.ts NAME...`: runs benchmarks one after the other. See README.md.
+import { availableParallelism, loadavg, totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import type { Bench } from './harness/bench.ts';
+import { remark } from './harness/figures.ts';
+import { memory } from './memory.ts';
+import { overhead } from './overhead.ts';
+import { requests } from './requests.ts';
+import { startup } from './startup.ts';
+import { throughput } from './throughput.ts';
+
+const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Promise<void>; readonly rounds: number }>> = {
+  startup: { run: startup, rounds: 5 },
+  memory: { run: memory, rounds: 2 },
+  throughput: { run: throughput, rounds: 5 },
+  requests: { run: requests, rounds: 5 },
+  overhead: { run: overhead, rounds: 5 },
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string' }, profile: { type: 'string' }, cold: { type: 'boolean', default: false } },
+});
+const unknown = positionals.filter((name) => !Object.hasOwn(benchmarks, name));
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+if (positionals.length === 0 || unknown.length > 0 || (rounds !== undefined && !(rounds >= 1 && rounds <= 50))) {
+  process.stderr.write(`Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--profile DIRECTORY] [--cold]\n`);
+  process.exit(2);
+}
+
+let resources = new AsyncDisposableStack();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void resources.disposeAsync().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  });
+}
+
+for (const name of positionals) {
+  const benchmark = benchmarks[name]!;
+  resources = new AsyncDisposableStack();
+  const memoryGiB = (totalmem() / 2 ** 30).toFixed(0);
+  remark(`${name}: Node ${process.versions.node}, ${availableParallelism()} cores, ${memoryGiB} GiB, load ${loadavg()[0]!.toFixed(1)}`);
+  try {
+    await benchmark.run({
+      resources,
+      rounds: rounds ?? benchmark.rounds,
+      profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
+      cold: values.cold,
+    });
+  } finally {
+    await resources.disposeAsync();
+  }
+}

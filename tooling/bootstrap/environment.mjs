@@ -1,0 +1,38 @@
+import { dirname, delimiter, join, resolve } from 'node:path';
+
+/**
+ * npm settings that children may keep: how to reach a registry. Everything else that npm exports to its scripts describes npm's own run
+ * and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node, ignore-scripts would skip ours).
+ */
+const kept = /^npm_config_(registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
+
+/**
+ * A copy of the environment without npm's additions.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function withoutNpm(env) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_/i.test(name) || kept.test(name)));
+}
+
+/**
+ * The environment in which everything after the downloads runs: our Node and pnpm come first on PATH.
+ * @param {NodeJS.ProcessEnv} env already without npm's additions
+ * @param {{ root: string, node: string, pnpmDir: string }} tools
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function toolchainEnv(env, { root, node, pnpmDir }) {
+  const registry = env['npm_config_registry'];
+  return {
+    ...env,
+    PATH: [dirname(node), pnpmDir, join(root, 'node_modules/.bin'), env['PATH']].filter(Boolean).join(delimiter),
+    // Add-ons are compiled against the headers of the Node that loads them.
+    npm_config_nodedir: resolve(dirname(node), '..'),
+    // `pnpm run` would otherwise install on its own whenever a manifest is newer than the lockfile; installing is decided in one place.
+    PNPM_CONFIG_VERIFY_DEPS_BEFORE_RUN: 'false',
+    ...(registry === undefined ? {} : { PNPM_CONFIG_REGISTRY: registry }),
+    TURBO_TELEMETRY_DISABLED: '1',
+    TURBO_NO_UPDATE_NOTIFIER: '1',
+    DO_NOT_TRACK: '1',
+  };
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { BootstrapError, say } from './messages.mjs';
+
+const heartbeatMs = 10_000;
+
+/**
+ * `pnpm install` from the lockfile, when anything that decides its result changed since the last time.
+ * @param {import('./repository.mjs').Repository} repo
+ * @param {import('./toolchain.mjs').Toolchain} toolchain
+ * @param {import('./supervisor.mjs').Supervisor} supervisor
+ */
+export async function installDependencies(repo, { pnpm, env }, supervisor) {
+  const stampFile = join(repo.root, 'node_modules/.coffer-install');
+  const stamp = installStamp(repo);
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+
+  say('installing dependencies');
+  let progress = '';
+  let retrying = false;
+  const heartbeat = setInterval(() => progress && say(`still installing: ${progress}`), heartbeatMs);
+  const { code, output } = await supervisor
+    .run(pnpm, ['install', '--frozen-lockfile', '--prefer-offline', '--reporter=append-only'], {
+      cwd: repo.root,
+      env: installEnv(env),
+      graceMs: 3_000,
+      onLine: (line) => {
+        progress = /Progress: (.*)/.exec(line)?.[1] ?? progress;
+        if (!retrying && line.includes('Will retry in')) say('the npm registry does not answer; trying again');
+        retrying ||= line.includes('Will retry in');
+      },
+    })
+    .finally(() => clearInterval(heartbeat));
+  if (code !== 0) {
+    const { reason, help } = pnpmReason(output);
+    throw new BootstrapError(`Coffer could not install its dependencies: ${reason}.${help ? ` ${help}` : ''}`, help ? undefined : 'Check the network or proxy');
+  }
+  writeFileSync(stampFile, stamp);
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {NodeJS.ProcessEnv}
+ */
+function installEnv(env) {
+  return {
+    // pnpm's own waits add up to minutes before it tells that a registry cannot be reached.
+    PNPM_CONFIG_FETCH_RETRIES: '2',
+    PNPM_CONFIG_FETCH_RETRY_FACTOR: '2',
+    PNPM_CONFIG_FETCH_RETRY_MINTIMEOUT: '500',
+    PNPM_CONFIG_FETCH_RETRY_MAXTIMEOUT: '2000',
+    ...env,
+    // In a production environment the build tools are needed as well, and nobody is there to be asked whether an old node_modules may go.
+    NODE_ENV: '',
+    PNPM_CONFIG_CONFIRM_MODULES_PURGE: 'false',
+  };
+}
+
+/**
+ * A digest of everything that decides what an install produces: the machine, pnpm, the lockfile, the settings, every manifest.
+ * @param {import('./repository.mjs').Repository} repo
+ */
+export function installStamp({ root, pnpmVersion, nodeVersion }) {
+  const hash = createHash('sha256').update([process.platform, process.arch, pnpmVersion, nodeVersion].join('\n'));
+  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', '.npmrc', 'package.json', ...workspaceManifests(root)]) {
+    if (existsSync(join(root, file))) hash.update(`\n${file}\n`).update(readFileSync(join(root, file)));
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * The manifests of the workspace: one level below the folders that pnpm-workspace.yaml names.
+ * @param {string} root
+ */
+function workspaceManifests(root) {
+  return ['packages', 'apps', 'tooling'].flatMap((folder) => {
+    if (!existsSync(join(root, folder))) return [];
+    return readdirSync(join(root, folder))
+      .sort()
+      .map((name) => `${folder}/${name}/package.json`);
+  });
+}
+
+/**
+ * pnpm's own reason and advice, each on one line: it draws them wrapped and in a frame.
+ * @param {string} output
+ * @returns {{ reason: string, help?: string }}
+ */
+export function pnpmReason(output) {
+  const lines = stripVTControlCharacters(output)
+    .split('\n')
+    .map((line) => line.replace(/^[\s│]+/, '').trimEnd());
+  const starts = lines.flatMap((line, index) => (/^(╰─▶|×) (?!installing dependencies$)/.test(line) ? [index] : []));
+  const helpStart = lines.findIndex((line) => line.startsWith('help: '));
+  const reason = paragraph(lines, starts.at(-1) ?? lines.findIndex((line) => line.includes('ERR_PNPM_')));
+  const help = paragraph(lines, helpStart);
+  return { reason: reason || lines.filter(Boolean).at(-1) || 'pnpm gave no reason', ...(help ? { help: `${help}.` } : {}) };
+}
+
+/**
+ * @param {readonly string[]} lines
+ * @param {number} start -1: nowhere
+ */
+function paragraph(lines, start) {
+  if (start < 0) return '';
+  const end = lines.findIndex((line, index) => index > start && (line === '' || line.startsWith('help: ')));
+  const text = lines.slice(start, end < 0 ? undefined : end).join(' ');
+  return text.replace(/^(?:╰─▶|×|help:)\s+/, '').replace(/^(?:Error: )?ERR_PNPM_\w+:\s*/, '').replace(/[.\s]+$/, '');
+}

@@ -1,0 +1,130 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeSync, linkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { say } from './messages.mjs';
+
+const heartbeatMs = 2_000;
+const pollMs = 200;
+
+/**
+ * Runs `work` while no other process of this checkout runs its own. The lock is a file that names its holder. It is taken over when that
+ * process is dead (same host), or when the holder has not touched the file for `silenceMs` (another host, a container, a reused process id).
+ * @template T
+ * @param {string} path
+ * @param {() => Promise<T>} work
+ * @param {{ silenceMs?: number }} [options]
+ * @returns {Promise<T>}
+ */
+export async function withLock(path, work, { silenceMs = 60_000 } = {}) {
+  mkdirSync(dirname(path), { recursive: true });
+  await acquire(path, silenceMs);
+  const release = () => rmSync(path, { force: true });
+  process.once('exit', release); // a signal ends the process without unwinding
+  const heartbeat = setInterval(() => touch(path), heartbeatMs).unref();
+  try {
+    return await work();
+  } finally {
+    clearInterval(heartbeat);
+    process.removeListener('exit', release);
+    release();
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {number} silenceMs
+ */
+async function acquire(path, silenceMs) {
+  let lastBeat = 0;
+  let waitedMs = 0; // in polls, so that a machine that slept does not count as a silent holder
+  let announced = false;
+  while (!create(path)) {
+    const holder = read(path);
+    if (holder === undefined) continue; // released in this moment
+    if (holder.beat !== lastBeat) [lastBeat, waitedMs] = [holder.beat, 0];
+    if (isDead(holder) || waitedMs > silenceMs) {
+      takeAway(path, holder.text);
+      continue;
+    }
+    if (!announced) say(`waiting for another Coffer command${holder.pid ? ` (process ${holder.pid})` : ''} that is preparing this checkout`);
+    announced = true;
+    await delay(pollMs);
+    waitedMs += pollMs;
+  }
+}
+
+/**
+ * @param {string} path
+ * @returns {boolean} false when somebody holds the lock
+ */
+function create(path) {
+  try {
+    const file = openSync(path, 'wx');
+    writeSync(file, JSON.stringify({ pid: process.pid, host: hostname() }));
+    closeSync(file);
+    return true;
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/**
+ * @typedef {{ text: string, beat: number, pid?: number, host?: string }} Holder
+ * @param {string} path
+ * @returns {Holder | undefined} undefined when the lock is free
+ */
+function read(path) {
+  try {
+    const beat = statSync(path).mtimeMs;
+    const text = readFileSync(path, 'utf8');
+    // A holder that died between creating and writing the file left it empty; only silence tells.
+    return { text, beat, ...(text === '' ? {} : JSON.parse(text)) };
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError) return { text: '', beat: 0 };
+    throw error;
+  }
+}
+
+/** @param {Holder} holder */
+function isDead({ pid, host }) {
+  if (pid === undefined || host !== hostname()) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH'; // EPERM: alive, and somebody else's
+  }
+}
+
+/**
+ * Removes a dead holder's lock. Of several waiters who saw it, one renames it first; another may by then be moving the lock of a living
+ * holder, which shows in its text, and is put back.
+ * @param {string} path
+ * @param {string} seen
+ */
+function takeAway(path, seen) {
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside);
+    if (readFileSync(aside, 'utf8') !== seen) linkSync(aside, path);
+    else say('taking over from a Coffer command that was killed while preparing this checkout');
+  } catch (error) {
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+/** @param {string} path */
+function touch(path) {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    // Somebody removed the cache folder by hand; the work goes on.
+  }
+}

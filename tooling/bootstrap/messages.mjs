@@ -1,0 +1,36 @@
+/**
+ * One short line about what is going on. On stderr: stdout belongs to the server and to the test report.
+ * @param {string} line
+ */
+export function say(line) {
+  process.stderr.write(`[coffer] ${line}\n`);
+}
+
+/** A failure that is fully told by its message, one sentence. `advice` starts a second one: what to mend before trying again. */
+export class BootstrapError extends Error {
+  /**
+   * @param {string} message
+   * @param {string} [advice]
+   */
+  constructor(message, advice) {
+    super(message);
+    this.advice = advice;
+  }
+}
+
+/** Thrown out of whatever is running when a signal asks the bootstrap to end. */
+export class Stopped extends Error {
+  /** @param {number} exitCode 128 + the signal's number, as a shell reports it */
+  constructor(exitCode) {
+    super('stopped by a signal');
+    this.exitCode = exitCode;
+  }
+}
+
+/**
+ * The readable part of an error from the operating system, which names the call and the path: `EACCES: permission denied, mkdir '/x'`.
+ * @param {unknown} error
+ */
+export function osReason(error) {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]?.replace(/\.$/, '') ?? 'unknown error';
+}

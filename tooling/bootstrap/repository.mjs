@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BootstrapError } from './messages.mjs';
+
+/**
+ * @typedef {object} Repository
+ * @property {string} root absolute path of the checkout
+ * @property {string} cache where downloaded tools live; git ignores it
+ * @property {string} nodeVersion the pinned Node, such as `26.10.0`
+ * @property {string} nodeRange the oldest Node that the code runs on, such as `>=22.22`
+ * @property {string} pnpmVersion the pinned pnpm
+ */
+
+/**
+ * What the checkout around this folder pins.
+ * @param {string} [root]
+ * @returns {Repository}
+ */
+export function repository(root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')) {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const pnpmVersion = /^pnpm@(\d+\.\d+\.\d+)/.exec(manifest.packageManager ?? '')?.[1];
+  if (!pnpmVersion) throw new BootstrapError('The packageManager field of package.json names no exact pnpm version.');
+  return {
+    root,
+    cache: join(root, '.toolchain'),
+    nodeVersion: readFileSync(join(root, '.node-version'), 'utf8').trim(),
+    nodeRange: manifest.engines.node,
+    pnpmVersion,
+  };
+}
+
+/**
+ * Whether a Node is new enough for a range of the one form that engines.node uses, `>=major.minor`.
+ * @param {string} version
+ * @param {string} range
+ */
+export function satisfies(version, range) {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [leastMajor = 0, leastMinor = 0] = (range.match(/\d+/g) ?? []).map(Number);
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
+}

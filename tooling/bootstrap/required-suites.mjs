@@ -1,0 +1,49 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * @typedef {object} RequiredSuite a suite without which a run proves too little; absent or skipped, it counts as failed
+ * @property {string} file path below the root of the checkout
+ * @property {string} [title] how the full names of the tests meant begin; any test of the file when absent
+ */
+
+/**
+ * What a whole run must have run: every test file there is, one in every package, and the conformance suite of every backend.
+ * @param {string} root
+ * @returns {RequiredSuite[]}
+ */
+export function requiredSuites(root) {
+  const packages = ['packages', 'apps', 'tooling'].flatMap((folder) => foldersIn(root, folder));
+  return packages.flatMap((folder) => {
+    const files = testFiles(root, folder);
+    if (files.length === 0 && !folder.startsWith('tooling/')) files.push(`${folder}/src/index.test.ts`);
+    if (/\/backend-[^/]+$/.test(folder) && !files.some((file) => file.endsWith('.conformance.test.ts'))) {
+      files.push(`${folder}/src/backend.conformance.test.ts`);
+    }
+    return files.map((file) => ({ file }));
+  });
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function testFiles(root, folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return entry.name === 'node_modules' || entry.name === 'dist' ? [] : testFiles(root, path);
+    return entry.name.endsWith('.test.ts') ? [path] : [];
+  });
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder
+ */
+function foldersIn(root, folder) {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder))
+    .map((name) => `${folder}/${name}`)
+    .filter((path) => existsSync(join(root, path, 'package.json')));
+}

@@ -1,0 +1,78 @@
+import { relative } from 'node:path';
+
+/**
+ * @typedef {{ passed: number, failed: number, skipped: number, problems: string[] }} Summary
+ *
+ * @typedef {{ fullName: string, status: string }} TestResult
+ * @typedef {{ name: string, status: string, message?: string, assertionResults: TestResult[] }} FileResult
+ */
+
+/**
+ * Counts a vitest run from its own JSON report. Whatever keeps the report from proving that all was run and passed counts as a failure: no
+ * or a broken report, a file that did not load, an error outside any test, a required suite that is absent or was skipped.
+ * @param {object} run
+ * @param {string | undefined} run.report the report's text
+ * @param {number | null} run.exitCode null when vitest died of a signal
+ * @param {readonly import('./required-suites.mjs').RequiredSuite[]} run.required
+ * @param {string} run.root
+ * @returns {Summary} `problems` names each failure that is not a failed test
+ */
+export function summarize({ report, exitCode, required, root }) {
+  /** @type {Summary} */
+  const summary = { passed: 0, failed: 0, skipped: 0, problems: [] };
+  /** @param {string} problem */
+  const fail = (problem) => {
+    summary.failed += 1;
+    summary.problems.push(problem);
+  };
+
+  const files = filesOf(report);
+  if (!files) {
+    fail('vitest wrote no usable report');
+    return summary;
+  }
+  /** @type {Map<string, TestResult[]>} */
+  const ran = new Map();
+  for (const file of files) {
+    const name = relative(root, file.name);
+    const failedBefore = summary.failed;
+    for (const { status } of file.assertionResults) {
+      if (status === 'passed') summary.passed += 1;
+      else if (status === 'failed') summary.failed += 1;
+      else summary.skipped += 1;
+    }
+    if (file.status === 'failed' && summary.failed === failedBefore) fail(`${name} failed outside its tests: ${firstLine(file.message)}`);
+    ran.set(name, file.assertionResults.filter(({ status }) => status === 'passed' || status === 'failed'));
+  }
+
+  for (const { file, title } of required) {
+    const tests = ran.get(file) ?? [];
+    if (!tests.some(({ fullName }) => fullName.trim().startsWith(title ?? ''))) fail(`required, but not run: ${file}${title ? `, "${title}"` : ''}`);
+  }
+  if (summary.passed + summary.failed === 0) fail('no test ran');
+  if (exitCode !== 0 && summary.failed === 0) fail(`vitest ended with ${exitCode ?? 'a signal'}, though no test failed`);
+  return summary;
+}
+
+/** @param {Summary} summary */
+export function summaryLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
+/**
+ * @param {string | undefined} report
+ * @returns {FileResult[] | undefined}
+ */
+function filesOf(report) {
+  try {
+    const files = JSON.parse(report ?? '').testResults;
+    return Array.isArray(files) && files.every((file) => Array.isArray(file.assertionResults)) ? files : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string | undefined} text */
+function firstLine(text) {
+  return text?.trim().split('\n')[0] || 'no reason given';
+}

@@ -1,0 +1,66 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BootstrapError, say } from './messages.mjs';
+import { requiredSuites } from './required-suites.mjs';
+import { summarize, summaryLine } from './summary.mjs';
+
+/**
+ * @typedef {object} Prepared
+ * @property {import('./repository.mjs').Repository} repo
+ * @property {import('./toolchain.mjs').Toolchain} toolchain
+ * @property {import('./supervisor.mjs').Supervisor} supervisor
+ * @property {readonly string[]} args
+ *
+ * @typedef {(prepared: Prepared) => Promise<number>} Task resolves with the exit status
+ */
+
+/**
+ * Serves the API until it is told to stop; how long it drains then is its own affair.
+ * @type {Task}
+ */
+export async function start({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
+  const main = join(root, 'apps/api/dist/main.js');
+  if (!existsSync(main)) throw new BootstrapError('The build left no apps/api/dist/main.js to start.');
+  const { code } = await supervisor.run(node, ['--enable-source-maps', main, ...args], {
+    cwd: root,
+    // File system calls of the local backend and hashing share this pool; Node's default of 4 makes uploads wait for each other.
+    env: { ...env, UV_THREADPOOL_SIZE: env['UV_THREADPOOL_SIZE'] ?? '16' },
+    show: true,
+    signal: 'child',
+    follow: true,
+  });
+  return code ?? 1;
+}
+
+/**
+ * Runs the tests; the last line on stdout is `N passed, N failed`, with `, N skipped` when there were any. Arguments go to vitest, and
+ * then only what they select is expected to run.
+ * @type {Task}
+ */
+export async function test({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
+  const report = join(root, 'reports/vitest.json');
+  mkdirSync(join(root, 'reports'), { recursive: true });
+  rmSync(report, { force: true });
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { code } = await supervisor.run(node, [vitest, 'run', ...reporters, ...args], { cwd: root, env, show: true, graceMs: 15_000, follow: true });
+  const summary = summarize({
+    report: existsSync(report) ? readFileSync(report, 'utf8') : undefined,
+    exitCode: code,
+    required: args.length > 0 ? [] : requiredSuites(root),
+    root,
+  });
+  for (const problem of summary.problems) say(problem);
+  process.stdout.write(`${summaryLine(summary)}\n`);
+  return summary.failed === 0 ? 0 : 1;
+}
+
+/**
+ * Everything about the code that can be checked without running it.
+ * @type {Task}
+ */
+export async function check({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
+  const main = join(root, 'tooling/checks/src/main.ts');
+  const { code } = await supervisor.run(node, [main, ...args], { cwd: root, env, show: true, graceMs: 3_000, follow: true });
+  return code ?? 1;
+}
