@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'tooling/*/src/**/*.test.ts'],
+    include: ['{packages,apps}/*/src/**/*.test.ts', 'tooling/*/{,src/**/}*.test.ts'],
     globalSetup: ['./tooling/fixtures/src/vitest-global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,

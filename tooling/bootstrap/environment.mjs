@@ -4,7 +4,7 @@ import { dirname, delimiter, join, resolve } from 'node:path';
  * npm settings that children may keep: how to reach a registry. Everything else that npm exports to its scripts describes npm's own run
  * and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node, ignore-scripts would skip ours).
  */
-const kept = /^npm_config_(registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
+const kept = /^npm_config_(registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|fetch[-_].*|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
 
 /**
  * A copy of the environment without npm's additions.

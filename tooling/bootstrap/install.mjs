@@ -28,7 +28,7 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
       graceMs: 3_000,
       onLine: (line) => {
         progress = /Progress: (.*)/.exec(line)?.[1] ?? progress;
-        if (!retrying && line.includes('Will retry in')) say('the npm registry does not answer; trying again');
+        if (!retrying && line.includes('Will retry in')) say('no answer from the npm registry yet');
         retrying ||= line.includes('Will retry in');
       },
     })

@@ -79,12 +79,22 @@ function read(path) {
   try {
     const beat = statSync(path).mtimeMs;
     const text = readFileSync(path, 'utf8');
-    // A holder that died between creating and writing the file left it empty; only silence tells.
-    return { text, beat, ...(text === '' ? {} : JSON.parse(text)) };
+    return { text, beat, ...parsed(text) };
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return undefined;
-    if (error instanceof SyntaxError) return { text: '', beat: 0 };
     throw error;
+  }
+}
+
+/**
+ * A holder that died between creating and writing the file left it empty: then only its silence tells.
+ * @param {string} text
+ */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
   }
 }
 

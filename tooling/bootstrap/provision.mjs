@@ -47,7 +47,17 @@ async function fetch(tool, dir, { supervisor, env }) {
   for (const [index, spec] of tool.specs.entries()) {
     if (index > 0) say(`the registry does not have that version; fetching ${spec} instead`);
     const [command, ...args] = npmCommand();
-    const { code, output } = await supervisor.run(command, [...args, ...installArgs, '--prefix', dir, spec], { env, cwd: dir, graceMs: 3_000 });
+    let retrying = false;
+    const { code, output } = await supervisor.run(command, [...args, ...installArgs, '--prefix', dir, spec], {
+      env: { ...patience, ...env },
+      cwd: dir,
+      graceMs: 3_000,
+      onLine: (line) => {
+        const cause = /attempt \d+ failed with (\S+)/.exec(line)?.[1];
+        if (cause && !retrying) say(`no answer from the npm registry yet (${cause})`);
+        retrying ||= cause !== undefined;
+      },
+    });
     if (code === 0) return;
     reason = npmReason(output);
     if (!isMissing(output)) break;
@@ -67,12 +77,12 @@ const installArgs = [
   '--global=false',
   '--dry-run=false',
   '--engine-strict=false',
-  '--loglevel=error',
-  // npm's own defaults wait 10 s, then 60 s: an unreachable registry would look like a hang.
-  '--fetch-retries=3',
-  '--fetch-retry-factor=2',
-  '--fetch-retry-mintimeout=1000',
+  // At this level npm tells of each attempt that failed. What it prints is read, not shown.
+  '--loglevel=http',
 ];
+
+/** npm's own defaults wait 10 s, then 60 s: an unreachable registry would look like a hang. */
+const patience = { npm_config_fetch_retries: '3', npm_config_fetch_retry_factor: '2', npm_config_fetch_retry_mintimeout: '1000' };
 
 /**
  * The npm that runs this script, else the one on PATH (pnpm and plain node lead here too).

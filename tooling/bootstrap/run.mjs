@@ -6,5 +6,5 @@ if (Number(version.split('.')[0]) < 18) {
   console.error('Coffer needs Node 18 or newer to prepare itself, and this is Node ' + version + '. Install a newer Node and try again.');
   process.exitCode = 1;
 } else {
-  import('./main.mjs').then((bootstrap) => bootstrap.main(process.argv.slice(2)));
+  void import('./main.mjs').then((bootstrap) => bootstrap.main(process.argv.slice(2)));
 }

@@ -1,10 +1,13 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
 import { docsRoutes } from './docs-page.ts';
+import type { Exchange } from './exchange.ts';
+import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoute } from './metrics.ts';
-import { allow, authenticate, storageEnabled } from './middleware.ts';
 import { problemHeaders, problemOf, toStorageError } from './problem.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';
@@ -21,18 +24,10 @@ import { uploadObjectRoutes } from './routes/storage/upload-object.ts';
 import type { Services } from './services.ts';
 import { version } from './version.ts';
 
-/** The whole API: who may pass, then what there is. */
+/** The whole API: what there is, and how everything that goes wrong is answered. */
 export function createApp(services: Services): Router['app'] {
-  const router = new Router();
+  const router = new Router(guard(services));
   const { app } = router;
-  const signedIn = authenticate(services);
-  const enabled = storageEnabled(services);
-
-  app.use('/api/v1/files', signedIn, enabled);
-  app.use('/api/v1/files/*', signedIn, enabled);
-  app.use('/api/v1/storage/*', signedIn, allow('admin', 'service'), enabled);
-  app.use('/api/v1/admin/*', signedIn);
-  app.use('/api/v1/public/*', enabled);
 
   uploadRoute(router, services);
   presignedUploadRoutes(router, services);
@@ -55,15 +50,20 @@ export function createApp(services: Services): Router['app'] {
   app.notFound((c) => router.unmatched(c));
   app.onError((thrown, c) => {
     const { exchange } = c.env;
-    exchange.error = thrown;
-    const error = exchange.signal.aborted && !isStorageError(thrown) ? clientLeft(thrown) : toStorageError(thrown);
+    const error = errorOf(thrown, exchange);
+    exchange.error = error;
+    if (exchange.outgoing.headersSent) {
+      exchange.outgoing.destroy(); // an answer that was begun cannot be taken back
+      return RESPONSE_ALREADY_SENT;
+    }
     const problem = problemOf(error, exchange.requestId);
     return c.body(JSON.stringify(problem), problem.status as 400, problemHeaders(error));
   });
   return app;
 }
 
-// Nobody reads this answer; it only keeps a client that went away from counting as a failure of ours.
-function clientLeft(cause: unknown): StorageError {
-  return storageError('validation_failed', 'The client went away before the request was whole.', { cause });
+/** Nobody reads the answer to a client that went away; it only keeps that from counting as a failure of ours. */
+function errorOf(thrown: unknown, { signal }: Exchange): StorageError {
+  if (isStorageError(thrown) || !signal.aborted) return toStorageError(thrown);
+  return storageError('validation_failed', 'The client went away before it was answered.', { cause: thrown });
 }

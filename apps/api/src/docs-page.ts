@@ -6,39 +6,82 @@ import { fileURLToPath } from 'node:url';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Scalar } from '@scalar/hono-api-reference';
 
+import { storageError } from '@coffer/storage-core';
+
+import type { AppEnv } from './app-env.ts';
+import type { Access } from './guard.ts';
+import { problems } from './responses.ts';
 import type { Router } from './router.ts';
+
+const access: Access = { role: 'anybody', needsStorage: false };
 
 // The build places the viewer beside the bundle, so the page needs no other host.
 const viewer = fileURLToPath(new URL('./scalar.js', import.meta.url));
+
+const tags = [
+  { name: 'Files', description: 'Tracked files of a tenant, for everybody with a token.' },
+  { name: 'Objects', description: 'Objects in buckets, for admins and services.' },
+  { name: 'Buckets', description: 'Administration of buckets, for admins.' },
+  { name: 'Tenants', description: 'Administration of tenants, for admins.' },
+  { name: 'Operations', description: 'What operators need.' },
+];
 
 /** `GET /openapi.json` and `GET /docs`. */
 export function docsRoutes(router: Router, options: { readonly version: string; readonly publicUrl: string }): void {
   const { app } = router;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
-  app.get('/openapi.json', (c) => {
-    document ??= JSON.stringify(
-      app.getOpenAPI31Document({
-        openapi: '3.1.0',
-        info: {
-          title: 'Coffer',
-          version: options.version,
-          description: 'Multi-tenant object storage: tracked files, objects, buckets and tenants.',
-          license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT' },
-        },
-        servers: [{ url: options.publicUrl }],
-        security: [{ bearer: [] }],
-        tags: ['Files', 'Objects', 'Buckets', 'Tenants', 'Operations'].map((name) => ({ name })),
-      }),
-    );
-    return c.body(document, 200, { 'content-type': 'application/json' });
+  const page = Scalar<AppEnv>({ url: '/openapi.json', cdn: '/docs/scalar.js', withDefaultFonts: false, pageTitle: 'Coffer API', telemetry: false });
+
+  router.add({
+    method: 'get',
+    path: '/openapi.json',
+    operationId: 'docs.openapi',
+    summary: 'This document',
+    access,
+    tags: ['Operations'],
+    responses: { 200: { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } }, ...problems() },
+    handler: (c) => {
+      document ??= JSON.stringify(
+        app.getOpenAPI31Document({
+          openapi: '3.1.0',
+          info: {
+            title: 'Coffer',
+            version: options.version,
+            description:
+              'Multi-tenant object storage: tracked files, objects, buckets and tenants. Errors are problems (RFC 9457) with a `code`. ' +
+              'A path that is not listed answers 404 `not_found`; a method that a path does not have, 405 `method_not_allowed` with `Allow`.',
+            license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT' },
+          },
+          servers: [{ url: options.publicUrl }],
+          security: [{ bearer: [] }],
+          tags,
+        }),
+      );
+      return c.body(document, 200, { 'content-type': 'application/json' });
+    },
   });
-  app.get('/docs', Scalar({ url: '/openapi.json', cdn: '/docs/scalar.js', withDefaultFonts: false, pageTitle: 'Coffer API', telemetry: false }));
-  app.get('/docs/', (c) => c.redirect('/docs', 301));
+
+  router.add({
+    method: 'get',
+    path: '/docs',
+    collection: true,
+    operationId: 'docs.page',
+    summary: 'This document, to read and to try out',
+    access,
+    tags: ['Operations'],
+    responses: { 200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } }, ...problems() },
+    handler: async (c) => (await page(c, async () => {})) ?? c.notFound(),
+  });
+
   app.get('/docs/scalar.js', async (c) => {
-    const { size } = await stat(viewer);
-    c.env.outgoing.writeHead(200, { 'content-type': 'text/javascript', 'content-length': size, 'cache-control': 'public, max-age=86400' });
-    await pipeline(createReadStream(viewer), c.env.outgoing).catch(() => c.env.outgoing.destroy());
+    const { outgoing, exchange } = c.env;
+    const { size } = await stat(viewer).catch((cause: unknown) => {
+      throw storageError('not_found', 'The viewer of the documentation is part of the built server only.', { cause });
+    });
+    outgoing.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'content-length': size, 'cache-control': 'public, max-age=86400' });
+    if (exchange.incoming.method === 'HEAD') outgoing.end();
+    else await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
     return RESPONSE_ALREADY_SENT;
   });
 }

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** One request and what is known of it while it is under way. Lives on Node's own objects, below any framework. */
 export interface Exchange {
@@ -7,15 +7,23 @@ export interface Exchange {
   readonly outgoing: ServerResponse;
   readonly requestId: string;
   readonly startedAt: number;
+  /** The path as it stands in the request line: nothing decoded, nothing collapsed. */
+  readonly path: string;
+  /** What follows the question mark in the request line; empty without one. */
+  readonly query: string;
   /** Aborted when the client goes away before it was answered. */
   readonly signal: AbortSignal;
   /** For the log line. */
+  operation?: string;
   subject?: string;
   tenant?: string;
   error?: unknown;
 }
 
 const safeRequestId = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
+// Handlers that are no part of the framework, and their errors, find it on Node's response.
+const exchangeKey = Symbol('exchange');
+type Carrier = ServerResponse & { [exchangeKey]?: Exchange };
 
 export function beginExchange(incoming: IncomingMessage, outgoing: ServerResponse): Exchange {
   const offered = incoming.headers['x-request-id'];
@@ -25,16 +33,22 @@ export function beginExchange(incoming: IncomingMessage, outgoing: ServerRespons
     if (!outgoing.writableFinished) controller.abort(new Error('The client went away.'));
   });
   outgoing.setHeader('x-request-id', requestId);
-  return { incoming, outgoing, requestId, startedAt: performance.now(), signal: controller.signal };
+  const exchange: Exchange = { incoming, outgoing, requestId, startedAt: performance.now(), signal: controller.signal, ...targetOf(incoming) };
+  (outgoing as Carrier)[exchangeKey] = exchange;
+  return exchange;
 }
 
-/** The path as it stands in the request line: nothing decoded, nothing collapsed. */
-export function rawPath(incoming: IncomingMessage): string {
-  const target = incoming.url ?? '/';
-  const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
-  if (path.startsWith('/')) return path;
+/** The exchange that `beginExchange` began on this response. */
+export function exchangeOf(outgoing: ServerResponse): Exchange {
+  const exchange = (outgoing as Carrier)[exchangeKey];
+  if (exchange === undefined) throw new Error('No exchange was begun on this response.');
+  return exchange;
+}
+
+function targetOf({ url = '/' }: IncomingMessage): { readonly path: string; readonly query: string } {
   // Absolute form, as a proxy sends it: RFC 9112, section 3.2.2.
-  const absolute = /^https?:\/\/[^/]*(\/.*)?$/i.exec(path);
-  return absolute === null ? path : (absolute[1] ?? '/');
+  const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
+  const question = target.indexOf('?');
+  const path = question === -1 ? target : target.slice(0, question);
+  return { path: path === '' ? '/' : path, query: question === -1 ? '' : target.slice(question + 1) };
 }

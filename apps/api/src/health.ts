@@ -3,6 +3,9 @@ import { z } from '@hono/zod-openapi';
 import { json, problems } from './responses.ts';
 import type { Router } from './router.ts';
 import type { Services } from './services.ts';
+import type { Access } from './guard.ts';
+
+const access: Access = { role: 'anybody', needsStorage: false };
 
 interface Check {
   readonly status: 'up' | 'down' | 'disabled';
@@ -16,14 +19,17 @@ const ReadySchema = z
   .openapi('Readiness', { example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } } });
 
 export function healthRoutes(router: Router, services: Services): void {
+  const database = shared(() => checkDatabase(services));
+  const storage = shared(() => checkStorage(services));
+
   router.add({
     method: 'get',
     path: '/health/live',
     operationId: 'health.live',
     summary: 'Whether the process runs',
+    access,
     tags: ['Operations'],
-    isPublic: true,
-    responses: json(200, z.object({ status: z.literal('live') }), 'It does'),
+    responses: { ...json(200, z.object({ status: z.literal('live') }), 'It does'), ...problems() },
     handler: (c) => c.json({ status: 'live' as const }),
   });
 
@@ -32,16 +38,25 @@ export function healthRoutes(router: Router, services: Services): void {
     path: '/health/ready',
     operationId: 'health.ready',
     summary: 'Whether requests can be served',
+    access,
     tags: ['Operations'],
-    isPublic: true,
     responses: { ...json(200, ReadySchema, 'They can'), ...json(503, ReadySchema, 'They cannot: the checks say why'), ...problems() },
     handler: async (c) => {
-      const [database, storage] = await Promise.all([checkDatabase(services), checkStorage(services)]);
-      const up = database.status !== 'down' && storage.status !== 'down';
+      const checks = await Promise.all([database(), storage()]);
+      const up = checks.every((check) => check.status !== 'down');
       const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
-      return c.json({ status, checks: { database, storage } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
     },
   });
+}
+
+/** Whoever asks while the question is under way gets the same answer: nobody needs a token to ask. */
+function shared(ask: () => Promise<Check>): () => Promise<Check> {
+  let pending: Promise<Check> | undefined;
+  return () =>
+    (pending ??= ask().finally(() => {
+      pending = undefined;
+    }));
 }
 
 async function checkDatabase({ runtime }: Services): Promise<Check> {

@@ -3,16 +3,17 @@ import type { AddressInfo } from 'node:net';
 
 import { prometheusObserver, tenantUsageGauge } from '@coffer/metrics';
 import { ConfigError, createRuntime, parseConfig } from '@coffer/runtime';
-import type { Config, Runtime } from '@coffer/runtime';
+import type { Config } from '@coffer/runtime';
 import { isStorageError } from '@coffer/storage-core';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
+import { authOptions } from './auth/auth-options.ts';
 import { tokenVerifier } from './auth/token-verifier.ts';
 import { welcome } from './banner.ts';
 import { createLogger } from './log.ts';
 import { listenForMetrics } from './metrics.ts';
 import { allObservers, logObserver } from './observe/log-observer.ts';
-import { createApiServer } from './server.ts';
+import { answerError, createApiServer } from './server.ts';
 import { drain } from './shutdown.ts';
 import { sweepRegularly } from './sweeper.ts';
 import { version } from './version.ts';
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
   collectDefaultMetrics({ register: registry });
   const runtime = await createRuntime(config, {
     observer: allObservers(prometheusObserver({ register: registry }), logObserver(log)),
+    onLocalError: answerError,
     log: (message) => log.info(message),
   });
   let stopping = false;
@@ -87,19 +89,6 @@ async function main(): Promise<void> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-}
-
-function authOptions(config: Config, runtime: Runtime): Parameters<typeof tokenVerifier>[0] {
-  const { secret, jwksUrl, jwksFile, issuer, audience, tenantClaim } = config.auth;
-  const key = secret ?? runtime.generatedSecret;
-  return {
-    tenantClaim,
-    ...(key !== undefined && { secret: key }),
-    ...(jwksUrl !== undefined && { jwksUrl }),
-    ...(jwksFile !== undefined && { jwksFile }),
-    ...(issuer !== undefined && { issuer }),
-    ...(audience !== undefined && { audience }),
-  };
 }
 
 async function listen(server: Server, { host, port }: Config['server']): Promise<void> {

@@ -77,7 +77,7 @@ export function problemHeaders(error: StorageError): Record<string, string> {
   return {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
-    ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="coffer"' }),
+    ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer' }),
     ...(error.code === 'range_not_satisfiable' && error.objectSize !== undefined && { 'content-range': `bytes */${error.objectSize}` }),
     ...(statusByCode[error.code] === 503 && { 'retry-after': String(error.retryAfter ?? 5) }),
   };

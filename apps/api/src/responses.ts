@@ -44,8 +44,17 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
   );
 }
 
-/** What every route answers to a request without a good token or with storage switched off. */
-export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', 'storage_not_configured', 'storage_unavailable', 'read_timeout'];
+/** What every route answers to a request without a good token, with storage switched off, or while the provider fails. */
+export const guarded: readonly StorageErrorCode[] = [
+  'unauthorized',
+  'forbidden',
+  'tenant_mismatch',
+  'access_denied',
+  'storage_not_configured',
+  'storage_unavailable',
+  'connect_timeout',
+  'read_timeout',
+];
 
 const titles: Readonly<Record<number, string>> = {
   400: 'Bad Request',

@@ -1,5 +1,5 @@
-import { OpenAPIHono, z } from '@hono/zod-openapi';
-import type { RouteConfig } from '@hono/zod-openapi';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { TrieRouter } from 'hono/router/trie-router';
 
@@ -7,8 +7,9 @@ import { storageError } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
 
 import type { AppEnv } from './app-env.ts';
-import { rawPath } from './exchange.ts';
+import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
+import { parseQuery } from './http/query.ts';
 import { validationFailed } from './problem.ts';
 
 export type AppContext = Context<AppEnv>;
@@ -30,13 +31,15 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
   readonly path: string;
   /** As routed, where that differs: a key spans slashes. */
   readonly pattern?: string;
+  /** Documents HEAD too, which every GET answers. */
+  readonly head?: true;
   /** Also answers with a trailing slash. */
   readonly collection?: true;
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
   readonly tags: readonly string[];
-  readonly isPublic?: boolean;
+  readonly access: Access;
   readonly request?: RouteInput<P, Q, J>;
   readonly responses: RouteConfig['responses'];
   readonly handler: (
@@ -51,51 +54,58 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
  */
 export class Router {
   readonly app: OpenAPIHono<AppEnv>;
+  readonly #guard: (c: AppContext, access: Access) => Promise<void>;
   readonly #methods = new TrieRouter<string>();
 
-  constructor() {
+  /** @param guard called before a route reads anything of its request; throws when the caller may not use it */
+  constructor(guard: (c: AppContext, access: Access) => Promise<void>) {
+    this.#guard = guard;
     this.app = new OpenAPIHono<AppEnv>({
       router: new TrieRouter(),
       getPath: (request, options) => {
         const exchange = (options?.env as AppEnv['Bindings'] | undefined)?.exchange;
-        return exchange === undefined ? new URL(request.url).pathname : rawPath(exchange.incoming);
+        return exchange?.path ?? new URL(request.url).pathname;
       },
     });
   }
 
   add<P extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined, J extends z.ZodType = z.ZodUndefined>(route: Route<P, Q, J>): void {
-    const { method, path, request, handler } = route;
+    const { path, request, handler, access, operationId } = route;
+    const method = route.method.toUpperCase();
     const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
     this.#document(route);
     const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
-    for (const each of patterns) this.#methods.add('ANY', each, method.toUpperCase());
-    this.app.on(method.toUpperCase(), patterns, async (c) => {
+    for (const each of patterns) this.#methods.add('ANY', each, method);
+    this.app.on(method, patterns, async (c) => {
+      const { exchange } = c.env;
+      exchange.operation = operationId;
+      await this.#guard(c, access);
       const errors: FieldError[] = [];
-      const check = <S extends z.ZodType>(schema: S | undefined, value: unknown, where: string): z.output<S> => {
+      const check = <S extends z.ZodType>(schema: S | undefined, where: string, value: unknown): z.output<S> => {
         if (schema === undefined) return undefined as z.output<S>;
         const result = schema.safeParse(value);
         if (result.success) return result.data;
         errors.push(...result.error.issues.map((issue) => ({ field: issue.path.join('.') || where, message: issue.message })));
         return undefined as z.output<S>;
       };
-      const params = check(request?.params, c.req.param(), 'path');
-      const query = check(request?.query, c.req.query(), 'query');
-      const body = request?.json === undefined ? undefined : await readJson(c.env.exchange.incoming);
-      const json = check(request?.json, body, 'body');
+      const params = check(request?.params, 'path', request?.params && c.req.param());
+      const query = check(request?.query, 'query', request?.query && parseQuery(exchange.query));
+      const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming)));
       if (errors.length > 0) throw validationFailed(errors);
       return handler(c, { params, query, json });
     });
   }
 
-  /** For a path that no route took: 405 with the methods it knows, else 404. */
-  unmatched(c: AppContext): never {
-    const path = rawPath(c.env.exchange.incoming);
+  /** For a path that no route took: 405 with the methods it knows, which OPTIONS asks for, else 404. */
+  unmatched(c: AppContext): Response {
+    const { incoming, outgoing, path } = c.env.exchange;
     const methods = new Set(this.#methods.match('ANY', path)[0].map(([method]) => method));
     if (methods.size === 0) throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
     if (methods.has('GET')) methods.add('HEAD');
-    const allow = [...methods].sort().join(', ');
-    c.env.exchange.outgoing.setHeader('allow', allow);
-    throw storageError('method_not_allowed', `${c.req.method} is not possible here; use ${allow}.`);
+    const allow = [...methods, 'OPTIONS'].sort().join(', ');
+    if (incoming.method === 'OPTIONS') return c.body(null, 204, { allow });
+    outgoing.setHeader('allow', allow);
+    throw storageError('method_not_allowed', `${incoming.method} is not possible here; use ${allow}.`);
   }
 
   #document<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Route<P, Q, J>): void {
@@ -105,18 +115,18 @@ export class Router {
       ...(request?.params !== undefined && { params: request.params }),
       ...(request?.query !== undefined && { query: request.query }),
       ...(request?.headers !== undefined && { headers: request.headers }),
-      ...(content !== undefined && { body: { content, required: true } }),
+      ...(content !== undefined && { body: { content, required: request?.json?.safeParse(undefined).success !== true } }),
     };
-    this.app.openAPIRegistry.registerPath({
-      method: route.method,
+    const operation = {
       path: route.path,
-      operationId: route.operationId,
-      summary: route.summary,
       ...(route.description !== undefined && { description: route.description }),
       tags: [...route.tags],
-      ...(route.isPublic === true ? { security: [] } : {}),
+      ...(route.access.role === 'anybody' ? { security: [] } : {}),
       request: documented as unknown as NonNullable<RouteConfig['request']>,
-      responses: route.responses,
-    });
+    };
+    const { method, operationId, summary, responses } = route;
+    this.app.openAPIRegistry.registerPath({ ...operation, method, operationId, summary, responses });
+    if (route.head !== true) return;
+    this.app.openAPIRegistry.registerPath({ ...operation, method: 'head', operationId: `${operationId}Head`, summary: `${summary}: the headers only`, responses });
   }
 }

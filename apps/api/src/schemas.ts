@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi';
 
-import { cannedAcls } from '@coffer/storage-core';
+import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
+
+import { canonicalTenantUuid } from '@coffer/tenancy';
 
 import { statusByCode } from './problem.ts';
 
@@ -35,6 +37,14 @@ export function booleanParam(description: string) {
     .openapi({ type: 'boolean', description });
 }
 
+/** What a listing selects by: at most as long as a key. */
+export function listingText(example: string) {
+  return z
+    .string()
+    .refine((value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'), `at most ${maxKeyBytes} bytes of UTF-8, without NUL`)
+    .openapi({ example });
+}
+
 /** Text that PostgreSQL and logs can hold. */
 export function plainText(max: number) {
   return (
@@ -49,10 +59,11 @@ export function plainText(max: number) {
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
-export const BucketName = z.string().min(1).max(255).openapi({ description: 'Name of a bucket.', example: 'acme-uploads' });
+/** Which names there can be is for the storage to say, with invalid_bucket_name. */
+export const BucketName = z.string().openapi({ description: 'Name of a bucket.', example: 'acme-uploads' });
 
 export const TenantId = z.object({
-  tenant_id: z.string().min(1).max(128).openapi({ param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
+  tenant_id: z.string().transform(canonicalTenantUuid).openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
 });
 
 const Timestamp = z.iso.datetime().openapi({ example: '2026-01-15T10:30:00.000Z' });

@@ -37,7 +37,8 @@ async function tenantOf(c: AppContext, { runtime }: Services): Promise<Tenant | 
     case 'claimed': {
       const tenant = await runtime.tenants.resolve(decision.tenant);
       const { mustMatch } = decision;
-      if (mustMatch !== undefined && !namesTenant(mustMatch, tenant)) {
+      // The token may carry a slug that the tenant had before it was renamed; the header may repeat it.
+      if (mustMatch !== undefined && !namesTenant(mustMatch, tenant) && !namesTenant(mustMatch, decision.tenant)) {
         throw storageError('tenant_mismatch', 'X-Tenant-ID names another tenant than the token.');
       }
       return tenant;
@@ -68,15 +69,22 @@ export function contextOf(c: AppContext): CallContext {
 }
 
 /**
- * The bucket that an object route works on: admins may name any, a service one of its tenant's.
+ * The bucket that an object route works on: admins may name any, a service one of its tenant's. Where all tenants
+ * share a bucket, it is no tenant's, and so not a service's.
  * @throws forbidden, tenant_context_required, storage_not_configured, invalid_bucket_name
  */
 export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
   const { tenant, access, ctx } = scope;
   const ask = { ...(explicit !== undefined && { bucket: explicit }), ...(tenant !== undefined && { tenant: tenantContextOf(tenant) }) };
-  if (access.role === 'admin') return (await runtime.storage.resolveBucket(ask, ctx)).bucket;
+  if (access.role !== 'admin') await assertOwn(scope, runtime, explicit);
+  return (await runtime.storage.resolveBucket(ask, ctx)).bucket;
+}
+
+async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {
   if (tenant === undefined) throw storageError('tenant_context_required', 'Name the tenant with X-Tenant-ID.');
-  const { bucket } = await runtime.storage.resolveBucket(ask, ctx);
-  if (!tenant.buckets.includes(bucket) && bucket !== (await runtime.tenants.bucketFor(tenantContextOf(tenant)))) throw storageError('forbidden', "That bucket is not one of the tenant's.");
-  return bucket;
+  if (explicit === undefined && config.storage.multiTenancy) return; // its own, by resolution
+  if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
+  // The one that it is given on first use is its own already.
+  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
+  if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }

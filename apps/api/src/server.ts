@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -7,7 +8,7 @@ import { getRequestListener } from '@hono/node-server';
 import { storageError } from '@coffer/storage-core';
 
 import { createApp } from './app.ts';
-import { beginExchange, rawPath } from './exchange.ts';
+import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { applyCors } from './http/cors.ts';
 import { logRequest } from './observe/request-log.ts';
@@ -16,32 +17,35 @@ import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
 const keepAliveMs = 65_000; // longer than the usual load balancer's 60 s
+const lingerMs = 1_000;
+const localPath = '/local/';
+// RFC 3986's characters of an authority.
+const possibleHost = /^[\w.~!$&'()*+,;=:%[\]-]*$/;
 
 /** The HTTP server: what every request has in common, below the framework. */
 export function createApiServer(services: Services): Server {
   const { runtime, log, stopping } = services;
-  const { corsOrigins, timeout } = runtime.config.storage;
-  const app = createApp(services);
-  const exchanges = new WeakMap<IncomingMessage, Exchange>();
+  const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
+  const framework = frameworkOf(services);
 
-  const framework = getRequestListener(
-    (request, bindings) => {
-      const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
-      // As a GET: routes answer HEAD themselves, and Node sends no body to one.
-      if (incoming.method === 'HEAD') Object.defineProperty(request, 'method', { value: 'GET' });
-      return app.fetch(request, { incoming, outgoing, exchange: exchanges.get(incoming) });
-    },
-    {
-      overrideGlobalObjects: true,
-      hostname: 'localhost',
-      errorHandler: (thrown) => {
-        const error = storageError('validation_failed', 'The request target or the Host header is malformed.', { cause: thrown });
-        const problem = problemOf(error, 'none');
-        return new Response(JSON.stringify(problem), { status: problem.status, headers: problemHeaders(error) });
-      },
-    },
-  );
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const exchange = beginExchange(incoming, outgoing);
+    onSocket.set(incoming.socket, exchange);
+    logRequest(log, exchange);
+    if (stopping()) outgoing.setHeader('connection', 'close');
+    if (enabled && runtime.localHttp !== undefined && exchange.path.startsWith(localPath)) {
+      runtime.localHttp(incoming, outgoing).then(
+        (handled) => {
+          if (!handled) framework(exchange);
+        },
+        (error: unknown) => answerError(error, incoming, outgoing),
+      );
+      return;
+    }
+    if (applyCors(incoming, outgoing, corsOrigins)) return;
+    framework(exchange);
+  };
 
   const server = createServer(
     {
@@ -52,26 +56,12 @@ export function createApiServer(services: Services): Server {
       noDelay: true,
       highWaterMark: 262_144,
     },
-    (incoming, outgoing) => {
-      const exchange = beginExchange(incoming, outgoing);
-      exchanges.set(incoming, exchange);
-      onSocket.set(incoming.socket, exchange);
-      logRequest(log, exchange);
-      if (stopping()) outgoing.setHeader('connection', 'close');
-      if (rawPath(incoming).startsWith('/local/') && runtime.localHttp !== undefined) {
-        runtime.localHttp(incoming, outgoing).then(
-          (handled) => handled || framework(incoming, outgoing),
-          (error: unknown) => {
-            exchange.error = error;
-            sendProblem(outgoing, error, exchange.requestId);
-          },
-        );
-        return;
-      }
-      if (applyCors(incoming, outgoing, corsOrigins)) return;
-      void framework(incoming, outgoing);
-    },
+    onRequest,
   );
+  server.on('checkContinue', (incoming, outgoing) => {
+    continueWhenRead(incoming, outgoing);
+    onRequest(incoming, outgoing);
+  });
 
   // Nothing moved on a socket for this long: a stalled body, unless it is us who are at work. Node itself watches
   // over headers and idle keep-alive.
@@ -80,21 +70,76 @@ export function createApiServer(services: Services): Server {
     const working = current !== undefined && current.incoming.complete && !current.outgoing.headersSent;
     if (!working) socket.destroy();
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(error, socket));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const current = onSocket.get(socket);
+    const answering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
+    if (answering || !socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const { status, requestId } = refuse(error, socket);
+    log.info({ request_id: requestId, status, reason: error.code }, 'no request');
+  });
   return server;
 }
 
+/** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
+export function answerError(error: unknown, _incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const exchange = exchangeOf(outgoing);
+  exchange.error = error;
+  sendProblem(outgoing, error, exchange.requestId);
+}
+
+function frameworkOf(services: Services): (exchange: Exchange) => void {
+  const app = createApp(services);
+  const malformed = storageError('validation_failed', 'The Host header is malformed.');
+  const listener = getRequestListener(
+    (request, bindings) => {
+      const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
+      // As a GET: routes answer HEAD themselves, and Node sends no body to one.
+      if (incoming.method === 'HEAD') Object.defineProperty(request, 'method', { value: 'GET' });
+      return app.fetch(request, { incoming, outgoing, exchange: exchangeOf(outgoing) });
+    },
+    {
+      overrideGlobalObjects: true,
+      hostname: 'localhost',
+      errorHandler: () => {
+        const problem = problemOf(malformed, randomUUID());
+        return new Response(JSON.stringify(problem), { status: problem.status, headers: problemHeaders(malformed) });
+      },
+    },
+  );
+  return ({ incoming, outgoing }) => {
+    if (!possibleHost.test(incoming.headers.host ?? '')) {
+      answerError(malformed, incoming, outgoing);
+      return;
+    }
+    // The exchange has the request line. The framework would make a URL of it, which collapses segments and fails on some.
+    incoming.url = '/';
+    void listener(incoming, outgoing);
+  };
+}
+
+/** Asks for the body only once somebody reads it: who is refused before that need not send it. */
+function continueWhenRead(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  const onListener = (event: string | symbol): void => {
+    if (event !== 'data' && event !== 'readable') return;
+    incoming.off('newListener', onListener);
+    if (!outgoing.headersSent) outgoing.writeContinue();
+  };
+  incoming.on('newListener', onListener);
+}
+
 /** Answers what Node could not parse as a request. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
+function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status: number; readonly requestId: string } {
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const status = tooLarge ? '431 Request Header Fields Too Large' : late ? '408 Request Timeout' : '400 Bad Request';
+  const [status, title] = tooLarge ? [431, 'Request Header Fields Too Large'] : late ? [408, 'Request Timeout'] : [400, 'Bad Request'];
   const detail = tooLarge ? 'The headers are larger than 16 KiB.' : late ? 'The headers did not arrive in time.' : 'That is not an HTTP request.';
-  const problem = { ...problemOf(storageError('validation_failed', detail), 'none'), status: Number(status.slice(0, 3)), title: status.slice(4) };
-  const body = JSON.stringify(problem);
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  const requestId = randomUUID();
+  const body = JSON.stringify({ ...problemOf(storageError('validation_failed', detail), requestId), status, title });
+  const headers = [`Content-Length: ${Buffer.byteLength(body)}`, 'Content-Type: application/problem+json', `X-Request-ID: ${requestId}`, 'Connection: close'];
+  socket.end(`HTTP/1.1 ${status} ${title}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
+  setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
+  return { status, requestId };
 }

@@ -1,5 +1,5 @@
 /** Size in bytes of one write of a large upload. */
-export const blockSize = 1024 * 1024;
+export const blockSize: number = 1024 * 1024;
 
 const keptBlocks = 16;
 

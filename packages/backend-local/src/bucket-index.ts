@@ -84,7 +84,7 @@ export class BucketIndex {
    * @throws no_such_bucket, bucket_not_empty
    */
   remove(name: string, force: boolean): Promise<{ readonly blobs: readonly BlobId[]; readonly gone: boolean }> {
-    return this.#file.write(() => {
+    return this.#file.remove(() => {
       const bucket = this.#id.get(name) as { readonly id: number } | undefined;
       if (bucket === undefined) throw noSuchBucket(name);
       const rows = this.#some.all(bucket.id, force ? removalBatch : 1) as unknown as readonly { readonly key: Uint8Array; readonly blob: Uint8Array }[];

@@ -8,6 +8,7 @@ import { storageError } from '@coffer/storage-core';
 
 import { CoalescedSync } from './coalesced-sync.ts';
 import { isBusy, isFull, toStorageError } from './errors.ts';
+import { Reserve } from './reserve.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -58,13 +59,15 @@ const schema = `
 export class IndexFile {
   readonly db: DatabaseSync;
   readonly #wal: number;
+  readonly #reserve: Reserve;
   readonly #sync: CoalescedSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
-  private constructor(db: DatabaseSync, wal: number) {
+  private constructor(db: DatabaseSync, wal: number, reserve: Reserve) {
     this.db = db;
     this.#wal = wal;
+    this.#reserve = reserve;
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -77,7 +80,9 @@ export class IndexFile {
       const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
       db = opened;
       await patiently(() => prepare(opened));
-      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'));
+      const reserve = new Reserve(`${path}-reserve`);
+      await reserve.restore();
+      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'), reserve);
     } catch (error) {
       db?.close();
       throw toStorageError(error);
@@ -96,16 +101,21 @@ export class IndexFile {
   /** Runs `work`, which must be synchronous, in a transaction that holds the write lock. Call `durable()` afterwards. */
   async write<T>(work: () => T): Promise<T> {
     try {
-      return await patiently(() => {
-        try {
-          return this.#transaction(work);
-        } catch (error) {
-          // On a full disk deletes must still work: an empty WAL has the room that a grown one lacks.
-          if (!isFull(error)) throw error;
-          this.db.exec('PRAGMA wal_checkpoint(RESTART)');
-          return this.#transaction(work);
-        }
+      return await patiently(() => this.#transaction(work));
+    } catch (error) {
+      throw toStorageError(error);
+    }
+  }
+
+  /** `write` for what frees space: on a full disk it takes from the reserve. */
+  async remove<T>(work: () => T): Promise<T> {
+    try {
+      const result = await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
+        if (!isFull(error) || !(await this.#reserve.spend())) throw error;
+        return patiently(() => this.#transaction(work));
       });
+      await this.#reserve.restoreIfSpent();
+      return result;
     } catch (error) {
       throw toStorageError(error);
     }

@@ -92,7 +92,7 @@ export class ObjectIndex {
 
   /** Removes the rows of `keys`. @returns the blobs that are no longer referred to @throws no_such_bucket */
   remove(bucketName: string, keys: readonly string[]): Promise<readonly BlobId[]> {
-    return this.#file.write(() => {
+    return this.#file.remove(() => {
       const bucket = this.#bucket(bucketName);
       return keys.flatMap((key) => {
         const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;

@@ -31,7 +31,11 @@ export async function completeUpload(parts: FileParts, id: string, access: FileA
 }
 
 /** What became of a file that is not pending; undefined when it is after all. */
-async function completed(parts: FileParts, parameters: Parameters<typeof findFile>[1], access: FileAccess): Promise<FileRecord | undefined> {
+async function completed(
+  parts: FileParts,
+  parameters: Parameters<typeof findFile>[1],
+  access: FileAccess,
+): Promise<FileRecord | undefined> {
   const [row] = await findFile(parts.sql, parameters);
   if (row === undefined) throw storageError('file_not_found', 'There is no such file.');
   const file = fileRecordOf(row);

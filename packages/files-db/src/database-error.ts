@@ -31,14 +31,18 @@ export function databaseError(error: unknown): unknown {
   const code = codeOf(cause);
   if (code === undefined) return cause;
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
-  if (/^(?:08|53|57P0)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
-  if (/^28/.test(code) || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
+  // 55000: it takes no connections.
+  if (/^(?:08|53|57P0|55000)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
+  // Two transactions in each other's way, of which one was ended.
+  if (/^40(?:001|P01)$/.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
+  if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
   if (code === '3F000') return unavailable('The search_path of the database user names no schema that exists.', cause, false);
   if (code === '42501') return unavailable('The database user lacks a privilege.', cause, false);
   // A character or a nesting that text or jsonb cannot hold.
-  if (/^(?:22021|22P05|54001)$/.test(code)) return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
+  if (/^(?:22021|22P05|54001)$/.test(code))
+    return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
   return cause;
 }
 

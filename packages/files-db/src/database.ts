@@ -81,7 +81,15 @@ function client(options: DatabaseOptions): Sql {
   };
   if (!('url' in options)) {
     const { host, port = 5432, database, user, password } = options;
-    return postgres({ ...common, host, port, database, user, ...(password !== undefined && { password }), connection: { application_name: 'coffer' } });
+    return postgres({
+      ...common,
+      host,
+      port,
+      database,
+      user,
+      ...(password !== undefined && { password }),
+      connection: { application_name: 'coffer' },
+    });
   }
   const { url, ...fromQuery } = parseUrl(options.url);
   return postgres(url, { ...common, ...fromQuery });

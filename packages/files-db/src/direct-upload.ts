@@ -109,7 +109,8 @@ function withinQuota(
   const { body, id, sizeLimit } = upload;
   const { granted, limited } = upload.reservation;
   if (body.kind === 'stream' && body.size !== undefined) return body; // just so much is reserved, and held to
-  if (sizeLimit !== undefined && !(limited && granted < sizeLimit)) return cutBody(body, sizeLimit, () => sizeMismatch(sizeLimit + 1, sizeLimit));
+  if (sizeLimit !== undefined && !(limited && granted < sizeLimit))
+    return cutBody(body, sizeLimit, () => sizeMismatch(sizeLimit + 1, sizeLimit));
   if (!limited) return body;
   if (sizeLimit !== undefined) return cutBody(body, granted, overQuota);
   return meterBody(body, granted, async () => {
@@ -159,7 +160,11 @@ async function settle(
  * done now, the sweep does.
  * @returns the record, when the file turns out to have become available: its last statement was done, its answer lost
  */
-async function undo(parts: FileParts, file: { readonly id: string; readonly bucket: string; readonly key: string }, context: CallContext): Promise<FileRecord | undefined> {
+async function undo(
+  parts: FileParts,
+  file: { readonly id: string; readonly bucket: string; readonly key: string },
+  context: CallContext,
+): Promise<FileRecord | undefined> {
   const { sql, storage } = parts;
   const { id } = file;
   const ctx = unstoppable(context);

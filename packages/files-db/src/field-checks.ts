@@ -40,7 +40,9 @@ export function bytesProblem(value: unknown): FieldProblem {
 }
 
 export function secondsProblem(value: unknown): FieldProblem {
-  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1) ? undefined : 'Is a whole number of seconds, at least 1.';
+  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1)
+    ? undefined
+    : 'Is a whole number of seconds, at least 1.';
 }
 
 export function contentTypeProblem(value: unknown): FieldProblem {
@@ -69,7 +71,8 @@ function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (depth === 0) return `Is nested at most ${deepestMetadata} deep.`;
   if (value === null || typeof value === 'boolean') return undefined;
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'Has only numbers that JSON has.';
-  if (typeof value === 'string') return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
+  if (typeof value === 'string')
+    return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
   if (typeof value !== 'object') return 'Has only values that JSON has.';
   for (const [key, item] of Object.entries(value)) {
     const problem = jsonProblem(key, depth) ?? (item === undefined ? undefined : jsonProblem(item, depth - 1));

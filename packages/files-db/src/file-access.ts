@@ -39,13 +39,3 @@ export function accessParameters({ subject, role, tenant }: FileAccess): AccessP
 export function mayChange(file: FileRecord, access: FileAccess): boolean {
   return access.role !== 'user' || file.ownerId === access.subject;
 }
-
-/**
- * Who owns a new file.
- * @throws forbidden for a user that names somebody else
- */
-export function ownerOf(access: FileAccess, asked: string | undefined): string {
-  if (asked === undefined || asked === access.subject) return access.subject;
-  if (access.role === 'user') throw storageError('forbidden', 'Only an admin or a service uploads files for another owner.');
-  return asked;
-}

@@ -36,7 +36,8 @@ export class FileLister {
       status: fileStatuses.includes(status) ? undefined : `Is one of ${fileStatuses.join(', ')}.`,
     });
     const before = cursor === undefined ? undefined : decodeCursor(cursor);
-    const ownerShape = anyOwner || ownerId === subject ? (ownerId === undefined ? 'all' : 'one') : ownerId === undefined ? 'visible' : 'public';
+    const ownerShape =
+      anyOwner || ownerId === subject ? (ownerId === undefined ? 'all' : 'one') : ownerId === undefined ? 'visible' : 'public';
     const shape: Shape = {
       tenant: anyTenant ? 'any' : tenant === null ? 'none' : 'named',
       owner: ownerShape,
@@ -45,7 +46,8 @@ export class FileLister {
     };
     const rows = await this.#statement(shape)(this.#sql, { tenant, owner: ownerId, subject, status, before, limit: limit + 1 });
     const files = rows.slice(0, limit).map(fileRecordOf);
-    return { files, nextCursor: rows.length > limit ? encodeCursor(files.at(-1)!.id) : null };
+    const last = rows.length > limit ? files.at(-1) : undefined;
+    return { files, nextCursor: last === undefined ? null : encodeCursor(last.id) };
   }
 
   #statement(shape: Shape): Statement<Record<string, Parameter>, FileRow> {
@@ -91,4 +93,3 @@ function decodeCursor(cursor: string): string {
   }
   return id;
 }
-

@@ -1,6 +1,5 @@
 export { connectDatabase } from './database.ts';
 export type { Database, DatabaseConnection, DatabaseOptions, DrizzleDatabase } from './database.ts';
-export { ownerOf } from './file-access.ts';
 export type { FileAccess } from './file-access.ts';
 export { fileStatuses } from './file-record.ts';
 export type { FileRecord, FileStatus } from './file-record.ts';

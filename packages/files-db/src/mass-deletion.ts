@@ -12,7 +12,8 @@ export interface TombstoneRow {
 // Like deleting one file after the other; tenants' numbers are locked in one order, since a bucket may hold files of several.
 const deleteWhere = (condition: string): string => `
   with target as (
-    select id, status as was from files where ${condition} and status <> 'deleted' limit {limit}::int8 for update
+    select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
+    order by id limit {limit}::int8 for update
   ), moved as (
     update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
     from target where f.id = target.id
@@ -34,6 +35,7 @@ const deleteWhere = (condition: string): string => `
 
 interface Batch {
   readonly of: string;
+  readonly after: string;
   readonly now: string;
   readonly limit: number;
 }
@@ -42,12 +44,19 @@ const deleteTenantFiles = statement<Batch, TombstoneRow>(deleteWhere('tenant_uui
 const deleteBucketFiles = statement<Batch, TombstoneRow>(deleteWhere('bucket = {of}::text'));
 
 /** Makes tombstones of all files of a tenant or in a bucket, and gives them in batches: their objects are still there. */
-export async function* deleteFiles(sql: Sql, of: { readonly tenant: string } | { readonly bucket: string }): AsyncGenerator<readonly TombstoneRow[], void> {
-  for (;;) {
-    const batch = { now: new Date().toISOString(), limit: 500 };
-    const rows = 'tenant' in of ? await deleteTenantFiles(sql, { ...batch, of: of.tenant }) : await deleteBucketFiles(sql, { ...batch, of: of.bucket });
+export async function* deleteFiles(
+  sql: Sql,
+  of: { readonly tenant: string } | { readonly bucket: string },
+): AsyncGenerator<readonly TombstoneRow[], void> {
+  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+    const batch = { after, now: new Date().toISOString(), limit: 500 };
+    const rows =
+      'tenant' in of
+        ? await deleteTenantFiles(sql, { ...batch, of: of.tenant })
+        : await deleteBucketFiles(sql, { ...batch, of: of.bucket });
     if (rows.length === 0) return;
     yield rows;
+    after = rows.reduce((last, { id }) => (id > last ? id : last), after);
   }
 }
 

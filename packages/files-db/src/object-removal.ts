@@ -30,9 +30,7 @@ export async function removeObjects(
     for (let start = 0; start < keys.length; start += parallel) {
       const some = keys.slice(start, start + parallel);
       const results = await Promise.allSettled(some.map((key) => storage.deleteFile({ bucket, key }, ctx)));
-      results.forEach((result, index) => {
-        if (result.status === 'rejected' && !hasCode(result.reason, 'no_such_bucket')) failed.push(some[index]!);
-      });
+      failed.push(...some.filter((_key, index) => isFailure(results[index])));
     }
     return failed;
   } catch (error) {
@@ -40,7 +38,15 @@ export async function removeObjects(
   }
 }
 
+function isFailure(result: PromiseSettledResult<unknown> | undefined): boolean {
+  return result?.status === 'rejected' && !hasCode(result.reason, 'no_such_bucket');
+}
+
 /** Removes an object; whether it is gone. */
-export async function removeObject(storage: StorageService, at: { readonly bucket: string; readonly key: string }, ctx: CallContext): Promise<boolean> {
+export async function removeObject(
+  storage: StorageService,
+  at: { readonly bucket: string; readonly key: string },
+  ctx: CallContext,
+): Promise<boolean> {
   return (await removeObjects(storage, { bucket: at.bucket, keys: [at.key] }, ctx)).length === 0;
 }

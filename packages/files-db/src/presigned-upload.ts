@@ -18,7 +18,11 @@ import type { PresignedFileUpload, PresignedUploadRequest } from './file-request
 import { reserve } from './reservation.ts';
 
 /** See `FileService.createPresignedUpload`. One statement. */
-export async function presignUpload(parts: FileParts, request: PresignedUploadRequest, context: CallContext = noContext): Promise<PresignedFileUpload> {
+export async function presignUpload(
+  parts: FileParts,
+  request: PresignedUploadRequest,
+  context: CallContext = noContext,
+): Promise<PresignedFileUpload> {
   const { sql, storage } = parts;
   const { filename, contentType, sizeBytes, ownerId, sha256, isPublic = false, metadata, tenantContext: tenant } = request;
   assertFields({

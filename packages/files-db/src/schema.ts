@@ -98,8 +98,12 @@ export const files = pgTable(
   (table) => [
     index('files_by_tenant').on(table.tenantUuid, table.id),
     index('files_by_owner').on(table.ownerId, table.tenantUuid, table.id),
-    index('files_public').on(table.tenantUuid, table.id).where(sql`is_public`),
-    index('files_to_sweep').on(table.sweepAt).where(sql`sweep_at is not null`),
+    index('files_public')
+      .on(table.tenantUuid, table.id)
+      .where(sql`is_public`),
+    index('files_to_sweep')
+      .on(table.sweepAt)
+      .where(sql`sweep_at is not null`),
     check('files_status', sql`${table.status} in ('pending', 'available', 'failed', 'deleted')`),
   ],
 );

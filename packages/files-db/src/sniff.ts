@@ -9,7 +9,8 @@ const textBytes = 1024;
 
 // Formats that other formats are made of: the first bytes need not show which.
 const containers = /^application\/(?:zip|x-cfb|gzip|x-tar|x-sqlite3|x-7z-compressed|xml)$/;
-const textual = /^(?:text|message|multipart)\/|[/+](?:json|jsonl|xml|html|javascript|ecmascript|typescript|yaml|x-sh|x-ndjson|sql|toml|rtf)$/;
+const textual =
+  /^(?:text|message|multipart)\/|[/+](?:json|jsonl|xml|html|javascript|ecmascript|typescript|yaml|x-sh|x-ndjson|sql|toml|rtf)$/;
 
 // Types that go by each other's names, whichever of them the bytes show and the other was declared.
 const families: readonly RegExp[] = [
@@ -49,7 +50,7 @@ export async function decideContentType(ask: {
   const bare = bareType(declared ?? defaultContentType);
   const shown = sample.length === 0 ? undefined : looksLikeText(sample) ? markedText(sample) : await sniffed(sample);
   if (shown === undefined) return declared ?? contentTypeOf(filename);
-  if (bare !== defaultContentType) return (await clash(shown, bare)) ? shown : declared!;
+  if (declared !== undefined && bare !== defaultContentType) return (await clash(shown, bare)) ? shown : declared;
   // The bytes of a .docx may show no more than a ZIP; its name then says more.
   const named = contentTypeOf(filename);
   return named === defaultContentType || (await clash(shown, named)) ? shown : named;
@@ -91,7 +92,7 @@ function looksLikeText(sample: Uint8Array): boolean {
 
 /** Whether the last bytes may be the beginning of a character: the cut of the sample may go through one. */
 function isCutCharacter(bytes: Uint8Array, length: number): boolean {
-  return (bytes.at(-length)! & 0xc0) === 0xc0;
+  return ((bytes.at(-length) ?? 0) & 0xc0) === 0xc0;
 }
 
 /** What text says that it is, in a way that leaves no doubt. */

@@ -108,7 +108,10 @@ async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[],
     }
   }
   for (const [bucket, keys] of owners) {
-    for (const key of await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx)) retained.add(keys.get(key)!);
+    for (const key of await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx)) {
+      const id = keys.get(key);
+      if (id !== undefined) retained.add(id);
+    }
   }
   return retained;
 }

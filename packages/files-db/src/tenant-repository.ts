@@ -102,7 +102,8 @@ export class TenantRepository {
     assertFields({ limit: limitProblem(limit), cursor: sound ? undefined : 'Is not a cursor that a list gave.' });
     const rows = await listTenants(this.#database.sql, { after, limit: limit + 1 });
     const found = rows.slice(0, limit).map(tenantOf);
-    return { tenants: found, nextCursor: rows.length > limit ? Buffer.from(found.at(-1)!.tenantUuid).toString('base64url') : null };
+    const last = rows.length > limit ? found.at(-1) : undefined;
+    return { tenants: found, nextCursor: last === undefined ? null : Buffer.from(last.tenantUuid).toString('base64url') };
   }
 
   /** @throws tenant_not_found */
@@ -131,15 +132,16 @@ export class TenantRepository {
    * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's
    */
   async bucketFor(tenant: TenantContext): Promise<string> {
-    const registered = await this.resolve(tenant);
-    const [primary] = registered.buckets;
-    if (primary !== undefined) return primary;
-    const { tenantUuid, tenantSlug } = registered;
-    const bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
-    await this.#claim(tenantUuid, bucket, true);
-    const [first] = (await this.resolve(tenant)).buckets; // another one, if another process gave it one meanwhile
-    if (first === undefined) throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
-    return first;
+    let bucket = '';
+    // Another look finds the bucket that another process gave the tenant, or that it took away, meanwhile.
+    for (let look = 1; look <= 3; look++) {
+      const { tenantUuid, tenantSlug, buckets } = await this.resolve(tenant);
+      const [primary] = buckets;
+      if (primary !== undefined) return primary;
+      bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
+      if (await this.#claim(tenantUuid, bucket, true)) return bucket;
+    }
+    throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
   }
 
   /**
@@ -165,7 +167,12 @@ export class TenantRepository {
   /** The uuids of the tenants that have these buckets, by bucket. */
   async ownersOf(buckets: readonly string[]): Promise<ReadonlyMap<string, string>> {
     if (buckets.length === 0) return new Map();
-    const rows = await onDatabase(() => this.#database.db.select().from(tenantBuckets).where(inArray(tenantBuckets.bucket, [...buckets])));
+    const rows = await onDatabase(() =>
+      this.#database.db
+        .select()
+        .from(tenantBuckets)
+        .where(inArray(tenantBuckets.bucket, [...buckets])),
+    );
     return new Map(rows.map(({ bucket, tenantUuid }) => [bucket, tenantUuid]));
   }
 
@@ -186,7 +193,6 @@ export class TenantRepository {
     this.#cache.forget(tenantUuid);
     return claimed.length > 0;
   }
-
 }
 
 function unknownTenant(): Error {

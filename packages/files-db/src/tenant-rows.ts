@@ -48,14 +48,20 @@ export const listTenants = statement<{ readonly after: string; readonly limit: n
   select ${columns} from ${source} where t.tenant_uuid > {after}::text and t.state <> 'deleted' order by t.tenant_uuid limit {limit}::int8`);
 
 /** Gives a tenant a bucket that nobody has, as its last one; with `onlyFirst` only one that has none yet. */
-export const claimBucket = statement<{ readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean }, { readonly bucket: string }>(`
+export const claimBucket = statement<
+  { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean },
+  { readonly bucket: string }
+>(`
   insert into tenant_buckets (bucket, tenant_uuid, position)
   select {bucket}::text, {tenant}::text, coalesce(max(position) + 1, 0) from tenant_buckets where tenant_uuid = {tenant}::text
   having (count(*) = 0 or not {onlyFirst}::boolean) and exists (select from tenants where tenant_uuid = {tenant}::text and state = 'active')
   on conflict do nothing
   returning bucket`);
 
-const insertTenant = statement<{ readonly uuid: string; readonly slug: string; readonly quota: number | null }, { readonly tenant_uuid: string }>(`
+const insertTenant = statement<
+  { readonly uuid: string; readonly slug: string; readonly quota: number | null },
+  { readonly tenant_uuid: string }
+>(`
   with tenant as (
     insert into tenants (tenant_uuid, tenant_slug)
     select {uuid}::text, {slug}::text where not exists (select from tenant_slugs where slug = {slug}::text)

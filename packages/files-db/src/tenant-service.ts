@@ -151,13 +151,17 @@ export class TenantService {
     }
     for (const [bucket, keys] of owners) {
       for (const key of await removeObjects(this.#storage, { bucket, keys: [...keys.keys()] }, ctx)) {
-        await hurrySweep(this.#database.sql, { id: keys.get(key)! });
+        const id = keys.get(key);
+        if (id !== undefined) await hurrySweep(this.#database.sql, { id });
       }
     }
   }
 }
 
-function created(options: { readonly region: string | undefined; readonly acl: CannedAcl | undefined }): { region?: string; acl?: CannedAcl } {
+function created(options: { readonly region: string | undefined; readonly acl: CannedAcl | undefined }): {
+  region?: string;
+  acl?: CannedAcl;
+} {
   const { region, acl } = options;
   return { ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
 }

@@ -30,7 +30,8 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
       length += chunk.length;
     }
   }
-  const data = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  const [first, second] = chunks;
+  const data = first !== undefined && second === undefined ? first : Buffer.concat(chunks);
   const sample = data.subarray(0, sampleBytes);
   if (!stream.readableEnded) {
     stream.unshift(data); // in the same tick as the last read(), after which the stream would end
@@ -86,18 +87,23 @@ export function meterBody(body: Body, granted: number, more: () => Promise<numbe
   if (body.kind === 'buffer') return cutBody(body, granted, overQuota);
   let passed = 0;
   let most = granted;
-  const grow = async (): Promise<void> => {
-    while (passed > most) {
-      const bytes = await more();
-      if (bytes <= 0) throw overQuota();
-      most += bytes;
+  const grow = async (done: (error?: Error) => void): Promise<void> => {
+    try {
+      while (passed > most) {
+        const bytes = await more();
+        if (bytes <= 0) throw overQuota();
+        most += bytes;
+      }
+      done();
+    } catch (error) {
+      done(error as Error);
     }
   };
   const meter = new Transform({
     transform(chunk: Buffer, _encoding, callback) {
       passed += chunk.length;
       if (passed <= most) callback(null, chunk);
-      else grow().then(() => callback(null, chunk), callback);
+      else void grow((error) => (error === undefined ? callback(null, chunk) : callback(error)));
     },
   });
   pipeline(body.stream, meter, () => {}); // whoever reads the meter gets the error

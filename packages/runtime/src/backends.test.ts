@@ -50,7 +50,11 @@ describe('loadBackend', () => {
     expect(local).toBeUndefined();
     expect(backend).toMatchObject({
       name: 'acme',
-      options: { dataDir: join(dir, 'data'), publicUrl: 'http://127.0.0.1:1', storage: { region: 'eu-1', extra: { STORAGE_ACME_POOL: 'hot' } } },
+      options: {
+        dataDir: join(dir, 'data'),
+        publicUrl: 'http://127.0.0.1:1',
+        storage: { region: 'eu-1', extra: { STORAGE_ACME_POOL: 'hot' } },
+      },
     });
   });
 

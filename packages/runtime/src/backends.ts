@@ -74,8 +74,12 @@ const thirdParty: Loader = async (config, { publicUrl }) => {
   if (typeof module?.name !== 'string' || typeof module.create !== 'function') {
     throw problem('the default export of the module that it names must be { name, create(options) }; see docs/writing-a-backend.md.');
   }
-  const backend = (await attempt(() => module.create?.({ storage, dataDir, publicUrl }), 'could not create its backend')) as Partial<StorageBackend> | undefined;
-  const missing = ['check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'].filter((name) => typeof backend?.[name as keyof StorageBackend] !== 'function');
+  const backend = (await attempt(() => module.create?.({ storage, dataDir, publicUrl }), 'could not create its backend')) as
+    | Partial<StorageBackend>
+    | undefined;
+  const missing = ['check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'].filter(
+    (name) => typeof backend?.[name as keyof StorageBackend] !== 'function',
+  );
   if (missing.length > 0) throw problem(`what the module that it names creates is no backend: it lacks ${missing.join(', ')}.`);
   return { backend: backend as StorageBackend };
 };

@@ -59,7 +59,8 @@ const longestPresign = 604_800;
 const backendName: Parser<string> = (value) => {
   const name = value.trim();
   const lower = name.toLowerCase();
-  if (announced.includes(lower)) return { problem: `${lower} is not available yet; use local, s3, minio, or the module name of a third-party backend.` };
+  if (announced.includes(lower))
+    return { problem: `${lower} is not available yet; use local, s3, minio, or the module name of a third-party backend.` };
   if (['local', 's3', 'minio'].includes(lower)) return { value: lower };
   const isModule = /^(?:@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*(?:\/[\w.~-]+)*$/i.test(name) || /^(?:\.{0,2}\/|file:\/\/)/.test(name);
   return isModule ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
@@ -127,7 +128,10 @@ function readS3(env: EnvReader, backend: string): S3Config {
     env.mistake('STORAGE_S3_ENDPOINT', 'is required by the minio backend: the URL of the server, like http://127.0.0.1:9000.');
   }
   const verifySsl = env.value('STORAGE_S3_VERIFY_SSL', yesOrNo, true);
-  if (!verifySsl) env.warnings.push("STORAGE_S3_VERIFY_SSL=false accepts any certificate: whoever is between here and the provider can read and change everything.");
+  if (!verifySsl)
+    env.warnings.push(
+      'STORAGE_S3_VERIFY_SSL=false accepts any certificate: whoever is between here and the provider can read and change everything.',
+    );
 
   return {
     ...(accessKey !== undefined && { accessKey }),

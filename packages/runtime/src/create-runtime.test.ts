@@ -93,7 +93,10 @@ describe('createRuntime', () => {
     const events: OperationEvent[] = [];
     const server = createServer();
     const url = await listen(server);
-    const runtime = await start({ DATABASE_URL: await databaseUrl() }, { publicUrl: url, observer: { operation: (event) => events.push(event) } });
+    const runtime = await start(
+      { DATABASE_URL: await databaseUrl() },
+      { publicUrl: url, observer: { operation: (event) => events.push(event) } },
+    );
     server.on('request', (request, response) => {
       void runtime.localHttp?.(request, response).then((handled) => handled || response.writeHead(404).end());
     });
@@ -133,8 +136,14 @@ describe('createRuntime', () => {
   });
 
   it.each([
-    ['postgres://coffer:pg-secret@127.0.0.1:1/coffer', /^DATABASE_URL \(127\.0\.0\.1:1\/coffer\): The database cannot be reached\. \(ECONNREFUSED\)$/],
-    ['postgres://coffer:pg-secret@no-such-host.invalid/coffer', /^DATABASE_URL \(no-such-host\.invalid\/coffer\): The database cannot be reached/],
+    [
+      'postgres://coffer:pg-secret@127.0.0.1:1/coffer',
+      /^DATABASE_URL \(127\.0\.0\.1:1\/coffer\): The database cannot be reached\. \(ECONNREFUSED\)$/,
+    ],
+    [
+      'postgres://coffer:pg-secret@no-such-host.invalid/coffer',
+      /^DATABASE_URL \(no-such-host\.invalid\/coffer\): The database cannot be reached/,
+    ],
   ])('says so when %s is down, without the password', async (DATABASE_URL, message) => {
     const starting = start({ DATABASE_URL });
     await expect(starting).rejects.toThrow(StartupError);
@@ -148,6 +157,33 @@ describe('createRuntime', () => {
     await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/^DATABASE_URL \(.*\/absent\): .*does not exist/);
     url.password = 'wrong';
     await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/refuses the user or its password/);
+  });
+
+  it('goes on when the embedded database was killed', async () => {
+    const { tenants, database } = await start();
+    await tenants.create(acme);
+    process.kill(Number((await readFile(join(dataDir, 'postgres/data/postmaster.pid'), 'utf8')).split('\n')[0]), 'SIGKILL');
+    await expect
+      .poll(
+        () =>
+          database.check().then(
+            () => 'up',
+            () => 'down',
+          ),
+        { timeout: 10_000, interval: 5 },
+      )
+      .toBe('down');
+    await expect
+      .poll(
+        () =>
+          database.check().then(
+            () => 'up',
+            () => 'down',
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe('up');
+    expect(await tenants.find('abc-123-def')).toMatchObject(acme);
   });
 
   it('leaves nothing running when one part cannot start', async () => {
@@ -169,9 +205,12 @@ describe('createStorage', () => {
 
 async function listen(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanUp.push(() => new Promise((resolve) => {
-    server.close(resolve);
-    server.closeAllConnections();
-  }));
+  cleanUp.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  );
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

@@ -20,7 +20,7 @@ export interface Runtime extends StorageRuntime {
   /** HS256 key that Coffer made itself; undefined when the configuration has any key. */
   readonly generatedSecret?: Uint8Array;
   /** Releases everything in reverse order, PostgreSQL last, within a minute. Idempotent. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const stepMs = 40_000;
@@ -51,7 +51,8 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
   const close = async (): Promise<void> => {
     if (isCurrent(assembled)) setStorageService(undefined);
     const failures: unknown[] = [];
-    for (const step of [() => storage.shutdown(), () => open.close()]) await within(stepMs, step()).catch((error: unknown) => failures.push(error));
+    for (const step of [() => storage.shutdown(), () => open.close()])
+      await within(stepMs, step()).catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   };
   let closing: Promise<void> | undefined;

@@ -26,7 +26,7 @@ export interface StorageRuntime {
   readonly storage: StorageService;
   /** With the local backend: serves presigned URLs and public objects below `/local/`; false for any other request. */
   readonly localHttp?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**

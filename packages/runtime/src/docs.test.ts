@@ -24,20 +24,18 @@ describe('docs/configuration.md', () => {
 
   it('says "none" where there is none', () => {
     const unset = rows.filter(([, value]) => value === 'none').map(([name]) => name);
-    expect(unset.toSorted()).toEqual(
-      [
-        'AUTH_AUDIENCE',
-        'AUTH_ISSUER',
-        'AUTH_JWKS_FILE',
-        'AUTH_JWKS_URL',
-        'AUTH_JWT_SECRET',
-        'DATABASE_URL',
-        'METRICS_PORT',
-        'STORAGE_S3_ACCESS_KEY',
-        'STORAGE_S3_ENDPOINT',
-        'STORAGE_S3_SECRET_KEY',
-        'TENANT_ID',
-      ],
-    );
+    expect(unset.toSorted()).toEqual([
+      'AUTH_AUDIENCE',
+      'AUTH_ISSUER',
+      'AUTH_JWKS_FILE',
+      'AUTH_JWKS_URL',
+      'AUTH_JWT_SECRET',
+      'DATABASE_URL',
+      'METRICS_PORT',
+      'STORAGE_S3_ACCESS_KEY',
+      'STORAGE_S3_ENDPOINT',
+      'STORAGE_S3_SECRET_KEY',
+      'TENANT_ID',
+    ]);
   });
 });

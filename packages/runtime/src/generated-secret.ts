@@ -42,7 +42,9 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
     }
     // Without hard links another process may be writing it right now.
     if (attempt === 10) {
-      throw new StartupError(`The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs that it has signed end then.`);
+      throw new StartupError(
+        `The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs that it has signed end then.`,
+      );
     }
     await delay(50);
   }

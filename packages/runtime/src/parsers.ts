@@ -59,8 +59,11 @@ export const bucketName: Parser<string> = (value) => {
 /** Absolute, without credentials, query and trailing slashes. */
 export const httpUrl: Parser<string> = (value) => {
   const url = URL.parse(value.trim());
-  const plain = url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  return plain ? ok(url.href.replace(/\/+$/, '')) : no('must be a URL that begins with http:// or https://, without user name, query and fragment.');
+  const plain =
+    url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  return plain
+    ? ok(url.href.replace(/\/+$/, ''))
+    : no('must be a URL that begins with http:// or https://, without user name, query and fragment.');
 };
 
 /** An `httpUrl`, or only its host, port and path: then `secure` decides about the scheme. */

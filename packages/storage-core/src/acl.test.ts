@@ -12,7 +12,9 @@ describe('canned ACLs', () => {
     for (const canned of cannedAcls) {
       const { grants } = aclOf(canned, owner);
       expect(grants[0]).toEqual({ grantee: { type: 'CanonicalUser', ...owner }, permission: 'FULL_CONTROL' });
-      expect(grants.some(({ grantee, permission }) => grantee.uri?.endsWith('/AllUsers') === true && permission === 'READ')).toBe(isPublicRead(canned));
+      expect(grants.some(({ grantee, permission }) => grantee.uri?.endsWith('/AllUsers') === true && permission === 'READ')).toBe(
+        isPublicRead(canned),
+      );
     }
     expect(cannedAcls.filter(isPublicRead)).toEqual(['public-read', 'public-read-write']);
   });

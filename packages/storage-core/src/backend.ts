@@ -1,24 +1,17 @@
 import type { Acl, CannedAcl } from './acl.ts';
 import type { CallContext } from './context.ts';
 import type { StorageErrorCode } from './errors.ts';
-import type {
-  Body,
-  CopyOptions,
-  GetOptions,
-  GetResult,
-  ListOptions,
-  ListPage,
-  ObjectAddress,
-  ObjectInfo,
-  PutOptions,
-} from './object.ts';
+import type { Body, CopyOptions, GetOptions, GetResult, ListOptions, ListPage, ObjectAddress, ObjectInfo, PutOptions } from './object.ts';
 
 /**
  * What a storage provider implements. `@coffer/storage-core/testing` is its specification.
  *
- * Callers promise: keys and bucket names have passed `assertObjectKey` and `assertBucketName`.
- * Backends promise: every rejection is a StorageError, except an error of the caller's own body stream or abort
- * signal, which comes back as it is; an aborted or failed write leaves nothing behind and destroys the body stream.
+ * Callers promise: keys and bucket names have passed `assertObjectKey` and `assertBucketName`, ranges `assertByteRange`;
+ * body streams yield Buffers (no object mode, no encoding) and may fail at any time.
+ * Backends promise: every rejection, and every error of an open body, is a StorageError, except an error of the caller's
+ * own body stream or the reason of the caller's abort signal, which come back as they are. A signal that is aborted already
+ * lets nothing begin. An aborted or failed write leaves nothing behind and destroys the body stream. An open body that is
+ * aborted before anybody reads it fails its reader, not the process (see `destroyOnAbort`).
  * An ability is an optional member: present means supported.
  */
 export interface StorageBackend {

@@ -108,6 +108,7 @@ describe('bodyOf', () => {
   it('gives the reader the error of a source that fails before anybody reads it, and the process goes on', async () => {
     const failure = new Error('source');
     const failing = async function* (): AsyncGenerator<Uint8Array> {
+      yield bytes;
       throw failure;
     };
     const early = new PassThrough();

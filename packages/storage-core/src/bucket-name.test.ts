@@ -32,6 +32,8 @@ describe('bucket names', () => {
     'abc--ol-s3',
   ])('refuses %j', (name) => {
     expect(bucketNameProblem(name)).toMatch(/^A bucket name /);
-    expect(() => assertBucketName(name)).toThrowError(expect.objectContaining({ code: 'invalid_bucket_name', name: 'InvalidBucketNameError' }));
+    expect(() => assertBucketName(name)).toThrowError(
+      expect.objectContaining({ code: 'invalid_bucket_name', name: 'InvalidBucketNameError' }),
+    );
   });
 });

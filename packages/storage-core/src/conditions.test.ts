@@ -22,7 +22,9 @@ describe('evaluateConditions', () => {
   });
 
   it('looks at If-Match first', () => {
-    expect(() => evaluateConditions(info, { ifMatch: ['x'], ifNoneMatch: ['e'] })).toThrowError(expect.objectContaining({ code: 'precondition_failed' }));
+    expect(() => evaluateConditions(info, { ifMatch: ['x'], ifNoneMatch: ['e'] })).toThrowError(
+      expect.objectContaining({ code: 'precondition_failed' }),
+    );
     expect(evaluateConditions(info, { ifMatch: ['e'], ifNoneMatch: ['e'] })).toBe('not_modified');
   });
 });
@@ -33,11 +35,13 @@ describe('resolveRange', () => {
       for (let start = 0; start < 7; start++) {
         for (let end = start; end < 7; end++) {
           const bytes = [...Array(size).keys()].slice(start, end + 1);
-          if (bytes.length === 0) expect(() => resolveRange({ start, end }, size)).toThrowError(expect.objectContaining({ objectSize: size }));
+          if (bytes.length === 0)
+            expect(() => resolveRange({ start, end }, size)).toThrowError(expect.objectContaining({ objectSize: size }));
           else expect(resolveRange({ start, end }, size)).toEqual({ start: bytes[0], end: bytes.at(-1) });
         }
         const tail = start === 0 ? [] : [...Array(size).keys()].slice(-start);
-        if (tail.length === 0) expect(() => resolveRange({ suffix: start }, size)).toThrowError(expect.objectContaining({ code: 'range_not_satisfiable' }));
+        if (tail.length === 0)
+          expect(() => resolveRange({ suffix: start }, size)).toThrowError(expect.objectContaining({ code: 'range_not_satisfiable' }));
         else expect(resolveRange({ suffix: start }, size)).toEqual({ start: tail[0], end: size - 1 });
       }
     }
@@ -45,12 +49,17 @@ describe('resolveRange', () => {
 });
 
 describe('assertByteRange', () => {
-  it.each([{ start: -1 }, { start: 0.5 }, { start: Number.NaN }, { start: 2, end: 1 }, { start: 0, end: Infinity }, { suffix: -1 }, { suffix: 1e300 }])(
-    'refuses %j',
-    (range) => {
-      expect(() => assertByteRange(range)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
-    },
-  );
+  it.each([
+    { start: -1 },
+    { start: 0.5 },
+    { start: Number.NaN },
+    { start: 2, end: 1 },
+    { start: 0, end: Infinity },
+    { suffix: -1 },
+    { suffix: 1e300 },
+  ])('refuses %j', (range) => {
+    expect(() => assertByteRange(range)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+  });
 
   it.each([{ start: 0 }, { start: 5 }, { start: 1, end: 1 }, { suffix: 0 }, { suffix: 9 }])('takes %j', (range) => {
     expect(() => assertByteRange(range)).not.toThrow();

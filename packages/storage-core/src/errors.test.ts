@@ -40,7 +40,8 @@ describe('storageError', () => {
   });
 
   it('says whether a retry can help, unless told otherwise', () => {
-    for (const code of ['connect_timeout', 'read_timeout', 'storage_unavailable'] as const) expect(storageError(code, '').retryable).toBe(true);
+    for (const code of ['connect_timeout', 'read_timeout', 'storage_unavailable'] as const)
+      expect(storageError(code, '').retryable).toBe(true);
     for (const code of ['access_denied', 'file_not_found', 'internal_error'] as const) expect(storageError(code, '').retryable).toBe(false);
     expect(storageError('storage_unavailable', 'the disk is full', { retryable: false }).retryable).toBe(false);
   });
@@ -50,7 +51,9 @@ describe('storageError', () => {
     expect(storageError('internal_error', '', { cause }).cause).toBe(cause);
     expect(Object.keys(storageError('file_not_found', ''))).not.toEqual(expect.arrayContaining(['retryAfter']));
     expect(storageError('storage_unavailable', '', { retryAfter: 7 }).retryAfter).toBe(7);
-    expect(storageError('validation_failed', '', { errors: [{ field: 'a', message: 'b' }] }).errors).toEqual([{ field: 'a', message: 'b' }]);
+    expect(storageError('validation_failed', '', { errors: [{ field: 'a', message: 'b' }] }).errors).toEqual([
+      { field: 'a', message: 'b' },
+    ]);
   });
 });
 
@@ -65,8 +68,11 @@ describe('isStorageError', () => {
     expect(hasCode(error, 'no_such_bucket')).toBe(true);
   });
 
-  it.each([undefined, null, 'file_not_found', 5, {}, new Error('x'), Object.assign(new Error('x'), { code: 'file_not_found' })])('is false for %s', (value) => {
-    expect(isStorageError(value)).toBe(false);
-    expect(hasCode(value, 'file_not_found')).toBe(false);
-  });
+  it.each([undefined, null, 'file_not_found', 5, {}, new Error('x'), Object.assign(new Error('x'), { code: 'file_not_found' })])(
+    'is false for %s',
+    (value) => {
+      expect(isStorageError(value)).toBe(false);
+      expect(hasCode(value, 'file_not_found')).toBe(false);
+    },
+  );
 });

@@ -22,6 +22,7 @@ export type {
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
 export type { BodyInput } from './body.ts';
 export { assertBucketName, bucketNameProblem } from './bucket-name.ts';
+export type { NewBucket } from './bucket-provisioner.ts';
 export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';

@@ -11,5 +11,7 @@ it('answers with the service that was set, until it is taken away', () => {
   setStorageService(service);
   expect(getStorageService()).toBe(service);
   setStorageService(undefined);
-  expect(() => getStorageService()).toThrowError(expect.objectContaining({ code: 'storage_not_configured', name: 'StorageNotConfiguredError' }));
+  expect(() => getStorageService()).toThrowError(
+    expect.objectContaining({ code: 'storage_not_configured', name: 'StorageNotConfiguredError' }),
+  );
 });

@@ -29,7 +29,12 @@ describe('pageOf', () => {
           const found: string[] = [];
           let token: string | undefined;
           do {
-            const page: ListPage = pageOf(keys.map(summary), { prefix, delimiter, maxKeys, ...(token !== undefined && { continuationToken: token }) });
+            const page: ListPage = pageOf(keys.map(summary), {
+              prefix,
+              delimiter,
+              maxKeys,
+              ...(token !== undefined && { continuationToken: token }),
+            });
             const names = [...page.objects.map((object) => object.key), ...page.commonPrefixes];
             expect(names.length).toBeLessThanOrEqual(maxKeys);
             found.push(...names.sort(compareKeys));

@@ -8,8 +8,10 @@ export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 
     throw storageError('invalid_argument', 'maxKeys is a whole number from 1 to 1,000.');
   }
   for (const text of [prefix, delimiter]) {
-    if (!text.isWellFormed() || text.includes('\0')) throw storageError('invalid_argument', 'A prefix or delimiter is valid Unicode without NUL.');
-    if (Buffer.byteLength(text) > maxKeyBytes) throw storageError('invalid_argument', `A prefix or delimiter has at most ${maxKeyBytes} bytes.`);
+    if (!text.isWellFormed() || text.includes('\0'))
+      throw storageError('invalid_argument', 'A prefix or delimiter is valid Unicode without NUL.');
+    if (Buffer.byteLength(text) > maxKeyBytes)
+      throw storageError('invalid_argument', `A prefix or delimiter has at most ${maxKeyBytes} bytes.`);
   }
 }
 

@@ -76,7 +76,17 @@ class MemoryBackend implements StorageBackend {
       const { objects } = this.#bucket(at.bucket);
       assertWritable(objects.get(at.key), options);
       const { bucket, key } = at;
-      const info = { bucket, key, size: data.length, etag: md5, sha256, contentType, lastModified: new Date(), storageClass, metadata: { ...metadata } };
+      const info = {
+        bucket,
+        key,
+        size: data.length,
+        etag: md5,
+        sha256,
+        contentType,
+        lastModified: new Date(),
+        storageClass,
+        metadata: { ...metadata },
+      };
       objects.set(key, { info, data, acl });
       return info;
     } catch (error) {
@@ -88,7 +98,8 @@ class MemoryBackend implements StorageBackend {
   async get(at: ObjectAddress, options: GetOptions, { signal }: CallContext): Promise<GetResult> {
     signal?.throwIfAborted();
     const { info, data } = this.#object(at);
-    if (evaluateConditions(info, options) === 'not_modified') return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
+    if (evaluateConditions(info, options) === 'not_modified')
+      return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
     const range = options.range && resolveRange(options.range, info.size);
     const body = Readable.from(chunksOf(range === undefined ? data : data.subarray(range.start, range.end + 1)), { objectMode: false });
     destroyOnAbort(body, signal);
@@ -120,7 +131,10 @@ class MemoryBackend implements StorageBackend {
 
   async list(bucket: string, options: ListOptions, { signal }: CallContext): Promise<ListPage> {
     signal?.throwIfAborted();
-    return pageOf([...this.#bucket(bucket).objects.values()].map((object) => object.info), options);
+    return pageOf(
+      [...this.#bucket(bucket).objects.values()].map((object) => object.info),
+      options,
+    );
   }
 
   readonly batchDelete: BatchDeleteOperations = {
@@ -187,7 +201,8 @@ class MemoryBackend implements StorageBackend {
 }
 
 function assertWritable(current: StoredObject | undefined, { ifMatch, ifNoneMatch }: Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'>): void {
-  if (ifNoneMatch !== undefined && current !== undefined) throw storageError('precondition_failed', 'There is an object of this key already.');
+  if (ifNoneMatch !== undefined && current !== undefined)
+    throw storageError('precondition_failed', 'There is an object of this key already.');
   if (ifMatch !== undefined && current?.info.etag !== ifMatch) throw storageError('precondition_failed', 'The object has another ETag.');
 }
 

@@ -63,7 +63,7 @@ export interface NotModified {
 
 export type GetResult = ObjectStream | NotModified;
 
-/** A body at the driver: converted once, at the door, from whatever the caller held. */
+/** A body at the driver: converted once, at the door (`bodyOf`), from whatever the caller held. Streams yield Buffers. */
 export type Body =
   | { readonly kind: 'buffer'; readonly data: Uint8Array }
   | {
@@ -80,7 +80,7 @@ export interface PutOptions {
   readonly storageClass?: string;
   /** `*`: write only if there is no object of this key. */
   readonly ifNoneMatch?: '*';
-  /** Write only over an object of this ETag. */
+  /** Write only over an object of this ETag; precondition_failed also where there is none. */
   readonly ifMatch?: string;
   /** Declared by the caller, lower-case hex; verified before the object can be seen. */
   readonly sha256?: string;

@@ -24,7 +24,10 @@ export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: n
   const { contentDisposition, contentType } = file;
   if (contentType !== undefined) assertContentType(contentType);
   if (contentDisposition !== undefined && !/^[\x20-\x7e]+$/.test(contentDisposition)) {
-    throw storageError('invalid_argument', 'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.');
+    throw storageError(
+      'invalid_argument',
+      'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.',
+    );
   }
   return defined({ contentDisposition, contentType, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }

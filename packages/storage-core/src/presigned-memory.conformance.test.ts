@@ -24,7 +24,9 @@ type Signed = Readonly<Record<string, string>>;
 
 function signature(at: ObjectAddress, values: Signed): string {
   const { signature: _signature, ...rest } = values;
-  return createHmac('sha256', 'a secret').update(JSON.stringify([at.bucket, at.key, Object.entries(rest).sort()])).digest('hex');
+  return createHmac('sha256', 'a secret')
+    .update(JSON.stringify([at.bucket, at.key, Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))]))
+    .digest('hex');
 }
 
 function assertSigned(at: ObjectAddress, values: Signed, method: string): void {
@@ -34,14 +36,18 @@ function assertSigned(at: ObjectAddress, values: Signed, method: string): void {
 
 function presigning(base: () => string): PresignOperations {
   const sign = (at: ObjectAddress, values: Readonly<Record<string, string | number | undefined>>): Signed => {
-    const given = Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
+    const given = Object.fromEntries(
+      Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+    );
     return { ...given, signature: signature(at, given) };
   };
-  const url = (at: ObjectAddress, values: Signed): string => `${base()}/${at.bucket}/${encodeKey(at.key)}?${new URLSearchParams(values).toString()}`;
+  const url = (at: ObjectAddress, values: Signed): string =>
+    `${base()}/${at.bucket}/${encodeKey(at.key)}?${new URLSearchParams(values).toString()}`;
   return {
     upload: async (at, { method = 'POST', expiresIn, contentType, size, acl }) => {
       const values = sign(at, { method, expires: Date.now() + expiresIn * 1000, 'content-type': contentType, size, acl });
-      if (method === 'PUT') return { method, url: url(at, values), fields: {}, headers: { 'content-type': contentType ?? 'any/thing' }, expiresIn };
+      if (method === 'PUT')
+        return { method, url: url(at, values), fields: {}, headers: { 'content-type': contentType ?? 'any/thing' }, expiresIn };
       return { method, url: `${base()}/${at.bucket}/`, fields: { key: at.key, ...values }, headers: {}, expiresIn };
     },
     download: async (at, { expiresIn, contentDisposition, contentType }) => {
@@ -51,7 +57,14 @@ function presigning(base: () => string): PresignOperations {
   };
 }
 
-function storeSigned(backend: StorageBackend, at: ObjectAddress, body: Readable, signed: Signed, size: number, type: string): Promise<ObjectInfo> {
+function storeSigned(
+  backend: StorageBackend,
+  at: ObjectAddress,
+  body: Readable,
+  signed: Signed,
+  size: number,
+  type: string,
+): Promise<ObjectInfo> {
   if (signed['size'] !== undefined && Number(signed['size']) !== size) throw storageError('invalid_argument', 'Another size.');
   if (signed['content-type'] !== undefined && signed['content-type'] !== type) throw storageError('invalid_argument', 'Another type.');
   const acl = signed['acl'] as CannedAcl | undefined;
@@ -63,7 +76,9 @@ async function answer(backend: StorageBackend, request: IncomingMessage, respons
   const [, bucket = '', ...segments] = path.split('/');
   if (request.method === 'POST') {
     const { 'content-type': type = '' } = request.headers;
-    const form = await new Response(Readable.toWeb(request) as NodeReadableStream as ReadableStream, { headers: { 'content-type': type } }).formData();
+    const form = await new Response(Readable.toWeb(request) as NodeReadableStream as ReadableStream, {
+      headers: { 'content-type': type },
+    }).formData();
     const { file, key = '', ...signed } = Object.fromEntries(form) as unknown as Signed & { readonly file: File };
     assertSigned({ bucket, key }, signed, 'POST');
     await storeSigned(backend, { bucket, key }, Readable.fromWeb(file.stream() as NodeReadableStream), signed, file.size, file.type);

@@ -1,13 +1,12 @@
 import { requireAbility } from './ability.ts';
 import { assertCannedAcl } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
-import type { BatchDeleteResult, BucketInfo, LifecycleRule, PresignedDownload, PresignedUpload, StorageBackend, SweepReport } from './backend.ts';
+import type { BatchDeleteResult, PresignedDownload, PresignedUpload, StorageBackend } from './backend.ts';
 import { bodyOf, discard, readAll } from './body.ts';
 import { assertBucketName } from './bucket-name.ts';
-import { BucketProvisioner } from './bucket-provisioner.ts';
-import type { NewBucket } from './bucket-provisioner.ts';
 import { defaultBucketResolver } from './bucket-resolver.ts';
 import type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
+import { BucketService } from './bucket-service.ts';
 import { assertByteRange } from './conditions.ts';
 import { noContext } from './context.ts';
 import type { CallContext } from './context.ts';
@@ -23,23 +22,24 @@ import { assertListOptions, ObjectListing } from './listing.ts';
 import type { GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
 import { putOptionsOf } from './put-options.ts';
-import type { CopyFile, FileAddress, InBucket, PresignDownload, PresignUpload, StorageServiceOptions, UploadFile } from './service-options.ts';
+import type {
+  CopyFile,
+  FileAddress,
+  InBucket,
+  PresignDownload,
+  PresignUpload,
+  StorageServiceOptions,
+  UploadFile,
+} from './service-options.ts';
 
 /** The type applications hold. What every backend would repeat lives here once. */
-export class StorageService {
-  readonly backend: StorageBackend;
+export class StorageService extends BucketService {
   readonly #options: StorageServiceOptions;
   readonly #resolve: BucketResolver;
-  readonly #buckets: BucketProvisioner;
 
   constructor(options: StorageServiceOptions) {
-    const layers = [
-      ...(options.observer === undefined ? [] : [observe(options.observer)]),
-      ...(options.retry === undefined ? [] : [retry(options.retry)]),
-    ];
-    this.backend = layers.length === 0 ? options.backend : wrapBackend(options.backend, ...layers);
+    super(layered(options), options);
     this.#options = options;
-    this.#buckets = new BucketProvisioner(this.backend, options.corsOrigins ?? ['*']);
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
   }
 
@@ -65,20 +65,6 @@ export class StorageService {
     return choice;
   }
 
-  /** Creates and provisions a bucket unless it is there; asks the provider once per bucket and process. */
-  async ensureBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    if (options.acl !== undefined) assertCannedAcl(options.acl);
-    await this.#buckets.ensure(bucket, this.#inRegion(options), ctx);
-  }
-
-  /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
-  async provisionBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    if (options.acl !== undefined) assertCannedAcl(options.acl);
-    await this.#buckets.provision(bucket, this.#inRegion(options), ctx);
-  }
-
   /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const body = bodyOf(file.body, file.size);
@@ -102,7 +88,11 @@ export class StorageService {
    * Opens an object as a stream, which must be read to its end or destroyed.
    * With `ifNoneMatch` or `ifModifiedSince` use `openIfChanged`.
    */
-  async openFile(file: FileAddress, options: Pick<GetOptions, 'range' | 'ifMatch'> = {}, ctx: CallContext = noContext): Promise<ObjectStream> {
+  async openFile(
+    file: FileAddress,
+    options: Pick<GetOptions, 'range' | 'ifMatch'> = {},
+    ctx: CallContext = noContext,
+  ): Promise<ObjectStream> {
     const result = await this.openIfChanged(file, options, ctx);
     if (result.kind !== 'object') throw storageError('internal_error', 'The backend answered "not modified" to an unconditional read.');
     return result;
@@ -174,37 +164,6 @@ export class StorageService {
     return moved;
   }
 
-  async createBucket(request: NewBucket & { readonly bucket: string }, ctx: CallContext = noContext): Promise<BucketInfo> {
-    assertBucketName(request.bucket);
-    if (request.acl !== undefined) assertCannedAcl(request.acl);
-    const buckets = requireAbility(this.backend, 'buckets');
-    return buckets.create(request.bucket, this.#inRegion(request), ctx);
-  }
-
-  async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
-    return requireAbility(this.backend, 'buckets').list(ctx);
-  }
-
-  async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
-    assertBucketName(bucket);
-    return this.#buckets.exists(bucket, ctx);
-  }
-
-  async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
-    assertBucketName(bucket);
-    return requireAbility(this.backend, 'buckets').head(bucket, ctx);
-  }
-
-  async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    const buckets = requireAbility(this.backend, 'buckets');
-    try {
-      await buckets.delete(bucket, options, ctx);
-    } finally {
-      this.#buckets.forget(bucket); // after it as well as on failure: it may be gone all the same
-    }
-  }
-
   async getObjectAcl(file: FileAddress, ctx: CallContext = noContext): Promise<Acl> {
     const acl = requireAbility(this.backend, 'acl');
     return this.#at(file, ctx, (at) => acl.getObjectAcl(at, ctx));
@@ -214,42 +173,6 @@ export class StorageService {
     assertCannedAcl(file.acl);
     const acl = requireAbility(this.backend, 'acl');
     return this.#at(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
-  }
-
-  async getBucketAcl(bucket: string, ctx: CallContext = noContext): Promise<Acl> {
-    assertBucketName(bucket);
-    return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
-  }
-
-  async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
-    assertBucketName(bucket);
-    assertCannedAcl(canned);
-    return requireAbility(this.backend, 'acl').setBucketAcl(bucket, canned, ctx);
-  }
-
-  async getVersioning(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
-    assertBucketName(bucket);
-    return requireAbility(this.backend, 'versioning').getVersioning(bucket, ctx);
-  }
-
-  async setVersioning(bucket: string, enabled: boolean, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
-  }
-
-  async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
-    assertBucketName(bucket);
-    return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
-  }
-
-  async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
-  }
-
-  async deleteLifecycle(bucket: string, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);
   }
 
   /** A form or URL that takes one object of just this key, size and type, until it expires. */
@@ -263,15 +186,6 @@ export class StorageService {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignDownloadOptionsOf(file, this.#options.presignExpires);
     return presign.download(await this.#address(file, ctx), options, ctx);
-  }
-
-  /** Removes what killed processes left at the provider. */
-  async sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext = noContext): Promise<SweepReport> {
-    return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
-  }
-
-  #inRegion({ region = this.#options.region, acl }: NewBucket): NewBucket {
-    return defined({ region, acl });
   }
 
   async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
@@ -299,7 +213,7 @@ export class StorageService {
     try {
       return await run();
     } catch (error) {
-      if (hasCode(error, 'no_such_bucket')) this.#buckets.forget(bucket);
+      if (hasCode(error, 'no_such_bucket')) this.provisioner.forget(bucket);
       throw error;
     }
   }
@@ -307,4 +221,10 @@ export class StorageService {
 
 function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
   return defined({ bucket, tenant: tenantContext });
+}
+
+/** The observer is outermost: it sees a call once, however often it is repeated. */
+function layered({ backend, observer, retry: policy }: StorageServiceOptions): StorageBackend {
+  const layers = [...(observer === undefined ? [] : [observe(observer)]), ...(policy === undefined ? [] : [retry(policy)])];
+  return layers.length === 0 ? backend : wrapBackend(backend, ...layers);
 }

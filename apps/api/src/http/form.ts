@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { storageError } from '@coffer/storage-core';
 
 import { validationFailed } from '../problem.ts';
-import { contentLength, payloadTooLarge } from './body-limit.ts';
+import { assertPlainBody, contentLength, payloadTooLarge } from './request-body.ts';
 import { MultipartParser } from './multipart.ts';
 import type { MultipartHandler } from './multipart.ts';
 import { malformedForm } from './part-head.ts';
@@ -12,7 +12,10 @@ import type { PartHead } from './part-head.ts';
 
 /** A form whose file part has begun; nothing of the file has been read yet. */
 export interface UploadForm {
-  /** The file's bytes. It fails when the form turns out to be cut short, malformed or too large. */
+  /**
+   * The file's bytes. They end only once the form has been read to its own end, and fail when it turns out to be cut
+   * short, malformed or too large: what was written of them can still be thrown away then.
+   */
   readonly file: Readable;
   /** Base name; undefined when the part has none. */
   readonly filename: string | undefined;
@@ -20,10 +23,8 @@ export interface UploadForm {
   readonly contentType: string | undefined;
   /** Upper bound of the file's size in bytes, where the form's length was announced. */
   readonly sizeLimit: number | undefined;
-  /** The fields seen so far; all of them once `rest` is done. */
+  /** The fields seen so far; all of them once the file has ended. */
   readonly fields: ReadonlyMap<string, string>;
-  /** Done when the form has been read to its end, which needs the file to be read first. */
-  rest(): Promise<void>;
 }
 
 const maxFieldBytes = 65_536;
@@ -39,6 +40,7 @@ const framingAllowance = maxFieldBytes * 2;
  */
 export async function openForm(incoming: IncomingMessage, maxFileBytes: number): Promise<UploadForm> {
   const boundary = boundaryOf(incoming.headers['content-type'] ?? '');
+  assertPlainBody(incoming);
   const length = contentLength(incoming);
   if (length !== undefined && length > maxFileBytes + framingAllowance) throw payloadTooLarge(maxFileBytes);
   return new FormReader(incoming, boundary, maxFileBytes).opened;
@@ -62,7 +64,6 @@ class FormReader implements MultipartHandler {
   readonly #maxFileBytes: number;
   readonly #fields = new Map<string, string>();
   readonly #open = Promise.withResolvers<UploadForm>();
-  readonly #finished = Promise.withResolvers<void>();
   readonly #file: Readable;
   #current: PartHead | undefined;
   #value: Buffer[] = [];
@@ -76,7 +77,6 @@ class FormReader implements MultipartHandler {
     this.#maxFileBytes = maxFileBytes;
     this.#parser = new MultipartParser(boundary, this);
     this.opened = this.#open.promise;
-    this.#finished.promise.catch(() => {}); // whoever asks for the rest sees it; nobody has to
     this.#file = new Readable({
       highWaterMark: fileHighWaterMark,
       read: () => {
@@ -90,11 +90,14 @@ class FormReader implements MultipartHandler {
       autoDestroy: false,
     });
     this.#file.on('error', () => {}); // also one that nobody reads yet
-    if (incoming.destroyed) return this.#onCut();
-    incoming.on('data', this.#onData);
-    incoming.once('end', this.#onCut);
-    incoming.once('error', this.#onCut);
-    incoming.once('close', this.#onCut);
+    if (incoming.destroyed) {
+      this.#onCut();
+    } else {
+      incoming.on('data', this.#onData);
+      incoming.once('end', this.#onCut);
+      incoming.once('error', this.#onCut);
+      incoming.once('close', this.#onCut);
+    }
   }
 
   part(head: PartHead): void {
@@ -134,13 +137,12 @@ class FormReader implements MultipartHandler {
     // What a browser sends for a form in which no file was chosen.
     if (this.#size === 0 && filename === '') throw validationFailed([{ field: 'file', message: 'no file was chosen' }]);
     this.#openFile();
-    this.#file.push(null);
   }
 
   end(): void {
     if (!this.#hasFile) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
     this.#leave();
-    this.#finished.resolve();
+    this.#file.push(null);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -163,7 +165,6 @@ class FormReader implements MultipartHandler {
       contentType,
       sizeLimit: contentLength(this.#incoming),
       fields: this.#fields,
-      rest: () => this.#finished.promise,
     });
   }
 
@@ -176,8 +177,7 @@ class FormReader implements MultipartHandler {
     if (this.#over) return;
     this.#leave();
     this.#open.reject(error);
-    this.#finished.reject(error);
-    if (!this.#file.readableEnded) this.#file.destroy(error);
+    this.#file.destroy(error);
   }
 
   /** What is left of the request is not read any more; the server gets rid of it. */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { storageError } from '@coffer/storage-core';
 
 import { validationFailed } from '../problem.ts';
-import { contentLength, payloadTooLarge } from './body-limit.ts';
+import { contentLength, payloadTooLarge } from './request-body.ts';
 
 export const maxJsonBytes = 1_048_576;
 const slowestMs = 30_000;

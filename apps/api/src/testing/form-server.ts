@@ -65,7 +65,6 @@ export async function startFormServer(maxFileBytes = 1_000_000): Promise<FormSer
         },
       });
       await pipeline(form.file, sink);
-      await form.rest();
       return {
         ...(form.filename !== undefined && { filename: form.filename }),
         ...(form.contentType !== undefined && { contentType: form.contentType }),

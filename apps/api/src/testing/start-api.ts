@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { connectDatabase, migrateDatabase } from '@coffer/files-db';
 import { testDatabase } from '@coffer/fixtures';
 import { prometheusObserver, tenantUsageGauge } from '@coffer/metrics';
 import { createRuntime, parseConfig } from '@coffer/runtime';
@@ -12,9 +14,13 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 
 import { tokenVerifier } from '../auth/token-verifier.ts';
+import { authOptions } from '../auth/auth-options.ts';
 import { allObservers, logObserver } from '../observe/log-observer.ts';
-import { createApiServer } from '../server.ts';
+import { answerError, createApiServer } from '../server.ts';
 import { drain } from '../shutdown.ts';
+import { undocumented } from './documented.ts';
+import { send } from './send.ts';
+import type { Answer, SendOptions } from './send.ts';
 import { secret } from './tokens.ts';
 
 export interface TestApi {
@@ -23,22 +29,25 @@ export interface TestApi {
   readonly runtime: Runtime;
   /** Directory of the local backend's objects. */
   readonly objects: string;
+  readonly dataDir: string;
   /** Superuser's URL of the database, for looking behind the API. */
   readonly databaseUrl: string;
   /** What was logged, a parsed line each. */
   readonly log: Record<string, unknown>[];
+  send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+  /** Fails when a route has answered with what the OpenAPI document does not tell of. */
   stop(): Promise<void>;
 }
 
 /** The API in this process on a port of its own, over real HTTP, a real PostgreSQL and the local backend. */
 export async function startApi(env: Readonly<Record<string, string>> = {}): Promise<TestApi> {
-  const directory = await mkdtemp(join(tmpdir(), 'coffer-api-'));
-  const database = await testDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'coffer-api-'));
+  const database = await testDatabase({ template: { name: 'coffer-api', prepare: migrated } });
   const port = await freePort();
   const config = parseConfig({
-    COFFER_DATA_DIR: directory,
+    COFFER_DATA_DIR: dataDir,
     DATABASE_URL: database.url,
-    AUTH_JWT_SECRET: secret,
+    ...(!('AUTH_JWKS_FILE' in env || 'AUTH_JWKS_URL' in env) && { AUTH_JWT_SECRET: secret }),
     PORT: String(port),
     LOG_LEVEL: 'debug',
     ...env,
@@ -46,44 +55,43 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: config.logLevel }, { write: (line: string) => log.push(JSON.parse(line) as Record<string, unknown>) });
   const registry = new Registry();
-  const runtime = await createRuntime(config, { observer: allObservers(prometheusObserver({ register: registry }), logObserver(logger)) });
-  tenantUsageGauge({ register: registry, collect: () => runtime.tenants.usageSnapshot(1000) });
-  const { secret: hs256, jwksUrl, jwksFile, issuer, audience, tenantClaim } = config.auth;
-  let stopping = false;
-  const server = createApiServer({
-    runtime,
-    registry,
-    log: logger,
-    stopping: () => stopping,
-    verify: tokenVerifier({
-      tenantClaim,
-      ...(hs256 !== undefined && { secret: hs256 }),
-      ...(jwksUrl !== undefined && { jwksUrl }),
-      ...(jwksFile !== undefined && { jwksFile }),
-      ...(issuer !== undefined && { issuer }),
-      ...(audience !== undefined && { audience }),
-    }),
+  const runtime = await createRuntime(config, {
+    observer: allObservers(prometheusObserver({ register: registry }), logObserver(logger)),
+    onLocalError: answerError,
   });
+  tenantUsageGauge({ register: registry, collect: () => runtime.tenants.usageSnapshot(1000) });
+  let stopping = false;
+  const server = createApiServer({ runtime, registry, log: logger, stopping: () => stopping, verify: tokenVerifier(authOptions(config, runtime)) });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${port}`;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     server,
     runtime,
-    objects: join(directory, 'objects'),
+    objects: join(dataDir, 'objects'),
+    dataDir,
     databaseUrl: database.url,
     log,
+    send: (method, path, options) => send(url, method, path, options),
     stop: async () => {
+      const missing = await undocumented(url, log);
       stopping = true;
       await drain(server, 2_000);
       await runtime.close();
       await database.drop();
-      await rm(directory, { recursive: true, force: true });
+      await rm(dataDir, { recursive: true, force: true });
+      if (missing.length > 0) throw new Error(`Not in the OpenAPI document:\n${missing.join('\n')}`);
     },
   };
 }
 
+async function migrated(url: string): Promise<void> {
+  const database = connectDatabase({ url });
+  await migrateDatabase(database);
+  await database.close();
+}
+
 async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;

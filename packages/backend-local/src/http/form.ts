@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 
-import { storageError } from '@coffer/storage-core';
+import { isStorageError, storageError } from '@coffer/storage-core';
 import { Busboy } from '@fastify/busboy';
 import type { BusboyHeaders, BusboyInstance } from '@fastify/busboy';
 
@@ -25,7 +25,9 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const fields = new Map<string, string>();
   let file: Readable | undefined;
+  let refused = false;
   const fail = (error: Error): void => {
+    refused = true;
     if (file === undefined) reject(error);
     else file.destroy(error); // whoever reads it fails with the error and cleans up
   };
@@ -35,14 +37,21 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
     else if (file === undefined) fields.set(name.toLowerCase(), value);
   });
   parser.on('file', (name, stream, _filename, _encoding, contentType) => {
+    if (refused) return void stream.destroy(); // the parser is not stopped at once
     file = stream;
-    // The parser says that a part is cut short by an event alone, and possibly before anybody reads the part.
-    stream.on('error', (error: Error) => stream.destroy(error));
+    // That a part is cut short is said by an event alone, possibly before anybody reads the part.
+    let cutShort: unknown;
+    stream.on('error', (error: Error) => {
+      cutShort ??= error;
+      stream.destroy(error);
+    });
     if (name !== 'file') {
       stream.destroy();
       reject(malformed('has another file than "file"'));
     } else {
-      take({ fields, stream, contentType }).then(resolve, reject);
+      take({ fields, stream, contentType }).then(resolve, (error: unknown) => {
+        reject(error === cutShort && !isStorageError(error) ? malformed('ends before its file does', error) : error);
+      });
     }
   });
   parser.once('fieldsLimit', () => fail(malformed('has too many fields')));
@@ -57,6 +66,7 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
     return await promise;
   } finally {
     request.unpipe(parser);
+    file?.destroy();
     parser.on('error', () => {}); // what follows the file does not matter
     parser.destroy();
   }

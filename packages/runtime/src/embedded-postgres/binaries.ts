@@ -46,7 +46,10 @@ export function cannotRun(path: string, cause: unknown): StartupError {
 export function resolvePackage(name: string, from: readonly string[]): string | undefined {
   for (const base of from) {
     const require = createRequire(base);
-    for (const attempt of [() => require.resolve(name), () => createRequire(require.resolve('@coffer/runtime/package.json')).resolve(name)]) {
+    for (const attempt of [
+      () => require.resolve(name),
+      () => createRequire(require.resolve('@coffer/runtime/package.json')).resolve(name),
+    ]) {
       try {
         return attempt();
       } catch {

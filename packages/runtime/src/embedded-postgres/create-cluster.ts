@@ -44,13 +44,18 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
       `alter database postgres rename to ${role}`,
       `alter database ${role} owner to ${role}`,
     ];
-    await runAs(identity, [binaries.postgres, '--single', '-D', draft, '-c', 'exit_on_error=on', 'template1'], `${statements.join('\n')}\n`);
+    await runAs(
+      identity,
+      [binaries.postgres, '--single', '-D', draft, '-c', 'exit_on_error=on', 'template1'],
+      `${statements.join('\n')}\n`,
+    );
     await rename(draft, data);
     await syncDirectory(dirname(data));
   } catch (cause) {
     await rm(draft, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
     if (cause instanceof StartupError) throw cause;
-    throw new StartupError(`The embedded PostgreSQL could not create its database in ${data}; DATABASE_URL would name another server. ${cause instanceof Error ? cause.message : String(cause)}`,
+    throw new StartupError(
+      `The embedded PostgreSQL could not create its database in ${data}; DATABASE_URL would name another server. ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     );
   }

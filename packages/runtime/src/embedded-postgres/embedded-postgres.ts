@@ -23,7 +23,13 @@ export interface EmbeddedPostgresOptions {
 
 export interface EmbeddedPostgres {
   /** `host` is the folder of a unix socket. */
-  readonly connection: { readonly host: string; readonly port: number; readonly database: string; readonly user: string; readonly password: string };
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+  };
   /** What was found: no database, one at rest, or a running server. */
   readonly found: 'nothing' | 'stopped' | 'running';
   /** Ends the server unless other processes use it, and waits for that, up to half a minute. Idempotent. */
@@ -101,13 +107,20 @@ async function isCluster(data: string): Promise<boolean> {
   }
   const entries = await readdir(data).catch(() => undefined);
   if (entries === undefined) return false;
-  if (entries.length > 0) throw new StartupError(`${data} is not empty, and not a database of PostgreSQL. Move it away, or set COFFER_DATA_DIR to another directory.`);
+  if (entries.length > 0)
+    throw new StartupError(
+      `${data} is not empty, and not a database of PostgreSQL. Move it away, or set COFFER_DATA_DIR to another directory.`,
+    );
   await rmdir(data);
   return false;
 }
 
 /** Has a server that died started again. `end` answers with the one that runs last. */
-function watchServer(first: Postmaster, log: (message: string) => void, restart: () => Promise<Postmaster>): { end(): Promise<Postmaster> } {
+function watchServer(
+  first: Postmaster,
+  log: (message: string) => void,
+  restart: () => Promise<Postmaster>,
+): { end(): Promise<Postmaster> } {
   let server = first;
   let checking: Promise<void> | undefined;
   const check = async (): Promise<void> => {

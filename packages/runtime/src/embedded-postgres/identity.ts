@@ -30,13 +30,17 @@ export async function identityFor(data: string, needs: readonly string[]): Promi
   const found = await stat(data).catch(() => undefined);
   if (self !== 0) {
     if (found !== undefined && found.uid !== self) {
-      throw new StartupError(`${data} belongs to another user (uid ${found.uid}). Start Coffer as the user who did so first (root, most likely), or set COFFER_DATA_DIR or DATABASE_URL.`);
+      throw new StartupError(
+        `${data} belongs to another user (uid ${found.uid}). Start Coffer as the user who did so first (root, most likely), or set COFFER_DATA_DIR or DATABASE_URL.`,
+      );
     }
     return { prefix: [] };
   }
   const owner = { uid: found?.uid ?? nobody, gid: found?.gid ?? nobody };
   if (owner.uid === 0) {
-    throw new StartupError(`${data} belongs to root, and PostgreSQL refuses to run as root. Give it to another user: chown -R ${nobody}:${nobody} ${data}`);
+    throw new StartupError(
+      `${data} belongs to root, and PostgreSQL refuses to run as root. Give it to another user: chown -R ${nobody}:${nobody} ${data}`,
+    );
   }
   if (await reaches(owner, needs)) return { ...owner, prefix: [], owner };
   const prefix = await searching(owner);
@@ -74,7 +78,7 @@ async function searching(user: { readonly uid: number; readonly gid: number }): 
     // Without it access(2), which PostgreSQL asks about its own programs, forgets the capability of anybody but root.
     '--securebits=+no_setuid_fixup',
   ];
-  const [file = '', ...args] = [...prefix, '/bin/true'];
+  const [file, ...args] = [...prefix, '/bin/true'];
   return run(file, args, { cwd: '/' }).then(
     () => prefix,
     () => undefined,

@@ -13,7 +13,8 @@ export async function withLock<T>(path: string, timeoutMs: number, work: () => P
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
     for (const until = performance.now() + timeoutMs; !tryLock(lock); await delay(20)) {
-      if (performance.now() > until) throw new StartupError(`Another process has been starting or stopping PostgreSQL for ${timeoutMs / 1000} s (${path} is locked).`);
+      if (performance.now() > until)
+        throw new StartupError(`Another process has been starting or stopping PostgreSQL for ${timeoutMs / 1000} s (${path} is locked).`);
     }
     return await work();
   } finally {

@@ -76,7 +76,9 @@ export async function startPostmaster(postgres: string, files: ServerFiles, iden
     // The last connections of a killed server need a moment to notice.
     const passes = started.includes('pre-existing shared memory block') || started.includes('is still in use');
     if (!passes || performance.now() > until) {
-      throw new StartupError(`The embedded PostgreSQL does not start; its log ${files.log} ends with:\n${started.trim().split('\n').slice(-6).join('\n')}`);
+      throw new StartupError(
+        `The embedded PostgreSQL does not start; its log ${files.log} ends with:\n${started.trim().split('\n').slice(-6).join('\n')}`,
+      );
     }
   }
 }
@@ -85,7 +87,10 @@ async function startOnce(postgres: string, files: ServerFiles, identity: Identit
   if ((await sizeOf(files.log)) > largestLog) await rename(files.log, `${files.log}.1`);
   const logged = await sizeOf(files.log);
   const log = await open(files.log, 'a', 0o600);
-  const options = Object.entries({ ...settings, unix_socket_directories: quoted(files.socketDir) }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const options = Object.entries({ ...settings, unix_socket_directories: quoted(files.socketDir) }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
   // In a session of its own: Ctrl-C in the terminal must not end it before those who use it are done.
   const child = spawnAs(identity, [postgres, '-D', files.data, ...options], { stdio: ['ignore', log.fd, log.fd], detached: true });
   await log.close();
@@ -112,7 +117,10 @@ async function startOnce(postgres: string, files: ServerFiles, identity: Identit
 
 /** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still there after 15 s */
 export async function stopPostmaster(server: Postmaster): Promise<boolean> {
-  for (const [signal, patienceMs] of [['SIGINT', 10_000], ['SIGQUIT', 5_000]] as const) {
+  for (const [signal, patienceMs] of [
+    ['SIGINT', 10_000],
+    ['SIGQUIT', 5_000],
+  ] as const) {
     if (!(await isAlive(server))) return true;
     try {
       process.kill(server.pid, signal);
@@ -143,7 +151,9 @@ interface State {
 async function readState(data: string): Promise<State | undefined> {
   const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   const pid = Number(lines[0]);
-  return Number.isInteger(pid) && pid > 0 ? { pid, data: lines[1] ?? '', socketDir: lines[4] ?? '', status: (lines[7] ?? '').trim() } : undefined;
+  return Number.isInteger(pid) && pid > 0
+    ? { pid, data: lines[1] ?? '', socketDir: lines[4] ?? '', status: (lines[7] ?? '').trim() }
+    : undefined;
 }
 
 function runsOn(data: string, command: string): boolean {
@@ -163,7 +173,10 @@ async function answers(socketDir: string): Promise<boolean> {
   socket.setTimeout(2_000, () => socket.destroy());
   try {
     return await new Promise<boolean>((resolve) => {
-      socket.once('data', () => resolve(true)).once('error', () => resolve(false)).once('close', () => resolve(false));
+      socket
+        .once('data', () => resolve(true))
+        .once('error', () => resolve(false))
+        .once('close', () => resolve(false));
       socket.write(request);
     });
   } finally {

@@ -24,10 +24,13 @@ export async function socketDirIn(home: string, identity: Identity): Promise<str
   const self = process.getuid?.() ?? 0;
   const name = `coffer-${self}-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
   const parent = await makeFirst(['/tmp', tmpdir()].map((dir) => join(dir, name)).filter((dir) => fits(join(dir, 's'))));
-  if (parent === undefined) throw new StartupError(`The paths of ${home} and ${tmpdir()} are too long for a socket; set COFFER_DATA_DIR to a shorter one.`);
+  if (parent === undefined)
+    throw new StartupError(`The paths of ${home} and ${tmpdir()} are too long for a socket; set COFFER_DATA_DIR to a shorter one.`);
   const found = await lstat(parent);
   if (!found.isDirectory() || found.uid !== self || (found.mode & 0o022) !== 0) {
-    throw new StartupError(`${parent} belongs to somebody else, so PostgreSQL's socket would not be safe there; remove it, or set COFFER_DATA_DIR to a shorter path.`);
+    throw new StartupError(
+      `${parent} belongs to somebody else, so PostgreSQL's socket would not be safe there; remove it, or set COFFER_DATA_DIR to a shorter path.`,
+    );
   }
   await makeFor(identity, join(parent, 's'));
   return join(parent, 's');

@@ -36,7 +36,9 @@ export async function runAs(identity: Identity, argv: readonly [string, ...strin
   child.stdin?.end(input);
   await new Promise<void>((resolve, reject) => {
     child.once('error', (cause: NodeJS.ErrnoException) => reject(cause.code === 'ENOENT' ? cannotRun(argv[0], cause) : cause));
-    child.once('close', (code, signal) => (code === 0 ? resolve() : reject(new Error(`${argv[0]} ended with ${signal ?? code}.\n${output.trim()}`))));
+    child.once('close', (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`${argv[0]} ended with ${signal ?? code}.\n${output.trim()}`)),
+    );
   });
   return output;
 }

@@ -27,17 +27,30 @@ describe('contentDisposition', () => {
 });
 
 describe('runsInBrowser', () => {
-  it.each(['text/html', 'TEXT/HTML; charset=utf-8', 'image/svg+xml', 'application/xhtml+xml', 'text/xml', 'text/javascript', 'application/x-unknown', '', 'text/html,image/png'])(
-    'is careful with %j',
-    (type) => {
-      expect(runsInBrowser(type)).toBe(true);
-    },
-  );
+  it.each([
+    'text/html',
+    'TEXT/HTML; charset=utf-8',
+    'image/svg+xml',
+    'application/xhtml+xml',
+    'text/xml',
+    'text/javascript',
+    'application/x-unknown',
+    '',
+    'text/html,image/png',
+  ])('is careful with %j', (type) => {
+    expect(runsInBrowser(type)).toBe(true);
+  });
 
-  it.each(['text/plain', 'image/png', 'IMAGE/JPEG', 'video/mp4', 'audio/mpeg', 'application/pdf', 'application/json; charset=utf-8', 'application/octet-stream'])(
-    'lets %j be shown',
-    (type) => {
-      expect(runsInBrowser(type)).toBe(false);
-    },
-  );
+  it.each([
+    'text/plain',
+    'image/png',
+    'IMAGE/JPEG',
+    'video/mp4',
+    'audio/mpeg',
+    'application/pdf',
+    'application/json; charset=utf-8',
+    'application/octet-stream',
+  ])('lets %j be shown', (type) => {
+    expect(runsInBrowser(type)).toBe(false);
+  });
 });

@@ -1,5 +1,6 @@
 // Types that a browser shows without running anything of them.
-const inert = /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|font\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
+const inert =
+  /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|font\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
 
 /** Whether a browser that opens this type might run code in it. Unknown types count as running. */
 export function runsInBrowser(contentType: string): boolean {
@@ -16,6 +17,9 @@ export function contentDisposition(kind: 'inline' | 'attachment', filename?: str
   const ascii = filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]/g, '_');
   const plain = `${kind}; filename="${ascii}"`;
   if (ascii === filename) return plain;
-  const extended = encodeURIComponent(filename.toWellFormed()).replaceAll(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  const extended = encodeURIComponent(filename.toWellFormed()).replaceAll(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `${plain}; filename*=UTF-8''${extended}`;
 }

@@ -18,17 +18,32 @@ describe('parseRange', () => {
     expect(parseRange(header)).toEqual(range);
   });
 
-  it.each([undefined, '', 'bytes', 'bytes=', 'bytes=-', 'bytes=2-1', 'bytes=0-1,3-4', 'bytes=a-b', 'bytes=-1-2', 'bytes=1.5-2', 'bytes=0x1-2', 'bytes=+1-2', 'items=0-1', 'bytes=1-2\nx', 'bytes=1–2'])(
-    'takes %j for the whole object',
-    (header) => {
-      expect(parseRange(header)).toBeUndefined();
-    },
-  );
+  it.each([
+    undefined,
+    '',
+    'bytes',
+    'bytes=',
+    'bytes=-',
+    'bytes=2-1',
+    'bytes=0-1,3-4',
+    'bytes=a-b',
+    'bytes=-1-2',
+    'bytes=1.5-2',
+    'bytes=0x1-2',
+    'bytes=+1-2',
+    'items=0-1',
+    'bytes=1-2\nx',
+    'bytes=1–2',
+  ])('takes %j for the whole object', (header) => {
+    expect(parseRange(header)).toBeUndefined();
+  });
 });
 
 describe('readConditionsOf', () => {
   it('reads lists of ETags, quoted or not', () => {
-    expect(readConditionsOf({ 'if-none-match': '"a", W/"b" ,c,"with, comma",""' })).toEqual({ ifNoneMatch: ['a', 'b', 'c', 'with, comma', ''] });
+    expect(readConditionsOf({ 'if-none-match': '"a", W/"b" ,c,"with, comma",""' })).toEqual({
+      ifNoneMatch: ['a', 'b', 'c', 'with, comma', ''],
+    });
     expect(readConditionsOf({ 'if-none-match': ' * ' })).toEqual({ ifNoneMatch: '*' });
   });
 
@@ -37,26 +52,35 @@ describe('readConditionsOf', () => {
     expect(readConditionsOf({ 'if-match': 'W/"a"' })).toEqual({ ifMatch: [] });
   });
 
-  it.each(['', '"', '""""', ',,,', 'W/', '"unclosed', '\\"', '"a'.repeat(4000), 'W/'.repeat(8000), ' '.repeat(16_000)])('survives the ETags %#', (header) => {
-    for (const name of ['if-match', 'if-none-match'] as const) {
-      const { ifMatch, ifNoneMatch } = readConditionsOf({ [name]: header });
-      expect(Array.isArray(ifMatch ?? ifNoneMatch)).toBe(true);
-    }
-  });
-
-  it.each([
-    ['Sun, 06 Nov 1994 08:49:37 GMT'],
-    ['Sunday, 06-Nov-94 08:49:37 GMT'],
-    ['Sun Nov  6 08:49:37 1994'],
-  ])('reads the date %s', (header) => {
-    expect(readConditionsOf({ 'if-modified-since': header })).toEqual({ ifModifiedSince: new Date('1994-11-06T08:49:37Z') });
-    expect(readConditionsOf({ 'if-unmodified-since': header })).toEqual({ ifUnmodifiedSince: new Date('1994-11-06T08:49:37Z') });
-  });
-
-  it.each(['', '1', '0', '2026', 'yesterday', '1994-11-06T08:49:37Z', 'Sun, 06 Nov 1994 08:49:37 +0100', 'Sun, 99 Xxx 1994 99:99:99 GMT', 'Sun, 06 Nov 1994 08:49:37 GMT, x'])(
-    'ignores %j, which is no date of HTTP',
+  it.each(['', '"', '""""', ',,,', 'W/', '"unclosed', '\\"', '"a'.repeat(4000), 'W/'.repeat(8000), ' '.repeat(16_000)])(
+    'survives the ETags %#',
     (header) => {
-      expect(readConditionsOf({ 'if-modified-since': header, 'if-unmodified-since': header })).toEqual({});
+      for (const name of ['if-match', 'if-none-match'] as const) {
+        const { ifMatch, ifNoneMatch } = readConditionsOf({ [name]: header });
+        expect(Array.isArray(ifMatch ?? ifNoneMatch)).toBe(true);
+      }
     },
   );
+
+  it.each([['Sun, 06 Nov 1994 08:49:37 GMT'], ['Sunday, 06-Nov-94 08:49:37 GMT'], ['Sun Nov  6 08:49:37 1994']])(
+    'reads the date %s',
+    (header) => {
+      expect(readConditionsOf({ 'if-modified-since': header })).toEqual({ ifModifiedSince: new Date('1994-11-06T08:49:37Z') });
+      expect(readConditionsOf({ 'if-unmodified-since': header })).toEqual({ ifUnmodifiedSince: new Date('1994-11-06T08:49:37Z') });
+    },
+  );
+
+  it.each([
+    '',
+    '1',
+    '0',
+    '2026',
+    'yesterday',
+    '1994-11-06T08:49:37Z',
+    'Sun, 06 Nov 1994 08:49:37 +0100',
+    'Sun, 99 Xxx 1994 99:99:99 GMT',
+    'Sun, 06 Nov 1994 08:49:37 GMT, x',
+  ])('ignores %j, which is no date of HTTP', (header) => {
+    expect(readConditionsOf({ 'if-modified-since': header, 'if-unmodified-since': header })).toEqual({});
+  });
 });

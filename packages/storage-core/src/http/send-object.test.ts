@@ -101,7 +101,8 @@ describe('sendObject', () => {
   });
 
   it('sends the whole for ranges that it does not do', async () => {
-    for (const range of ['bytes=0-1,3-4', 'items=0-1', 'bytes=5-1']) expect(await ask({ range })).toMatchObject({ status: 200, body: text });
+    for (const range of ['bytes=0-1,3-4', 'items=0-1', 'bytes=5-1'])
+      expect(await ask({ range })).toMatchObject({ status: 200, body: text });
   });
 
   it('leaves errors to the caller, with nothing sent', async () => {
@@ -212,8 +213,7 @@ describe('sendObject', () => {
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
     socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
     await asked;
-    const [connection] = await Promise.all([once(socket, 'close'), socket.destroy()]);
-    void connection;
+    socket.destroy();
     await new Promise((resolve) => setTimeout(resolve, 20));
     release();
     await sends[0];

@@ -111,7 +111,8 @@ async function openAsked(request: IncomingMessage, open: (options: GetOptions) =
   const etag = /^"([^"]*)"$/.exec(ifRange)?.[1];
   const date = readConditionsOf({ 'if-modified-since': ifRange }).ifModifiedSince;
   // Next to If-Match or If-Unmodified-Since, which the guards below stand in for, the whole is a right answer as well.
-  if ((etag === undefined && date === undefined) || asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined) return open(whole);
+  if ((etag === undefined && date === undefined) || asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined)
+    return open(whole);
   try {
     const result = await open({ ...whole, range, ...(etag !== undefined ? { ifMatch: [etag] } : { ifUnmodifiedSince: date! }) });
     if (result.kind !== 'object' || etag !== undefined || ifRange === result.info.lastModified.toUTCString()) return result;

@@ -30,7 +30,10 @@ const options = { contentType: 'text/plain' };
 const events: OperationEvent[] = [];
 const transfers: TransferEvent[] = [];
 const inner = memoryBackend({ buckets: ['suite'] });
-const backend = wrapBackend(inner, observe({ operation: (event) => void events.push(event), transfer: (event) => void transfers.push(event) }));
+const backend = wrapBackend(
+  inner,
+  observe({ operation: (event) => void events.push(event), transfer: (event) => void transfers.push(event) }),
+);
 
 function passed(direction: TransferEvent['direction']): number {
   return transfers.filter((event) => event.direction === direction).reduce((sum, event) => sum + event.bytes, 0);
@@ -152,10 +155,15 @@ describe('an observed upload', () => {
     await expect(failed).rejects.toThrow('source');
     expect(events.at(-1)).toMatchObject({ outcome: 'error', code: 'aborted' });
 
-    await expect(backend.put(at, bodyOf(data), { ...options, ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(backend.put(at, bodyOf(data), { ...options, ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({
+      code: 'precondition_failed',
+    });
     expect(events.at(-1)).toMatchObject({ outcome: 'error', code: 'precondition_failed', bytes: 0 });
 
-    const broken = wrapBackend({ ...wrapBackend(inner), put: () => Promise.reject(new TypeError('a bug')) }, observe({ operation: (event) => void events.push(event) }));
+    const broken = wrapBackend(
+      { ...wrapBackend(inner), put: () => Promise.reject(new TypeError('a bug')) },
+      observe({ operation: (event) => void events.push(event) }),
+    );
     await expect(broken.put(at, bodyOf(data), options, noContext)).rejects.toThrow('a bug');
     expect(events.at(-1)).toMatchObject({ outcome: 'error', code: 'internal_error' });
   });
@@ -192,15 +200,21 @@ describe('an observed download', () => {
 
   it.each<[string, (body: Readable, cancel: AbortController) => unknown]>([
     ['destroys it', (body) => body.destroy()],
-    ['breaks off', async (body) => {
-      for await (const _chunk of body) break;
-    }],
+    [
+      'breaks off',
+      async (body) => {
+        for await (const _chunk of body) break;
+      },
+    ],
     ['aborts the signal', (_body, cancel) => cancel.abort(new Error('mine'))],
-    ['writes to a client that leaves', (body) => {
-      const client = new PassThrough();
-      setImmediate(() => client.destroy());
-      return pipeline(body, client).catch(() => {});
-    }],
+    [
+      'writes to a client that leaves',
+      (body) => {
+        const client = new PassThrough();
+        setImmediate(() => client.destroy());
+        return pipeline(body, client).catch(() => {});
+      },
+    ],
   ])('is not held against the provider when the reader %s', async (_name, leave) => {
     const cancel = new AbortController();
     const body = await open({ signal: cancel.signal });

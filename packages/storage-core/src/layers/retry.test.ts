@@ -58,7 +58,9 @@ describe('retry', () => {
     expect(buffer.calls).toBe(2);
     const stream = failing(1);
     const body = bodyOf(Readable.from([Buffer.from('x')], { objectMode: false }));
-    await expect(wrapBackend(stream.backend, retry({ retries: 5, baseMs: 1 })).put(at, body, { contentType: 'a/b' }, noContext)).rejects.toMatchObject({
+    await expect(
+      wrapBackend(stream.backend, retry({ retries: 5, baseMs: 1 })).put(at, body, { contentType: 'a/b' }, noContext),
+    ).rejects.toMatchObject({
       code: 'storage_unavailable',
     });
     expect(stream.calls).toBe(1);

@@ -53,7 +53,7 @@ it('hands every operation of every ability through, with its arguments and its `
       }
     }
   }
-  expect(new Set(seen.map((call) => call.operation)).size).toBe(16);
+  expect(new Set(seen.map((call) => call.operation)).size).toBe(17);
 });
 
 it('leaves out what the inner backend lacks', () => {

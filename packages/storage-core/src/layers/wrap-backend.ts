@@ -95,8 +95,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
         getLifecycle: (bucket, ctx) => around(onBucket('get_lifecycle', bucket, ctx), () => lifecycle.getLifecycle(bucket, ctx)),
         setLifecycle: (bucket, rules, ctx) =>
           around(onBucket('set_lifecycle', bucket, ctx), () => lifecycle.setLifecycle(bucket, rules, ctx)),
-        deleteLifecycle: (bucket, ctx) =>
-          around(onBucket('delete_lifecycle', bucket, ctx), () => lifecycle.deleteLifecycle(bucket, ctx)),
+        deleteLifecycle: (bucket, ctx) => around(onBucket('delete_lifecycle', bucket, ctx), () => lifecycle.deleteLifecycle(bucket, ctx)),
       },
     }),
     ...(maintenance && {

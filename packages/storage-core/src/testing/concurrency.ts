@@ -20,7 +20,11 @@ function writerOf(data: Buffer): number {
   return writer;
 }
 
-async function write(t: Subject, writer: number, options: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string } = {}): Promise<ObjectInfo> {
+async function write(
+  t: Subject,
+  writer: number,
+  options: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string } = {},
+): Promise<ObjectInfo> {
   const data = bytesOf(writer);
   if (writer % 2 === 0) return t.put(t.at('contended'), data, options);
   const chunks = [data.subarray(0, 10_000), data.subarray(10_000, 30_000), data.subarray(30_000)];
@@ -43,7 +47,10 @@ async function watch(t: Subject, done: () => boolean, seen: (info: ObjectInfo, w
 }
 
 /** Settles all writes while readers look on, and rejects when a reader saw anything but a whole object. */
-async function watched<T>(t: Subject, writes: readonly Promise<T>[]): Promise<{ readonly results: PromiseSettledResult<T>[]; readonly seen: Map<string, number> }> {
+async function watched<T>(
+  t: Subject,
+  writes: readonly Promise<T>[],
+): Promise<{ readonly results: PromiseSettledResult<T>[]; readonly seen: Map<string, number> }> {
   const seen = new Map<string, number>();
   let over = false;
   const note = (info: ObjectInfo, writer: number): void => {

@@ -20,7 +20,10 @@ const sent: readonly [string, Conditions][] = [
   ['If-None-Match with another ETag', () => ({ ifNoneMatch: ['other'] })],
   ['If-Modified-Since before the change', (info) => ({ ifModifiedSince: later(info, -hour) })],
   ['If-Unmodified-Since after the change', (info) => ({ ifUnmodifiedSince: later(info, hour) })],
-  ['If-None-Match that fails to match beside If-Modified-Since', (info) => ({ ifNoneMatch: ['other'], ifModifiedSince: later(info, hour) })],
+  [
+    'If-None-Match that fails to match beside If-Modified-Since',
+    (info) => ({ ifNoneMatch: ['other'], ifModifiedSince: later(info, hour) }),
+  ],
   ['If-Match beside a failing If-Unmodified-Since', (info) => ({ ifMatch: [info.etag], ifUnmodifiedSince: later(info, -hour) })],
 ];
 
@@ -50,7 +53,10 @@ function reads({ test }: Suite): void {
   test('sends an object whose conditions hold', async (t) => {
     const info = await t.put(t.at('object'), 'bytes');
     for (const [name, options] of sent) {
-      assertSameBytes(await t.read(t.at('object'), options(info)).catch((error: unknown) => assert.fail(`${name}: ${String(error)}`)), 'bytes');
+      assertSameBytes(
+        await t.read(t.at('object'), options(info)).catch((error: unknown) => assert.fail(`${name}: ${String(error)}`)),
+        'bytes',
+      );
     }
     assertSameBytes(await t.read(t.at('object'), { ifMatch: [info.etag], range: { start: 1, end: 2 } }), 'yt');
   });

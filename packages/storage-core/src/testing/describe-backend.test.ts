@@ -39,7 +39,10 @@ async function failing(subject: string, fault: Fault, options: Partial<BackendOp
   for (const test of tests.filter((one) => one.path === `faulty/${subject}`)) {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => (timer = setTimeout(() => reject(new Error('hangs')), 1000)));
-    const passed = await Promise.race([test.run(), late]).then(() => true, () => false);
+    const passed = await Promise.race([test.run(), late]).then(
+      () => true,
+      () => false,
+    );
     clearTimeout(timer);
     if (!passed) return test.name;
   }
@@ -57,12 +60,12 @@ function mapped(change: (key: string) => string): Fault {
   });
 }
 
-function ranged(change: (result: GetResult) => GetResult): Fault {
-  return (good) => ({ get: async (at, options, ctx) => change(await good.get(at, options, ctx)) });
-}
-
 const faults: readonly [string, string, Fault][] = [
-  ['presigns though it is stated not to', 'abilities', () => ({ presign: { upload: async () => Promise.reject(), download: async () => Promise.reject() } })],
+  [
+    'presigns though it is stated not to',
+    'abilities',
+    () => ({ presign: { upload: async () => Promise.reject(), download: async () => Promise.reject() } }),
+  ],
   ['folds case', 'objects', mapped((key) => key.toLowerCase())],
   ['normalises Unicode', 'objects', mapped((key) => key.normalize('NFC'))],
   ['collapses slashes', 'objects', mapped((key) => key.replaceAll('//', '/'))],
@@ -81,115 +84,175 @@ const faults: readonly [string, string, Fault][] = [
       put: (at, body, options, ctx) => good.put(at, body.kind === 'stream' ? { kind: 'stream', stream: body.stream } : body, options, ctx),
     }),
   ],
+  ['gives whole objects for ranges', 'ranges', (good) => ({ get: (at, { range: _range, ...options }, ctx) => good.get(at, options, ctx) })],
   [
-    'gives whole objects for ranges',
-    'ranges',
-    (good) => ({ get: (at, { range: _range, ...options }, ctx) => good.get(at, options, ctx) }),
+    'ignores conditions',
+    'conditional reads',
+    (good) => ({ get: (at, { range }, ctx) => good.get(at, range === undefined ? {} : { range }, ctx) }),
   ],
-  ['does not tell the range', 'ranges', ranged((result) => (result.kind === 'object' ? { kind: 'object', info: result.info, body: result.body } : result))],
-  ['ignores conditions', 'conditional reads', (good) => ({ get: (at, { range }, ctx) => good.get(at, range === undefined ? {} : { range }, ctx) })],
-  ['checks the range before conditions', 'conditional reads', (good) => ({
-    get: async (at, options, ctx) => {
-      if (options.range !== undefined) await good.get(at, { range: options.range }, ctx);
-      return good.get(at, options, ctx);
-    },
-  })],
+  [
+    'checks the range before conditions',
+    'conditional reads',
+    (good) => ({
+      get: async (at, options, ctx) => {
+        if (options.range !== undefined) await good.get(at, { range: options.range }, ctx);
+        return good.get(at, options, ctx);
+      },
+    }),
+  ],
   ['checks write conditions before the bytes arrive', 'conditional writes', checkingEarly],
   ['checks write conditions before the bytes arrive', 'concurrency', checkingEarly],
-  ['forgets to page', 'listing', (good) => ({
-    list: async (bucket, options, ctx) => {
-      const { objects, commonPrefixes } = await good.list(bucket, options, ctx);
-      return { objects, commonPrefixes, isTruncated: false };
-    },
-  })],
-  ['lists in the order of UTF-16', 'listing', (good) => ({
-    list: async (bucket, options, ctx) => {
-      const page = await good.list(bucket, options, ctx);
-      return { ...page, objects: [...page.objects].sort((a, b) => (a.key < b.key ? -1 : 1)) };
-    },
-  })],
-  ['takes prefixes for patterns', 'listing', (good) => ({
-    list: async (bucket, { prefix = '', ...options }, ctx) => {
-      const page = await good.list(bucket, options, ctx);
-      const pattern = new RegExp(`^${prefix.replaceAll(/[^\w]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`).replaceAll('_', '.')}`, 'u');
-      return { ...page, objects: page.objects.filter((object) => pattern.test(object.key)) };
-    },
-  })],
-  ['copies bytes only', 'copy and move', (good) => ({
-    copy: async (source, destination, _options, ctx) => {
-      const { body } = await good.get(source, {}, ctx) as Extract<GetResult, { kind: 'object' }>;
-      return good.put(destination, { kind: 'buffer', data: await readAll(body) }, { contentType: 'application/octet-stream' }, ctx);
-    },
-  })],
-  ['deletes what it copies over itself', 'copy and move', (good) => ({
-    copy: async (source, destination, options, ctx) => {
-      const info = await good.copy(source, destination, options, ctx);
-      if (source.key === destination.key) await good.delete(source, ctx);
-      return info;
-    },
-  })],
-  ['ignores copy conditions', 'copy and move', (good) => ({ copy: (source, destination, _options, ctx) => good.copy(source, destination, {}, ctx) })],
-  ['misses what it is to delete', 'delete', (good) => ({
-    delete: async (at, ctx) => {
-      await good.head(at, ctx);
-      await good.delete(at, ctx);
-    },
-  })],
-  ['deletes full buckets', 'buckets', (good) => ({
-    buckets: { ...good.buckets!, delete: (bucket, _options, ctx) => good.buckets!.delete(bucket, { force: true }, ctx) },
-  })],
-  ['creates buckets twice', 'buckets', (good) => ({
-    buckets: {
-      ...good.buckets!,
-      create: (bucket, options, ctx) => good.buckets!.create(bucket, options, ctx).catch(() => good.buckets!.head(bucket, ctx)),
-    },
-  })],
-  ['takes a missing bucket for a missing object', 'buckets', (good) => ({
-    head: (at, ctx) =>
-      good.head(at, ctx).catch((error: unknown) => {
-        throw hasCode(error, 'no_such_bucket') ? storageError('file_not_found', 'none') : error;
-      }),
-  })],
-  ['ignores ACLs on writes', 'access control lists', (good) => ({
-    put: (at, body, { acl: _acl, ...options }, ctx) => good.put(at, body, options, ctx),
-  })],
-  ['drops the ACL of a copy', 'access control lists', (good) => ({
-    copy: (source, destination, options, ctx) => good.copy(source, destination, { acl: 'private', ...options }, ctx),
-  })],
+  [
+    'forgets to page',
+    'listing',
+    (good) => ({
+      list: async (bucket, options, ctx) => {
+        const { objects, commonPrefixes } = await good.list(bucket, options, ctx);
+        return { objects, commonPrefixes, isTruncated: false };
+      },
+    }),
+  ],
+  [
+    'lists in the order of UTF-16',
+    'listing',
+    (good) => ({
+      list: async (bucket, options, ctx) => {
+        const page = await good.list(bucket, options, ctx);
+        return { ...page, objects: [...page.objects].sort((a, b) => (a.key < b.key ? -1 : 1)) };
+      },
+    }),
+  ],
+  [
+    'takes prefixes for patterns',
+    'listing',
+    (good) => ({
+      list: async (bucket, { prefix = '', ...options }, ctx) => {
+        const page = await good.list(bucket, options, ctx);
+        const pattern = new RegExp(
+          `^${prefix.replaceAll(/[^\w]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`).replaceAll('_', '.')}`,
+          'u',
+        );
+        return { ...page, objects: page.objects.filter((object) => pattern.test(object.key)) };
+      },
+    }),
+  ],
+  [
+    'copies bytes only',
+    'copy and move',
+    (good) => ({
+      copy: async (source, destination, _options, ctx) => {
+        const { body } = (await good.get(source, {}, ctx)) as Extract<GetResult, { kind: 'object' }>;
+        return good.put(destination, { kind: 'buffer', data: await readAll(body) }, { contentType: 'application/octet-stream' }, ctx);
+      },
+    }),
+  ],
+  [
+    'deletes what it copies over itself',
+    'copy and move',
+    (good) => ({
+      copy: async (source, destination, options, ctx) => {
+        const info = await good.copy(source, destination, options, ctx);
+        if (source.key === destination.key) await good.delete(source, ctx);
+        return info;
+      },
+    }),
+  ],
+  [
+    'ignores copy conditions',
+    'copy and move',
+    (good) => ({ copy: (source, destination, _options, ctx) => good.copy(source, destination, {}, ctx) }),
+  ],
+  [
+    'misses what it is to delete',
+    'delete',
+    (good) => ({
+      delete: async (at, ctx) => {
+        await good.head(at, ctx);
+        await good.delete(at, ctx);
+      },
+    }),
+  ],
+  [
+    'deletes full buckets',
+    'buckets',
+    (good) => ({
+      buckets: { ...good.buckets!, delete: (bucket, _options, ctx) => good.buckets!.delete(bucket, { force: true }, ctx) },
+    }),
+  ],
+  [
+    'takes a missing bucket for a missing object',
+    'buckets',
+    (good) => ({
+      head: (at, ctx) =>
+        good.head(at, ctx).catch((error: unknown) => {
+          throw hasCode(error, 'no_such_bucket') ? storageError('file_not_found', 'none') : error;
+        }),
+    }),
+  ],
+  [
+    'ignores ACLs on writes',
+    'access control lists',
+    (good) => ({
+      put: (at, body, { acl: _acl, ...options }, ctx) => good.put(at, body, options, ctx),
+    }),
+  ],
+  [
+    'drops the ACL of a copy',
+    'access control lists',
+    (good) => ({
+      copy: (source, destination, options, ctx) => good.copy(source, destination, { acl: 'private', ...options }, ctx),
+    }),
+  ],
   ['does not hear the signal', 'aborts', (good) => ({ put: (at, body, options) => good.put(at, body, options, noContext) })],
-  ['wraps the error of the source', 'aborts', (good) => ({
-    put: (at, body, options, ctx) =>
-      good.put(at, body, options, ctx).catch((cause: unknown) => {
-        throw storageError('internal_error', 'failed', { cause });
-      }),
-  })],
-  ['stores what came before the source failed', 'aborts', (good) => ({
-    put: async (at, body, options, ctx) => {
-      if (body.kind === 'buffer') return good.put(at, body, options, ctx);
-      const chunks: Buffer[] = [];
-      try {
-        for await (const chunk of body.stream) chunks.push(chunk as Buffer);
-      } catch (error) {
-        await good.put(at, { kind: 'buffer', data: Buffer.concat(chunks) }, options, noContext);
-        throw error;
-      }
-      return good.put(at, { kind: 'buffer', data: Buffer.concat(chunks) }, options, ctx);
-    },
-  })],
-  ['throws errors of its own', 'errors', (good) => ({
-    get: (at, options, ctx) =>
-      good.get(at, options, ctx).catch(() => {
-        throw Object.assign(new Error('ENOENT'), { code: 'file_not_found' });
-      }),
-  })],
-  ['writes in two steps', 'concurrency', (good) => ({
-    put: async (at, body, options, ctx) => {
-      const data = body.kind === 'buffer' ? Buffer.from(body.data) : await readAll(body.stream);
-      await good.put(at, { kind: 'buffer', data: data.subarray(0, 1000) }, options, ctx);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      return good.put(at, { kind: 'buffer', data }, options, ctx);
-    },
-  })],
+  [
+    'wraps the error of the source',
+    'aborts',
+    (good) => ({
+      put: (at, body, options, ctx) =>
+        good.put(at, body, options, ctx).catch((cause: unknown) => {
+          throw storageError('internal_error', 'failed', { cause });
+        }),
+    }),
+  ],
+  [
+    'stores what came before the source failed',
+    'aborts',
+    (good) => ({
+      put: async (at, body, options, ctx) => {
+        if (body.kind === 'buffer') return good.put(at, body, options, ctx);
+        const chunks: Buffer[] = [];
+        try {
+          for await (const chunk of body.stream) chunks.push(chunk as Buffer);
+        } catch (error) {
+          await good.put(at, { kind: 'buffer', data: Buffer.concat(chunks) }, options, noContext);
+          throw error;
+        }
+        return good.put(at, { kind: 'buffer', data: Buffer.concat(chunks) }, options, ctx);
+      },
+    }),
+  ],
+  [
+    'throws errors of its own',
+    'errors',
+    (good) => ({
+      get: (at, options, ctx) =>
+        good.get(at, options, ctx).catch(() => {
+          throw Object.assign(new Error('ENOENT'), { code: 'file_not_found' });
+        }),
+    }),
+  ],
+  [
+    'writes in two steps',
+    'concurrency',
+    (good) => ({
+      put: async (at, body, options, ctx) => {
+        const data = body.kind === 'buffer' ? Buffer.from(body.data) : await readAll(body.stream);
+        await good.put(at, { kind: 'buffer', data: data.subarray(0, 1000) }, options, ctx);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        return good.put(at, { kind: 'buffer', data }, options, ctx);
+      },
+    }),
+  ],
 ];
 
 function checkingEarly(good: StorageBackend): Partial<StorageBackend> {
@@ -230,29 +293,5 @@ describe('the conformance suite', () => {
 
   it('holds a backend to refusing the keys it says it cannot hold', async () => {
     expect(await failing('objects', () => ({}), { refusedKeys: (key) => key.includes('//') })).toBe('holds any key beside any other');
-  });
-
-  it('stops the backend in the last test, or in `after` where the runner has one', async () => {
-    const ended: string[] = [];
-    const run = async (after?: (stop: () => Promise<void>) => void): Promise<string[]> => {
-      const names: string[] = [];
-      const runs: (() => Promise<void>)[] = [];
-      const it = (name: string, test: () => Promise<void>): void => void (names.push(name), runs.push(test));
-      const start: BackendOptions['start'] = async () => ({
-        backend: memoryBackend({ buckets: ['suite'] }),
-        bucket: 'suite',
-        stop: async () => void ended.push('stopped'),
-      });
-      describeBackend({ describe: (_name, define) => define(), it, ...(after && { after }) }, 'x', { abilities, start });
-      await runs[0]?.();
-      if (after === undefined) await runs.at(-1)?.();
-      return names;
-    };
-    expect((await run()).at(-1)).toBe('stops');
-    expect(ended).toEqual(['stopped']);
-    let stop = async (): Promise<void> => {};
-    expect(await run((given) => void (stop = given))).not.toContain('stops');
-    await stop();
-    expect(ended).toEqual(['stopped', 'stopped']);
   });
 });

@@ -40,7 +40,7 @@ export interface StartedBackend {
   /** Releases all that `start` made. The suite closes the backend itself before. */
   stop(): Promise<void>;
   /** Names what failed writes left at the provider, such as temporary files or open multipart uploads; asked after each. */
-  leftovers?(): Promise<readonly string[]>;
+  readonly leftovers?: () => Promise<readonly string[]>;
 }
 
 export interface BackendOptions {
@@ -64,9 +64,9 @@ export interface BackendOptions {
 /** The tests' view: what to define tests with. */
 export interface Suite {
   readonly options: BackendOptions;
-  describe(name: string, define: () => void): void;
+  readonly describe: (name: string, define: () => void) => void;
   /** Every test gets key space of its own. */
-  test(name: string, run: (t: Subject) => Promise<void>): void;
+  readonly test: (name: string, run: (t: Subject) => Promise<void>) => void;
 }
 
 /** The backend under test, as one test sees it. */
@@ -93,7 +93,12 @@ export class Subject {
   }
 
   async putBody(at: ObjectAddress, body: Body, options: Partial<PutOptions> = {}, signal?: AbortSignal): Promise<ObjectInfo> {
-    return this.backend.put(at, body, { contentType: 'application/octet-stream', ...options }, signal === undefined ? noContext : { signal });
+    return this.backend.put(
+      at,
+      body,
+      { contentType: 'application/octet-stream', ...options },
+      signal === undefined ? noContext : { signal },
+    );
   }
 
   async open(at: ObjectAddress, options: GetOptions = {}, signal?: AbortSignal): Promise<ObjectStream> {
@@ -129,7 +134,10 @@ export class Subject {
     await assertRejects(this.head(at), 'file_not_found');
     await assertRejects(this.open(at), 'file_not_found');
     const page = await this.backend.list(at.bucket, { prefix: at.key }, noContext);
-    assert.deepEqual(page.objects.filter((object) => object.key === at.key), []);
+    assert.deepEqual(
+      page.objects.filter((object) => object.key === at.key),
+      [],
+    );
     await this.assertNoLeftovers();
   }
 
@@ -151,7 +159,7 @@ export class Subject {
   }
 
   /** A bucket besides the suite's one; take `release` for the end. */
-  async otherBucket(): Promise<{ readonly bucket: string; release(): Promise<void> }> {
+  async otherBucket(): Promise<{ readonly bucket: string; readonly release: () => Promise<void> }> {
     const { buckets } = this.backend;
     const { otherBucket } = this.#started;
     if (buckets === undefined) {
@@ -164,7 +172,7 @@ export class Subject {
   }
 }
 
-export function suiteOf(runner: TestRunner, options: BackendOptions): { readonly suite: Suite; stop(): Promise<void> } {
+export function suiteOf(runner: TestRunner, options: BackendOptions): { readonly suite: Suite; readonly stop: () => Promise<void> } {
   let started: Promise<StartedBackend> | undefined;
   let tests = 0;
   const suite: Suite = {

@@ -26,7 +26,26 @@ function refusing({ options }: Suite): (name: string) => boolean {
 
 function order(suite: Suite): void {
   suite.test('comes in the order of the UTF-8 bytes of the keys', async (t) => {
-    const names = ['B', 'a', 'Z', 'b', 'ab', 'a-', 'a/', 'a0', 'é', 'z', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{10ffff}', '~', ' ', '日本'];
+    const names = [
+      'B',
+      'a',
+      'Z',
+      'b',
+      'ab',
+      'a-',
+      'a/',
+      'a0',
+      'é',
+      'z',
+      '\ud7ff',
+      '\ue000',
+      '\uffff',
+      '\u{10000}',
+      '\u{10ffff}',
+      '~',
+      ' ',
+      '日本',
+    ];
     const kept = names.filter(refusing(suite));
     await fill(t, ...kept);
     assert.deepEqual(await t.keys(), kept.sort(compareKeys));
@@ -57,7 +76,10 @@ function prefixes(suite: Suite): void {
     await fill(t, ...names);
     for (const prefix of ['', 'p', 'p\u{10ffff}', 'p/', '\u{10ffff}', 'p\uffff']) {
       const below = names.filter((name) => name.startsWith(prefix)).sort(compareKeys);
-      assert.deepEqual(await t.keys({ prefix }), suite.options.hidesKeysBelowObjects === true ? below.filter((name) => !name.startsWith('p/')) : below);
+      assert.deepEqual(
+        await t.keys({ prefix }),
+        suite.options.hidesKeysBelowObjects === true ? below.filter((name) => !name.startsWith('p/')) : below,
+      );
     }
   });
 }
@@ -146,7 +168,8 @@ function pages(suite: Suite): void {
     await fill(t, 'a');
     for (const continuationToken of ['no token', '%%%', 'e30', '../..', "' OR 1=1", 'x'.repeat(2000)]) {
       const answer = await t.backend.list(t.bucket, { prefix: t.prefix, continuationToken }, noContext).catch((error: unknown) => error);
-      if (answer instanceof Error) assert.equal(isStorageError(answer) ? answer.code : String(answer), 'invalid_argument', continuationToken);
+      if (answer instanceof Error)
+        assert.equal(isStorageError(answer) ? answer.code : String(answer), 'invalid_argument', continuationToken);
     }
   });
 }
@@ -171,7 +194,11 @@ function manyObjects(suite: Suite): void {
       const found: string[] = [];
       let token: string | undefined;
       do {
-        const page: ListPage = await t.backend.list(bucket, { maxKeys: 300, ...(token !== undefined && { continuationToken: token }) }, noContext);
+        const page: ListPage = await t.backend.list(
+          bucket,
+          { maxKeys: 300, ...(token !== undefined && { continuationToken: token }) },
+          noContext,
+        );
         assert.ok(page.objects.length <= 300);
         found.push(...page.objects.map((object) => object.key));
         token = page.nextContinuationToken;

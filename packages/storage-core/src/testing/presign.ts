@@ -118,7 +118,8 @@ function uploads({ options, test }: Suite, method: Method): void {
 
   test(`${method} refuses another size`, async (t) => {
     const upload = await uploadTo(t, t.at('object'), method);
-    for (const body of [`${data}!`, data.slice(1), '', 'x'.repeat(200_000)]) assertRefused(await send(upload, body), `a body of ${body.length} bytes`);
+    for (const body of [`${data}!`, data.slice(1), '', 'x'.repeat(200_000)])
+      assertRefused(await send(upload, body), `a body of ${body.length} bytes`);
     await t.assertAbsent(t.at('object'));
   });
 
@@ -131,7 +132,9 @@ function uploads({ options, test }: Suite, method: Method): void {
   test(`${method} refuses another key`, async (t) => {
     const [signed, other] = [t.at('signed'), t.at('other')];
     const upload = await uploadTo(t, signed, method);
-    const fields = Object.fromEntries(Object.entries(upload.fields).map(([name, value]) => [name, value === signed.key ? other.key : value]));
+    const fields = Object.fromEntries(
+      Object.entries(upload.fields).map(([name, value]) => [name, value === signed.key ? other.key : value]),
+    );
     const url = upload.url.replace(encodeKey(signed.key), encodeKey(other.key));
     assert.ok(url !== upload.url || Object.values(fields).includes(other.key), 'the key stands in the URL or in a field');
     assertRefused(await send({ ...upload, url, fields }), 'another key');

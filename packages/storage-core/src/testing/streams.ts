@@ -109,7 +109,10 @@ export function streams({ describe, test }: Suite): void {
       const flowing = await t.open(at);
       const seen: Buffer[] = [];
       await new Promise((resolve, reject) => {
-        flowing.body.on('data', (chunk: Buffer) => seen.push(chunk)).once('end', resolve).once('error', reject);
+        flowing.body
+          .on('data', (chunk: Buffer) => seen.push(chunk))
+          .once('end', resolve)
+          .once('error', reject);
       });
       assertSameBytes(Buffer.concat(seen), data);
     });

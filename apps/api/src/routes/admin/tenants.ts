@@ -1,12 +1,15 @@
+import { canonicalTenantUuid } from '@coffer/tenancy';
 import { z } from '@hono/zod-openapi';
 
-import { allow, storageEnabled } from '../../middleware.ts';
 import { empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, integerParam, plainText, TenantId, TenantSchema } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'admin', needsStorage: false };
 
 const quota = z.int().min(0).max(Number.MAX_SAFE_INTEGER).openapi({ example: 10_737_418_240 });
 const uuid = plainText(128).openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
@@ -15,14 +18,13 @@ const slug = plainText(128).openapi({ example: 'acme' });
 /** Administration of tenants: admins only, and also while storage is switched off. */
 export function tenantRoutes(router: Router, services: Services): void {
   const { tenants, tenantService } = services.runtime;
-  router.app.use('/api/v1/admin/*', allow('admin'));
-
   router.add({
     method: 'post',
     path: '/api/v1/admin/tenants',
     collection: true,
     operationId: 'tenants.create',
     summary: 'Register a tenant',
+    access,
     tags: ['Tenants'],
     request: { json: z.object({ tenant_uuid: uuid, tenant_slug: slug, quota_bytes: quota.nullable().optional() }) },
     responses: {
@@ -32,7 +34,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { json: body }) => {
       const { tenant, created } = await tenants.create({
-        tenantUuid: body.tenant_uuid,
+        tenantUuid: canonicalTenantUuid(body.tenant_uuid),
         tenantSlug: body.tenant_slug,
         quotaBytes: body.quota_bytes ?? null,
       });
@@ -46,6 +48,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'tenants.list',
     summary: 'List tenants',
+    access,
     tags: ['Tenants'],
     request: {
       query: z.object({
@@ -58,7 +61,7 @@ export function tenantRoutes(router: Router, services: Services): void {
       ...problems(...guarded, 'validation_failed'),
     },
     handler: async (c, { query: { limit, cursor } }) => {
-      const page = await tenants.list({ ...(limit !== undefined && { limit }), ...(cursor !== undefined && { cursor }) });
+      const page = await tenants.list({ limit, cursor });
       return c.json({ tenants: page.tenants.map(tenantView), next_cursor: page.nextCursor });
     },
   });
@@ -68,6 +71,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}',
     operationId: 'tenants.get',
     summary: 'Describe a tenant',
+    access,
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found') },
@@ -80,15 +84,12 @@ export function tenantRoutes(router: Router, services: Services): void {
     operationId: 'tenants.update',
     summary: 'Rename a tenant or change its quota',
     description: 'A renamed tenant keeps its buckets, and its former slug stays taken. `quota_bytes: null` removes the quota.',
+    access,
     tags: ['Tenants'],
     request: { params: TenantId, json: z.object({ tenant_slug: slug.optional(), quota_bytes: quota.nullable().optional() }) },
     responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type') },
     handler: async (c, { params, json: body }) => {
-      const tenant = await tenants.update(params.tenant_id, {
-        ...(body.tenant_slug !== undefined && { tenantSlug: body.tenant_slug }),
-        ...(body.quota_bytes !== undefined && { quotaBytes: body.quota_bytes }),
-      });
-      return c.json(tenantView(tenant));
+      return c.json(tenantView(await tenants.update(params.tenant_id, { tenantSlug: body.tenant_slug, quotaBytes: body.quota_bytes })));
     },
   });
 
@@ -97,6 +98,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}',
     operationId: 'tenants.delete',
     summary: 'Delete a tenant',
+    access,
     tags: ['Tenants'],
     request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },
     responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'tenant_not_found', 'tenant_not_empty', 'validation_failed') },
@@ -111,6 +113,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}/usage',
     operationId: 'tenants.usage',
     summary: 'What a tenant stores',
+    access,
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: {
@@ -123,13 +126,13 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
   });
 
-  router.app.use('/api/v1/admin/tenants/:tenant_id/provision-storage', storageEnabled(services));
   router.add({
     method: 'post',
     path: '/api/v1/admin/tenants/{tenant_id}/provision-storage',
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
     description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
+    access,
     tags: ['Tenants'],
     request: {
       params: TenantId,
@@ -142,7 +145,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     handler: async (c, { params, json: body }) => {
       const { bucket } = await tenantService.provision(
         params.tenant_id,
-        { tenantSlug: body.tenant_slug, ...(body.region !== undefined && { region: body.region }), ...(body.acl !== undefined && { acl: body.acl }) },
+        { tenantSlug: body.tenant_slug, region: body.region, acl: body.acl },
         contextOf(c),
       );
       return c.json({ bucket, status: 'provisioned' as const });

@@ -5,13 +5,15 @@ import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
-import { validationFailed } from '../../problem.ts';
 import { bytes, empty, guarded, json, problems } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { FileId } from './schemas.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'user', needsStorage: true };
 
 const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
 const answers = { ...bytes(200, 'The file'), ...bytes(206, 'The range that was asked for'), ...empty(304, 'The copy that the client holds is current') };
@@ -52,6 +54,8 @@ export function downloadRoutes(router: Router, services: Services): void {
     operationId: 'files.download',
     summary: 'Download a file',
     description,
+    head: true,
+    access,
     tags: ['Files'],
     request: { params: FileId, query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }) },
     responses: {
@@ -78,6 +82,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     path: '/api/v1/files/{id}/presigned-download',
     operationId: 'files.presignDownload',
     summary: 'Ask for a presigned download',
+    access,
     tags: ['Files'],
     request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
     responses: {
@@ -86,15 +91,13 @@ export function downloadRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
-      const expiresIn = body?.expires_in;
-      if (expiresIn !== undefined && !Number.isSafeInteger(expiresIn)) throw validationFailed([{ field: 'expires_in', message: 'seconds' }]);
-      const { downloadUrl, expiresIn: real } = await files.presignedDownload(params.id, expiresIn === undefined ? {} : { expiresIn }, access, ctx);
-      return c.json({ download_url: downloadUrl, expires_in: real });
+      const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, { expiresIn: body?.expires_in }, access, ctx);
+      return c.json({ download_url: downloadUrl, expires_in: expiresIn });
     },
   });
 }
 
-/** Files that anybody may read. Registered apart: it needs no token. */
+/** Files that anybody may read. It needs no token. */
 export function publicFileRoute(router: Router, services: Services): void {
   const { files } = services.runtime;
   router.add({
@@ -103,8 +106,9 @@ export function publicFileRoute(router: Router, services: Services): void {
     operationId: 'files.downloadPublic',
     summary: 'Download a public file without a token',
     description,
+    head: true,
+    access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
-    isPublic: true,
     request: { params: FileId },
     responses: { ...answers, ...problems('file_not_found', 'validation_failed', 'range_not_satisfiable', 'precondition_failed', 'storage_not_configured', 'storage_unavailable') },
     handler: (c, { params: { id } }) =>

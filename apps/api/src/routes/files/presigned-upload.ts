@@ -10,6 +10,9 @@ import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { FileId, Metadata } from './schemas.ts';
 import { assertOwner } from './upload.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'user', needsStorage: true };
 
 const PresignedUploadSchema = z
   .object({
@@ -33,6 +36,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     operationId: 'files.presignUpload',
     summary: 'Ask for a presigned upload',
     description: 'The answer binds one key, this exact size and this exact type, until it expires.',
+    access,
     tags: ['Files'],
     request: {
       json: z.object({
@@ -88,6 +92,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     operationId: 'files.complete',
     summary: 'Complete a presigned upload',
     description: 'Verifies what arrived against what was declared and makes it final. May be repeated.',
+    access,
     tags: ['Files'],
     request: { params: FileId },
     responses: {

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { validationFailed } from '../../problem.ts';
+import { fileStatuses } from '@coffer/files-db';
+
 import { empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, integerParam, plainText } from '../../schemas.ts';
@@ -8,6 +9,9 @@ import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { FileId, Metadata } from './schemas.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'user', needsStorage: true };
 
 /** The records of files: list, read, change, delete. */
 export function fileRecordRoutes(router: Router, services: Services): void {
@@ -20,13 +24,14 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     operationId: 'files.list',
     summary: 'List files',
     description: 'Newest first. A user sees its own files and the public ones of its tenant.',
+    access,
     tags: ['Files'],
     request: {
       query: z.object({
         limit: integerParam({ min: 1, max: 1000, description: 'Most files of one page; default 100.', example: 100 }).optional(),
         cursor: z.string().max(1024).optional(),
         owner_id: plainText(255).optional(),
-        status: z.enum(['pending', 'available', 'failed'], 'pending, available or failed').optional(),
+        status: z.enum(fileStatuses, `one of ${fileStatuses.join(', ')}`).optional().openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
       }),
     },
     responses: {
@@ -35,15 +40,9 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
-      const page = await files.list(
-        {
-          access: scope.access,
-          ...(query.limit !== undefined && { limit: query.limit }),
-          ...(query.cursor !== undefined && { cursor: query.cursor }),
-          ...(query.owner_id !== undefined && { ownerId: query.owner_id }),
-          ...(query.status !== undefined && { status: query.status }),
-        },
-      );
+      const { limit, cursor, owner_id: ownerId, status } = query;
+      if (status === 'deleted') return c.json({ files: [], next_cursor: null });
+      const page = await files.list({ access: scope.access, limit, cursor, ownerId, status });
       return c.json({ files: page.files.map(fileView), next_cursor: page.nextCursor });
     },
   });
@@ -53,6 +52,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     path: '/api/v1/files/{id}',
     operationId: 'files.get',
     summary: 'Read the record of a file',
+    access,
     tags: ['Files'],
     request: { params: FileId },
     responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed') },
@@ -67,6 +67,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     path: '/api/v1/files/{id}',
     operationId: 'files.update',
     summary: 'Change the record of a file',
+    access,
     tags: ['Files'],
     request: {
       params: FileId,
@@ -74,16 +75,8 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     },
     responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed', 'unsupported_media_type') },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
-      if (filename === undefined && isPublic === undefined && metadata === undefined) {
-        throw validationFailed([{ field: 'body', message: 'one of filename, is_public, metadata is needed' }]);
-      }
       const scope = await scopeOf(c, services);
-      const patch = {
-        ...(filename !== undefined && { filename }),
-        ...(isPublic !== undefined && { isPublic }),
-        ...(metadata !== undefined && { metadata }),
-      };
-      return c.json(fileView(await files.update(params.id, patch, scope.access)));
+      return c.json(fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));
     },
   });
 
@@ -92,6 +85,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     path: '/api/v1/files/{id}',
     operationId: 'files.delete',
     summary: 'Delete a file',
+    access,
     tags: ['Files'],
     request: { params: FileId },
     responses: { ...empty(204, 'Gone: every route answers 404 from now on'), ...problems(...guarded, 'file_not_found', 'validation_failed') },

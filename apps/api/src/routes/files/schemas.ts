@@ -3,8 +3,9 @@ import { z } from '@hono/zod-openapi';
 import { validationFailed } from '../../problem.ts';
 import { plainText } from '../../schemas.ts';
 
+/** What is no uuid is no file's: 404, as for any other file that is not there. */
 export const FileId = z.object({
-  id: z.guid('a file id').openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
+  id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
 });
 
 export const Metadata = z.record(z.string(), z.unknown()).openapi({ description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });

@@ -10,6 +10,9 @@ import type { Scope } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { uploadFieldsOf } from './schemas.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'user', needsStorage: true };
 
 /** Another owner than the token's subject is for admins and services. @throws forbidden */
 export function assertOwner({ access }: Scope, ownerId: string | undefined): void {
@@ -29,6 +32,7 @@ export function uploadRoute(router: Router, services: Services): void {
     operationId: 'files.upload',
     summary: 'Upload a file',
     description: 'Streams into the bucket of the token\'s tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.',
+    access,
     tags: ['Files'],
     request: {
       body: {
@@ -68,7 +72,6 @@ export function uploadRoute(router: Router, services: Services): void {
             ownerId: scope.access.subject,
             ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),
             late: async () => {
-              await form.rest();
               const fields = uploadFieldsOf(form.fields);
               assertOwner(scope, fields.ownerId);
               return fields;

@@ -8,6 +8,9 @@ import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
 import { keyOf } from './object-key.ts';
 import { keyParam } from './objects.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
 const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
@@ -24,6 +27,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     operationId: 'objects.getAcl',
     summary: 'Read the ACL of an object',
     description,
+    access,
     tags: ['Objects'],
     request,
     responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors) },
@@ -41,6 +45,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     operationId: 'objects.setAcl',
     summary: 'Set a canned ACL on an object',
     description,
+    access,
     tags: ['Objects'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }) },
     responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, 'validation_failed', 'unsupported_media_type') },

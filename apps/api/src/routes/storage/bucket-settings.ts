@@ -9,6 +9,9 @@ import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
 import { bucketParam } from './buckets.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'admin', needsStorage: true };
 
 const request = { params: bucketParam };
 const errors = [...guarded, 'no_such_bucket', 'invalid_bucket_name'] as const;
@@ -42,6 +45,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/acl',
     operationId: 'buckets.getAcl',
     summary: 'Read the ACL of a bucket',
+    access,
     tags: ['Buckets'],
     request,
     responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors, 'acl_not_supported') },
@@ -53,6 +57,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/acl',
     operationId: 'buckets.setAcl',
     summary: 'Set a canned ACL on a bucket',
+    access,
     tags: ['Buckets'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }) },
     responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...writeErrors, 'acl_not_supported') },
@@ -64,6 +69,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/versioning',
     operationId: 'buckets.getVersioning',
     summary: 'Whether a bucket keeps versions',
+    access,
     tags: ['Buckets'],
     request,
     responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...errors, 'not_supported') },
@@ -75,6 +81,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/versioning',
     operationId: 'buckets.setVersioning',
     summary: 'Switch versions on or off',
+    access,
     tags: ['Buckets'],
     request: { ...request, json: VersioningSchema },
     responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...writeErrors, 'not_supported') },
@@ -89,6 +96,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/lifecycle',
     operationId: 'buckets.getLifecycle',
     summary: 'Read the lifecycle rules of a bucket',
+    access,
     tags: ['Buckets'],
     request,
     responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...errors, 'not_supported') },
@@ -100,6 +108,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/lifecycle',
     operationId: 'buckets.setLifecycle',
     summary: 'Replace the lifecycle rules of a bucket',
+    access,
     tags: ['Buckets'],
     request: { ...request, json: LifecycleSchema },
     responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...writeErrors, 'not_supported') },
@@ -114,6 +123,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}/lifecycle',
     operationId: 'buckets.deleteLifecycle',
     summary: 'Remove all lifecycle rules of a bucket',
+    access,
     tags: ['Buckets'],
     request,
     responses: { ...empty(204, 'No rules any more'), ...problems(...errors, 'not_supported') },

@@ -1,20 +1,22 @@
+import { assertBucketName } from '@coffer/storage-core';
+import { canonicalTenantUuid } from '@coffer/tenancy';
 import { z } from '@hono/zod-openapi';
 
-import { allow } from '../../middleware.ts';
 import { empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, plainText } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { bucketView } from '../../views.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'admin', needsStorage: true };
 
 export const bucketParam = z.object({ name: BucketName.openapi({ param: { name: 'name', in: 'path' } }) });
 
 /** Administration of buckets: admins only. */
 export function bucketRoutes(router: Router, services: Services): void {
   const { storage, tenants, tenantService } = services.runtime;
-  router.app.use('/api/v1/storage/buckets', allow('admin'));
-  router.app.use('/api/v1/storage/buckets/*', allow('admin'));
 
   router.add({
     method: 'post',
@@ -22,6 +24,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'buckets.create',
     summary: 'Create a bucket',
+    access,
     tags: ['Buckets'],
     request: {
       json: z.object({
@@ -38,7 +41,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
       const ctx = contextOf(c);
       const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
-      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
+      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: canonicalTenantUuid(tenantUuid) }, ctx);
       return c.json(bucketView(bucket, await tenants.ownerOf(name) ?? null), 201);
     },
   });
@@ -49,6 +52,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'buckets.list',
     summary: 'List buckets',
+    access,
     tags: ['Buckets'],
     responses: {
       ...json(200, z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'), 'All buckets, by name'),
@@ -66,6 +70,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}',
     operationId: 'buckets.get',
     summary: 'Describe a bucket',
+    access,
     tags: ['Buckets'],
     request: { params: bucketParam },
     responses: { ...json(200, BucketSchema, 'The bucket'), ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name') },
@@ -80,6 +85,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     path: '/api/v1/storage/buckets/{name}',
     operationId: 'buckets.delete',
     summary: 'Delete a bucket',
+    access,
     tags: ['Buckets'],
     request: {
       params: bucketParam,
@@ -87,6 +93,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     },
     responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed') },
     handler: async (c, { params, query }) => {
+      assertBucketName(params.name);
       await tenantService.deleteBucket(params.name, { force: query.force === true }, contextOf(c));
       return c.body(null, 204);
     },

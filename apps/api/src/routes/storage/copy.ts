@@ -6,8 +6,11 @@ import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
+import type { Access } from '../../guard.ts';
 
-const address = z.object({ bucket: BucketName.optional(), key: z.string().min(1).openapi({ example: 'uploads/document.pdf' }) });
+const access: Access = { role: 'service', needsStorage: true };
+
+const address = z.object({ bucket: BucketName.optional(), key: z.string().openapi({ example: 'uploads/document.pdf' }) });
 const body = z.object({
   source: address,
   destination: address,
@@ -26,6 +29,7 @@ export function copyRoutes(router: Router, services: Services): void {
       operationId: `objects.${verb}`,
       summary: verb === 'copy' ? 'Copy an object' : 'Move an object',
       description: 'Happens at the provider, at any size; content type, metadata and ACL come along.',
+      access,
       tags: ['Objects'],
       request: { json: body },
       responses: {

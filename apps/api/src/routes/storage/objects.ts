@@ -5,11 +5,14 @@ import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { bytes, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, integerParam, ObjectListSchema } from '../../schemas.ts';
+import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
 import { keyOf } from './object-key.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'service', needsStorage: true };
 
 export const keyParam = z.object({
   key: z.string().openapi({
@@ -31,11 +34,12 @@ export function objectRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'objects.list',
     summary: 'List objects',
+    access,
     tags: ['Objects'],
     request: {
       query: z.object({
-        prefix: z.string().max(1024).optional().openapi({ example: 'uploads/' }),
-        delimiter: z.string().max(1024).optional().openapi({ example: '/' }),
+        prefix: listingText('uploads/').optional(),
+        delimiter: listingText('/').optional(),
         max_keys: integerParam({ min: 1, max: 1000, description: 'Most entries of one page; default 1000.', example: 100 }).optional(),
         continuation_token: z.string().max(4096).optional(),
         bucket: BucketName.optional(),
@@ -64,7 +68,9 @@ export function objectRoutes(router: Router, services: Services): void {
     pattern: '/api/v1/storage/objects/:key{.+}',
     operationId: 'objects.get',
     summary: 'Download an object',
+    head: true,
     description: 'Streams. Takes a single Range and the conditions of RFC 9110. HEAD answers the same without the body.',
+    access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket },
     responses: {
@@ -90,6 +96,7 @@ export function objectRoutes(router: Router, services: Services): void {
     pattern: '/api/v1/storage/objects/:key{.+}',
     operationId: 'objects.delete',
     summary: 'Delete an object',
+    access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket },
     responses: { ...empty(204, 'Gone, or was not there'), ...problems(...guarded, ...missing) },
@@ -108,6 +115,7 @@ export function objectRoutes(router: Router, services: Services): void {
     operationId: 'objects.deleteMany',
     summary: 'Delete up to 1,000 objects',
     description: 'A key that cannot be deleted is an error of its own, not of the batch.',
+    access,
     tags: ['Objects'],
     request: {
       json: z.object({ keys: z.array(z.string()).min(1).max(1000).openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }), bucket: BucketName.optional() }),

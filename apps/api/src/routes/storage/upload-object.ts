@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 import { z } from '@hono/zod-openapi';
 
-import type { CannedAcl } from '@coffer/storage-core';
+import { isContentType } from '@coffer/storage-core';
+import type { ObjectInfo, UploadFile } from '@coffer/storage-core';
 
-import { contentLength, cutAfter, payloadTooLarge } from '../../http/body-limit.ts';
+import { assertPlainBody, contentLength, payloadTooLarge, requestBody } from '../../http/request-body.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
@@ -18,6 +20,9 @@ import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
 import { keyOf } from './object-key.ts';
 import { keyParam } from './objects.ts';
+import type { Access } from '../../guard.ts';
+
+const access: Access = { role: 'service', needsStorage: true };
 
 const placement = z.object({
   bucket: BucketName.optional(),
@@ -40,6 +45,7 @@ const errors = [
   'precondition_failed',
   'access_denied',
   'acl_not_supported',
+  'unsupported_media_type',
 ] as const;
 
 /** Writing objects: as a form, or raw, which is the fast path. */
@@ -56,23 +62,23 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     description:
       'The body is the object. `If-None-Match: *` writes only if there is none of this key. A checksum sent as ' +
       '`x-amz-checksum-sha256`, `Content-MD5`, `Digest` or `Content-Digest` is verified.',
+    access,
     tags: ['Objects'],
     request: { params: keyParam, query: placement, body: { '*/*': { schema: { type: 'string', format: 'binary' } } } },
     responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
-    handler: async (c, { query }) => {
+    handler: async (c, { query: { bucket: asked, ...placed } }) => {
       const key = keyOf(c);
       const { incoming } = c.env;
+      assertPlainBody(incoming);
       const size = contentLength(incoming);
       if (size !== undefined && size > maxUploadBytes) throw payloadTooLarge(maxUploadBytes);
+      const conditions = conditionsOf(c);
+      const contentType = assertContentType(incoming.headers['content-type']);
       const scope = await scopeOf(c, services);
-      const bucket = await bucketOf(scope, services, query.bucket);
-      if (size === undefined) cutAfter(incoming, maxUploadBytes);
-      const contentType = incoming.headers['content-type'];
-      const object = await storage.uploadFile(
-        { key, bucket, body: incoming, ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }), ...writeOptions(c, query) },
-        scope.ctx,
-      );
-      return answer(c, object);
+      const bucket = await bucketOf(scope, services, asked);
+      const body = requestBody(incoming, maxUploadBytes);
+      const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
+      return answer(c, await storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx));
     },
   });
 
@@ -83,6 +89,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     operationId: 'objects.upload',
     summary: 'Upload an object as a form',
     description: 'The parts may come in any order; those before `file` let it stream straight to its place.',
+    access,
     tags: ['Objects'],
     request: {
       params: keyParam,
@@ -101,36 +108,24 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
         },
       },
     },
-    responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors, 'unsupported_media_type') },
+    responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
     handler: async (c) => {
       const key = keyOf(c);
+      const conditions = conditionsOf(c);
       const scope = await scopeOf(c, services);
       const form = await openForm(c.env.incoming, maxUploadBytes);
-      const write = async (body: Parameters<typeof storage.uploadFile>[0]['body'], size: number | undefined) => {
-        const asked = placementOf(form.fields);
-        const bucket = await bucketOf(scope, services, asked.bucket);
-        return storage.uploadFile(
-          {
-            key,
-            bucket,
-            body,
-            ...(size !== undefined && { size }),
-            ...(form.contentType !== undefined && { contentType: form.contentType }),
-            ...writeOptions(c, asked),
-          },
-          scope.ctx,
-        );
+      const contentType = assertContentType(form.contentType);
+      const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
+        const { bucket: asked, ...placed } = placementOf(form.fields);
+        const bucket = await bucketOf(scope, services, asked);
+        const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
+        return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
       };
       try {
-        if (placementFields.every((field) => form.fields.has(field))) {
-          const object = await write(form.file, undefined);
-          await form.rest();
-          return answer(c, object);
-        }
+        if (placementFields.every((field) => form.fields.has(field))) return answer(c, await write(form.file));
         // A field that says where the bytes go may still follow them.
         const spooled = await spool(form.file, join(config.dataDir, 'spool'));
         try {
-          await form.rest();
           return answer(c, await write(spooled.body, spooled.size));
         } finally {
           await spooled.release();
@@ -148,22 +143,30 @@ function placementOf(fields: UploadForm['fields']): Placement {
   throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
 }
 
-function writeOptions(c: AppContext, { acl, storage_class: storageClass }: Placement) {
+function placementOptions({ acl, storage_class: storageClass }: Placement): Pick<UploadFile, 'acl' | 'storageClass'> {
+  return { ...(acl !== undefined && { acl }), ...(storageClass !== undefined && { storageClass }) };
+}
+
+function assertContentType(type: string | undefined): string | undefined {
+  if (type !== undefined && !isContentType(type)) throw validationFailed([{ field: 'Content-Type', message: 'is no media type' }]);
+  return type;
+}
+
+/** What the headers ask of a write. @throws validation_failed */
+function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMatch' | 'ifNoneMatch'> {
   const { headers } = c.env.incoming;
   const ifNoneMatch = headers['if-none-match'];
   const ifMatch = headers['if-match'];
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') {
-    throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
-  }
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
+  const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
+  if (ifMatch !== undefined && etag === undefined) throw validationFailed([{ field: 'If-Match', message: 'a write takes a single ETag' }]);
   return {
     ...declaredChecksums(headers),
-    ...(acl !== undefined && { acl: acl satisfies CannedAcl }),
-    ...(storageClass !== undefined && { storageClass }),
     ...(ifNoneMatch !== undefined && { ifNoneMatch: '*' as const }),
-    ...(ifMatch !== undefined && { ifMatch: ifMatch.trim().replaceAll(/^"|"$/g, '') }),
+    ...(etag !== undefined && { ifMatch: etag }),
   };
 }
 
-function answer(c: AppContext, object: Parameters<typeof objectView>[0]): Response {
+function answer(c: AppContext, object: ObjectInfo): Response {
   return c.json(objectView(object), 201, { etag: `"${object.etag}"` });
 }

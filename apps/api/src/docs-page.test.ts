@@ -1,0 +1,152 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { statusByCode } from './problem.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+
+interface Media {
+  readonly schema?: unknown;
+  readonly example?: unknown;
+  readonly examples?: unknown;
+}
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: string[];
+  readonly security?: unknown[];
+  readonly parameters?: { readonly name: string; readonly in: string }[];
+  readonly requestBody?: { readonly content: Record<string, Media> };
+  readonly responses: Record<string, { readonly description: string; readonly content?: Record<string, Media> }>;
+}
+
+describe('the documentation', () => {
+  let api: TestApi;
+  let document: { openapi: string; paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, unknown> } };
+  let operations: [string, Operation][];
+
+  beforeAll(async () => {
+    api = await startApi();
+    const { status, headers, json } = await api.send('GET', '/openapi.json');
+    expect(status).toBe(200);
+    expect(headers['content-type']).toBe('application/json');
+    document = json as typeof document;
+    operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method.toUpperCase()} ${path}`, operation]));
+  });
+  afterAll(() => api.stop());
+
+  it('is valid OpenAPI 3.1', async () => {
+    expect(document.openapi).toMatch(/^3\.1\./);
+    const { valid, errors } = await new Validator().validate(structuredClone(document) as Record<string, unknown>);
+    expect(errors).toBeUndefined();
+    expect(valid).toBe(true);
+  });
+
+  it('has every route', () => {
+    expect(operations.map(([name]) => name).sort()).toEqual(
+      [
+        'DELETE /api/v1/admin/tenants/{tenant_id}',
+        'DELETE /api/v1/files/{id}',
+        'DELETE /api/v1/storage/buckets/{name}',
+        'DELETE /api/v1/storage/buckets/{name}/lifecycle',
+        'DELETE /api/v1/storage/objects/{key}',
+        'GET /api/v1/admin/tenants',
+        'GET /api/v1/admin/tenants/{tenant_id}',
+        'GET /api/v1/admin/tenants/{tenant_id}/usage',
+        'GET /api/v1/files',
+        'GET /api/v1/files/{id}',
+        'GET /api/v1/files/{id}/download',
+        'GET /api/v1/public/files/{id}',
+        'GET /api/v1/storage/buckets',
+        'GET /api/v1/storage/buckets/{name}',
+        'GET /api/v1/storage/buckets/{name}/acl',
+        'GET /api/v1/storage/buckets/{name}/lifecycle',
+        'GET /api/v1/storage/buckets/{name}/versioning',
+        'GET /api/v1/storage/objects',
+        'GET /api/v1/storage/objects/{key}',
+        'GET /api/v1/storage/objects/{key}/acl',
+        'GET /docs',
+        'GET /health/live',
+        'GET /health/ready',
+        'GET /metrics',
+        'GET /openapi.json',
+        'HEAD /api/v1/files/{id}/download',
+        'HEAD /api/v1/public/files/{id}',
+        'HEAD /api/v1/storage/objects/{key}',
+        'PATCH /api/v1/admin/tenants/{tenant_id}',
+        'PATCH /api/v1/files/{id}',
+        'POST /api/v1/admin/tenants',
+        'POST /api/v1/admin/tenants/{tenant_id}/provision-storage',
+        'POST /api/v1/files/presigned-upload',
+        'POST /api/v1/files/upload',
+        'POST /api/v1/files/{id}/complete',
+        'POST /api/v1/files/{id}/presigned-download',
+        'POST /api/v1/storage/buckets',
+        'POST /api/v1/storage/copy',
+        'POST /api/v1/storage/delete',
+        'POST /api/v1/storage/move',
+        'POST /api/v1/storage/objects/{key}',
+        'PUT /api/v1/storage/buckets/{name}/acl',
+        'PUT /api/v1/storage/buckets/{name}/lifecycle',
+        'PUT /api/v1/storage/buckets/{name}/versioning',
+        'PUT /api/v1/storage/objects/{key}',
+        'PUT /api/v1/storage/objects/{key}/acl',
+      ].sort(),
+    );
+  });
+
+  it('names every operation once, says what it is for and who may use it', () => {
+    const ids = operations.map(([, { operationId }]) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const [name, { summary, tags, security }] of operations) {
+      expect({ name, summary, tags }).toMatchObject({ summary: expect.stringMatching(/^[A-Z]/), tags: [expect.any(String)] });
+      const isPublic = /health|docs|openapi|public/.test(name);
+      expect({ name, security }).toEqual({ name, security: isPublic ? [] : undefined });
+    }
+  });
+
+  it('tells of the errors of every operation, with an example', () => {
+    for (const [name, { responses, security }] of operations) {
+      const errors = Object.entries(responses).filter(([status]) => Number(status) >= 400 && !(name === 'GET /health/ready' && status === '503'));
+      const told = errors.flatMap(([, { description }]) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
+      expect({ name, told }).toMatchObject({ told: expect.arrayContaining(security === undefined ? ['unauthorized', 'internal_error'] : ['internal_error']) });
+      for (const [status, { description, content }] of errors) {
+        const example = content?.['application/problem+json']?.example as { code: keyof typeof statusByCode; status: number } | undefined;
+        expect({ name, status, description, example: example?.status }).toMatchObject({ example: Number(status) });
+        for (const [, code] of description.matchAll(/`(\w+)`/g)) expect(statusByCode[code as keyof typeof statusByCode]).toBe(Number(status));
+      }
+    }
+    const all = new Set(operations.flatMap(([, { responses }]) => Object.values(responses).flatMap(({ description }) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!))));
+    const nowhere = Object.keys(statusByCode).filter((code) => !all.has(code));
+    // Said of paths, not of operations.
+    expect(nowhere).toEqual(['not_found', 'method_not_allowed']);
+  });
+
+  it('has examples of what goes in and comes out', () => {
+    const schemas = JSON.stringify(document.components.schemas);
+    for (const example of ['report.pdf', 'acme-uploads', 'uploads/document.pdf', '2026-01-15T10:30:00.000Z']) expect(schemas).toContain(example);
+    const bodies = operations.filter(([, { requestBody }]) => requestBody !== undefined);
+    for (const [name, { requestBody }] of bodies) {
+      if (name.startsWith('PUT /api/v1/storage/objects/{key}') && !name.endsWith('acl')) continue; // any bytes
+      expect({ name, text: JSON.stringify(requestBody) }).toMatchObject({ text: expect.stringMatching(/"examples?":|#\/components/) });
+    }
+  });
+
+  it('says of every parameter in a path that there is one', () => {
+    for (const [name, { parameters = [] }] of operations) {
+      const inPath = parameters.filter((parameter) => parameter.in === 'path').map((parameter) => parameter.name);
+      expect({ name, inPath }).toEqual({ name, inPath: [...name.matchAll(/\{(\w+)\}/g)].map(([, each]) => each) });
+    }
+  });
+
+  it('is a page that asks no other host for anything', async () => {
+    for (const path of ['/docs', '/docs/']) {
+      const { status, headers, text } = await api.send('GET', path);
+      expect(status).toBe(200);
+      expect(headers['content-type']).toMatch(/^text\/html/);
+      expect(text).toContain('/openapi.json');
+      expect(text).toContain('/docs/scalar.js');
+      expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,33 @@
+import { storageError } from '@coffer/storage-core';
+
+import type { Identity } from './auth/identity.ts';
+import { bearerToken } from './auth/token-verifier.ts';
+import type { AppContext } from './router.ts';
+import type { Services } from './services.ts';
+
+/** Who may use a route, and whether it is of any use while storage is switched off. */
+export interface Access {
+  /** `service` means admins and services, `user` everybody with a good token, `anybody` needs no token. */
+  readonly role: 'anybody' | 'user' | 'service' | 'admin';
+  readonly needsStorage: boolean;
+}
+
+/** Lets a request pass to its route, or throws unauthorized, forbidden or storage_not_configured. */
+export function guard({ verify, runtime }: Services): (c: AppContext, access: Access) => Promise<void> {
+  const { enabled } = runtime.config.storage;
+  return async (c, { role, needsStorage }) => {
+    if (role !== 'anybody') {
+      const { exchange } = c.env;
+      const identity = await verify(bearerToken(exchange.incoming.headers.authorization));
+      exchange.subject = identity.subject;
+      assertRole(identity, role);
+      c.set('identity', identity);
+    }
+    if (needsStorage && !enabled) throw storageError('storage_not_configured', 'Storage is switched off here (STORAGE_ENABLED=false).');
+  };
+}
+
+function assertRole({ role }: Identity, needed: 'user' | 'service' | 'admin'): void {
+  if (needed === 'user' || role === 'admin' || role === needed) return;
+  throw storageError('forbidden', needed === 'admin' ? 'This needs the role admin.' : 'This needs the role admin or service.');
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+
+import { describe, expect, it } from 'vitest';
+
+import { declaredChecksums } from './checksums.ts';
+
+const sum = (algorithm: string, encoding: 'hex' | 'base64'): string => createHash(algorithm).update('sum').digest(encoding);
+const sha256 = sum('sha256', 'base64');
+const md5 = sum('md5', 'base64');
+const both = { sha256: sum('sha256', 'hex'), md5: sum('md5', 'hex') };
+
+describe('declared checksums', () => {
+  it.each([
+    [{}, {}],
+    [{ 'x-amz-checksum-sha256': sha256 }, { sha256: both.sha256 }],
+    [{ 'x-amz-checksum-sha256': ` ${sha256.replace('=', '')} ` }, { sha256: both.sha256 }],
+    [{ 'content-md5': md5 }, { md5: both.md5 }],
+    [{ digest: `SHA-256=${sha256}` }, { sha256: both.sha256 }],
+    [{ digest: `md5=${md5}, sha-256=${sha256}` }, both],
+    [{ 'content-digest': `sha-256=:${sha256}:` }, { sha256: both.sha256 }],
+    [{ digest: 'unixsum=30637', 'content-digest': 'crc32c=:AAAAAA==:' }, {}],
+    [{ digest: '' }, {}],
+  ])('are read from %j', (headers, expected) => {
+    expect(declaredChecksums(headers)).toEqual(expected);
+  });
+
+  it.each([
+    { 'x-amz-checksum-sha256': '' },
+    { 'x-amz-checksum-sha256': both.sha256 },
+    { 'x-amz-checksum-sha256': md5 },
+    { 'x-amz-checksum-sha256': `${sha256}, ${sha256}` },
+    { 'content-md5': sha256 },
+    { 'content-md5': '!!!!' },
+    { digest: 'sha-256=AAAA' },
+    { digest: 'sha-256' },
+    { 'content-digest': 'sha-256=::' },
+  ])('are refused: %j', (headers) => {
+    expect(() => declaredChecksums(headers)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
+  });
+});

@@ -1,0 +1,32 @@
+import type { FieldError } from '@coffer/storage-core';
+
+import { validationFailed } from '../problem.ts';
+
+/**
+ * The parameters of a query, decoded as forms are: a plus sign is a space.
+ * @throws validation_failed for one that is given twice or is not percent-encoded UTF-8: to guess which was meant would be to
+ *   answer another question
+ */
+export function parseQuery(query: string): Readonly<Record<string, string>> {
+  const parameters = new Map<string, string>();
+  const errors: FieldError[] = [];
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(part) ?? [];
+    const name = decode(rawName);
+    const value = decode(rawValue);
+    if (name === undefined || value === undefined) errors.push({ field: name ?? 'query', message: 'is not percent-encoded UTF-8' });
+    else if (parameters.has(name)) errors.push({ field: name, message: 'given more than once' });
+    else parameters.set(name, value);
+  }
+  if (errors.length > 0) throw validationFailed(errors);
+  return Object.fromEntries(parameters);
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+
+import { storageError } from '@coffer/storage-core';
+
+import { validationFailed } from '../problem.ts';
+
+/** The announced length of a body in bytes; undefined when it comes in chunks of unknown number. */
+export function contentLength(incoming: IncomingMessage): number | undefined {
+  const header = incoming.headers['content-length'];
+  return header === undefined ? undefined : Number(header);
+}
+
+export function payloadTooLarge(limit: number): Error {
+  return storageError('payload_too_large', `The body is larger than the ${limit} bytes that are accepted here.`);
+}
+
+/**
+ * Bytes are taken as they are: a body that is compressed, or a part of one, would be stored as something else than it is.
+ * @throws unsupported_media_type, validation_failed
+ */
+export function assertPlainBody({ headers }: IncomingMessage): void {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (coding !== '' && coding !== 'identity') throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
+  if (headers['content-range'] !== undefined) throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
+}
+
+/**
+ * The body of a request as a stream of its own. Whoever destroys it, as a refused upload does, leaves the connection up,
+ * so that the refusal can still be sent. It fails with payload_too_large after `limit` bytes, and when the client
+ * leaves before the end.
+ */
+export function requestBody(incoming: IncomingMessage, limit: number): Readable {
+  let seen = 0;
+  const body = new Readable({
+    highWaterMark: 262_144,
+    read: () => void incoming.resume(),
+    destroy: (error, done) => {
+      incoming.off('data', onData);
+      incoming.off('end', onEnd);
+      incoming.off('close', onClose);
+      if (!incoming.readableEnded) incoming.pause();
+      done(error);
+    },
+  });
+  const onData = (chunk: Buffer): void => {
+    seen += chunk.byteLength;
+    if (seen > limit) body.destroy(payloadTooLarge(limit));
+    else if (!body.push(chunk)) incoming.pause();
+  };
+  let ended = false;
+  const onEnd = (): void => {
+    ended = true;
+    body.push(null);
+  };
+  const onClose = (): void => {
+    if (!ended) body.destroy(new Error('The client went away before the body was whole.'));
+  };
+  body.on('error', () => {}); // also one that nobody reads yet
+  incoming.on('error', () => {});
+  if (incoming.destroyed) {
+    onClose();
+    return body;
+  }
+  incoming.on('data', onData);
+  incoming.once('end', onEnd);
+  incoming.once('close', onClose);
+  incoming.pause();
+  return body;
+}

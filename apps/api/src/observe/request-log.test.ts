@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { RawConnection } from '../testing/raw-http.ts';
+import { startApi } from '../testing/start-api.ts';
+import type { TestApi } from '../testing/start-api.ts';
+import { acme, admin, as, secret } from '../testing/tokens.ts';
+
+const debug = 20;
+const info = 30;
+
+describe('the log', () => {
+  let api: TestApi;
+
+  beforeAll(async () => {
+    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+  });
+  afterAll(() => api.stop());
+  beforeEach(() => void (api.log.length = 0));
+
+  const lines = async (count: number): Promise<Record<string, unknown>[]> => {
+    const requests = (): Record<string, unknown>[] => api.log.filter(({ msg }) => msg === 'request');
+    for (let tries = 0; requests().length < count && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    return requests();
+  };
+
+  it('has one line per request, with who, what and how it ended', async () => {
+    const headers = { ...(await as('ann', { tenant: acme })), 'x-request-id': 'req-1' };
+    await api.send('GET', '/api/v1/files?limit=5', { headers });
+    expect(await lines(1)).toEqual([
+      expect.objectContaining({ level: info, request_id: 'req-1', method: 'GET', path: '/api/v1/files', operation: 'files.list', status: 200, subject: 'ann', tenant: 'acme', ms: expect.any(Number) }),
+    ]);
+  });
+
+  it('says the code of what was refused, and takes it for no failure of ours', async () => {
+    await api.send('GET', '/api/v1/files/nope', { headers: await as('ann', { tenant: acme }) });
+    await api.send('GET', '/nothing');
+    await api.send('GET', '/api/v1/files');
+    await api.send('GET', '/api/v1/storage/buckets/acme-uploads/versioning', { headers: await admin() });
+    expect((await lines(4)).map(({ level, status, code, err }) => ({ level, status, code, err }))).toEqual([
+      { level: info, status: 404, code: 'file_not_found' },
+      { level: info, status: 404, code: 'not_found' },
+      { level: info, status: 401, code: 'unauthorized' },
+      { level: info, status: 501, code: 'not_supported' },
+    ]);
+  });
+
+  it('is not filled by probes', async () => {
+    for (const path of ['/health/live', '/health/ready']) await api.send('GET', path);
+    await api.send('GET', '/metrics', { headers: await admin() });
+    expect((await lines(3)).map(({ level }) => level)).toEqual([debug, debug, debug]);
+    await api.send('GET', '/metrics');
+    expect((await lines(4)).at(-1)).toMatchObject({ level: info, status: 401 });
+  });
+
+  it('holds no token, no secret, no query and no cookie', async () => {
+    const { authorization } = await as('ann', { tenant: acme });
+    const headers = { authorization, cookie: 'session=top-secret-cookie', 'content-type': 'application/json' };
+    await api.send('POST', '/api/v1/files/presigned-upload?token=top-secret-query', { headers, json: { filename: 'a', content_type: 'text/plain', size_bytes: 1 } });
+    const bad = authorization.slice(0, -3);
+    await api.send('GET', '/api/v1/files', { headers: { ...headers, authorization: bad } });
+    await api.send('GET', '/local/acme-uploads/a?x-coffer-signature=top-secret-signature');
+    await lines(3);
+    const text = JSON.stringify(api.log);
+    for (const held of [authorization.slice(7), bad.slice(7), secret, 'top-secret']) expect(text).not.toContain(held);
+  });
+
+  it('takes a client that leaves for no error', async () => {
+    const { authorization } = await as('ann', { tenant: acme });
+    const uploads = [
+      `POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello`,
+      `PUT /api/v1/storage/objects/left HTTP/1.1\r\nHost: a\r\nAuthorization: ${(await admin()).authorization}\r\nContent-Length: 100000\r\n\r\nhello`,
+      `PATCH /api/v1/files/x HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"a":`,
+    ];
+    for (const [index, text] of uploads.entries()) {
+      const connection = await RawConnection.open(api.url);
+      await connection.write(text);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      connection.destroy();
+      const found = await lines(index + 1);
+      expect(found).toHaveLength(index + 1);
+      expect(found.at(-1)).toMatchObject({ level: info, aborted: true });
+      expect(found.at(-1)).not.toHaveProperty('err');
+    }
+    expect(api.log.filter(({ level }) => Number(level) > info)).toEqual([]);
+  });
+});

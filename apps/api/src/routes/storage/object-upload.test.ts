@@ -1,0 +1,155 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { startApi } from '../../testing/start-api.ts';
+import type { TestApi } from '../../testing/start-api.ts';
+import { admin } from '../../testing/tokens.ts';
+
+const maxUploadBytes = 3_000_000;
+const hash = (algorithm: string, data: string | Uint8Array, encoding: 'hex' | 'base64' = 'hex'): string => createHash(algorithm).update(data).digest(encoding);
+
+function formOf(fields: Record<string, string | Blob>): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
+  return form;
+}
+
+describe('an upload of an object', () => {
+  let api: TestApi;
+  let headers: { authorization: string };
+  const send: TestApi['send'] = (method, path, options = {}) => api.send(method, `/api/v1/storage/objects/${path}`, { ...options, headers: { ...headers, ...options.headers } });
+
+  beforeAll(async () => {
+    api = await startApi({ STORAGE_MAX_UPLOAD_BYTES: String(maxUploadBytes) });
+    headers = await admin();
+    await api.send('POST', '/api/v1/storage/buckets', { headers, json: { name: 'other' } });
+  });
+  afterAll(() => api.stop());
+
+  it('raw answers what was written', async () => {
+    const { status, json, headers: answered } = await send('PUT', 'raw.txt?bucket=other&acl=public-read&storage_class=STANDARD_IA', { body: 'hello', headers: { 'content-type': 'text/plain; charset=utf-8' } });
+    expect(status).toBe(201);
+    expect(json).toEqual({ bucket: 'other', key: 'raw.txt', etag: hash('md5', 'hello'), size_bytes: 5, content_type: 'text/plain; charset=utf-8', storage_class: 'STANDARD_IA' });
+    expect(answered.etag).toBe(`"${json.etag}"`);
+    expect((await send('GET', 'raw.txt/acl?bucket=other')).json.grants).toHaveLength(2);
+  });
+
+  it('raw takes the type from the key where none is declared, any length, and none', async () => {
+    expect((await send('PUT', 'a/b.pdf', { body: 'x' })).json).toMatchObject({ bucket: 'coffer-uploads', content_type: 'application/pdf', storage_class: 'STANDARD' });
+    expect((await send('PUT', 'noext', { body: '' })).json).toMatchObject({ size_bytes: 0, content_type: 'application/octet-stream', etag: hash('md5', '') });
+    const data = randomBytes(500_000);
+    expect((await send('PUT', 'chunked', { body: Readable.from([data.subarray(0, 1000), data.subarray(1000)]) })).json).toMatchObject({ size_bytes: 500_000, etag: hash('md5', data) });
+    expect((await send('GET', 'chunked')).bytes.equals(data)).toBe(true);
+  });
+
+  it('as a form takes its fields in any order, and streams or waits as these need', async () => {
+    const file = new Blob(['in a form'], { type: 'text/x-form' });
+    const fields = { bucket: 'other', acl: 'public-read', storage_class: 'GLACIER_IR' };
+    for (const form of [formOf({ ...fields, file }), formOf({ file, ...fields }), formOf({ bucket: 'other', file, storage_class: 'GLACIER_IR', acl: 'public-read' })]) {
+      const { status, json, headers: answered } = await send('POST', 'form/%C3%BC.bin', { form });
+      expect(status).toBe(201);
+      expect(json).toEqual({ bucket: 'other', key: 'form/ü.bin', etag: hash('md5', 'in a form'), size_bytes: 9, content_type: 'text/x-form', storage_class: 'GLACIER_IR' });
+      expect(answered.etag).toBe(`"${json.etag}"`);
+      expect((await send('GET', 'form/%C3%BC.bin/acl?bucket=other')).json.grants).toHaveLength(2);
+      await send('DELETE', 'form/%C3%BC.bin?bucket=other');
+    }
+    expect((await send('POST', 'plain', { form: formOf({ file: new Blob(['x']), bucket: '', unknown: 'ignored' }) })).json).toMatchObject({ bucket: 'coffer-uploads', storage_class: 'STANDARD' });
+  });
+
+  it('as a large form with late fields goes where these say, and leaves nothing on the way', async () => {
+    const data = randomBytes(2_500_000);
+    const { status, json } = await send('POST', 'late', { form: formOf({ file: new Blob([data]), bucket: 'other' }) });
+    expect({ status, json }).toMatchObject({ status: 201, json: { bucket: 'other', size_bytes: data.length, etag: hash('md5', data) } });
+    expect((await send('GET', 'late?bucket=other')).bytes.equals(data)).toBe(true);
+    expect(await send('GET', 'late')).toMatchObject({ status: 404 });
+    expect(await readdir(join(api.dataDir, 'spool'))).toEqual([]);
+  });
+
+  it('is refused for a bucket, ACL or class that is none', async () => {
+    const cases = [
+      [{ bucket: 'no-such-bucket' }, 404, 'no_such_bucket'],
+      [{ bucket: 'NO' }, 400, 'invalid_bucket_name'],
+      [{ acl: 'open' }, 400, 'validation_failed'],
+      [{ storage_class: 'COLD' }, 400, 'invalid_argument'],
+    ] as const;
+    for (const [fields, status, code] of cases) {
+      const file = new Blob(['x']);
+      expect(await send('PUT', `refused?${new URLSearchParams(fields as Record<string, string>)}`, { body: 'x' })).toMatchObject({ status, json: { code } });
+      for (const form of [formOf({ file, ...fields }), formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', ...fields, file })]) {
+        expect(await send('POST', 'refused', { form })).toMatchObject({ status, json: { code } });
+      }
+    }
+    expect(await send('GET', 'refused')).toMatchObject({ status: 404 });
+  });
+
+  it('is refused when it is no form, or one of another kind', async () => {
+    expect(await send('POST', 'refused', { body: 'x', headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
+    expect(await send('POST', 'refused', { json: {} })).toMatchObject({ status: 415 });
+    expect(await send('POST', 'refused', { form: formOf({ bucket: 'other' }) })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'file' }] } });
+    const two = new FormData();
+    two.append('bucket', 'coffer-uploads');
+    two.append('acl', 'private');
+    two.append('storage_class', 'STANDARD');
+    two.append('file', new Blob(['1']));
+    two.append('file', new Blob(['2']));
+    expect(await send('POST', 'refused', { form: two })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    expect(await send('GET', 'refused')).toMatchObject({ status: 404 });
+  });
+
+  it('of the largest size is taken, and of one byte more refused, announced or not', async () => {
+    const most = Buffer.alloc(maxUploadBytes);
+    const more = Buffer.alloc(maxUploadBytes + 1);
+    expect(await send('PUT', 'size', { body: most })).toMatchObject({ status: 201 });
+    expect(await send('POST', 'size', { form: formOf({ file: new Blob([most]) }) })).toMatchObject({ status: 201 });
+    const refused = { status: 413, json: { code: 'payload_too_large' } };
+    expect(await send('PUT', 'size2', { body: more })).toMatchObject(refused);
+    expect(await send('PUT', 'size2', { body: Readable.from([more]) })).toMatchObject(refused);
+    expect(await send('POST', 'size2', { form: formOf({ file: new Blob([more]) }) })).toMatchObject(refused);
+    expect(await send('POST', 'size2', { form: formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', file: new Blob([more]) }) })).toMatchObject(refused);
+    expect(await send('GET', 'size2')).toMatchObject({ status: 404 });
+  });
+
+  it.each([
+    ['x-amz-checksum-sha256', hash('sha256', 'sum', 'base64'), hash('sha256', 'other', 'base64')],
+    ['content-md5', hash('md5', 'sum', 'base64'), hash('md5', 'other', 'base64')],
+    ['digest', `sha-256=${hash('sha256', 'sum', 'base64')}`, `SHA-256=${hash('sha256', 'other', 'base64')}`],
+    ['digest', `unixsum=30637,md5=${hash('md5', 'sum', 'base64')}`, `md5=${hash('md5', 'other', 'base64')}`],
+    ['content-digest', `sha-256=:${hash('sha256', 'sum', 'base64')}:`, `sha-256=:${hash('sha256', 'other', 'base64')}:`],
+  ])('is verified against %s', async (header, right, wrong) => {
+    const form = (): FormData => formOf({ file: new Blob(['sum']) });
+    expect(await send('PUT', 'sum', { body: 'sum', headers: { [header]: right } })).toMatchObject({ status: 201 });
+    expect(await send('POST', 'sum', { form: form(), headers: { [header]: right } })).toMatchObject({ status: 201 });
+    for (const each of [{ body: 'sum' }, { form: form() }]) {
+      expect(await send('body' in each ? 'PUT' : 'POST', 'sum2', { ...each, headers: { [header]: wrong } })).toMatchObject({ status: 422, json: { code: 'checksum_mismatch' } });
+    }
+    expect(await send('GET', 'sum2')).toMatchObject({ status: 404 });
+  });
+
+  it('can be made to depend on what is there', async () => {
+    const absent = { headers: { 'if-none-match': '*' }, body: 'first' };
+    expect(await send('PUT', 'once', absent)).toMatchObject({ status: 201 });
+    expect(await send('PUT', 'once', absent)).toMatchObject({ status: 412, json: { code: 'precondition_failed' } });
+    const races = await Promise.all(Array.from({ length: 16 }, (_, n) => send('PUT', 'raced', { headers: { 'if-none-match': '*' }, body: String(n) })));
+    expect(races.map(({ status }) => status).sort()).toEqual([201, ...Array.from({ length: 15 }, () => 412)]);
+    const etag = hash('md5', 'first');
+    expect(await send('PUT', 'once', { headers: { 'if-match': `"${etag}"` }, body: 'second' })).toMatchObject({ status: 201 });
+    expect(await send('PUT', 'once', { headers: { 'if-match': `"${etag}"` }, body: 'third' })).toMatchObject({ status: 412 });
+    expect((await send('GET', 'once')).text).toBe('second');
+    for (const [name, value] of [['if-none-match', `"${etag}"`], ['if-match', `"a", "b"`], ['if-match', etag], ['if-match', '*']] as const) {
+      expect(await send('PUT', 'once', { headers: { [name]: value }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    }
+  });
+
+  it('is refused with headers that would make it something else', async () => {
+    expect(await send('PUT', 'gz', { headers: { 'content-encoding': 'gzip' }, body: 'x' })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
+    expect(await send('PUT', 'gz', { headers: { 'content-range': 'bytes 0-0/2' }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    for (const type of ['nonsense', 'text/', 'a/b; c', 'text/plain, text/html']) {
+      expect(await send('PUT', 'gz', { headers: { 'content-type': type }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'Content-Type' }] } });
+    }
+    expect(await send('PUT', 'gz', { headers: { 'content-encoding': 'identity' }, body: 'x' })).toMatchObject({ status: 201 });
+  });
+});

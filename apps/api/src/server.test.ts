@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { RawConnection } from './testing/raw-http.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+import { admin, as } from './testing/tokens.ts';
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+describe('the server', () => {
+  let api: TestApi;
+  let root: { authorization: string };
+
+  beforeAll(async () => {
+    api = await startApi();
+    root = await admin();
+  });
+  afterAll(() => api.stop());
+
+  const raw = async (head: string, options?: Parameters<RawConnection['answer']>[0]) => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write(head);
+    const answer = await connection.answer(options);
+    return { ...answer, connection };
+  };
+
+  it('answers problems as RFC 9457 has them', async () => {
+    const { status, headers, json } = await api.send('GET', '/api/v1/nothing');
+    expect(status).toBe(404);
+    expect(headers['content-type']).toBe('application/problem+json');
+    expect(headers['cache-control']).toBe('no-store');
+    expect(json).toEqual({ type: 'about:blank', title: 'Not Found', status: 404, code: 'not_found', detail: expect.stringContaining('/api/v1/nothing'), request_id: headers['x-request-id'] });
+    expect(headers['x-request-id']).toMatch(uuid);
+  });
+
+  it.each([
+    ['/api/v1/storage/objects', 'GET, HEAD, OPTIONS'],
+    ['/api/v1/storage/objects/a/b', 'DELETE, GET, HEAD, OPTIONS, POST, PUT'],
+    ['/api/v1/storage/buckets', 'GET, HEAD, OPTIONS, POST'],
+    ['/api/v1/storage/buckets/', 'GET, HEAD, OPTIONS, POST'],
+    ['/api/v1/storage/copy', 'OPTIONS, POST'],
+    ['/api/v1/files/upload', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST'],
+    ['/api/v1/files/0b946ac9-2492-4d23-8f5c-6a3f0a1c9e55/download', 'GET, HEAD, OPTIONS'],
+    ['/health/live', 'GET, HEAD, OPTIONS'],
+    ['/openapi.json', 'GET, HEAD, OPTIONS'],
+    ['/docs', 'GET, HEAD, OPTIONS'],
+    ['/metrics', 'GET, HEAD, OPTIONS'],
+  ])('knows the methods of %s', async (path, allow) => {
+    const wrong = await api.send('PROPFIND', path, { headers: root });
+    expect(wrong).toMatchObject({ status: 405, headers: { allow }, json: { code: 'method_not_allowed' } });
+    const asked = await api.send('OPTIONS', path);
+    expect(asked).toMatchObject({ status: 204, headers: { allow }, text: '' });
+  });
+
+  it.each(['/', '/api', '/api/v1', '/api/v1/files/x/y/z', '//api/v1/files', '/API/v1/files', '/api/v1/files%2F', '/health', '/openapi.json/', '/local', '/local2/x', '/api/v1/storage', '/..', '/api/v1/../v1/files', '*'])(
+    'has nothing at %s',
+    async (path) => {
+      expect(await api.send('GET', path, { headers: root })).toMatchObject({ status: 404, json: { code: 'not_found' } });
+      expect(await api.send('OPTIONS', path)).toMatchObject({ status: 404 });
+    },
+  );
+
+  it.each(['/api/v1/files', '/api/v1/storage/buckets', '/api/v1/storage/objects', '/api/v1/admin/tenants'])('answers %s with and without a slash at its end, and HEAD', async (path) => {
+    for (const each of [path, `${path}/`]) {
+      expect(await api.send('GET', each, { headers: root })).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
+      const head = await api.send('HEAD', each, { headers: root });
+      expect(head).toMatchObject({ status: 200, text: '' });
+    }
+    expect(await api.send('HEAD', `${path}/`)).toMatchObject({ status: 401, text: '', headers: { 'content-type': 'application/problem+json' } });
+  });
+
+  it('asks for a token', async () => {
+    for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'Bearer nonsense' }]) {
+      const answer = await api.send('GET', '/api/v1/files', { headers });
+      expect(answer).toMatchObject({ status: 401, json: { code: 'unauthorized' } });
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+    }
+  });
+
+  it('takes safe request ids and replaces others', async () => {
+    for (const id of ['abc-123', 'A.b:c@d/e+f=_', 'x'.repeat(128)]) {
+      const { headers, json } = await api.send('GET', '/nothing', { headers: { 'x-request-id': id } });
+      expect(headers['x-request-id']).toBe(id);
+      expect(json).toMatchObject({ request_id: id });
+    }
+    for (const id of ['', 'a b', '<script>', 'a"b', 'x'.repeat(129), 'ü', 'a,b', '${jndi:ldap://x}']) {
+      const { headers } = await api.send('GET', '/nothing', { headers: { 'x-request-id': id } });
+      expect(headers['x-request-id']).toMatch(uuid);
+    }
+    const twice = await raw('GET /health/live HTTP/1.1\r\nHost: a\r\nX-Request-ID: one\r\nX-Request-ID: two\r\n\r\n');
+    expect(twice.headers['x-request-id']).toMatch(uuid);
+    twice.connection.destroy();
+  });
+
+  it('takes the absolute form of a target, as proxies send it, and odd hosts', async () => {
+    for (const head of [
+      'GET http://example.com/health/live HTTP/1.1\r\nHost: example.com',
+      'GET http://example.com/health/live?x=1 HTTP/1.1\r\nHost: example.com',
+      'GET /health/live HTTP/1.1\r\nHost: [::1]:8080',
+      'GET /health/live HTTP/1.1\r\nHost: my_service.internal:80',
+      'GET /health/live HTTP/1.1\r\nHost:',
+      'GET /health/live HTTP/1.0',
+    ]) {
+      const { status, body, connection } = await raw(`${head}\r\n\r\n`);
+      expect({ head, status, body }).toEqual({ head, status: 200, body: '{"status":"live"}' });
+      connection.destroy();
+    }
+  });
+
+  it.each([
+    ['a host with a space', 'GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
+    ['a host that is a path', 'GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
+    ['a host that is none', 'GET /health/live HTTP/1.1\r\nHost: [::\r\n\r\n', 400],
+    ['no host', 'GET /health/live HTTP/1.1\r\n\r\n', 400],
+    ['no request', 'hello\r\n\r\n', 400],
+    ['TLS', Buffer.from('16030100a5010000a10303', 'hex').toString('latin1') + '\r\n\r\n', 400],
+    ['huge headers', `GET /health/live HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['two lengths', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
+    ['a length and chunks', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    ['a length that is no number', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1e3\r\n\r\n', 400],
+    ['a header with NUL', 'GET /health/live HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n', 400],
+    ['an expectation nobody has', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n', 417],
+  ])('refuses %s', async (_what, head, status) => {
+    const answer = await raw(head);
+    expect(answer.status).toBe(status);
+    answer.connection.destroy();
+  });
+
+  it('tells in a problem what was wrong with what was no request', async () => {
+    const answer = await raw(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+    expect(answer.headers['content-type']).toBe('application/problem+json');
+    expect(JSON.parse(answer.body)).toMatchObject({ status: 431, code: 'validation_failed', request_id: answer.headers['x-request-id'] });
+    expect(await answer.connection.ends(3000)).toBe(true);
+  });
+
+  it('serves the next request of a connection after a problem', async () => {
+    const { authorization } = await as('ann');
+    const connection = await RawConnection.open(api.url);
+    const head = (method: string, path: string, rest: string): string => `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n${rest}`;
+    await connection.write(head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello'));
+    expect(await connection.answer()).toMatchObject({ status: 415 });
+    await connection.write(head('PATCH', '/api/v1/files/nothing', 'Content-Type: application/json\r\nContent-Length: 5\r\n\r\nhello'));
+    expect(await connection.answer()).toMatchObject({ status: 400 });
+    await connection.write(head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'));
+    expect(await connection.answer()).toMatchObject({ status: 415 });
+    await connection.write(head('GET', '/api/v1/files', '\r\n'));
+    expect(await connection.answer()).toMatchObject({ status: 200 });
+    connection.destroy();
+  });
+
+  it('does not ask for the body of who is refused anyway', async () => {
+    const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
+    const refused = await RawConnection.open(api.url);
+    await refused.write(`${head}\r\n`);
+    expect(await refused.answer()).toMatchObject({ status: 401 });
+    refused.destroy();
+
+    const taken = await RawConnection.open(api.url);
+    await taken.write(`${head}Authorization: ${root.authorization}\r\n\r\n`);
+    await expect(taken.answer({ timeoutMs: 300 })).rejects.toThrow('No answer in time');
+    await taken.write('hello');
+    expect(await taken.answer()).toMatchObject({ status: 201 });
+    taken.destroy();
+  });
+
+  it('refuses a large upload at once, and ends the connection rather than read it', async () => {
+    for (const [path, authorization, status] of [
+      ['/api/v1/files/upload', '', 401],
+      ['/api/v1/storage/objects/big', '', 401],
+      ['/api/v1/storage/objects/big?bucket=no-such-bucket', `Authorization: ${root.authorization}\r\n`, 404],
+      ['/api/v1/storage/objects/%00', `Authorization: ${root.authorization}\r\n`, 400],
+    ] as const) {
+      const connection = await RawConnection.open(api.url);
+      await connection.write(`${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: 5000000000\r\n\r\n`);
+      await connection.write(Buffer.alloc(1_000_000));
+      expect(await connection.answer()).toMatchObject({ status });
+      const sending = setInterval(() => void connection.write(Buffer.alloc(65_536)), 5);
+      expect(await connection.ends(5000)).toBe(true);
+      clearInterval(sending);
+    }
+  });
+});

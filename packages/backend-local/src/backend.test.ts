@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Readable } from 'node:stream';
+
+import { noContext, observe, StorageService, wrapBackend } from '@coffer/storage-core';
+import type { OperationEvent } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { localBackend } from './index.ts';
+import { startChild } from './testing/child.ts';
+import { filesIn, scratch } from './testing/storage.ts';
+
+let path: string;
+let remove: () => Promise<void>;
+
+beforeEach(async () => {
+  ({ path, remove } = await scratch());
+});
+
+afterEach(() => remove());
+
+const at = { bucket: 'bucket', key: 'key' };
+const data = (text: string): { readonly kind: 'buffer'; readonly data: Buffer } => ({ kind: 'buffer', data: Buffer.from(text) });
+
+describe('a local backend', () => {
+  it('touches the disk with the first call that needs it, and not before', async () => {
+    const root = join(path, 'deep', 'down');
+    const unused = localBackend({ root, presign: { baseUrl: 'http://localhost', secret: 'a secret of the tests' } });
+    await unused.presign!.upload(at, { expiresIn: 60 }, noContext);
+    await unused.close();
+    expect(existsSync(root)).toBe(false);
+    const used = localBackend({ root });
+    await used.check(noContext);
+    expect(existsSync(root)).toBe(true);
+    await used.close();
+  });
+
+  it('finds everything again after it was closed, and leaves one file beside the bytes', async () => {
+    const first = localBackend({ root: path, region: 'eu-test-1' });
+    await first.buckets!.create('bucket', { acl: 'public-read' }, noContext);
+    const options = { contentType: 'text/x-test', acl: 'public-read', storageClass: 'GLACIER', metadata: { a: 'b' } } as const;
+    const written = await first.put(at, data('bytes'), options, noContext);
+    await first.close();
+    expect((await filesIn(path)).length).toBe(1);
+    const second = localBackend({ root: path });
+    expect(await second.head(at, noContext)).toEqual(written);
+    expect(written).toMatchObject({ storageClass: 'GLACIER', contentType: 'text/x-test', metadata: { a: 'b' } });
+    expect(await second.buckets!.head('bucket', noContext)).toMatchObject({ name: 'bucket', region: 'eu-test-1' });
+    expect((await second.acl!.getObjectAcl(at, noContext)).grants).toHaveLength(2);
+    await second.close();
+  });
+
+  it('lets calls under way end before it closes, and refuses new ones', async () => {
+    const backend = localBackend({ root: path });
+    await backend.buckets!.create('bucket', {}, noContext);
+    const stream = new Readable({ read() {} });
+    const upload = backend.put(at, { kind: 'stream', stream }, { contentType: 'a/b' }, noContext);
+    const closing = backend.close();
+    const refused = Readable.from(['x']);
+    const late = backend.put(at, { kind: 'stream', stream: refused }, { contentType: 'a/b' }, noContext);
+    await expect(late).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false });
+    expect(refused.destroyed).toBe(true);
+    stream.push('whole');
+    stream.push(null);
+    expect((await upload).size).toBe(5);
+    await closing;
+    await backend.close(); // again does no harm
+  });
+
+  it('takes up to 1,000 keys in a batch, of which a bad one is an error of its own', async () => {
+    const backend = localBackend({ root: path });
+    await backend.buckets!.create('bucket', {}, noContext);
+    await backend.put(at, data('x'), { contentType: 'a/b' }, noContext);
+    const { deleted, errors } = await backend.batchDelete!.deleteMany('bucket', ['key', 'absent', '../bad', 'key'], noContext);
+    expect(deleted).toEqual(['key', 'absent']);
+    expect(errors).toMatchObject([{ key: '../bad', code: 'invalid_key' }]);
+    const tooMany = backend.batchDelete!.deleteMany('bucket', Array.from({ length: 1001 }, String), noContext);
+    await expect(tooMany).rejects.toMatchObject({ code: 'invalid_argument' });
+    await backend.close();
+  });
+
+  it('works under a StorageService, with layers around it', async () => {
+    const events: OperationEvent[] = [];
+    const local = localBackend({ root: path });
+    const backend = { ...wrapBackend(local, observe({ operation: (event) => void events.push(event) })), access: local.access };
+    const storage = new StorageService({ backend, defaultBucket: 'bucket', autoProvision: true });
+    await storage.uploadFile({ key: 'hello.txt', body: 'hello' });
+    expect((await storage.downloadFile('hello.txt')).toString()).toBe('hello');
+    expect(events.map(({ operation }) => operation)).toContain('upload');
+    await storage.shutdown();
+  });
+
+  it('lets a process end that forgot to close it, hash thread and all', async () => {
+    const child = startChild('forgetful.ts', [path]);
+    expect(await child.ended).toBe(0);
+    expect(child.lines).toEqual(['5000000']);
+  });
+});
+
+describe('a directory that cannot be the storage', () => {
+  const opening = async (root: string): Promise<unknown> => {
+    const backend = localBackend({ root });
+    try {
+      return await backend.check(noContext);
+    } finally {
+      await backend.close();
+    }
+  };
+
+  it('because it is a file is access_denied', async () => {
+    await writeFile(join(path, 'file'), '');
+    await expect(opening(join(path, 'file', 'below'))).rejects.toMatchObject({ code: 'access_denied' });
+  });
+
+  it('because its index is something else, or damaged, is an internal error that says so', async () => {
+    await writeFile(join(path, 'index.db'), 'this is no database, and long enough to be seen to be none '.repeat(100));
+    await expect(opening(path)).rejects.toMatchObject({ code: 'internal_error', message: 'The index is no SQLite database.' });
+  });
+
+  it('because a newer version wrote it is left alone', async () => {
+    await opening(path);
+    const db = new DatabaseSync(join(path, 'index.db'));
+    db.exec('PRAGMA user_version = 2');
+    db.close();
+    await expect(opening(path)).rejects.toMatchObject({ code: 'storage_unavailable', message: /newer version/ });
+  });
+
+  it('because this process may not enter it, or not write there, is access_denied', async () => {
+    await chmod(path, 0o500);
+    const child = startChild('unprivileged.ts', [path, join(path, 'below')]);
+    expect(await child.ended).toBe(0);
+    expect(child.lines).toEqual(['access_denied', 'access_denied']);
+    await chmod(path, 0o700);
+  });
+});

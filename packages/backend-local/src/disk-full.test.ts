@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+import { expect, it } from 'vitest';
+
+import { startChild } from './testing/child.ts';
+import { scratch } from './testing/storage.ts';
+
+const run = promisify(execFile);
+
+// In a mount namespace of its own, so that the small disk is gone with the process, however that ends.
+const namespace = ['unshare', '--map-root-user', '--mount'];
+
+/** How to run something with a disk of 8 MiB at `path`; where mounting is not allowed, with files of at most 4 MiB. */
+async function small(path: string): Promise<{ readonly through: readonly string[]; readonly message: string; readonly fills: boolean }> {
+  const mount = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"';
+  const mounted = [...namespace, 'sh', '-c', mount, path];
+  try {
+    await run(mounted[0]!, [...mounted.slice(1), 'true']);
+    return { through: mounted, message: 'The disk is full.', fills: true };
+  } catch {
+    return {
+      through: ['bash', '-c', 'ulimit -f 4096 && exec "$0" "$@"'],
+      message: 'The object is larger than a file may be here.',
+      fills: false,
+    };
+  }
+}
+
+it('a full disk is a clear error, leaves no debris and no damage, and does not keep anybody from deleting', async () => {
+  const { path, remove } = await scratch();
+  const { through, message, fills } = await small(path);
+  const child = startChild('full-disk.ts', [path], through);
+  expect(await child.ended).toBe(0);
+  const refused = { code: 'storage_unavailable', retryable: false, message };
+  expect(JSON.parse(child.lines.at(-1)!)).toMatchObject({
+    kept: 'done',
+    stream: refused,
+    streamDestroyed: true,
+    overwrite: refused,
+    leftovers: [],
+    keptAfterwards: true,
+    ...(fills && { full: refused }),
+    listed: true,
+    leftoversWhenFull: [],
+    deleteWhenFull: 'done',
+    putAfterDelete: 'done',
+    readAfterDelete: true,
+    reserve: true,
+  });
+  await remove();
+});

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+
+import { hasCode, noContext } from '@coffer/storage-core';
+import type { PresignedUpload } from '@coffer/storage-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { ask, boundary, formOf } from '../testing/request.ts';
+import type { Answer, Part } from '../testing/request.ts';
+import { leftoversIn, scratch, serve } from '../testing/storage.ts';
+import type { Served } from '../testing/storage.ts';
+
+const data = randomBytes(3_000_000);
+const file: Part = { name: 'file', value: data, filename: 'any name.bin', type: 'application/x-ignored' };
+const at = { bucket: 'bucket', key: 'form/übung' };
+
+let root: string;
+let served: Served;
+let upload: PresignedUpload;
+let fields: readonly Part[];
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ path: root, remove } = await scratch());
+  served = await serve(root);
+});
+
+afterAll(async () => {
+  await served.stop();
+  await remove();
+});
+
+beforeEach(async () => {
+  await served.backend.delete(at, noContext);
+  upload = await served.backend.presign!.upload(at, { expiresIn: 60, size: data.length, contentType: 'image/png' }, noContext);
+  fields = Object.entries(upload.fields).map(([name, value]) => ({ name, value }));
+});
+
+const headers = { 'content-type': `multipart/form-data; boundary=${boundary}` };
+const post = (body: Buffer, options: { readonly headers?: Record<string, string> } = {}): Promise<Answer> =>
+  ask(served.url, '/local/bucket', { method: 'POST', headers, body, ...options });
+
+async function assertNothingStored(): Promise<void> {
+  const error = await served.backend.head(at, noContext).catch((cause: unknown) => cause);
+  expect(hasCode(error, 'file_not_found')).toBe(true);
+  await expect.poll(() => leftoversIn(root, served.backend)).toEqual([]);
+}
+
+describe('a presigned form', () => {
+  it('is answered 204 with the ETag; the type is the field, not what the part says', async () => {
+    const answer = await post(formOf([...fields, file]));
+    const info = await served.backend.head(at, noContext);
+    expect([answer.status, answer.headers.etag, info.size, info.contentType]).toEqual([204, `"${info.etag}"`, data.length, 'image/png']);
+  });
+
+  it('may be sent in pieces of any size', async () => {
+    const body = formOf([...fields, file]);
+    const answer = await ask(served.url, '/local/bucket/', {
+      method: 'POST',
+      headers,
+      send: (request) => {
+        for (let sent = 0; sent < body.length; sent += 777) request.write(body.subarray(sent, sent + 777));
+        request.end();
+      },
+    });
+    expect(answer.status).toBe(204);
+  });
+
+  it('may end with parts after the file, which do not count', async () => {
+    const after: Part[] = [{ name: 'submit', value: 'Upload' }, { name: 'key', value: 'another' }, { ...file, name: 'file', value: 'second' }];
+    expect((await post(formOf([...fields, file, ...after]))).status).toBe(204);
+    expect((await served.backend.head(at, noContext)).size).toBe(data.length);
+  });
+
+  it.each(['without the file', 'with the file first', 'with a file of another name', 'with the file as a field', 'with a file in place of a field'])(
+    '%s is refused',
+    async (what) => {
+      const parts: Record<string, readonly Part[]> = {
+        'without the file': fields,
+        'with the file first': [file, ...fields],
+        'with a file of another name': [...fields, { ...file, name: 'upload' }],
+        'with the file as a field': [...fields, { name: 'file', value: 'text' }],
+        'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
+      };
+      const { status } = await post(formOf(parts[what]!));
+      expect(status).toBe(what === 'with the file first' ? 403 : 400);
+      await assertNothingStored();
+    },
+  );
+
+  it('of another size is refused', async () => {
+    for (const value of [data.subarray(1), Buffer.concat([data, Buffer.from('x')]), Buffer.alloc(0)]) {
+      expect((await post(formOf([...fields, { ...file, value }]))).status).toBe(400);
+    }
+    await assertNothingStored();
+  });
+
+  it('that ends before its file does stores nothing', async () => {
+    const body = formOf([...fields, file], { cut: true });
+    expect((await post(body)).status).toBe(400);
+    for (const part of [0.1, 0.5, 0.99]) expect((await post(body.subarray(0, body.length * part))).status).toBe(400);
+    await assertNothingStored();
+  });
+
+  it('whose sender leaves stores nothing', async () => {
+    const body = formOf([...fields, file]);
+    const leaving = ask(served.url, '/local/bucket', {
+      method: 'POST',
+      headers: { ...headers, 'content-length': String(body.length) },
+      send: (request) => request.write(body.subarray(0, 2_000_000), () => request.destroy()),
+    });
+    await expect(leaving).rejects.toThrow();
+    await assertNothingStored();
+  });
+
+  it('in no shape to be read is refused', async () => {
+    const type = (value: string): { readonly headers: Record<string, string> } => ({ headers: { 'content-type': value } });
+    const body = formOf([...fields, file]);
+    expect((await post(body, type('application/json'))).status).toBe(415);
+    expect((await post(body, type('application/x-www-form-urlencoded'))).status).toBe(415);
+    expect((await post(body, { headers: {} })).status).toBe(415);
+    expect((await post(body, type('multipart/form-data'))).status).toBe(400);
+    expect((await post(body, type('multipart/form-data; boundary=other'))).status).toBe(400);
+    expect((await post(Buffer.alloc(0))).status).toBe(400);
+    expect((await post(Buffer.from('nonsense'))).status).toBe(400);
+    await assertNothingStored();
+  });
+
+  it('with fields beyond all measure is refused', async () => {
+    const many = Array.from({ length: 5000 }, (_, index) => ({ name: `x${index}`, value: 'x' }));
+    for (const extra of [many, [{ name: 'x', value: 'x'.repeat(1_000_000) }]]) {
+      expect((await post(formOf([...extra, ...fields, file]))).status).toBe(400);
+    }
+    await assertNothingStored();
+  });
+
+  it('for any type takes the one of its field, or of its part', async () => {
+    const open = await served.backend.presign!.upload(at, { expiresIn: 60 }, noContext);
+    const unbound = Object.entries(open.fields).map(([name, value]) => ({ name, value }));
+    const typeOf = async (parts: readonly Part[]): Promise<string> => {
+      expect((await post(formOf(parts))).status).toBe(204);
+      return (await served.backend.head(at, noContext)).contentType;
+    };
+    expect(await typeOf([...unbound, { name: 'Content-Type', value: 'text/csv' }, file])).toBe('text/csv');
+    expect(await typeOf([...unbound, file])).toBe('application/x-ignored');
+    expect((await post(formOf([...unbound, { name: 'Content-Type', value: 'no type' }, file]))).status).toBe(400);
+  });
+});

@@ -1,0 +1,227 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { linkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { hasCode, noContext, readAll } from '@coffer/storage-core';
+import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { localBackend } from './backend.ts';
+import type { LocalBackend } from './backend.ts';
+import { filesIn, leftoversIn, scratch } from './testing/storage.ts';
+
+const mebibyte = 1024 * 1024;
+
+let root: string;
+let backend: LocalBackend;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ path: root, remove } = await scratch());
+  backend = localBackend({ root });
+  await backend.buckets!.create('bucket', {}, noContext);
+});
+
+afterAll(async () => {
+  await backend.close();
+  await remove();
+});
+
+const at = (key: string): { readonly bucket: string; readonly key: string } => ({ bucket: 'bucket', key });
+
+function put(key: string, body: Body | Uint8Array, options: Partial<PutOptions> = {}): Promise<ObjectInfo> {
+  return backend.put(at(key), body instanceof Uint8Array ? { kind: 'buffer', data: body } : body, { contentType: 'a/b', ...options }, noContext);
+}
+
+async function read(key: string): Promise<Buffer> {
+  const result = await backend.get(at(key), {}, noContext);
+  return result.kind === 'object' ? readAll(result.body) : expect.fail('not an object');
+}
+
+const hex = (algorithm: string, data: Uint8Array): string => createHash(algorithm).update(data).digest('hex');
+
+/** `data` in chunks of `size` bytes. */
+function chunked(data: Uint8Array, size: number): Readable {
+  const chunks = Array.from({ length: Math.ceil(data.length / size) }, (_, index) => data.subarray(index * size, (index + 1) * size));
+  return Readable.from(chunks, { objectMode: false });
+}
+
+/** Gives a file names outside the storage until the file system allows no more, where it has such a limit (ext4: 65,000). */
+async function exhaustLinks(path: string): Promise<{ readonly names: number; remove(): Promise<void> }> {
+  const { path: directory, remove: removeNames } = await scratch();
+  let names = 0;
+  try {
+    for (; names < 66_000; names++) linkSync(path, join(directory, String(names)));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'EMLINK' });
+  }
+  return { names, remove: removeNames };
+}
+
+describe('bytes on their way in', () => {
+  // Around the sizes at which a buffer is exchanged for another.
+  const sizes = [0, 1, 65_535, 65_536, 65_537, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte, 4 * mebibyte + 17];
+
+  it.each(sizes)('%i bytes arrive whole and are hashed, in whatever pieces', async (size) => {
+    const data = randomBytes(size);
+    const bodies: Body[] = [
+      { kind: 'buffer', data },
+      { kind: 'stream', stream: chunked(data, 70_000) },
+      { kind: 'stream', stream: chunked(data, 1_500_000), size },
+      { kind: 'stream', stream: chunked(data, size || 1), size },
+    ];
+    for (const body of bodies) {
+      const info = await put('sized', body);
+      expect(info).toMatchObject({ size, etag: hex('md5', data), sha256: hex('sha256', data) });
+      expect((await read('sized')).equals(data)).toBe(true);
+    }
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('a stream that was not asked for as bytes still arrives', async () => {
+    const stream = Readable.from(['grüße ', 'aus ', 'strings']);
+    await put('strings', { kind: 'stream', stream });
+    expect((await read('strings')).toString()).toBe('grüße aus strings');
+  });
+
+  it('a stream of anything else is refused', async () => {
+    await expect(put('objects', { kind: 'stream', stream: Readable.from([{ a: 1 }]) })).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('a large body of a wrong checksum leaves nothing, and the object that was there', async () => {
+    const old = Buffer.from('old');
+    await put('guarded', old);
+    const stream = chunked(randomBytes(5 * mebibyte), 100_000);
+    await expect(put('guarded', { kind: 'stream', stream }, { sha256: hex('sha256', old) })).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    expect(await leftoversIn(root, backend)).toEqual([]);
+    expect((await read('guarded')).equals(old)).toBe(true);
+  });
+
+  it('a bucket that is not there is noticed before the body is touched', async () => {
+    let asked = 0;
+    const stream = new Readable({ read: () => void asked++ });
+    const refused = backend.put({ bucket: 'missing', key: 'x' }, { kind: 'stream', stream }, { contentType: 'a/b' }, noContext);
+    await expect(refused).rejects.toMatchObject({ code: 'no_such_bucket' });
+    expect([asked, stream.destroyed]).toEqual([0, true]);
+  });
+
+  it('a condition that does not hold is noticed before the body is touched', async () => {
+    await put('taken', Buffer.from('x'));
+    let asked = 0;
+    const stream = new Readable({ read: () => void asked++ });
+    await expect(put('taken', { kind: 'stream', stream }, { ifNoneMatch: '*' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(asked).toBe(0);
+  });
+});
+
+describe('bytes on disk', () => {
+  it('a copy is another name for the same bytes, of any size', async () => {
+    await put('source', randomBytes(2 * mebibyte));
+    const before = await filesIn(join(root, 'bucket'));
+    await backend.copy(at('source'), at('copy'), {}, noContext);
+    const added = (await filesIn(join(root, 'bucket'))).filter((path) => !before.includes(path));
+    expect(added).toHaveLength(1);
+    expect((await stat(join(root, 'bucket', added[0]!))).nlink).toBe(2);
+    await backend.delete(at('source'), noContext);
+    expect((await read('copy')).length).toBe(2 * mebibyte);
+  });
+
+  it('a copy of bytes that have as many names as the file system allows is bytes of its own', async () => {
+    const before = await filesIn(join(root, 'bucket'));
+    await put('popular', Buffer.from('popular'));
+    const [blob = ''] = (await filesIn(join(root, 'bucket'))).filter((file) => !before.includes(file));
+    const { names, remove: removeNames } = await exhaustLinks(join(root, 'bucket', blob));
+    await backend.copy(at('popular'), at('popular/copy'), {}, noContext);
+    await removeNames();
+    expect((await read('popular/copy')).toString()).toBe('popular');
+    await backend.delete(at('popular'), noContext);
+    expect((await read('popular/copy')).toString()).toBe('popular');
+    expect(names).toBeGreaterThan(0);
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('nothing stays of what was replaced or deleted', async () => {
+    const before = await filesIn(root);
+    for (let turn = 0; turn < 5; turn++) await put('replaced', randomBytes(1000));
+    await backend.delete(at('replaced'), noContext);
+    expect(await filesIn(root)).toEqual(before);
+  });
+
+  it('a reader keeps the bytes it opened, though the object is replaced and deleted', async () => {
+    const data = randomBytes(3 * mebibyte);
+    await put('read', data);
+    const result = await backend.get(at('read'), {}, noContext);
+    await put('read', Buffer.from('new'));
+    await backend.delete(at('read'), noContext);
+    if (result.kind !== 'object') expect.fail();
+    expect((await readAll(result.body)).equals(data)).toBe(true);
+  });
+
+  it('readers of an object that is replaced all the time always find one version, whole', async () => {
+    await put('busy', Buffer.alloc(1000, 0));
+    let over = false;
+    const writing = (async () => {
+      for (let turn = 1; turn < 150; turn++) await put('busy', Buffer.alloc(1000 + turn, turn));
+      over = true;
+    })();
+    while (!over) {
+      const data = await read('busy');
+      expect(data.equals(Buffer.alloc(1000 + data[0]!, data[0]!))).toBe(true);
+    }
+    await writing;
+  });
+});
+
+describe('a bucket that is deleted while objects are written to it', () => {
+  it('takes along nothing that was committed, and keeps nothing that was not', async () => {
+    for (let round = 0; round < 20; round++) {
+      const bucket = `race-${round}`;
+      await backend.buckets!.create(bucket, {}, noContext);
+      const writes = Promise.allSettled(
+        Array.from({ length: 4 }, (_, index) =>
+          backend.put({ bucket, key: `k${index}` }, { kind: 'buffer', data: Buffer.from(`v${index}`) }, { contentType: 'a/b' }, noContext),
+        ),
+      );
+      await new Promise((resolve) => setTimeout(resolve, round % 5));
+      const deletion = backend.buckets!.delete(bucket, {}, noContext);
+      const [deleted] = await Promise.allSettled([deletion]);
+      const written = await writes;
+      if (deleted.status === 'fulfilled') {
+        for (const write of written) expect(write.status === 'rejected' && hasCode(write.reason, 'no_such_bucket')).toBe(true);
+        expect((await filesIn(root)).filter((path) => path.startsWith(`${bucket}/`))).toEqual([]);
+      } else {
+        expect(deleted.reason).toMatchObject({ code: 'bucket_not_empty' });
+        for (const write of written) expect(write.status).toBe('fulfilled');
+        expect((await backend.list(bucket, {}, noContext)).objects).toHaveLength(4);
+      }
+      await backend.buckets!.delete(bucket, { force: true }, noContext).catch(() => {});
+    }
+    expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('is emptied by force, of more objects than one transaction takes', async () => {
+    await backend.buckets!.create('large', {}, noContext);
+    for (let index = 0; index < 11; index++) {
+      const keys = Array.from({ length: 100 }, (_, inner) => `k/${index}/${inner}`);
+      await Promise.all(
+        keys.map((key) => backend.put({ bucket: 'large', key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext)),
+      );
+    }
+    await backend.buckets!.delete('large', { force: true }, noContext);
+    expect((await filesIn(root)).filter((path) => path.startsWith('large'))).toEqual([]);
+    await backend.buckets!.create('large', {}, noContext);
+    expect((await backend.list('large', {}, noContext)).objects).toEqual([]);
+  });
+
+  it('may be called like a directory of the storage itself', async () => {
+    for (const bucket of ['tmp', 'index', 'buckets']) {
+      await backend.buckets!.create(bucket, {}, noContext);
+      await backend.put({ bucket, key: 'x' }, { kind: 'buffer', data: Buffer.from(bucket) }, { contentType: 'a/b' }, noContext);
+      const result = await backend.get({ bucket, key: 'x' }, {}, noContext);
+      expect(result.kind === 'object' && (await readAll(result.body)).toString()).toBe(bucket);
+    }
+  });
+});

@@ -1,0 +1,88 @@
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { noContext } from '@coffer/storage-core';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { localBackend } from './backend.ts';
+import type { LocalBackend } from './backend.ts';
+import { filesIn, scratch } from './testing/storage.ts';
+
+let root: string;
+let backend: LocalBackend;
+let remove: () => Promise<void>;
+
+beforeEach(async () => {
+  ({ path: root, remove } = await scratch());
+  backend = localBackend({ root });
+  await backend.buckets!.create('bucket', {}, noContext);
+});
+
+afterEach(async () => {
+  await backend.close();
+  await remove();
+});
+
+const sweep = (olderThan: number, dryRun = false): Promise<unknown> => backend.maintenance!.sweep({ olderThan, dryRun }, noContext);
+const put = (key: string): Promise<unknown> =>
+  backend.put({ bucket: 'bucket', key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext);
+
+/** Bytes without a row, as a process leaves them that is killed in between. */
+async function orphan(bucket: string, id: string): Promise<string> {
+  const directory = join(root, bucket, id.slice(-2));
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, id), 'orphan');
+  return join(bucket, id.slice(-2), id);
+}
+
+it('removes bytes without an object, and nothing else', async () => {
+  await put('kept');
+  const kept = await filesIn(root);
+  await orphan('bucket', '0'.repeat(32));
+  await orphan('bucket', `${'1'.repeat(30)}ab`);
+  await orphan('a-bucket-that-is-gone', '2'.repeat(32));
+  const foreign = ['README', 'bucket/README', 'bucket/ab/README', 'Not-A-Bucket/ab/x'];
+  for (const path of foreign) {
+    await mkdir(join(root, path, '..'), { recursive: true });
+    await writeFile(join(root, path), 'somebody put this here');
+  }
+  expect(await sweep(0, true)).toEqual({ removed: 3, bytes: 18 });
+  expect(await sweep(0)).toEqual({ removed: 3, bytes: 18 });
+  expect(await filesIn(root)).toEqual([...kept, ...foreign].sort());
+  expect(await sweep(0)).toEqual({ removed: 0, bytes: 0 });
+});
+
+it('spares what is younger than asked, by when it came to be there rather than by the age of the bytes', async () => {
+  const path = join(root, await orphan('bucket', '3'.repeat(32)));
+  const long = new Date(Date.now() - 100 * 3600 * 1000);
+  await utimes(path, long, long);
+  expect(await sweep(3600)).toEqual({ removed: 0, bytes: 0 });
+  expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
+});
+
+it('beside writers, even without mercy, never takes the bytes of an object', async () => {
+  let over = false;
+  const sweeping = (async () => {
+    while (!over) await sweep(-1);
+  })();
+  const writes = await Promise.allSettled(Array.from({ length: 200 }, (_, index) => put(`k${index}`)));
+  over = true;
+  await sweeping;
+  const written = writes.flatMap((write, index) => (write.status === 'fulfilled' ? [`k${index}`] : []));
+  // Whose bytes were swept before their row was there was told so.
+  for (const write of writes) if (write.status === 'rejected') expect(write.reason).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  for (const key of written) {
+    const result = await backend.get({ bucket: 'bucket', key }, {}, noContext);
+    expect(result.kind).toBe('object');
+    if (result.kind === 'object') result.body.destroy();
+  }
+  const { objects } = await backend.list('bucket', {}, noContext);
+  expect(objects.map(({ key }) => key).sort()).toEqual(written.sort());
+});
+
+it('ends when it is cancelled', async () => {
+  for (let index = 0; index < 3; index++) await orphan('bucket', String(index).repeat(32));
+  const reason = new Error('enough');
+  const sweeping = backend.maintenance!.sweep({ olderThan: 0 }, { signal: AbortSignal.abort(reason) });
+  await expect(sweeping).rejects.toBe(reason);
+});

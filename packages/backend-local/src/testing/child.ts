@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** Lines that it wrote to stdout so far. */
+  readonly lines: readonly string[];
+  /** Resolves with the first line that starts with `text`. */
+  line(text: string): Promise<string>;
+  /** Resolves with its status or the signal that ended it, once all its lines are here. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+}
+
+/**
+ * Starts a program of this directory in a process of its own. `through` is a command that starts it in turn, with limits
+ * or mounts of its own.
+ */
+export function startChild(program: string, args: readonly string[], through: readonly string[] = []): Child {
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  const [command = '', ...rest] = [...through, process.execPath, '--conditions=@coffer/source', '--no-warnings', path, ...args];
+  const child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines: string[] = [];
+  const waiting: { readonly text: string; readonly found: (line: string) => void }[] = [];
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    lines.push(line);
+    for (const { text, found } of waiting) if (line.startsWith(text)) found(line);
+  });
+  return {
+    process: child,
+    lines,
+    line: (text) =>
+      new Promise((resolve, reject) => {
+        const already = lines.find((line) => line.startsWith(text));
+        if (already !== undefined) resolve(already);
+        waiting.push({ text, found: resolve });
+        child.once('close', () => reject(new Error(`${program} ended without "${text}"; it said: ${lines.slice(-5).join(' | ')}`)));
+      }),
+    ended: new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status ?? -1))),
+  };
+}

@@ -1,0 +1,74 @@
+/* Fills the disk of the storage given as its argument, and says what happened, as one line of JSON. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { isStorageError, noContext, readAll } from '@coffer/storage-core';
+
+import { localBackend } from '../backend.ts';
+import { leftoversIn } from './storage.ts';
+
+const [root = ''] = process.argv.slice(2);
+const backend = localBackend({ root });
+const at = (key: string): { readonly bucket: string; readonly key: string } => ({ bucket: 'bucket', key });
+
+async function outcome(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await work();
+    return 'done';
+  } catch (error) {
+    return isStorageError(error) ? { code: error.code, retryable: error.retryable, message: error.message } : String(error);
+  }
+}
+
+const put = (key: string, data: Uint8Array): Promise<unknown> =>
+  outcome(() => backend.put(at(key), { kind: 'buffer', data }, { contentType: 'a/b' }, noContext));
+
+async function reads(key: string, data: Buffer): Promise<boolean> {
+  const result = await backend.get(at(key), {}, noContext);
+  return result.kind === 'object' && (await readAll(result.body)).equals(data);
+}
+
+/** Somebody else takes all that is left. */
+function fillUp(): void {
+  const file = openSync(join(root, 'ballast'), 'w');
+  try {
+    for (let pages = 0; pages < 10_000; pages++) writeSync(file, Buffer.alloc(4096));
+  } catch {
+    // no more room
+  }
+  closeSync(file);
+}
+
+const report: Record<string, unknown> = {};
+const kept = randomBytes(1_000_000);
+await backend.buckets!.create('bucket', {}, noContext);
+report['kept'] = await put('kept', kept);
+
+const stream = Readable.from(
+  (function* () {
+    for (let index = 0; index < 512; index++) yield randomBytes(65_536);
+  })(),
+  { objectMode: false },
+);
+report['stream'] = await outcome(() => backend.put(at('stream'), { kind: 'stream', stream }, { contentType: 'a/b' }, noContext));
+report['streamDestroyed'] = stream.destroyed;
+report['overwrite'] = await put('kept', randomBytes(30_000_000));
+report['leftovers'] = await leftoversIn(root, backend);
+report['keptAfterwards'] = await reads('kept', kept);
+
+let filled = 0;
+for (const size of [500_000, 50_000, 4096]) for (; filled < 2000 && (await put(`fill/${filled}`, randomBytes(size))) === 'done'; filled++);
+fillUp(); // down to the last page, where the index finds no room either
+report['full'] = await put('one-more', Buffer.from('x'.repeat(5000)));
+report['listed'] = (await backend.list('bucket', { prefix: 'fill/' }, noContext)).objects.length > 0;
+report['leftoversWhenFull'] = await leftoversIn(root, backend);
+report['deleteWhenFull'] = await outcome(() => backend.delete(at('kept'), noContext));
+report['putAfterDelete'] = await put('after', kept.subarray(0, 500_000));
+report['readAfterDelete'] = await reads('after', kept.subarray(0, 500_000));
+unlinkSync(join(root, 'ballast'));
+await backend.delete(at('stream'), noContext);
+report['reserve'] = existsSync(join(root, 'index.db-reserve'));
+await backend.close();
+console.log(JSON.stringify(report));

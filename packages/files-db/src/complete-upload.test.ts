@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+
+import { storageError } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { alice, openPresignedRig, sha256 } from './testing/presigned.ts';
+import type { PresignedRig } from './testing/presigned.ts';
+import { acme, bytesOf, codeOf } from './testing/support.ts';
+
+const day = 86_400_000;
+
+describe.each(['embedded', 'debian'] as const)('completing a presigned upload on PostgreSQL (%s)', (server) => {
+  let rig: PresignedRig;
+  beforeEach(async () => {
+    rig = await openPresignedRig(server);
+  });
+  afterEach(async () => {
+    await rig.usage(acme);
+    await rig.close();
+  });
+
+  it('has its checksum taken where the provider does not know it', async () => {
+    const strip = <T extends { readonly sha256?: string }>({ sha256: _sum, ...info }: T): Omit<T, 'sha256'> => info;
+    rig.replace({
+      head: async (at, ctx) => strip(await rig.inner.head(at, ctx)),
+      copy: async (from, to, options, ctx) => strip(await rig.inner.copy(from, to, options, ctx)),
+    });
+    const good = await rig.ask({ sha256: sha256('hello') });
+    await rig.send(good, 'hello');
+    expect(await rig.complete(good)).toMatchObject({ sha256: sha256('hello') });
+    const bad = await rig.ask({ sha256: sha256('hello') });
+    await rig.send(bad, 'HELLO');
+    expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
+    const undeclared = await rig.ask();
+    await rig.send(undeclared, 'hello');
+    expect(await rig.complete(undeclared)).toMatchObject({ sha256: null });
+    expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
+  });
+
+  it('is verified by its copy: what is swapped in between is found out', async () => {
+    // A provider that ignores the condition of a copy, and a client that is quick.
+    for (const [swapped, code] of [
+      ['hell', 'upload_mismatch'],
+      ['HELLO', 'upload_mismatch'],
+    ] as const) {
+      const asked = await rig.ask({ sha256: sha256('hello') });
+      await rig.send(asked, 'hello');
+      rig.replace({
+        copy: async (from, to, _options, ctx) => {
+          await rig.send(asked, swapped);
+          return rig.inner.copy(from, to, {}, ctx);
+        },
+      });
+      expect(await codeOf(rig.complete(asked))).toBe(code);
+      expect((await rig.keys()).filter((key) => key.includes(asked.fileId))).toEqual([]);
+      expect(await rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'failed' });
+    }
+    // Without a checksum any bytes of that size and type are as good; those that were copied are the file.
+    const asked = await rig.ask();
+    await rig.send(asked, 'hello');
+    rig.replace({
+      copy: async (from, to, _options, ctx) => {
+        await rig.send(asked, 'HELLO');
+        return rig.inner.copy(from, to, {}, ctx);
+      },
+    });
+    const file = await rig.complete(asked);
+    expect(file).toMatchObject({ etag: createHash('md5').update('HELLO').digest('hex'), sha256: sha256('HELLO') });
+    expect(await bytesOf(rig, file)).toBe('HELLO');
+  });
+
+  it('is looked at again when it is overwritten between the look and the copy', async () => {
+    const asked = await rig.ask();
+    await rig.send(asked, 'hello');
+    let swaps = 0;
+    rig.replace({
+      copy: async (from, to, options, ctx) => {
+        if (swaps++ === 0) await rig.send(asked, 'HELLO');
+        return rig.inner.copy(from, to, options, ctx);
+      },
+    });
+    const file = await rig.complete(asked);
+    expect(await bytesOf(rig, file)).toBe('HELLO');
+    const busy = await rig.ask();
+    rig.replace({ copy: () => Promise.reject(storageError('precondition_failed', 'changed')) });
+    await rig.send(busy, 'hello');
+    expect(await codeOf(rig.complete(busy))).toBe('storage_unavailable');
+    rig.replace({});
+    expect(await rig.complete(busy)).toMatchObject({ status: 'available' });
+  });
+
+  it('becomes one file when it is completed many times at once', async () => {
+    const asked = await rig.ask();
+    await rig.send(asked, 'hello');
+    const copy: StorageBackend['copy'] = async (from, to, options, ctx) => {
+      await new Promise((resolve) => setTimeout(resolve, 20)); // so that they do overlap
+      return rig.inner.copy(from, to, options, ctx);
+    };
+    rig.replace({ copy });
+    const records = await Promise.all(Array.from({ length: 12 }, () => rig.complete(asked)));
+    for (const record of records) expect(record).toEqual(records[0]);
+    expect(await rig.keys()).toEqual([`acme-uploads/${records[0]!.storageKey}`]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
+  });
+
+  it('may be deleted while it is being completed', async () => {
+    const asked = await rig.ask();
+    await rig.send(asked, 'hello');
+    rig.replace({
+      copy: async (from, to, options, ctx) => {
+        const copied = await rig.inner.copy(from, to, options, ctx);
+        await rig.files.delete(asked.fileId, alice);
+        return copied;
+      },
+    });
+    expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+  });
+
+  it('is too late when nothing arrived in time, and in time when it did', async () => {
+    const [nothing, early, late] = [await rig.ask(), await rig.ask(), await rig.ask()];
+    await rig.send(early, 'hello');
+    await rig.send(late, 'hello');
+    await rig.expire(nothing);
+    await rig.query(`update files set expires_at = now() + interval '40 ms' where id = '${early.fileId}'`);
+    await rig.expire(late);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await codeOf(rig.complete(nothing))).toBe('upload_expired');
+    expect(await rig.complete(early)).toMatchObject({ status: 'available' });
+    expect(await codeOf(rig.complete(late))).toBe('upload_expired');
+    expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 10 });
+    expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ expired: 2, received: 1 });
+    expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
+    expect(await rig.keys()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,280 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { memoryBackend, storageError } from '@coffer/storage-core';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { acme, admin, bytesOf, codeOf, defaultBucket, globex, openRig, streamOf, upload, userOf, variant } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+import { FileService } from './index.ts';
+
+const MiB = 1024 * 1024;
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await openRig({ server });
+    await rig.tenants.create(acme);
+    await rig.tenants.create(globex);
+  });
+  afterAll(() => rig.close());
+  afterEach(async () => {
+    // Whatever a test did: the numbers are the sums of the rows, and no key is without a row.
+    const rows = await rig.query<{ at: string }>(
+      `select bucket || '/' || storage_key as at from files where status = 'available' order by 1`,
+    );
+    expect(await rig.keys()).toEqual(rows.map(({ at }) => at).toSorted());
+    for (const tenant of [acme, globex]) expect(await rig.usage(tenant)).toMatchObject({ reserved: 0 });
+    await rig.query('delete from files; update tenant_usage set used_bytes = 0, used_files = 0, quota_bytes = null');
+    for (const { name: bucket } of await rig.storage.listBuckets()) {
+      for await (const { key } of rig.storage.listFiles({ bucket })) await rig.storage.deleteFile({ bucket, key });
+    }
+  });
+
+  it('keeps a file in the bucket of its tenant, under a key of its own making', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme, filename: '../../etc/päss wd.txt', metadata: { a: [1, 'ü', null] } });
+    expect(file).toMatchObject({
+      filename: '../../etc/päss wd.txt',
+      contentType: 'text/plain',
+      sizeBytes: 5,
+      bucket: 'acme-uploads',
+      storageKey: `files/${file.id}`,
+      ownerId: 'alice',
+      tenantUuid: acme.tenantUuid,
+      isPublic: false,
+      status: 'available',
+      etag: createHash('md5').update('hello').digest('hex'),
+      sha256: sha256('hello'),
+      metadata: { a: [1, 'ü', null] },
+    });
+    expect(Math.abs(Date.now() - file.createdAt.getTime())).toBeLessThan(60_000);
+    expect(await bytesOf(rig, file)).toBe('hello');
+    expect(await rig.usage(acme)).toEqual({ bytes: 5, files: 1, reserved: 0 });
+    expect(await rig.files.get(file.id, userOf(acme, 'alice'))).toEqual(file);
+  });
+
+  it('keeps a file without a tenant in the default bucket', async () => {
+    const file = await upload(rig, 'hello');
+    expect(file).toMatchObject({ bucket: defaultBucket, tenantUuid: null });
+    expect(await rig.files.get(file.id, userOf(undefined, 'alice'))).toEqual(file);
+    expect(await codeOf(rig.files.get(file.id, userOf(acme, 'alice')))).toBe('file_not_found');
+  });
+
+  it('takes what a library user holds: a drizzle database and a tenant that nobody registered', async () => {
+    const client = postgres(rig.url, { max: 1, onnotice: () => {} });
+    const files = new FileService({ db: drizzle(client), storage: rig.storage });
+    const tenantContext = { tenantUuid: 'abc-123', tenantSlug: 'initech' };
+    const file = await files.uploadFile({
+      body: Buffer.from('report'),
+      filename: 'report.pdf',
+      contentType: 'application/pdf',
+      ownerId: 'user-123',
+      isPublic: false,
+      acl: 'private',
+      tenantContext,
+    });
+    expect(file).toMatchObject({ bucket: 'initech-uploads', contentType: 'application/pdf', metadata: {} });
+    expect(await files.get(file.id, { subject: 'user-123', role: 'user', tenant: 'abc-123' })).toEqual(file);
+    expect((await rig.tenants.find('initech')).tenantUuid).toBe('abc-123');
+    await client.end();
+  });
+
+  it('takes streams of any kind and length, and counts what passed', async () => {
+    for (const [body, size] of [
+      [streamOf([]), 0],
+      [streamOf(['a']), 1],
+      [streamOf(['ab', 'c'.repeat(5000), 'd']), 5003],
+      [new Blob(['blob']), 4],
+      [new Response('web').body!, 3],
+      [Buffer.alloc(2 * MiB), 2 * MiB],
+    ] as const) {
+      const file = await rig.files.uploadFile({ body, filename: 'x', ownerId: 'alice', tenantContext: acme });
+      expect(file.sizeBytes).toBe(size);
+    }
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 5011 + 2 * MiB, files: 6 });
+  });
+
+  it('applies form fields that follow the file', async () => {
+    const order: string[] = [];
+    const file = await upload(rig, 'x', {
+      tenantContext: acme,
+      metadata: { early: 1 },
+      body: (async function* () {
+        yield Buffer.from('x');
+        order.push('body');
+      })(),
+      late: async () => {
+        order.push('late');
+        return { ownerId: 'bob', isPublic: true, metadata: { late: 2 } };
+      },
+    });
+    expect(order).toEqual(['body', 'late']);
+    expect(file).toMatchObject({ ownerId: 'bob', isPublic: true, metadata: { late: 2 }, status: 'available' });
+    expect(await upload(rig, 'x', { metadata: { early: 1 }, late: async () => ({}) })).toMatchObject({
+      ownerId: 'alice',
+      metadata: { early: 1 },
+    });
+  });
+
+  describe('leaves nothing behind', () => {
+    const nothing = async (failing: Promise<unknown>, code: string | RegExp): Promise<void> => {
+      expect(await codeOf(failing)).toMatch(code);
+      expect(await rig.query('select 1 from files')).toEqual([]);
+      expect(await rig.keys()).toEqual([]);
+      expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    };
+    const failure = Object.assign(new Error('The client left.'), { code: 'ECONNRESET' });
+
+    it('when the body fails at once, late, or is shorter or longer than announced', async () => {
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf([], failure) }), 'ECONNRESET');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x'.repeat(9000)], failure) }), 'ECONNRESET');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x'.repeat(9000)], failure), sizeLimit: 10_000 }), 'ECONNRESET');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x']), size: 2 }), 'invalid_argument');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x'.repeat(9000)]), size: 9001 }), 'invalid_argument');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x'.repeat(9000)]), size: 8999 }), 'invalid_argument');
+      await nothing(upload(rig, 'abc', { tenantContext: acme, size: 2 }), 'invalid_argument');
+      await nothing(upload(rig, '', { tenantContext: acme, body: streamOf(['x'.repeat(9000)]), sizeLimit: 8999 }), 'invalid_argument');
+    });
+
+    it('when the body is closed before its end', async () => {
+      const body = streamOf(['x'.repeat(9000), 'y']);
+      setImmediate(() => body.destroy());
+      // Whether its first bytes were there by then decides who notices.
+      await nothing(upload(rig, '', { tenantContext: acme, body }), /^(?:invalid_argument|ERR_STREAM_PREMATURE_CLOSE)$/);
+    });
+
+    it('when the caller gives up, whatever the body does', async () => {
+      for (const chunks of [[], ['x'.repeat(9000)]]) {
+        const controller = new AbortController();
+        const body = streamOf(chunks);
+        body.push = (
+          (push) => (chunk: unknown) =>
+            chunk === null ? true : push.call(body, chunk)
+        )(body.push); // never ends
+        const uploading = rig.files.uploadFile(
+          { body, filename: 'x', ownerId: 'alice', tenantContext: acme },
+          { signal: controller.signal },
+        );
+        uploading.catch(() => {});
+        await delay(50);
+        controller.abort(Object.assign(new Error('gone'), { code: 'gone' }));
+        await nothing(uploading, 'gone');
+      }
+    });
+
+    it('when a checksum is another one', async () => {
+      await nothing(upload(rig, 'abc', { tenantContext: acme, sha256: sha256('abd') }), 'checksum_mismatch');
+      await nothing(upload(rig, 'abc', { tenantContext: acme, md5: '0'.repeat(32) }), 'checksum_mismatch');
+      await nothing(upload(rig, 'abc', { tenantContext: acme, sha256: 'nonsense' }), 'validation_failed');
+    });
+
+    it('when what follows the file is wrong or fails', async () => {
+      const late = (fields: unknown) => async () => fields as { ownerId: string };
+      await nothing(upload(rig, 'abc', { tenantContext: acme, late: late({ ownerId: 'a\u0000b' }) }), 'validation_failed');
+      await nothing(upload(rig, 'abc', { tenantContext: acme, late: late({ metadata: [] }) }), 'validation_failed');
+      await nothing(upload(rig, 'abc', { tenantContext: acme, late: () => Promise.reject(storageError('forbidden', 'no')) }), 'forbidden');
+    });
+
+    it('when the file is deleted, or its tenant, while it is being uploaded', async () => {
+      const pending = upload(rig, 'abc', {
+        tenantContext: acme,
+        late: async () => {
+          const [row] = await rig.query<{ id: string }>(`select id from files where status = 'pending'`);
+          await rig.files.delete(row!.id, admin);
+          return {};
+        },
+      });
+      expect(await codeOf(pending)).toBe('file_not_found');
+      expect(await rig.keys()).toEqual([]);
+      expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+      await rig.files.sweep({ olderThanSeconds: 0, now: new Date(Date.now() + 1000) });
+      expect(await rig.query('select 1 from files')).toEqual([]);
+    });
+  });
+
+  it('refuses names and metadata that it could not give back', async () => {
+    const deep = (depth: number): unknown => (depth === 0 ? 1 : { a: deep(depth - 1) });
+    for (const wrong of [
+      { filename: '' },
+      { filename: 'x'.repeat(1025) },
+      { filename: 'a\u0000b' },
+      { filename: 'a\nb' },
+      { filename: '\ud800' },
+      { ownerId: '' },
+      { ownerId: 'a\u0000b' },
+      { metadata: { a: 'b\u0000' } },
+      { metadata: { 'a\u0000': 1 } },
+      { metadata: { a: '\udc00' } },
+      { metadata: { a: 'x'.repeat(17_000) } },
+      { metadata: { a: Infinity } },
+      { metadata: deep(40) },
+      { metadata: [] },
+      { metadata: 'text' },
+      { isPublic: 'yes' },
+      { sizeLimit: -1 },
+      { tenantContext: { tenantUuid: 'a\u0000', tenantSlug: 'b' } },
+    ]) {
+      expect([wrong, await codeOf(upload(rig, 'x', wrong as object))]).toEqual([wrong, 'validation_failed']);
+    }
+    const odd = {
+      filename: `"; drop table files; -- \\ %00 ${'🗄️'.repeat(10)}`,
+      metadata: { '\\u0000': '\\u0000', "'": '{"}', deep: deep(20) },
+    };
+    expect(await upload(rig, 'x', odd as object)).toMatchObject(odd);
+  });
+});
+
+describe('uploadFile', () => {
+  it('names every wrong field at once', async () => {
+    const rig = await openRig();
+    const failed = await upload(rig, 'x', { filename: '', ownerId: '', metadata: [] as never }).catch(
+      (error: unknown) => error as { errors: readonly { field: string }[] },
+    );
+    expect((failed as { errors: readonly { field: string }[] }).errors.map(({ field }) => field)).toEqual([
+      'filename',
+      'owner_id',
+      'metadata',
+    ]);
+    await rig.close();
+  });
+
+  it('keeps a tombstone for the sweep when the storage cannot remove what it stored', async () => {
+    const inner = memoryBackend();
+    let broken = true;
+    const backend = variant(inner, {
+      delete: (at, ctx) => (broken ? Promise.reject(storageError('storage_unavailable', 'down')) : inner.delete(at, ctx)),
+    });
+    const rig = await openRig({ backend });
+    expect(
+      await codeOf(upload(rig, 'abc', { tenantContext: acme, late: () => Promise.reject(storageError('validation_failed', 'no')) })),
+    ).toBe('validation_failed');
+    expect(await rig.keys()).toHaveLength(1);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    expect(await rig.files.list({ access: admin })).toEqual({ files: [], nextCursor: null });
+    broken = false;
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+    await rig.close();
+  });
+
+  it('takes no files for a tenant that is being deleted', async () => {
+    const rig = await openRig({ cacheSeconds: 60 });
+    await upload(rig, 'x', { tenantContext: acme });
+    await rig.query(`update tenant_usage set closed = true`);
+    expect(await codeOf(upload(rig, 'x', { tenantContext: acme }))).toBe('tenant_not_found');
+    await rig.close();
+  });
+
+  it('gives ids in the order of their making', async () => {
+    const rig = await openRig();
+    const ids: string[] = [];
+    for (let index = 0; index < 30; index++) ids.push((await upload(rig, 'x')).id);
+    expect(ids).toEqual(ids.toSorted());
+    expect(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))).toBe(true);
+    await rig.close();
+  });
+});

@@ -1,0 +1,255 @@
+import { memoryBackend, readAll, storageError, wrapBackend } from '@coffer/storage-core';
+import type { TenantContext } from '@coffer/storage-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { acme, admin, codeOf, globex, openRig, presigning, upload, userOf, variant } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+import type { FileAccess, FileRecord, ListFilesRequest } from './index.ts';
+
+const service = (tenant: TenantContext): FileAccess => ({ subject: 'robot', role: 'service', tenant: tenant.tenantUuid });
+const adminOf = (tenant: TenantContext): FileAccess => ({ subject: 'root', role: 'admin', tenant: tenant.tenantUuid });
+
+describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await openRig({ server, backend: presigning(memoryBackend()) });
+  });
+  afterAll(() => rig.close());
+
+  describe('shows and lets change', () => {
+    const tenants = { acme, globex, none: undefined } as const;
+    const files = new Map<string, FileRecord>();
+    beforeAll(async () => {
+      for (const [name, tenantContext] of Object.entries(tenants)) {
+        for (const ownerId of ['alice', 'bob']) {
+          for (const isPublic of [true, false]) {
+            const file = await upload(rig, 'hello', { tenantContext, ownerId, isPublic });
+            files.set(`${name} ${ownerId} ${isPublic ? 'public' : 'private'}`, file);
+          }
+        }
+      }
+    });
+
+    // Who, what is seen, what may be changed: patterns over "tenant owner visibility".
+    const matrix: readonly (readonly [string, FileAccess, RegExp, RegExp])[] = [
+      ['a user', userOf(acme, 'alice'), /^acme (?:alice|bob public)/, /^acme alice/],
+      ['a user without files', userOf(acme, 'carol'), /^acme \w+ public/, /^$/],
+      ['a user of another tenant', userOf(globex, 'bob'), /^globex (?:bob|alice public)/, /^globex bob/],
+      ['a user without a tenant', userOf(undefined, 'alice'), /^none (?:alice|bob public)/, /^none alice/],
+      ['a user of a tenant that is not registered', { subject: 'alice', role: 'user', tenant: 'unknown' }, /^$/, /^$/],
+      ['a service', service(acme), /^acme/, /^acme/],
+      ['an admin', admin, /./, /./],
+      ['an admin who names a tenant', adminOf(globex), /^globex/, /^globex/],
+    ];
+
+    it.each(matrix)('to %s what it is to have', async (_who, access, seen, changed) => {
+      for (const [name, { id }] of files) {
+        const visible = seen.test(name) ? 'resolved' : 'file_not_found';
+        const changeable = changed.test(name) ? 'resolved' : seen.test(name) ? 'forbidden' : 'file_not_found';
+        const reading = {
+          get: () => rig.files.get(id, access),
+          head: () => rig.files.head(id, access),
+          link: () => rig.files.presignedDownload(id, {}, access),
+        };
+        for (const [how, read] of Object.entries(reading)) expect([name, how, await codeOf(read())]).toEqual([name, how, visible]);
+        const opening = rig.files.open(id, {}, access).then(({ result }) => (result.kind === 'object' ? readAll(result.body) : undefined));
+        expect([name, 'open', await codeOf(opening)]).toEqual([name, 'open', visible]);
+        expect([name, 'update', await codeOf(rig.files.update(id, {}, access))]).toEqual([name, 'update', changeable]);
+        expect([name, 'complete', await codeOf(rig.files.completeUpload(id, access))]).toEqual([name, 'complete', changeable]);
+        if (changeable !== 'resolved')
+          expect([name, 'delete', await codeOf(rig.files.delete(id, access))]).toEqual([name, 'delete', changeable]);
+        const open = name.endsWith('public') ? 'resolved' : 'file_not_found';
+        expect([name, 'public', await codeOf(rig.files.headPublic(id))]).toEqual([name, 'public', open]);
+      }
+      const listed = async (more: Partial<ListFilesRequest>): Promise<readonly string[]> =>
+        (await rig.files.list({ access, ...more })).files.map(({ id }) => id);
+      const ids = (pattern: RegExp): string[] =>
+        [...files]
+          .filter(([name]) => pattern.test(name))
+          .map(([, { id }]) => id)
+          .toReversed();
+      const visible = ids(seen);
+      expect(await listed({})).toEqual(visible);
+      for (const ownerId of ['alice', 'bob', 'nobody']) {
+        expect(await listed({ ownerId })).toEqual(
+          visible.filter((id) => [...files.values()].find((file) => file.id === id)!.ownerId === ownerId),
+        );
+      }
+      expect(await listed({ status: 'pending' })).toEqual([]);
+    });
+
+    it('nothing to a service that names no tenant', async () => {
+      const access: FileAccess = { subject: 'robot', role: 'service' };
+      expect(await codeOf(rig.files.list({ access }))).toBe('tenant_context_required');
+      expect(await codeOf(rig.files.get(files.get('none alice public')!.id, access))).toBe('tenant_context_required');
+    });
+  });
+
+  it('serves the bytes of a file, a range of them, or word that they are known', async () => {
+    const file = await upload(rig, 'hello world', { tenantContext: acme, isPublic: true });
+    const read = async (opening: ReturnType<Rig['files']['open']>): Promise<string> => {
+      const { result, file: record } = await opening;
+      expect(record).toEqual(file);
+      return result.kind === 'object' ? (await readAll(result.body)).toString() : result.kind;
+    };
+    const alice = userOf(acme, 'alice');
+    expect(await read(rig.files.open(file.id, {}, alice))).toBe('hello world');
+    expect(await read(rig.files.open(file.id.toUpperCase(), { range: { start: 6 } }, alice))).toBe('world');
+    expect(await read(rig.files.open(file.id, { ifNoneMatch: [file.etag!] }, alice))).toBe('not_modified');
+    expect(await read(rig.files.openPublic(file.id, { range: { suffix: 5 } }))).toBe('world');
+    expect(await codeOf(rig.files.open(file.id, { range: { start: 20 } }, alice))).toBe('range_not_satisfiable');
+    expect((await rig.files.head(file.id, alice)).info).toMatchObject({ size: 11, etag: file.etag, contentType: 'text/plain' });
+    const link = await rig.files.presignedDownload(file.id, { expiresIn: 30 }, alice);
+    expect(link).toEqual({ downloadUrl: expect.stringContaining('inline%3B+filename%3D%22note.txt%22'), expiresIn: 30 });
+    expect(await codeOf(rig.files.presignedDownload(file.id, { expiresIn: 0 }, alice))).toBe('validation_failed');
+  });
+
+  it('changes what is asked for and nothing else', async () => {
+    const alice = userOf(acme, 'alice');
+    const file = await upload(rig, 'hello', { tenantContext: acme, metadata: { a: 1 } });
+    const renamed = await rig.files.update(file.id, { filename: 'new.txt' }, alice);
+    expect(renamed).toEqual({ ...file, filename: 'new.txt', updatedAt: renamed.updatedAt });
+    expect(await rig.files.update(file.id, { isPublic: true }, alice)).toMatchObject({
+      filename: 'new.txt',
+      isPublic: true,
+      metadata: { a: 1 },
+    });
+    expect(await rig.files.update(file.id, { isPublic: false, metadata: { b: 2 } }, alice)).toMatchObject({
+      isPublic: false,
+      metadata: { b: 2 },
+    });
+    for (const wrong of [{ filename: '' }, { filename: 'a\u0000' }, { isPublic: 1 }, { metadata: { a: '\u0000' } }]) {
+      expect([wrong, await codeOf(rig.files.update(file.id, wrong as object, alice))]).toEqual([wrong, 'validation_failed']);
+    }
+    expect(await rig.files.get(file.id, alice)).toMatchObject({ filename: 'new.txt', metadata: { b: 2 } });
+  });
+
+  it('deletes a file once, for everybody', async () => {
+    const alice = userOf(acme, 'alice');
+    const before = await rig.usage(acme);
+    const file = await upload(rig, 'hello', { tenantContext: acme, isPublic: true });
+    const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(rig.files.delete(file.id, alice))));
+    expect(codes.toSorted()).toEqual([...Array.from({ length: 7 }, () => 'file_not_found'), 'resolved']);
+    expect(await rig.usage(acme)).toEqual(before);
+    for (const after of [
+      () => rig.files.get(file.id, alice),
+      () => rig.files.get(file.id, admin),
+      () => rig.files.open(file.id, {}, alice),
+      () => rig.files.openPublic(file.id),
+      () => rig.files.update(file.id, {}, alice),
+      () => rig.files.completeUpload(file.id, alice),
+      () => rig.files.presignedDownload(file.id, {}, alice),
+    ]) {
+      expect(await codeOf(after())).toBe('file_not_found');
+    }
+    expect(await rig.storage.fileExists({ bucket: file.bucket, key: file.storageKey })).toBe(false);
+    expect((await rig.files.list({ access: alice, status: 'deleted' })).files).toMatchObject([{ id: file.id, status: 'deleted' }]);
+  });
+
+  it('answers ids and subjects that cannot be with "not found", never with an error of its own', async () => {
+    for (const id of ['', 'x', '../../etc/passwd', '00000000-0000-0000-0000-000000000000', `${'0'.repeat(36)}`, "' or true --", '\u0000']) {
+      for (const attempt of [
+        () => rig.files.get(id, admin),
+        () => rig.files.open(id, {}, admin),
+        () => rig.files.update(id, {}, admin),
+        () => rig.files.delete(id, admin),
+        () => rig.files.completeUpload(id, admin),
+        () => rig.files.openPublic(id),
+        () => rig.files.presignedDownload(id, {}, admin),
+      ]) {
+        expect([id, await codeOf(attempt())]).toEqual([id, 'file_not_found']);
+      }
+    }
+    const file = await upload(rig, 'x', { tenantContext: acme });
+    expect(await codeOf(rig.files.get(file.id, { subject: 'a\u0000', role: 'user', tenant: acme.tenantUuid }))).toBe('validation_failed');
+  });
+});
+
+describe.each(['embedded', 'debian'] as const)('lists on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await openRig({ server });
+  });
+  afterAll(() => rig.close());
+
+  it('page from the newest on, and see nothing twice while files come and go', async () => {
+    const alice = userOf(acme, 'alice');
+    const made: FileRecord[] = [];
+    for (let index = 0; index < 25; index++) {
+      const mine = index % 2 === 0;
+      made.push(await upload(rig, 'x', { tenantContext: acme, ownerId: mine ? 'alice' : 'bob', isPublic: index % 3 === 0 }));
+    }
+    for (const access of [alice, adminOf(acme), admin]) {
+      const expected = made
+        .filter((file) => access.role === 'admin' || file.ownerId === 'alice' || file.isPublic)
+        .map(({ id }) => id)
+        .toReversed();
+      const seen: string[] = [];
+      const coming: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await rig.files.list({ access, limit: 4, cursor });
+        expect(page.files.length).toBeLessThanOrEqual(4);
+        seen.push(...page.files.map(({ id }) => id));
+        cursor = page.nextCursor ?? undefined;
+        coming.push((await upload(rig, 'new', { tenantContext: acme })).id);
+      } while (cursor !== undefined);
+      expect(seen.filter((id) => expected.includes(id))).toEqual(expected);
+      expect(new Set(seen).size).toBe(seen.length);
+      for (const id of coming) await rig.files.delete(id, admin);
+    }
+    expect((await rig.files.list({ access: alice, limit: 1000 })).nextCursor).toBeNull();
+    const all = await rig.files.list({ access: admin, limit: 25 });
+    expect(all.files).toHaveLength(25);
+    expect(all.nextCursor).toBeNull();
+  });
+
+  it('refuse limits, cursors and filters that are none', async () => {
+    for (const wrong of [
+      { limit: 0 },
+      { limit: 1001 },
+      { limit: 1.5 },
+      { limit: Number.NaN },
+      { cursor: '' },
+      { cursor: 'x' },
+      { cursor: '!'.repeat(22) },
+      { cursor: 'A'.repeat(23) },
+      { status: 'gone' },
+      { ownerId: '' },
+      { ownerId: 'a\u0000' },
+    ]) {
+      expect([wrong, await codeOf(rig.files.list({ access: admin, ...(wrong as object) }))]).toEqual([wrong, 'validation_failed']);
+    }
+  });
+});
+
+describe('FileService', () => {
+  it('has a delete succeed when the provider fails, and lets the sweep see to the object', async () => {
+    const inner = wrapBackend(memoryBackend());
+    let broken = true;
+    const down = (): Promise<never> => Promise.reject(storageError('storage_unavailable', 'down'));
+    const rig = await openRig({ backend: variant(inner, { delete: (at, ctx) => (broken ? down() : inner.delete(at, ctx)) }) });
+    const file = await upload(rig, 'hello', { tenantContext: acme });
+    await rig.files.delete(file.id, userOf(acme, 'alice'));
+    expect(await codeOf(rig.files.get(file.id, admin))).toBe('file_not_found');
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    expect(await rig.keys()).toHaveLength(1);
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 0, retained: 1 });
+    broken = false;
+    expect(await rig.files.sweep({ now: new Date(Date.now() + 3_600_000) })).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([]);
+    await rig.close();
+  });
+
+  it('labels what it does with the tenant, unless the caller does', async () => {
+    const labels: (string | undefined)[] = [];
+    const rig = await openRig({
+      storage: { observer: { operation: ({ operation, tenant }) => operation === 'upload' && labels.push(tenant) } },
+    });
+    await upload(rig, 'x', { tenantContext: acme });
+    await upload(rig, 'x');
+    await rig.files.uploadFile({ body: 'x', filename: 'x', ownerId: 'a', tenantContext: acme }, { tenant: 'other' });
+    expect(labels).toEqual(['acme', undefined, 'other']);
+    await rig.close();
+  });
+});

@@ -1,0 +1,98 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { acme, codeOf, globex, openRig, streamOf, upload, userOf } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+const MiB = 1024 * 1024;
+
+describe.each(['embedded', 'debian'] as const)('a quota on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await openRig({ server });
+    await rig.tenants.create(acme);
+    await rig.tenants.create(globex);
+  });
+  afterEach(async () => {
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
+    await rig.close();
+  });
+  const quota = (bytes: number | null): Promise<unknown> => rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes });
+
+  it('takes what exactly fits, and not a byte more', async () => {
+    await quota(10);
+    await upload(rig, '1234567', { tenantContext: acme });
+    expect(await codeOf(upload(rig, '1234', { tenantContext: acme }))).toBe('quota_exceeded');
+    expect(await codeOf(upload(rig, '', { tenantContext: acme, body: streamOf(['12', '34']), size: 4 }))).toBe('quota_exceeded');
+    await upload(rig, '123', { tenantContext: acme });
+    expect(await codeOf(upload(rig, '1', { tenantContext: acme }))).toBe('quota_exceeded');
+    await upload(rig, '', { tenantContext: acme });
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 10, files: 3 });
+  });
+
+  it('takes what exactly fits when only an upper bound is announced, and cuts what does not', async () => {
+    await quota(10_000);
+    const big = 'x'.repeat(10_000);
+    expect(
+      await upload(rig, '', { tenantContext: acme, body: streamOf([big.slice(0, 6000), big.slice(6000)]), sizeLimit: 10_300 }),
+    ).toMatchObject({ sizeBytes: 10_000 });
+    expect(await codeOf(upload(rig, '', { tenantContext: acme, body: streamOf(['1']), sizeLimit: 300 }))).toBe('quota_exceeded');
+    await quota(20_000);
+    const chunks = Array.from({ length: 20 }, () => 'y'.repeat(1000));
+    expect(await codeOf(upload(rig, '', { tenantContext: acme, body: streamOf(chunks), sizeLimit: 20_300 }))).toBe('quota_exceeded');
+    expect(await upload(rig, '', { tenantContext: acme, body: streamOf(chunks.slice(0, 10)), sizeLimit: 10_300 })).toMatchObject({
+      sizeBytes: 10_000,
+    });
+  });
+
+  it('asks for more as a body of unknown length grows', async () => {
+    await quota(24 * MiB);
+    const chunks = (count: number): Buffer[] => Array.from({ length: count }, () => Buffer.alloc(MiB));
+    expect(await codeOf(upload(rig, '', { tenantContext: acme, body: streamOf(chunks(25)) }))).toBe('quota_exceeded');
+    expect(await upload(rig, '', { tenantContext: acme, body: streamOf(chunks(24)) })).toMatchObject({ sizeBytes: 24 * MiB });
+  });
+
+  it('is no limit where there is none, and all is counted', async () => {
+    await upload(rig, '', { tenantContext: acme, body: streamOf(Array.from({ length: 12 }, () => Buffer.alloc(MiB))) });
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 12 * MiB });
+  });
+
+  it('refuses everything once it is below what is used, and nothing of another tenant', async () => {
+    await upload(rig, '12345', { tenantContext: acme });
+    await quota(1);
+    expect(await codeOf(upload(rig, '', { tenantContext: acme }))).toBe('quota_exceeded');
+    await upload(rig, '12345', { tenantContext: globex });
+  });
+
+  it('is never passed by 50 uploads at once', async () => {
+    await quota(10 * 1000);
+    const bodies = [
+      () => ({ body: 'x'.repeat(1000) }),
+      () => ({ body: streamOf(['x'.repeat(400), 'x'.repeat(600)]), size: 1000 }),
+      () => ({ body: streamOf(['x'.repeat(400), 'x'.repeat(600)]), sizeLimit: 1200 }),
+      () => ({ body: streamOf(['x'.repeat(400), 'x'.repeat(600)]) }),
+    ];
+    const results = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, index) => upload(rig, '', { tenantContext: acme, ...bodies[index % 4]!() })),
+    );
+    for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'quota_exceeded' });
+    const stored = results.filter(({ status }) => status === 'fulfilled').length;
+    const { bytes, files } = await rig.usage(acme);
+    expect({ bytes, files }).toEqual({ bytes: stored * 1000, files: stored });
+    expect(stored).toBeLessThanOrEqual(10);
+    // Exact sizes alone fill it to the brim.
+    const rest = await Promise.allSettled(Array.from({ length: 30 }, () => upload(rig, 'x'.repeat(1000), { tenantContext: acme })));
+    expect(rest.filter(({ status }) => status === 'fulfilled')).toHaveLength(10 - stored);
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 10_000, files: 10 });
+  });
+
+  it('has room again when uploads and deletes run side by side', async () => {
+    await quota(5000);
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const file = await upload(rig, 'x'.repeat(200), { tenantContext: acme, ownerId: `owner-${index}` });
+        if (index % 2 === 0) await rig.files.delete(file.id, userOf(acme, `owner-${index}`));
+      }),
+    );
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 2000, files: 10 });
+  });
+});

@@ -1,0 +1,125 @@
+import { memoryBackend, wrapBackend } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+import { connectDatabase, FileService } from './index.ts';
+
+const day = 86_400_000;
+const inDays = (days: number): Date => new Date(Date.now() + days * day);
+
+describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  const backend = (): ReturnType<typeof memoryBackend> => presigning(memoryBackend());
+  beforeEach(async () => {
+    rig = await openRig({ server, backend: backend() });
+  });
+  afterEach(() => rig.close());
+
+  const ask = (tenantContext: typeof acme | undefined, sizeBytes = 3): ReturnType<Rig['files']['createPresignedUpload']> =>
+    rig.files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes, ownerId: 'alice', tenantContext });
+  const put = (bucket: string, key: string): Promise<unknown> =>
+    rig.storage.uploadFile({ bucket, key, body: 'abc', contentType: 'text/plain' });
+
+  it('gives up what nobody finished a day after its time, with everything it held', async () => {
+    const asked = await ask(acme);
+    await put('acme-uploads', `incoming/${asked.fileId}`);
+    const file = await upload(rig, 'kept', { tenantContext: acme });
+    expect(await rig.files.sweep()).toEqual({ expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 });
+    expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ expired: 0 }); // an hour of expiry is still to come
+    expect(await rig.files.sweep({ now: inDays(1.1), dryRun: true })).toMatchObject({ expired: 1 });
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 3 });
+    expect(await rig.files.sweep({ now: inDays(1.1) })).toMatchObject({ expired: 1 });
+    expect(await rig.usage(acme)).toEqual({ bytes: 4, files: 1, reserved: 0 });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await codeOf(rig.files.get(asked.fileId, admin))).toBe('file_not_found');
+    expect(await rig.files.sweep({ now: inDays(30) })).toMatchObject({ expired: 0 });
+    expect(await rig.files.get(file.id, admin)).toEqual(file);
+  });
+
+  it('ends what a process left behind when it died in a direct upload', async () => {
+    await rig.tenants.create({ ...acme, quotaBytes: 100 });
+    let die = (): void => {};
+    const dead = new Promise<never>((_resolve, reject) => (die = () => reject(new Error('the test is over'))));
+    const stuck = upload(rig, 'abc', { tenantContext: acme, late: () => dead });
+    stuck.catch(() => {});
+    await expect.poll(() => rig.keys()).toHaveLength(1);
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 3 });
+    expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ expired: 0 }); // it may still be running
+    expect(await rig.files.sweep({ now: inDays(2.1) })).toMatchObject({ expired: 1 });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    die();
+    expect(await codeOf(stuck)).toMatch(/the test is over/);
+  });
+
+  it('finds copies that a process left behind when it died while completing', async () => {
+    const asked = await ask(acme);
+    await put('acme-uploads', `incoming/${asked.fileId}`);
+    await put('acme-uploads', `files/${asked.fileId}/0123456789abcdef`);
+    await rig.query('update files set complete_attempts = 1');
+    const file = await rig.files.completeUpload(asked.fileId, admin);
+    expect(await rig.keys()).toHaveLength(2);
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ received: 1 });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+  });
+
+  it('shares many rows among several processes, each row once', async () => {
+    for (let index = 0; index < 450; index++) await ask(index % 3 === 0 ? undefined : index % 3 === 1 ? acme : globex);
+    const databases = [1, 2, 3].map(() => connectDatabase({ url: rig.url, max: 2 }));
+    const sweepers = databases.map((database) => new FileService({ database, storage: rig.storage }));
+    const reports = await Promise.all(sweepers.map((files) => files.sweep({ now: inDays(2) })));
+    expect(reports.reduce((sum, { expired }) => sum + expired, 0)).toBe(450);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+    for (const tenant of [acme, globex]) expect(await rig.usage(tenant)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    await Promise.all(databases.map((database) => database.close()));
+  });
+
+  it('leaves to a later one what the provider does not delete, and goes on with the rest', async () => {
+    const inner = presigning(memoryBackend());
+    const stubborn = await openRig({
+      server,
+      backend: {
+        ...wrapBackend(inner),
+        batchDelete: {
+          deleteMany: async (bucket, keys, ctx) => {
+            const refused = keys.filter((key) => key.includes('stubborn'));
+            await inner.batchDelete!.deleteMany(
+              bucket,
+              keys.filter((key) => !refused.includes(key)),
+              ctx,
+            );
+            return { deleted: [], errors: refused.map((key) => ({ key, code: 'access_denied' as const, message: 'no' })) };
+          },
+        },
+      },
+    });
+    const files = await Promise.all(['a', 'b', 'c'].map((text) => upload(stubborn, text, { tenantContext: acme })));
+    await stubborn.query(`update files set storage_key = 'stubborn' where id = '${files[0]!.id}'`);
+    for (const { id } of files) await stubborn.files.delete(id, admin);
+    expect(await stubborn.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 2, retained: 1 });
+    expect(await stubborn.query('select storage_key from files')).toEqual([{ storage_key: 'stubborn' }]);
+    await stubborn.close();
+  });
+
+  it('takes a bucket that is gone for objects that are', async () => {
+    await ask(acme);
+    await rig.storage.deleteBucket('acme-uploads', { force: true });
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1, retained: 0 });
+    expect(await rig.query('select 1 from files')).toEqual([]);
+  });
+
+  it('never meets an upload that completes at the same time half-way', async () => {
+    for (let round = 0; round < 10; round++) {
+      const asked = await ask(acme);
+      await put('acme-uploads', `incoming/${asked.fileId}`);
+      const [completed] = await Promise.all([
+        rig.files.completeUpload(asked.fileId, admin).catch((error: unknown) => error as { readonly code: string }),
+        rig.files.sweep({ now: inDays(2) }),
+      ]);
+      if ('status' in completed) expect(await rig.keys()).toContain(`acme-uploads/${completed.storageKey}`);
+      else expect(['file_not_found', 'upload_not_found']).toContain(completed.code);
+      await rig.usage(acme);
+    }
+  });
+});

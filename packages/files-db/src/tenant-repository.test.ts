@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { codeOf, defaultBucket, openRig, sharedBucket } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+import { connectDatabase, TenantRepository } from './index.ts';
+
+describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  let count = 0;
+  beforeAll(async () => {
+    rig = await openRig({ server });
+  });
+  afterAll(() => rig.close());
+
+  const pair = (name = `t${++count}`): { tenantUuid: string; tenantSlug: string } => ({ tenantUuid: `uuid-${name}`, tenantSlug: name });
+
+  it('registers a claimed tenant on first use, and knows it again', async () => {
+    const claimed = pair();
+    const first = await rig.tenants.resolve(claimed);
+    expect(first).toMatchObject({ ...claimed, buckets: [], quotaBytes: null });
+    expect(first.createdAt).toBeInstanceOf(Date);
+    expect(await rig.tenants.resolve(claimed)).toEqual(first);
+    expect(await rig.tenants.find(claimed.tenantUuid)).toEqual(first);
+    expect(await rig.tenants.find(claimed.tenantSlug)).toEqual(first);
+  });
+
+  it('registers one tenant when many claim it at once, in several processes', async () => {
+    const claimed = pair();
+    const databases = [1, 2, 3].map(() => connectDatabase({ url: rig.url, max: 4 }));
+    const repositories = databases.map(
+      (database) => new TenantRepository({ database, bucketNameFor: () => 'unused-bucket', reservedBuckets: [], cacheSeconds: 0 }),
+    );
+    const results = await Promise.all(repositories.flatMap((repository) => Array.from({ length: 8 }, () => repository.resolve(claimed))));
+    expect(new Set(results.map((tenant) => tenant.tenantUuid))).toEqual(new Set([claimed.tenantUuid]));
+    expect(await rig.query(`select 1 from tenants where tenant_uuid = '${claimed.tenantUuid}'`)).toHaveLength(1);
+    await Promise.all(databases.map((database) => database.close()));
+  });
+
+  it('gives a slug to one of two tenants that claim it at once', async () => {
+    const slug = pair().tenantSlug;
+    const claims = ['a', 'b', 'c', 'd'].map((tenantUuid) => rig.tenants.resolve({ tenantUuid: `${slug}-${tenantUuid}`, tenantSlug: slug }));
+    const results = await Promise.allSettled(claims);
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'tenant_mismatch' });
+  });
+
+  it('refuses a token that pairs what does not belong together', async () => {
+    const [a, b] = [pair(), pair()];
+    await rig.tenants.resolve(a);
+    await rig.tenants.resolve(b);
+    expect(await codeOf(rig.tenants.resolve({ ...a, tenantSlug: b.tenantSlug }))).toBe('tenant_mismatch');
+    expect(await codeOf(rig.tenants.resolve({ ...a, tenantSlug: 'never-seen' }))).toBe('tenant_mismatch');
+    expect(await codeOf(rig.tenants.resolve({ tenantUuid: 'new-uuid', tenantSlug: a.tenantSlug }))).toBe('tenant_mismatch');
+    expect(await codeOf(rig.tenants.find('new-uuid'))).toBe('tenant_not_found');
+    expect(await codeOf(rig.tenants.find('never-seen'))).toBe('tenant_not_found');
+  });
+
+  it('keeps bucket and former slugs with a tenant that is renamed', async () => {
+    const claimed = pair();
+    const bucket = await rig.tenants.bucketFor(claimed);
+    expect(bucket).toBe(`${claimed.tenantSlug}-uploads`);
+    const renamed = await rig.tenants.update(claimed.tenantSlug, { tenantSlug: `${claimed.tenantSlug}-new` });
+    expect(renamed).toMatchObject({ tenantUuid: claimed.tenantUuid, tenantSlug: `${claimed.tenantSlug}-new`, buckets: [bucket] });
+    // A token may carry either slug; the header only the present one.
+    expect(await rig.tenants.resolve(claimed)).toEqual(renamed);
+    expect(await rig.tenants.resolve({ ...claimed, tenantSlug: renamed.tenantSlug })).toEqual(renamed);
+    expect(await rig.tenants.bucketFor(claimed)).toBe(bucket);
+    expect(await codeOf(rig.tenants.find(claimed.tenantSlug))).toBe('tenant_not_found');
+    expect(await codeOf(rig.tenants.resolve({ tenantUuid: 'other', tenantSlug: claimed.tenantSlug }))).toBe('tenant_mismatch');
+    expect(await codeOf(rig.tenants.create({ tenantUuid: 'other', tenantSlug: claimed.tenantSlug }))).toBe('tenant_conflict');
+    const other = pair();
+    await rig.tenants.resolve(other);
+    expect(await codeOf(rig.tenants.update(other.tenantUuid, { tenantSlug: claimed.tenantSlug }))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.update(other.tenantUuid, { tenantSlug: renamed.tenantSlug }))).toBe('tenant_conflict');
+    // Back to a slug of its own.
+    expect(await rig.tenants.update(claimed.tenantUuid, { tenantSlug: claimed.tenantSlug })).toMatchObject(claimed);
+  });
+
+  it('lets one of two tenants take a new slug that both want', async () => {
+    const [a, b] = [pair(), pair()];
+    await Promise.all([a, b].map((tenant) => rig.tenants.resolve(tenant)));
+    const wanted = { tenantSlug: pair().tenantSlug };
+    const codes = await Promise.all([a, b].map(({ tenantUuid }) => codeOf(rig.tenants.update(tenantUuid, wanted))));
+    expect(codes.toSorted()).toEqual(['resolved', 'tenant_conflict']);
+  });
+
+  it('creates a tenant once, and tells a conflict from a repetition', async () => {
+    const a = pair();
+    const created = await rig.tenants.create({ ...a, quotaBytes: 1000 });
+    expect(created).toMatchObject({ created: true, tenant: { ...a, quotaBytes: 1000 } });
+    expect(await rig.tenants.create(a)).toEqual({ created: false, tenant: created.tenant });
+    expect(await codeOf(rig.tenants.create({ ...a, tenantSlug: 'another' }))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.create({ ...a, tenantUuid: 'another' }))).toBe('tenant_conflict');
+    const many = pair();
+    const results = await Promise.all(Array.from({ length: 10 }, () => rig.tenants.create(many)));
+    expect(results.filter((result) => result.created)).toHaveLength(1);
+  });
+
+  it('finds by uuid before it finds by slug', async () => {
+    const a = pair();
+    await rig.tenants.create(a);
+    await rig.tenants.create({ tenantUuid: `${a.tenantUuid}-b`, tenantSlug: a.tenantUuid });
+    expect(await rig.tenants.find(a.tenantUuid)).toMatchObject(a);
+  });
+
+  it('sets and clears a quota', async () => {
+    const a = pair();
+    await rig.tenants.create(a);
+    expect(await rig.tenants.update(a.tenantUuid, { quotaBytes: 5 })).toMatchObject({ quotaBytes: 5 });
+    expect(await rig.tenants.usage(a.tenantSlug)).toEqual({ bytes: 0, files: 0, quotaBytes: 5 });
+    expect(await rig.tenants.update(a.tenantUuid, {})).toMatchObject({ quotaBytes: 5 });
+    expect(await rig.tenants.update(a.tenantUuid, { quotaBytes: null })).toMatchObject({ quotaBytes: null });
+    for (const quotaBytes of [-1, 1.5, Number.NaN, 2 ** 60]) {
+      expect(await codeOf(rig.tenants.update(a.tenantUuid, { quotaBytes }))).toBe('validation_failed');
+    }
+    expect(await codeOf(rig.tenants.update('unknown', { quotaBytes: 5 }))).toBe('tenant_not_found');
+    expect(await codeOf(rig.tenants.usage('unknown'))).toBe('tenant_not_found');
+  });
+
+  it('pages through all tenants while others are added', async () => {
+    const names = Array.from({ length: 7 }, (_, index) => pair(`page-${index}`));
+    await Promise.all(names.map((tenant) => rig.tenants.create(tenant)));
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await rig.tenants.list({ limit: 3, cursor });
+      seen.push(...page.tenants.map((tenant) => tenant.tenantUuid));
+      cursor = page.nextCursor ?? undefined;
+      await rig.tenants.create(pair(`aaa-${seen.length}`)); // sorts before what has been read
+    } while (cursor !== undefined);
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toEqual(expect.arrayContaining(names.map((tenant) => tenant.tenantUuid)));
+    for (const page of [{ limit: 0 }, { limit: 1001 }, { limit: 1.5 }, { cursor: '' }, { cursor: '%%%' }, { cursor: 'AA' }]) {
+      expect(await codeOf(rig.tenants.list(page))).toBe('validation_failed');
+    }
+  });
+
+  it('refuses names that PostgreSQL or a log could not hold', async () => {
+    for (const bad of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(256)]) {
+      expect(await codeOf(rig.tenants.resolve({ tenantUuid: bad, tenantSlug: 'fine' }))).toBe('validation_failed');
+      expect(await codeOf(rig.tenants.create({ tenantUuid: 'fine', tenantSlug: bad }))).toBe('validation_failed');
+      expect(await codeOf(rig.tenants.find(bad))).toBe('tenant_not_found');
+    }
+    const quoted = { tenantUuid: `'; drop table tenants; --`, tenantSlug: '{"}\\🗄️' };
+    expect(await rig.tenants.resolve(quoted)).toMatchObject(quoted);
+  });
+
+  it('gives no two tenants one bucket, and none a reserved one', async () => {
+    const [a, b] = [pair(), pair()];
+    await rig.tenants.resolve(a);
+    await rig.tenants.resolve(b);
+    expect(await codeOf(rig.tenants.addBucket(a.tenantUuid, defaultBucket))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.addBucket(a.tenantUuid, sharedBucket))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.addBucket(a.tenantUuid, 'Not A Bucket'))).toBe('invalid_bucket_name');
+    expect(await rig.tenants.addBucket(a.tenantUuid, `${b.tenantSlug}-uploads`)).toBe(true);
+    expect(await rig.tenants.addBucket(a.tenantUuid, `${b.tenantSlug}-uploads`)).toBe(false);
+    expect(await codeOf(rig.tenants.addBucket(b.tenantUuid, `${b.tenantSlug}-uploads`))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.bucketFor(b))).toBe('tenant_conflict'); // its name by the pattern is taken
+    const reserved = new TenantRepository({ database: rig.database, bucketNameFor: () => sharedBucket, reservedBuckets: [sharedBucket] });
+    expect(await codeOf(reserved.bucketFor(b))).toBe('tenant_conflict');
+    expect(await codeOf(rig.tenants.addBucket('unknown', 'some-bucket'))).toBe('tenant_not_found');
+  });
+
+  it('keeps the first bucket primary, until it is taken away', async () => {
+    const a = pair();
+    await rig.tenants.resolve(a);
+    const names = [`${a.tenantSlug}-z`, `${a.tenantSlug}-a`, `${a.tenantSlug}-m`].map((name) => `bucket-${name}`);
+    for (const name of names) await rig.tenants.addBucket(a.tenantUuid, name);
+    expect((await rig.tenants.find(a.tenantUuid)).buckets).toEqual(names);
+    expect(await rig.tenants.bucketFor(a)).toBe(names[0]);
+    expect(await rig.tenants.ownersOf([...names, 'nobodys'])).toEqual(new Map(names.map((name) => [name, a.tenantUuid])));
+    expect(await rig.tenants.ownersOf([])).toEqual(new Map());
+    await rig.tenants.removeBucket(names[0]!);
+    expect(await rig.tenants.bucketFor(a)).toBe(names[1]);
+    expect(await rig.tenants.ownerOf(names[0]!)).toBeUndefined();
+  });
+
+  it('gives a tenant one bucket when many uploads begin at once', async () => {
+    const a = pair();
+    const buckets = await Promise.all(Array.from({ length: 20 }, () => rig.tenants.bucketFor(a)));
+    expect(new Set(buckets)).toEqual(new Set([`${a.tenantSlug}-uploads`]));
+    expect(await rig.query(`select 1 from tenant_buckets where tenant_uuid = '${a.tenantUuid}'`)).toHaveLength(1);
+  });
+
+  it('tells which tenants use most', async () => {
+    const a = pair();
+    await rig.tenants.create(a);
+    await rig.query(`update tenant_usage set used_bytes = 1e12 where tenant_uuid = '${a.tenantUuid}'`);
+    expect(await rig.tenants.usageSnapshot(1)).toEqual([{ tenant: a.tenantSlug, bytes: 1e12 }]);
+  });
+});
+
+describe('TenantRepository', () => {
+  it('asks the database once for what many ask at once, and again after its own changes', async () => {
+    const rig = await openRig({ cacheSeconds: 60 });
+    const claimed = { tenantUuid: 'u', tenantSlug: 'slug' };
+    await rig.tenants.bucketFor(claimed);
+    await rig.tenants.bucketFor(claimed);
+    let statements = 0;
+    rig.database.sql.options.debug = () => statements++;
+    await Promise.all(Array.from({ length: 50 }, () => rig.tenants.bucketFor(claimed)));
+    await Promise.all(Array.from({ length: 50 }, () => rig.tenants.find('u')));
+    expect(statements).toBe(1); // `find` has not been asked for this id before
+    await rig.tenants.update('u', { tenantSlug: 'renamed', quotaBytes: 7 });
+    expect(await rig.tenants.find('u')).toMatchObject({ tenantSlug: 'renamed', quotaBytes: 7 });
+    expect(await rig.tenants.resolve(claimed)).toMatchObject({ tenantSlug: 'renamed' });
+    await rig.close();
+  });
+
+  it('sees what another process changed once its memory has run out', async () => {
+    const rig = await openRig({ cacheSeconds: 0.05 });
+    const claimed = { tenantUuid: 'u', tenantSlug: 'slug' };
+    await rig.tenants.resolve(claimed);
+    await rig.query(`update tenant_usage set quota_bytes = 9`);
+    await expect.poll(async () => (await rig.tenants.resolve(claimed)).quotaBytes).toBe(9);
+    await rig.close();
+  });
+
+  it('says that the database is away, and works again when it is back', async () => {
+    const rig = await openRig({ cacheSeconds: 0 });
+    const claimed = { tenantUuid: 'u', tenantSlug: 'slug' };
+    await rig.tenants.resolve(claimed);
+    const admin = connectDatabase({ url: new URL('/postgres', rig.url).href });
+    const name = new URL(rig.url).pathname.slice(1);
+    await admin.sql.unsafe(`alter database ${name} allow_connections false`);
+    await admin.sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+    expect(await codeOf(rig.tenants.resolve(claimed))).toBe('storage_unavailable');
+    expect(await codeOf(rig.database.check())).toBe('storage_unavailable');
+    await admin.sql.unsafe(`alter database ${name} allow_connections true`);
+    await expect.poll(() => codeOf(rig.tenants.resolve(claimed))).toBe('resolved');
+    await admin.close();
+    await rig.close();
+  });
+});

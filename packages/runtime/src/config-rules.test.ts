@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+
+import { ConfigError } from './config-error.ts';
+import { parseConfig } from './config.ts';
+import type { Config, ParseOptions } from './config.ts';
+import type { Env } from './env-reader.ts';
+
+const parse = (env: Env = {}, options: ParseOptions = {}): Config => parseConfig(env, { cwd: '/srv/app', ...options });
+
+function mistakesOf(env: Env, options: ParseOptions = {}): Readonly<Record<string, string>> {
+  try {
+    parse(env, options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return Object.fromEntries((error as ConfigError).mistakes.map(({ variable, message }) => [variable, message]));
+  }
+  return {};
+}
+
+describe('rules between variables', () => {
+  it('want both keys or neither', () => {
+    expect(Object.keys(mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a' }))).toEqual(['STORAGE_S3_SECRET_KEY']);
+    expect(Object.keys(mistakesOf({ STORAGE_S3_SECRET_KEY: 'a' }))).toEqual(['STORAGE_S3_ACCESS_KEY']);
+    expect(parse({ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: ' b' }).storage.s3).toMatchObject({
+      accessKey: 'a',
+      secretKey: ' b',
+    });
+  });
+
+  it('want an endpoint for minio, unless storage is off', () => {
+    expect(Object.keys(mistakesOf({ STORAGE_BACKEND: 'minio' }))).toEqual(['STORAGE_S3_ENDPOINT']);
+    expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_ENABLED: 'false' })).toEqual({});
+  });
+
+  it('take the scheme of an endpoint from its URL, else from STORAGE_S3_USE_SSL', () => {
+    const endpoint = (env: Env): unknown => parse(env).storage.s3.endpoint;
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000' })).toBe('https://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('http://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'https://minio:9000', STORAGE_S3_USE_SSL: 'false' })).toBe('https://minio:9000');
+    expect(endpoint({ STORAGE_S3_ENDPOINT: 'http://minio:9000' })).toBe('http://minio:9000');
+  });
+
+  it('sign for the endpoint unless there is a public one, and use paths where it is not Amazon', () => {
+    const s3 = (env: Env): Config['storage']['s3'] => parse({ STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'acme', ...env }).storage.s3;
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example' })).toMatchObject({
+      publicEndpoint: 'https://ceph.example',
+      forcePathStyle: true,
+    });
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://s3.eu-west-1.amazonaws.com' }).forcePathStyle).toBe(false);
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://amazonaws.com.evil.example' }).forcePathStyle).toBe(true);
+    expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example', STORAGE_S3_FORCE_PATH_STYLE: 'false' }).forcePathStyle).toBe(false);
+  });
+
+  it.each(['0.0.0.0', '::', '192.168.1.5', 'files.example.com', '128.0.0.1'])('refuse HOST=%s with a generated secret', (HOST) => {
+    const mistakes = mistakesOf({ HOST });
+    expect(Object.keys(mistakes)).toEqual(['HOST']);
+    expect(mistakes['HOST']).toContain('AUTH_JWT_SECRET');
+    expect(mistakesOf({ HOST }, { serve: false })).toEqual({});
+    expect(mistakesOf({ HOST, AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
+    expect(mistakesOf({ HOST, AUTH_JWKS_URL: 'https://id.example.com/keys' })).toEqual({});
+    expect(Object.keys(mistakesOf({ HOST, AUTH_ISSUER: 'me' }))).toEqual(['HOST']);
+  });
+
+  it.each(['127.0.0.1', '127.8.8.8', 'localhost', '::1', '[::1]', '::ffff:127.0.0.1'])('allow HOST=%s with it', (HOST) => {
+    expect(mistakesOf({ HOST })).toEqual({});
+  });
+
+  it('count the secret in bytes', () => {
+    expect(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(16) })).toEqual({});
+    expect(Object.keys(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(15) }))).toEqual(['AUTH_JWT_SECRET']);
+  });
+
+  it('hand out a URL that somebody can call', () => {
+    const env = { AUTH_JWT_SECRET: 's'.repeat(32), PORT: '80' };
+    expect(parse({ ...env, HOST: '0.0.0.0' }).server.publicUrl).toBe('http://localhost:80');
+    expect(parse({ ...env, HOST: 'files.example.com' }).server.publicUrl).toBe('http://files.example.com:80');
+  });
+});
+
+describe('warnings', () => {
+  it.each([
+    [{ STORAGE_RETRY_MODE: 'legacy' }, /legacy is taken as standard/],
+    [{ STORAGE_S3_VERIFY_SSL: 'false' }, /accepts any certificate/],
+    [{ STORAGE_PRESIGN_EXPIRES: '9999999' }, /clamped to 604800/],
+    [{ AUTH_JWKS_URL: 'http://id.example.com' }, /http:\/\//],
+    [{ STORAGE_BACKEND: 's3' }, /STORAGE_BUCKET is not set/],
+    [{ STORAGE_BUKET: 'x' }, /^STORAGE_BUKET .*did you mean STORAGE_BUCKET\?$/],
+    [{ AUTH_SECRET_OF_SOMETHING_ELSE: 'x' }, /^AUTH_SECRET_OF_SOMETHING_ELSE is no variable of Coffer$/],
+    [{ COFFER_DATADIR: 'x' }, /did you mean COFFER_DATA_DIR\?/],
+  ])('%j', (env, warning) => {
+    const { warnings } = parse(env);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(warning);
+  });
+
+  it('come with a usable value', () => {
+    expect(parse({ STORAGE_RETRY_MODE: 'legacy' }).storage.retryMode).toBe('standard');
+    expect(parse({ STORAGE_PRESIGN_EXPIRES: '9999999' }).storage.presignExpires).toBe(604_800);
+  });
+
+  it("leave other programs' variables alone", () => {
+    expect(parse({ PATH: '/bin', DATABASE: 'x', S3_BUCKET: 'x', COFFER_TOKEN: 'x', COFFER_TEST_POSTGRES_URL: 'x' }).warnings).toEqual([]);
+  });
+});
+
+describe('a third-party backend', () => {
+  it.each(['@acme/backend-ceph', 'coffer-ftp', 'acme/backend', './my-backend.mjs', 'file:///srv/backend.mjs'])(
+    'may be %s',
+    (STORAGE_BACKEND) => {
+      expect(parse({ STORAGE_BACKEND, STORAGE_BUCKET: 'acme' }).storage.backend).toBe(STORAGE_BACKEND);
+    },
+  );
+
+  it('gets the variables that Coffer does not know, and storage classes of its own', () => {
+    const config = parse({
+      STORAGE_BACKEND: '@acme/x',
+      STORAGE_BUCKET: 'acme',
+      STORAGE_ACME_POOL: 'hot',
+      STORAGE_DEFAULT_STORAGE_CLASS: 'LUKEWARM',
+    });
+    expect(config.storage.extra).toEqual({ STORAGE_ACME_POOL: 'hot' });
+    expect(config.storage.defaultStorageClass).toBe('LUKEWARM');
+    expect(config.warnings).toEqual([]);
+  });
+});

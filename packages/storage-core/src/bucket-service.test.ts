@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import type { StorageBackend } from './backend.ts';
+import { noContext } from './context.ts';
+import { storageError } from './errors.ts';
+import { wrapBackend } from './layers/wrap-backend.ts';
+import { memoryBackend } from './memory-backend.ts';
+import { StorageService } from './storage-service.ts';
+
+let backend: StorageBackend;
+let service: StorageService;
+beforeEach(() => {
+  backend = memoryBackend({ buckets: ['main', 'other'] });
+  service = new StorageService({ backend, defaultBucket: 'main' });
+});
+
+describe('buckets and ACLs', () => {
+  it('are created, told of, and deleted', async () => {
+    service = new StorageService({ backend, region: 'eu-west-1' });
+    expect(await service.createBucket({ bucket: 'new-one', acl: 'public-read' })).toMatchObject({ name: 'new-one', region: 'eu-west-1' });
+    expect((await service.getBucketAcl('new-one')).grants.length).toBe(2);
+    expect((await service.setBucketAcl('new-one', 'private')).grants.length).toBe(1);
+    expect((await service.listBuckets()).map((bucket) => bucket.name)).toEqual(['main', 'new-one', 'other']);
+    expect([await service.bucketExists('new-one'), await service.bucketExists('missing')]).toEqual([true, false]);
+    expect(await service.getBucketInfo('new-one')).toMatchObject({ name: 'new-one' });
+    await service.uploadFile({ bucket: 'new-one', key: 'k', body: '' });
+    await expect(service.deleteBucket('new-one')).rejects.toMatchObject({ code: 'bucket_not_empty' });
+    await service.deleteBucket('new-one', { force: true });
+    await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+
+  it('refuse names and ACLs that are none', async () => {
+    for (const call of [
+      () => service.createBucket({ bucket: 'X' }),
+      () => service.getBucketInfo('..'),
+      () => service.bucketExists(''),
+      () => service.deleteBucket('a/b'),
+      () => service.ensureBucket('X'),
+      () => service.provisionBucket('X'),
+      () => service.getBucketAcl('X'),
+      () => service.getVersioning('X'),
+      () => service.getLifecycle('X'),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'invalid_bucket_name' });
+    }
+    await expect(service.createBucket({ bucket: 'fine', acl: 'x' as 'private' })).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(service.setBucketAcl('main', 'x' as 'private')).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(service.setObjectAcl({ key: 'k', acl: 'x' as 'private' })).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('of objects are set and read', async () => {
+    await service.uploadFile({ key: 'k', body: '' });
+    expect((await service.setObjectAcl({ key: 'k', acl: 'authenticated-read' })).grants.length).toBe(2);
+    expect((await service.getObjectAcl('k')).grants.length).toBe(2);
+    await expect(service.getObjectAcl('none')).rejects.toMatchObject({ code: 'file_not_found' });
+  });
+});
+
+describe('auto-provisioning', () => {
+  function provisioning(over: Partial<NonNullable<StorageBackend['buckets']>> = {}): {
+    readonly calls: string[];
+    readonly service: StorageService;
+  } {
+    const calls: string[] = [];
+    const good = wrapBackend(backend, (call, next) => {
+      if (call.kind === 'bucket') calls.push(call.operation);
+      return next();
+    });
+    const provision = async (bucket: string, { corsOrigins }: { readonly corsOrigins: readonly string[] }): Promise<void> =>
+      void calls.push(`provision ${bucket} for ${corsOrigins.join()}`);
+    const options = { defaultBucket: 'made-up', autoProvision: true, region: 'eu-west-1', corsOrigins: ['https://a.example'] };
+    return { calls, service: new StorageService({ backend: { ...good, buckets: { ...good.buckets!, provision, ...over } }, ...options }) };
+  }
+
+  it('creates a bucket on its first use, once', async () => {
+    const { calls, service: provisioned } = provisioning();
+    await Promise.all(['a', 'b', 'c'].map((key) => provisioned.uploadFile({ key, body: key })));
+    await provisioned.downloadFile('a');
+    expect(calls).toEqual(['bucket_info', 'create_bucket', 'provision made-up for https://a.example']);
+    expect(await provisioned.getBucketInfo('made-up')).toMatchObject({ region: 'eu-west-1' });
+  });
+
+  it('does not create what a caller named', async () => {
+    const { service: provisioned } = provisioning();
+    await expect(provisioned.uploadFile({ bucket: 'named', key: 'k', body: '' })).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+
+  it('creates a bucket again that went away behind its back', async () => {
+    const { service: provisioned } = provisioning();
+    await provisioned.uploadFile({ key: 'k', body: '' });
+    await backend.buckets?.delete('made-up', { force: true }, noContext);
+    await expect(provisioned.getFileInfo('k')).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await provisioned.uploadFile({ key: 'k', body: '' });
+    await provisioned.deleteBucket('made-up', { force: true });
+    await provisioned.uploadFile({ key: 'k', body: '' });
+  });
+
+  it('is not undone by another process that creates the bucket first', async () => {
+    const { service: provisioned } = provisioning({
+      create: async (bucket, options, ctx) => {
+        await backend.buckets?.create(bucket, options, ctx);
+        throw storageError('bucket_already_exists', 'another process was faster');
+      },
+    });
+    await provisioned.uploadFile({ key: 'k', body: '' });
+  });
+
+  it('tries again after a failure', async () => {
+    let failures = 1;
+    const { service: provisioned } = provisioning({
+      create: async (bucket, options, ctx) => {
+        if (failures-- > 0) throw storageError('storage_unavailable', 'down');
+        return backend.buckets!.create(bucket, options, ctx);
+      },
+    });
+    await expect(provisioned.uploadFile({ key: 'k', body: '' })).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await provisioned.uploadFile({ key: 'k', body: '' });
+  });
+
+  it("is not the first caller's to cancel for all others", async () => {
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { service: provisioned } = provisioning({
+      create: async (bucket, options, ctx) => {
+        await gate;
+        ctx.signal?.throwIfAborted();
+        return backend.buckets!.create(bucket, options, ctx);
+      },
+    });
+    const cancel = new AbortController();
+    const first = provisioned.uploadFile({ key: 'first', body: '' }, { signal: cancel.signal });
+    const second = provisioned.uploadFile({ key: 'second', body: '' });
+    cancel.abort(new Error('the first caller left'));
+    release();
+    await expect(first).rejects.toThrow('the first caller left');
+    await second;
+    expect((await provisioned.listFiles()).objects.map((object) => object.key)).toEqual(['second']);
+  });
+});

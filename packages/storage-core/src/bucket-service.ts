@@ -1,0 +1,114 @@
+import { requireAbility } from './ability.ts';
+import { assertCannedAcl } from './acl.ts';
+import type { Acl, CannedAcl } from './acl.ts';
+import type { BucketInfo, LifecycleRule, StorageBackend, SweepReport } from './backend.ts';
+import { assertBucketName } from './bucket-name.ts';
+import { BucketProvisioner } from './bucket-provisioner.ts';
+import type { NewBucket } from './bucket-provisioner.ts';
+import { noContext } from './context.ts';
+import type { CallContext } from './context.ts';
+import { defined } from './defined.ts';
+import type { StorageServiceOptions } from './service-options.ts';
+
+/** The part of `StorageService` that looks after buckets. */
+export class BucketService {
+  readonly backend: StorageBackend;
+  protected readonly provisioner: BucketProvisioner;
+  readonly #region: string | undefined;
+
+  constructor(backend: StorageBackend, { corsOrigins = ['*'], region }: Pick<StorageServiceOptions, 'corsOrigins' | 'region'>) {
+    this.backend = backend;
+    this.provisioner = new BucketProvisioner(backend, corsOrigins);
+    this.#region = region;
+  }
+
+  /** Creates and provisions a bucket unless it is there; asks the provider once per bucket and process. */
+  async ensureBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    if (options.acl !== undefined) assertCannedAcl(options.acl);
+    await this.provisioner.ensure(bucket, this.#inRegion(options), ctx);
+  }
+
+  /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
+  async provisionBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    if (options.acl !== undefined) assertCannedAcl(options.acl);
+    await this.provisioner.provision(bucket, this.#inRegion(options), ctx);
+  }
+
+  async createBucket(request: NewBucket & { readonly bucket: string }, ctx: CallContext = noContext): Promise<BucketInfo> {
+    assertBucketName(request.bucket);
+    if (request.acl !== undefined) assertCannedAcl(request.acl);
+    const buckets = requireAbility(this.backend, 'buckets');
+    return buckets.create(request.bucket, this.#inRegion(request), ctx);
+  }
+
+  async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
+    return requireAbility(this.backend, 'buckets').list(ctx);
+  }
+
+  async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
+    assertBucketName(bucket);
+    return this.provisioner.exists(bucket, ctx);
+  }
+
+  async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'buckets').head(bucket, ctx);
+  }
+
+  async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    const buckets = requireAbility(this.backend, 'buckets');
+    try {
+      await buckets.delete(bucket, options, ctx);
+    } finally {
+      this.provisioner.forget(bucket); // after it as well as on failure: it may be gone all the same
+    }
+  }
+
+  async getBucketAcl(bucket: string, ctx: CallContext = noContext): Promise<Acl> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
+  }
+
+  async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
+    assertBucketName(bucket);
+    assertCannedAcl(canned);
+    return requireAbility(this.backend, 'acl').setBucketAcl(bucket, canned, ctx);
+  }
+
+  async getVersioning(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'versioning').getVersioning(bucket, ctx);
+  }
+
+  async setVersioning(bucket: string, enabled: boolean, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
+  }
+
+  async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
+    assertBucketName(bucket);
+    return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
+  }
+
+  async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
+  }
+
+  async deleteLifecycle(bucket: string, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);
+  }
+
+  /** Removes what killed processes left at the provider. */
+  async sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext = noContext): Promise<SweepReport> {
+    return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
+  }
+
+  #inRegion({ region = this.#region, acl }: NewBucket): NewBucket {
+    return defined({ region, acl });
+  }
+}

@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const folder = fileURLToPath(new URL('..', import.meta.url));
+const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+const snippets = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
+
+/** Runs a snippet as a module of this package, which imports itself by its own name. */
+async function output(code: string): Promise<string> {
+  const flags = ['--conditions=@coffer/source', '--input-type=module-typescript', '--no-warnings'];
+  const { stdout } = await run(process.execPath, [...flags, '--eval', code], { cwd: folder });
+  return stdout;
+}
+
+describe('README', () => {
+  it('has a first snippet that prints what it says', async () => {
+    const lines = (await output(snippets[0] ?? '')).trim().split('\n');
+    expect(lines).toEqual([expect.stringMatching(/^stored 19 bytes, ETag [0-9a-f]{32}$/), 'reports/2026.csv 19', '42']);
+    for (const line of lines.slice(1)) expect(readme).toContain(`\`${line}\``);
+  });
+
+  it('has a second snippet that runs the suite under node:test', async () => {
+    const report = await output(snippets[1] ?? '');
+    expect(report).toMatch(/^# tests 1\d\d$|^ℹ tests 1\d\d$/m);
+    expect(report).toMatch(/^(?:#|ℹ) fail 0$/m);
+  });
+
+  it('links to files that are there', async () => {
+    for (const [, path = ''] of readme.matchAll(/\]\((src\/[^)]+)\)/g)) await readFile(new URL(`../${path}`, import.meta.url));
+  });
+});

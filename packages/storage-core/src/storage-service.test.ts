@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import type { StorageBackend } from './backend.ts';
+import { storageError } from './errors.ts';
+import { wrapBackend } from './layers/wrap-backend.ts';
+import { memoryBackend } from './memory-backend.ts';
+import type { OperationEvent } from './observer.ts';
+import type { BucketRequest } from './bucket-resolver.ts';
+import { StorageService } from './storage-service.ts';
+
+const acme = { tenantUuid: '0198a0c4-0000-7000-8000-000000000001', tenantSlug: 'acme' };
+
+let backend: StorageBackend;
+let service: StorageService;
+beforeEach(() => {
+  backend = memoryBackend({ buckets: ['main', 'other'] });
+  service = new StorageService({ backend, defaultBucket: 'main' });
+});
+
+async function keysOf(bucket = 'main'): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const object of service.listFiles({ bucket })) keys.push(object.key);
+  return keys;
+}
+
+describe('uploadFile and downloadFile', () => {
+  it('take a file up and down again', async () => {
+    const uploaded = await service.uploadFile({ key: 'docs/a.pdf', body: 'bytes', metadata: { a: '1' } });
+    expect(uploaded).toMatchObject({
+      bucket: 'main',
+      key: 'docs/a.pdf',
+      size: 5,
+      contentType: 'application/pdf',
+      etag: expect.any(String) as string,
+    });
+    expect((await service.downloadFile('docs/a.pdf')).toString()).toBe('bytes');
+    expect((await service.downloadFile({ bucket: 'main', key: 'docs/a.pdf' })).toString()).toBe('bytes');
+    expect(await service.getFileInfo('docs/a.pdf')).toMatchObject({ metadata: { a: '1' }, storageClass: 'STANDARD' });
+  });
+
+  it('hand every option on to the backend', async () => {
+    const sha256 = createHash('sha256').update('x').digest('hex');
+    const md5 = createHash('md5').update('x').digest('hex');
+    await service.uploadFile({
+      key: 'k',
+      body: Readable.from(['x']),
+      size: 1,
+      contentType: 'a/b',
+      acl: 'public-read',
+      storageClass: 'GLACIER',
+      sha256,
+      md5,
+      ifNoneMatch: '*',
+    });
+    expect(await service.getFileInfo('k')).toMatchObject({ contentType: 'a/b', storageClass: 'GLACIER' });
+    expect((await service.getObjectAcl('k')).grants.length).toBe(2);
+    await expect(service.uploadFile({ key: 'k', body: 'y', ifNoneMatch: '*' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(service.uploadFile({ key: 'k', body: 'y', ifMatch: 'z' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(service.uploadFile({ key: 'k', body: Readable.from(['xy']), size: 1 })).rejects.toMatchObject({
+      code: 'invalid_argument',
+    });
+    await expect(service.uploadFile({ key: 'k', body: 'y', sha256 })).rejects.toMatchObject({ code: 'checksum_mismatch' });
+  });
+
+  it('use the defaults of the service', async () => {
+    service = new StorageService({ backend, defaultBucket: 'main', defaultAcl: 'public-read', defaultStorageClass: 'STANDARD_IA' });
+    await service.uploadFile({ key: 'k', body: 'x' });
+    expect((await service.getFileInfo('k')).storageClass).toBe('STANDARD_IA');
+    expect((await service.getObjectAcl('k')).grants.length).toBe(2);
+  });
+
+  it.each([
+    ['a bad key', { key: '../x' }, 'invalid_key'],
+    ['a bad bucket', { bucket: 'No' }, 'invalid_bucket_name'],
+    ['a missing bucket', { bucket: 'missing' }, 'no_such_bucket'],
+    ['a bad type', { contentType: 'text/plain\r\nx: y' }, 'invalid_argument'],
+    ['a bad ACL', { acl: 'everybody' as 'private' }, 'invalid_argument'],
+    ['a bad storage class', { storageClass: 'WARM' }, 'invalid_argument'],
+    ['a checksum that is none', { sha256: 'A'.repeat(64) }, 'invalid_argument'],
+    ['a checksum of another length', { md5: 'a'.repeat(64) }, 'invalid_argument'],
+    ['metadata with a bad name', { metadata: { 'a b': 'x' } }, 'invalid_argument'],
+    ['metadata whose name changes on the way', { metadata: { Author: 'x' } }, 'invalid_argument'],
+    ['metadata that breaks out of its header', { metadata: { a: 'x\r\ny: z' } }, 'invalid_argument'],
+    ['metadata whose value changes on the way', { metadata: { a: ' x' } }, 'invalid_argument'],
+    ['too much metadata', { metadata: { a: 'x'.repeat(2048) } }, 'invalid_argument'],
+    ['a size that is none', { size: -1 }, 'invalid_argument'],
+  ] as const)('refuse %s, and close the stream', async (_name, bad, code) => {
+    const body = Readable.from(['x'], { objectMode: false });
+    await expect(service.uploadFile({ key: 'k', body, ...bad })).rejects.toMatchObject({ code });
+    expect(body.destroyed).toBe(true);
+    expect(await keysOf()).toEqual([]);
+  });
+
+  it('give an error of the body back as it is, even before the bucket is known', async () => {
+    const failure = new Error('mine');
+    const slow = new StorageService({
+      backend,
+      resolveBucket: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        return { bucket: 'main', because: 'default' };
+      },
+    });
+    const body = new Readable({ read() {} });
+    const upload = slow.uploadFile({ key: 'k', body });
+    body.destroy(failure);
+    await expect(upload).rejects.toBe(failure);
+  });
+
+  it('download what is there only', async () => {
+    await expect(service.downloadFile('none')).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(service.downloadFile('../x')).rejects.toMatchObject({ code: 'invalid_key' });
+    expect(await service.fileExists('none')).toBe(false);
+    await expect(service.fileExists({ bucket: 'missing', key: 'x' })).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await service.uploadFile({ key: 'some', body: '' });
+    expect(await service.fileExists('some')).toBe(true);
+  });
+});
+
+describe('openFile', () => {
+  beforeEach(() => service.uploadFile({ key: 'k', body: '0123456789' }));
+
+  it('opens a whole object or a range of it', async () => {
+    const whole = await service.openFile('k');
+    expect((await whole.body.toArray()).join('')).toBe('0123456789');
+    const part = await service.openFile('k', { range: { suffix: 3 } });
+    expect([(await part.body.toArray()).join(''), part.range]).toEqual(['789', { start: 7, end: 9 }]);
+    await expect(service.openFile('k', { range: { start: 10 } })).rejects.toMatchObject({ code: 'range_not_satisfiable', objectSize: 10 });
+    await expect(service.openFile('k', { range: { start: -1 } })).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(service.openFile('k', { ifMatch: ['other'] })).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+
+  it('has openIfChanged for callers who have a copy', async () => {
+    const { etag } = await service.getFileInfo('k');
+    expect(await service.openIfChanged('k', { ifNoneMatch: [etag] })).toMatchObject({ kind: 'not_modified', etag });
+    expect(await service.openIfChanged('k', { ifNoneMatch: ['other'] })).toMatchObject({ kind: 'object' });
+  });
+});
+
+describe('listFiles', () => {
+  beforeEach(async () => {
+    for (const key of ['a', 'b/1', 'b/2', 'c']) await service.uploadFile({ key, body: key });
+  });
+
+  it('awaits to a page and iterates over everything', async () => {
+    const page = await service.listFiles({ delimiter: '/' });
+    expect([page.objects.map((object) => object.key), page.commonPrefixes]).toEqual([['a', 'c'], ['b/']]);
+    const first = await service.listFiles({ maxKeys: 3 });
+    expect([first.objects.length, first.isTruncated]).toEqual([3, true]);
+    const rest = await service.listFiles({ maxKeys: 3, continuationToken: first.nextContinuationToken! });
+    expect(rest.objects.map((object) => object.key)).toEqual(['c']);
+    const keys: string[] = [];
+    for await (const object of service.listFiles({ maxKeys: 1, prefix: 'b/' })) keys.push(object.key);
+    expect(keys).toEqual(['b/1', 'b/2']);
+    expect((await service.listFiles({ delimiter: '' })).objects.length).toBe(4);
+  });
+
+  it.each([
+    { maxKeys: 0 },
+    { maxKeys: 1001 },
+    { maxKeys: 1.5 },
+    { prefix: '\ud800' },
+    { prefix: 'a\0' },
+    { delimiter: '\udc00' },
+    { prefix: 'x'.repeat(1025) },
+  ])('refuses %j', async (request) => {
+    await expect(service.listFiles(request)).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(service.listFiles(request)[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+});
+
+describe('deletes', () => {
+  it('delete one file, there or not', async () => {
+    await service.uploadFile({ key: 'k', body: '' });
+    await service.deleteFile('k');
+    await service.deleteFile('k');
+    expect(await keysOf()).toEqual([]);
+    await expect(service.deleteFile('/k')).rejects.toMatchObject({ code: 'invalid_key' });
+  });
+
+  it('delete many, a bad key being an error of its own', async () => {
+    await service.uploadFile({ key: 'k', body: '' });
+    const result = await service.deleteFiles({ keys: ['k', '../k', 'none'] });
+    expect(result.deleted).toEqual(['k', 'none']);
+    expect(result.errors).toEqual([{ key: '../k', code: 'invalid_key', message: expect.any(String) as string }]);
+    expect(await service.deleteFiles({ keys: ['..'] })).toMatchObject({ deleted: [] });
+    await expect(service.deleteFiles({ keys: Array<string>(1001).fill('k') })).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(service.deleteFiles({ bucket: 'missing', keys: ['k'] })).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+});
+
+describe('copyFile and moveFile', () => {
+  beforeEach(() => service.uploadFile({ key: 'k', body: 'bytes', contentType: 'text/csv', acl: 'public-read' }));
+
+  it('copy within a bucket and between buckets', async () => {
+    expect(await service.copyFile({ source: 'k', destination: 'l' })).toMatchObject({ bucket: 'main', key: 'l', contentType: 'text/csv' });
+    await service.copyFile({ source: 'k', destination: { bucket: 'other', key: 'k' }, acl: 'private', storageClass: 'GLACIER' });
+    expect(await service.getFileInfo({ bucket: 'other', key: 'k' })).toMatchObject({ storageClass: 'GLACIER' });
+    expect((await service.getObjectAcl({ bucket: 'other', key: 'k' })).grants.length).toBe(1);
+    await expect(service.copyFile({ source: 'k', destination: 'l', ifNoneMatch: '*' })).rejects.toMatchObject({
+      code: 'precondition_failed',
+    });
+    await expect(service.copyFile({ source: 'k', destination: 'm', ifMatch: 'x' })).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(service.copyFile({ source: 'k', destination: 'm', acl: 'x' as 'private' })).rejects.toMatchObject({
+      code: 'invalid_argument',
+    });
+  });
+
+  it('move, and leave nothing at the source', async () => {
+    await service.moveFile({ source: 'k', destination: { bucket: 'other', key: 'moved' } });
+    expect([await keysOf(), await keysOf('other')]).toEqual([[], ['moved']]);
+    expect((await service.getObjectAcl({ bucket: 'other', key: 'moved' })).grants.length).toBe(2);
+  });
+
+  it('move a file onto itself without losing it, whichever way it is named', async () => {
+    await service.moveFile({ source: 'k', destination: { bucket: 'main', key: 'k' }, acl: 'private' });
+    expect((await service.downloadFile('k')).toString()).toBe('bytes');
+    expect((await service.getObjectAcl('k')).grants.length).toBe(1);
+  });
+
+  it('keep the source of a move that fails', async () => {
+    await expect(service.moveFile({ source: 'k', destination: { bucket: 'missing', key: 'k' } })).rejects.toMatchObject({
+      code: 'no_such_bucket',
+    });
+    await expect(service.moveFile({ source: 'none', destination: 'k' })).rejects.toMatchObject({ code: 'file_not_found' });
+    expect((await service.downloadFile('k')).toString()).toBe('bytes');
+  });
+});
+
+describe('abilities that a backend lacks', () => {
+  it('are refused, never a silent success', async () => {
+    for (const call of [
+      () => service.getPresignedUploadUrl({ key: 'k' }),
+      () => service.getPresignedDownloadUrl({ key: 'k' }),
+      () => service.getVersioning('main'),
+      () => service.setVersioning('main', true),
+      () => service.getLifecycle('main'),
+      () => service.setLifecycle('main', []),
+      () => service.deleteLifecycle('main'),
+      () => service.sweep({ olderThan: 0 }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'not_supported', name: 'NotSupportedError' });
+    }
+  });
+});
+
+describe('the bucket of a call', () => {
+  it('is the named one, else the default, else an error', async () => {
+    expect(await service.resolveBucket({ bucket: 'other' })).toEqual({ bucket: 'other', because: 'explicit' });
+    expect(await service.resolveBucket({})).toEqual({ bucket: 'main', because: 'default' });
+    service = new StorageService({ backend });
+    await expect(service.uploadFile({ key: 'k', body: '' })).rejects.toMatchObject({ code: 'storage_not_configured' });
+  });
+
+  it('is decided by the resolver, who hears of the tenant', async () => {
+    const requests: BucketRequest[] = [];
+    service = new StorageService({
+      backend,
+      resolveBucket: async (request) => {
+        requests.push(request);
+        return request.bucket === undefined
+          ? { bucket: 'other', because: 'tenant_pattern' }
+          : { bucket: request.bucket, because: 'explicit' };
+      },
+    });
+    await service.uploadFile({ key: 'k', body: 'x', tenantContext: acme });
+    expect((await service.downloadFile({ key: 'k', tenantContext: acme })).toString()).toBe('x');
+    expect((await service.listFiles({ tenantContext: acme })).objects.length).toBe(1);
+    await service.moveFile({ source: { key: 'k', tenantContext: acme }, destination: { key: 'l', tenantContext: acme } });
+    expect(await keysOf('other')).toEqual(['l']);
+    expect(requests.slice(0, 5)).toEqual(Array(5).fill({ tenant: acme }));
+  });
+
+  it('that a resolver invents has to be a bucket name', async () => {
+    service = new StorageService({ backend, resolveBucket: () => ({ bucket: '../etc', because: 'tenant_pattern' }) });
+    await expect(service.uploadFile({ key: 'k', body: '' })).rejects.toMatchObject({ code: 'invalid_bucket_name' });
+  });
+});
+
+it('stacks the observer outside of the retries, and counts a call once', async () => {
+  const events: OperationEvent[] = [];
+  let failures = 2;
+  const flaky: StorageBackend = {
+    ...wrapBackend(backend),
+    put: (...args) => (failures-- > 0 ? Promise.reject(storageError('storage_unavailable', 'busy')) : backend.put(...args)),
+  };
+  const options = { backend: flaky, defaultBucket: 'main', retry: { retries: 3, baseMs: 1 } };
+  service = new StorageService({ ...options, observer: { operation: (event) => void events.push(event) } });
+  await service.uploadFile({ key: 'k', body: 'bytes' }, { tenant: 'acme' });
+  expect(events).toMatchObject([{ operation: 'upload', outcome: 'success', bytes: 5, tenant: 'acme' }]);
+});

@@ -1,0 +1,83 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { npmReason } from './provision.mjs';
+
+let dir = '';
+let tarball = '';
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'coffer-provision-'));
+  mkdirSync(join(dir, 'pack/package'), { recursive: true });
+  writeFileSync(join(dir, 'pack/package/package.json'), '{"name":"tool","version":"1.0.0"}');
+  writeFileSync(join(dir, 'pack/package/tool'), 'a tool');
+  tarball = join(dir, 'tool-1.0.0.tgz');
+  expect(spawnSync('tar', ['-czf', tarball, '-C', join(dir, 'pack'), 'package']).status).toBe(0);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Provisions in a process of its own, under the lock, as the bootstrap does; each `finish` adds a line to a log. */
+async function provision(name: string, specs: readonly string[]) {
+  const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+  const script = `
+    import { appendFileSync } from 'node:fs';
+    import { withLock } from ${url('lock.mjs')};
+    import { provision } from ${url('provision.mjs')};
+    import { Supervisor } from ${url('supervisor.mjs')};
+    const dir = ${JSON.stringify(join(dir, name))};
+    const finish = async () => appendFileSync(dir + '.log', 'finished\\n');
+    const tool = { label: 'Tool 1.0.0', dir, file: 'node_modules/tool/tool', specs: ${JSON.stringify(specs)}, finish };
+    await withLock(dir + '.lock', () => provision(tool, { supervisor: new Supervisor(), env: process.env })).catch((error) => {
+      console.error(error.message);
+      process.exitCode = 1;
+    });`;
+  const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0', npm_config_cache: join(dir, 'cache') };
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let errors = '';
+  child.stderr.on('data', (text) => (errors += String(text)));
+  const [code] = await once(child, 'close');
+  return { code: Number(code), errors };
+}
+
+describe('provisioning a tool', () => {
+  it('fetches it once however many processes ask for it at once, and leaves nothing aside', async () => {
+    const runs = await Promise.all([1, 2, 3].map(() => provision('at-once', [tarball])));
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(runs.filter(({ errors }) => errors.includes('fetching'))).toHaveLength(1);
+    expect(readFileSync(join(dir, 'at-once.log'), 'utf8')).toBe('finished\n');
+    expect(readFileSync(join(dir, 'at-once/node_modules/tool/tool'), 'utf8')).toBe('a tool');
+    expect(readdirSync(dir).filter((name) => name.startsWith('at-once'))).toEqual(['at-once', 'at-once.log']);
+  });
+
+  it('replaces what a killed run left behind', async () => {
+    mkdirSync(join(dir, 'again.part-1'), { recursive: true });
+    mkdirSync(join(dir, 'again/node_modules'), { recursive: true });
+    expect(await provision('again', [tarball])).toMatchObject({ code: 0 });
+    expect(existsSync(join(dir, 'again/node_modules/tool/tool'))).toBe(true);
+    expect(existsSync(join(dir, 'again.part-1'))).toBe(false);
+  });
+
+  it('says in one sentence that the registry cannot be reached', async () => {
+    const { code, errors } = await provision('unreachable', ['tool@1.0.0', tarball]);
+    expect(code).toBe(1);
+    expect(errors).toContain('Coffer could not download Tool 1.0.0 from the npm registry: connect ECONNREFUSED 127.0.0.1:9.');
+    expect(existsSync(join(dir, 'unreachable'))).toBe(false);
+  });
+});
+
+describe("npm's reason", () => {
+  it('is found in what npm prints', () => {
+    expect(
+      npmReason(
+        'npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno -111\nnpm error FetchError: request to http://h/x failed, reason: connect ECONNREFUSED h',
+      ),
+    ).toBe('connect ECONNREFUSED h');
+    expect(npmReason('npm error code ETARGET\nnpm error notarget No matching version found for x@9.\nnpm error notarget In most cases')).toBe(
+      'ETARGET, No matching version found for x@9',
+    );
+    expect(npmReason('sh: npm: not found\n')).toBe('sh: npm: not found');
+    expect(npmReason('')).toBe('npm gave no reason');
+  });
+});

@@ -1,0 +1,79 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** A fenced block of a document. */
+export interface Block {
+  /** Line of its opening fence, from 1. */
+  readonly line: number;
+  readonly language: string;
+  readonly code: string;
+  /** Why it is not run: what follows `no-run` behind the language. */
+  readonly noRun?: string;
+  /** The HTTP status of an error that one of its requests must be answered with: `status=404` behind the language. */
+  readonly status?: number;
+}
+
+export interface Document {
+  /** Below the root of the repository. */
+  readonly path: string;
+  readonly text: string;
+  readonly blocks: readonly Block[];
+}
+
+export const root: URL = new URL('../../../', import.meta.url);
+
+/** All documents whose blocks are run. */
+export function documents(): Document[] {
+  const packages = folders('packages').map((name) => `packages/${name}/README.md`);
+  const guides = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
+  return ['README.md', ...guides, ...packages, 'apps/api/README.md'].filter((path) => existsSync(new URL(path, root))).map((path) => {
+    const text = readFileSync(new URL(path, root), 'utf8');
+    return { path, text, blocks: blocksOf(text) };
+  });
+}
+
+/** The fenced blocks of Markdown; those in lists lose their indentation. */
+export function blocksOf(text: string): Block[] {
+  const blocks: Block[] = [];
+  let open: { readonly fence: RegExp; readonly indent: string; readonly line: number; readonly info: string; readonly code: string[] } | undefined;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (open === undefined) {
+      const [, indent = '', fence, info = ''] = /^( *)(`{3,})([^`]*)$/.exec(line) ?? [];
+      if (fence !== undefined) open = { fence: new RegExp(`^ *${fence}\`*$`), indent, line: index + 1, info, code: [] };
+    } else if (open.fence.test(line)) {
+      blocks.push(blockOf(open.line, open.info, `${open.code.join('\n')}\n`));
+      open = undefined;
+    } else {
+      open.code.push(line.startsWith(open.indent) ? line.slice(open.indent.length) : line);
+    }
+  }
+  return blocks;
+}
+
+function blockOf(line: number, info: string, code: string): Block {
+  const [language = '', ...marks] = info.trim().split(/\s+/);
+  const [, status] = /^status=(\d{3})$/.exec(marks[0] ?? '') ?? [];
+  return {
+    line,
+    language,
+    code,
+    ...(marks[0]?.startsWith('no-run') && { noRun: marks.slice(1).join(' ') }),
+    ...(status !== undefined && { status: Number(status) }),
+  };
+}
+
+/** Targets of links within the repository, relative to the document, without fragments. */
+export function linksOf(text: string): string[] {
+  const prose = text.replaceAll(/^( *)(`{3,})[^]*?^ *\2`*$/gm, '');
+  return Array.from(prose.matchAll(/\]\(([^)#\s]+)(?:#[^)\s]*)?\)/g), ([, target = '']) => target).filter((target) => !/^[a-z]+:/.test(target));
+}
+
+function folders(name: string): string[] {
+  return readdirSync(new URL(`${name}/`, root), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+export function pathOf(path: string): string {
+  return fileURLToPath(new URL(path, root));
+}

@@ -1,0 +1,37 @@
+import type { Block } from './documents.ts';
+
+/** Where a module is saved: its first line may name it (`// src/my-backend.ts`), for others to import. */
+export function fileOf({ line, code }: Block): string {
+  return /^\/\/ ((?:[\w-]+\/)*[\w.-]+\.ts)\n/.exec(code)?.[1] ?? `line-${line}.ts`;
+}
+
+/** What a module says that it prints: comments directly below a `console.log`, unindented. Undefined when it says nothing. */
+export function printedBy(code: string): string | undefined {
+  const lines = code.split('\n');
+  const printed = lines.filter((line, index) => line.startsWith('// ') && isBelowPrint(lines, index));
+  return printed.length === 0 ? undefined : printed.map((line) => line.slice(3)).join('\n');
+}
+
+function isBelowPrint(lines: readonly string[], index: number): boolean {
+  let above = index - 1;
+  while (lines[above]?.startsWith('// ') === true) above -= 1;
+  return /console\.log\(/.test(lines[above] ?? '');
+}
+
+/** Whether some line of what was printed is JSON that has the names and types of `shown`. */
+export function sameShape(shown: unknown, printed: string): boolean {
+  const wanted = JSON.stringify(shapeOf(shown));
+  return printed.split('\n').some((line) => {
+    try {
+      return JSON.stringify(shapeOf(JSON.parse(line))) === wanted;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])];
+  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shapeOf(each)]));
+}

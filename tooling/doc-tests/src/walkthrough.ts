@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { testDatabase } from '@coffer/fixtures';
+import type { TestDatabase } from '@coffer/fixtures';
+
+import { ApiServer, buildApi, freePort } from './api-server.ts';
+import type { Block } from './documents.ts';
+import { Shell } from './shell.ts';
+import type { ShellResult } from './shell.ts';
+
+/** Variables of Coffer that a document may set for its `npm start`. */
+const settings = /^(?:STORAGE_|AUTH_|METRICS_|COFFER_DATA_DIR$|PUBLIC_URL$|LOG_LEVEL$)/;
+const snippetMs = 60_000;
+
+/** One document, read from top to bottom by somebody who does everything it says, in a folder of its own. */
+export class Walkthrough {
+  readonly #folder: string;
+  #shell: Shell | undefined;
+  #database: TestDatabase | undefined;
+  #server: ApiServer | undefined;
+  #ports: { readonly api: number; readonly metrics: number } | undefined;
+  #exports: Readonly<Record<string, string>> = {};
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * Runs a block of shell commands. The server runs before the first one that asks it something; `npm start` starts it
+   * anew, with the variables it is called with and the data that is there. A comment `# prints text` is a promise.
+   * @throws when a command fails, a request is refused that is not said to be, or a promise is not kept
+   */
+  async sh({ code, status }: Block): Promise<ShellResult> {
+    this.#shell ??= await Shell.open(this.#folder);
+    if (needsServer(code) && this.#server === undefined) await this.#start({});
+    const exports = Object.entries(this.#exports).map(([name, value]) => `export ${name}='${value}'\n`);
+    const result = await this.#shell.run(exports.join('') + (await this.#here(code)));
+    const expected = status === undefined ? [] : [status];
+    const actual = result.refused.map((answer) => answer.status);
+    if (actual.join() !== expected.join()) {
+      const asked = result.refused.map((answer) => `${answer.status} for ${answer.request}`).join('\n');
+      throw new Error(`Expected ${expected.join() || 'no'} HTTP errors, got:\n${asked}\n${result.output}`);
+    }
+    for (const [, text = ''] of code.matchAll(/# prints (.+)$/gm)) {
+      if (!result.stdout.includes(text)) throw new Error(`Expected it to print "${text}", got:\n${result.output}`);
+    }
+    if (result.start !== undefined) {
+      await this.#stop();
+      await this.#start(settingsIn(result.start));
+    }
+    return result;
+  }
+
+  /** Runs a module, in the folder of the document. @returns what it prints */
+  async ts({ code }: Block, file: string): Promise<string> {
+    if (needsServer(code) && this.#server === undefined) await this.#start({});
+    await this.write(file, await this.#here(code));
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      COFFER_DATA_DIR: join(this.#folder, '.data'),
+      ...this.#exports,
+      ...(code.includes('DATABASE_URL') && { DATABASE_URL: await this.#databaseUrl() }),
+    };
+    const args = ['--conditions=@coffer/source', '--disable-warning=ExperimentalWarning', file];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: this.#folder, env, timeout: snippetMs });
+    return stdout;
+  }
+
+  async write(file: string, code: string): Promise<void> {
+    await mkdir(dirname(join(this.#folder, file)), { recursive: true });
+    await writeFile(join(this.#folder, file), code);
+  }
+
+  async close(): Promise<void> {
+    this.#shell?.close();
+    await this.#stop();
+    await this.#database?.drop();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The documents' addresses, as they are here. */
+  async #here(code: string): Promise<string> {
+    if (!/http:\/\/127\.0\.0\.1:(?:8080|9090)/.test(code)) return code;
+    this.#ports ??= { api: await freePort(), metrics: await freePort() };
+    return code.replaceAll('http://127.0.0.1:8080', `http://127.0.0.1:${this.#ports.api}`).replaceAll('http://127.0.0.1:9090', `http://127.0.0.1:${this.#ports.metrics}`);
+  }
+
+  async #start(asked: Readonly<Record<string, string>>): Promise<void> {
+    await buildApi();
+    this.#ports ??= { api: await freePort(), metrics: await freePort() };
+    this.#server = await ApiServer.start(this.#folder, {
+      ...asked,
+      PORT: String(this.#ports.api),
+      DATABASE_URL: await this.#databaseUrl(),
+      ...(asked['METRICS_PORT'] !== undefined && { METRICS_PORT: String(this.#ports.metrics) }),
+    });
+    this.#exports = { ...this.#exports, ...this.#server.exports };
+  }
+
+  async #stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    const code = await server?.stop();
+    if (server !== undefined && code !== 0) throw new Error(`The server stopped with status ${code}.`);
+  }
+
+  async #databaseUrl(): Promise<string> {
+    this.#database ??= await testDatabase();
+    return this.#database.url;
+  }
+}
+
+/** Of a document's variables those that fit here: an absolute path is one of the reader's machine. */
+function settingsIn(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => settings.test(name) && !value.startsWith('/')));
+}
+
+/** Whether code uses what `npm start` of the document's first lines would have left running. */
+function needsServer(code: string): boolean {
+  return /127\.0\.0\.1:8080|\$API|COFFER_(?:ADMIN_)?TOKEN/.test(code) && !/\bnpm start\b/.test(code);
+}
