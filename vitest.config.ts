@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const conditions = ['@coffer/source', 'module', 'node', 'development|production'];
+// Without 'module': what it leads to in some packages is for bundlers, and Node cannot load it.
+const conditions = ['@coffer/source', 'node', 'development|production'];
 
 export default defineConfig({
   resolve: { conditions },

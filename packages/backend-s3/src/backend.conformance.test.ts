@@ -1,0 +1,13 @@
+import { startS3 } from '@coffer/fixtures';
+import { describeBackend } from '@coffer/storage-core/testing';
+import { afterAll, describe, it } from 'vitest';
+
+import { accountOn, startOn } from './testing/server.ts';
+
+const server = await startS3('ceph');
+
+describeBackend({ describe, it, after: afterAll }, server.name, {
+  abilities: { buckets: true, acl: true, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+  refusedAcls: ['aws-exec-read'],
+  start: async () => startOn(await accountOn(server)),
+});

@@ -1,0 +1,89 @@
+import { hasCode, isStorageError } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+
+import { aclOperations } from './acl.ts';
+import { listBuckets } from './bucket-list.ts';
+import { bucketOperations } from './buckets.ts';
+import { copyObject } from './copy.ts';
+import { causeName } from './errors.ts';
+import { lifecycleOperations } from './lifecycle.ts';
+import { listObjects } from './list.ts';
+import type { S3BackendOptions } from './options.ts';
+import { presignOperations } from './presign.ts';
+import type { EndpointProfile } from './profile.ts';
+import { putObject } from './put.ts';
+import { getObject, headObject } from './read.ts';
+import { deleteMany, deleteObject } from './remove.ts';
+import { assertKeyHolds, openStore } from './store.ts';
+import type { Store } from './store.ts';
+import { maintenanceOperations } from './uploads.ts';
+import { versioningOperations } from './versioning.ts';
+
+/**
+ * Object storage on AWS S3 or any server that speaks its protocol. Costs nothing by itself: the first call connects.
+ *
+ * What the endpoint can do is found out by trying, once, when something first depends on it. With a `profile` (of
+ * `openS3Backend` or `probeEndpoint`) it is known from the start, and abilities that the endpoint lacks are not there;
+ * without one they are there, and each of their calls fails with acl_not_supported or not_supported.
+ */
+export function s3Backend(options: S3BackendOptions, profile?: EndpointProfile): StorageBackend {
+  return backendOf(openStore(options, profile), profile);
+}
+
+/** `s3Backend` with the settings of a MinIO server: `endpoint/bucket/key`, and the label `minio`. */
+export function minioBackend(options: S3BackendOptions & { readonly endpoint: string }, profile?: EndpointProfile): StorageBackend {
+  return s3Backend({ name: 'minio', forcePathStyle: true, ...options }, profile);
+}
+
+/**
+ * As `s3Backend`, of an endpoint that answers: its abilities are known, and the backend has just these.
+ * @param bucket where to try things out if the credentials may not create a bucket for that
+ */
+export async function openS3Backend(options: S3BackendOptions, bucket?: string): Promise<StorageBackend> {
+  return s3Backend(options, await probeEndpoint(options, bucket));
+}
+
+/** What an endpoint does, found out by trying. See `s3Backend`. */
+export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-probe'): Promise<EndpointProfile> {
+  const store = openStore(options);
+  try {
+    return await store.profile(bucket);
+  } finally {
+    store.connection.close();
+  }
+}
+
+function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
+  return {
+    name: store.settings.name,
+    check: (ctx) => check(store, ctx),
+    put: (at, body, put, ctx) => putObject(store, at, body, put, ctx),
+    get: (at, get, ctx) => getObject(store, at, get, ctx),
+    head: (at, ctx) => headObject(store, at, ctx),
+    async delete(at, ctx) {
+      await assertKeyHolds(store, at, ctx);
+      await deleteObject(store, at, ctx);
+    },
+    copy: (source, destination, copy, ctx) => copyObject(store, { source, destination }, copy, ctx),
+    list: (bucket, list, ctx) => listObjects(store, bucket, list, ctx),
+    batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(store, bucket, keys, ctx) },
+    buckets: bucketOperations(store),
+    presign: presignOperations(store),
+    maintenance: maintenanceOperations(store),
+    ...(profile?.acl !== false && { acl: aclOperations(store) }),
+    ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
+    ...(profile?.lifecycle !== false && { lifecycle: lifecycleOperations(store) }),
+    async close() {
+      store.connection.close();
+    },
+  };
+}
+
+/** Credentials that may not list buckets prove the same: the provider knows them. */
+async function check(store: Store, ctx: Parameters<StorageBackend['check']>[0]): Promise<void> {
+  try {
+    await listBuckets(store, ctx, 'coffer-check');
+  } catch (error) {
+    if (!isStorageError(error) || !hasCode(error, 'access_denied') || causeName(error) !== 'AccessDenied') throw error;
+  }
+}

@@ -1,0 +1,128 @@
+import { CreateBucketCommand, GetBucketLocationCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
+import type { BucketLocationConstraint } from '@aws-sdk/client-s3';
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import type { BucketInfo, BucketOperations, CallContext, CannedAcl } from '@coffer/storage-core';
+
+import { bucketAclOf } from './acl.ts';
+import { listBuckets } from './bucket-list.ts';
+import { call, inParallel } from './call.ts';
+import { causeName } from './errors.ts';
+import { deleteBucket, deleteBucketByForce } from './empty-bucket.ts';
+import { provisionBucket } from './provision.ts';
+import { assertAclHolds } from './store.ts';
+import type { Store } from './store.ts';
+import { isVersioned } from './versioning.ts';
+
+export function bucketOperations(store: Store): BucketOperations {
+  // Some servers let the owner create a bucket twice: of several at once in this process one is to win.
+  const creating = new Set<string>();
+  return {
+    async create(bucket, options, ctx) {
+      ctx.signal?.throwIfAborted();
+      if (creating.has(bucket)) throw existsAlready(bucket);
+      creating.add(bucket);
+      try {
+        if (await isThere(store, bucket, ctx)) throw existsAlready(bucket);
+        await assertAclHolds(store, bucket, options.acl);
+        await createBucket(store, bucket, options, ctx);
+      } finally {
+        creating.delete(bucket);
+      }
+      return { name: bucket, region: options.region ?? store.settings.region, createdAt: new Date(), versioningEnabled: false };
+    },
+    head: (bucket, ctx) => headBucket(store, bucket, ctx),
+    async list(ctx) {
+      const buckets = await listBuckets(store, ctx);
+      const infos = await inParallel(buckets, 8, async ({ name, createdAt, region }) => {
+        const [known, versioningEnabled] = await Promise.all([region ?? regionOf(store, name, ctx), isVersioned(store, name, ctx)]).catch(gone);
+        return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
+      });
+      return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    delete: (bucket, { force = false }, ctx) => (force ? deleteBucketByForce(store, bucket, ctx) : deleteBucket(store, bucket, ctx)),
+    provision: (bucket, { corsOrigins }, ctx) => provisionBucket(store, bucket, corsOrigins, ctx),
+  };
+}
+
+/** A bucket that is listed and cannot be looked into: it went meanwhile, or is not ours to look into. */
+function gone(error: unknown): [undefined, undefined] {
+  if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [undefined, undefined];
+  throw error;
+}
+
+async function createBucket(
+  store: Store,
+  bucket: string,
+  { region, acl }: { readonly region?: string; readonly acl?: CannedAcl },
+  ctx: CallContext,
+): Promise<void> {
+  const send = async (constraint: string): Promise<void> => {
+    const command = new CreateBucketCommand({
+      Bucket: bucket,
+      // The first region has no name here.
+      ...(constraint !== 'us-east-1' && { CreateBucketConfiguration: { LocationConstraint: constraint as BucketLocationConstraint } }),
+      ...(acl !== undefined && acl !== 'private' && { ACL: bucketAclOf(acl) }),
+    });
+    await call({ bucket, permission: 's3:CreateBucket' }, ctx, (options) => store.client.send(command, options));
+  };
+  const configured = store.settings.region;
+  try {
+    await send(region ?? configured);
+  } catch (error) {
+    // A server that is not AWS may have one place only, whatever region is signed for.
+    const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
+    if (store.settings.isAws || !isUnknown || (region !== undefined && region !== configured) || configured === 'us-east-1') throw error;
+    await send('us-east-1');
+  }
+}
+
+async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
+  const { BucketRegion } = await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
+    store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+  );
+  const [region, versioningEnabled, createdAt] = await Promise.all([
+    BucketRegion ?? regionOf(store, bucket, ctx),
+    isVersioned(store, bucket, ctx).catch((error: unknown) => {
+      if (hasCode(error, 'not_supported')) return false;
+      throw error;
+    }),
+    createdAtOf(store, bucket, ctx),
+  ]);
+  return { name: bucket, region, createdAt, versioningEnabled };
+}
+
+async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
+  const command = new GetBucketLocationCommand({ Bucket: bucket });
+  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, (options) => store.client.send(command, options));
+  const location = LocationConstraint as string | undefined;
+  if (location === undefined || location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
+  return location === 'EU' ? 'eu-west-1' : location;
+}
+
+/** Only the list of all buckets tells it, and not everybody may see that: 1970 then. */
+async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Promise<Date> {
+  try {
+    return (await listBuckets(store, ctx, bucket)).find(({ name }) => name === bucket)?.createdAt ?? new Date(0);
+  } catch (error) {
+    if (hasCode(error, 'access_denied')) return new Date(0);
+    throw error;
+  }
+}
+
+async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  try {
+    await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) => store.client.send(new HeadBucketCommand({ Bucket: bucket }), options));
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket')) return false;
+    // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
+    const status = isStorageError(error) ? (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode : undefined;
+    if (status === 301) return true;
+    if (status === 403) return false; // creating it tells
+    throw error;
+  }
+}
+
+function existsAlready(bucket: string): Error {
+  return storageError('bucket_already_exists', `The bucket "${bucket}" exists already.`);
+}

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+
+import { storageError } from '@coffer/storage-core';
+import type { PutOptions } from '@coffer/storage-core';
+
+type Declared = Pick<PutOptions, 'sha256' | 'md5'>;
+
+/**
+ * The sums that a caller declared, over the bytes as they pass. Some servers accept bytes that do not match the sum in the
+ * request, so nothing is left to them.
+ */
+export class DeclaredSums {
+  readonly #declared: Declared;
+  readonly #sha256: Hash | undefined;
+  readonly #md5: Hash | undefined;
+
+  constructor(declared: Declared) {
+    this.#declared = declared;
+    this.#sha256 = declared.sha256 === undefined ? undefined : createHash('sha256');
+    this.#md5 = declared.md5 === undefined ? undefined : createHash('md5');
+  }
+
+  update(data: Uint8Array): void {
+    this.#sha256?.update(data);
+    this.#md5?.update(data);
+  }
+
+  /** @throws checksum_mismatch */
+  verify(): void {
+    const { sha256, md5 } = this.#declared;
+    if (this.#sha256?.digest('hex') !== sha256 || this.#md5?.digest('hex') !== md5) throw mismatch();
+  }
+}
+
+/** Verifies bytes that are all there. @returns their SHA-256 where it was declared or is `wanted` */
+export function verifiedSums(data: Uint8Array, { sha256, md5 }: Declared, wanted: boolean): string | undefined {
+  const found = sha256 !== undefined || wanted ? createHash('sha256').update(data).digest('hex') : undefined;
+  if (sha256 !== undefined && sha256 !== found) throw mismatch();
+  if (md5 !== undefined && md5 !== createHash('md5').update(data).digest('hex')) throw mismatch();
+  return found;
+}
+
+function mismatch(): Error {
+  return storageError('checksum_mismatch', 'The body has another checksum than was declared.');
+}

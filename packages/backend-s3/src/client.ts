@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+
+import { S3Client } from '@aws-sdk/client-s3';
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+
+import type { Settings } from './options.ts';
+
+export interface Connection {
+  readonly client: S3Client;
+  /** Signs for the public endpoint; never sends. */
+  readonly signer: S3Client;
+  readonly agent: HttpAgent | HttpsAgent;
+  /** Whether bytes travel in the clear: then their hash is signed, where TLS makes that superfluous. */
+  readonly signsPayload: boolean;
+  close(): void;
+}
+
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+function nothing(): void {}
+
+/** The AWS SDK set up for servers of any make: one bounded pool, no unasked-for checksums, timeouts that take effect. */
+export function connect(settings: Settings): Connection {
+  const { endpoint, publicEndpoint, timeout, verifySsl } = settings;
+  const pool = { keepAlive: true, maxSockets: settings.maxPoolConnections, scheduling: 'lifo', noDelay: true } as const;
+  const httpAgent = new HttpAgent(pool);
+  const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
+  const requestHandler = new NodeHttpHandler({
+    httpAgent,
+    httpsAgent,
+    connectionTimeout: timeout * 1000,
+    socketTimeout: timeout * 1000,
+    logger: silent, // it writes to the console otherwise, when requests wait for a socket
+  });
+  const shared: S3ClientConfig = {
+    region: settings.region,
+    forcePathStyle: settings.forcePathStyle,
+    maxAttempts: settings.maxRetries + 1,
+    retryMode: settings.retryMode,
+    // A bucket may lie in another region than the one that is configured.
+    followRegionRedirects: settings.isAws,
+    // It would open sockets outside of the pool.
+    expectContinueHeader: false,
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler,
+    logger: silent,
+    ...(settings.credentials !== undefined && { credentials: settings.credentials }),
+  };
+  const client = new S3Client({
+    ...shared,
+    ...(endpoint !== undefined && { endpoint }),
+    // Other servers refuse the streams, or the headers, that this makes of a body.
+    requestChecksumCalculation: settings.isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
+  });
+  addContentMd5(client);
+  const signer = new S3Client({
+    ...shared,
+    ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
+    // The checksum would be that of nothing, and every upload to the URL would fail.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    credentials: () => client.config.credentials(), // fetched and refreshed once for both
+  });
+  return {
+    client,
+    signer,
+    agent: endpoint?.startsWith('http:') === true ? httpAgent : httpsAgent,
+    signsPayload: endpoint?.startsWith('http:') === true,
+    close() {
+      client.destroy();
+      signer.destroy();
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    },
+  };
+}
+
+interface XmlRequest {
+  readonly body?: unknown;
+  readonly headers: Record<string, string>;
+}
+
+/** Documents (lists of keys, rules) carry a Content-MD5, which some servers insist on and the SDK no longer sends. */
+function addContentMd5(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { body, headers } = args.request as XmlRequest;
+      if (typeof body === 'string' && body !== '') headers['content-md5'] = createHash('md5').update(body).digest('base64');
+      return next(args);
+    },
+    { step: 'build', name: 'contentMd5', priority: 'low' },
+  );
+}

@@ -1,0 +1,66 @@
+import { DeleteBucketCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import type { ObjectIdentifier } from '@aws-sdk/client-s3';
+import { hasCode, storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import { call, inParallel } from './call.ts';
+import { decoded } from './list.ts';
+import { abortUpload } from './multipart.ts';
+import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
+import type { Store } from './store.ts';
+import { openUploads } from './uploads.ts';
+
+// A server may be late in telling that a bucket is empty, or show keys only once others are gone.
+const idleRounds = 3;
+
+export async function deleteBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) => store.client.send(new DeleteBucketCommand({ Bucket: bucket }), options));
+}
+
+/** Objects, versions, delete markers and open uploads go first, over and over until the server lets the bucket go. */
+export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  for (let idle = 0; ; ) {
+    const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
+    try {
+      return await deleteBucket(store, bucket, ctx);
+    } catch (error) {
+      if (!hasCode(error, 'bucket_not_empty')) throw error;
+      idle = removed === 0 ? idle + 1 : 0;
+      if (idle >= idleRounds) throw error;
+    }
+  }
+}
+
+async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
+  const uploads = await openUploads(store, bucket, ctx);
+  await inParallel(uploads, 4, ({ at, uploadId }) => abortUpload(store, at, uploadId));
+  return uploads.length;
+}
+
+/** @returns how many there were */
+async function removeVersions(store: Store, bucket: string, ctx: CallContext): Promise<number> {
+  let removed = 0;
+  for (;;) {
+    // Always the first page: the one before is gone.
+    const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
+    const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, (options) => store.client.send(command, options));
+    const decode = page.EncodingType === 'url' ? decoded : (text: string): string => text;
+    const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId }) =>
+      Key === undefined ? [] : [{ Key: decode(Key), ...(VersionId !== undefined && VersionId !== '' && { VersionId }) }],
+    );
+    if (objects.length === 0) return removed;
+    await removeListed(store, bucket, objects, ctx);
+    removed += objects.length;
+  }
+}
+
+async function removeListed(store: Store, bucket: string, objects: readonly ObjectIdentifier[], ctx: CallContext): Promise<void> {
+  const together = objects.filter(({ Key = '' }) => isPlainInXml(Key));
+  const batches: ObjectIdentifier[][] = [];
+  for (let start = 0; start < together.length; start += 250) batches.push(together.slice(start, start + 250));
+  const failures = (await inParallel(batches, 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
+  const [failure] = failures;
+  if (failure !== undefined) throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
+  const alone = objects.filter(({ Key = '' }) => !isPlainInXml(Key));
+  await inParallel(alone, 4, ({ Key = '', VersionId }) => deleteObject(store, { bucket, key: Key }, ctx, VersionId));
+}

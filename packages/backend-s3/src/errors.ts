@@ -1,0 +1,174 @@
+import { isStorageError, storageError } from '@coffer/storage-core';
+import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
+
+/** What a request was about, for the words of its error. */
+export interface About {
+  readonly bucket?: string;
+  readonly key?: string;
+  /** What the credentials need to be allowed. */
+  readonly permission: string;
+}
+
+const codeByName: Readonly<Record<string, StorageErrorCode>> = {
+  NoSuchKey: 'file_not_found',
+  NoSuchVersion: 'file_not_found',
+  NoSuchBucket: 'no_such_bucket',
+  BucketAlreadyExists: 'bucket_already_exists',
+  BucketAlreadyOwnedByYou: 'bucket_already_exists',
+  BucketNotEmpty: 'bucket_not_empty',
+  InvalidBucketName: 'invalid_bucket_name',
+  KeyTooLongError: 'invalid_key',
+  InvalidObjectName: 'invalid_key',
+  XMinioInvalidObjectName: 'invalid_key',
+  XMinioInvalidResourceName: 'invalid_key',
+  XMinioObjectExistsAsDirectory: 'invalid_key',
+  XMinioParentIsObject: 'invalid_key',
+  InvalidArgument: 'invalid_argument',
+  InvalidRequest: 'invalid_argument',
+  InvalidStorageClass: 'invalid_argument',
+  InvalidLocationConstraint: 'invalid_argument',
+  IllegalLocationConstraintException: 'invalid_argument',
+  InvalidRegionName: 'invalid_argument',
+  MalformedXML: 'invalid_argument',
+  EntityTooLarge: 'payload_too_large',
+  InvalidRange: 'range_not_satisfiable',
+  PreconditionFailed: 'precondition_failed',
+  ConditionalRequestConflict: 'precondition_failed',
+  BadDigest: 'checksum_mismatch',
+  InvalidDigest: 'checksum_mismatch',
+  XAmzContentSHA256Mismatch: 'checksum_mismatch',
+  XAmzContentChecksumMismatch: 'checksum_mismatch',
+  AccessControlListNotSupported: 'acl_not_supported',
+  NotImplemented: 'not_supported',
+  MethodNotAllowed: 'not_supported',
+  UnsupportedOperation: 'not_supported',
+  InvalidObjectState: 'object_archived',
+  SlowDown: 'storage_unavailable',
+  ServiceUnavailable: 'storage_unavailable',
+  InternalError: 'storage_unavailable',
+  RequestTimeout: 'storage_unavailable',
+  OperationAborted: 'storage_unavailable',
+  NoSuchUpload: 'storage_unavailable',
+  XMinioServerNotInitialized: 'storage_unavailable',
+};
+
+const refusals: Readonly<Record<string, string>> = {
+  InvalidAccessKeyId: 'The storage provider does not know the access key.',
+  SignatureDoesNotMatch: 'The storage provider does not accept the secret key.',
+  ExpiredToken: 'The credentials have expired.',
+  InvalidToken: 'The storage provider does not accept the session token.',
+  RequestTimeTooSkewed: "This machine's clock differs too much from that of the storage provider.",
+  CredentialsProviderError: 'There are no credentials for the storage provider.',
+};
+
+const fullStores: ReadonlySet<string> = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
+
+interface ProviderError {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+}
+
+/** The only place that knows what errors of the provider, the SDK and the network mean. */
+export function toStorageError(cause: unknown, about: About): StorageError {
+  if (isStorageError(cause)) return cause;
+  const error = cause as ProviderError;
+  const name = nameOf(error);
+  const refusal = refusals[name];
+  if (refusal !== undefined) return storageError('access_denied', refusal, { cause });
+  if (fullStores.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
+  const network = networkError(error);
+  if (network !== undefined) return network;
+  const code = codeByName[name] ?? codeByStatus(statusOf(error), about);
+  return storageError(code, messageOf(code, about), { cause, ...detailsOf(code, error) });
+}
+
+/** The name that S3 gives an error: many servers send no more. */
+export function nameOf(error: unknown): string {
+  const { name, Code } = (error ?? {}) as { readonly name?: unknown; readonly Code?: unknown };
+  return typeof Code === 'string' ? Code : typeof name === 'string' ? name : '';
+}
+
+/** As `nameOf`, of what a StorageError was made from. */
+export function causeName(error: unknown): string {
+  return nameOf(isStorageError(error) ? error.cause : error);
+}
+
+export function statusOf(error: unknown): number | undefined {
+  return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
+}
+
+/** A header of the answer that became this error. */
+export function headerOf(error: unknown, header: string): string | undefined {
+  return (error as ProviderError | undefined)?.$response?.headers?.[header];
+}
+
+/** The code of one key's error within the answer to a batch. */
+export function codeOfName(name: string): StorageErrorCode {
+  return codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
+}
+
+/** Answers to HEAD have no body and so no name, and some servers leave names out. */
+function codeByStatus(status: number | undefined, { key }: About): StorageErrorCode {
+  if (status === undefined) return 'internal_error';
+  if (status === 404) return key === undefined ? 'no_such_bucket' : 'file_not_found';
+  if (status === 401 || status === 403) return 'access_denied';
+  if (status === 405 || status === 501) return 'not_supported';
+  if (status === 412) return 'precondition_failed';
+  if (status === 413) return 'payload_too_large';
+  if (status === 416) return 'range_not_satisfiable';
+  if (status === 408 || status === 409 || status === 429 || status >= 500) return 'storage_unavailable';
+  // What is left of 3xx is a bucket of another region that no redirect led to.
+  return 'invalid_argument';
+}
+
+function detailsOf(code: StorageErrorCode, error: ProviderError): StorageErrorOptions {
+  const size = /^bytes \*\/(\d+)$/.exec(headerOf(error, 'content-range') ?? '')?.[1];
+  if (code === 'range_not_satisfiable') return size === undefined ? {} : { objectSize: Number(size) };
+  if (code !== 'storage_unavailable') return {};
+  const retryAfter = Number(headerOf(error, 'retry-after'));
+  return { retryAfter: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : 1 };
+}
+
+function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }: About): string {
+  const messages: Partial<Record<StorageErrorCode, string>> = {
+    file_not_found: `There is no object "${key}" in the bucket "${bucket}".`,
+    no_such_bucket: `There is no bucket "${bucket}".`,
+    bucket_already_exists: `The bucket "${bucket}" exists already.`,
+    bucket_not_empty: `The bucket "${bucket}" is not empty.`,
+    invalid_bucket_name: `The storage provider does not take "${bucket}" as the name of a bucket.`,
+    invalid_key: 'The storage provider cannot hold an object of this key.',
+    invalid_argument: 'The storage provider does not take this request; a storage class, region or rule may be unknown to it.',
+    payload_too_large: 'The object is larger than the storage provider takes.',
+    range_not_satisfiable: 'The range lies outside the object.',
+    precondition_failed: 'The object is not in the state that the condition asks for.',
+    checksum_mismatch: 'The bytes have another checksum than was declared.',
+    access_denied: `The storage provider refused; the credentials may lack the permission ${permission}.`,
+    acl_not_supported: 'The storage provider has no access control lists here.',
+    not_supported: 'The storage provider does not have this.',
+    object_archived: `The object "${key}" is archived; restore it before reading it.`,
+    storage_unavailable: 'The storage provider is not available at the moment.',
+  };
+  return messages[code] ?? 'The storage provider failed.';
+}
+
+const networkCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED', 'HPE_INVALID_CONSTANT',
+]); // prettier-ignore
+
+function networkError(error: ProviderError): StorageError | undefined {
+  const { code = '', message = '' } = error;
+  const options = { cause: error };
+  if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
+    return /establish|connect ETIMEDOUT/.test(message)
+      ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)
+      : storageError('read_timeout', 'The storage provider did not answer in time.', options);
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
+    return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
+  }
+  if (!networkCodes.has(code) && !code.startsWith('HPE_') && message !== 'socket hang up') return undefined;
+  return storageError('storage_unavailable', 'The connection to the storage provider failed.', { ...options, retryAfter: 1 });
+}

@@ -1,0 +1,28 @@
+import { startS3 } from '@coffer/fixtures';
+import { describeBackend } from '@coffer/storage-core/testing';
+import { afterAll, describe, it } from 'vitest';
+
+import { accountOn, ifAvailable, startOn } from './testing/server.ts';
+
+// One of its own: MinIO has one account, and the suite sweeps all of its buckets.
+const server = await ifAvailable(startS3('minio', { own: true }));
+
+describe.skipIf(typeof server === 'string')('MinIO', () => {
+  if (typeof server === 'string') return it(server, () => {});
+  describeBackend({ describe, it, after: afterAll }, server.name, {
+    abilities: { buckets: true, acl: false, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+    refusedKeys: (key) =>
+      key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
+    hidesKeysBelowObjects: true,
+    async start() {
+      const started = await startOn({ ...(await accountOn(server)), name: 'minio' });
+      return {
+        ...started,
+        async stop() {
+          await started.stop();
+          await server.stop();
+        },
+      };
+    },
+  });
+});

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+
+import { AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
+import type { CompletedPart, CreateMultipartUploadCommandInput } from '@aws-sdk/client-s3';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { causeName } from './errors.ts';
+import { bare, quoted, versionOf, writeInput } from './sdk-transport.ts';
+import type { Store } from './store.ts';
+import type { WriteHeaders, Written } from './transport.ts';
+
+/** One part: bytes that are there, or a range of another object. */
+export interface Part {
+  send(upload: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number }, ctx: CallContext): Promise<{ readonly etag: string }>;
+  /** Called once, when the part needs its bytes no more. */
+  done(sent: boolean): void;
+}
+
+export interface Parts {
+  /** Undefined after the last one. */
+  next(): Promise<Part | undefined>;
+  /** The upload has failed: whoever waits in `next` waits no more. */
+  fail(error: Error): void;
+  /** Before the parts become the object. @throws when they must not */
+  verify(): Promise<void>;
+}
+
+/** Headers of an object that only copies carry. */
+export type CarriedHeaders = Pick<
+  CreateMultipartUploadCommandInput,
+  'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage'
+>;
+
+const parallel = 4;
+/** S3's limit. */
+export const mostParts = 10_000;
+
+/** Writes an object part by part, some at a time. On any error, nothing is left of it. */
+export async function writeByParts(
+  store: Store,
+  at: ObjectAddress,
+  { headers, parts, carried = {} }: { readonly headers: WriteHeaders; readonly parts: Parts; readonly carried?: CarriedHeaders },
+  ctx: CallContext,
+): Promise<Written> {
+  const about = { ...at, permission: 's3:PutObject' };
+  const { ifNoneMatch, ifMatch, ...described } = headers;
+  const create = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...writeInput(described), ...carried });
+  // Not to be cancelled: an upload whose id nobody got could not be aborted.
+  const { UploadId: uploadId = '' } = await call(about, noContext, () => store.client.send(create));
+  try {
+    const sent = await sendAll(store, { at, uploadId }, parts, ctx);
+    ctx.signal?.throwIfAborted();
+    return await complete(store, { at, uploadId }, sent, { ...(ifNoneMatch && { ifNoneMatch }), ...(ifMatch !== undefined && { ifMatch }) });
+  } catch (error) {
+    await abortUpload(store, at, uploadId).catch(() => {}); // what stays is the lifecycle rule's, or the sweep's
+    throw error;
+  }
+}
+
+interface Upload {
+  readonly at: ObjectAddress;
+  readonly uploadId: string;
+}
+
+async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<CompletedPart[]> {
+  const giveUp = new AbortController();
+  const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
+  const sent: CompletedPart[] = [];
+  const underWay = new Set<Promise<void>>();
+  let failure: unknown;
+  const fail = (error: unknown): void => {
+    if (failure !== undefined) return;
+    failure = error;
+    giveUp.abort(error);
+    parts.fail(error as Error);
+  };
+  const send = async (part: Part, number: number): Promise<void> => {
+    let isSent = false;
+    try {
+      const { etag } = await part.send({ ...upload, number }, { ...ctx, signal });
+      sent[number - 1] = { PartNumber: number, ETag: quoted(etag) };
+      isSent = true;
+    } catch (error) {
+      fail(error);
+    }
+    part.done(isSent);
+  };
+  try {
+    for (let number = 1; failure === undefined; number++) {
+      const part = await parts.next();
+      if (part === undefined) break;
+      if (number > mostParts) {
+        part.done(false);
+        throw storageError('payload_too_large', `An upload of unknown length has at most ${mostParts} parts of ${store.memory.partSize} bytes.`);
+      }
+      const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
+      underWay.add(sending);
+      if (underWay.size >= parallel) await Promise.race(underWay);
+    }
+    await Promise.all(underWay);
+    if (failure === undefined) await parts.verify();
+  } catch (error) {
+    fail(error);
+    await Promise.all(underWay);
+  }
+  if (failure !== undefined) throw failure;
+  return sent;
+}
+
+async function complete(
+  store: Store,
+  { at, uploadId }: Upload,
+  sent: readonly CompletedPart[],
+  { ifNoneMatch, ifMatch }: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
+): Promise<Written> {
+  const command = new CompleteMultipartUploadCommand({
+    Bucket: at.bucket,
+    Key: at.key,
+    UploadId: uploadId,
+    MultipartUpload: { Parts: [...sent] },
+    ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
+    ...(ifMatch !== undefined && { IfMatch: ifMatch }),
+  });
+  try {
+    // Not to be cancelled either: from here on the object may be there.
+    const { ETag, VersionId } = await call({ ...at, permission: 's3:PutObject' }, noContext, () => store.client.send(command));
+    return { etag: bare(ETag) === '' ? etagOfParts(sent) : bare(ETag), ...versionOf(VersionId) }; // not every server tells it
+  } catch (error) {
+    if (causeName(error) !== 'NoSuchUpload') throw error;
+    // A first attempt may have succeeded whose answer got lost.
+    const expected = etagOfParts(sent);
+    const now = await store.transport.head(at, noContext).catch(() => undefined);
+    if (now?.etag !== expected) throw error;
+    return { etag: expected, ...versionOf(now.versionId) };
+  }
+}
+
+/** As S3 makes it: the MD5 of the parts' MD5s, and their number. */
+function etagOfParts(sent: readonly CompletedPart[]): string {
+  const md5 = createHash('md5');
+  for (const { ETag } of sent) md5.update(Buffer.from(bare(ETag), 'hex'));
+  return `${md5.digest('hex')}-${sent.length}`;
+}
+
+/** Gives up an upload and its parts. One that is gone already is fine. */
+export async function abortUpload(store: Store, { bucket, key }: ObjectAddress, uploadId: string): Promise<void> {
+  const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
+  try {
+    await call({ bucket, key, permission: 's3:AbortMultipartUpload' }, noContext, () => store.client.send(command));
+  } catch (error) {
+    if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found') && !hasCode(error, 'no_such_bucket')) throw error;
+  }
+}

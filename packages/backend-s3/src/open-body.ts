@@ -1,0 +1,57 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+
+import { destroyOnAbort, storageError } from '@coffer/storage-core';
+
+import { toStorageError } from './errors.ts';
+
+/**
+ * Keeps what an open body promises: failures of the provider are StorageErrors, an aborted signal destroys it, and one
+ * that makes no progress for `idleSeconds`, whoever is to blame, is given up, so that a forgotten body frees its socket.
+ */
+export function guardBody(
+  body: Readable,
+  { signal, idleSeconds, closed }: { readonly signal: AbortSignal | undefined; readonly idleSeconds: number; readonly closed: () => void },
+): void {
+  body.on('error', () => {}); // nobody may be reading yet
+  translateErrors(body, signal);
+  const timer = watch(body, idleSeconds);
+  body.once('close', () => {
+    clearInterval(timer);
+    closed();
+  });
+  destroyOnAbort(body, signal);
+}
+
+/** `_destroy` is the one door that every error of a stream passes. */
+function translateErrors(body: Readable, signal: AbortSignal | undefined): void {
+  const destroy = body._destroy.bind(body);
+  body._destroy = (error, callback) => {
+    destroy(error, (failure) => {
+      const isOwn = failure === null || failure === undefined || failure === signal?.reason || !isFromNetwork(failure);
+      callback(isOwn ? failure : toStorageError(failure, { permission: 's3:GetObject' }));
+    });
+  };
+}
+
+/** Errors with which readers end their interest are theirs. */
+function isFromNetwork(error: Error): boolean {
+  const { code = '', name } = error as NodeJS.ErrnoException;
+  return name === 'TimeoutError' || /^(?:E[A-Z]+|HPE_\w+)$/.test(code);
+}
+
+function watch(body: Readable, seconds: number): NodeJS.Timeout {
+  const { socket } = body as IncomingMessage;
+  const progress = (): number => socket?.bytesRead ?? 0;
+  let seen = progress();
+  let idleSince = performance.now();
+  const look = (): void => {
+    if (progress() !== seen || (body.readableFlowing === true && body.readableLength > 0)) {
+      seen = progress();
+      idleSince = performance.now();
+    } else if (performance.now() - idleSince >= seconds * 1000) {
+      body.destroy(storageError('read_timeout', `The body of the object made no progress for ${seconds} s.`));
+    }
+  };
+  return setInterval(look, Math.max(50, seconds * 250)).unref();
+}

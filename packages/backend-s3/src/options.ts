@@ -1,0 +1,71 @@
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
+
+export interface S3BackendOptions {
+  /** The `backend` label in metrics and logs. Default `s3`. */
+  readonly name?: string;
+  /** Region that is signed for, and that new buckets are created in. Default us-east-1. */
+  readonly region?: string;
+  /** URL of an S3-compatible server. Default: AWS. */
+  readonly endpoint?: string;
+  /** What presigned URLs are signed for: the server as browsers see it. Default: `endpoint`. */
+  readonly publicEndpoint?: string;
+  /** Both or neither. Without them, the SDK's default chain (environment, files, roles), read again as it rotates. */
+  readonly accessKey?: string;
+  readonly secretKey?: string;
+  /** Instead of the keys: any provider of the AWS SDK. */
+  readonly credentials?: S3ClientConfig['credentials'];
+  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. Default: whether there is an `endpoint` that is not AWS. */
+  readonly forcePathStyle?: boolean;
+  /** False accepts any certificate. Default true. */
+  readonly verifySsl?: boolean;
+  /** Sockets to the provider at once. Default 10. */
+  readonly maxPoolConnections?: number;
+  /** Retries after the first attempt. Default 3. */
+  readonly maxRetries?: number;
+  /** Default `standard`. */
+  readonly retryMode?: 'standard' | 'adaptive';
+  /** Seconds to connect, and of idleness of a socket or an open body. Default 60. */
+  readonly timeout?: number;
+  /** Bytes of a part of a multipart upload; an object up to this size is written by one PUT. 5 MiB to 64 MiB, default 8 MiB. */
+  readonly partSize?: number;
+  /** Bytes that all uploads of this backend together may hold in memory. Default 64 MiB. */
+  readonly uploadMemory?: number;
+  /** Bytes from which a server-side copy is made part by part. At most 5 GiB; default 1 GiB. */
+  readonly copyByPartsFrom?: number;
+}
+
+export type Settings = Required<Omit<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'accessKey' | 'secretKey' | 'credentials'>> &
+  Pick<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'credentials'> & { readonly isAws: boolean };
+
+const mib = 2 ** 20;
+const gib = 2 ** 30;
+
+export function settingsOf(options: S3BackendOptions): Settings {
+  const { endpoint, accessKey, secretKey } = options;
+  const isAws = endpoint === undefined || isAwsHost(new URL(endpoint).hostname);
+  const publicEndpoint = options.publicEndpoint ?? endpoint;
+  const credentials =
+    options.credentials ??
+    (accessKey === undefined || secretKey === undefined ? undefined : { accessKeyId: accessKey, secretAccessKey: secretKey });
+  return {
+    name: options.name ?? 's3',
+    region: options.region ?? 'us-east-1',
+    forcePathStyle: options.forcePathStyle ?? !isAws,
+    verifySsl: options.verifySsl ?? true,
+    maxPoolConnections: options.maxPoolConnections ?? 10,
+    maxRetries: options.maxRetries ?? 3,
+    retryMode: options.retryMode ?? 'standard',
+    timeout: options.timeout ?? 60,
+    partSize: Math.min(Math.max(options.partSize ?? 8 * mib, 5 * mib), 64 * mib),
+    uploadMemory: options.uploadMemory ?? 64 * mib,
+    copyByPartsFrom: Math.min(options.copyByPartsFrom ?? gib, 5 * gib),
+    isAws,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(publicEndpoint !== undefined && { publicEndpoint }),
+    ...(credentials !== undefined && { credentials }),
+  };
+}
+
+function isAwsHost(host: string): boolean {
+  return /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(host);
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+
+import { CreateBucketCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
+import type { BucketLocationConstraint } from '@aws-sdk/client-s3';
+import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { deleteBucketByForce } from './empty-bucket.ts';
+import { deleteObject } from './remove.ts';
+import type { Store } from './store.ts';
+
+/** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
+export interface Sandbox {
+  readonly bucket: string;
+  /** Whether the bucket, too, may be tried out. */
+  readonly isOwn: boolean;
+  at(name: string): ObjectAddress;
+  close(): Promise<void>;
+}
+
+/** Requires what the credentials may do: to create a bucket, else to write into `bucket`. */
+export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
+  const own = `coffer-probe-${randomBytes(8).toString('hex')}`;
+  if (await isCreated(store, own)) {
+    return { bucket: own, isOwn: true, at: (key) => ({ bucket: own, key }), close: () => deleteBucketByForce(store, own, noContext) };
+  }
+  const prefix = `.${own}/`;
+  await call({ bucket, permission: 's3:ListBucket' }, noContext, () => store.client.send(new HeadBucketCommand({ Bucket: bucket })));
+  const used = new Set<string>();
+  return {
+    bucket,
+    isOwn: false,
+    at(name) {
+      used.add(prefix + name);
+      return { bucket, key: prefix + name };
+    },
+    async close() {
+      for (const key of used) await deleteObject(store, { bucket, key }, noContext).catch(() => {}); // such a key may be refused
+    },
+  };
+}
+
+async function isCreated(store: Store, bucket: string): Promise<boolean> {
+  const { region, isAws } = store.settings;
+  const send = async (constraint?: string): Promise<void> => {
+    const location = constraint === undefined ? {} : { CreateBucketConfiguration: { LocationConstraint: constraint as BucketLocationConstraint } };
+    const command = new CreateBucketCommand({ Bucket: bucket, ...location });
+    await call({ bucket, permission: 's3:CreateBucket' }, noContext, () => store.client.send(command));
+  };
+  try {
+    await send(isAws && region !== 'us-east-1' ? region : undefined);
+    return true;
+  } catch (error) {
+    // Too many buckets, not allowed, not that name: the reasons are many, and the other way is open.
+    if (isStorageError(error) && !error.retryable && !hasCode(error, 'internal_error')) return false;
+    throw error;
+  }
+}

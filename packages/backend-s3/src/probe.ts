@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto';
+
+import {
+  CopyObjectCommand,
+  GetObjectAclCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { isStorageError, noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { putRules, ruleTo } from './lifecycle.ts';
+import { listObjects } from './list.ts';
+import { writeByParts } from './multipart.ts';
+import { form } from './presign.ts';
+import { sendForm } from './probe-form.ts';
+import { refusedKeys } from './probe-keys.ts';
+import { openSandbox } from './probe-sandbox.ts';
+import type { Sandbox } from './probe-sandbox.ts';
+import type { EndpointProfile } from './profile.ts';
+import { putCors } from './provision.ts';
+import { quoted } from './sdk-transport.ts';
+import type { Store } from './store.ts';
+
+const about = { permission: 's3:PutObject' };
+const headers = { contentType: 'text/plain' };
+const other = 'd41d8cd98f00b204e9800998ecf8427e';
+
+/**
+ * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
+ * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some fifty small requests.
+ */
+export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
+  const sandbox = await openSandbox(store, bucket);
+  try {
+    const write = writerTo(store);
+    await Promise.all(['object', 'matched', 'completed'].map((name) => write(sandbox.at(name), 'object')));
+    const completed = sandbox.at('completed');
+    const [acl, conditionalPut, putMatch, conditionalComplete, conditionalCopy, copySourceCondition, verifiesSha256, postPolicy, keepsUnderscores] = await Promise.all([
+      aclTakesEffect(store, sandbox),
+      allRefused(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
+      putMatchOf(sandbox.at('matched'), write),
+      allRefused(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
+      allRefused(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { IfNoneMatch: '*' }, write)),
+      allRefused(copy(store, sandbox.at('object'), sandbox.at('copy'), { CopySourceIfMatch: quoted(other) })),
+      allRefused(wrongChecksum(store, sandbox.at('sum'))),
+      sendForm(store, await form(store.client, sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 }), 'form'),
+      underscoresStay(store, sandbox.at('metadata')),
+    ]);
+    return {
+      acl,
+      conditionalPut,
+      putMatch,
+      conditionalComplete,
+      conditionalCopy,
+      copySourceCondition,
+      verifiesSha256,
+      postPolicy,
+      keepsUnderscores,
+      ...(await bucketRules(store, sandbox)),
+      refusedKeys: await refusedKeys(store, sandbox, write),
+      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
+    };
+  } finally {
+    await sandbox.close();
+  }
+}
+
+export type Write = (at: ObjectAddress, text: string, condition?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string }) => Promise<unknown>;
+
+function writerTo(store: Store): Write {
+  return (at, text, condition = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...condition }, noContext);
+}
+
+/** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
+async function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+  const answers = await Promise.all(
+    requests.map((request) =>
+      request.then(
+        () => false,
+        (error: unknown) => {
+          if (!isStorageError(error) || error.retryable || error.code === 'internal_error') throw error;
+          return true;
+        },
+      ),
+    ),
+  );
+  return !answers.includes(false);
+}
+
+async function isTaken(request: Promise<unknown>): Promise<boolean> {
+  return !(await allRefused(request));
+}
+
+async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const at = sandbox.at('public');
+  const address = { Bucket: at.bucket, Key: at.key };
+  const taken = await isTaken(
+    call(about, noContext, () => store.client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' }))),
+  );
+  if (!taken) return false;
+  let grantsRead = false;
+  const asking = call(about, noContext, async () => {
+    const { Grants = [] } = await store.client.send(new GetObjectAclCommand(address));
+    grantsRead = Grants.some(({ Grantee }) => Grantee?.URI?.endsWith('/AllUsers') === true);
+  });
+  return (await isTaken(asking)) && grantsRead;
+}
+
+/** On an object that holds "object". */
+async function putMatchOf(at: ObjectAddress, write: Write): Promise<EndpointProfile['putMatch']> {
+  const etag = createHash('md5').update('object').digest('hex');
+  for (const [name, spell] of [['quoted', quoted], ['bare', String]] as const) {
+    if (!(await allRefused(write(at, 'object', { ifMatch: spell(other) })))) return false;
+    if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
+  }
+  return false;
+}
+
+async function underscoresStay(store: Store, at: ObjectAddress): Promise<boolean> {
+  await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { ...headers, metadata: { a_b: 'c' } }, noContext);
+  return (await store.transport.head(at, noContext)).metadata['a_b'] === 'c';
+}
+
+function completeOver(
+  store: Store,
+  at: ObjectAddress,
+  condition: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string },
+): Promise<unknown> {
+  let isSent = false;
+  const next = async (): ReturnType<Parameters<typeof writeByParts>[2]['parts']['next']> => {
+    if (isSent) return undefined;
+    isSent = true;
+    return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
+  };
+  const parts = { next, fail: () => {}, verify: async () => {} };
+  return writeByParts(store, at, { headers: { ...headers, ...condition }, parts }, noContext);
+}
+
+async function copy(
+  store: Store,
+  source: ObjectAddress,
+  destination: ObjectAddress,
+  condition: { readonly IfNoneMatch?: string; readonly CopySourceIfMatch?: string },
+  write?: Write,
+): Promise<void> {
+  await write?.(destination, 'taken');
+  const command = new CopyObjectCommand({
+    Bucket: destination.bucket,
+    Key: destination.key,
+    CopySource: `${source.bucket}/${source.key}`,
+    ...condition,
+  });
+  await call(about, noContext, () => store.client.send(command));
+}
+
+function wrongChecksum(store: Store, at: ObjectAddress): Promise<unknown> {
+  const ChecksumSHA256 = Buffer.alloc(32).toString('base64');
+  const command = new PutObjectCommand({ Bucket: at.bucket, Key: at.key, Body: 'sum', ContentLength: 3, ChecksumSHA256 });
+  return call(about, noContext, () => store.client.send(command));
+}
+
+/** In a bucket that others use, rules are not for trying out: what is not there then shows when it is asked for. */
+async function bucketRules(
+  store: Store,
+  { bucket, isOwn }: Sandbox,
+): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
+  if (!isOwn) return { versioning: true, lifecycle: true, abortRule: true, cors: true };
+  const cors = await isTaken(putCors(store, bucket, ['*'], noContext));
+  const [lifecycle, versioning] = await Promise.all([
+    isTaken(putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', expireDays: 3650 })], noContext)),
+    isTaken(
+      call(about, noContext, () =>
+        store.client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Suspended' } })),
+      ),
+    ),
+  ]);
+  const abortRule = await isTaken(putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', abortMultipartDays: 3650 })], noContext));
+  return { versioning, lifecycle, abortRule, cors };
+}
+
+async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
+  await write(above, 'x');
+  if (await allRefused(write(below, 'y'))) return true;
+  const { objects } = await listObjects(store, sandbox.bucket, { prefix: above.key }, noContext);
+  return !objects.some(({ key }) => key === below.key);
+}

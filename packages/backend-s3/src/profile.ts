@@ -1,0 +1,68 @@
+/** Kinds of keys that some servers refuse, rewrite or merge with others. */
+export type KeyClass =
+  | 'empty segments'
+  | 'segments over 255 bytes'
+  | 'a "/" at the end'
+  | 'a "\\"'
+  | 'a "." or ".." beside a "\\"'
+  | 'spaces or dots at the end of a segment'
+  | 'composed or decomposed characters'
+  | 'noncharacters';
+
+/** What an endpoint was seen to do, not what it claims. */
+export interface EndpointProfile {
+  /** A canned ACL on a write takes effect, instead of being answered with 200 and ignored. */
+  readonly acl: boolean;
+  /** PutObject enforces If-None-Match. */
+  readonly conditionalPut: boolean;
+  /** How PutObject wants the ETag of an If-Match that it enforces; false where it enforces none. */
+  readonly putMatch: 'quoted' | 'bare' | false;
+  /** CompleteMultipartUpload enforces If-None-Match and If-Match. */
+  readonly conditionalComplete: boolean;
+  /** CopyObject enforces If-None-Match at the destination. */
+  readonly conditionalCopy: boolean;
+  /** CopyObject enforces x-amz-copy-source-if-match. */
+  readonly copySourceCondition: boolean;
+  /** Bytes that do not match x-amz-checksum-sha256 are refused. */
+  readonly verifiesSha256: boolean;
+  /** Takes forms with a signed policy. */
+  readonly postPolicy: boolean;
+  readonly versioning: boolean;
+  readonly lifecycle: boolean;
+  /** Lifecycle rules may abort stale multipart uploads. */
+  readonly abortRule: boolean;
+  /** Buckets have CORS rules of their own. */
+  readonly cors: boolean;
+  /** Lists leave out `x/y` while there is `x`. */
+  readonly hidesKeysBelowObjects: boolean;
+  /** Names of metadata keep their "_". */
+  readonly keepsUnderscores: boolean;
+  readonly refusedKeys: readonly KeyClass[];
+}
+
+const tests: readonly [KeyClass, (key: string) => boolean][] = [
+  ['empty segments', (key) => key.includes('//')],
+  ['segments over 255 bytes', (key) => key.length > 85 && key.split('/').some((segment) => Buffer.byteLength(segment) > 255)],
+  ['a "/" at the end', (key) => key.endsWith('/')],
+  ['a "\\"', (key) => key.includes('\\')],
+  ['a "." or ".." beside a "\\"', (key) => key.includes('\\') && /(?:^|[\\/])\.{1,2}(?:[\\/]|$)/.test(key)],
+  ['spaces or dots at the end of a segment', (key) => /[. ](?:\/|$)/.test(key)],
+  ['composed or decomposed characters', (key) => /[^\x20-\x7e]/.test(key) && (key !== key.normalize('NFC') || key !== key.normalize('NFD'))],
+  ['noncharacters', (key) => /[\ufffe\uffff]/.test(key)],
+];
+
+export function keyClassesOf(key: string): readonly KeyClass[] {
+  return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
+}
+
+/** Two keys for each class that a careless server merges: the first is of the class. */
+export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
+  'empty segments': ['empty//segment', 'empty/segment'],
+  'segments over 255 bytes': ['n'.repeat(256), 'n'.repeat(255)],
+  'a "/" at the end': ['slash/', 'slash'],
+  'a "\\"': ['back\\slash', 'back/slash'],
+  'a "." or ".." beside a "\\"': ['up\\..\\x', 'x'],
+  'spaces or dots at the end of a segment': ['end. ', 'end'],
+  'composed or decomposed characters': ['caf\u00e9', 'cafe\u0301'],
+  noncharacters: ['non\uffff', 'non\ufffd'],
+};

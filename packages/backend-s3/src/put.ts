@@ -1,0 +1,240 @@
+import { Readable } from 'node:stream';
+
+import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
+import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
+
+import { DeclaredSums, verifiedSums } from './checksums.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import { encodeMetadata } from './metadata.ts';
+import { mostParts, writeByParts } from './multipart.ts';
+import type { Parts } from './multipart.ts';
+import { quoted } from './sdk-transport.ts';
+import { assertAclHolds, assertKeyHolds } from './store.ts';
+import type { Store } from './store.ts';
+import type { WriteHeaders, Written } from './transport.ts';
+import { UploadMemory } from './upload-memory.ts';
+
+const mib = 2 ** 20;
+const largestPut = 5 * 2 ** 30;
+
+interface Write {
+  readonly at: ObjectAddress;
+  readonly headers: WriteHeaders;
+  readonly options: PutOptions;
+  readonly ctx: CallContext;
+  /** Whether the server enforces the condition, if any, when parts become the object. */
+  readonly byParts: boolean;
+}
+
+/**
+ * Up to the size of a part, bytes are gathered first and sent by one PUT, so that a slow client holds no socket, sums are
+ * known before anything is sent, and the PUT can be repeated. More goes out part by part.
+ */
+export async function putObject(store: Store, at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo> {
+  try {
+    if (body.kind === 'stream') {
+      body.stream.on('error', () => {}); // until somebody reads it
+      destroyOnAbort(body.stream, ctx.signal);
+    }
+    await assertKeyHolds(store, at, ctx);
+    await assertAclHolds(store, at.bucket, options.acl);
+    const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options)) };
+    const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
+    const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
+    const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
+    return sha256 === undefined ? info : { ...info, sha256 };
+  } catch (error) {
+    discard(body, error instanceof Error ? error : undefined);
+    // Servers differ about what is wrong when there is no object to match.
+    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw error;
+    throw storageError('precondition_failed', 'There is no object of this key.', { cause: error });
+  }
+}
+
+type Put = Written & { readonly size: number };
+
+async function headersFor(store: Store, bucket: string, options: PutOptions): Promise<Pick<Write, 'headers' | 'byParts'>> {
+  const { sha256: _sha256, md5: _md5, ifMatch, ...others } = options;
+  const metadata = await encodeMetadata(store, bucket, options.metadata ?? {});
+  const headers = { ...others, metadata };
+  if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
+  const { conditionalPut, putMatch, conditionalComplete } = await store.profile(bucket);
+  if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && putMatch === false)) {
+    throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
+  }
+  if (ifMatch === undefined) return { headers, byParts: conditionalComplete };
+  return { headers: { ...headers, ifMatch: putMatch === 'bare' ? ifMatch : quoted(ifMatch) }, byParts: conditionalComplete };
+}
+
+async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {
+  const size = data.byteLength;
+  if (size > store.memory.partSize && write.byParts) {
+    verifiedSums(data, write.options, false);
+    const partSize = partSizeFor(store, size);
+    let start = 0;
+    const parts: Parts = {
+      next: async () => {
+        if (start >= size) return undefined;
+        const part = data.subarray(start, (start += partSize));
+        return { send: (upload, ctx) => store.transport.uploadPart(upload, part, ctx), done: () => {} };
+      },
+      fail: () => {},
+      verify: async () => {},
+    };
+    return { size, ...(await writeByParts(store, write.at, { headers: write.headers, parts }, write.ctx)) };
+  }
+  return putWhole(store, data, write);
+}
+
+async function putWhole(store: Store, data: Uint8Array, { at, headers, options, ctx }: Write): Promise<Put> {
+  const sha256 = verifiedSums(data, options, store.connection.signsPayload);
+  const written = await store.transport.put(at, { kind: 'buffer', data, ...(sha256 !== undefined && { sha256 }) }, headers, ctx);
+  return { size: data.byteLength, ...written };
+}
+
+async function putStream(store: Store, { stream, size }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
+  const { memory } = store;
+  const { signal } = write.ctx;
+  if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
+  const reader = new ChunkReader(stream);
+  if (size === undefined) {
+    const chunks = await reader.chunks(UploadMemory.unasked);
+    const small = reader.size < UploadMemory.unasked || !(await reader.more());
+    if (small) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
+    return putUnknown(store, { reader, stream, chunks }, write);
+  }
+  if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
+  const held = await memory.take(size, signal);
+  try {
+    const end = await reader.fill(held.buffer);
+    if (end < size) throw sizeMismatch(end, size);
+    if (await reader.more()) throw sizeMismatch(size + 1, size);
+    const put = await putWhole(store, held.buffer, write);
+    held.release(true);
+    return put;
+  } finally {
+    held.release(false);
+  }
+}
+
+interface Source {
+  readonly reader: ChunkReader;
+  readonly stream: Readable;
+  readonly size?: number;
+  /** The first bytes, and where they end. */
+  readonly first?: { readonly held: Awaited<ReturnType<UploadMemory['take']>>; readonly end: number };
+}
+
+/** A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. */
+async function putUnknown(
+  store: Store,
+  { reader, stream, chunks }: { readonly reader: ChunkReader; readonly stream: Readable; readonly chunks: readonly Buffer[] },
+  write: Write,
+): Promise<Put> {
+  const { memory } = store;
+  const held = await memory.take(memory.partSize, write.ctx.signal);
+  let isHeld = true;
+  try {
+    reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    const end = await reader.fill(held.buffer);
+    if (end < memory.partSize || !(await reader.more())) {
+      const put = await putWhole(store, held.buffer.subarray(0, end), write);
+      held.release(true);
+      isHeld = false;
+      return put;
+    }
+    if (!write.byParts) {
+      throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; announce the size.');
+    }
+    isHeld = false;
+    return await putParts(store, { reader, stream, first: { held, end } }, write);
+  } finally {
+    if (isHeld) held.release(false);
+  }
+}
+
+async function putParts(store: Store, { reader, stream, size, first }: Source, { at, headers, options, ctx }: Write): Promise<Put> {
+  const { memory } = store;
+  const sums = new DeclaredSums(options);
+  const partSize = size === undefined ? memory.partSize : partSizeFor(store, size);
+  let ready = first;
+  const parts: Parts = {
+    async next() {
+      const { held, end } = ready ?? (await nextPart());
+      ready = undefined;
+      if (end === 0) {
+        held.release(true);
+        return undefined;
+      }
+      const data = held.buffer.subarray(0, end);
+      sums.update(data);
+      return { send: (upload, sending) => store.transport.uploadPart(upload, data, sending), done: held.release };
+    },
+    fail: (error) => {
+      ready?.held.release(false);
+      ready = undefined;
+      stream.destroy(error);
+    },
+    async verify() {
+      if (size !== undefined && reader.size !== size) throw sizeMismatch(reader.size, size);
+      sums.verify();
+    },
+  };
+  const nextPart = async (): Promise<NonNullable<Source['first']>> => {
+    const held = await memory.take(partSize, ctx.signal);
+    try {
+      const end = await reader.fill(held.buffer);
+      if (size !== undefined && reader.size > size) throw sizeMismatch(reader.size, size);
+      return { held, end };
+    } catch (error) {
+      held.release(false);
+      throw error;
+    }
+  };
+  const written = await writeByParts(store, at, { headers, parts }, ctx).catch((error: unknown) => {
+    parts.fail(error as Error);
+    throw error;
+  });
+  return { size: reader.size, ...written };
+}
+
+/** As it comes, in one PUT: the only write whose condition some servers enforce. It has one attempt. */
+async function putStreaming(store: Store, stream: Readable, size: number, { at, headers, options, ctx }: Write): Promise<Put> {
+  if (size > largestPut) throw storageError('not_supported', 'This storage provider ignores conditions on objects over 5 GiB.');
+  const sums = new DeclaredSums(options);
+  const giveUp = new AbortController();
+  const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
+  const reader = new ChunkReader(stream);
+  const checked = async function* (): AsyncGenerator<Buffer> {
+    try {
+      for (let left = size; left > 0; ) {
+        const [chunk] = await reader.chunks(1);
+        if (chunk === undefined) throw sizeMismatch(reader.size, size);
+        if ((left -= chunk.length) < 0) throw sizeMismatch(reader.size, size);
+        sums.update(chunk);
+        // The last byte goes out when all is known to be well: until then the server has no whole object.
+        if (left > 0) yield chunk;
+        else {
+          if (await reader.more()) throw sizeMismatch(size + 1, size);
+          sums.verify();
+          yield chunk;
+        }
+      }
+    } catch (error) {
+      giveUp.abort(error);
+      throw error;
+    }
+  };
+  const body = Readable.from(checked(), { objectMode: false });
+  body.on('error', () => {}); // `giveUp` tells of it
+  try {
+    return { size, ...(await store.transport.put(at, { kind: 'stream', stream: body, size }, headers, { ...ctx, signal })) };
+  } finally {
+    body.destroy();
+  }
+}
+
+/** Whole MiB, so that the object fits into the parts that there may be. */
+function partSizeFor(store: Store, size: number): number {
+  return Math.max(store.memory.partSize, Math.ceil(size / mostParts / mib) * mib);
+}

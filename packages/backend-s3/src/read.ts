@@ -1,0 +1,108 @@
+import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
+import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
+import { HeadBucketCommand } from '@aws-sdk/client-s3';
+
+import { call } from './call.ts';
+import { decodeMetadata } from './metadata.ts';
+import { guardBody } from './open-body.ts';
+import { assertKeyHolds } from './store.ts';
+import type { Store } from './store.ts';
+import type { ObjectHeaders, ReadHeaders } from './transport.ts';
+
+export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
+  await assertKeyHolds(store, at, ctx);
+  const headers = await withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+  return infoOf(store, at, headers, headers.contentLength);
+}
+
+/**
+ * A lone condition goes to the provider. Several of them, lists, and conditions beside a range are evaluated here, since
+ * servers differ about their order; the object is then read on the ETag that was looked at.
+ */
+export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult> {
+  const { range, ...conditions } = options;
+  await assertKeyHolds(store, at, ctx);
+  const release = await store.downloads.take(1, ctx.signal);
+  try {
+    let headers = passedOn(options);
+    if (headers === undefined) {
+      const info = await headObject(store, at, ctx);
+      if (evaluateConditions(info, conditions) === 'not_modified') {
+        release();
+        return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
+      }
+      if (range !== undefined) resolveRange(range, info.size);
+      headers = { ifMatch: info.etag };
+    }
+    const asked = range === undefined ? headers : { ...headers, range: rangeHeader(range) };
+    const result = await store.transport.get(at, asked, ctx);
+    if (result.kind === 'not_modified') {
+      release();
+      const etag = result.etag ?? headers.ifNoneMatch ?? (await headObject(store, at, ctx)).etag;
+      return { ...result, etag };
+    }
+    guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
+    const { total, resolved } = partOf(result.headers, range);
+    return { kind: 'object', info: await infoOf(store, at, result.headers, total), body: result.body, ...(resolved && { range: resolved }) };
+  } catch (error) {
+    release();
+    if (!hasCode(error, 'range_not_satisfiable') || range === undefined) throw error;
+    // Not every server says how large the object is.
+    resolveRange(range, (await headObject(store, at, ctx)).size);
+    throw error;
+  }
+}
+
+/** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
+function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
+  const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
+  const isOdd = range !== undefined && ('suffix' in range ? range.suffix : range.end ?? 0) > 2 ** 50;
+  if (isOdd || (range !== undefined && 'suffix' in range && range.suffix === 0)) return undefined;
+  if (given.length === 0) return {};
+  if (given.length > 1 || range !== undefined) return undefined;
+  if (ifModifiedSince !== undefined) return { ifModifiedSince };
+  if (ifUnmodifiedSince !== undefined) return { ifUnmodifiedSince };
+  const etags = ifMatch ?? ifNoneMatch ?? [];
+  const [etag] = etags;
+  if (etags === '*' || etag === undefined || etags.length > 1) return undefined;
+  return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
+}
+
+function rangeHeader(range: ByteRange): string {
+  return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
+}
+
+function partOf(headers: ObjectHeaders, range: ByteRange | undefined): { readonly total: number; readonly resolved?: ResolvedRange } {
+  if (range === undefined) return { total: headers.contentLength };
+  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.contentRange ?? '') ?? [];
+  if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
+  // All of it was sent: right only where the range is all of it.
+  const resolved = resolveRange(range, headers.contentLength);
+  if (resolved.start === 0 && resolved.end === headers.contentLength - 1) return { total: headers.contentLength, resolved };
+  throw storageError('not_supported', 'The storage provider does not serve ranges.');
+}
+
+async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number): Promise<ObjectInfo> {
+  const { etag, contentType, lastModified, storageClass, versionId } = headers;
+  const metadata = await decodeMetadata(store, at.bucket, headers.metadata);
+  return { bucket: at.bucket, key: at.key, size, etag, contentType, lastModified, storageClass, metadata, ...(versionId !== undefined && { versionId }) };
+}
+
+/** HEAD answers 404 for a missing object as for a missing bucket: which one it was shows by a look at the bucket. */
+export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: CallContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!hasCode(error, 'file_not_found')) throw error;
+    await assertBucket(store, at.bucket, ctx).catch((cause: unknown) => {
+      if (hasCode(cause, 'no_such_bucket')) throw cause;
+      // Who may not look at the bucket learns of the object only.
+    });
+    throw error;
+  }
+}
+
+/** @throws no_such_bucket */
+export async function assertBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) => store.client.send(new HeadBucketCommand({ Bucket: bucket }), options));
+}

@@ -1,0 +1,84 @@
+import { DeleteObjectCommand, DeleteObjectsCommand } from '@aws-sdk/client-s3';
+import type { ObjectIdentifier } from '@aws-sdk/client-s3';
+import { hasCode, isStorageError, keyProblem, storageError } from '@coffer/storage-core';
+import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/storage-core';
+
+import { call, inParallel } from './call.ts';
+import { codeOfName } from './errors.ts';
+import { keyClassesOf } from './profile.ts';
+import type { Store } from './store.ts';
+
+const largestBatch = 1000;
+// Servers work through a batch key by key: several smaller ones at once are done sooner.
+const batchSize = 250;
+const parallel = 4;
+
+type Failure = BatchDeleteResult['errors'][number];
+
+export async function deleteObject(store: Store, at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void> {
+  const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, ...(versionId !== undefined && { VersionId: versionId }) });
+  try {
+    await call({ ...at, permission: 's3:DeleteObject' }, ctx, (options) => store.client.send(command, options));
+  } catch (error) {
+    if (!hasCode(error, 'file_not_found')) throw error;
+  }
+}
+
+export async function deleteMany(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult> {
+  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch has at most ${largestBatch} keys.`);
+  const errors: Failure[] = [];
+  const valid = [...new Set(keys)].filter((key) => {
+    const message = keyProblem(key);
+    if (message !== undefined) errors.push({ key, code: 'invalid_key', message });
+    return message === undefined;
+  });
+  const listed = await withoutRefused(store, bucket, valid, errors);
+  errors.push(...(await deleteListed(store, bucket, listed, ctx)));
+  const failed = new Set(errors.map(({ key }) => key));
+  return { deleted: valid.filter((key) => !failed.has(key)), errors };
+}
+
+/** A server that would take a key for another one is not to delete that one. */
+async function withoutRefused(store: Store, bucket: string, keys: readonly string[], errors: Failure[]): Promise<readonly string[]> {
+  if (keys.every((key) => keyClassesOf(key).length === 0)) return keys;
+  const { refusedKeys } = await store.profile(bucket);
+  return keys.filter((key) => {
+    const isRefused = keyClassesOf(key).some((name) => refusedKeys.includes(name));
+    if (isRefused) errors.push({ key, code: 'invalid_key', message: 'The storage provider cannot hold an object of this key.' });
+    return !isRefused;
+  });
+}
+
+/** What could not be deleted, of keys that are valid. */
+async function deleteListed(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<Failure[]> {
+  const [plain, odd] = [keys.filter(isPlainInXml), keys.filter((key) => !isPlainInXml(key))];
+  const batches: ObjectIdentifier[][] = [];
+  for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((Key) => ({ Key })));
+  const alone = inParallel(odd, parallel, async (key) => {
+    try {
+      await deleteObject(store, { bucket, key }, ctx);
+      return [];
+    } catch (error) {
+      if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
+      return [{ key, code: error.code, message: error.message }];
+    }
+  });
+  const together = inParallel(batches, parallel, (batch) => deleteBatch(store, bucket, batch, ctx));
+  return (await Promise.all([together, alone])).flat(2);
+}
+
+/** XML has no way to write some characters, and parsers drop spaces at the ends. */
+export function isPlainInXml(key: string): boolean {
+  return !/^\s|\s$|[\ufffe\uffff]/.test(key) && !key.includes('//');
+}
+
+/** Deletes what may be versions as well. @returns what could not be deleted */
+export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectIdentifier[], ctx: CallContext): Promise<Failure[]> {
+  const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...objects], Quiet: true } });
+  const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => store.client.send(command, options));
+  return Errors.flatMap(({ Key: key, Code: name = '' }) => {
+    const code = codeOfName(name);
+    if (key === undefined || code === 'file_not_found') return [];
+    return [{ key, code, message: `The storage provider did not delete the object (${code}).` }];
+  });
+}

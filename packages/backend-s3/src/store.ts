@@ -1,0 +1,69 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { storageError } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
+
+import { connect } from './client.ts';
+import type { Connection } from './client.ts';
+import { settingsOf } from './options.ts';
+import type { S3BackendOptions, Settings } from './options.ts';
+import { probe } from './probe.ts';
+import { keyClassesOf } from './profile.ts';
+import type { EndpointProfile } from './profile.ts';
+import { sdkTransport } from './sdk-transport.ts';
+import { Slots } from './slots.ts';
+import type { Transport } from './transport.ts';
+import { UploadMemory } from './upload-memory.ts';
+
+/** What all operations of one backend share. */
+export interface Store {
+  readonly settings: Settings;
+  readonly connection: Connection;
+  readonly client: S3Client;
+  readonly transport: Transport;
+  readonly memory: UploadMemory;
+  /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
+  readonly downloads: Slots;
+  /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. */
+  profile(bucket: string): Promise<EndpointProfile>;
+}
+
+export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
+  const settings = settingsOf(options);
+  const connection = connect(settings);
+  const { maxPoolConnections: sockets, timeout: patience } = settings;
+  let profile = known === undefined ? undefined : Promise.resolve(known);
+  const store: Store = {
+    settings,
+    connection,
+    client: connection.client,
+    transport: sdkTransport(connection),
+    memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
+    downloads: new Slots({ capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))), patience, what: 'connections for downloads' }),
+    profile(bucket) {
+      if (profile !== undefined) return profile;
+      // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
+      const probing = probe(store, bucket);
+      probing.catch(() => (profile = undefined));
+      return (profile = probing);
+    },
+  };
+  return store;
+}
+
+/** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
+export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddress, ctx: CallContext): Promise<void> {
+  ctx.signal?.throwIfAborted();
+  const classes = keyClassesOf(key);
+  if (classes.length === 0) return;
+  const { refusedKeys } = await store.profile(bucket);
+  const refused = classes.find((name) => refusedKeys.includes(name));
+  if (refused !== undefined) {
+    throw storageError('invalid_key', `This storage provider does not keep keys with ${refused} apart from others.`);
+  }
+}
+
+/** @throws acl_not_supported where the server has no ACLs or ignores them; `private` is what every server does anyway */
+export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined): Promise<void> {
+  if (acl === undefined || acl === 'private' || (await store.profile(bucket)).acl) return;
+  throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
+}

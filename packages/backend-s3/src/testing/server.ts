@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+
+import { UnavailableServerError } from '@coffer/fixtures';
+import type { S3Server } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+
+import { openS3Backend, probeEndpoint, s3Backend } from '../backend.ts';
+import type { S3BackendOptions } from '../options.ts';
+import { openStore } from '../store.ts';
+import { openUploads } from '../uploads.ts';
+
+/** How to reach a server as an account of its own, where it has several. */
+export async function accountOn(server: S3Server): Promise<S3BackendOptions & { readonly endpoint: string }> {
+  const { accessKey, secretKey } = await server.newUser();
+  return { endpoint: server.endpoint, accessKey, secretKey };
+}
+
+export interface StartedStore {
+  readonly backend: StorageBackend;
+  readonly bucket: string;
+  readonly leftovers: () => Promise<readonly string[]>;
+  readonly stop: () => Promise<void>;
+}
+
+/** A backend with a new bucket on it. */
+export async function startOn(options: S3BackendOptions): Promise<StartedStore> {
+  const backend = await openS3Backend(options);
+  const bucket = `suite-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  const store = openStore(options);
+  return {
+    backend,
+    bucket,
+    leftovers: async () => (await openUploads(store, bucket, noContext)).map(({ at, uploadId }) => `${at.key} ${uploadId}`),
+    async stop() {
+      store.connection.close();
+      const other = s3Backend(options, await probeEndpoint(options)); // the suite has closed the first one
+      await other.buckets?.delete(bucket, { force: true }, noContext);
+      await other.close();
+    },
+  };
+}
+
+/** The server, or why there is none. */
+export async function ifAvailable(starting: Promise<S3Server>): Promise<S3Server | string> {
+  try {
+    return await starting;
+  } catch (error) {
+    if (error instanceof UnavailableServerError) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import { ListMultipartUploadsCommand, ListPartsCommand } from '@aws-sdk/client-s3';
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, ObjectAddress } from '@coffer/storage-core';
+
+import { listBuckets } from './bucket-list.ts';
+import { call, inParallel } from './call.ts';
+import { causeName } from './errors.ts';
+import { decoded } from './list.ts';
+import { abortUpload } from './multipart.ts';
+import type { Store } from './store.ts';
+
+export interface OpenUpload {
+  readonly at: ObjectAddress;
+  readonly uploadId: string;
+  readonly since: Date;
+}
+
+/** All multipart uploads of a bucket that are neither complete nor aborted. */
+export async function openUploads(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
+  const found: OpenUpload[] = [];
+  let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+  while (marker !== undefined) {
+    const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket: bucket, EncodingType: 'url', ...marker });
+    const page = await call({ bucket, permission: 's3:ListBucketMultipartUploads' }, ctx, (options) => store.client.send(command, options));
+    const decode = page.EncodingType === 'url' ? decoded : (text: string): string => text;
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+      if (Key !== undefined && UploadId !== undefined)
+        found.push({ at: { bucket, key: decode(Key) }, uploadId: UploadId, since: Initiated ?? new Date(0) });
+    }
+    const isMore = page.IsTruncated === true && page.NextKeyMarker !== undefined && page.NextKeyMarker !== '';
+    marker = isMore ? { KeyMarker: decode(page.NextKeyMarker!), ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) } : undefined;
+  }
+  return found;
+}
+
+export function maintenanceOperations(store: Store): MaintenanceOperations {
+  return {
+    /** Aborts multipart uploads in every bucket of the credentials. */
+    async sweep({ olderThan, dryRun = false }, ctx) {
+      const before = Date.now() - olderThan * 1000;
+      let [removed, bytes] = [0, 0];
+      for (const { name: bucket } of await listBuckets(store, ctx)) {
+        const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before);
+        const sizes = await inParallel(stale, 4, async ({ at, uploadId }) => {
+          const size = await sizeOfParts(store, at, uploadId, ctx);
+          if (!dryRun && size !== undefined) await abortUpload(store, at, uploadId);
+          return size;
+        });
+        const swept = sizes.filter((size) => size !== undefined);
+        removed += swept.length;
+        bytes += swept.reduce((sum, size) => sum + size, 0);
+      }
+      return { removed, bytes };
+    },
+  };
+}
+
+/** Buckets may go while they are swept. */
+async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
+  try {
+    return await openUploads(store, bucket, ctx);
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket')) return [];
+    throw error;
+  }
+}
+
+/** Undefined when the upload is gone. */
+async function sizeOfParts(store: Store, at: ObjectAddress, uploadId: string, ctx: CallContext): Promise<number | undefined> {
+  let [size, marker]: [number, string | undefined] = [0, undefined];
+  try {
+    do {
+      const command: ListPartsCommand = new ListPartsCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        UploadId: uploadId,
+        ...(marker !== undefined && { PartNumberMarker: marker }),
+      });
+      const page = await call({ ...at, permission: 's3:ListMultipartUploadParts' }, ctx, (options) => store.client.send(command, options));
+      for (const { Size = 0 } of page.Parts ?? []) size += Size;
+      marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
+    } while (marker !== undefined);
+  } catch (error) {
+    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'no_such_bucket')) return undefined;
+    throw error;
+  }
+  return size;
+}
