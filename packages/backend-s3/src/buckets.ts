@@ -1,12 +1,10 @@
-import { CreateBucketCommand, GetBucketLocationCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
-import type { BucketLocationConstraint } from '@aws-sdk/client-s3';
+import { GetBucketLocationCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
-import type { BucketInfo, BucketOperations, CallContext, CannedAcl } from '@coffer/storage-core';
+import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
-import { bucketAclOf } from './acl.ts';
 import { listBuckets } from './bucket-list.ts';
 import { call, inParallel } from './call.ts';
-import { causeName } from './errors.ts';
+import { createBucket } from './create-bucket.ts';
 import { deleteBucket, deleteBucketByForce } from './empty-bucket.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
@@ -48,32 +46,6 @@ export function bucketOperations(store: Store): BucketOperations {
 function gone(error: unknown): [undefined, undefined] {
   if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [undefined, undefined];
   throw error;
-}
-
-async function createBucket(
-  store: Store,
-  bucket: string,
-  { region, acl }: { readonly region?: string; readonly acl?: CannedAcl },
-  ctx: CallContext,
-): Promise<void> {
-  const send = async (constraint: string): Promise<void> => {
-    const command = new CreateBucketCommand({
-      Bucket: bucket,
-      // The first region has no name here.
-      ...(constraint !== 'us-east-1' && { CreateBucketConfiguration: { LocationConstraint: constraint as BucketLocationConstraint } }),
-      ...(acl !== undefined && acl !== 'private' && { ACL: bucketAclOf(acl) }),
-    });
-    await call({ bucket, permission: 's3:CreateBucket' }, ctx, (options) => store.client.send(command, options));
-  };
-  const configured = store.settings.region;
-  try {
-    await send(region ?? configured);
-  } catch (error) {
-    // A server that is not AWS may have one place only, whatever region is signed for.
-    const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
-    if (store.settings.isAws || !isUnknown || (region !== undefined && region !== configured) || configured === 'us-east-1') throw error;
-    await send('us-east-1');
-  }
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {

@@ -68,7 +68,7 @@ interface ProviderError {
   readonly code?: string;
   readonly message?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
-  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 
 /** The only place that knows what errors of the provider, the SDK and the network mean. */
@@ -76,13 +76,16 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   if (isStorageError(cause)) return cause;
   const error = cause as ProviderError;
   const name = nameOf(error);
+  const headers = error.$response?.headers ?? {};
+  // It leads to the socket and to the request with its signature, which are nothing to keep or to log.
+  if (error.$response !== undefined) delete error.$response.body;
   const refusal = refusals[name];
   if (refusal !== undefined) return storageError('access_denied', refusal, { cause });
   if (fullStores.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
   const code = codeByName[name] ?? codeByStatus(statusOf(error), about);
-  return storageError(code, messageOf(code, about), { cause, ...detailsOf(code, error) });
+  return storageError(code, messageOf(code, about), { cause, ...detailsOf(code, headers) });
 }
 
 /** The name that S3 gives an error: many servers send no more. */
@@ -124,11 +127,11 @@ function codeByStatus(status: number | undefined, { key }: About): StorageErrorC
   return 'invalid_argument';
 }
 
-function detailsOf(code: StorageErrorCode, error: ProviderError): StorageErrorOptions {
-  const size = /^bytes \*\/(\d+)$/.exec(headerOf(error, 'content-range') ?? '')?.[1];
+function detailsOf(code: StorageErrorCode, headers: Readonly<Record<string, string>>): StorageErrorOptions {
+  const size = /^bytes \*\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
   if (code === 'range_not_satisfiable') return size === undefined ? {} : { objectSize: Number(size) };
   if (code !== 'storage_unavailable') return {};
-  const retryAfter = Number(headerOf(error, 'retry-after'));
+  const retryAfter = Number(headers['retry-after']);
   return { retryAfter: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : 1 };
 }
 
@@ -155,12 +158,23 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
 }
 
 const networkCodes: ReadonlySet<string> = new Set([
-  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNABORTED', 'HPE_INVALID_CONSTANT',
-]); // prettier-ignore
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 function networkError(error: ProviderError): StorageError | undefined {
   const { code = '', message = '' } = error;
   const options = { cause: error };
+  // By code first: the SDK calls a connection that was cut a timeout.
+  if (networkCodes.has(code) || code.startsWith('HPE_') || message === 'socket hang up') {
+    return storageError('storage_unavailable', 'The connection to the storage provider failed.', { ...options, retryAfter: 1 });
+  }
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
     return /establish|connect ETIMEDOUT/.test(message)
       ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)
@@ -169,6 +183,5 @@ function networkError(error: ProviderError): StorageError | undefined {
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
     return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
   }
-  if (!networkCodes.has(code) && !code.startsWith('HPE_') && message !== 'socket hang up') return undefined;
-  return storageError('storage_unavailable', 'The connection to the storage provider failed.', { ...options, retryAfter: 1 });
+  return undefined;
 }

@@ -23,14 +23,12 @@ export function guardBody(
   destroyOnAbort(body, signal);
 }
 
-/** `_destroy` is the one door that every error of a stream passes. */
+/** `destroy` is the one door that every error of an answer passes. */
 function translateErrors(body: Readable, signal: AbortSignal | undefined): void {
-  const destroy = body._destroy.bind(body);
-  body._destroy = (error, callback) => {
-    destroy(error, (failure) => {
-      const isOwn = failure === null || failure === undefined || failure === signal?.reason || !isFromNetwork(failure);
-      callback(isOwn ? failure : toStorageError(failure, { permission: 's3:GetObject' }));
-    });
+  const destroy = body.destroy.bind(body);
+  body.destroy = (error) => {
+    const isOwn = error === undefined || error === null || error === signal?.reason || !isFromNetwork(error);
+    return destroy(isOwn ? error : toStorageError(error, { permission: 's3:GetObject' }));
   };
 }
 

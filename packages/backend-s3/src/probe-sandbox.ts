@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
-import { CreateBucketCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
-import type { BucketLocationConstraint } from '@aws-sdk/client-s3';
+import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
@@ -42,14 +42,8 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
 }
 
 async function isCreated(store: Store, bucket: string): Promise<boolean> {
-  const { region, isAws } = store.settings;
-  const send = async (constraint?: string): Promise<void> => {
-    const location = constraint === undefined ? {} : { CreateBucketConfiguration: { LocationConstraint: constraint as BucketLocationConstraint } };
-    const command = new CreateBucketCommand({ Bucket: bucket, ...location });
-    await call({ bucket, permission: 's3:CreateBucket' }, noContext, () => store.client.send(command));
-  };
   try {
-    await send(isAws && region !== 'us-east-1' ? region : undefined);
+    await createBucket(store, bucket, {}, noContext);
     return true;
   } catch (error) {
     // Too many buckets, not allowed, not that name: the reasons are many, and the other way is open.

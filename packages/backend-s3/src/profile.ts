@@ -40,6 +40,25 @@ export interface EndpointProfile {
   readonly refusedKeys: readonly KeyClass[];
 }
 
+/** AWS as documented. Buckets without ACLs say so themselves, with an error. */
+export const awsProfile: EndpointProfile = {
+  acl: true,
+  conditionalPut: true,
+  putMatch: 'quoted',
+  conditionalComplete: true,
+  conditionalCopy: true,
+  copySourceCondition: true,
+  verifiesSha256: true,
+  postPolicy: true,
+  versioning: true,
+  lifecycle: true,
+  abortRule: true,
+  cors: true,
+  hidesKeysBelowObjects: false,
+  keepsUnderscores: true,
+  refusedKeys: [],
+};
+
 const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['empty segments', (key) => key.includes('//')],
   ['segments over 255 bytes', (key) => key.length > 85 && key.split('/').some((segment) => Buffer.byteLength(segment) > 255)],

@@ -99,8 +99,8 @@ async function putStream(store: Store, { stream, size }: Extract<Body, { kind: '
   const reader = new ChunkReader(stream);
   if (size === undefined) {
     const chunks = await reader.chunks(UploadMemory.unasked);
-    const small = reader.size < UploadMemory.unasked || !(await reader.more());
-    if (small) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
+    const isWhole = reader.size < UploadMemory.unasked || (reader.size <= memory.partSize && !(await reader.more()));
+    if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
     return putUnknown(store, { reader, stream, chunks }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);

@@ -7,7 +7,7 @@ import type { Connection } from './client.ts';
 import { settingsOf } from './options.ts';
 import type { S3BackendOptions, Settings } from './options.ts';
 import { probe } from './probe.ts';
-import { keyClassesOf } from './profile.ts';
+import { awsProfile, keyClassesOf } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 import { sdkTransport } from './sdk-transport.ts';
 import { Slots } from './slots.ts';
@@ -31,7 +31,9 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   const settings = settingsOf(options);
   const connection = connect(settings);
   const { maxPoolConnections: sockets, timeout: patience } = settings;
-  let profile = known === undefined ? undefined : Promise.resolve(known);
+  // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
+  const assumed = known ?? (settings.isAws ? awsProfile : undefined);
+  let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
   const store: Store = {
     settings,
     connection,

@@ -5,7 +5,6 @@ import type { CallContext, MaintenanceOperations, ObjectAddress } from '@coffer/
 import { listBuckets } from './bucket-list.ts';
 import { call, inParallel } from './call.ts';
 import { causeName } from './errors.ts';
-import { decoded } from './list.ts';
 import { abortUpload } from './multipart.ts';
 import type { Store } from './store.ts';
 
@@ -20,15 +19,15 @@ export async function openUploads(store: Store, bucket: string, ctx: CallContext
   const found: OpenUpload[] = [];
   let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
   while (marker !== undefined) {
-    const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket: bucket, EncodingType: 'url', ...marker });
+    // Not URL-encoded: some servers would encode without saying so.
+    const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket: bucket, ...marker });
     const page = await call({ bucket, permission: 's3:ListBucketMultipartUploads' }, ctx, (options) => store.client.send(command, options));
-    const decode = page.EncodingType === 'url' ? decoded : (text: string): string => text;
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
       if (Key !== undefined && UploadId !== undefined)
-        found.push({ at: { bucket, key: decode(Key) }, uploadId: UploadId, since: Initiated ?? new Date(0) });
+        found.push({ at: { bucket, key: Key }, uploadId: UploadId, since: Initiated ?? new Date(0) });
     }
     const isMore = page.IsTruncated === true && page.NextKeyMarker !== undefined && page.NextKeyMarker !== '';
-    marker = isMore ? { KeyMarker: decode(page.NextKeyMarker!), ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) } : undefined;
+    marker = isMore ? { KeyMarker: page.NextKeyMarker!, ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) } : undefined;
   }
   return found;
 }

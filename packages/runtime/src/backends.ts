@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import type { LocalBackend } from '@coffer/backend-local';
+import type { S3BackendOptions } from '@coffer/backend-s3';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { ConfigError } from './config-error.ts';
@@ -51,8 +52,16 @@ const loaders: Readonly<Record<string, Loader>> = {
     const local = localBackend({ root: localPath, region, presign: { baseUrl: publicUrl, secret: new Uint8Array(derived) } });
     return { backend: local, local };
   },
-  s3: notYet('s3'),
-  minio: notYet('minio'),
+  s3: async ({ storage }) => {
+    const { s3Backend } = await import('@coffer/backend-s3');
+    return { backend: s3Backend(s3Options(storage)) };
+  },
+  minio: async ({ storage }) => {
+    const { minioBackend } = await import('@coffer/backend-s3');
+    const { endpoint, ...options } = s3Options(storage);
+    if (endpoint === undefined) throw new ConfigError([{ variable: 'STORAGE_S3_ENDPOINT', message: 'is required by the minio backend.' }]);
+    return { backend: minioBackend({ ...options, endpoint }) };
+  },
 };
 
 /** @throws ConfigError when there is no such backend, or it does not load */
@@ -61,10 +70,9 @@ export async function loadBackend(config: Config, options: LoadOptions): Promise
   return load(config, options);
 }
 
-function notYet(name: string): Loader {
-  return async () => {
-    throw problem(`${name} is not available yet: this version of Coffer has the local backend, and third-party ones by their module name.`);
-  };
+function s3Options({ region, maxPoolConnections, maxRetries, retryMode, timeout, s3 }: StorageConfig): S3BackendOptions {
+  const { transport: _transport, ...connection } = s3; // the SDK is the only one so far
+  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...connection };
 }
 
 const thirdParty: Loader = async (config, { publicUrl }) => {

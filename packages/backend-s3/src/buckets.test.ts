@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import { openStore } from './store.ts';
+import { accountOn, ifAvailable } from './testing/server.ts';
+
+const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
+const newName = (): string => `buckets-${randomBytes(6).toString('hex')}`;
+const text = { kind: 'buffer', data: Buffer.from('x') } as const;
+const options = { contentType: 'text/plain' };
+
+describe.each(servers.filter((server) => typeof server !== 'string'))('buckets on $name', (server) => {
+  it('are deleted by force with versions, delete markers, open uploads, and keys below other keys', async () => {
+    const account = await accountOn(server);
+    const backend = s3Backend(account);
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    const keys = ['x', 'x/y', 'x/y/z', ' ', 'a+b', 'dir/', '日本\uffff'];
+    for (const key of keys) await backend.put({ bucket, key }, text, options, noContext);
+    await backend.versioning?.setVersioning(bucket, true, noContext);
+    for (const key of keys) await backend.put({ bucket, key }, text, options, noContext);
+    for (const key of ['x', 'x/y', ' ']) await backend.delete({ bucket, key }, noContext);
+    const store = openStore(account);
+    const { CreateMultipartUploadCommand } = await import('@aws-sdk/client-s3');
+    await store.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'open/upload' }));
+    await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    store.connection.close();
+    await backend.close();
+  });
+
+  it('take the configured region where there is just one place, and refuse a place that there is not', async () => {
+    const backend = s3Backend({ ...(await accountOn(server)), region: server.kind === 'minio' ? 'us-east-1' : 'eu-central-1' });
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    expect((await backend.buckets?.head(bucket, noContext))?.region).toMatch(/./);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    if (server.kind === 'ceph') {
+      await expect(backend.buckets?.create(newName(), { region: 'mars-1' }, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+    await backend.close();
+  });
+
+  it('get rules for browsers and stale uploads, and keep the rules that they have', async () => {
+    const backend = s3Backend(await accountOn(server));
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.lifecycle?.setLifecycle(bucket, [{ id: 'logs', prefix: 'logs/', expireDays: 3 }], noContext);
+    for (const origin of ['*', 'https://app.example']) await backend.buckets?.provision?.(bucket, { corsOrigins: [origin] }, noContext);
+    const rules = (await backend.lifecycle?.getLifecycle(bucket, noContext)) ?? [];
+    expect(rules).toContainEqual({ id: 'logs', prefix: 'logs/', expireDays: 3 });
+    expect(rules.filter((rule) => rule.abortMultipartDays === 1)).toHaveLength(server.kind === 'ceph' ? 1 : 0);
+    const preflight = await fetch(`${server.endpoint}/${bucket}/key`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://app.example', 'access-control-request-method': 'PUT', 'access-control-request-headers': 'content-type' },
+    });
+    expect([200, 204]).toContain(preflight.status);
+    expect(preflight.headers.get('access-control-allow-origin')).toMatch(/^(?:\*|https:\/\/app\.example)$/);
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+
+  it('that belong to somebody else exist already, and let nobody in', async () => {
+    const [mine, theirs] = [s3Backend(await accountOn(server)), s3Backend(await accountOn(server))];
+    const bucket = newName();
+    await theirs.buckets?.create(bucket, {}, noContext);
+    await expect(mine.buckets?.create(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_already_exists' });
+    if (server.kind === 'ceph') {
+      const at = { bucket, key: 'x' };
+      await expect(mine.put(at, text, options, noContext)).rejects.toMatchObject({ code: 'access_denied', message: /s3:PutObject/ });
+      await expect(mine.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    }
+    await theirs.buckets?.delete(bucket, {}, noContext);
+    await Promise.all([mine.close(), theirs.close()]);
+  });
+
+  it('and ACLs that are ignored: refused before anything is written, with or without a profile', async () => {
+    const backend = s3Backend(await accountOn(server));
+    const bucket = newName();
+    const at = { bucket, key: 'x' };
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = backend.put(at, text, { ...options, acl: 'public-read' }, noContext);
+    if (server.kind === 'ceph') {
+      await put;
+      expect((await fetch(`${server.endpoint}/${bucket}/x`)).status).toBe(200);
+    } else {
+      await expect(put).rejects.toMatchObject({ code: 'acl_not_supported' });
+      await expect(backend.acl?.getObjectAcl(at, noContext)).rejects.toMatchObject({ code: 'acl_not_supported' });
+      const upload = backend.presign?.upload(at, { expiresIn: 60, acl: 'public-read' }, noContext);
+      await expect(upload).rejects.toMatchObject({ code: 'acl_not_supported' });
+      await expect(backend.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    }
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+});
