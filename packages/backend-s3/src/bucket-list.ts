@@ -21,7 +21,9 @@ export async function listBuckets(store: Store, ctx: CallContext, prefix?: strin
       ...(store.settings.isAws && { MaxBuckets: 1000, ...(prefix !== undefined && { Prefix: prefix }) }),
       ...(token !== undefined && { ContinuationToken: token }),
     });
-    const page: ListBucketsCommandOutput = await call({ permission: 's3:ListAllMyBuckets' }, ctx, (options) => store.client.send(command, options));
+    const page: ListBucketsCommandOutput = await call({ permission: 's3:ListAllMyBuckets' }, ctx, (options) =>
+      store.client.send(command, options),
+    );
     for (const { Name: name, CreationDate: createdAt = new Date(0), BucketRegion: region } of page.Buckets ?? []) {
       if (name !== undefined) found.push({ name, createdAt, ...(region !== undefined && { region }) });
     }

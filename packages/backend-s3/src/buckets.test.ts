@@ -5,7 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
-import { openStore } from './store.ts';
+import { openStore } from './open-store.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);

@@ -32,7 +32,9 @@ export function bucketOperations(store: Store): BucketOperations {
     async list(ctx) {
       const buckets = await listBuckets(store, ctx);
       const infos = await inParallel(buckets, 8, async ({ name, createdAt, region }) => {
-        const [known, versioningEnabled] = await Promise.all([region ?? regionOf(store, name, ctx), isVersioned(store, name, ctx)]).catch(gone);
+        const [known, versioningEnabled] = await Promise.all([region ?? regionOf(store, name, ctx), isVersioned(store, name, ctx)]).catch(
+          gone,
+        );
         return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -65,7 +67,9 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
 
 async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
   const command = new GetBucketLocationCommand({ Bucket: bucket });
-  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, (options) => store.client.send(command, options));
+  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, (options) =>
+    store.client.send(command, options),
+  );
   const location = LocationConstraint as string | undefined;
   if (location === undefined || location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
   return location === 'EU' ? 'eu-west-1' : location;
@@ -83,12 +87,16 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
 
 async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
-    await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) => store.client.send(new HeadBucketCommand({ Bucket: bucket }), options));
+    await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
+      store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+    );
     return true;
   } catch (error) {
     if (hasCode(error, 'no_such_bucket')) return false;
     // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
-    const status = isStorageError(error) ? (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode : undefined;
+    const status = isStorageError(error)
+      ? (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode
+      : undefined;
     if (status === 301) return true;
     if (status === 403) return false; // creating it tells
     throw error;

@@ -28,7 +28,7 @@ export class ChunkReader {
   /** Chunks as they come, until they are `atLeast` so many bytes or the stream ends. */
   async chunks(atLeast: number): Promise<Buffer[]> {
     const chunks: Buffer[] = [];
-    for (let size = 0; size < atLeast && (await this.more()); ) {
+    for (let size = 0; size < atLeast && (await this.more());) {
       const chunk = this.#left!;
       this.#left = undefined;
       chunks.push(chunk);

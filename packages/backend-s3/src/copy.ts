@@ -72,7 +72,8 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   const unenforced =
     profile !== undefined &&
     ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (ifMatch !== undefined && !profile.copySourceCondition));
-  if (unenforced && from.size <= store.memory.partSize && (ifNoneMatch === undefined || profile.conditionalPut)) return throughHere(store, copy);
+  if (unenforced && from.size <= store.memory.partSize && (ifNoneMatch === undefined || profile.conditionalPut))
+    return throughHere(store, copy);
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * 2 ** 20) return byParts(store, copy, profile);
   const written = await inOneRequest(store, copy, profile);

@@ -14,12 +14,14 @@ import { openUploads } from './uploads.ts';
 const idleRounds = 3;
 
 export async function deleteBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) => store.client.send(new DeleteBucketCommand({ Bucket: bucket }), options));
+  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) =>
+    store.client.send(new DeleteBucketCommand({ Bucket: bucket }), options),
+  );
 }
 
 /** Objects, versions, delete markers and open uploads go first, over and over until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  for (let idle = 0; ; ) {
+  for (let idle = 0; ;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
       return await deleteBucket(store, bucket, ctx);
@@ -60,7 +62,8 @@ async function removeListed(store: Store, bucket: string, objects: readonly Obje
   for (let start = 0; start < together.length; start += 250) batches.push(together.slice(start, start + 250));
   const failures = (await inParallel(batches, 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   const [failure] = failures;
-  if (failure !== undefined) throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
+  if (failure !== undefined)
+    throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
   const alone = objects.filter(({ Key = '' }) => !isPlainInXml(Key));
   await inParallel(alone, 4, ({ Key = '', VersionId }) => deleteObject(store, { bucket, key: Key }, ctx, VersionId));
 }

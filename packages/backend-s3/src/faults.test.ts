@@ -66,7 +66,9 @@ describe('when the provider fails', () => {
     await backend.check(noContext);
     proxy.faults.cutUploadAfter = 3_000_000;
     const stream = Readable.from([large], { objectMode: false });
-    await expect(backend.put(at('cut'), { kind: 'stream', stream }, options, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await expect(backend.put(at('cut'), { kind: 'stream', stream }, options, noContext)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+    });
     expect(stream.destroyed).toBe(true);
     await expect(started.backend.head(at('cut'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
     await expect.poll(started.leftovers).toEqual([]);
@@ -92,9 +94,9 @@ describe('when the provider fails', () => {
     expect((await backend.head(at('small'), noContext)).size).toBe(5);
     const read = (await backend.get(at('small'), {}, noContext)) as ObjectStream;
     expect((await readAll(read.body)).toString()).toBe('small');
-    await expect.poll(() => forgotten.map(({ body }) => body.errored), { timeout: 20_000 }).toEqual(
-      forgotten.map(() => expect.objectContaining({ code: 'read_timeout' }) as unknown),
-    );
+    await expect
+      .poll(() => forgotten.map(({ body }) => body.errored), { timeout: 20_000 })
+      .toEqual(forgotten.map(() => expect.objectContaining({ code: 'read_timeout' }) as unknown));
   });
 
   it('a client that leaves gives its socket back', async () => {
@@ -111,7 +113,9 @@ describe('when the provider fails', () => {
 
   it('wrong keys are access_denied, and no secret is told', async () => {
     for (const extra of [{ secretKey: 'wrong-secret' }, { accessKey: 'nobody' }]) {
-      const error: unknown = await through(extra).check(noContext).catch((thrown: unknown) => thrown);
+      const error: unknown = await through(extra)
+        .check(noContext)
+        .catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ code: 'access_denied', retryable: false });
       expect((error as Error).message).not.toContain('wrong-secret');
     }

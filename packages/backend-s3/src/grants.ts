@@ -30,7 +30,11 @@ function grantFrom({ Grantee: grantee, Permission: permission }: Grant): AclGran
 
 export function grantsTo(acl: Acl): Grant[] {
   return acl.grants.map(({ grantee, permission }) => ({
-    Grantee: { Type: grantee.type, ...(grantee.id !== undefined && { ID: grantee.id }), ...(grantee.uri !== undefined && { URI: grantee.uri }) },
+    Grantee: {
+      Type: grantee.type,
+      ...(grantee.id !== undefined && { ID: grantee.id }),
+      ...(grantee.uri !== undefined && { URI: grantee.uri }),
+    },
     Permission: permission,
   }));
 }

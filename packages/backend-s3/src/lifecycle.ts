@@ -17,7 +17,8 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
   };
   return {
     getLifecycle: async (bucket, ctx) => (await getRules(store, bucket, ctx)).filter((rule) => rule.Status === 'Enabled').map(ruleFrom),
-    setLifecycle: async (bucket, rules, ctx) => (rules.length === 0 ? remove(bucket, ctx) : putRules(store, bucket, rules.map(ruleTo), ctx)),
+    setLifecycle: async (bucket, rules, ctx) =>
+      rules.length === 0 ? remove(bucket, ctx) : putRules(store, bucket, rules.map(ruleTo), ctx),
     deleteLifecycle: remove,
   };
 }
@@ -25,7 +26,9 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
 export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly S3Rule[]> {
   const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket });
   try {
-    const { Rules = [] } = await call({ bucket, permission: 's3:GetLifecycleConfiguration' }, ctx, (options) => store.client.send(command, options));
+    const { Rules = [] } = await call({ bucket, permission: 's3:GetLifecycleConfiguration' }, ctx, (options) =>
+      store.client.send(command, options),
+    );
     return Rules;
   } catch (error) {
     if (causeName(error) === 'NoSuchLifecycleConfiguration') return [];

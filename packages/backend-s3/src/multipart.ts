@@ -13,7 +13,10 @@ import type { WriteHeaders, Written } from './transport.ts';
 
 /** One part: bytes that are there, or a range of another object. */
 export interface Part {
-  send(upload: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number }, ctx: CallContext): Promise<{ readonly etag: string }>;
+  send(
+    upload: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number },
+    ctx: CallContext,
+  ): Promise<{ readonly etag: string }>;
   /** Called once, when the part needs its bytes no more. */
   done(sent: boolean): void;
 }
@@ -52,7 +55,10 @@ export async function writeByParts(
   try {
     const sent = await sendAll(store, { at, uploadId }, parts, ctx);
     ctx.signal?.throwIfAborted();
-    return await complete(store, { at, uploadId }, sent, { ...(ifNoneMatch && { ifNoneMatch }), ...(ifMatch !== undefined && { ifMatch }) });
+    return await complete(store, { at, uploadId }, sent, {
+      ...(ifNoneMatch && { ifNoneMatch }),
+      ...(ifMatch !== undefined && { ifMatch }),
+    });
   } catch (error) {
     await abortUpload(store, at, uploadId).catch(() => {}); // what stays is the lifecycle rule's, or the sweep's
     throw error;
@@ -69,12 +75,12 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
   const sent: CompletedPart[] = [];
   const underWay = new Set<Promise<void>>();
-  let failure: unknown;
+  let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
-    failure = error;
-    giveUp.abort(error);
-    parts.fail(error as Error);
+    failure = error as Error; // or whatever else the caller's stream or signal came with
+    giveUp.abort(failure);
+    parts.fail(failure);
   };
   const send = async (part: Part, number: number): Promise<void> => {
     let isSent = false;
@@ -93,7 +99,10 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
       if (part === undefined) break;
       if (number > mostParts) {
         part.done(false);
-        throw storageError('payload_too_large', `An upload of unknown length has at most ${mostParts} parts of ${store.memory.partSize} bytes.`);
+        throw storageError(
+          'payload_too_large',
+          `An upload of unknown length has at most ${mostParts} parts of ${store.memory.partSize} bytes.`,
+        );
       }
       const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
       underWay.add(sending);

@@ -82,11 +82,24 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
     ...(size !== undefined && { ContentLength: size }),
   });
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
-  const named = { ...(described.ACL && { 'x-amz-acl': described.ACL }), ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }) };
+  const named = {
+    ...(described.ACL && { 'x-amz-acl': described.ACL }),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  };
   const url = await getSignedUrl(signer, command, {
     expiresIn,
-    signableHeaders: new Set(['host', ...(contentType === undefined ? [] : ['content-type']), ...(size === undefined ? [] : ['content-length'])]),
+    signableHeaders: new Set([
+      'host',
+      ...(contentType === undefined ? [] : ['content-type']),
+      ...(size === undefined ? [] : ['content-length']),
+    ]),
     unhoistableHeaders: new Set(Object.keys(named)),
   });
-  return { method: 'PUT', url, fields: {}, headers: { ...(contentType !== undefined && { 'Content-Type': contentType }), ...named }, expiresIn };
+  return {
+    method: 'PUT',
+    url,
+    fields: {},
+    headers: { ...(contentType !== undefined && { 'Content-Type': contentType }), ...named },
+    expiresIn,
+  };
 }

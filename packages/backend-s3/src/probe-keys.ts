@@ -12,7 +12,13 @@ import type { Store } from './store.ts';
 /** The kinds of keys that the server refuses, does not list under their name, or takes for others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, 3, (name) => isHeld(store, keyTwins[name].map((key) => sandbox.at(key)), write));
+  const held = await inParallel(classes, 3, (name) =>
+    isHeld(
+      store,
+      keyTwins[name].map((key) => sandbox.at(key)),
+      write,
+    ),
+  );
   return classes.filter((_name, index) => held[index] === false);
 }
 

@@ -1,11 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import {
-  CopyObjectCommand,
-  GetObjectAclCommand,
-  PutBucketVersioningCommand,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3';
+import { CopyObjectCommand, GetObjectAclCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
@@ -37,7 +32,17 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const write = writerTo(store);
     await Promise.all(['object', 'matched', 'completed'].map((name) => write(sandbox.at(name), 'object')));
     const completed = sandbox.at('completed');
-    const [acl, conditionalPut, putMatch, conditionalComplete, conditionalCopy, copySourceCondition, verifiesSha256, postPolicy, keepsUnderscores] = await Promise.all([
+    const [
+      acl,
+      conditionalPut,
+      putMatch,
+      conditionalComplete,
+      conditionalCopy,
+      copySourceCondition,
+      verifiesSha256,
+      postPolicy,
+      keepsUnderscores,
+    ] = await Promise.all([
       aclTakesEffect(store, sandbox),
       allRefused(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
       putMatchOf(sandbox.at('matched'), write),
@@ -67,10 +72,15 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
   }
 }
 
-export type Write = (at: ObjectAddress, text: string, condition?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string }) => Promise<unknown>;
+export type Write = (
+  at: ObjectAddress,
+  text: string,
+  condition?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string },
+) => Promise<unknown>;
 
 function writerTo(store: Store): Write {
-  return (at, text, condition = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...condition }, noContext);
+  return (at, text, condition = {}) =>
+    store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...condition }, noContext);
 }
 
 /** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
@@ -97,7 +107,9 @@ async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> 
   const at = sandbox.at('public');
   const address = { Bucket: at.bucket, Key: at.key };
   const taken = await isTaken(
-    call(about, noContext, () => store.client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' }))),
+    call(about, noContext, () =>
+      store.client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' })),
+    ),
   );
   if (!taken) return false;
   let grantsRead = false;
@@ -111,7 +123,10 @@ async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> 
 /** On an object that holds "object". */
 async function putMatchOf(at: ObjectAddress, write: Write): Promise<EndpointProfile['putMatch']> {
   const etag = createHash('md5').update('object').digest('hex');
-  for (const [name, spell] of [['quoted', quoted], ['bare', String]] as const) {
+  for (const [name, spell] of [
+    ['quoted', quoted],
+    ['bare', String],
+  ] as const) {
     if (!(await allRefused(write(at, 'object', { ifMatch: spell(other) })))) return false;
     if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
   }
@@ -176,7 +191,9 @@ async function bucketRules(
       ),
     ),
   ]);
-  const abortRule = await isTaken(putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', abortMultipartDays: 3650 })], noContext));
+  const abortRule = await isTaken(
+    putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', abortMultipartDays: 3650 })], noContext),
+  );
   return { versioning, lifecycle, abortRule, cors };
 }
 

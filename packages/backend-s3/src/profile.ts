@@ -66,7 +66,10 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['a "\\"', (key) => key.includes('\\')],
   ['a "." or ".." beside a "\\"', (key) => key.includes('\\') && /(?:^|[\\/])\.{1,2}(?:[\\/]|$)/.test(key)],
   ['spaces or dots at the end of a segment', (key) => /[. ](?:\/|$)/.test(key)],
-  ['composed or decomposed characters', (key) => /[^\x20-\x7e]/.test(key) && (key !== key.normalize('NFC') || key !== key.normalize('NFD'))],
+  [
+    'composed or decomposed characters',
+    (key) => /[^\x20-\x7e]/.test(key) && (key !== key.normalize('NFC') || key !== key.normalize('NFD')),
+  ],
   ['noncharacters', (key) => /[\ufffe\uffff]/.test(key)],
 ];
 

@@ -44,7 +44,8 @@ async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext)
   if (!(await store.profile(bucket)).abortRule) return;
   const rules = await getRules(store, bucket, ctx);
   const isSet = rules.some(
-    (rule) => rule.Status === 'Enabled' && rule.AbortIncompleteMultipartUpload !== undefined && (rule.Filter?.Prefix ?? rule.Prefix ?? '') === '',
+    (rule) =>
+      rule.Status === 'Enabled' && rule.AbortIncompleteMultipartUpload !== undefined && (rule.Filter?.Prefix ?? rule.Prefix ?? '') === '',
   );
   if (!isSet) await putRules(store, bucket, [...rules.filter((rule) => rule.ID !== staleUploads.ID), staleUploads], ctx);
 }

@@ -168,7 +168,7 @@ async function putParts(store: Store, { reader, stream, size, first }: Source, {
       }
       const data = held.buffer.subarray(0, end);
       sums.update(data);
-      return { send: (upload, sending) => store.transport.uploadPart(upload, data, sending), done: held.release };
+      return { send: (upload, sending) => store.transport.uploadPart(upload, data, sending), done: (sent) => held.release(sent) };
     },
     fail: (error) => {
       ready?.held.release(false);
@@ -207,7 +207,7 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
   const reader = new ChunkReader(stream);
   const checked = async function* (): AsyncGenerator<Buffer> {
     try {
-      for (let left = size; left > 0; ) {
+      for (let left = size; left > 0;) {
         const [chunk] = await reader.chunks(1);
         if (chunk === undefined) throw sizeMismatch(reader.size, size);
         if ((left -= chunk.length) < 0) throw sizeMismatch(reader.size, size);

@@ -43,7 +43,12 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
     }
     guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
     const { total, resolved } = partOf(result.headers, range);
-    return { kind: 'object', info: await infoOf(store, at, result.headers, total), body: result.body, ...(resolved && { range: resolved }) };
+    return {
+      kind: 'object',
+      info: await infoOf(store, at, result.headers, total),
+      body: result.body,
+      ...(resolved && { range: resolved }),
+    };
   } catch (error) {
     release();
     if (!hasCode(error, 'range_not_satisfiable') || range === undefined) throw error;
@@ -56,7 +61,7 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
 function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
   const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
-  const isOdd = range !== undefined && ('suffix' in range ? range.suffix : range.end ?? 0) > 2 ** 50;
+  const isOdd = range !== undefined && ('suffix' in range ? range.suffix : (range.end ?? 0)) > 2 ** 50;
   if (isOdd || (range !== undefined && 'suffix' in range && range.suffix === 0)) return undefined;
   if (given.length === 0) return {};
   if (given.length > 1 || range !== undefined) return undefined;
@@ -85,7 +90,17 @@ function partOf(headers: ObjectHeaders, range: ByteRange | undefined): { readonl
 async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number): Promise<ObjectInfo> {
   const { etag, contentType, lastModified, storageClass, versionId } = headers;
   const metadata = await decodeMetadata(store, at.bucket, headers.metadata);
-  return { bucket: at.bucket, key: at.key, size, etag, contentType, lastModified, storageClass, metadata, ...(versionId !== undefined && { versionId }) };
+  return {
+    bucket: at.bucket,
+    key: at.key,
+    size,
+    etag,
+    contentType,
+    lastModified,
+    storageClass,
+    metadata,
+    ...(versionId !== undefined && { versionId }),
+  };
 }
 
 /** HEAD answers 404 for a missing object as for a missing bucket: which one it was shows by a look at the bucket. */
@@ -104,5 +119,7 @@ export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: 
 
 /** @throws no_such_bucket */
 export async function assertBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) => store.client.send(new HeadBucketCommand({ Bucket: bucket }), options));
+  await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
+    store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+  );
 }

@@ -73,7 +73,12 @@ export function isPlainInXml(key: string): boolean {
 }
 
 /** Deletes what may be versions as well. @returns what could not be deleted */
-export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectIdentifier[], ctx: CallContext): Promise<Failure[]> {
+export async function deleteBatch(
+  store: Store,
+  bucket: string,
+  objects: readonly ObjectIdentifier[],
+  ctx: CallContext,
+): Promise<Failure[]> {
   const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...objects], Quiet: true } });
   const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => store.client.send(command, options));
   return Errors.flatMap(({ Key: key, Code: name = '' }) => {

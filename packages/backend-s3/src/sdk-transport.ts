@@ -42,7 +42,9 @@ export function sdkTransport({ client, signsPayload }: Connection): Transport {
         ContentLength: data.byteLength,
       });
       withHash(command.middlewareStack as unknown as Stack, payloadHash(undefined));
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => ({ etag: bare((await client.send(command, options)).ETag) }));
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => ({
+        etag: bare((await client.send(command, options)).ETag),
+      }));
     },
 
     get(at, headers, ctx) {
@@ -94,10 +96,7 @@ function withHash(stack: Stack, hash: string | undefined): void {
   );
 }
 
-type WriteInput = Pick<
-  PutObjectCommandInput,
-  'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch'
->;
+type WriteInput = Pick<PutObjectCommandInput, 'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch'>;
 
 export function writeInput({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch }: WriteHeaders): WriteInput {
   return {

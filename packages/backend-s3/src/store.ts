@@ -2,17 +2,13 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
-import { connect } from './client.ts';
 import type { Connection } from './client.ts';
-import { settingsOf } from './options.ts';
-import type { S3BackendOptions, Settings } from './options.ts';
-import { probe } from './probe.ts';
-import { awsProfile, keyClassesOf } from './profile.ts';
+import type { Settings } from './options.ts';
+import { keyClassesOf } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
-import { sdkTransport } from './sdk-transport.ts';
-import { Slots } from './slots.ts';
+import type { Slots } from './slots.ts';
 import type { Transport } from './transport.ts';
-import { UploadMemory } from './upload-memory.ts';
+import type { UploadMemory } from './upload-memory.ts';
 
 /** What all operations of one backend share. */
 export interface Store {
@@ -25,31 +21,6 @@ export interface Store {
   readonly downloads: Slots;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. */
   profile(bucket: string): Promise<EndpointProfile>;
-}
-
-export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
-  const settings = settingsOf(options);
-  const connection = connect(settings);
-  const { maxPoolConnections: sockets, timeout: patience } = settings;
-  // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
-  const assumed = known ?? (settings.isAws ? awsProfile : undefined);
-  let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
-  const store: Store = {
-    settings,
-    connection,
-    client: connection.client,
-    transport: sdkTransport(connection),
-    memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
-    downloads: new Slots({ capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))), patience, what: 'connections for downloads' }),
-    profile(bucket) {
-      if (profile !== undefined) return profile;
-      // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
-      const probing = probe(store, bucket);
-      probing.catch(() => (profile = undefined));
-      return (profile = probing);
-    },
-  };
-  return store;
 }
 
 /** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openS3Backend, s3Backend } from './backend.ts';
 import type { S3BackendOptions } from './options.ts';
-import { openStore } from './store.ts';
+import { openStore } from './open-store.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 import type { StartedStore } from './testing/server.ts';
 
@@ -104,13 +104,21 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     const info = await byParts.copy(at('source'), at('copy'), {}, noContext);
     expect(info).toMatchObject({ size: data.length, contentType: 'video/mp4', metadata: { my_title: 'x' } });
     expect(info.etag).toMatch(/-4$/);
-    expect(await byParts.head(at('copy'), noContext)).toMatchObject({ etag: info.etag, contentType: 'video/mp4', metadata: { my_title: 'x' } });
+    expect(await byParts.head(at('copy'), noContext)).toMatchObject({
+      etag: info.etag,
+      contentType: 'video/mp4',
+      metadata: { my_title: 'x' },
+    });
     expect((await bytesOf(await byParts.get(at('copy'), {}, noContext))).equals(data)).toBe(true);
     const grants = (await acl?.getObjectAcl(at('copy'), noContext))?.grants ?? [];
     expect(grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true)).toBe(acl !== undefined);
     const { etag } = await byParts.head(at('source'), noContext);
-    await expect(byParts.copy(at('source'), at('copy'), { ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
-    await expect(byParts.copy(at('source'), at('copy'), { ifMatch: 'x' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
+    await expect(byParts.copy(at('source'), at('copy'), { ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({
+      code: 'precondition_failed',
+    });
+    await expect(byParts.copy(at('source'), at('copy'), { ifMatch: 'x' }, noContext)).rejects.toMatchObject({
+      code: 'precondition_failed',
+    });
     await byParts.copy(at('source'), at('another'), { ifMatch: etag, ifNoneMatch: '*' }, noContext);
     expect(await started.leftovers()).toEqual([]);
     await byParts.close();

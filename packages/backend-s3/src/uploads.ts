@@ -27,7 +27,9 @@ export async function openUploads(store: Store, bucket: string, ctx: CallContext
         found.push({ at: { bucket, key: Key }, uploadId: UploadId, since: Initiated ?? new Date(0) });
     }
     const isMore = page.IsTruncated === true && page.NextKeyMarker !== undefined && page.NextKeyMarker !== '';
-    marker = isMore ? { KeyMarker: page.NextKeyMarker!, ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) } : undefined;
+    marker = isMore
+      ? { KeyMarker: page.NextKeyMarker!, ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) }
+      : undefined;
   }
   return found;
 }

@@ -1,17 +1,21 @@
 import { randomBytes } from 'node:crypto';
 
-import { UnavailableServerError } from '@coffer/fixtures';
-import type { S3Server } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { openS3Backend, probeEndpoint, s3Backend } from '../backend.ts';
 import type { S3BackendOptions } from '../options.ts';
-import { openStore } from '../store.ts';
+import { openStore } from '../open-store.ts';
 import { openUploads } from '../uploads.ts';
 
+/** A server of the fixtures, as far as it matters here. */
+interface TestServer {
+  readonly endpoint: string;
+  newUser(): Promise<{ readonly accessKey: string; readonly secretKey: string }>;
+}
+
 /** How to reach a server as an account of its own, where it has several. */
-export async function accountOn(server: S3Server): Promise<S3BackendOptions & { readonly endpoint: string }> {
+export async function accountOn(server: TestServer): Promise<S3BackendOptions & { readonly endpoint: string }> {
   const { accessKey, secretKey } = await server.newUser();
   return { endpoint: server.endpoint, accessKey, secretKey };
 }
@@ -43,11 +47,11 @@ export async function startOn(options: S3BackendOptions): Promise<StartedStore> 
 }
 
 /** The server, or why there is none. */
-export async function ifAvailable(starting: Promise<S3Server>): Promise<S3Server | string> {
+export async function ifAvailable<T extends TestServer>(starting: Promise<T>): Promise<T | string> {
   try {
     return await starting;
   } catch (error) {
-    if (error instanceof UnavailableServerError) return error.message;
+    if (error instanceof Error && error.name === 'UnavailableServerError') return error.message;
     throw error;
   }
 }

@@ -1,0 +1,39 @@
+import { connect } from './client.ts';
+import { settingsOf } from './options.ts';
+import type { S3BackendOptions } from './options.ts';
+import { probe } from './probe.ts';
+import { awsProfile } from './profile.ts';
+import type { EndpointProfile } from './profile.ts';
+import { sdkTransport } from './sdk-transport.ts';
+import { Slots } from './slots.ts';
+import type { Store } from './store.ts';
+import { UploadMemory } from './upload-memory.ts';
+
+export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
+  const settings = settingsOf(options);
+  const connection = connect(settings);
+  const { maxPoolConnections: sockets, timeout: patience } = settings;
+  // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
+  const assumed = known ?? (settings.isAws ? awsProfile : undefined);
+  let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
+  const store: Store = {
+    settings,
+    connection,
+    client: connection.client,
+    transport: sdkTransport(connection),
+    memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
+    downloads: new Slots({
+      capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),
+      patience,
+      what: 'connections for downloads',
+    }),
+    profile(bucket) {
+      if (profile !== undefined) return profile;
+      // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
+      const probing = probe(store, bucket);
+      probing.catch(() => (profile = undefined));
+      return (profile = probing);
+    },
+  };
+  return store;
+}
