@@ -89,7 +89,7 @@ export function toStorageError(cause: unknown, about: About): StorageError {
 }
 
 /** The name that S3 gives an error: many servers send no more. */
-export function nameOf(error: unknown): string {
+function nameOf(error: unknown): string {
   const { name, Code } = (error ?? {}) as { readonly name?: unknown; readonly Code?: unknown };
   return typeof Code === 'string' ? Code : typeof name === 'string' ? name : '';
 }

@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
 import type { WriteHeaders, Written } from './transport.ts';
 
 /** One part: bytes that are there, or a range of another object. */
-export interface Part {
+interface Part {
   send(
     upload: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number },
     ctx: CallContext,

@@ -118,7 +118,7 @@ export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: 
 }
 
 /** @throws no_such_bucket */
-export async function assertBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+async function assertBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
     store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
   );

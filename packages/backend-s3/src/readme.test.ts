@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 const server = await startS3('ceph');
 const folder = new URL('..', import.meta.url);
 const readme = await readFile(new URL('README.md', folder), 'utf8');
-const snippets = Array.from(readme.matchAll(/^```ts\n(.*?)^```$/gms), ([, code = '']) => code);
+const snippets = Array.from(readme.matchAll(/^```ts[^\n]*\n(.*?)^```$/gms), ([, code = '']) => code);
 
 describe('README', () => {
   it('has snippets', () => expect(snippets).toHaveLength(2));

@@ -15,7 +15,7 @@ export interface WriteHeaders {
 }
 
 /** Bytes in memory can be sent again; a stream has just one attempt. */
-export type Payload =
+type Payload =
   | { readonly kind: 'buffer'; readonly data: Uint8Array; /** Lower-case hex, where it is known already. */ readonly sha256?: string }
   | { readonly kind: 'stream'; readonly stream: Readable; readonly size: number };
 

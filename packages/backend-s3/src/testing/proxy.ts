@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /** What happens to the connections of a proxy. */
-export interface Faults {
+interface Faults {
   /** Bytes of the server's answers that pass before the connection is cut. */
   cutAfter?: number;
   /** Bytes from the client that pass before the connection is cut. */

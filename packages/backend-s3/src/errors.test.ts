@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+
+import { toStorageError } from './errors.ts';
+
+const about = { bucket: 'bucket', key: 'key', permission: 's3:GetObject' };
+
+function answer(status: number, name = '', headers: Readonly<Record<string, string>> = {}): Error {
+  const error = Object.assign(new Error('what the provider says'), { $metadata: { httpStatusCode: status } });
+  error.name = name;
+  Object.defineProperty(error, '$response', { value: { headers, body: { socket: 'with a signature' } } });
+  return error;
+}
+
+describe('toStorageError', () => {
+  it.each([
+    [404, 'NoSuchKey', 'file_not_found', false],
+    [404, 'NoSuchBucket', 'no_such_bucket', false],
+    [404, '', 'file_not_found', false],
+    [403, 'AccessDenied', 'access_denied', false],
+    [403, 'InvalidObjectState', 'object_archived', false],
+    [400, 'InvalidStorageClass', 'invalid_argument', false],
+    [400, 'AccessControlListNotSupported', 'acl_not_supported', false],
+    [400, 'BadDigest', 'checksum_mismatch', false],
+    [409, 'BucketAlreadyOwnedByYou', 'bucket_already_exists', false],
+    [409, 'OperationAborted', 'storage_unavailable', true],
+    [412, '', 'precondition_failed', false],
+    [429, '', 'storage_unavailable', true],
+    [500, 'InternalError', 'storage_unavailable', true],
+    [501, 'NotImplemented', 'not_supported', false],
+    [502, '', 'storage_unavailable', true],
+    [503, 'SlowDown', 'storage_unavailable', true],
+    [507, 'XMinioStorageFull', 'storage_unavailable', false],
+  ])('takes %i %s for %s', (status, name, code, retryable) => {
+    const error = toStorageError(answer(status, name), about);
+    expect(error).toMatchObject({ code, retryable });
+    expect(error.message).not.toContain('what the provider says');
+  });
+
+  it('hints at the permission that may be missing', () => {
+    expect(toStorageError(answer(403, 'AccessDenied'), { ...about, permission: 's3:PutObjectAcl' }).message).toContain('s3:PutObjectAcl');
+  });
+
+  it('tells the size of an object whose range does not exist, and when to come again', () => {
+    expect(toStorageError(answer(416, 'InvalidRange', { 'content-range': 'bytes */10' }), about).objectSize).toBe(10);
+    expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': '7' }), about).retryAfter).toBe(7);
+  });
+
+  it('tells timeouts of connecting and of waiting from cut connections', () => {
+    const failure = (name: string, message: string, code?: string): Error => Object.assign(new Error(message), { name }, code && { code });
+    const codes = [
+      failure('TimeoutError', 'the request socket did not establish a connection with the server'),
+      failure('TimeoutError', 'the request socket timed out after 60 ms of inactivity'),
+      failure('TimeoutError', 'read ECONNRESET', 'ECONNRESET'),
+      failure('Error', 'connect ECONNREFUSED 127.0.0.1:9', 'ECONNREFUSED'),
+      failure('Error', 'self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'),
+    ].map((error) => toStorageError(error, about).code);
+    expect(codes).toEqual(['connect_timeout', 'read_timeout', 'storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
+  });
+
+  it('keeps the cause, but not what leads to the request', () => {
+    const cause = answer(503, 'SlowDown');
+    const error = toStorageError(cause, about);
+    expect(error.cause).toBe(cause);
+    expect(JSON.stringify((cause as unknown as { $response: unknown }).$response)).not.toContain('signature');
+  });
+});
