@@ -9,7 +9,8 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'coffer-checkout-'));
   mkdirSync(join(root, 'tooling/bootstrap'), { recursive: true });
   const here = new URL('.', import.meta.url).pathname;
-  for (const name of readdirSync(here).filter((file) => /\.[cm]js$/.test(file))) copyFileSync(join(here, name), join(root, 'tooling/bootstrap', name));
+  for (const name of readdirSync(here).filter((file) => /\.[cm]js$/.test(file)))
+    copyFileSync(join(here, name), join(root, 'tooling/bootstrap', name));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -17,8 +18,16 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 function run(args: readonly string[], { node = '>=1.0' } = {}) {
   writeFileSync(join(root, 'package.json'), JSON.stringify({ packageManager: 'pnpm@12.0.0', engines: { node } }));
   writeFileSync(join(root, '.node-version'), '99.1.2\n');
-  const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0', npm_config_cache: join(root, 'npm') };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'tooling/bootstrap/run.mjs'), ...args], { env, encoding: 'utf8' });
+  const env = {
+    ...process.env,
+    npm_config_registry: 'http://127.0.0.1:9',
+    npm_config_fetch_retries: '0',
+    npm_config_cache: join(root, 'npm'),
+  };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'tooling/bootstrap/run.mjs'), ...args], {
+    env,
+    encoding: 'utf8',
+  });
   return { status, stdout, lines: stderr.trim().split('\n') };
 }
 

@@ -42,12 +42,16 @@ export function summarize({ report, exitCode, required, root }) {
       else summary.skipped += 1;
     }
     if (file.status === 'failed' && summary.failed === failedBefore) fail(`${name} failed outside its tests: ${firstLine(file.message)}`);
-    ran.set(name, file.assertionResults.filter(({ status }) => status === 'passed' || status === 'failed'));
+    ran.set(
+      name,
+      file.assertionResults.filter(({ status }) => status === 'passed' || status === 'failed'),
+    );
   }
 
   for (const { file, title } of required) {
     const tests = ran.get(file) ?? [];
-    if (!tests.some(({ fullName }) => fullName.trim().startsWith(title ?? ''))) fail(`required, but not run: ${file}${title ? `, "${title}"` : ''}`);
+    if (!tests.some(({ fullName }) => fullName.trim().startsWith(title ?? '')))
+      fail(`required, but not run: ${file}${title ? `, "${title}"` : ''}`);
   }
   if (summary.passed + summary.failed === 0) fail('no test ran');
   if (exitCode !== 0 && summary.failed === 0) fail(`vitest ended with ${exitCode ?? 'a signal'}, though no test failed`);

@@ -13,7 +13,9 @@ const run = (files: readonly unknown[], more: { exitCode?: number | null; requir
 
 describe('the summary of a test run', () => {
   it('counts what passed, failed and was skipped', () => {
-    const summary = run([file('a.test.ts', ['passed', 'failed', 'skipped']), file('b.test.ts', ['passed', 'todo', 'pending'])], { exitCode: 1 });
+    const summary = run([file('a.test.ts', ['passed', 'failed', 'skipped']), file('b.test.ts', ['passed', 'todo', 'pending'])], {
+      exitCode: 1,
+    });
     expect(summaryLine(summary)).toBe('2 passed, 1 failed, 3 skipped');
     expect(summary.problems).toEqual([]);
   });
@@ -36,13 +38,17 @@ describe('the summary of a test run', () => {
   });
 
   it('counts a file that did not load as one failure and says why', () => {
-    const summary = run([file('a.test.ts', ['passed']), file('b.test.ts', [], { status: 'failed', message: 'no such module\nat x' })], { exitCode: 1 });
+    const summary = run([file('a.test.ts', ['passed']), file('b.test.ts', [], { status: 'failed', message: 'no such module\nat x' })], {
+      exitCode: 1,
+    });
     expect(summaryLine(summary)).toBe('1 passed, 1 failed');
     expect(summary.problems).toEqual(['b.test.ts failed outside its tests: no such module']);
   });
 
   it('counts a failed hook whose tests never ran as a failure', () => {
-    expect(summaryLine(run([file('a.test.ts', ['passed', 'skipped'], { status: 'failed' })], { exitCode: 1 }))).toBe('1 passed, 1 failed, 1 skipped');
+    expect(summaryLine(run([file('a.test.ts', ['passed', 'skipped'], { status: 'failed' })], { exitCode: 1 }))).toBe(
+      '1 passed, 1 failed, 1 skipped',
+    );
   });
 
   it('counts an error outside any test, or a killed vitest, as a failure', () => {

@@ -43,7 +43,13 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
   rmSync(report, { force: true });
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { code } = await supervisor.run(node, [vitest, 'run', ...reporters, ...args], { cwd: root, env, show: true, graceMs: 15_000, follow: true });
+  const { code } = await supervisor.run(node, [vitest, 'run', ...reporters, ...args], {
+    cwd: root,
+    env,
+    show: true,
+    graceMs: 15_000,
+    follow: true,
+  });
   const summary = summarize({
     report: existsSync(report) ? readFileSync(report, 'utf8') : undefined,
     exitCode: code,

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
 
-import { canonicalTenantUuid } from '@coffer/tenancy';
+import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
 
 import { statusByCode } from './problem.ts';
 
@@ -61,6 +61,20 @@ export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', '
 
 /** Which names there can be is for the storage to say, with invalid_bucket_name. */
 export const BucketName = z.string().openapi({ description: 'Name of a bucket.', example: 'acme-uploads' });
+
+/** What a token may carry too, so that whoever is registered can also speak for itself. */
+function tenantName(problemOf: (value: string) => string | undefined, example: string) {
+  return z
+    .string()
+    .superRefine((value, c) => {
+      const message = problemOf(value);
+      if (message !== undefined) c.addIssue({ code: 'custom', message });
+    })
+    .openapi({ example });
+}
+
+export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55').transform(canonicalTenantUuid).openapi({ type: 'string', example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
 
 export const TenantId = z.object({
   tenant_id: z.string().transform(canonicalTenantUuid).openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),

@@ -104,14 +104,16 @@ export class Signer {
   #download(at: ObjectAddress, options: PresignDownloadOptions): PresignedDownload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
     const { contentDisposition, contentType } = options;
-    const signature = this.#sign(canonical({
-      method: 'GET',
-      bucket: at.bucket,
-      key: at.key,
-      expires,
-      ...(contentDisposition !== undefined && { contentDisposition }),
-      ...(contentType !== undefined && { contentType }),
-    }));
+    const signature = this.#sign(
+      canonical({
+        method: 'GET',
+        bucket: at.bucket,
+        key: at.key,
+        expires,
+        ...(contentDisposition !== undefined && { contentDisposition }),
+        ...(contentType !== undefined && { contentType }),
+      }),
+    );
     const query = new URLSearchParams({
       ...(contentDisposition !== undefined && { [parameters.responseDisposition]: contentDisposition }),
       ...(contentType !== undefined && { [parameters.responseType]: contentType }),
@@ -151,7 +153,7 @@ export class Signer {
   }
 
   #url(at: ObjectAddress, query: URLSearchParams): string {
-    return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query}`;
+    return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query.toString()}`;
   }
 
   #expiry(asked: number): { readonly expiresIn: number; readonly expires: number } {
@@ -211,5 +213,15 @@ function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: Pr
 /** One spelling of the claims, in which no value can pass for two. */
 function canonical(claims: Claims): string {
   const { method, bucket, key, expires, size, contentType, acl, storageClass, contentDisposition } = claims;
-  return JSON.stringify([method, bucket, key, expires, size ?? null, contentType ?? null, acl ?? null, storageClass ?? null, contentDisposition ?? null]);
+  return JSON.stringify([
+    method,
+    bucket,
+    key,
+    expires,
+    size ?? null,
+    contentType ?? null,
+    acl ?? null,
+    storageClass ?? null,
+    contentDisposition ?? null,
+  ]);
 }

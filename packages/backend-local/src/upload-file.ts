@@ -58,7 +58,7 @@ export class UploadFile {
       this.#filled = bytes.byteLength;
       return;
     }
-    for (let taken = 0; taken < bytes.byteLength; ) {
+    for (let taken = 0; taken < bytes.byteLength;) {
       if (this.#filled === this.#block.byteLength) await this.#makeRoom();
       const part = bytes.subarray(taken, taken + this.#block.byteLength - this.#filled);
       this.#block.set(part, this.#filled);
@@ -150,7 +150,7 @@ export class UploadFile {
 
 /** A write may be cut short, by a full disk above all: the rest then says why. */
 async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < data.byteLength; ) {
+  for (let written = 0; written < data.byteLength;) {
     const { bytesWritten } = await translated(handle.write(data, written, data.byteLength - written, position + written));
     written += bytesWritten;
   }

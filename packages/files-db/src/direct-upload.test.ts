@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { acme, admin, bytesOf, codeOf, defaultBucket, globex, openRig, streamOf, upload, userOf, variant } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
-import { FileService } from './index.ts';
+import { connectDatabase, FileService } from './index.ts';
 
 const MiB = 1024 * 1024;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -80,6 +80,20 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
     expect(await files.get(file.id, { subject: 'user-123', role: 'user', tenant: 'abc-123' })).toEqual(file);
     expect((await rig.tenants.find('initech')).tenantUuid).toBe('abc-123');
     await client.end();
+  });
+
+  it('works behind a pooler, with statements that have no names', async () => {
+    const database = connectDatabase({ url: `${rig.url}?prepare=false` });
+    const files = new FileService({ database, storage: rig.storage });
+    const made = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        files.uploadFile({ body: 'x', filename: 'x', ownerId: 'alice', tenantContext: acme, metadata: { a: 1 } }),
+      ),
+    );
+    expect((await files.list({ access: userOf(acme, 'alice') })).files).toHaveLength(5);
+    for (const { id } of made) await files.delete(id, userOf(acme, 'alice'));
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    await database.close();
   });
 
   it('takes streams of any kind and length, and counts what passed', async () => {

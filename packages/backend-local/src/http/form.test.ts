@@ -66,26 +66,33 @@ describe('a presigned form', () => {
   });
 
   it('may end with parts after the file, which do not count', async () => {
-    const after: Part[] = [{ name: 'submit', value: 'Upload' }, { name: 'key', value: 'another' }, { ...file, name: 'file', value: 'second' }];
+    const after: Part[] = [
+      { name: 'submit', value: 'Upload' },
+      { name: 'key', value: 'another' },
+      { ...file, name: 'file', value: 'second' },
+    ];
     expect((await post(formOf([...fields, file, ...after]))).status).toBe(204);
     expect((await served.backend.head(at, noContext)).size).toBe(data.length);
   });
 
-  it.each(['without the file', 'with the file first', 'with a file of another name', 'with the file as a field', 'with a file in place of a field'])(
-    '%s is refused',
-    async (what) => {
-      const parts: Record<string, readonly Part[]> = {
-        'without the file': fields,
-        'with the file first': [file, ...fields],
-        'with a file of another name': [...fields, { ...file, name: 'upload' }],
-        'with the file as a field': [...fields, { name: 'file', value: 'text' }],
-        'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
-      };
-      const { status } = await post(formOf(parts[what]!));
-      expect(status).toBe(what === 'with the file first' ? 403 : 400);
-      await assertNothingStored();
-    },
-  );
+  it.each([
+    'without the file',
+    'with the file first',
+    'with a file of another name',
+    'with the file as a field',
+    'with a file in place of a field',
+  ])('%s is refused', async (what) => {
+    const parts: Record<string, readonly Part[]> = {
+      'without the file': fields,
+      'with the file first': [file, ...fields],
+      'with a file of another name': [...fields, { ...file, name: 'upload' }],
+      'with the file as a field': [...fields, { name: 'file', value: 'text' }],
+      'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
+    };
+    const { status } = await post(formOf(parts[what]!));
+    expect(status).toBe(what === 'with the file first' ? 403 : 400);
+    await assertNothingStored();
+  });
 
   it('of another size is refused', async () => {
     for (const value of [data.subarray(1), Buffer.concat([data, Buffer.from('x')]), Buffer.alloc(0)]) {

@@ -14,7 +14,12 @@ export interface Target {
 }
 
 /** GET and HEAD: a presigned URL for GET is good for both. */
-export async function answerRead(backend: LocalBackend, { at, query }: Target, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerRead(
+  backend: LocalBackend,
+  { at, query }: Target,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const signed = isSigned(query);
   const { contentDisposition, contentType } = signed ? backend.access.verifyRead(at, query) : {};
   const source = signed ? backend : backend.access.anonymous;

@@ -10,7 +10,12 @@ import type { Target } from './read.ts';
 import { bodyOf } from './request-body.ts';
 
 /** PUT with the raw body. */
-export async function answerPut(backend: LocalBackend, { at, query }: Target, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerPut(
+  backend: LocalBackend,
+  { at, query }: Target,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const grant = backend.access.verifyWrite(at, query);
   const contentType = acceptedType(grant, request.headers['content-type']);
   const announced = request.headers['content-length'];

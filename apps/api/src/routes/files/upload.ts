@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
-import { guarded, json, problems } from '../../responses.ts';
+import { json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -52,7 +52,7 @@ export function uploadRoute(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, FileSchema, 'The record of the stored file'),
-      ...problems(...guarded, 'validation_failed', 'tenant_context_required', 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
+      ...problems(...scoped, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
     },
     handler: async (c) => {
       const { incoming } = c.env;

@@ -1,10 +1,9 @@
 import { assertBucketName } from '@coffer/storage-core';
-import { canonicalTenantUuid } from '@coffer/tenancy';
 import { z } from '@hono/zod-openapi';
 
-import { empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, BucketSchema, booleanParam, CannedAclSchema, plainText } from '../../schemas.ts';
+import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { bucketView } from '../../views.ts';
@@ -31,17 +30,17 @@ export function bucketRoutes(router: Router, services: Services): void {
         name: BucketName,
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),
-        tenant_uuid: plainText(128).optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
+        tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
       }),
     },
     responses: {
       ...json(201, BucketSchema, 'The new bucket'),
-      ...problems(...guarded, 'bucket_already_exists', 'invalid_bucket_name', 'invalid_argument', 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type'),
+      ...problems(...guarded, 'bucket_already_exists', 'invalid_bucket_name', 'invalid_argument', 'tenant_not_found', 'tenant_conflict', ...badJson),
     },
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
       const ctx = contextOf(c);
       const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
-      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: canonicalTenantUuid(tenantUuid) }, ctx);
+      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
       return c.json(bucketView(bucket, await tenants.ownerOf(name) ?? null), 201);
     },
   });

@@ -12,7 +12,7 @@ import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
 import { validationFailed } from '../../problem.ts';
-import { guarded, json, problems } from '../../responses.ts';
+import { json, problems, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -33,7 +33,7 @@ type Placement = z.output<typeof placement>;
 const placementFields = ['bucket', 'acl', 'storage_class'] as const;
 
 const errors = [
-  ...guarded,
+  ...scoped,
   'no_such_bucket',
   'invalid_key',
   'invalid_bucket_name',
