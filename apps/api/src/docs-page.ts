@@ -31,7 +31,18 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
   const { app } = router;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
-  const page = Scalar<AppEnv>({ url: '/openapi.json', cdn: '/docs/scalar.js', withDefaultFonts: false, pageTitle: 'Coffer API', telemetry: false });
+  const page = Scalar<AppEnv>({
+    url: '/openapi.json',
+    cdn: '/docs/scalar.js',
+    withDefaultFonts: false,
+    pageTitle: 'Coffer API',
+    telemetry: false,
+    // What leads to services of other hosts is left out.
+    showDeveloperTools: 'never',
+    hideClientButton: true,
+    agent: { disabled: true },
+    mcp: { disabled: true },
+  });
 
   router.add({
     method: 'get',
@@ -70,7 +81,10 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     summary: 'This document, to read and to try out',
     access,
     tags: ['Operations'],
-    responses: { 200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } }, ...problems() },
+    responses: {
+      200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } },
+      ...problems(),
+    },
     handler: async (c) => (await page(c, async () => {})) ?? c.notFound(),
   });
 
@@ -79,7 +93,11 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     const { size } = await stat(viewer).catch((cause: unknown) => {
       throw storageError('not_found', 'The viewer of the documentation is part of the built server only.', { cause });
     });
-    outgoing.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'content-length': size, 'cache-control': 'public, max-age=86400' });
+    outgoing.writeHead(200, {
+      'content-type': 'text/javascript; charset=utf-8',
+      'content-length': size,
+      'cache-control': 'public, max-age=86400',
+    });
     if (exchange.incoming.method === 'HEAD') outgoing.end();
     else await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
     return RESPONSE_ALREADY_SENT;

@@ -33,7 +33,14 @@ export function beginExchange(incoming: IncomingMessage, outgoing: ServerRespons
     if (!outgoing.writableFinished) controller.abort(new Error('The client went away.'));
   });
   outgoing.setHeader('x-request-id', requestId);
-  const exchange: Exchange = { incoming, outgoing, requestId, startedAt: performance.now(), signal: controller.signal, ...targetOf(incoming) };
+  const exchange: Exchange = {
+    incoming,
+    outgoing,
+    requestId,
+    startedAt: performance.now(),
+    signal: controller.signal,
+    ...targetOf(incoming),
+  };
   (outgoing as Carrier)[exchangeKey] = exchange;
   return exchange;
 }

@@ -13,10 +13,16 @@ interface Check {
   readonly message?: string;
 }
 
-const CheckSchema = z.object({ status: z.enum(['up', 'down', 'disabled']), latency_ms: z.number().optional(), message: z.string().optional() });
+const CheckSchema = z.object({
+  status: z.enum(['up', 'down', 'disabled']),
+  latency_ms: z.number().optional(),
+  message: z.string().optional(),
+});
 const ReadySchema = z
   .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: CheckSchema, storage: CheckSchema }) })
-  .openapi('Readiness', { example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } } });
+  .openapi('Readiness', {
+    example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } },
+  });
 
 export function healthRoutes(router: Router, services: Services): void {
   const database = shared(() => checkDatabase(services));
@@ -45,7 +51,9 @@ export function healthRoutes(router: Router, services: Services): void {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');
       const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
-      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, {
+        'cache-control': 'no-store',
+      });
     },
   });
 }

@@ -30,7 +30,10 @@ describe('what belongs to one tenant', () => {
     ann = await as('ann', owner);
     closed = (await uploadFile(api, ann, 'closed')).json.id;
     open = (await uploadFile(api, ann, 'open', { fields: { is_public: 'true' } })).json.id;
-    pending = await api.send('POST', '/api/v1/files/presigned-upload', { headers: ann, json: { filename: 'p', content_type: 'text/plain', size_bytes: 5 } });
+    pending = await api.send('POST', '/api/v1/files/presigned-upload', {
+      headers: ann,
+      json: { filename: 'p', content_type: 'text/plain', size_bytes: 5 },
+    });
     await sendPresigned(pending, 'hello', 'text/plain');
     await api.send('PUT', '/api/v1/storage/objects/loose?bucket=acme-uploads', { headers: await admin(), body: 'loose' });
     await uploadFile(api, await as('gus', { tenant: globex })); // registers the other tenant
@@ -44,8 +47,14 @@ describe('what belongs to one tenant', () => {
   /** Everything of the tenant, as its own people and the administrator see it. */
   const state = async (): Promise<unknown> => {
     const root = await admin();
-    const texts = await Promise.all([closed, open].map(async (id) => (await api.send('GET', `/api/v1/files/${id}/download`, { headers: ann })).text));
-    const records = await Promise.all([closed, open, pending.json.file_id as string].map(async (id) => (await api.send('GET', `/api/v1/files/${id}`, { headers: ann })).json));
+    const texts = await Promise.all(
+      [closed, open].map(async (id) => (await api.send('GET', `/api/v1/files/${id}/download`, { headers: ann })).text),
+    );
+    const records = await Promise.all(
+      [closed, open, pending.json.file_id as string].map(
+        async (id) => (await api.send('GET', `/api/v1/files/${id}`, { headers: ann })).json,
+      ),
+    );
     const objects = (await api.send('GET', '/api/v1/storage/objects?bucket=acme-uploads', { headers: root })).json;
     const { json: tenant } = await api.send('GET', '/api/v1/admin/tenants/acme', { headers: root });
     const { json: usage } = await api.send('GET', '/api/v1/admin/tenants/acme/usage', { headers: root });
@@ -67,14 +76,34 @@ describe('what belongs to one tenant', () => {
     { method: 'GET', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
     { method: 'HEAD', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
     { method: 'PUT', path: '/api/v1/storage/objects/loose?bucket=acme-uploads', options: () => ({ body: 'stolen' }) },
-    { method: 'POST', path: '/api/v1/storage/objects/loose', options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' } }) }) },
-    { method: 'POST', path: '/api/v1/storage/objects/loose', options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' }, last: true }) }) },
+    {
+      method: 'POST',
+      path: '/api/v1/storage/objects/loose',
+      options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' } }) }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/storage/objects/loose',
+      options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' }, last: true }) }),
+    },
     { method: 'DELETE', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
     { method: 'GET', path: '/api/v1/storage/objects/loose/acl?bucket=acme-uploads' },
     { method: 'PUT', path: '/api/v1/storage/objects/loose/acl?bucket=acme-uploads', options: () => ({ json: { acl: 'public-read' } }) },
-    { method: 'POST', path: '/api/v1/storage/copy', options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }) },
-    { method: 'POST', path: '/api/v1/storage/copy', options: () => ({ json: { source: { key: 'x' }, destination: { bucket: 'acme-uploads', key: 'loose' } } }) },
-    { method: 'POST', path: '/api/v1/storage/move', options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }) },
+    {
+      method: 'POST',
+      path: '/api/v1/storage/copy',
+      options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/storage/copy',
+      options: () => ({ json: { source: { key: 'x' }, destination: { bucket: 'acme-uploads', key: 'loose' } } }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/storage/move',
+      options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }),
+    },
     { method: 'POST', path: '/api/v1/storage/delete', options: () => ({ json: { bucket: 'acme-uploads', keys: ['loose'] } }) },
   ];
   const onBuckets: Endpoint[] = [
@@ -88,7 +117,11 @@ describe('what belongs to one tenant', () => {
     { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads/versioning' },
     { method: 'PUT', path: '/api/v1/storage/buckets/acme-uploads/versioning', options: () => ({ json: { enabled: true } }) },
     { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads/lifecycle' },
-    { method: 'PUT', path: '/api/v1/storage/buckets/acme-uploads/lifecycle', options: () => ({ json: { rules: [{ id: 'x', prefix: '', expire_days: 1 }] } }) },
+    {
+      method: 'PUT',
+      path: '/api/v1/storage/buckets/acme-uploads/lifecycle',
+      options: () => ({ json: { rules: [{ id: 'x', prefix: '', expire_days: 1 }] } }),
+    },
     { method: 'DELETE', path: '/api/v1/storage/buckets/acme-uploads/lifecycle' },
   ];
   const onTenants: Endpoint[] = [
@@ -109,7 +142,11 @@ describe('what belongs to one tenant', () => {
     ...onTenants,
     { method: 'GET', path: '/api/v1/files' },
     { method: 'POST', path: '/api/v1/files/upload', options: () => ({ form: fileForm('x') }) },
-    { method: 'POST', path: '/api/v1/files/presigned-upload', options: () => ({ json: { filename: 'p', content_type: 'text/plain', size_bytes: 5 } }) },
+    {
+      method: 'POST',
+      path: '/api/v1/files/presigned-upload',
+      options: () => ({ json: { filename: 'p', content_type: 'text/plain', size_bytes: 5 } }),
+    },
   ];
 
   /** Tries every endpoint; gives what was not answered as it should have been. */
@@ -117,7 +154,8 @@ describe('what belongs to one tenant', () => {
     const wrong: string[] = [];
     for (const { method, path, options } of endpoints) {
       const { status, json } = await api.send(method, path, { ...options?.(), headers });
-      if (!expected.some(([right, code]) => status === right && (method === 'HEAD' || json?.code === code))) wrong.push(`${method} ${path}: ${status} ${json?.code}`);
+      if (!expected.some(([right, code]) => status === right && (method === 'HEAD' || json?.code === code)))
+        wrong.push(`${method} ${path}: ${status} ${json?.code}`);
     }
     return wrong;
   };
@@ -138,7 +176,10 @@ describe('what belongs to one tenant', () => {
     for (const id of [acme.uuid, acme.uuid.toUpperCase(), acme.slug]) {
       for (const headers of [await as('gus', { tenant: globex }), await as('ann')]) {
         const claiming = { ...headers, 'x-tenant-id': id };
-        const own: Endpoint[] = [{ method: 'GET', path: '/api/v1/files' }, { method: 'POST', path: '/api/v1/files/upload', options: () => ({ form: fileForm('x') }) }];
+        const own: Endpoint[] = [
+          { method: 'GET', path: '/api/v1/files' },
+          { method: 'POST', path: '/api/v1/files/upload', options: () => ({ form: fileForm('x') }) },
+        ];
         expect(await attempt([...onFile(closed), ...onFile(open), ...own], claiming, mismatch)).toEqual([]);
       }
     }
@@ -147,12 +188,19 @@ describe('what belongs to one tenant', () => {
   });
 
   it('is not to be had by pairing its uuid with another slug, or its slug with another uuid', async () => {
-    for (const tenant of [{ uuid: acme.uuid, slug: globex.slug }, { uuid: globex.uuid, slug: acme.slug }, { uuid: acme.uuid, slug: 'new' }, { uuid: '33333333-3333-4333-8333-333333333333', slug: acme.slug }]) {
-      expect(await attempt([...onFile(closed), { method: 'GET', path: '/api/v1/files' }], await as('ann', { tenant }), mismatch)).toEqual([]);
+    for (const tenant of [
+      { uuid: acme.uuid, slug: globex.slug },
+      { uuid: globex.uuid, slug: acme.slug },
+      { uuid: acme.uuid, slug: 'new' },
+      { uuid: '33333333-3333-4333-8333-333333333333', slug: acme.slug },
+    ]) {
+      expect(await attempt([...onFile(closed), { method: 'GET', path: '/api/v1/files' }], await as('ann', { tenant }), mismatch)).toEqual(
+        [],
+      );
     }
   });
 
-  it('is to a service only for the tenant it names, and to it only in that tenant\'s buckets', async () => {
+  it("is to a service only for the tenant it names, and to it only in that tenant's buckets", async () => {
     const worker = await service();
     const elsewhere = { ...worker, 'x-tenant-id': globex.slug };
     for (const id of [closed, open]) expect(await attempt(onFile(id), elsewhere, notFound)).toEqual([]);
@@ -160,20 +208,43 @@ describe('what belongs to one tenant', () => {
     expect(await attempt([...onBuckets, ...onTenants], elsewhere, forbidden)).toEqual([]);
     expect(await attempt([...onBuckets, ...onTenants], { ...worker, 'x-tenant-id': acme.slug }, forbidden)).toEqual([]);
     for (const bucket of ['coffer-uploads', 'staging-uploads', 'no-such-bucket', 'globex-uploads']) {
-      expect(await attempt([{ method: 'GET', path: `/api/v1/storage/objects?bucket=${bucket}` }], { ...worker, 'x-tenant-id': acme.slug }, forbidden)).toEqual([]);
+      expect(
+        await attempt(
+          [{ method: 'GET', path: `/api/v1/storage/objects?bucket=${bucket}` }],
+          { ...worker, 'x-tenant-id': acme.slug },
+          forbidden,
+        ),
+      ).toEqual([]);
     }
     expect(await attempt([...onFile(closed), ...onObjects], worker, [[400, 'tenant_context_required']])).toEqual([]);
-    expect(await attempt([...onFile(closed), ...onObjects], { ...worker, 'x-tenant-id': 'nobody' }, [[404, 'tenant_not_found']])).toEqual([]);
-    expect((await api.send('GET', `/api/v1/files/${closed}/download`, { headers: { ...worker, 'x-tenant-id': acme.uuid } })).text).toBe('closed');
-    for (const query of ['', '?bucket=acme-uploads']) expect((await api.send('GET', `/api/v1/storage/objects/loose${query}`, { headers: { ...worker, 'x-tenant-id': acme.slug } })).text).toBe('loose');
+    expect(await attempt([...onFile(closed), ...onObjects], { ...worker, 'x-tenant-id': 'nobody' }, [[404, 'tenant_not_found']])).toEqual(
+      [],
+    );
+    expect((await api.send('GET', `/api/v1/files/${closed}/download`, { headers: { ...worker, 'x-tenant-id': acme.uuid } })).text).toBe(
+      'closed',
+    );
+    for (const query of ['', '?bucket=acme-uploads'])
+      expect(
+        (await api.send('GET', `/api/v1/storage/objects/loose${query}`, { headers: { ...worker, 'x-tenant-id': acme.slug } })).text,
+      ).toBe('loose');
     expect((await api.send('GET', '/api/v1/storage/objects', { headers: elsewhere })).json.objects).toHaveLength(1);
   });
 
   it('is shared within the tenant as its owner says', async () => {
     const bob = await as('bob', owner);
     expect(await attempt(onFile(closed), bob, notFound)).toEqual([]);
-    const [get, head, download, redirect, presign, , patch, remove] = onFile(open) as [Endpoint, Endpoint, Endpoint, Endpoint, Endpoint, Endpoint, Endpoint, Endpoint];
-    for (const { method, path } of [get, head, download, redirect, presign]) expect([200, 302]).toContain((await api.send(method, path, { headers: bob })).status);
+    const [get, head, download, redirect, presign, , patch, remove] = onFile(open) as [
+      Endpoint,
+      Endpoint,
+      Endpoint,
+      Endpoint,
+      Endpoint,
+      Endpoint,
+      Endpoint,
+      Endpoint,
+    ];
+    for (const { method, path } of [get, head, download, redirect, presign])
+      expect([200, 302]).toContain((await api.send(method, path, { headers: bob })).status);
     expect(await attempt([patch, remove], bob, forbidden)).toEqual([]);
     expect(await attempt([{ method: 'POST', path: `/api/v1/files/${open}/complete` }], bob, forbidden)).toEqual([]);
     expect(await attempt([{ method: 'POST', path: `/api/v1/files/${pending.json.file_id}/complete` }], bob, notFound)).toEqual([]);
@@ -183,10 +254,15 @@ describe('what belongs to one tenant', () => {
 
   it('is nothing without a good token', async () => {
     const claims = { sub: 'ann', roles: ['admin'], metadata: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } };
-    const foreign = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode('another-secret-that-is-long-enough-too'));
+    const foreign = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(new TextEncoder().encode('another-secret-that-is-long-enough-too'));
     const [header, , signature] = (ann['authorization'] ?? '').slice(7).split('.');
     const changed = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.${signature}`;
-    for (const headers of [{}, ...[rawToken({ alg: 'none' }, claims), foreign, changed].map((token) => ({ authorization: `Bearer ${token}` }))]) {
+    for (const headers of [
+      {},
+      ...[rawToken({ alg: 'none' }, claims), foreign, changed].map((token) => ({ authorization: `Bearer ${token}` })),
+    ]) {
       expect(await attempt(all(), { ...headers, 'x-tenant-id': 'acme' } as Headers, [[401, 'unauthorized']])).toEqual([]);
     }
   });

@@ -36,7 +36,14 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
         content: {
           'application/problem+json': {
             schema: ProblemSchema,
-            example: { type: 'about:blank', title: titles[status] ?? 'Error', status, detail: 'What went wrong and what to do about it.', code: list[0], request_id: 'b1946ac9' },
+            example: {
+              type: 'about:blank',
+              title: titles[status] ?? 'Error',
+              status,
+              detail: 'What went wrong and what to do about it.',
+              code: list[0],
+              request_id: 'b1946ac9',
+            },
           },
         },
       },
@@ -45,7 +52,13 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
 }
 
 /** What comes of storage that is switched off, and of a provider that fails. */
-export const provider: readonly StorageErrorCode[] = ['access_denied', 'storage_not_configured', 'storage_unavailable', 'connect_timeout', 'read_timeout'];
+export const provider: readonly StorageErrorCode[] = [
+  'access_denied',
+  'storage_not_configured',
+  'storage_unavailable',
+  'connect_timeout',
+  'read_timeout',
+];
 
 /** What every route that checks a token may answer. */
 export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', ...provider];

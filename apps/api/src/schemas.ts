@@ -19,7 +19,12 @@ export const ProblemSchema = z
   .openapi('Problem');
 
 /** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are mistakes. */
-export function integerParam(options: { readonly min: number; readonly max: number; readonly description: string; readonly example?: number }) {
+export function integerParam(options: {
+  readonly min: number;
+  readonly max: number;
+  readonly description: string;
+  readonly example?: number;
+}) {
   const { min, max, description, example } = options;
   const message = `a whole number from ${min} to ${max}`;
   return z
@@ -41,7 +46,10 @@ export function booleanParam(description: string) {
 export function listingText(example: string) {
   return z
     .string()
-    .refine((value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'), `at most ${maxKeyBytes} bytes of UTF-8, without NUL`)
+    .refine(
+      (value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'),
+      `at most ${maxKeyBytes} bytes of UTF-8, without NUL`,
+    )
     .openapi({ example });
 }
 
@@ -73,11 +81,16 @@ function tenantName(problemOf: (value: string) => string | undefined, example: s
     .openapi({ example });
 }
 
-export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55').transform(canonicalTenantUuid).openapi({ type: 'string', example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55')
+  .transform(canonicalTenantUuid)
+  .openapi({ type: 'string', example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
 export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
 
 export const TenantId = z.object({
-  tenant_id: z.string().transform(canonicalTenantUuid).openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
+  tenant_id: z
+    .string()
+    .transform(canonicalTenantUuid)
+    .openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
 });
 
 const Timestamp = z.iso.datetime().openapi({ example: '2026-01-15T10:30:00.000Z' });

@@ -85,6 +85,7 @@ async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runti
   if (explicit === undefined && config.storage.multiTenancy) return; // its own, by resolution
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The one that it is given on first use is its own already.
-  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
+  const isFirst =
+    config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
   if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }

@@ -10,6 +10,7 @@ import { storageError } from '@coffer/storage-core';
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
+import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { logRequest } from './observe/request-log.ts';
 import { problemHeaders, problemOf, sendProblem } from './problem.ts';
@@ -34,7 +35,12 @@ export function createApiServer(services: Services): Server {
     onSocket.set(incoming.socket, exchange);
     logRequest(log, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
-    if (enabled && runtime.localHttp !== undefined && exchange.path.startsWith(localPath)) {
+    const isLocal = exchange.path.startsWith(localPath);
+    if (isLocal && !enabled) {
+      answerError(storageOff(), incoming, outgoing);
+      return;
+    }
+    if (isLocal && runtime.localHttp !== undefined) {
       runtime.localHttp(incoming, outgoing).then(
         (handled) => {
           if (!handled) framework(exchange);
@@ -135,10 +141,19 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const [status, title] = tooLarge ? [431, 'Request Header Fields Too Large'] : late ? [408, 'Request Timeout'] : [400, 'Bad Request'];
-  const detail = tooLarge ? 'The headers are larger than 16 KiB.' : late ? 'The headers did not arrive in time.' : 'That is not an HTTP request.';
+  const detail = tooLarge
+    ? 'The headers are larger than 16 KiB.'
+    : late
+      ? 'The headers did not arrive in time.'
+      : 'That is not an HTTP request.';
   const requestId = randomUUID();
   const body = JSON.stringify({ ...problemOf(storageError('validation_failed', detail), requestId), status, title });
-  const headers = [`Content-Length: ${Buffer.byteLength(body)}`, 'Content-Type: application/problem+json', `X-Request-ID: ${requestId}`, 'Connection: close'];
+  const headers = [
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Content-Type: application/problem+json',
+    `X-Request-ID: ${requestId}`,
+    'Connection: close',
+  ];
   socket.end(`HTTP/1.1 ${status} ${title}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
   setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
   return { status, requestId };

@@ -13,3 +13,8 @@ export async function drain(server: Server, deadlineMs: number): Promise<void> {
   clearInterval(idle);
   clearTimeout(deadline);
 }
+
+/** Ends a server whose answers nobody waits for. */
+export async function closeNow(server: Server): Promise<void> {
+  await drain(server, 0);
+}

@@ -67,7 +67,21 @@ async function exhaustLinks(path: string): Promise<{ readonly names: number; rem
 
 describe('bytes on their way in', () => {
   // Around the sizes at which a buffer is exchanged for another.
-  const sizes = [0, 1, 65_535, 65_536, 65_537, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte, 4 * mebibyte + 17];
+  const sizes = [
+    0,
+    1,
+    65_535,
+    65_536,
+    65_537,
+    262_143,
+    262_144,
+    262_145,
+    mebibyte - 1,
+    mebibyte,
+    mebibyte + 1,
+    3 * mebibyte,
+    4 * mebibyte + 17,
+  ];
 
   it.each(sizes)('%i bytes arrive whole and are hashed, in whatever pieces', async (size) => {
     const data = randomBytes(size);

@@ -15,8 +15,9 @@ export interface UploadTools {
 
 // First buffer of a body whose size nobody announced: most bodies are small.
 const firstBuffer = 64 * 1024;
-// Blocks that are being written and hashed while the next one fills: three megabytes per upload at most.
-const blocksInFlight = 2;
+// Blocks that are being written and hashed while the next one fills: two megabytes per upload at most. Several, so that a
+// thread that comes to run late does not make the others wait.
+const blocksInFlight = 6;
 // Bytes after which a sync is started beside the upload, so that the last one has little left to do.
 const syncEvery = 32 * 1024 * 1024;
 const nothing = new Uint8Array(0);

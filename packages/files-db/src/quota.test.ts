@@ -51,6 +51,34 @@ describe.each(['embedded', 'debian'] as const)('a quota on PostgreSQL (%s)', (se
     expect(await upload(rig, '', { tenantContext: acme, body: streamOf(chunks(24)) })).toMatchObject({ sizeBytes: 24 * MiB });
   });
 
+  it('lets uploads of unknown length share what is free', async () => {
+    await quota(MiB);
+    let arrived = 0;
+    let go = (): void => {};
+    const all = new Promise<void>((resolve) => (go = resolve));
+    const uploads = Array.from({ length: 6 }, () =>
+      upload(rig, '', {
+        tenantContext: acme,
+        body: streamOf(Array.from({ length: 8 }, () => 'x'.repeat(10_000))),
+        late: async () => {
+          if (++arrived === 6) go();
+          await all;
+          return {};
+        },
+      }),
+    );
+    // Whoever is refused lets the others go, and fails the test.
+    await Promise.all(uploads.map((uploading) => uploading.catch((error: unknown) => (go(), Promise.reject(error as Error)))));
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 480_000, files: 6 });
+  });
+
+  it('reserves just what it has for a body that ends within its first bytes', async () => {
+    await quota(10);
+    await Promise.all(['12345', '67890'].map((text) => upload(rig, '', { tenantContext: acme, body: streamOf([text]) })));
+    expect(await codeOf(upload(rig, '', { tenantContext: acme, body: streamOf(['1']) }))).toBe('quota_exceeded');
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 10, files: 2 });
+  });
+
   it('is no limit where there is none, and all is counted', async () => {
     await upload(rig, '', { tenantContext: acme, body: streamOf(Array.from({ length: 12 }, () => Buffer.alloc(MiB))) });
     expect(await rig.usage(acme)).toMatchObject({ bytes: 12 * MiB });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { codeOf, defaultBucket, openRig, sharedBucket } from './testing/support.ts';
+import { codeOf, defaultBucket, openRig, sharedBucket, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 import { connectDatabase, TenantRepository } from './index.ts';
 
@@ -96,6 +96,27 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(results.filter((result) => result.created)).toHaveLength(1);
   });
 
+  it('knows a tenant by either spelling of a real UUID', async () => {
+    const upper = 'AAAAAAAA-1111-4111-8111-111111111111';
+    const lower = upper.toLowerCase();
+    const tenantSlug = pair().tenantSlug;
+    expect((await rig.tenants.create({ tenantUuid: upper, tenantSlug })).tenant.tenantUuid).toBe(lower);
+    expect(await rig.tenants.create({ tenantUuid: lower, tenantSlug })).toMatchObject({ created: false });
+    for (const tenantUuid of [upper, lower]) {
+      expect(await rig.tenants.resolve({ tenantUuid, tenantSlug })).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.find(tenantUuid)).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.usage(tenantUuid)).toMatchObject({ bytes: 0 });
+      expect(await rig.tenants.update(tenantUuid, { quotaBytes: 1000 })).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.bucketFor({ tenantUuid, tenantSlug })).toBe(`${tenantSlug}-uploads`);
+      const file = await upload(rig, 'x', { tenantContext: { tenantUuid, tenantSlug } });
+      expect(file).toMatchObject({ tenantUuid: lower });
+      expect(await rig.files.get(file.id, { subject: 'alice', role: 'user', tenant: upper })).toEqual(file);
+    }
+    const slug = pair('BBBBBBBB-1111-4111-8111-111111111111');
+    await rig.tenants.create(slug);
+    expect(await rig.tenants.find(slug.tenantSlug)).toMatchObject(slug); // a slug stays as it is written
+  });
+
   it('finds by uuid before it finds by slug', async () => {
     const a = pair();
     await rig.tenants.create(a);
@@ -136,11 +157,13 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
   });
 
   it('refuses names that PostgreSQL or a log could not hold', async () => {
-    for (const bad of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(256)]) {
+    for (const bad of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(129), ' a', 'a\u2028b']) {
       expect(await codeOf(rig.tenants.resolve({ tenantUuid: bad, tenantSlug: 'fine' }))).toBe('validation_failed');
       expect(await codeOf(rig.tenants.create({ tenantUuid: 'fine', tenantSlug: bad }))).toBe('validation_failed');
       expect(await codeOf(rig.tenants.find(bad))).toBe('tenant_not_found');
     }
+    const longest = pair('🐘'.repeat(123));
+    expect(await rig.tenants.resolve(longest)).toMatchObject(longest);
     const quoted = { tenantUuid: `'; drop table tenants; --`, tenantSlug: '{"}\\🗄️' };
     expect(await rig.tenants.resolve(quoted)).toMatchObject(quoted);
   });
@@ -186,8 +209,32 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     const a = pair();
     await rig.tenants.create(a);
     await rig.query(`update tenant_usage set used_bytes = 1e12 where tenant_uuid = '${a.tenantUuid}'`);
-    expect(await rig.tenants.usageSnapshot(1)).toEqual([{ tenant: a.tenantSlug, bytes: 1e12 }]);
+    expect((await rig.tenants.usageSnapshot(1))[0]).toEqual({ tenant: a.tenantSlug, bytes: 1e12 });
   });
+});
+
+it.each(['embedded', 'debian'] as const)('a usage snapshot sums up to what all tenants use (%s)', async (server) => {
+  const rig = await openRig({ server });
+  const bytes = { a: 50, b: 40, c: 30, other: 20, e: 9_007_199_254_740_000 };
+  for (const [name, used] of Object.entries(bytes)) {
+    await rig.tenants.create({ tenantUuid: `uuid-${name}`, tenantSlug: name });
+    await rig.query(`update tenant_usage set used_bytes = ${used} where tenant_uuid = 'uuid-${name}'`);
+  }
+  expect(await rig.tenants.usageSnapshot(3)).toEqual([
+    { tenant: 'e', bytes: bytes.e },
+    { tenant: 'a', bytes: 50 },
+    { tenant: 'b', bytes: 40 },
+    { tenant: 'other', bytes: 50 },
+  ]);
+  // A tenant that is called so and is among the largest shares its label with the rest.
+  expect((await rig.tenants.usageSnapshot(4)).find(({ tenant }) => tenant === 'other')).toEqual({ tenant: 'other', bytes: 20 });
+  await rig.query(`update tenant_usage set used_bytes = 60 where tenant_uuid = 'uuid-other'`);
+  expect(await rig.tenants.usageSnapshot(2)).toEqual([
+    { tenant: 'e', bytes: bytes.e },
+    { tenant: 'other', bytes: 180 },
+  ]);
+  expect(await rig.tenants.usageSnapshot(5)).toHaveLength(5);
+  await rig.close();
 });
 
 describe('TenantRepository', () => {

@@ -1,6 +1,6 @@
 import type { TenantContext } from '@coffer/storage-core';
 
-export type Role = 'admin' | 'service' | 'user';
+type Role = 'admin' | 'service' | 'user';
 
 /** Who a verified token speaks for. */
 export interface Identity {

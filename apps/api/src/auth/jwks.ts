@@ -11,7 +11,8 @@ export interface KeyCaching {
   readonly maxAgeMs?: number;
 }
 
-const unavailable = (what: string, cause: unknown): Error => storageError('storage_unavailable', `The key set ${what} that tokens are checked against cannot be had right now.`, { cause });
+const unavailable = (what: string, cause: unknown): Error =>
+  storageError('storage_unavailable', `The key set ${what} that tokens are checked against cannot be had right now.`, { cause });
 
 /**
  * Keys fetched from a URL, cached, and fetched again when a token names a key that is not among them. While the URL does
@@ -53,7 +54,8 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
     try {
       const { mtimeMs, size, ino } = await stat(path);
       const version = `${mtimeMs}/${size}/${ino}`;
-      if (loaded?.version !== version) loaded = { version, keys: createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet) };
+      if (loaded?.version !== version)
+        loaded = { version, keys: createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet) };
     } catch (cause) {
       // A file that is just being replaced does not lock everybody out: the keys read last still hold.
       if (loaded === undefined) throw unavailable('of AUTH_JWKS_FILE', cause);
@@ -63,5 +65,9 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
 }
 
 function isAboutToken(error: unknown): boolean {
-  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported;
+  return (
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported
+  );
 }

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { isAllowedOrigin } from '@coffer/storage-core/http';
+
 const methods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
-const exposed = 'ETag, Content-Length, Content-Range, Content-Disposition, Last-Modified, Accept-Ranges, X-Request-ID, Retry-After, Location';
+const exposed =
+  'ETag, Content-Length, Content-Range, Content-Disposition, Last-Modified, Accept-Ranges, X-Request-ID, Retry-After, Location';
 const preflightSeconds = 3600;
 
 /**
@@ -15,7 +18,7 @@ export function applyCors(incoming: IncomingMessage, outgoing: ServerResponse, o
   const anybody = origins.includes('*');
   if (!anybody) outgoing.setHeader('vary', 'Origin');
   if (origin === undefined) return false;
-  const allowed = anybody || origins.some((pattern) => covers(pattern, origin.toLowerCase()));
+  const allowed = isAllowedOrigin(origin, origins);
   if (allowed) {
     outgoing.setHeader('access-control-allow-origin', anybody ? '*' : origin);
     outgoing.setHeader('access-control-expose-headers', exposed);
@@ -30,10 +33,4 @@ export function applyCors(incoming: IncomingMessage, outgoing: ServerResponse, o
   }
   outgoing.writeHead(204).end();
   return true;
-}
-
-function covers(pattern: string, origin: string): boolean {
-  const [before, after] = pattern.split('//*.');
-  if (after === undefined) return pattern === origin;
-  return origin.startsWith(`${before}//`) && origin.endsWith(`.${after}`) && origin.length > `${before}//.${after}`.length;
 }

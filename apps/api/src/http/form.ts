@@ -110,7 +110,8 @@ class FormReader implements MultipartHandler {
       if (this.#fields.size === maxFields) throw malformedForm(`The form has more than ${maxFields} fields.`);
       return;
     }
-    if (head.name !== 'file') throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
+    if (head.name !== 'file')
+      throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
     if (this.#hasFile) throw validationFailed([{ field: 'file', message: 'exactly one file is taken per request' }]);
     this.#hasFile = true;
   }

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 
-import { storageError } from '@coffer/storage-core';
+import { readAll, storageError } from '@coffer/storage-core';
 
 import { validationFailed } from '../problem.ts';
-import { contentLength, payloadTooLarge } from './request-body.ts';
+import { assertPlainBody, contentLength, payloadTooLarge, requestBody } from './request-body.ts';
 
-export const maxJsonBytes = 1_048_576;
+const maxJsonBytes = 1_048_576;
 const slowestMs = 30_000;
 
 /**
@@ -20,31 +20,29 @@ export async function readJson(incoming: IncomingMessage): Promise<unknown> {
   if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw storageError('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
   }
+  assertPlainBody(incoming);
   if (length !== undefined && length > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-  const text = await readText(incoming);
+  const text = textOf(await readBytes(incoming));
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     const message = cause instanceof SyntaxError ? cause.message : 'malformed';
-    throw validationFailed([{ field: '', message: `The body is not valid JSON (${message.slice(0, 120)}).` }]);
+    throw validationFailed([{ field: 'body', message: `not valid JSON (${message.slice(0, 120)})` }]);
   }
 }
 
-async function readText(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const timer = setTimeout(() => incoming.destroy(storageError('validation_failed', 'The body did not arrive in time.')), slowestMs);
+async function readBytes(incoming: IncomingMessage): Promise<Buffer> {
+  const body = requestBody(incoming, maxJsonBytes);
+  const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), slowestMs);
   try {
-    for await (const chunk of incoming) {
-      size += (chunk as Buffer).byteLength;
-      if (size > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-      chunks.push(chunk as Buffer);
-    }
+    return await readAll(body);
   } finally {
     clearTimeout(timer);
   }
-  const bytes = Buffer.concat(chunks);
+}
+
+function textOf(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

@@ -36,7 +36,8 @@ export class MultipartParser {
 
   /** @throws validation_failed for a boundary that is none */
   constructor(boundary: string, handler: MultipartHandler) {
-    if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) throw malformedForm('The Content-Type header has no usable multipart boundary.');
+    if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary))
+      throw malformedForm('The Content-Type header has no usable multipart boundary.');
     this.#handler = handler;
     this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   }
@@ -99,14 +100,16 @@ export class MultipartParser {
     while (bytes[end] === 32 || bytes[end] === 9) end += 1;
     if (end - at > maxPaddingBytes) throw malformedForm('A boundary is followed by something else than its line break.');
     if (bytes.length - end < 2) return this.#keep(bytes, at);
-    if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed) throw malformedForm('A boundary is followed by something else than its line break.');
+    if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed)
+      throw malformedForm('A boundary is followed by something else than its line break.');
     this.#state = 'head';
     return end; // the head begins with this line break, so that one without headers ends as all the others do
   }
 
   #head(bytes: Buffer, at: number): number | undefined {
     const found = bytes.indexOf(headEnd, at);
-    if ((found === -1 ? bytes.length : found) - at > maxHeadBytes) throw malformedForm(`The headers of a part are larger than ${maxHeadBytes} bytes.`);
+    if ((found === -1 ? bytes.length : found) - at > maxHeadBytes)
+      throw malformedForm(`The headers of a part are larger than ${maxHeadBytes} bytes.`);
     if (found === -1) return this.#keep(bytes, at);
     this.#state = 'body';
     this.#handler.part(parsePartHead(bytes.subarray(at + 2, found)));

@@ -33,7 +33,8 @@ export function parsePartHead(bytes: Buffer): PartHead {
   if (value.toLowerCase() !== 'form-data' || name === undefined || name === '') throw malformedForm('A part of the form has no name.');
   if (Buffer.byteLength(name) > maxNameBytes) throw malformedForm(`The name of a part is longer than ${maxNameBytes} bytes.`);
   const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
-  if (!['binary', '8bit', '7bit'].includes(encoding)) throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
+  if (!['binary', '8bit', '7bit'].includes(encoding))
+    throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
   const contentType = headers.get('content-type');
   const charset = contentType === undefined ? undefined : parseValue(contentType).parameters.get('charset');
   const filename = extended(parameters.get('filename*')) ?? parameters.get('filename');

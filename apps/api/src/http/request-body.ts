@@ -21,8 +21,10 @@ export function payloadTooLarge(limit: number): Error {
  */
 export function assertPlainBody({ headers }: IncomingMessage): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
-  if (coding !== '' && coding !== 'identity') throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
-  if (headers['content-range'] !== undefined) throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
+  if (coding !== '' && coding !== 'identity')
+    throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
+  if (headers['content-range'] !== undefined)
+    throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
 }
 
 /**

@@ -13,7 +13,8 @@ export function logRequest(log: Logger, exchange: Exchange): void {
     const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
     const status = outgoing.headersSent ? outgoing.statusCode : undefined;
     const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
-    const level = failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
+    const level =
+      failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
     if (!log.isLevelEnabled(level)) return;
     log[level](
       {

@@ -4,7 +4,10 @@ import type { Answer } from './send.ts';
 import type { TestApi } from './start-api.ts';
 
 /** A form as the upload of a file takes it; the other fields come before the file, or after it with `last`. */
-export function fileForm(content: string | Uint8Array<ArrayBuffer>, options: { readonly name?: string; readonly type?: string; readonly fields?: Record<string, string>; readonly last?: boolean } = {}): FormData {
+export function fileForm(
+  content: string | Uint8Array<ArrayBuffer>,
+  options: { readonly name?: string; readonly type?: string; readonly fields?: Record<string, string>; readonly last?: boolean } = {},
+): FormData {
   const { name = 'a.txt', type = 'text/plain', fields = {}, last = false } = options;
   const form = new FormData();
   const addFields = (): void => Object.entries(fields).forEach(([field, value]) => form.set(field, value));
@@ -14,13 +17,28 @@ export function fileForm(content: string | Uint8Array<ArrayBuffer>, options: { r
   return form;
 }
 
-export function uploadFile(api: TestApi, headers: OutgoingHttpHeaders, content: Parameters<typeof fileForm>[0] = 'hello', options: Parameters<typeof fileForm>[1] = {}): Promise<Answer> {
+export function uploadFile(
+  api: TestApi,
+  headers: OutgoingHttpHeaders,
+  content: Parameters<typeof fileForm>[0] = 'hello',
+  options: Parameters<typeof fileForm>[1] = {},
+): Promise<Answer> {
   return api.send('POST', '/api/v1/files/upload', { headers, form: fileForm(content, options) });
 }
 
 /** Sends the bytes as a presigned upload says, like a page would. */
-export async function sendPresigned(answer: Answer, content: string | Uint8Array<ArrayBuffer>, type: string, changes: Record<string, string> = {}): Promise<Response> {
-  const { method, upload_url: url, upload_fields: fields, upload_headers: headers } = answer.json as {
+export async function sendPresigned(
+  answer: Answer,
+  content: string | Uint8Array<ArrayBuffer>,
+  type: string,
+  changes: Record<string, string> = {},
+): Promise<Response> {
+  const {
+    method,
+    upload_url: url,
+    upload_fields: fields,
+    upload_headers: headers,
+  } = answer.json as {
     method: string;
     upload_url: string;
     upload_fields: Record<string, string>;

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { isAllowedOrigin } from '@coffer/storage-core/http';
+
 // What a page's script may read of an answer; without the ETag it cannot tell what it has uploaded.
 const exposed = 'ETag, Content-Length, Content-Range, Content-Disposition, Last-Modified, Accept-Ranges';
 const preflightSeconds = 3600;
@@ -9,7 +11,7 @@ export function setCorsHeaders(request: IncomingMessage, response: ServerRespons
   const anybody = origins.includes('*');
   if (!anybody) response.appendHeader('vary', 'Origin');
   const { origin } = request.headers;
-  if (origin === undefined || !(anybody || origins.includes(origin))) return;
+  if (origin === undefined || !isAllowedOrigin(origin, origins)) return;
   response.setHeader('access-control-allow-origin', anybody ? '*' : origin);
   response.setHeader('access-control-expose-headers', exposed);
 }

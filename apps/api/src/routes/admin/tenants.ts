@@ -114,7 +114,13 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: {
-      ...json(200, z.object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() }).openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }), 'Exact figures'),
+      ...json(
+        200,
+        z
+          .object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() })
+          .openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }),
+        'Exact figures',
+      ),
       ...problems(...guarded, 'tenant_not_found'),
     },
     handler: async (c, { params }) => {
@@ -129,14 +135,18 @@ export function tenantRoutes(router: Router, services: Services): void {
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
     description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
-    access,
+    access: { role: 'admin', needsStorage: true },
     tags: ['Tenants'],
     request: {
       params: TenantId,
       json: z.object({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
     },
     responses: {
-      ...json(200, z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'), 'The bucket is there'),
+      ...json(
+        200,
+        z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'),
+        'The bucket is there',
+      ),
       ...problems(...guarded, 'tenant_conflict', 'bucket_already_exists', 'invalid_argument', ...badJson),
     },
     handler: async (c, { params, json: body }) => {

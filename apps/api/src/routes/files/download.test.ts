@@ -13,8 +13,13 @@ interface File {
 describe('a download of a file', () => {
   let api: TestApi;
   let ann: { authorization: string };
-  const get = (file: File, options: { readonly method?: string; readonly query?: string; readonly headers?: Record<string, string> } = {}) =>
-    api.send(options.method ?? 'GET', `/api/v1/files/${file.id}/download${options.query ?? ''}`, { headers: { ...ann, ...options.headers } });
+  const get = (
+    file: File,
+    options: { readonly method?: string; readonly query?: string; readonly headers?: Record<string, string> } = {},
+  ) =>
+    api.send(options.method ?? 'GET', `/api/v1/files/${file.id}/download${options.query ?? ''}`, {
+      headers: { ...ann, ...options.headers },
+    });
 
   beforeAll(async () => {
     api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
@@ -33,7 +38,13 @@ describe('a download of a file', () => {
     for (const method of ['GET', 'HEAD']) {
       const { status, headers } = await get(file, { method });
       expect(status).toBe(200);
-      expect(headers).toMatchObject({ 'content-type': type, 'content-disposition': disposition, 'x-content-type-options': 'nosniff', etag: `"${file.etag}"`, 'content-length': '0' });
+      expect(headers).toMatchObject({
+        'content-type': type,
+        'content-disposition': disposition,
+        'x-content-type-options': 'nosniff',
+        etag: `"${file.etag}"`,
+        'content-length': '0',
+      });
     }
   });
 
@@ -46,8 +57,16 @@ describe('a download of a file', () => {
   it('has ranges and conditions', async () => {
     const { json: file } = await uploadFile(api, ann, '0123456789');
     const etag = `"${file.etag}"`;
-    expect(await get(file, { headers: { range: 'bytes=2-4' } })).toMatchObject({ status: 206, text: '234', headers: { 'content-range': 'bytes 2-4/10', 'content-disposition': 'inline; filename="a.txt"' } });
-    expect(await get(file, { headers: { range: 'bytes=10-' } })).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */10' }, json: { code: 'range_not_satisfiable' } });
+    expect(await get(file, { headers: { range: 'bytes=2-4' } })).toMatchObject({
+      status: 206,
+      text: '234',
+      headers: { 'content-range': 'bytes 2-4/10', 'content-disposition': 'inline; filename="a.txt"' },
+    });
+    expect(await get(file, { headers: { range: 'bytes=10-' } })).toMatchObject({
+      status: 416,
+      headers: { 'content-range': 'bytes */10' },
+      json: { code: 'range_not_satisfiable' },
+    });
     expect(await get(file, { headers: { 'if-none-match': etag } })).toMatchObject({ status: 304, text: '' });
     expect(await get(file, { method: 'HEAD', headers: { 'if-none-match': etag } })).toMatchObject({ status: 304 });
     expect(await get(file, { headers: { 'if-match': '"x"' } })).toMatchObject({ status: 412, json: { code: 'precondition_failed' } });
@@ -72,16 +91,26 @@ describe('a download of a file', () => {
       expect((await fetch(url, { method: 'PUT', body: 'HELLO' })).status).toBe(403);
     }
     expect(await get(file, { query: '?redirect=false' })).toMatchObject({ status: 200, text: 'hello' });
-    for (const query of ['?redirect=', '?redirect=1', '?redirect=true&redirect=true']) expect(await get(file, { query })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    for (const query of ['?redirect=', '?redirect=1', '?redirect=true&redirect=true'])
+      expect(await get(file, { query })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
   });
 
   it('is handed over for as long as is asked, within limits', async () => {
     const { json: file } = await uploadFile(api, ann);
-    const ask = (options: Parameters<TestApi['send']>[2]) => api.send('POST', `/api/v1/files/${file.id}/presigned-download`, { headers: { ...ann, ...options?.headers }, ...(options?.json !== undefined && { json: options.json }), ...(options?.body !== undefined && { body: options.body }) });
+    const ask = (options: Parameters<TestApi['send']>[2]) =>
+      api.send('POST', `/api/v1/files/${file.id}/presigned-download`, {
+        headers: { ...ann, ...options?.headers },
+        ...(options?.json !== undefined && { json: options.json }),
+        ...(options?.body !== undefined && { body: options.body }),
+      });
     expect((await ask({})).json).toMatchObject({ expires_in: 3600 });
     expect((await ask({ json: {} })).json).toMatchObject({ expires_in: 3600 });
     expect((await ask({ json: { expires_in: 10_000_000 } })).json).toMatchObject({ expires_in: 604_800 });
-    for (const expires_in of [0, -1, 1.5, '60', null, 1e300]) expect(await ask({ json: { expires_in } })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'expires_in' }] } });
+    for (const expires_in of [0, -1, 1.5, '60', null, 1e300])
+      expect(await ask({ json: { expires_in } })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field: 'expires_in' }] },
+      });
     expect(await ask({ body: '{}', headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 });
     const { json } = await ask({ json: { expires_in: 1 } });
     await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -93,7 +122,11 @@ describe('a download of a file', () => {
     const { json: closed } = await uploadFile(api, ann, 'closed');
     const path = (file: File): string => `/api/v1/public/files/${file.id}`;
     for (const headers of [{}, { authorization: 'Bearer nonsense' }, await as('gus', { tenant: globex }), { 'x-tenant-id': 'whoever' }]) {
-      expect(await api.send('GET', path(open), { headers })).toMatchObject({ status: 200, text: 'open', headers: { 'content-disposition': 'inline; filename="a.txt"' } });
+      expect(await api.send('GET', path(open), { headers })).toMatchObject({
+        status: 200,
+        text: 'open',
+        headers: { 'content-disposition': 'inline; filename="a.txt"' },
+      });
       expect(await api.send('GET', path(closed), { headers })).toMatchObject({ status: 404, json: { code: 'file_not_found' } });
     }
     expect(await api.send('HEAD', path(open))).toMatchObject({ status: 200, text: '', headers: { 'content-length': '4' } });

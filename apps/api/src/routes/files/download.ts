@@ -16,7 +16,11 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'user', needsStorage: true };
 
 const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
-const answers = { ...bytes(200, 'The file'), ...bytes(206, 'The range that was asked for'), ...empty(304, 'The copy that the client holds is current') };
+const answers = {
+  ...bytes(200, 'The file'),
+  ...bytes(206, 'The range that was asked for'),
+  ...empty(304, 'The copy that the client holds is current'),
+};
 
 const unreadable = ['file_not_found', 'no_such_bucket', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
 
@@ -26,7 +30,11 @@ interface Opened {
 }
 
 /** Sends a file under its own name and type, whatever the object beneath says. */
-async function send(c: AppContext, open: (options: GetOptions) => Promise<Opened>, head: () => Promise<{ file: FileRecord; info: ObjectInfo }>): Promise<Response> {
+async function send(
+  c: AppContext,
+  open: (options: GetOptions) => Promise<Opened>,
+  head: () => Promise<{ file: FileRecord; info: ObjectInfo }>,
+): Promise<Response> {
   const { incoming, outgoing } = c.env;
   if (incoming.method === 'HEAD') {
     const { file, info } = await head();
@@ -88,7 +96,11 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
     responses: {
-      ...json(200, z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'), 'A URL that needs no token'),
+      ...json(
+        200,
+        z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'),
+        'A URL that needs no token',
+      ),
       ...problems(...scoped, 'file_not_found', 'not_supported', ...badJson),
     },
     handler: async (c, { params, json: body }) => {

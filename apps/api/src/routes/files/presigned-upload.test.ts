@@ -22,8 +22,12 @@ describe('a presigned upload', () => {
   afterAll(() => api.stop());
 
   const begin = (changes: Record<string, unknown> = {}, headers: Record<string, string> = ann): Promise<Answer> =>
-    api.send('POST', '/api/v1/files/presigned-upload', { headers, json: { filename: 'a.txt', content_type: 'text/plain', size_bytes: 5, ...changes } });
-  const complete = (begun: Answer, headers: Record<string, string> = ann): Promise<Answer> => api.send('POST', `/api/v1/files/${begun.json.file_id}/complete`, { headers });
+    api.send('POST', '/api/v1/files/presigned-upload', {
+      headers,
+      json: { filename: 'a.txt', content_type: 'text/plain', size_bytes: 5, ...changes },
+    });
+  const complete = (begun: Answer, headers: Record<string, string> = ann): Promise<Answer> =>
+    api.send('POST', `/api/v1/files/${begun.json.file_id}/complete`, { headers });
 
   it('goes from the promise over the bytes to the file', async () => {
     const begun = await begin({ filename: 'Größe.txt', is_public: true, sha256: sha256('hello'), metadata: { a: 1 } });
@@ -36,7 +40,11 @@ describe('a presigned upload', () => {
       upload_headers: {},
       expires_in: 3600,
     });
-    expect((await api.send('GET', `/api/v1/files/${begun.json.file_id}`, { headers: ann })).json).toMatchObject({ status: 'pending', size_bytes: 5, filename: 'Größe.txt' });
+    expect((await api.send('GET', `/api/v1/files/${begun.json.file_id}`, { headers: ann })).json).toMatchObject({
+      status: 'pending',
+      size_bytes: 5,
+      filename: 'Größe.txt',
+    });
     expect(await api.send('GET', `/api/v1/files/${begun.json.file_id}/download`, { headers: ann })).toMatchObject({ status: 404 });
     expect(await api.send('GET', `/api/v1/public/files/${begun.json.file_id}`)).toMatchObject({ status: 404 });
 
@@ -44,27 +52,51 @@ describe('a presigned upload', () => {
     const sent = await sendPresigned(begun, 'hello', 'text/plain');
     expect(sent.ok).toBe(true);
     const done = await complete(begun);
-    expect(done).toMatchObject({ status: 200, json: { id: begun.json.file_id, status: 'available', size_bytes: 5, sha256: sha256('hello'), is_public: true, metadata: { a: 1 }, owner_id: 'ann', tenant_uuid: acme.uuid } });
+    expect(done).toMatchObject({
+      status: 200,
+      json: {
+        id: begun.json.file_id,
+        status: 'available',
+        size_bytes: 5,
+        sha256: sha256('hello'),
+        is_public: true,
+        metadata: { a: 1 },
+        owner_id: 'ann',
+        tenant_uuid: acme.uuid,
+      },
+    });
     expect(await complete(begun)).toMatchObject({ status: 200, json: done.json });
-    expect(await api.send('GET', `/api/v1/files/${begun.json.file_id}/download`, { headers: ann })).toMatchObject({ status: 200, text: 'hello' });
+    expect(await api.send('GET', `/api/v1/files/${begun.json.file_id}/download`, { headers: ann })).toMatchObject({
+      status: 200,
+      text: 'hello',
+    });
   });
 
   it('works from the page of another origin', async () => {
     const { json } = await begin();
-    const preflight = await api.send('OPTIONS', new URL(json.upload_url).pathname, { headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' } });
+    const preflight = await api.send('OPTIONS', new URL(json.upload_url).pathname, {
+      headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' },
+    });
     expect(preflight).toMatchObject({ status: 204, headers: { 'access-control-allow-origin': '*' } });
   });
 
   it('takes just the bytes that were announced', async () => {
-    for (const [content, type] of [['hell', 'text/plain'], ['hello!', 'text/plain'], ['hello', 'text/html']] as const) {
+    for (const [content, type] of [
+      ['hell', 'text/plain'],
+      ['hello!', 'text/plain'],
+      ['hello', 'text/html'],
+    ] as const) {
       const begun = await begin();
       const fields = begun.json.upload_fields as Record<string, string>;
       const sent = await sendPresigned(begun, content, type, type === 'text/html' ? { 'Content-Type': type } : {});
-      expect({ fields, status: sent.status }).toMatchObject({ status: expect.toSatisfy((status: number) => status >= 400 && status < 500) });
+      expect({ fields, status: sent.status }).toMatchObject({
+        status: expect.toSatisfy((status: number) => status >= 400 && status < 500),
+      });
       expect(await complete(begun)).toMatchObject({ status: 409, json: { code: 'upload_not_found' } });
     }
     const begun = await begin();
-    for (const changes of [{ key: 'files/other' }, { 'x-extra': 'field' }]) expect((await sendPresigned(begun, 'hello', 'text/plain', changes as Record<string, string>)).status).toBe(403);
+    for (const changes of [{ key: 'files/other' }, { 'x-extra': 'field' }])
+      expect((await sendPresigned(begun, 'hello', 'text/plain', changes as Record<string, string>)).status).toBe(403);
     expect((await sendPresigned(begun, 'hello', 'text/plain')).ok).toBe(true);
   });
 
@@ -72,7 +104,9 @@ describe('a presigned upload', () => {
     const begun = await begin({ sha256: sha256('other') });
     await sendPresigned(begun, 'hello', 'text/plain');
     for (let times = 0; times < 2; times++) expect(await complete(begun)).toMatchObject({ status: 422, json: { code: 'upload_mismatch' } });
-    expect((await api.send('GET', '/api/v1/files?status=failed', { headers: ann })).json.files).toEqual([expect.objectContaining({ id: begun.json.file_id })]);
+    expect((await api.send('GET', '/api/v1/files?status=failed', { headers: ann })).json.files).toEqual([
+      expect.objectContaining({ id: begun.json.file_id }),
+    ]);
     expect(await api.send('GET', `/api/v1/files/${begun.json.file_id}/download`, { headers: ann })).toMatchObject({ status: 404 });
   });
 
@@ -103,16 +137,20 @@ describe('a presigned upload', () => {
     await sql.end();
   });
 
-  it('is its owner\'s to complete', async () => {
+  it("is its owner's to complete", async () => {
     const begun = await begin({ is_public: true });
     await sendPresigned(begun, 'hello', 'text/plain');
-    const statuses = [await complete(begun, await as('bob', { tenant: acme })), await complete(begun, await as('ann'))].map(({ status }) => status);
+    const statuses = [await complete(begun, await as('bob', { tenant: acme })), await complete(begun, await as('ann'))].map(
+      ({ status }) => status,
+    );
     for (const status of statuses) expect([403, 404]).toContain(status);
     expect(await complete(begun)).toMatchObject({ status: 200 });
     expect(await begin({ owner_id: 'bob' })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
     const forBob = await begin({ owner_id: 'bob' }, { ...(await admin()), 'x-tenant-id': 'acme' });
     expect(forBob.status).toBe(201);
-    expect((await api.send('GET', `/api/v1/files/${forBob.json.file_id}`, { headers: await as('bob', { tenant: acme }) })).json).toMatchObject({ owner_id: 'bob', tenant_uuid: acme.uuid });
+    expect(
+      (await api.send('GET', `/api/v1/files/${forBob.json.file_id}`, { headers: await as('bob', { tenant: acme }) })).json,
+    ).toMatchObject({ owner_id: 'bob', tenant_uuid: acme.uuid });
   });
 
   it('of nothing is a file of nothing', async () => {
@@ -147,6 +185,9 @@ describe('a presigned upload', () => {
     [{ owner_id: '' }, 'owner_id'],
     [{ metadata: [] }, 'metadata'],
   ])('is not begun with %j', async (changes, field) => {
-    expect(await begin(changes)).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] } });
+    expect(await begin(changes)).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] },
+    });
   });
 });

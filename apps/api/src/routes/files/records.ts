@@ -31,7 +31,10 @@ export function fileRecordRoutes(router: Router, services: Services): void {
         limit: integerParam({ min: 1, max: 1000, description: 'Most files of one page; default 100.', example: 100 }).optional(),
         cursor: z.string().max(1024).optional(),
         owner_id: plainText(255).optional(),
-        status: z.enum(fileStatuses, `one of ${fileStatuses.join(', ')}`).optional().openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
+        status: z
+          .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
+          .optional()
+          .openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
       }),
     },
     responses: {

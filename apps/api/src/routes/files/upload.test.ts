@@ -12,7 +12,8 @@ import { acme, admin, as, service } from '../../testing/tokens.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-const hash = (algorithm: string, text: string, encoding: 'hex' | 'base64' = 'hex'): string => createHash(algorithm).update(text).digest(encoding);
+const hash = (algorithm: string, text: string, encoding: 'hex' | 'base64' = 'hex'): string =>
+  createHash(algorithm).update(text).digest(encoding);
 
 describe('an upload of a file', () => {
   let api: TestApi;
@@ -37,7 +38,10 @@ describe('an upload of a file', () => {
   };
 
   it('answers the record', async () => {
-    const { status, json, headers } = await uploadFile(api, ann, 'hello', { name: 'Größe 日本.txt', fields: { is_public: 'true', metadata: '{"a":{"b":[1,null,"ü"]}}', owner_id: 'ann' } });
+    const { status, json, headers } = await uploadFile(api, ann, 'hello', {
+      name: 'Größe 日本.txt',
+      fields: { is_public: 'true', metadata: '{"a":{"b":[1,null,"ü"]}}', owner_id: 'ann' },
+    });
     expect(status).toBe(201);
     expect(headers['content-type']).toBe('application/json');
     expect(json).toEqual({
@@ -64,8 +68,17 @@ describe('an upload of a file', () => {
     const late = await uploadFile(api, ann, 'hello', { last: true, fields: { is_public: '1', metadata: '{"late":true}' } });
     expect(late).toMatchObject({ status: 201, json: { is_public: true, metadata: { late: true } } });
     expect((await api.send('GET', `/api/v1/files/${late.json.id}`, { headers: ann })).json).toEqual(late.json);
-    for (const fields of [{}, { is_public: '', metadata: '', owner_id: '' }, { is_public: 'false' }, { is_public: 'False' }, { unknown: 'x' }]) {
-      expect(await uploadFile(api, ann, 'x', { fields: fields as Record<string, string> })).toMatchObject({ status: 201, json: { is_public: false, metadata: {}, owner_id: 'ann' } });
+    for (const fields of [
+      {},
+      { is_public: '', metadata: '', owner_id: '' },
+      { is_public: 'false' },
+      { is_public: 'False' },
+      { unknown: 'x' },
+    ]) {
+      expect(await uploadFile(api, ann, 'x', { fields: fields as Record<string, string> })).toMatchObject({
+        status: 201,
+        json: { is_public: false, metadata: {}, owner_id: 'ann' },
+      });
     }
   });
 
@@ -93,9 +106,13 @@ describe('an upload of a file', () => {
   });
 
   it('is verified against declared checksums', async () => {
-    const send = (header: string, value: string) => api.send('POST', '/api/v1/files/upload', { headers: { ...ann, [header]: value }, form: fileForm('sum') });
+    const send = (header: string, value: string) =>
+      api.send('POST', '/api/v1/files/upload', { headers: { ...ann, [header]: value }, form: fileForm('sum') });
     const before = await stored();
-    for (const [header, algorithm] of [['x-amz-checksum-sha256', 'sha256'], ['content-md5', 'md5']] as const) {
+    for (const [header, algorithm] of [
+      ['x-amz-checksum-sha256', 'sha256'],
+      ['content-md5', 'md5'],
+    ] as const) {
       expect(await send(header, hash(algorithm, 'other', 'base64'))).toMatchObject({ status: 422, json: { code: 'checksum_mismatch' } });
       expect(await send(header, 'nonsense')).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
     }
@@ -120,18 +137,28 @@ describe('an upload of a file', () => {
   ])('is refused with fields such as %.70j, on either side of the file', async (fields, field) => {
     const before = await stored();
     for (const last of [false, true]) {
-      expect(await uploadFile(api, ann, 'x'.repeat(100_000), { fields: fields as Record<string, string>, last })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] } });
+      expect(await uploadFile(api, ann, 'x'.repeat(100_000), { fields: fields as Record<string, string>, last })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] },
+      });
     }
     expect(await stored()).toEqual(before);
   });
 
   it('for another owner is for administrators and services', async () => {
     const before = await stored();
-    for (const last of [false, true]) expect(await uploadFile(api, ann, 'x', { fields: { owner_id: 'bob' }, last })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+    for (const last of [false, true])
+      expect(await uploadFile(api, ann, 'x', { fields: { owner_id: 'bob' }, last })).toMatchObject({
+        status: 403,
+        json: { code: 'forbidden' },
+      });
     expect(await stored()).toEqual(before);
     for (const token of [await admin(), await service()]) {
       for (const last of [false, true]) {
-        expect(await uploadFile(api, { ...token, 'x-tenant-id': 'acme' }, 'x', { fields: { owner_id: 'bob' }, last })).toMatchObject({ status: 201, json: { owner_id: 'bob', tenant_uuid: acme.uuid } });
+        expect(await uploadFile(api, { ...token, 'x-tenant-id': 'acme' }, 'x', { fields: { owner_id: 'bob' }, last })).toMatchObject({
+          status: 201,
+          json: { owner_id: 'bob', tenant_uuid: acme.uuid },
+        });
       }
     }
   });
@@ -147,12 +174,16 @@ describe('an upload of a file', () => {
 
   it('is refused when it is no form, has no file or two, or is too large', async () => {
     const before = await stored();
-    const post = (options: Parameters<TestApi['send']>[2]) => api.send('POST', '/api/v1/files/upload/', { ...options, headers: { ...ann, ...options?.headers } });
+    const post = (options: Parameters<TestApi['send']>[2]) =>
+      api.send('POST', '/api/v1/files/upload/', { ...options, headers: { ...ann, ...options?.headers } });
     expect(await post({ json: {} })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
     expect(await post({ body: 'x' })).toMatchObject({ status: 415 });
     expect(await post({})).toMatchObject({ status: 415 });
     expect(await post({ form: new FormData() })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
-    expect(await post({ body: 'x', headers: { 'content-type': 'multipart/form-data' } })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    expect(await post({ body: 'x', headers: { 'content-type': 'multipart/form-data' } })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed' },
+    });
     const two = new FormData();
     two.append('file', new Blob(['1']));
     two.append('file', new Blob(['2']));

@@ -31,7 +31,8 @@ export function uploadRoute(router: Router, services: Services): void {
     collection: true,
     operationId: 'files.upload',
     summary: 'Upload a file',
-    description: 'Streams into the bucket of the token\'s tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.',
+    description:
+      "Streams into the bucket of the token's tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.",
     access,
     tags: ['Files'],
     request: {

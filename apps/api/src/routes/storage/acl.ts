@@ -14,7 +14,15 @@ const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
 const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
-const errors = [...scoped, 'file_not_found', 'no_such_bucket', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported', 'access_denied'] as const;
+const errors = [
+  ...scoped,
+  'file_not_found',
+  'no_such_bucket',
+  'invalid_key',
+  'invalid_bucket_name',
+  'acl_not_supported',
+  'access_denied',
+] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
 /** ACLs of objects. Registered before the routes of objects, whose pattern takes these paths too. */

@@ -35,13 +35,24 @@ export function bucketRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, BucketSchema, 'The new bucket'),
-      ...problems(...guarded, 'bucket_already_exists', 'invalid_bucket_name', 'invalid_argument', 'tenant_not_found', 'tenant_conflict', ...badJson),
+      ...problems(
+        ...guarded,
+        'bucket_already_exists',
+        'invalid_bucket_name',
+        'invalid_argument',
+        'tenant_not_found',
+        'tenant_conflict',
+        ...badJson,
+      ),
     },
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
       const ctx = contextOf(c);
       const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
-      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
-      return c.json(bucketView(bucket, await tenants.ownerOf(name) ?? null), 201);
+      const bucket =
+        tenantUuid === undefined
+          ? await storage.createBucket(request, ctx)
+          : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
+      return c.json(bucketView(bucket, (await tenants.ownerOf(name)) ?? null), 201);
     },
   });
 
@@ -54,7 +65,11 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     responses: {
-      ...json(200, z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'), 'All buckets, by name'),
+      ...json(
+        200,
+        z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'),
+        'All buckets, by name',
+      ),
       ...problems(...guarded),
     },
     handler: async (c) => {
@@ -90,7 +105,10 @@ export function bucketRoutes(router: Router, services: Services): void {
       params: bucketParam,
       query: z.object({ force: booleanParam('Remove objects, versions, delete markers and open multipart uploads first.').optional() }),
     },
-    responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed') },
+    responses: {
+      ...empty(204, 'Gone'),
+      ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
+    },
     handler: async (c, { params, query }) => {
       assertBucketName(params.name);
       await tenantService.deleteBucket(params.name, { force: query.force === true }, contextOf(c));

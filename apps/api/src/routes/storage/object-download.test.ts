@@ -14,7 +14,8 @@ describe('a download of an object', () => {
   const etag = `"${createHash('md5').update(data).digest('hex')}"`;
   const past = new Date(Date.now() - 86_400_000).toUTCString();
   const future = new Date(Date.now() + 86_400_000).toUTCString();
-  const get = (extra: Record<string, string> = {}, key = 'data', method = 'GET') => api.send(method, `/api/v1/storage/objects/${key}`, { headers: { ...headers, ...extra } });
+  const get = (extra: Record<string, string> = {}, key = 'data', method = 'GET') =>
+    api.send(method, `/api/v1/storage/objects/${key}`, { headers: { ...headers, ...extra } });
 
   beforeAll(async () => {
     api = await startApi();
@@ -45,7 +46,8 @@ describe('a download of an object', () => {
     const answer = await get();
     const head = await get({}, 'data', 'HEAD');
     expect(head).toMatchObject({ status: 200, text: '' });
-    for (const name of ['content-type', 'content-length', 'accept-ranges', 'etag', 'last-modified', 'x-content-type-options']) expect(head.headers[name]).toBe(answer.headers[name]);
+    for (const name of ['content-type', 'content-length', 'accept-ranges', 'etag', 'last-modified', 'x-content-type-options'])
+      expect(head.headers[name]).toBe(answer.headers[name]);
     expect(await get({}, 'absent', 'HEAD')).toMatchObject({ status: 404, text: '' });
     expect(await get({ 'if-none-match': etag }, 'data', 'HEAD')).toMatchObject({ status: 304, text: '' });
     expect(await get({ 'if-match': '"other"' }, 'data', 'HEAD')).toMatchObject({ status: 412, text: '' });
@@ -64,22 +66,34 @@ describe('a download of an object', () => {
   ])('gives the range %s', async (range, start, end) => {
     const answer = await get({ range });
     expect(answer.status).toBe(206);
-    expect(answer.headers).toMatchObject({ 'content-range': `bytes ${start}-${end}/300000`, 'content-length': String(end - start + 1), etag });
+    expect(answer.headers).toMatchObject({
+      'content-range': `bytes ${start}-${end}/300000`,
+      'content-length': String(end - start + 1),
+      etag,
+    });
     expect(answer.bytes.equals(data.subarray(start, end + 1))).toBe(true);
   });
 
   it.each(['bytes=300000-', 'bytes=300000-400000', 'bytes=-0', 'bytes=99999999999999999999-'])('refuses the range %s', async (range) => {
     const answer = await get({ range });
-    expect(answer).toMatchObject({ status: 416, json: { code: 'range_not_satisfiable' }, headers: { 'content-range': 'bytes */300000', 'content-type': 'application/problem+json' } });
+    expect(answer).toMatchObject({
+      status: 416,
+      json: { code: 'range_not_satisfiable' },
+      headers: { 'content-range': 'bytes */300000', 'content-type': 'application/problem+json' },
+    });
   });
 
   it('refuses every range of an empty object', async () => {
-    for (const range of ['bytes=0-0', 'bytes=0-', 'bytes=-1']) expect(await get({ range }, 'empty')).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */0' } });
+    for (const range of ['bytes=0-0', 'bytes=0-', 'bytes=-1'])
+      expect(await get({ range }, 'empty')).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */0' } });
   });
 
-  it.each(['bytes=0-1,3-4', 'bytes=5-2', 'bytes=a-b', 'bytes=', 'bytes=-', 'lines=1-2', 'bytes', 'bytes=1 -2', ''])('is whole where the range is none or several: %j', async (range) => {
-    expect(await get({ range })).toMatchObject({ status: 200, headers: { 'content-length': '300000' } });
-  });
+  it.each(['bytes=0-1,3-4', 'bytes=5-2', 'bytes=a-b', 'bytes=', 'bytes=-', 'lines=1-2', 'bytes', 'bytes=1 -2', ''])(
+    'is whole where the range is none or several: %j',
+    async (range) => {
+      expect(await get({ range })).toMatchObject({ status: 200, headers: { 'content-length': '300000' } });
+    },
+  );
 
   it.each([
     [{ 'if-none-match': etag }, 304],
@@ -113,7 +127,8 @@ describe('a download of an object', () => {
   it('gives a range only of the object that If-Range names', async () => {
     const range = { range: 'bytes=0-9' };
     for (const same of [etag, modified]) expect(await get({ ...range, 'if-range': same })).toMatchObject({ status: 206 });
-    for (const other of ['"x"', `W/${etag}`, past, future, 'nonsense']) expect(await get({ ...range, 'if-range': other })).toMatchObject({ status: 200 });
+    for (const other of ['"x"', `W/${etag}`, past, future, 'nonsense'])
+      expect(await get({ ...range, 'if-range': other })).toMatchObject({ status: 200 });
   });
 
   it.each([
@@ -145,8 +160,12 @@ describe('a download of an object', () => {
     expect(await api.send('GET', local, { headers: { range: 'bytes=0-2' } })).toMatchObject({ status: 206, text: 'for' });
     await api.send('PUT', '/api/v1/storage/objects/open/%C3%BC.txt/acl', { headers, json: { acl: 'private' } });
     const refused = await api.send('GET', local, { headers: { ...headers, 'x-request-id': 'my-id' } });
-    expect(refused).toMatchObject({ status: 403, json: { code: 'access_denied', request_id: 'my-id', type: 'about:blank', title: 'Forbidden' } });
-    for (const method of ['PUT', 'POST', 'DELETE', 'PATCH']) expect((await api.send(method, local, { headers })).status).toBeGreaterThanOrEqual(400);
+    expect(refused).toMatchObject({
+      status: 403,
+      json: { code: 'access_denied', request_id: 'my-id', type: 'about:blank', title: 'Forbidden' },
+    });
+    for (const method of ['PUT', 'POST', 'DELETE', 'PATCH'])
+      expect((await api.send(method, local, { headers })).status).toBeGreaterThanOrEqual(400);
     expect((await get({}, 'open/%C3%BC.txt')).text).toBe('for all');
   });
 });

@@ -45,7 +45,10 @@ export function objectRoutes(router: Router, services: Services): void {
         bucket: BucketName.optional(),
       }),
     },
-    responses: { ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'), ...problems(...scoped, ...missing, 'validation_failed', 'invalid_argument') },
+    responses: {
+      ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'),
+      ...problems(...scoped, ...missing, 'validation_failed', 'invalid_argument'),
+    },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
       const page = await storage.listFiles(
@@ -118,10 +121,23 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: {
-      json: z.object({ keys: z.array(z.string()).min(1).max(1000).openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }), bucket: BucketName.optional() }),
+      json: z.object({
+        keys: z
+          .array(z.string())
+          .min(1)
+          .max(1000)
+          .openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }),
+        bucket: BucketName.optional(),
+      }),
     },
     responses: {
-      ...json(200, z.object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) }).openapi('DeleteResult'), 'What became of each key'),
+      ...json(
+        200,
+        z
+          .object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) })
+          .openapi('DeleteResult'),
+        'What became of each key',
+      ),
       ...problems(...scoped, 'no_such_bucket', 'invalid_bucket_name', ...badJson),
     },
     handler: async (c, { json: body }) => {

@@ -157,7 +157,8 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
   const { headers } = c.env.incoming;
   const ifNoneMatch = headers['if-none-match'];
   const ifMatch = headers['if-match'];
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
+    throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
   const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
   if (ifMatch !== undefined && etag === undefined) throw validationFailed([{ field: 'If-Match', message: 'a write takes a single ETag' }]);
   return {
