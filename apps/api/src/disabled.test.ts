@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { fileForm } from './testing/files.ts';
 import type { SendOptions } from './testing/send.ts';
+import { RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as } from './testing/tokens.ts';
@@ -73,5 +74,19 @@ describe('with STORAGE_ENABLED=false', () => {
       json: { status: 'ready', checks: { database: { status: 'up' }, storage: { status: 'disabled' } } },
     });
     for (const path of ['/openapi.json', '/docs']) expect(await api.send('GET', path)).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    ['below /local/', '/local/bucket/key', 'x'],
+    ['with a malformed Host', '/api/v1/files', 'a b'],
+  ])('an endless body %s is not read for long', async (_what, path, host) => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write(`PUT ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000000000\r\n\r\n`);
+    expect([400, 503]).toContain((await connection.answer()).status);
+    const chunk = Buffer.alloc(1_000_000);
+    let sent = 0;
+    for (; sent < 200 && !connection.socket.destroyed; sent++) await connection.write(chunk);
+    expect(sent).toBeLessThan(100);
+    connection.destroy();
   });
 });

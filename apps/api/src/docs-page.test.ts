@@ -1,7 +1,8 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { statusByCode } from './problem.ts';
+import { statusByCode } from '@coffer/storage-core/http';
+
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 
@@ -156,6 +157,8 @@ describe('the documentation', () => {
       const { status, headers, text } = await api.send('GET', path);
       expect(status).toBe(200);
       expect(headers['content-type']).toMatch(/^text\/html/);
+      expect(headers['content-security-policy']).toContain(`default-src 'none'; script-src 'self' 'unsafe-inline';`);
+      expect(headers['content-security-policy']).toContain(`connect-src 'self' ${api.url};`);
       expect(text).toContain('/openapi.json');
       expect(text).toContain('/docs/scalar.js');
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);

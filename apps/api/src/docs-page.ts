@@ -31,6 +31,7 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
   const { app } = router;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
+  const policy = policyFor(options.publicUrl);
   const page = Scalar<AppEnv>({
     url: '/openapi.json',
     cdn: '/docs/scalar.js',
@@ -85,7 +86,10 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
       200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } },
       ...problems(),
     },
-    handler: async (c) => (await page(c, async () => {})) ?? c.notFound(),
+    handler: async (c) => {
+      c.header('content-security-policy', policy);
+      return (await page(c, async () => {})) ?? c.notFound();
+    },
   });
 
   app.get('/docs/scalar.js', async (c) => {
@@ -102,4 +106,19 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     else await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
     return RESPONSE_ALREADY_SENT;
   });
+}
+
+/** The page runs what this server has, and its forms ask the API, wherever that is public, and nobody else. */
+function policyFor(publicUrl: string): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self' 'unsafe-inline'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self' data:",
+    `connect-src 'self' ${new URL(publicUrl).origin}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 }

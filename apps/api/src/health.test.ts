@@ -1,8 +1,12 @@
 import { chmod, rename } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
+import { testDatabase } from '@coffer/fixtures';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { Answer } from './testing/send.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 
@@ -71,6 +75,45 @@ describe('health', () => {
     for (let tries = 0; (await api.send('GET', '/health/ready')).status !== 200 && tries < 50; tries++)
       await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
+  });
+});
+
+describe('health of a database that hangs', () => {
+  it('is asked for once, however often and however long', async () => {
+    const database = await testDatabase();
+    const target = new URL(database.url);
+    let isStalled = false;
+    let asked = 0;
+    const clients = new Set<Socket>();
+    const proxy = createServer((client) => {
+      clients.add(client);
+      const upstream = connect({ host: target.hostname, port: Number(target.port) });
+      for (const socket of [client, upstream]) socket.on('error', () => {});
+      client.on('data', (data) => {
+        if (isStalled) asked += 1;
+        else upstream.write(data);
+      });
+      upstream.pipe(client);
+      client.on('close', () => upstream.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const url = new URL(database.url);
+    url.hostname = '127.0.0.1';
+    url.port = String((proxy.address() as AddressInfo).port);
+    const api = await startApi({ DATABASE_URL: url.href, STORAGE_HEALTH_CHECK_TIMEOUT: '0.2' });
+    const ready = (): Promise<Answer> => api.send('GET', '/health/ready');
+    expect((await ready()).status).toBe(200);
+    isStalled = true;
+    for (let turn = 0; turn < 3; turn++) {
+      const answers = await Promise.all([ready(), ready(), ready()]);
+      for (const answer of answers) expect(answer).toMatchObject({ status: 503, json: { checks: { database: { status: 'down' } } } });
+    }
+    expect(asked).toBe(1);
+    isStalled = false;
+    for (const client of clients) client.destroy();
+    await api.stop();
+    proxy.close();
+    await database.drop();
   });
 });
 

@@ -25,7 +25,11 @@ const ReadySchema = z
   });
 
 export function healthRoutes(router: Router, services: Services): void {
-  const database = shared(() => checkDatabase(services));
+  const { runtime } = services;
+  const seconds = runtime.config.storage.healthCheckTimeout;
+  // Shared for as long as the database has not answered, which may be longer than anybody waits for it.
+  const ask = shared(() => runtime.database.check());
+  const database = shared(() => checkDatabase(ask, seconds));
   const storage = shared(() => checkStorage(services));
 
   router.add({
@@ -59,23 +63,22 @@ export function healthRoutes(router: Router, services: Services): void {
 }
 
 /** Whoever asks while the question is under way gets the same answer: nobody needs a token to ask. */
-function shared(ask: () => Promise<Check>): () => Promise<Check> {
-  let pending: Promise<Check> | undefined;
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let pending: Promise<T> | undefined;
   return () =>
     (pending ??= ask().finally(() => {
       pending = undefined;
     }));
 }
 
-async function checkDatabase({ runtime }: Services): Promise<Check> {
+async function checkDatabase(ask: () => Promise<unknown>, seconds: number): Promise<Check> {
   const started = performance.now();
-  const seconds = runtime.config.storage.healthCheckTimeout;
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('late')), seconds * 1000);
     });
-    await Promise.race([runtime.database.check(), late]);
+    await Promise.race([ask(), late]);
     return { status: 'up', latency_ms: Math.round(performance.now() - started) };
   } catch {
     return { status: 'down', message: 'The database does not answer.' };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
 import { closeNow } from './shutdown.ts';
-import { uploadFile } from './testing/files.ts';
+import { sendPresigned, uploadFile } from './testing/files.ts';
 import { send } from './testing/send.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
@@ -104,6 +104,26 @@ describe('metrics', () => {
     const before = (await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}') ?? 0;
     expect((await api.send('GET', '/local/staging-uploads/open')).text).toHaveLength(77);
     expect((await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}')).toBe(before + 77);
+  });
+
+  it('count presigned traffic for the tenant that it was signed for, and log it with the id of its request', async () => {
+    const ann = await as('ann', { tenant: acme });
+    const presigned = await api.send('POST', '/api/v1/files/presigned-upload', {
+      headers: ann,
+      json: { filename: 'p.txt', content_type: 'text/plain', size_bytes: 33 },
+    });
+    const bytes = (samples: Map<string, number>, way: string): number =>
+      samples.get(`storage_${way}_bytes_total{backend=local,tenant=acme}`) ?? 0;
+    const before = await scrape();
+    expect((await sendPresigned(presigned, 'x'.repeat(33), 'text/plain')).status).toBe(204);
+    await api.send('POST', `/api/v1/files/${presigned.json.file_id}/complete`, { headers: ann });
+    const { json } = await api.send('POST', `/api/v1/files/${presigned.json.file_id}/presigned-download`, { headers: ann });
+    const { status } = await fetch(json.download_url as string, { headers: { 'x-request-id': 'presigned-read' } });
+    expect(status).toBe(200);
+    const after = await scrape();
+    expect(bytes(after, 'upload') - bytes(before, 'upload')).toBe(33);
+    expect(bytes(after, 'download') - bytes(before, 'download')).toBeGreaterThanOrEqual(33);
+    expect(api.log).toContainEqual(expect.objectContaining({ request_id: 'presigned-read', operation: 'download', tenant: 'acme' }));
   });
 
   it('name no tenant that nobody registered', async () => {

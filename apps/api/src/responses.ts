@@ -1,8 +1,8 @@
 import type { RouteConfig, z } from '@hono/zod-openapi';
 
 import type { StorageErrorCode } from '@coffer/storage-core';
+import { statusByCode } from '@coffer/storage-core/http';
 
-import { statusByCode } from './problem.ts';
 import { ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];

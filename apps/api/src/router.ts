@@ -5,12 +5,12 @@ import { TrieRouter } from 'hono/router/trie-router';
 
 import { storageError } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
+import { validationFailed } from '@coffer/storage-core/http';
 
 import type { AppEnv } from './app-env.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
-import { validationFailed } from './problem.ts';
 
 export type AppContext = Context<AppEnv>;
 

@@ -1,10 +1,9 @@
 import { z } from '@hono/zod-openapi';
 
 import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
+import { statusByCode } from '@coffer/storage-core/http';
 
 import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
-
-import { statusByCode } from './problem.ts';
 
 export const ProblemSchema = z
   .object({

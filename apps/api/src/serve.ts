@@ -12,7 +12,7 @@ import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
 import { allObservers, logObserver } from './observe/log-observer.ts';
 import { answerError, createApiServer } from './server.ts';
-import { closeNow, drain } from './shutdown.ts';
+import { closeNow, drainOf } from './shutdown.ts';
 import { sweepRegularly } from './sweeper.ts';
 
 const drainMs = 25_000;
@@ -57,8 +57,9 @@ export async function serve(config: Config, log: Logger): Promise<Serving> {
     }
     const verify = tokenVerifier(authOptions(config, runtime));
     const server = createApiServer({ runtime, registry, log, stopping: () => stopping, verify });
+    const drain = drainOf(server);
     await listen(server, { ...config.server, variable: 'PORT' });
-    started.push(() => drain(server, drainMs), sweepRegularly(runtime, log));
+    started.push(() => drain(drainMs), sweepRegularly(runtime, log));
     return { server, ...(runtime.generatedSecret !== undefined && { generatedSecret: runtime.generatedSecret }), stop };
   } catch (error) {
     await stop();

@@ -6,14 +6,15 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+import { lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
-import { beginExchange, exchangeOf } from './exchange.ts';
+import { beginExchange, errorOf, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { logRequest } from './observe/request-log.ts';
-import { problemHeaders, problemOf, sendProblem } from './problem.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
@@ -29,6 +30,8 @@ export function createApiServer(services: Services): Server {
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
+  // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
+  const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
@@ -37,11 +40,12 @@ export function createApiServer(services: Services): Server {
     if (stopping()) outgoing.setHeader('connection', 'close');
     const isLocal = exchange.path.startsWith(localPath);
     if (isLocal && !enabled) {
-      answerError(storageOff(), incoming, outgoing);
+      refuseUnread(storageOff(), exchange);
       return;
     }
-    if (isLocal && runtime.localHttp !== undefined) {
-      runtime.localHttp(incoming, outgoing).then(
+    if (isLocal && localHttp !== undefined) {
+      const { requestId, signal } = exchange;
+      localHttp(incoming, outgoing, { requestId, signal }).then(
         (handled) => {
           if (!handled) framework(exchange);
         },
@@ -92,8 +96,14 @@ export function createApiServer(services: Services): Server {
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
 export function answerError(error: unknown, _incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
-  exchange.error = error;
-  sendProblem(outgoing, error, exchange.requestId);
+  exchange.error = errorOf(error, exchange);
+  sendProblem(outgoing, exchange.error, exchange.requestId);
+}
+
+/** Answers without the framework, which would see to the end of a body that nobody reads. */
+function refuseUnread(error: unknown, { incoming, outgoing }: Exchange): void {
+  answerError(error, incoming, outgoing);
+  lingerOver(incoming);
 }
 
 function frameworkOf(services: Services): (exchange: Exchange) => void {
@@ -115,9 +125,10 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
       },
     },
   );
-  return ({ incoming, outgoing }) => {
+  return (exchange) => {
+    const { incoming, outgoing } = exchange;
     if (!possibleHost.test(incoming.headers.host ?? '')) {
-      answerError(malformed, incoming, outgoing);
+      refuseUnread(malformed, exchange);
       return;
     }
     // The exchange has the request line. The framework would make a URL of it, which collapses segments and fails on some.

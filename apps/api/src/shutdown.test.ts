@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { drain } from './shutdown.ts';
 import { RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
@@ -38,7 +37,7 @@ describe('a server that is asked to stop', () => {
     await alive.write('GET /health/rea');
     await new Promise((resolve) => setTimeout(resolve, 50));
     api.beginStopping();
-    const drained = drain(api.server, 10_000);
+    const drained = api.drain(10_000);
     expect(await idle.ends(2000)).toBe(true);
     await expect(RawConnection.open(api.url)).rejects.toThrow('ECONNREFUSED');
     await alive.write('dy HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -50,11 +49,25 @@ describe('a server that is asked to stop', () => {
     await drained;
   });
 
+  it('does not wait for a request whose head never becomes whole', async () => {
+    const stuck = await RawConnection.open(api.url);
+    await stuck.write('GET /he');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    api.beginStopping();
+    let isDrained = false;
+    const drained = api.drain(20_000).then(() => {
+      isDrained = true;
+    });
+    expect(await stuck.ends(5000)).toBe(true);
+    await drained;
+    expect(isDrained).toBe(true);
+  });
+
   it('waits only so long', async () => {
     const upload = await beginUpload();
     api.beginStopping();
     const started = performance.now();
-    await drain(api.server, 300);
+    await api.drain(300);
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
     expect(await upload.ends(2000)).toBe(true);
   });

@@ -79,6 +79,29 @@ describe('presigned URLs', () => {
   });
 });
 
+describe('the tenant that something was presigned for', () => {
+  it('is part of what is signed', async () => {
+    const { backend } = backendAt();
+    const ctx = { tenant: 'acme' };
+    const { verifyRead, verifyWrite, verifyForm } = backend.access;
+    const read = new URL((await backend.presign!.download(at, { expiresIn: 60 }, ctx)).url).searchParams;
+    const write = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, ctx)).url).searchParams;
+    const { fields } = await backend.presign!.upload(at, { expiresIn: 60 }, ctx);
+    expect(verifyRead(at, read)).toEqual({ ...at, ...ctx });
+    expect(verifyWrite(at, write)).toEqual({ ...at, ...ctx });
+    expect(verifyForm('bucket', new Map(Object.entries(fields)))).toEqual({ ...at, ...ctx });
+    for (const [query, verify] of [
+      [read, verifyRead],
+      [write, verifyWrite],
+    ] as const) {
+      query.set('x-coffer-tenant', 'globex');
+      expect(() => verify(at, query)).toThrow(denied());
+      query.delete('x-coffer-tenant');
+      expect(() => verify(at, query)).toThrow(denied());
+    }
+  });
+});
+
 describe('presigned forms', () => {
   const fieldsOf = async (backend: LocalBackend): Promise<Map<string, string>> => {
     const { method, url, fields } = await backend.presign!.upload(at, { expiresIn: 60, size: 5, contentType: 'text/plain' }, noContext);

@@ -58,7 +58,7 @@ describe('statements that reach the database', () => {
       contentType: 'text/plain',
       ownerId: 'alice',
       tenantContext: acme,
-      sizeLimit: 10_600,
+      sizeHint: 10_600,
     });
 
   const read = async (opening: ReturnType<FileService['open']>): Promise<void> => {

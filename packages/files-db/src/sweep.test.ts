@@ -98,9 +98,10 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
         },
       },
     });
-    const files = await Promise.all(['a', 'b', 'c'].map((text) => upload(stubborn, text, { tenantContext: acme })));
-    await stubborn.query(`update files set storage_key = 'stubborn' where id = '${files[0]!.id}'`);
-    for (const { id } of files) await stubborn.files.delete(id, admin);
+    const request = { filename: 'a', contentType: 'text/plain', sizeBytes: 3, ownerId: 'alice', tenantContext: acme };
+    const asked = await Promise.all(Array.from({ length: 3 }, () => stubborn.files.createPresignedUpload(request)));
+    await stubborn.query(`update files set storage_key = 'stubborn' where id = '${asked[0]!.fileId}'`);
+    for (const { fileId } of asked) await stubborn.files.delete(fileId, admin);
     expect(await stubborn.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 2, retained: 1 });
     expect(await stubborn.query('select storage_key from files')).toEqual([{ storage_key: 'stubborn' }]);
     await stubborn.close();

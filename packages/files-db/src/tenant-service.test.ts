@@ -108,6 +108,22 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     }
   });
 
+  it('deletes a tenant that has nothing where there is no storage', async () => {
+    await rig.tenants.create(acme);
+    await rig.tenants.resolve(globex);
+    const off = (): never => {
+      throw storageError('storage_not_configured', 'off');
+    };
+    replaced = new Proxy(
+      {},
+      { get: (_target, key) => (typeof Reflect.get(inner, key) === 'function' ? off : new Proxy({}, { get: () => off })) },
+    );
+    await rig.tenantService.delete('acme');
+    await rig.tenantService.delete('globex', { force: true });
+    expect(await rig.tenants.list()).toEqual({ tenants: [], nextCursor: null });
+    replaced = {};
+  });
+
   it('keeps a tenant that is not empty, unless forced', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme });
     expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');

@@ -52,6 +52,8 @@ export interface S3Config {
 
 /** Backends of which only the name exists. */
 const announced = ['gcs', 'azure'];
+/** Backends whose settings exist, but that nothing loads yet. */
+const notLoadable: readonly string[] = ['s3', 'minio'];
 const retryModes = ['standard', 'adaptive', 'legacy'] as const;
 const transports = ['lean', 'sdk'] as const;
 const longestPresign = 604_800;
@@ -74,6 +76,9 @@ const bucketPattern: Parser<string> = (value) => {
 export function readStorage(env: EnvReader, from: { readonly cwd: string; readonly dataDir: string }): StorageConfig {
   const enabled = env.value('STORAGE_ENABLED', yesOrNo, true);
   const backend = env.value('STORAGE_BACKEND', backendName, 'local');
+  if (enabled && notLoadable.includes(backend)) {
+    env.mistake('STORAGE_BACKEND', `${backend} is not available yet; use local, or the module name of a third-party backend.`);
+  }
   const isLocal = backend === 'local';
   const isOurs = isLocal || backend === 's3' || backend === 'minio';
   const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);

@@ -32,10 +32,16 @@ export interface StorageRuntime {
 
 /**
  * The storage alone, without a database: tenants' buckets then follow from the pattern only, not from what is registered.
- * @throws ConfigError, StartupError
+ * @throws ConfigError, StartupError; nothing is left open then
  */
 export async function createStorage(config: Config, options: StorageOptions = {}): Promise<StorageRuntime> {
-  return assembleStorage(config, await openBackend(config, options), options);
+  const opened = await openBackend(config, options);
+  try {
+    return await assembleStorage(config, opened, options);
+  } catch (error) {
+    await opened.backend.close();
+    throw error;
+  }
 }
 
 /** The configured backend; with STORAGE_ENABLED=false one that refuses everything. */
@@ -83,7 +89,7 @@ function observedLocal(backend: StorageBackend, local: LocalBackend, observer: O
   return { ...backend, access: { ...local.access, anonymous } };
 }
 
-export function policyOf({ storage }: Config): BucketPolicy {
+function policyOf({ storage }: Config): BucketPolicy {
   return {
     multiTenancy: storage.multiTenancy,
     pattern: storage.bucketNamingPattern,

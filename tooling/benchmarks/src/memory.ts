@@ -10,7 +10,7 @@ import { peakRss, resetPeak, rss } from './harness/process-figures.ts';
 import { startApi } from './harness/servers.ts';
 import type { ApiOptions as Home } from './harness/servers.ts';
 import { apiJobs, mebibyte } from './harness/transfers.ts';
-import type { LoadJob } from './load/job.ts';
+import type { Answer, LoadJob } from './load/job.ts';
 
 const gibibyte = 2 ** 30;
 const goalForOne = 200;
@@ -42,7 +42,13 @@ export async function memory(bench: Bench): Promise<void> {
       const { seconds, answers } = await load(job);
       const peak = peakRss(api.pid);
       const bytes = 'size' in job ? job.size * ('parallel' in job ? job.parallel : 1) : 0;
-      rows.push([name, idle.toFixed(0), peak.toFixed(0), `<= ${goal} ${peak <= goal ? 'met' : 'MISSED'}`, (bytes / 1e6 / seconds).toFixed(0)]);
+      rows.push([
+        name,
+        idle.toFixed(0),
+        peak.toFixed(0),
+        `<= ${goal} ${peak <= goal ? 'met' : 'MISSED'}`,
+        (bytes / 1e6 / seconds).toFixed(0),
+      ]);
       remark(`${name}: ${peak.toFixed(0)} MiB`);
       return answers;
     };
@@ -53,12 +59,12 @@ export async function memory(bench: Bench): Promise<void> {
   for (let round = 0; round < bench.rounds; round += 1) {
     const database = await testDatabase({ on: postgres });
     const home = { databaseUrl: database.url, dataDirectory: await scratch(bench, 'memory') };
-    let stored: readonly Readonly<Record<string, unknown>>[] = [];
+    let stored: readonly Answer[] = [];
     await inFreshProcess(home, async ({ take, jobs }) => {
       stored = await take(names.known, jobs.form(gibibyte), goalForOne);
     });
     await inFreshProcess(home, async ({ take, jobs }) => {
-      await take(names.download, jobs.download(String(stored[0]?.['id']), gibibyte), goalForOne);
+      await take(names.download, jobs.download(stored[0]?.id, gibibyte), goalForOne);
       await jobs.remove(stored);
     });
     await inFreshProcess(home, async ({ take, jobs }) => {
@@ -79,6 +85,6 @@ export async function memory(bench: Bench): Promise<void> {
 }
 
 interface FreshProcess {
-  readonly take: (name: string, job: LoadJob, goal: number) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+  readonly take: (name: string, job: LoadJob, goal: number) => Promise<readonly Answer[]>;
   readonly jobs: Awaited<ReturnType<typeof apiJobs>>;
 }

@@ -54,7 +54,7 @@ export async function throughput(bench: Bench): Promise<void> {
     coffer: {
       'form upload': () => cofferUpload(jobs.form(size)),
       'raw PUT': () => cofferUpload(jobs.put(size)),
-      download: () => measured(load, api, jobs.download(stored, size)),
+      download: () => measured(load, api, jobs.download(stored?.id, size)),
     },
     bare: {
       'form upload': () => bareUpload('form'),
@@ -63,8 +63,7 @@ export async function throughput(bench: Bench): Promise<void> {
     },
   };
 
-  const [first] = (await load(jobs.form(size))).answers;
-  const stored = String(first?.['id']);
+  const [stored] = (await load(jobs.form(size))).answers;
   await load(bareUploadJob('form', 'stored'));
   const taken = new Map<string, Measured[]>();
   for (let round = -1; round < rounds; round += 1) {

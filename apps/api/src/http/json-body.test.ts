@@ -1,11 +1,16 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 
+import { sendProblem } from '@coffer/storage-core/http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { RawConnection } from '../testing/raw-http.ts';
 import { startApi } from '../testing/start-api.ts';
 import type { TestApi } from '../testing/start-api.ts';
 import { acme, admin, as } from '../testing/tokens.ts';
 import { uploadFile } from '../testing/files.ts';
+import { readJson } from './json-body.ts';
 
 describe('a JSON body', () => {
   let api: TestApi;
@@ -104,5 +109,29 @@ describe('a JSON body', () => {
     ).toMatchObject({ status: 200 });
     expect(await api.send('PATCH', path, { headers: ann })).toMatchObject(invalid);
     expect(await api.send('POST', '/api/v1/storage/copy', { headers: await admin() })).toMatchObject(invalid);
+  });
+});
+
+describe('a JSON body that does not arrive in time', () => {
+  it('is answered, on a connection that is still up', async () => {
+    const server = createServer((incoming, outgoing) => {
+      readJson(incoming, 50).then(
+        () => outgoing.end('read'),
+        (error: unknown) => sendProblem(outgoing, error, 'test'),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
+      const connection = await RawConnection.open(`http://127.0.0.1:${port}`);
+      await connection.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+      if (framing.endsWith('chunked')) await connection.write('2\r\n{"\r\n');
+      const answer = await connection.answer();
+      expect(answer.status).toBe(400);
+      expect(JSON.parse(answer.body)).toMatchObject({ code: 'validation_failed', detail: 'The body did not arrive in time.' });
+      connection.destroy();
+    }
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 });

@@ -1,18 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 
 import { readAll, storageError } from '@coffer/storage-core';
-
-import { validationFailed } from '../problem.ts';
-import { assertPlainBody, contentLength, payloadTooLarge, requestBody } from './request-body.ts';
+import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
 
 const maxJsonBytes = 1_048_576;
 const slowestMs = 30_000;
 
 /**
  * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
+ * @param timeoutMs until when all of it is there
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
-export async function readJson(incoming: IncomingMessage): Promise<unknown> {
+export async function readJson(incoming: IncomingMessage, timeoutMs = slowestMs): Promise<unknown> {
   const type = incoming.headers['content-type'];
   const length = contentLength(incoming);
   const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);
@@ -22,7 +21,7 @@ export async function readJson(incoming: IncomingMessage): Promise<unknown> {
   }
   assertPlainBody(incoming);
   if (length !== undefined && length > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-  const text = textOf(await readBytes(incoming));
+  const text = textOf(await readBytes(incoming, timeoutMs));
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
@@ -32,9 +31,9 @@ export async function readJson(incoming: IncomingMessage): Promise<unknown> {
   }
 }
 
-async function readBytes(incoming: IncomingMessage): Promise<Buffer> {
+async function readBytes(incoming: IncomingMessage, timeoutMs: number): Promise<Buffer> {
   const body = requestBody(incoming, maxJsonBytes);
-  const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), slowestMs);
+  const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), timeoutMs);
   try {
     return await readAll(body);
   } finally {

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 
+import { toStorageError } from '@coffer/storage-core/http';
+
 import type { Exchange } from '../exchange.ts';
-import { toStorageError } from '../problem.ts';
 
 // Paths that are asked every few seconds and say nothing while they succeed.
 const quiet = new Set(['/health/live', '/health/ready', '/metrics']);

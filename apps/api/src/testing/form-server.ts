@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
 
+import { sendProblem } from '@coffer/storage-core/http';
+
 import { openForm } from '../http/form.ts';
-import { sendProblem } from '../problem.ts';
 import { RawConnection } from './raw-http.ts';
 import type { RawAnswer } from './raw-http.ts';
 

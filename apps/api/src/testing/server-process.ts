@@ -31,7 +31,7 @@ export class ServerProcess {
   stderr = '';
 
   constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [join(outdir, 'main.js')], {
+    this.child = spawn(process.execPath, [join(outdir, 'main.js'), '--welcome'], {
       env: { PATH: process.env['PATH'], ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -16,7 +16,8 @@ import { authOptions } from '../auth/auth-options.ts';
 import { freePort, listen } from '../listen.ts';
 import { allObservers, logObserver } from '../observe/log-observer.ts';
 import { answerError, createApiServer } from '../server.ts';
-import { drain } from '../shutdown.ts';
+import { drainOf } from '../shutdown.ts';
+import type { Drain } from '../shutdown.ts';
 import { undocumented } from './documented.ts';
 import { send } from './send.ts';
 import type { Answer, SendOptions } from './send.ts';
@@ -25,6 +26,7 @@ import { secret } from './tokens.ts';
 export interface TestApi {
   readonly url: string;
   readonly server: Server;
+  readonly drain: Drain;
   readonly runtime: Runtime;
   readonly registry: Registry;
   /** Directory of the local backend's objects. */
@@ -70,11 +72,13 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     stopping: () => stopping,
     verify: tokenVerifier(authOptions(config, runtime)),
   });
+  const drain = drainOf(server);
   await listen(server, { host: '127.0.0.1', port, variable: 'PORT' });
   const url = `http://127.0.0.1:${port}`;
   return {
     url,
     server,
+    drain,
     runtime,
     registry,
     objects: join(dataDir, 'objects'),
@@ -88,7 +92,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     stop: async () => {
       const missing = server.listening ? await undocumented(url, log) : [];
       stopping = true;
-      if (server.listening) await drain(server, 2_000);
+      if (server.listening) await drain(2_000);
       await runtime.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });

@@ -132,6 +132,34 @@ describe('a presigned form', () => {
     await assertNothingStored();
   });
 
+  it('that is not whole or not well-formed stores nothing, wherever that shows', async () => {
+    const whole = formOf([...fields, file, { name: 'submit', value: 'Upload' }]).toString('latin1');
+    const close = `--${boundary}--`;
+    const behind = (text: string): string => whole.replace(close, `--${boundary}\r\n${text}\r\n\r\nx\r\n${close}`);
+    const forms: Record<string, string> = {
+      'cut behind the file': whole.slice(0, whole.indexOf('name="submit"')),
+      'cut before the last dashes': whole.slice(0, whole.lastIndexOf('--')),
+      'a part without a name behind the file': behind('Content-Disposition: form-data'),
+      'no header behind the file': behind('garbage'),
+      'a part without a name': `--${boundary}\r\nContent-Disposition: form-data\r\n\r\nx\r\n${whole}`,
+      base64: whole.replace('Content-Type: application/x-ignored', 'Content-Transfer-Encoding: base64'),
+      'a field twice': formOf([...fields, fields[0]!, file]).toString('latin1'),
+      'more behind the file than is passed over': formOf([...fields, file, { name: 'x', value: 'x'.repeat(2_000_000) }]).toString('latin1'),
+    };
+    for (const [what, form] of Object.entries(forms)) {
+      const { status, text } = await post(Buffer.from(form, 'latin1'));
+      expect({ what, status, code: JSON.parse(text).code }).toEqual({ what, status: 400, code: 'validation_failed' });
+    }
+    await assertNothingStored();
+  });
+
+  it('may have white space behind its boundaries', async () => {
+    const padded = formOf([...fields, file])
+      .toString('latin1')
+      .replaceAll(`--${boundary}\r\n`, `--${boundary} \t\r\n`);
+    expect((await post(Buffer.from(padded, 'latin1'))).status).toBe(204);
+  });
+
   it('with fields beyond all measure is refused', async () => {
     const many = Array.from({ length: 5000 }, (_, index) => ({ name: `x${index}`, value: 'x' }));
     for (const extra of [many, [{ name: 'x', value: 'x'.repeat(1_000_000) }]]) {

@@ -3,11 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { encodeKey, noContext } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { LocalBackend } from '../backend.ts';
 import { clientOf } from '../testing/client.ts';
 import type { Client } from '../testing/client.ts';
-import { ask } from '../testing/request.ts';
+import { ask, boundary, formOf } from '../testing/request.ts';
 import { scratch, serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
 import { localHttpHandler } from './handler.ts';
@@ -145,6 +147,45 @@ describe('presigned downloads', () => {
       ).rejects.toThrow();
     }
     expect((await client.get(await client.downloadOf('large'), { headers: { range: 'bytes=0-9' } })).status).toBe(206);
+  });
+});
+
+describe('the context of a request', () => {
+  it('reaches the backend, with the tenant that was signed', async () => {
+    const { backend } = served;
+    const seen: CallContext[] = [];
+    const watched: LocalBackend = {
+      ...backend,
+      get: (at, options, ctx) => {
+        seen.push(ctx);
+        return backend.get(at, options, ctx);
+      },
+      put: (at, body, options, ctx) => {
+        seen.push(ctx);
+        return backend.put(at, body, options, ctx);
+      },
+    };
+    const handle = localHttpHandler({ backend: watched });
+    const { signal } = new AbortController();
+    const server = createServer((request, response) => void handle(request, response, { requestId: 'r-1', signal }));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const ctx = { tenant: 'acme' };
+    const at = client.at('counted');
+    const write = await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, ctx);
+    const form = await backend.presign!.upload(at, { expiresIn: 60 }, ctx);
+    const read = await backend.presign!.download(at, { expiresIn: 60 }, ctx);
+    const parts = Object.entries(form.fields).map(([name, value]) => ({ name, value }));
+    const posted = {
+      method: 'POST',
+      headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+      body: formOf([...parts, { name: 'file', value: 'x' }]),
+    };
+    expect((await ask(url, client.targetOf(write.url), { method: 'PUT', body: 'x' })).status).toBe(200);
+    expect((await ask(url, client.targetOf(form.url), posted)).status).toBe(204);
+    expect((await ask(url, client.targetOf(read.url))).status).toBe(200);
+    expect(seen).toEqual(Array.from({ length: 3 }, () => ({ requestId: 'r-1', signal, tenant: 'acme' })));
+    await new Promise((resolve) => server.close(resolve));
   });
 });
 

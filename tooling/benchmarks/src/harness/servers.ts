@@ -16,7 +16,7 @@ const apiMain = fileURLToPath(new URL('apps/api/dist/main.js', root));
 const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', root));
 
 /** As `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
-export const nodeFlags: readonly string[] = ['--enable-source-maps'];
+export const nodeFlags: readonly string[] = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
 // Likewise; for the peers too.
 const threads = { UV_THREADPOOL_SIZE: '16' };
 

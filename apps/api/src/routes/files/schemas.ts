@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { validationFailed } from '../../problem.ts';
+import { validationFailed } from '@coffer/storage-core/http';
+
 import { plainText } from '../../schemas.ts';
 
 /** What is no uuid is no file's: 404, as for any other file that is not there. */

@@ -68,7 +68,7 @@ export function uploadRoute(router: Router, services: Services): void {
             body: form.file,
             filename: form.filename ?? 'file',
             ...(form.contentType !== undefined && { contentType: form.contentType }),
-            ...(form.sizeLimit !== undefined && { sizeLimit: form.sizeLimit }),
+            ...(form.sizeHint !== undefined && { sizeHint: form.sizeHint }),
             ...checksums,
             ownerId: scope.access.subject,
             ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),

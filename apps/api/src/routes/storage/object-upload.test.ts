@@ -5,9 +5,11 @@ import { Readable } from 'node:stream';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { boundary, field } from '../../testing/form-server.ts';
+import { RawConnection } from '../../testing/raw-http.ts';
 import { startApi } from '../../testing/start-api.ts';
 import type { TestApi } from '../../testing/start-api.ts';
-import { admin } from '../../testing/tokens.ts';
+import { acme, admin, service } from '../../testing/tokens.ts';
 
 const maxUploadBytes = 3_000_000;
 const hash = (algorithm: string, data: string | Uint8Array, encoding: 'hex' | 'base64' = 'hex'): string =>
@@ -17,6 +19,25 @@ function formOf(fields: Record<string, string | Blob>): FormData {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.set(name, value);
   return form;
+}
+
+/** The answer to a form of which no more than its fields and the first bytes of its file arrive. */
+async function begun(
+  api: TestApi,
+  headers: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, string>>,
+  type = 'text/plain',
+): Promise<{ status: number; code: string }> {
+  const connection = await RawConnection.open(api.url);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const parts = Object.entries(fields).map(([name, value]) => field(name, value));
+  const form = `${parts.join('')}--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\nContent-Type: ${type}\r\n\r\nfirst bytes`;
+  await connection.write(
+    `POST /api/v1/storage/objects/begun HTTP/1.1\r\nHost: x\r\n${lines.join('')}Content-Type: multipart/form-data; boundary=${boundary}\r\n` +
+      `Content-Length: 2000000\r\n\r\n${form}`,
+  );
+  const { status, body } = await connection.answer({ timeoutMs: 3000 }).finally(() => connection.destroy());
+  return { status, code: (JSON.parse(body) as { code: string }).code };
 }
 
 describe('an upload of an object', () => {
@@ -99,6 +120,23 @@ describe('an upload of an object', () => {
       bucket: 'coffer-uploads',
       storage_class: 'STANDARD',
     });
+  });
+
+  it.each([
+    ['an ACL that is none', { acl: 'nonsense' }, 400, 'validation_failed'],
+    ['a bucket that is not there', { bucket: 'absent-bucket' }, 404, 'no_such_bucket'],
+    ['a bucket name that is none', { bucket: 'NO' }, 400, 'invalid_bucket_name'],
+    ['a media type that is none', { bucket: 'other' }, 400, 'validation_failed', 'nonsense'],
+  ])('as a form with %s before the file is answered before the file has come', async (_what, fields, status, code, type = 'text/plain') => {
+    const answer = await begun(api, headers, fields, type);
+    expect(answer).toMatchObject({ status, code });
+    expect(await send('GET', 'begun')).toMatchObject({ status: 404 });
+  });
+
+  it('as a form for a bucket of others is answered before the file has come', async () => {
+    await api.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } });
+    const worker = { ...(await service()), 'x-tenant-id': acme.slug };
+    expect(await begun(api, worker, { bucket: 'other' })).toMatchObject({ status: 403, code: 'forbidden' });
   });
 
   it('as a large form with late fields goes where these say, and leaves nothing on the way', async () => {

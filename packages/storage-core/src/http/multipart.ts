@@ -1,3 +1,4 @@
+import { storageError } from '../errors.ts';
 import { malformedForm, parsePartHead } from './part-head.ts';
 import type { PartHead } from './part-head.ts';
 
@@ -11,10 +12,24 @@ export interface MultipartHandler {
   end(): void;
 }
 
+/**
+ * The boundary of a form, from its Content-Type.
+ * @throws unsupported_media_type for what is no form, validation_failed without a boundary
+ */
+export function multipartBoundary(contentType: string = ''): string {
+  if (!/^multipart\/form-data[ \t]*(?:;|$)/i.test(contentType)) {
+    throw storageError('unsupported_media_type', 'Send the file as multipart/form-data, in a part named "file".');
+  }
+  const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]*)"|([^;\s"]*))[ \t]*(?:;|$)/i.exec(contentType);
+  const boundary = match?.[1] ?? match?.[2] ?? '';
+  if (boundary === '') throw malformedForm('The Content-Type header has no usable multipart boundary.');
+  return boundary;
+}
+
 const maxHeadBytes = 8192;
 const maxPreambleBytes = 65_536;
 const maxPaddingBytes = 256;
-const emptyBuffer = Buffer.alloc(0);
+const emptyBuffer: Buffer = Buffer.alloc(0);
 const headEnd = Buffer.from('\r\n\r\n');
 const carriageReturn = 13;
 const lineFeed = 10;

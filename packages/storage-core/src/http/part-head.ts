@@ -1,4 +1,5 @@
-import { storageError } from '@coffer/storage-core';
+import { storageError } from '../errors.ts';
+import { validationFailed } from './problem.ts';
 
 /** What the headers of a part say. */
 export interface PartHead {
@@ -11,6 +12,18 @@ export interface PartHead {
   readonly charset?: string;
 }
 
+/**
+ * The value of a field, in the charset that its part declares, or else in UTF-8.
+ * @throws validation_failed for what is no text in it
+ */
+export function fieldText({ name, charset = 'utf-8' }: PartHead, value: Buffer): string {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    throw validationFailed([{ field: name, message: 'is not text in the charset that it declares, or else in UTF-8' }]);
+  }
+}
+
 const maxHeaders = 32;
 const maxNameBytes = 256;
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
@@ -20,8 +33,8 @@ const parameter = new RegExp(
   'y',
 );
 
-export function malformedForm(message: string): Error {
-  return storageError('validation_failed', message);
+export function malformedForm(message: string, cause?: unknown): Error {
+  return storageError('validation_failed', message, cause === undefined ? {} : { cause });
 }
 
 /** @throws validation_failed for a head that does not name a part of a form */
