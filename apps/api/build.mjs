@@ -2,7 +2,7 @@
 // demand (a backend, the pretty log) out of the way of the start.
 import { copyFile, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
@@ -10,11 +10,14 @@ import { build } from 'esbuild';
 const here = dirname(fileURLToPath(import.meta.url));
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
-await rm(join(here, 'dist'), { recursive: true, force: true });
+// Another folder than dist, for tests that build the server themselves.
+const outdir = resolve(here, process.argv[2] ?? 'dist');
+
+await rm(outdir, { recursive: true, force: true });
 await build({
   absWorkingDir: here,
   entryPoints: ['src/main.ts'],
-  outdir: 'dist',
+  outdir,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -31,4 +34,4 @@ await build({
 
 // The viewer of /docs is no export of its package: it lies beside the package's entry.
 const scalar = createRequire(import.meta.url).resolve('@scalar/api-reference');
-await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(here, 'dist/scalar.js'));
+await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(outdir, 'scalar.js'));

@@ -35,7 +35,10 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
     .finally(() => clearInterval(heartbeat));
   if (code !== 0) {
     const { reason, help } = pnpmReason(output);
-    throw new BootstrapError(`Coffer could not install its dependencies: ${reason}.${help ? ` ${help}` : ''}`, help ? undefined : 'Check the network or proxy');
+    throw new BootstrapError(
+      `Coffer could not install its dependencies: ${reason}.${help ? ` ${help}` : ''}`,
+      help ? undefined : 'Check the network or proxy',
+    );
   }
   writeFileSync(stampFile, stamp);
 }
@@ -107,5 +110,8 @@ function paragraph(lines, start) {
   if (start < 0) return '';
   const end = lines.findIndex((line, index) => index > start && (line === '' || line.startsWith('help: ')));
   const text = lines.slice(start, end < 0 ? undefined : end).join(' ');
-  return text.replace(/^(?:╰─▶|×|help:)\s+/, '').replace(/^(?:Error: )?ERR_PNPM_\w+:\s*/, '').replace(/[.\s]+$/, '');
+  return text
+    .replace(/^(?:╰─▶|×|help:)\s+/, '')
+    .replace(/^(?:Error: )?ERR_PNPM_\w+:\s*/, '')
+    .replace(/[.\s]+$/, '');
 }

@@ -8,7 +8,8 @@ let root = '';
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'coffer-stamp-'));
   mkdirSync(join(root, 'packages/a'), { recursive: true });
-  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', 'packages/a/package.json']) writeFileSync(join(root, file), 'x');
+  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', 'packages/a/package.json'])
+    writeFileSync(join(root, file), 'x');
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 

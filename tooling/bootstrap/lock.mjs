@@ -47,7 +47,8 @@ async function acquire(path, silenceMs) {
       takeAway(path, holder.text);
       continue;
     }
-    if (!announced) say(`waiting for another Coffer command${holder.pid ? ` (process ${holder.pid})` : ''} that is preparing this checkout`);
+    if (!announced)
+      say(`waiting for another Coffer command${holder.pid ? ` (process ${holder.pid})` : ''} that is preparing this checkout`);
     announced = true;
     await delay(pollMs);
     waitedMs += pollMs;

@@ -21,7 +21,11 @@ export function prepare({ repo, supervisor, build }) {
     const { root } = repo;
     const announce = setTimeout(() => say('building'), quietMs);
     const args = ['run', 'build', ...build, '--output-logs=errors-only', '--ui=stream'];
-    const { code, output } = await supervisor.run(join(root, 'node_modules/.bin/turbo'), args, { env: tools.env, cwd: root, graceMs: 3_000 });
+    const { code, output } = await supervisor.run(join(root, 'node_modules/.bin/turbo'), args, {
+      env: tools.env,
+      cwd: root,
+      graceMs: 3_000,
+    });
     clearTimeout(announce);
     if (code === 0) return tools;
     process.stderr.write(output);

@@ -33,7 +33,12 @@ async function provision(name: string, specs: readonly string[]) {
       console.error(error.message);
       process.exitCode = 1;
     });`;
-  const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0', npm_config_cache: join(dir, 'cache') };
+  const env = {
+    ...process.env,
+    npm_config_registry: 'http://127.0.0.1:9',
+    npm_config_fetch_retries: '0',
+    npm_config_cache: join(dir, 'cache'),
+  };
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';
   child.stderr.on('data', (text) => (errors += String(text)));
@@ -74,9 +79,9 @@ describe("npm's reason", () => {
         'npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno -111\nnpm error FetchError: request to http://h/x failed, reason: connect ECONNREFUSED h',
       ),
     ).toBe('connect ECONNREFUSED h');
-    expect(npmReason('npm error code ETARGET\nnpm error notarget No matching version found for x@9.\nnpm error notarget In most cases')).toBe(
-      'ETARGET, No matching version found for x@9',
-    );
+    expect(
+      npmReason('npm error code ETARGET\nnpm error notarget No matching version found for x@9.\nnpm error notarget In most cases'),
+    ).toBe('ETARGET, No matching version found for x@9');
     expect(npmReason('sh: npm: not found\n')).toBe('sh: npm: not found');
     expect(npmReason('')).toBe('npm gave no reason');
   });

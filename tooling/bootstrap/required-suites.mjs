@@ -2,15 +2,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * @typedef {object} RequiredSuite a suite without which a run proves too little; absent or skipped, it counts as failed
- * @property {string} file path below the root of the checkout
- * @property {string} [title] how the full names of the tests meant begin; any test of the file when absent
- */
-
-/**
  * What a whole run must have run: every test file there is, one in every package, and the conformance suite of every backend.
  * @param {string} root
- * @returns {RequiredSuite[]}
+ * @returns {string[]} paths below the root of the checkout
  */
 export function requiredSuites(root) {
   const packages = ['packages', 'apps', 'tooling'].flatMap((folder) => foldersIn(root, folder));
@@ -20,7 +14,7 @@ export function requiredSuites(root) {
     if (/\/backend-[^/]+$/.test(folder) && !files.some((file) => file.endsWith('.conformance.test.ts'))) {
       files.push(`${folder}/src/backend.conformance.test.ts`);
     }
-    return files.map((file) => ({ file }));
+    return files;
   });
 }
 

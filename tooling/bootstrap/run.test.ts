@@ -9,16 +9,30 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'coffer-checkout-'));
   mkdirSync(join(root, 'tooling/bootstrap'), { recursive: true });
   const here = new URL('.', import.meta.url).pathname;
-  for (const name of readdirSync(here).filter((file) => /\.[cm]js$/.test(file))) copyFileSync(join(here, name), join(root, 'tooling/bootstrap', name));
+  for (const name of readdirSync(here).filter((file) => /\.[cm]js$/.test(file)))
+    copyFileSync(join(here, name), join(root, 'tooling/bootstrap', name));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** A checkout that pins what no registry has to give: the one in the environment answers nobody. */
-function run(args: readonly string[], { node = '>=1.0' } = {}) {
+function run(args: readonly string[], { node = '>=1.0', preload = '' } = {}) {
   writeFileSync(join(root, 'package.json'), JSON.stringify({ packageManager: 'pnpm@12.0.0', engines: { node } }));
   writeFileSync(join(root, '.node-version'), '99.1.2\n');
-  const env = { ...process.env, npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0', npm_config_cache: join(root, 'npm') };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'tooling/bootstrap/run.mjs'), ...args], { env, encoding: 'utf8' });
+  writeFileSync(join(root, 'preload.cjs'), preload);
+  const env = {
+    ...process.env,
+    npm_config_registry: 'http://127.0.0.1:9',
+    npm_config_fetch_retries: '0',
+    npm_config_cache: join(root, 'npm'),
+  };
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--require', join(root, 'preload.cjs'), join(root, 'tooling/bootstrap/run.mjs'), ...args],
+    {
+      env,
+      encoding: 'utf8',
+    },
+  );
   return { status, stdout, lines: stderr.trim().split('\n') };
 }
 
@@ -49,5 +63,28 @@ describe('the bootstrap', () => {
     const { status, lines } = run(['serve']);
     expect(status).toBe(2);
     expect(lines).toEqual(['[coffer] There is no task "serve". Known: start, test, check.']);
+  });
+
+  it.each([
+    ['a machine without a build', "Object.defineProperty(process, 'arch', { value: 'ia32' });", `this is ${process.platform}-ia32.`],
+    [
+      'Alpine',
+      "Object.defineProperty(process, 'platform', { value: 'linux' }); process.report.getReport = () => ({ header: {} });",
+      'with musl (as on Alpine).',
+    ],
+    ['Windows', "Object.defineProperty(process, 'platform', { value: 'win32' });", ': use WSL 2.'],
+  ])('says on %s what it runs on, before it downloads anything', (_machine, preload, end) => {
+    const { status, lines } = run(['start'], { preload });
+    expect({ status, count: lines.length }).toEqual({ status: 1, count: 1 });
+    expect(lines[0]).toContain('Coffer runs on Linux with glibc and on macOS, x64 or arm64;');
+    expect(lines[0]?.endsWith(end)).toBe(true);
+  });
+
+  it('says in one sentence that Node is too old', () => {
+    const { status, lines } = run(['start'], { preload: "Object.defineProperty(process.versions, 'node', { value: '16.20.2' });" });
+    expect(status).toBe(1);
+    expect(lines).toEqual([
+      'Coffer needs Node 18 or newer to prepare itself, and this is Node 16.20.2. Install a newer Node and try again.',
+    ]);
   });
 });

@@ -3,8 +3,7 @@ import { relative } from 'node:path';
 /**
  * @typedef {{ passed: number, failed: number, skipped: number, problems: string[] }} Summary
  *
- * @typedef {{ fullName: string, status: string }} TestResult
- * @typedef {{ name: string, status: string, message?: string, assertionResults: TestResult[] }} FileResult
+ * @typedef {{ name: string, status: string, message?: string, assertionResults: { status: string }[] }} FileResult
  */
 
 /**
@@ -13,7 +12,7 @@ import { relative } from 'node:path';
  * @param {object} run
  * @param {string | undefined} run.report the report's text
  * @param {number | null} run.exitCode null when vitest died of a signal
- * @param {readonly import('./required-suites.mjs').RequiredSuite[]} run.required
+ * @param {readonly string[]} run.required test files without which the run proves too little; absent or wholly skipped, each counts as failed
  * @param {string} run.root
  * @returns {Summary} `problems` names each failure that is not a failed test
  */
@@ -31,8 +30,8 @@ export function summarize({ report, exitCode, required, root }) {
     fail('vitest wrote no usable report');
     return summary;
   }
-  /** @type {Map<string, TestResult[]>} */
-  const ran = new Map();
+  /** @type {Set<string>} */
+  const ran = new Set();
   for (const file of files) {
     const name = relative(root, file.name);
     const failedBefore = summary.failed;
@@ -42,13 +41,10 @@ export function summarize({ report, exitCode, required, root }) {
       else summary.skipped += 1;
     }
     if (file.status === 'failed' && summary.failed === failedBefore) fail(`${name} failed outside its tests: ${firstLine(file.message)}`);
-    ran.set(name, file.assertionResults.filter(({ status }) => status === 'passed' || status === 'failed'));
+    if (file.assertionResults.some(({ status }) => status === 'passed' || status === 'failed')) ran.add(name);
   }
 
-  for (const { file, title } of required) {
-    const tests = ran.get(file) ?? [];
-    if (!tests.some(({ fullName }) => fullName.trim().startsWith(title ?? ''))) fail(`required, but not run: ${file}${title ? `, "${title}"` : ''}`);
-  }
+  for (const file of required) if (!ran.has(file)) fail(`required, but not run: ${file}`);
   if (summary.passed + summary.failed === 0) fail('no test ran');
   if (exitCode !== 0 && summary.failed === 0) fail(`vitest ended with ${exitCode ?? 'a signal'}, though no test failed`);
   return summary;

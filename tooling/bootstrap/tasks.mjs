@@ -14,6 +14,10 @@ import { summarize, summaryLine } from './summary.mjs';
  * @typedef {(prepared: Prepared) => Promise<number>} Task resolves with the exit status
  */
 
+// A small young generation and an old one that may grow: streamed bodies then cost no collections of the whole heap. Measured on
+// 1 GiB uploads: a quarter less CPU and 70 MiB less memory (tooling/benchmarks, `memory` and `throughput`).
+const serverFlags = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
+
 /**
  * Serves the API until it is told to stop; how long it drains then is its own affair.
  * @type {Task}
@@ -21,7 +25,7 @@ import { summarize, summaryLine } from './summary.mjs';
 export async function start({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
   const main = join(root, 'apps/api/dist/main.js');
   if (!existsSync(main)) throw new BootstrapError('The build left no apps/api/dist/main.js to start.');
-  const { code } = await supervisor.run(node, ['--enable-source-maps', main, ...args], {
+  const { code } = await supervisor.run(node, [...serverFlags, main, '--welcome', ...args], {
     cwd: root,
     // File system calls of the local backend and hashing share this pool; Node's default of 4 makes uploads wait for each other.
     env: { ...env, UV_THREADPOOL_SIZE: env['UV_THREADPOOL_SIZE'] ?? '16' },
@@ -43,7 +47,13 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
   rmSync(report, { force: true });
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { code } = await supervisor.run(node, [vitest, 'run', ...reporters, ...args], { cwd: root, env, show: true, graceMs: 15_000, follow: true });
+  const { code } = await supervisor.run(node, [vitest, 'run', ...reporters, ...args], {
+    cwd: root,
+    env,
+    show: true,
+    graceMs: 15_000,
+    follow: true,
+  });
   const summary = summarize({
     report: existsSync(report) ? readFileSync(report, 'utf8') : undefined,
     exitCode: code,

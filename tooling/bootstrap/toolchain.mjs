@@ -43,7 +43,8 @@ export async function toolchain(repo, supervisor) {
       async finish(dir) {
         // Puts the native binary in the place of its launcher; npm does not run it because scripts are off.
         const { code, output } = await supervisor.run(process.execPath, [join(dir, 'node_modules/pnpm/install.js')], { env, cwd: dir });
-        if (code !== 0) throw new BootstrapError(`pnpm ${repo.pnpmVersion} does not install on this machine: ${output.trim().split('\n')[0]}`);
+        if (code !== 0)
+          throw new BootstrapError(`pnpm ${repo.pnpmVersion} does not install on this machine: ${output.trim().split('\n')[0]}`);
       },
     },
     { supervisor, env },

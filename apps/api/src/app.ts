@@ -1,14 +1,12 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 
-import { isStorageError, storageError } from '@coffer/storage-core';
-import type { StorageError } from '@coffer/storage-core';
+import { problemHeaders, problemOf } from '@coffer/storage-core/http';
 
 import { docsRoutes } from './docs-page.ts';
-import type { Exchange } from './exchange.ts';
+import { errorOf } from './exchange.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoute } from './metrics.ts';
-import { problemHeaders, problemOf, toStorageError } from './problem.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';
 import { downloadRoutes, publicFileRoute } from './routes/files/download.ts';
@@ -60,10 +58,4 @@ export function createApp(services: Services): Router['app'] {
     return c.body(JSON.stringify(problem), problem.status as 400, problemHeaders(error));
   });
   return app;
-}
-
-/** Nobody reads the answer to a client that went away; it only keeps that from counting as a failure of ours. */
-function errorOf(thrown: unknown, { signal }: Exchange): StorageError {
-  if (isStorageError(thrown) || !signal.aborted) return toStorageError(thrown);
-  return storageError('validation_failed', 'The client went away before it was answered.', { cause: thrown });
 }

@@ -4,7 +4,12 @@ const demoTenant = { tenant_uuid: '4c0ffe2a-0000-4000-8000-000000000001', tenant
 const lifetime = '30d';
 
 /** What a newcomer pastes: only ever shown when Coffer made the signing secret itself. */
-export async function welcome(options: { readonly url: string; readonly secret: Uint8Array; readonly issuer?: string; readonly audience?: string }): Promise<string> {
+export async function welcome(options: {
+  readonly url: string;
+  readonly secret: Uint8Array;
+  readonly issuer?: string;
+  readonly audience?: string;
+}): Promise<string> {
   const { url, secret, issuer, audience } = options;
   const sign = (claims: Record<string, unknown>, subject: string): Promise<string> => {
     const token = new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setSubject(subject).setIssuedAt().setExpirationTime(lifetime);

@@ -1,7 +1,8 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { statusByCode } from './problem.ts';
+import { statusByCode } from '@coffer/storage-core/http';
+
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 
@@ -31,7 +32,9 @@ describe('the documentation', () => {
     expect(status).toBe(200);
     expect(headers['content-type']).toBe('application/json');
     document = json as typeof document;
-    operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method.toUpperCase()} ${path}`, operation]));
+    operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method.toUpperCase()} ${path}`, operation]),
+    );
   });
   afterAll(() => api.stop());
 
@@ -107,16 +110,25 @@ describe('the documentation', () => {
 
   it('tells of the errors of every operation, with an example', () => {
     for (const [name, { responses, security }] of operations) {
-      const errors = Object.entries(responses).filter(([status]) => Number(status) >= 400 && !(name === 'GET /health/ready' && status === '503'));
+      const errors = Object.entries(responses).filter(
+        ([status]) => Number(status) >= 400 && !(name === 'GET /health/ready' && status === '503'),
+      );
       const told = errors.flatMap(([, { description }]) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
-      expect({ name, told }).toMatchObject({ told: expect.arrayContaining(security === undefined ? ['unauthorized', 'internal_error'] : ['internal_error']) });
+      expect({ name, told }).toMatchObject({
+        told: expect.arrayContaining(security === undefined ? ['unauthorized', 'internal_error'] : ['internal_error']),
+      });
       for (const [status, { description, content }] of errors) {
         const example = content?.['application/problem+json']?.example as { code: keyof typeof statusByCode; status: number } | undefined;
         expect({ name, status, description, example: example?.status }).toMatchObject({ example: Number(status) });
-        for (const [, code] of description.matchAll(/`(\w+)`/g)) expect(statusByCode[code as keyof typeof statusByCode]).toBe(Number(status));
+        for (const [, code] of description.matchAll(/`(\w+)`/g))
+          expect(statusByCode[code as keyof typeof statusByCode]).toBe(Number(status));
       }
     }
-    const all = new Set(operations.flatMap(([, { responses }]) => Object.values(responses).flatMap(({ description }) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!))));
+    const all = new Set(
+      operations.flatMap(([, { responses }]) =>
+        Object.values(responses).flatMap(({ description }) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!)),
+      ),
+    );
     const nowhere = Object.keys(statusByCode).filter((code) => !all.has(code));
     // Said of paths, not of operations.
     expect(nowhere).toEqual(['not_found', 'method_not_allowed']);
@@ -124,7 +136,8 @@ describe('the documentation', () => {
 
   it('has examples of what goes in and comes out', () => {
     const schemas = JSON.stringify(document.components.schemas);
-    for (const example of ['report.pdf', 'acme-uploads', 'uploads/document.pdf', '2026-01-15T10:30:00.000Z']) expect(schemas).toContain(example);
+    for (const example of ['report.pdf', 'acme-uploads', 'uploads/document.pdf', '2026-01-15T10:30:00.000Z'])
+      expect(schemas).toContain(example);
     const bodies = operations.filter(([, { requestBody }]) => requestBody !== undefined);
     for (const [name, { requestBody }] of bodies) {
       if (name.startsWith('PUT /api/v1/storage/objects/{key}') && !name.endsWith('acl')) continue; // any bytes
@@ -144,6 +157,8 @@ describe('the documentation', () => {
       const { status, headers, text } = await api.send('GET', path);
       expect(status).toBe(200);
       expect(headers['content-type']).toMatch(/^text\/html/);
+      expect(headers['content-security-policy']).toContain(`default-src 'none'; script-src 'self' 'unsafe-inline';`);
+      expect(headers['content-security-policy']).toContain(`connect-src 'self' ${api.url};`);
       expect(text).toContain('/openapi.json');
       expect(text).toContain('/docs/scalar.js');
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);

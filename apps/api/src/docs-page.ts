@@ -31,7 +31,19 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
   const { app } = router;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
-  const page = Scalar<AppEnv>({ url: '/openapi.json', cdn: '/docs/scalar.js', withDefaultFonts: false, pageTitle: 'Coffer API', telemetry: false });
+  const policy = policyFor(options.publicUrl);
+  const page = Scalar<AppEnv>({
+    url: '/openapi.json',
+    cdn: '/docs/scalar.js',
+    withDefaultFonts: false,
+    pageTitle: 'Coffer API',
+    telemetry: false,
+    // What leads to services of other hosts is left out.
+    showDeveloperTools: 'never',
+    hideClientButton: true,
+    agent: { disabled: true },
+    mcp: { disabled: true },
+  });
 
   router.add({
     method: 'get',
@@ -70,8 +82,14 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     summary: 'This document, to read and to try out',
     access,
     tags: ['Operations'],
-    responses: { 200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } }, ...problems() },
-    handler: async (c) => (await page(c, async () => {})) ?? c.notFound(),
+    responses: {
+      200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } },
+      ...problems(),
+    },
+    handler: async (c) => {
+      c.header('content-security-policy', policy);
+      return (await page(c, async () => {})) ?? c.notFound();
+    },
   });
 
   app.get('/docs/scalar.js', async (c) => {
@@ -79,9 +97,28 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     const { size } = await stat(viewer).catch((cause: unknown) => {
       throw storageError('not_found', 'The viewer of the documentation is part of the built server only.', { cause });
     });
-    outgoing.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8', 'content-length': size, 'cache-control': 'public, max-age=86400' });
+    outgoing.writeHead(200, {
+      'content-type': 'text/javascript; charset=utf-8',
+      'content-length': size,
+      'cache-control': 'public, max-age=86400',
+    });
     if (exchange.incoming.method === 'HEAD') outgoing.end();
     else await pipeline(createReadStream(viewer), outgoing).catch(() => outgoing.destroy());
     return RESPONSE_ALREADY_SENT;
   });
+}
+
+/** The page runs what this server has, and its forms ask the API, wherever that is public, and nobody else. */
+function policyFor(publicUrl: string): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self' 'unsafe-inline'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data: blob:",
+    "font-src 'self' data:",
+    `connect-src 'self' ${new URL(publicUrl).origin}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 }

@@ -23,8 +23,12 @@ export function guard({ verify, runtime }: Services): (c: AppContext, access: Ac
       assertRole(identity, role);
       c.set('identity', identity);
     }
-    if (needsStorage && !enabled) throw storageError('storage_not_configured', 'Storage is switched off here (STORAGE_ENABLED=false).');
+    if (needsStorage && !enabled) throw storageOff();
   };
+}
+
+export function storageOff(): Error {
+  return storageError('storage_not_configured', 'Storage is switched off here (STORAGE_ENABLED=false).');
 }
 
 function assertRole({ role }: Identity, needed: 'user' | 'service' | 'admin'): void {

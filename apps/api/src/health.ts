@@ -13,13 +13,23 @@ interface Check {
   readonly message?: string;
 }
 
-const CheckSchema = z.object({ status: z.enum(['up', 'down', 'disabled']), latency_ms: z.number().optional(), message: z.string().optional() });
+const CheckSchema = z.object({
+  status: z.enum(['up', 'down', 'disabled']),
+  latency_ms: z.number().optional(),
+  message: z.string().optional(),
+});
 const ReadySchema = z
   .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: CheckSchema, storage: CheckSchema }) })
-  .openapi('Readiness', { example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } } });
+  .openapi('Readiness', {
+    example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } },
+  });
 
 export function healthRoutes(router: Router, services: Services): void {
-  const database = shared(() => checkDatabase(services));
+  const { runtime } = services;
+  const seconds = runtime.config.storage.healthCheckTimeout;
+  // Shared for as long as the database has not answered, which may be longer than anybody waits for it.
+  const ask = shared(() => runtime.database.check());
+  const database = shared(() => checkDatabase(ask, seconds));
   const storage = shared(() => checkStorage(services));
 
   router.add({
@@ -45,29 +55,30 @@ export function healthRoutes(router: Router, services: Services): void {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');
       const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
-      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, { 'cache-control': 'no-store' });
+      return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, {
+        'cache-control': 'no-store',
+      });
     },
   });
 }
 
 /** Whoever asks while the question is under way gets the same answer: nobody needs a token to ask. */
-function shared(ask: () => Promise<Check>): () => Promise<Check> {
-  let pending: Promise<Check> | undefined;
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let pending: Promise<T> | undefined;
   return () =>
     (pending ??= ask().finally(() => {
       pending = undefined;
     }));
 }
 
-async function checkDatabase({ runtime }: Services): Promise<Check> {
+async function checkDatabase(ask: () => Promise<unknown>, seconds: number): Promise<Check> {
   const started = performance.now();
-  const seconds = runtime.config.storage.healthCheckTimeout;
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('late')), seconds * 1000);
     });
-    await Promise.race([runtime.database.check(), late]);
+    await Promise.race([ask(), late]);
     return { status: 'up', latency_ms: Math.round(performance.now() - started) };
   } catch {
     return { status: 'down', message: 'The database does not answer.' };

@@ -45,7 +45,9 @@ describe('the main path', () => {
     expect(file).toMatchObject({ size_bytes: bytes.length, sha256, bucket: 'acme-uploads', tenant_uuid: acme.uuid, status: 'available' });
 
     const sql = postgres(api.databaseUrl, { max: 1 });
-    expect(await sql`select filename, size_bytes::int from files where id = ${file.id}`).toMatchObject([{ filename: 'report.bin', size_bytes: bytes.length }]);
+    expect(await sql`select filename, size_bytes::int from files where id = ${file.id}`).toMatchObject([
+      { filename: 'report.bin', size_bytes: bytes.length },
+    ]);
     await sql.end();
     const onDisk = await readdir(join(api.objects, 'acme-uploads'), { recursive: true, withFileTypes: true });
     expect(onDisk.filter((entry) => entry.isFile())).toHaveLength(1);
@@ -61,7 +63,11 @@ describe('the main path', () => {
     expect(hash.digest('hex')).toBe(sha256);
 
     const object = await fetch(`${api.url}/api/v1/storage/objects/${file.storage_key}?bucket=${file.bucket}`, { headers: await admin() });
-    expect(createHash('sha256').update(await object.bytes()).digest('hex')).toBe(sha256);
+    expect(
+      createHash('sha256')
+        .update(await object.bytes())
+        .digest('hex'),
+    ).toBe(sha256);
 
     expect((await fetch(`${api.url}/api/v1/files/${file.id}`, { method: 'DELETE', headers })).status).toBe(204);
     for (const path of ['', '/download']) expect((await fetch(`${api.url}/api/v1/files/${file.id}${path}`, { headers })).status).toBe(404);
@@ -82,7 +88,11 @@ describe('the main path', () => {
     expect(put.status).toBe(201);
     expect(await put.json()).toMatchObject({ bucket: 'raw-bytes', key: 'deep/ly/nested ü.bin', size_bytes: bytes.length });
     const got = await fetch(url, { headers });
-    expect(createHash('sha256').update(await got.bytes()).digest('hex')).toBe(sha256);
+    expect(
+      createHash('sha256')
+        .update(await got.bytes())
+        .digest('hex'),
+    ).toBe(sha256);
     expect((await fetch(url, { method: 'DELETE', headers })).status).toBe(204);
     expect((await fetch(url, { headers })).status).toBe(404);
   });
@@ -113,13 +123,16 @@ describe('the main path', () => {
     expect(await answer.json()).toMatchObject({ code: 'unauthorized', status: 401 });
   });
 
-  it.each(['a/../../b', '%2e%2e/secret', 'a%2F..%2Fb', '%00', '%0a', '%E0%A4%A', '%2Fabsolute', '%ED%A0%80'])('refuses the hostile key %s', async (raw) => {
-    const headers = await admin();
-    for (const method of ['PUT', 'GET', 'DELETE']) {
-      const answer = await rawRequest(`${api.url}`, method, `/api/v1/storage/objects/${raw}?bucket=raw-bytes`, headers);
-      expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_key' } });
-    }
-  });
+  it.each(['a/../../b', '%2e%2e/secret', 'a%2F..%2Fb', '%00', '%0a', '%E0%A4%A', '%2Fabsolute', '%ED%A0%80'])(
+    'refuses the hostile key %s',
+    async (raw) => {
+      const headers = await admin();
+      for (const method of ['PUT', 'GET', 'DELETE']) {
+        const answer = await rawRequest(`${api.url}`, method, `/api/v1/storage/objects/${raw}?bucket=raw-bytes`, headers);
+        expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_key' } });
+      }
+    },
+  );
 
   it('leaves nothing of a truncated upload', async () => {
     const headers = await as('cut', { tenant: globex });
@@ -150,13 +163,20 @@ describe('the main path', () => {
 });
 
 /** Sends the target as it is: fetch would collapse dot segments. */
-function rawRequest(base: string, method: string, path: string, headers: Record<string, string>): Promise<{ status: number; body: unknown }> {
+function rawRequest(
+  base: string,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+): Promise<{ status: number; body: unknown }> {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     const sent = request({ hostname, port, method, path, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) as unknown }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) as unknown }),
+      );
     });
     sent.on('error', reject);
     sent.end(method === 'PUT' ? 'x' : undefined);

@@ -19,16 +19,23 @@ export function metricsRoute(router: Router, services: Services): void {
     summary: 'Metrics in the Prometheus text format',
     access,
     tags: ['Operations'],
-    responses: { 200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } }, ...problems('unauthorized', 'forbidden') },
+    responses: {
+      200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } },
+      ...problems('unauthorized', 'forbidden'),
+    },
     handler: async (c) => c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType }),
   });
 }
 
-/** The listener of METRICS_PORT: metrics and nothing else, without a token. */
-export async function listenForMetrics(registry: Registry, at: { readonly host: string; readonly port: number }): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
+/** What METRICS_PORT listens with: metrics and nothing else, without a token. */
+export function metricsServer(registry: Registry): Server {
+  return createServer((request, response) => {
+    if (request.url?.split('?', 1)[0] !== '/metrics') {
       response.writeHead(404).end();
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
       return;
     }
     registry.metrics().then(
@@ -36,9 +43,4 @@ export async function listenForMetrics(registry: Registry, at: { readonly host: 
       () => response.writeHead(500).end(),
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at.port, at.host, resolve);
-  });
-  return server;
 }

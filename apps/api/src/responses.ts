@@ -1,8 +1,8 @@
 import type { RouteConfig, z } from '@hono/zod-openapi';
 
 import type { StorageErrorCode } from '@coffer/storage-core';
+import { statusByCode } from '@coffer/storage-core/http';
 
-import { statusByCode } from './problem.ts';
 import { ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];
@@ -36,7 +36,14 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
         content: {
           'application/problem+json': {
             schema: ProblemSchema,
-            example: { type: 'about:blank', title: titles[status] ?? 'Error', status, detail: 'What went wrong and what to do about it.', code: list[0], request_id: 'b1946ac9' },
+            example: {
+              type: 'about:blank',
+              title: titles[status] ?? 'Error',
+              status,
+              detail: 'What went wrong and what to do about it.',
+              code: list[0],
+              request_id: 'b1946ac9',
+            },
           },
         },
       },
@@ -44,17 +51,23 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
   );
 }
 
-/** What every route answers to a request without a good token, with storage switched off, or while the provider fails. */
-export const guarded: readonly StorageErrorCode[] = [
-  'unauthorized',
-  'forbidden',
-  'tenant_mismatch',
+/** What comes of storage that is switched off, and of a provider that fails. */
+export const provider: readonly StorageErrorCode[] = [
   'access_denied',
   'storage_not_configured',
   'storage_unavailable',
   'connect_timeout',
   'read_timeout',
 ];
+
+/** What every route that checks a token may answer. */
+export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', ...provider];
+
+/** The same of routes that work for a tenant, which the token or X-Tenant-ID names. */
+export const scoped: readonly StorageErrorCode[] = [...guarded, 'tenant_context_required', 'tenant_not_found', 'validation_failed'];
+
+/** What a route answers to a body that is no good JSON. */
+export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];
 
 const titles: Readonly<Record<number, string>> = {
   400: 'Bad Request',

@@ -5,17 +5,17 @@ import { TrieRouter } from 'hono/router/trie-router';
 
 import { storageError } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
+import { validationFailed } from '@coffer/storage-core/http';
 
 import type { AppEnv } from './app-env.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
-import { validationFailed } from './problem.ts';
 
 export type AppContext = Context<AppEnv>;
 
 /** What a route takes, once: the same schemas validate it and stand in the OpenAPI document. */
-export interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
+interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
   readonly params?: P;
   readonly query?: Q;
   /** The JSON body. A body that is a form or raw bytes is only described, in `body`. */
@@ -69,7 +69,9 @@ export class Router {
     });
   }
 
-  add<P extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined, J extends z.ZodType = z.ZodUndefined>(route: Route<P, Q, J>): void {
+  add<P extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined, J extends z.ZodType = z.ZodUndefined>(
+    route: Route<P, Q, J>,
+  ): void {
     const { path, request, handler, access, operationId } = route;
     const method = route.method.toUpperCase();
     const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
@@ -100,7 +102,8 @@ export class Router {
   unmatched(c: AppContext): Response {
     const { incoming, outgoing, path } = c.env.exchange;
     const methods = new Set(this.#methods.match('ANY', path)[0].map(([method]) => method));
-    if (methods.size === 0) throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
+    if (methods.size === 0)
+      throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
     if (methods.has('GET')) methods.add('HEAD');
     const allow = [...methods, 'OPTIONS'].sort().join(', ');
     if (incoming.method === 'OPTIONS') return c.body(null, 204, { allow });
@@ -127,6 +130,12 @@ export class Router {
     const { method, operationId, summary, responses } = route;
     this.app.openAPIRegistry.registerPath({ ...operation, method, operationId, summary, responses });
     if (route.head !== true) return;
-    this.app.openAPIRegistry.registerPath({ ...operation, method: 'head', operationId: `${operationId}Head`, summary: `${summary}: the headers only`, responses });
+    this.app.openAPIRegistry.registerPath({
+      ...operation,
+      method: 'head',
+      operationId: `${operationId}Head`,
+      summary: `${summary}: the headers only`,
+      responses,
+    });
   }
 }

@@ -1,10 +1,9 @@
 import { z } from '@hono/zod-openapi';
 
 import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
+import { statusByCode } from '@coffer/storage-core/http';
 
-import { canonicalTenantUuid } from '@coffer/tenancy';
-
-import { statusByCode } from './problem.ts';
+import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
 
 export const ProblemSchema = z
   .object({
@@ -19,7 +18,12 @@ export const ProblemSchema = z
   .openapi('Problem');
 
 /** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are mistakes. */
-export function integerParam(options: { readonly min: number; readonly max: number; readonly description: string; readonly example?: number }) {
+export function integerParam(options: {
+  readonly min: number;
+  readonly max: number;
+  readonly description: string;
+  readonly example?: number;
+}) {
   const { min, max, description, example } = options;
   const message = `a whole number from ${min} to ${max}`;
   return z
@@ -41,7 +45,10 @@ export function booleanParam(description: string) {
 export function listingText(example: string) {
   return z
     .string()
-    .refine((value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'), `at most ${maxKeyBytes} bytes of UTF-8, without NUL`)
+    .refine(
+      (value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'),
+      `at most ${maxKeyBytes} bytes of UTF-8, without NUL`,
+    )
     .openapi({ example });
 }
 
@@ -62,8 +69,27 @@ export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', '
 /** Which names there can be is for the storage to say, with invalid_bucket_name. */
 export const BucketName = z.string().openapi({ description: 'Name of a bucket.', example: 'acme-uploads' });
 
+/** What a token may carry too, so that whoever is registered can also speak for itself. */
+function tenantName(problemOf: (value: string) => string | undefined, example: string) {
+  return z
+    .string()
+    .superRefine((value, c) => {
+      const message = problemOf(value);
+      if (message !== undefined) c.addIssue({ code: 'custom', message });
+    })
+    .openapi({ example });
+}
+
+export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55')
+  .transform(canonicalTenantUuid)
+  .openapi({ type: 'string', example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
+
 export const TenantId = z.object({
-  tenant_id: z.string().transform(canonicalTenantUuid).openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
+  tenant_id: z
+    .string()
+    .transform(canonicalTenantUuid)
+    .openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
 });
 
 const Timestamp = z.iso.datetime().openapi({ example: '2026-01-15T10:30:00.000Z' });

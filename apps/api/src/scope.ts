@@ -1,7 +1,7 @@
 import type { FileAccess, Tenant } from '@coffer/files-db';
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
-import { decideTenant, namesTenant } from '@coffer/tenancy';
+import { assertHeaderNames, decideTenant } from '@coffer/tenancy';
 
 import type { AppContext } from './router.ts';
 import type { Services } from './services.ts';
@@ -36,11 +36,7 @@ async function tenantOf(c: AppContext, { runtime }: Services): Promise<Tenant | 
       return runtime.tenants.find(decision.id);
     case 'claimed': {
       const tenant = await runtime.tenants.resolve(decision.tenant);
-      const { mustMatch } = decision;
-      // The token may carry a slug that the tenant had before it was renamed; the header may repeat it.
-      if (mustMatch !== undefined && !namesTenant(mustMatch, tenant) && !namesTenant(mustMatch, decision.tenant)) {
-        throw storageError('tenant_mismatch', 'X-Tenant-ID names another tenant than the token.');
-      }
+      assertHeaderNames(decision, tenant);
       return tenant;
     }
   }
@@ -85,6 +81,7 @@ async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runti
   if (explicit === undefined && config.storage.multiTenancy) return; // its own, by resolution
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The one that it is given on first use is its own already.
-  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
+  const isFirst =
+    config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
   if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }

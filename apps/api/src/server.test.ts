@@ -29,7 +29,14 @@ describe('the server', () => {
     expect(status).toBe(404);
     expect(headers['content-type']).toBe('application/problem+json');
     expect(headers['cache-control']).toBe('no-store');
-    expect(json).toEqual({ type: 'about:blank', title: 'Not Found', status: 404, code: 'not_found', detail: expect.stringContaining('/api/v1/nothing'), request_id: headers['x-request-id'] });
+    expect(json).toEqual({
+      type: 'about:blank',
+      title: 'Not Found',
+      status: 404,
+      code: 'not_found',
+      detail: expect.stringContaining('/api/v1/nothing'),
+      request_id: headers['x-request-id'],
+    });
     expect(headers['x-request-id']).toMatch(uuid);
   });
 
@@ -52,22 +59,45 @@ describe('the server', () => {
     expect(asked).toMatchObject({ status: 204, headers: { allow }, text: '' });
   });
 
-  it.each(['/', '/api', '/api/v1', '/api/v1/files/x/y/z', '//api/v1/files', '/API/v1/files', '/api/v1/files%2F', '/health', '/openapi.json/', '/local', '/local2/x', '/api/v1/storage', '/..', '/api/v1/../v1/files', '*'])(
-    'has nothing at %s',
+  it.each([
+    '/',
+    '/api',
+    '/api/v1',
+    '/api/v1/files/x/y/z',
+    '//api/v1/files',
+    '/API/v1/files',
+    '/api/v1/files%2F',
+    '/health',
+    '/openapi.json/',
+    '/local',
+    '/local2/x',
+    '/api/v1/storage',
+    '/..',
+    '/api/v1/../v1/files',
+    '*',
+  ])('has nothing at %s', async (path) => {
+    expect(await api.send('GET', path, { headers: root })).toMatchObject({ status: 404, json: { code: 'not_found' } });
+    expect(await api.send('OPTIONS', path)).toMatchObject({ status: 404 });
+  });
+
+  it.each(['/api/v1/files', '/api/v1/storage/buckets', '/api/v1/storage/objects', '/api/v1/admin/tenants'])(
+    'answers %s with and without a slash at its end, and HEAD',
     async (path) => {
-      expect(await api.send('GET', path, { headers: root })).toMatchObject({ status: 404, json: { code: 'not_found' } });
-      expect(await api.send('OPTIONS', path)).toMatchObject({ status: 404 });
+      for (const each of [path, `${path}/`]) {
+        expect(await api.send('GET', each, { headers: root })).toMatchObject({
+          status: 200,
+          headers: { 'content-type': 'application/json' },
+        });
+        const head = await api.send('HEAD', each, { headers: root });
+        expect(head).toMatchObject({ status: 200, text: '' });
+      }
+      expect(await api.send('HEAD', `${path}/`)).toMatchObject({
+        status: 401,
+        text: '',
+        headers: { 'content-type': 'application/problem+json' },
+      });
     },
   );
-
-  it.each(['/api/v1/files', '/api/v1/storage/buckets', '/api/v1/storage/objects', '/api/v1/admin/tenants'])('answers %s with and without a slash at its end, and HEAD', async (path) => {
-    for (const each of [path, `${path}/`]) {
-      expect(await api.send('GET', each, { headers: root })).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
-      const head = await api.send('HEAD', each, { headers: root });
-      expect(head).toMatchObject({ status: 200, text: '' });
-    }
-    expect(await api.send('HEAD', `${path}/`)).toMatchObject({ status: 401, text: '', headers: { 'content-type': 'application/problem+json' } });
-  });
 
   it('asks for a token', async () => {
     for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'Bearer nonsense' }]) {
@@ -116,7 +146,11 @@ describe('the server', () => {
     ['TLS', Buffer.from('16030100a5010000a10303', 'hex').toString('latin1') + '\r\n\r\n', 400],
     ['huge headers', `GET /health/live HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['two lengths', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
-    ['a length and chunks', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    [
+      'a length and chunks',
+      'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
     ['a length that is no number', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1e3\r\n\r\n', 400],
     ['a header with NUL', 'GET /health/live HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n', 400],
     ['an expectation nobody has', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n', 417],
@@ -136,13 +170,25 @@ describe('the server', () => {
   it('serves the next request of a connection after a problem', async () => {
     const { authorization } = await as('ann');
     const connection = await RawConnection.open(api.url);
-    const head = (method: string, path: string, rest: string): string => `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n${rest}`;
+    const head = (method: string, path: string, rest: string): string =>
+      `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n${rest}`;
     await connection.write(head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello'));
     expect(await connection.answer()).toMatchObject({ status: 415 });
     await connection.write(head('PATCH', '/api/v1/files/nothing', 'Content-Type: application/json\r\nContent-Length: 5\r\n\r\nhello'));
     expect(await connection.answer()).toMatchObject({ status: 400 });
-    await connection.write(head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'));
+    await connection.write(
+      head('POST', '/api/v1/files/upload', 'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'),
+    );
     expect(await connection.answer()).toMatchObject({ status: 415 });
+    const form = 'Content-Type: multipart/form-data; boundary=b\r\n';
+    for (const body of [
+      'nonsense',
+      '--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--',
+      `--b\r\nContent-Disposition: form-data\r\n\r\n${'x'.repeat(100_000)}`,
+    ]) {
+      await connection.write(head('POST', '/api/v1/files/upload', `${form}Content-Length: ${body.length}\r\n\r\n${body}`));
+      expect(await connection.answer()).toMatchObject({ status: 400 });
+    }
     await connection.write(head('GET', '/api/v1/files', '\r\n'));
     expect(await connection.answer()).toMatchObject({ status: 200 });
     connection.destroy();
@@ -171,7 +217,9 @@ describe('the server', () => {
       ['/api/v1/storage/objects/%00', `Authorization: ${root.authorization}\r\n`, 400],
     ] as const) {
       const connection = await RawConnection.open(api.url);
-      await connection.write(`${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: 5000000000\r\n\r\n`);
+      await connection.write(
+        `${path.includes('files') ? 'POST' : 'PUT'} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}Content-Length: 5000000000\r\n\r\n`,
+      );
       await connection.write(Buffer.alloc(1_000_000));
       expect(await connection.answer()).toMatchObject({ status });
       const sending = setInterval(() => void connection.write(Buffer.alloc(65_536)), 5);

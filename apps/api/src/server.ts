@@ -6,13 +6,15 @@ import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+import { lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
-import { beginExchange, exchangeOf } from './exchange.ts';
+import { beginExchange, errorOf, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
+import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { logRequest } from './observe/request-log.ts';
-import { problemHeaders, problemOf, sendProblem } from './problem.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
@@ -28,14 +30,22 @@ export function createApiServer(services: Services): Server {
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
+  // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
+  const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
     onSocket.set(incoming.socket, exchange);
     logRequest(log, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
-    if (enabled && runtime.localHttp !== undefined && exchange.path.startsWith(localPath)) {
-      runtime.localHttp(incoming, outgoing).then(
+    const isLocal = exchange.path.startsWith(localPath);
+    if (isLocal && !enabled) {
+      refuseUnread(storageOff(), exchange);
+      return;
+    }
+    if (isLocal && localHttp !== undefined) {
+      const { requestId, signal } = exchange;
+      localHttp(incoming, outgoing, { requestId, signal }).then(
         (handled) => {
           if (!handled) framework(exchange);
         },
@@ -86,8 +96,14 @@ export function createApiServer(services: Services): Server {
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
 export function answerError(error: unknown, _incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
-  exchange.error = error;
-  sendProblem(outgoing, error, exchange.requestId);
+  exchange.error = errorOf(error, exchange);
+  sendProblem(outgoing, exchange.error, exchange.requestId);
+}
+
+/** Answers without the framework, which would see to the end of a body that nobody reads. */
+function refuseUnread(error: unknown, { incoming, outgoing }: Exchange): void {
+  answerError(error, incoming, outgoing);
+  lingerOver(incoming);
 }
 
 function frameworkOf(services: Services): (exchange: Exchange) => void {
@@ -109,9 +125,10 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
       },
     },
   );
-  return ({ incoming, outgoing }) => {
+  return (exchange) => {
+    const { incoming, outgoing } = exchange;
     if (!possibleHost.test(incoming.headers.host ?? '')) {
-      answerError(malformed, incoming, outgoing);
+      refuseUnread(malformed, exchange);
       return;
     }
     // The exchange has the request line. The framework would make a URL of it, which collapses segments and fails on some.
@@ -135,10 +152,19 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const [status, title] = tooLarge ? [431, 'Request Header Fields Too Large'] : late ? [408, 'Request Timeout'] : [400, 'Bad Request'];
-  const detail = tooLarge ? 'The headers are larger than 16 KiB.' : late ? 'The headers did not arrive in time.' : 'That is not an HTTP request.';
+  const detail = tooLarge
+    ? 'The headers are larger than 16 KiB.'
+    : late
+      ? 'The headers did not arrive in time.'
+      : 'That is not an HTTP request.';
   const requestId = randomUUID();
   const body = JSON.stringify({ ...problemOf(storageError('validation_failed', detail), requestId), status, title });
-  const headers = [`Content-Length: ${Buffer.byteLength(body)}`, 'Content-Type: application/problem+json', `X-Request-ID: ${requestId}`, 'Connection: close'];
+  const headers = [
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Content-Type: application/problem+json',
+    `X-Request-ID: ${requestId}`,
+    'Connection: close',
+  ];
   socket.end(`HTTP/1.1 ${status} ${title}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
   setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
   return { status, requestId };

@@ -1,15 +1,52 @@
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it. */
+export type Drain = (deadlineMs: number) => Promise<void>;
+
+// A client that has begun to send a request when the stop comes may still finish its head.
+const headGraceMs = 1_000;
+const everyMs = 200;
 
 /**
- * Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it.
- * `server.close()` alone waits for idle keep-alive sockets and still serves requests on them.
+ * How to stop a server gently. Made before it listens, so that it knows every connection: `server.close()` alone waits for
+ * idle keep-alive sockets and still serves requests on them, and `closeIdleConnections()` leaves one alone on which half
+ * a head of a request has arrived.
  */
-export async function drain(server: Server, deadlineMs: number): Promise<void> {
+export function drainOf(server: Server): Drain {
+  const underWay = new Map<Socket, number>();
+  const change = (socket: Socket, by: number): void => {
+    const count = underWay.get(socket);
+    if (count !== undefined) underWay.set(socket, count + by);
+  };
+  server.on('connection', (socket: Socket) => {
+    underWay.set(socket, 0);
+    socket.once('close', () => underWay.delete(socket));
+  });
+  server.on('request', ({ socket }, response) => {
+    change(socket, 1);
+    response.once('close', () => change(socket, -1));
+  });
+
+  return async (deadlineMs) => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const graceEnds = Date.now() + Math.min(headGraceMs, deadlineMs);
+    const idle = setInterval(() => {
+      server.closeIdleConnections();
+      if (Date.now() < graceEnds) return;
+      for (const [socket, requests] of underWay) if (requests === 0) socket.destroy();
+    }, everyMs);
+    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    await closed;
+    clearInterval(idle);
+    clearTimeout(deadline);
+  };
+}
+
+/** Ends a server whose answers nobody waits for. */
+export async function closeNow(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const idle = setInterval(() => server.closeIdleConnections(), 200);
-  const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  server.closeAllConnections();
   await closed;
-  clearInterval(idle);
-  clearTimeout(deadline);
 }

@@ -14,7 +14,8 @@ export function sweepRegularly(runtime: Runtime, log: Logger): () => void {
     running = true;
     try {
       const files = await runtime.files.sweep({ olderThanSeconds: dayInSeconds });
-      const objects = runtime.storage.backend.maintenance === undefined ? undefined : await runtime.storage.sweep({ olderThan: dayInSeconds });
+      const objects =
+        runtime.storage.backend.maintenance === undefined ? undefined : await runtime.storage.sweep({ olderThan: dayInSeconds });
       log.debug({ files, objects }, 'swept');
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and will be tried again');

@@ -1,13 +1,18 @@
 import type { CannedAcl, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 
+interface SignedFor {
+  /** The label that the request is counted under: the `tenant` of the context in which it was signed. */
+  readonly tenant?: string;
+}
+
 /** What a valid signature lets its holder read. */
-export interface ReadGrant extends ObjectAddress {
+export interface ReadGrant extends ObjectAddress, SignedFor {
   readonly contentDisposition?: string;
   readonly contentType?: string;
 }
 
 /** What a valid signature lets its holder write: one object of just this size and type, where they are given. */
-export interface WriteGrant extends ObjectAddress {
+export interface WriteGrant extends ObjectAddress, SignedFor {
   readonly size?: number;
   readonly contentType?: string;
   readonly acl?: CannedAcl;
@@ -45,6 +50,7 @@ export const parameters = {
   contentType: 'x-coffer-content-type',
   acl: 'x-coffer-acl',
   storageClass: 'x-coffer-storage-class',
+  tenant: 'x-coffer-tenant',
   responseType: 'response-content-type',
   responseDisposition: 'response-content-disposition',
   policy: 'policy',

@@ -93,7 +93,7 @@ describe('a local backend', () => {
   });
 
   it('lets a process end that forgot to close it, hash thread and all', async () => {
-    const child = startChild('forgetful.ts', [path]);
+    const child = startChild(new URL('./testing/forgetful.ts', import.meta.url), [path]);
     expect(await child.ended).toBe(0);
     expect(child.lines).toEqual(['5000000']);
   });
@@ -129,7 +129,7 @@ describe('a directory that cannot be the storage', () => {
 
   it('because this process may not enter it, or not write there, is access_denied', async () => {
     await chmod(path, 0o500);
-    const child = startChild('unprivileged.ts', [path, join(path, 'below')]);
+    const child = startChild(new URL('./testing/unprivileged.ts', import.meta.url), [path, join(path, 'below')]);
     expect(await child.ended).toBe(0);
     expect(child.lines).toEqual(['access_denied', 'access_denied']);
     await chmod(path, 0o700);

@@ -1,7 +1,7 @@
-/** Size in bytes of one write of a large upload. */
-export const blockSize: number = 1024 * 1024;
+/** Size in bytes of one write of a large upload: small enough that writing and hashing find the bytes in the CPU's caches. */
+export const blockSize: number = 256 * 1024;
 
-const keptBlocks = 16;
+const keptBlocks = 64;
 
 /** Reused buffers of large uploads: fresh ones per upload would be garbage by the megabyte. Shared, for the hash thread. */
 export class BlockPool {

@@ -87,7 +87,10 @@ export class BucketIndex {
     return this.#file.remove(() => {
       const bucket = this.#id.get(name) as { readonly id: number } | undefined;
       if (bucket === undefined) throw noSuchBucket(name);
-      const rows = this.#some.all(bucket.id, force ? removalBatch : 1) as unknown as readonly { readonly key: Uint8Array; readonly blob: Uint8Array }[];
+      const rows = this.#some.all(bucket.id, force ? removalBatch : 1) as unknown as readonly {
+        readonly key: Uint8Array;
+        readonly blob: Uint8Array;
+      }[];
       if (rows.length > 0 && !force) throw storageError('bucket_not_empty', `The bucket "${name}" is not empty.`);
       const last = rows.at(-1);
       if (last !== undefined) this.#deleteUpTo.run(bucket.id, last.key);

@@ -34,7 +34,7 @@ async function create(store: Store, row: BucketRow): Promise<BucketInfo> {
 }
 
 async function remove(store: Store, name: string, { force, ctx }: { readonly force: boolean; readonly ctx: CallContext }): Promise<void> {
-  for (let gone = false; !gone; ) {
+  for (let gone = false; !gone;) {
     ctx.signal?.throwIfAborted();
     const removed = await store.buckets.remove(name, force);
     await store.objects.durable(); // only then may bytes go

@@ -49,7 +49,8 @@ async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress,
     }
     if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
     // Replaced or deleted since the row was read, unless the row still says so.
-    if (missing === row.blob) throw storageError('internal_error', `The bytes of "${source.key}" in "${source.bucket}" are missing on disk.`);
+    if (missing === row.blob)
+      throw storageError('internal_error', `The bytes of "${source.key}" in "${source.bucket}" are missing on disk.`);
     missing = row.blob;
   }
 }

@@ -36,7 +36,7 @@ it('a process that is killed while it writes loses nothing it acknowledged, and 
   await first.buckets!.create('bucket', {}, noContext);
   await first.close();
   for (let round = 0; round < rounds; round++) {
-    const writer = startChild('writer.ts', [root, `round-${round}`]);
+    const writer = startChild(new URL('./testing/writer.ts', import.meta.url), [root, `round-${round}`]);
     await writer.line('put');
     await delay(20 + Math.random() * 250);
     writer.process.kill('SIGKILL');

@@ -30,7 +30,7 @@ async function small(path: string): Promise<{ readonly through: readonly string[
 it('a full disk is a clear error, leaves no debris and no damage, and does not keep anybody from deleting', async () => {
   const { path, remove } = await scratch();
   const { through, message, fills } = await small(path);
-  const child = startChild('full-disk.ts', [path], through);
+  const child = startChild(new URL('./testing/full-disk.ts', import.meta.url), [path], through);
   expect(await child.ended).toBe(0);
   const refused = { code: 'storage_unavailable', retryable: false, message };
   expect(JSON.parse(child.lines.at(-1)!)).toMatchObject({

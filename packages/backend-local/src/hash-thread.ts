@@ -57,16 +57,17 @@ export class HashThread {
 
   begin(): StreamHash {
     const id = this.#nextId++;
+    const worker = (this.#worker ??= this.#start());
     return {
       update: async (block) => {
-        await this.#ask({ id, block });
+        await this.#ask(worker, { id, block });
       },
       digest: async () => {
-        const digests = await this.#ask({ id, end: 'digest' });
-        if (digests === undefined) throw storageError('internal_error', 'The hash thread gave no digest.');
+        const digests = await this.#ask(worker, { id, end: 'digest' });
+        if (digests === undefined) throw ended();
         return digests;
       },
-      discard: () => this.#worker?.postMessage({ id, end: 'discard' } satisfies Question),
+      discard: () => worker.postMessage({ id, end: 'discard' } satisfies Question),
     };
   }
 
@@ -74,9 +75,9 @@ export class HashThread {
     await this.#worker?.terminate();
   }
 
-  #ask(question: Question): Promise<Digests | undefined> {
+  #ask(worker: Worker, question: Question): Promise<Digests | undefined> {
     return new Promise((resolve, reject) => {
-      const worker = (this.#worker ??= this.#start());
+      if (worker !== this.#worker) throw ended();
       const queue = this.#waiting.get(question.id);
       if (queue === undefined) this.#waiting.set(question.id, [{ resolve, reject }]);
       else queue.push({ resolve, reject });
@@ -103,8 +104,12 @@ export class HashThread {
   #fail(worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    const error = storageError('internal_error', 'The thread that hashes uploads ended.', { cause });
+    const error = ended(cause);
     for (const queue of this.#waiting.values()) for (const { reject } of queue) reject(error);
     this.#waiting.clear();
   }
+}
+
+function ended(cause?: unknown): Error {
+  return storageError('internal_error', 'The thread that hashes uploads ended.', { cause });
 }

@@ -51,7 +51,8 @@ const schema = `
 
 /**
  * The SQLite file and its durability. A commit is written to the WAL without a sync (`synchronous = NORMAL`), so this
- * thread never waits for the disk; `durable()` then syncs the WAL on the thread pool, once for all who ask.
+ * thread does not wait for the disk, except for the checkpoint that is due every 1,000 pages. `durable()` then syncs the
+ * WAL on the thread pool, once for all who ask.
  *
  * Syncing through a file descriptor of our own is sound: SQLite takes its locks on the other two files, the WAL keeps
  * its inode while a connection is open, and a checkpoint syncs the WAL and the database before it reuses the WAL.
@@ -60,6 +61,7 @@ export class IndexFile {
   readonly db: DatabaseSync;
   readonly #wal: number;
   readonly #reserve: Reserve;
+  readonly #reserving: Promise<void>;
   readonly #sync: CoalescedSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -68,6 +70,7 @@ export class IndexFile {
     this.db = db;
     this.#wal = wal;
     this.#reserve = reserve;
+    this.#reserving = reserve.restore(); // nobody has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -80,9 +83,7 @@ export class IndexFile {
       const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
       db = opened;
       await patiently(() => prepare(opened));
-      const reserve = new Reserve(`${path}-reserve`);
-      await reserve.restore();
-      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'), reserve);
+      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'), new Reserve(`${path}-reserve`));
     } catch (error) {
       db?.close();
       throw toStorageError(error);
@@ -131,6 +132,7 @@ export class IndexFile {
   }
 
   async close(): Promise<void> {
+    await this.#reserving;
     this.db.close();
     await closeFile(this.#wal);
   }
@@ -150,12 +152,14 @@ export class IndexFile {
 
 function prepare(db: DatabaseSync): void {
   const mode = db.prepare('PRAGMA journal_mode = WAL').get() as { readonly journal_mode: string };
-  if (mode.journal_mode !== 'wal') throw storageError('storage_unavailable', 'The file system cannot hold the index: it has no shared memory.');
+  if (mode.journal_mode !== 'wal')
+    throw storageError('storage_unavailable', 'The file system cannot hold the index: it has no shared memory.');
   db.exec('PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192');
   db.exec('BEGIN IMMEDIATE');
   try {
     const { user_version: version } = db.prepare('PRAGMA user_version').get() as { readonly user_version: number };
-    if (version > layoutVersion) throw storageError('storage_unavailable', 'The storage directory was written by a newer version.', { retryable: false });
+    if (version > layoutVersion)
+      throw storageError('storage_unavailable', 'The storage directory was written by a newer version.', { retryable: false });
     if (version === 0) db.exec(`${schema}; PRAGMA user_version = ${layoutVersion}`);
     db.exec('COMMIT');
   } catch (error) {

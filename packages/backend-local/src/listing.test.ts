@@ -43,7 +43,9 @@ const list = (options: ListOptions): Promise<ListPage> => backend.list('bucket',
 
 describe('a listing of very many objects', () => {
   it('is a range scan of the primary key', () => {
-    const plan = db.prepare(`EXPLAIN QUERY PLAN ${objectsFrom}`).all(1, Buffer.from('a'), Buffer.from('b')) as { readonly detail: string }[];
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${objectsFrom}`).all(1, Buffer.from('a'), Buffer.from('b')) as {
+      readonly detail: string;
+    }[];
     expect(plan.map(({ detail }) => detail)).toEqual(['SEARCH objects USING PRIMARY KEY (bucket=? AND key>? AND key<?)']);
   });
 

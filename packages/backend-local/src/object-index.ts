@@ -151,7 +151,8 @@ export class ObjectIndex {
 
 function assertConditions(row: ObjectRow | undefined, { ifNoneMatch, ifMatch }: WriteConditions): void {
   if (ifNoneMatch !== undefined && row !== undefined) throw storageError('precondition_failed', 'There is an object of this key already.');
-  if (ifMatch !== undefined && row?.md5 !== ifMatch) throw storageError('precondition_failed', 'The object has another ETag than asked for.');
+  if (ifMatch !== undefined && row?.md5 !== ifMatch)
+    throw storageError('precondition_failed', 'The object has another ETag than asked for.');
 }
 
 export function noSuchBucket(name: string): Error {

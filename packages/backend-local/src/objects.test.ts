@@ -32,7 +32,12 @@ afterAll(async () => {
 const at = (key: string): { readonly bucket: string; readonly key: string } => ({ bucket: 'bucket', key });
 
 function put(key: string, body: Body | Uint8Array, options: Partial<PutOptions> = {}): Promise<ObjectInfo> {
-  return backend.put(at(key), body instanceof Uint8Array ? { kind: 'buffer', data: body } : body, { contentType: 'a/b', ...options }, noContext);
+  return backend.put(
+    at(key),
+    body instanceof Uint8Array ? { kind: 'buffer', data: body } : body,
+    { contentType: 'a/b', ...options },
+    noContext,
+  );
 }
 
 async function read(key: string): Promise<Buffer> {
@@ -62,7 +67,21 @@ async function exhaustLinks(path: string): Promise<{ readonly names: number; rem
 
 describe('bytes on their way in', () => {
   // Around the sizes at which a buffer is exchanged for another.
-  const sizes = [0, 1, 65_535, 65_536, 65_537, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte, 4 * mebibyte + 17];
+  const sizes = [
+    0,
+    1,
+    65_535,
+    65_536,
+    65_537,
+    262_143,
+    262_144,
+    262_145,
+    mebibyte - 1,
+    mebibyte,
+    mebibyte + 1,
+    3 * mebibyte,
+    4 * mebibyte + 17,
+  ];
 
   it.each(sizes)('%i bytes arrive whole and are hashed, in whatever pieces', async (size) => {
     const data = randomBytes(size);
@@ -95,7 +114,9 @@ describe('bytes on their way in', () => {
     const old = Buffer.from('old');
     await put('guarded', old);
     const stream = chunked(randomBytes(5 * mebibyte), 100_000);
-    await expect(put('guarded', { kind: 'stream', stream }, { sha256: hex('sha256', old) })).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    await expect(put('guarded', { kind: 'stream', stream }, { sha256: hex('sha256', old) })).rejects.toMatchObject({
+      code: 'checksum_mismatch',
+    });
     expect(await leftoversIn(root, backend)).toEqual([]);
     expect((await read('guarded')).equals(old)).toBe(true);
   });
@@ -207,7 +228,9 @@ describe('a bucket that is deleted while objects are written to it', () => {
     for (let index = 0; index < 11; index++) {
       const keys = Array.from({ length: 100 }, (_, inner) => `k/${index}/${inner}`);
       await Promise.all(
-        keys.map((key) => backend.put({ bucket: 'large', key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext)),
+        keys.map((key) =>
+          backend.put({ bucket: 'large', key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext),
+        ),
       );
     }
     await backend.buckets!.delete('large', { force: true }, noContext);

@@ -53,7 +53,12 @@ export async function putObject(
 async function commit(
   store: Store,
   at: ObjectAddress,
-  upload: { readonly row: ObjectRow; readonly path: string; readonly conditions: WriteConditions; readonly signal: AbortSignal | undefined },
+  upload: {
+    readonly row: ObjectRow;
+    readonly path: string;
+    readonly conditions: WriteConditions;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<BlobId | undefined> {
   const { row, path, conditions, signal } = upload;
   const blob = { bucket: at.bucket, blob: row.blob };
@@ -69,7 +74,13 @@ async function commit(
 }
 
 /** Opens an object, as it is at one moment: whoever replaces or deletes it afterwards does not disturb the reader. */
-export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext, gate: Gate = open): Promise<GetResult> {
+export async function getObject(
+  store: Store,
+  at: ObjectAddress,
+  options: GetOptions,
+  ctx: CallContext,
+  gate: Gate = open,
+): Promise<GetResult> {
   const { signal } = ctx;
   let missing: string | undefined;
   for (;;) {

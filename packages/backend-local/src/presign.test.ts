@@ -6,12 +6,17 @@ import type { LocalBackend } from './backend.ts';
 
 const start = new Date('2026-01-01T00:00:00.500Z');
 const at = { bucket: 'bucket', key: 'a b/ü?.txt' };
-const denied = (message?: RegExp): unknown => expect.objectContaining({ code: 'access_denied', ...(message && { message: expect.stringMatching(message) }) });
+const denied = (message?: RegExp): unknown =>
+  expect.objectContaining({ code: 'access_denied', ...(message && { message: expect.stringMatching(message) }) });
 
 /** A backend that never touches its directory, with a clock that the test moves. */
 function backendAt(secret: string | Uint8Array = 'a secret of the tests'): { readonly backend: LocalBackend; pass(ms: number): void } {
   let time = start.getTime();
-  const backend = localBackend({ root: '/nonexistent', presign: { baseUrl: 'https://files.example/base/', secret }, now: () => new Date(time) });
+  const backend = localBackend({
+    root: '/nonexistent',
+    presign: { baseUrl: 'https://files.example/base/', secret },
+    now: () => new Date(time),
+  });
   return { backend, pass: (ms) => (time += ms) };
 }
 
@@ -19,7 +24,9 @@ describe('presigned URLs', () => {
   it('have the base, the bucket, and the key as a path', async () => {
     const { backend } = backendAt();
     const { url } = await backend.presign!.download(at, { expiresIn: 60 }, noContext);
-    expect(url).toMatch(/^https:\/\/files\.example\/base\/local\/bucket\/a%20b\/%C3%BC%3F\.txt\?x-coffer-expires=\d+&x-coffer-signature=[\w-]{43}$/);
+    expect(url).toMatch(
+      /^https:\/\/files\.example\/base\/local\/bucket\/a%20b\/%C3%BC%3F\.txt\?x-coffer-expires=\d+&x-coffer-signature=[\w-]{43}$/,
+    );
   });
 
   it('hold until the very millisecond of their expiry', async () => {
@@ -72,6 +79,29 @@ describe('presigned URLs', () => {
   });
 });
 
+describe('the tenant that something was presigned for', () => {
+  it('is part of what is signed', async () => {
+    const { backend } = backendAt();
+    const ctx = { tenant: 'acme' };
+    const { verifyRead, verifyWrite, verifyForm } = backend.access;
+    const read = new URL((await backend.presign!.download(at, { expiresIn: 60 }, ctx)).url).searchParams;
+    const write = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, ctx)).url).searchParams;
+    const { fields } = await backend.presign!.upload(at, { expiresIn: 60 }, ctx);
+    expect(verifyRead(at, read)).toEqual({ ...at, ...ctx });
+    expect(verifyWrite(at, write)).toEqual({ ...at, ...ctx });
+    expect(verifyForm('bucket', new Map(Object.entries(fields)))).toEqual({ ...at, ...ctx });
+    for (const [query, verify] of [
+      [read, verifyRead],
+      [write, verifyWrite],
+    ] as const) {
+      query.set('x-coffer-tenant', 'globex');
+      expect(() => verify(at, query)).toThrow(denied());
+      query.delete('x-coffer-tenant');
+      expect(() => verify(at, query)).toThrow(denied());
+    }
+  });
+});
+
 describe('presigned forms', () => {
   const fieldsOf = async (backend: LocalBackend): Promise<Map<string, string>> => {
     const { method, url, fields } = await backend.presign!.upload(at, { expiresIn: 60, size: 5, contentType: 'text/plain' }, noContext);
@@ -101,19 +131,27 @@ describe('presigned forms', () => {
     const query = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
     const claims = JSON.stringify(['PUT', at.bucket, at.key, Number(query.get('x-coffer-expires')), null, null, null, null, null]);
     for (const policy of [claims, Buffer.from(claims).toString('base64url'), 'null', '']) {
-      const fields = new Map([['key', at.key], ['policy', policy], ['x-coffer-signature', query.get('x-coffer-signature') ?? '']]);
+      const fields = new Map([
+        ['key', at.key],
+        ['policy', policy],
+        ['x-coffer-signature', query.get('x-coffer-signature') ?? ''],
+      ]);
       expect(() => backend.access.verifyForm('bucket', fields)).toThrow(denied());
     }
   });
 });
 
 it('a secret of few bytes is refused', () => {
-  expect(() => localBackend({ root: '/nonexistent', presign: { baseUrl: 'http://x', secret: 'short' } })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  expect(() => localBackend({ root: '/nonexistent', presign: { baseUrl: 'http://x', secret: 'short' } })).toThrow(
+    expect.objectContaining({ code: 'invalid_argument' }),
+  );
 });
 
 it('a storage class that does not exist is not signed', async () => {
   const { backend } = backendAt();
-  await expect(backend.presign!.upload(at, { expiresIn: 60, storageClass: 'COLD' }, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+  await expect(backend.presign!.upload(at, { expiresIn: 60, storageClass: 'COLD' }, noContext)).rejects.toMatchObject({
+    code: 'invalid_argument',
+  });
 });
 
 it('without a secret there is nothing to presign with, and nothing presigned is let in', () => {

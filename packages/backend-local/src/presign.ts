@@ -51,19 +51,24 @@ export class Signer {
     this.#key = createHmac('sha256', secret).update('coffer local presigned requests, version 1').digest();
     this.#now = now;
     this.operations = {
-      upload: async (at, options) => (options.method === 'PUT' ? this.#put(at, options) : this.#form(at, options)),
-      download: async (at, options) => this.#download(at, options),
+      upload: async (at, options, { tenant }) => {
+        const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }) };
+        return options.method === 'PUT' ? this.#put(grant, options) : this.#form(grant, options);
+      },
+      download: async (at, options, { tenant }) => this.#download({ ...at, ...(tenant !== undefined && { tenant }) }, options),
     };
   }
 
   readonly verifyRead: LocalAccess['verifyRead'] = (at, query) => {
     const contentDisposition = query.get(parameters.responseDisposition);
     const contentType = query.get(parameters.responseType);
+    const tenant = query.get(parameters.tenant);
     const grant: ReadGrant = {
       bucket: at.bucket,
       key: at.key,
       ...(contentDisposition !== null && { contentDisposition }),
       ...(contentType !== null && { contentType }),
+      ...(tenant !== null && { tenant }),
     };
     this.#verify({ method: 'GET', ...grant, expires: Number(query.get(parameters.expires)) }, query.get(parameters.signature));
     return grant;
@@ -74,6 +79,7 @@ export class Signer {
     const contentType = query.get(parameters.contentType);
     const acl = query.get(parameters.acl);
     const storageClass = query.get(parameters.storageClass);
+    const tenant = query.get(parameters.tenant);
     const grant: WriteGrant = {
       bucket: at.bucket,
       key: at.key,
@@ -81,6 +87,7 @@ export class Signer {
       ...(contentType !== null && { contentType }),
       ...(acl !== null && { acl: acl as CannedAcl }),
       ...(storageClass !== null && { storageClass }),
+      ...(tenant !== null && { tenant }),
     };
     this.#verify({ method: 'PUT', ...grant, expires: Number(query.get(parameters.expires)) }, query.get(parameters.signature));
     return grant;
@@ -101,57 +108,62 @@ export class Signer {
     return grant;
   };
 
-  #download(at: ObjectAddress, options: PresignDownloadOptions): PresignedDownload {
+  #download(at: ReadGrant, options: PresignDownloadOptions): PresignedDownload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
     const { contentDisposition, contentType } = options;
-    const signature = this.#sign(canonical({
-      method: 'GET',
-      bucket: at.bucket,
-      key: at.key,
-      expires,
-      ...(contentDisposition !== undefined && { contentDisposition }),
-      ...(contentType !== undefined && { contentType }),
-    }));
+    const signature = this.#sign(
+      canonical({
+        method: 'GET',
+        bucket: at.bucket,
+        key: at.key,
+        expires,
+        ...(at.tenant !== undefined && { tenant: at.tenant }),
+        ...(contentDisposition !== undefined && { contentDisposition }),
+        ...(contentType !== undefined && { contentType }),
+      }),
+    );
     const query = new URLSearchParams({
       ...(contentDisposition !== undefined && { [parameters.responseDisposition]: contentDisposition }),
       ...(contentType !== undefined && { [parameters.responseType]: contentType }),
+      ...(at.tenant !== undefined && { [parameters.tenant]: at.tenant }),
       [parameters.expires]: String(expires),
       [parameters.signature]: signature,
     });
     return { url: this.#url(at, query), expiresIn };
   }
 
-  #put(at: ObjectAddress, options: PresignUploadOptions): PresignedUpload {
+  #put(grant: WriteGrant, options: PresignUploadOptions): PresignedUpload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
-    const claims: Claims = { method: 'PUT', ...grantOf(at, options), expires };
+    const claims: Claims = { method: 'PUT', ...grant, expires };
     const query = new URLSearchParams({
       ...(claims.size !== undefined && { [parameters.size]: String(claims.size) }),
       ...(claims.contentType !== undefined && { [parameters.contentType]: claims.contentType }),
       ...(claims.acl !== undefined && { [parameters.acl]: claims.acl }),
       ...(claims.storageClass !== undefined && { [parameters.storageClass]: claims.storageClass }),
+      ...(claims.tenant !== undefined && { [parameters.tenant]: claims.tenant }),
       [parameters.expires]: String(expires),
       [parameters.signature]: this.#sign(canonical(claims)),
     });
     // Content-Length is signed as well, but no browser lets a script set it: it follows from the body.
     const headers: Record<string, string> = claims.contentType === undefined ? {} : { 'Content-Type': claims.contentType };
-    return { method: 'PUT', url: this.#url(at, query), fields: {}, headers, expiresIn };
+    return { method: 'PUT', url: this.#url(grant, query), fields: {}, headers, expiresIn };
   }
 
-  #form(at: ObjectAddress, options: PresignUploadOptions): PresignedUpload {
+  #form(grant: WriteGrant, options: PresignUploadOptions): PresignedUpload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
-    const claims: Claims = { method: 'POST', ...grantOf(at, options), expires };
+    const claims: Claims = { method: 'POST', ...grant, expires };
     const policy = Buffer.from(JSON.stringify(claims)).toString('base64url');
     const fields = {
-      key: at.key,
+      key: grant.key,
       ...(claims.contentType !== undefined && { 'Content-Type': claims.contentType }),
       [parameters.policy]: policy,
       [parameters.signature]: this.#sign(`${formScope}${policy}`),
     };
-    return { method: 'POST', url: `${this.#base}/local/${at.bucket}`, fields, headers: {}, expiresIn };
+    return { method: 'POST', url: `${this.#base}/local/${grant.bucket}`, fields, headers: {}, expiresIn };
   }
 
   #url(at: ObjectAddress, query: URLSearchParams): string {
-    return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query}`;
+    return `${this.#base}/local/${at.bucket}/${encodeKey(at.key)}?${query.toString()}`;
   }
 
   #expiry(asked: number): { readonly expiresIn: number; readonly expires: number } {
@@ -210,6 +222,17 @@ function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: Pr
 
 /** One spelling of the claims, in which no value can pass for two. */
 function canonical(claims: Claims): string {
-  const { method, bucket, key, expires, size, contentType, acl, storageClass, contentDisposition } = claims;
-  return JSON.stringify([method, bucket, key, expires, size ?? null, contentType ?? null, acl ?? null, storageClass ?? null, contentDisposition ?? null]);
+  const { method, bucket, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant } = claims;
+  return JSON.stringify([
+    method,
+    bucket,
+    key,
+    expires,
+    size ?? null,
+    contentType ?? null,
+    acl ?? null,
+    storageClass ?? null,
+    contentDisposition ?? null,
+    tenant ?? null,
+  ]);
 }

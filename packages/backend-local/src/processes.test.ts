@@ -1,4 +1,4 @@
-import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -33,7 +33,7 @@ beforeEach(async () => {
   ({ path: root, remove } = await scratch());
   backend = localBackend({ root });
   await backend.buckets!.create('bucket', {}, noContext);
-  neighbour = startChild('neighbour.ts', [root]);
+  neighbour = startChild(new URL('./testing/neighbour.ts', import.meta.url), [root]);
 });
 
 afterEach(async () => {
@@ -67,9 +67,14 @@ describe('two processes on one directory', () => {
   it('may come and go: what one closes the other still uses', async () => {
     await put('mine');
     expect(await tell('get', 'mine')).toBe('mine');
+    // The log that this process syncs to make its writes durable has to stay the one that SQLite writes to.
+    const log = async (): Promise<number> => (await stat(join(root, 'index.db-wal'))).ino;
+    const before = await log();
     neighbour.process.stdin!.write('{"verb":"close","key":""}\n');
     expect(await neighbour.ended).toBe(0);
+    expect(await log()).toBe(before);
     await put('later');
+    expect(await log()).toBe(before);
     expect((await backend.list('bucket', {}, noContext)).objects).toHaveLength(2);
   });
 });

@@ -70,7 +70,8 @@ it('beside writers, even without mercy, never takes the bytes of an object', asy
   await sweeping;
   const written = writes.flatMap((write, index) => (write.status === 'fulfilled' ? [`k${index}`] : []));
   // Whose bytes were swept before their row was there was told so.
-  for (const write of writes) if (write.status === 'rejected') expect(write.reason).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  for (const write of writes)
+    if (write.status === 'rejected') expect(write.reason).toMatchObject({ code: 'storage_unavailable', retryable: true });
   for (const key of written) {
     const result = await backend.get({ bucket: 'bucket', key }, {}, noContext);
     expect(result.kind).toBe('object');

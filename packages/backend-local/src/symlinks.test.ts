@@ -44,7 +44,9 @@ it('a bucket directory that was replaced by a link is not followed, by any opera
   await expect(put('bucket', 'new')).rejects.toMatchObject(denied);
   await expect(put('bucket', 'object')).rejects.toMatchObject(denied);
   await expect(backend.get(at, {}, noContext)).rejects.toMatchObject(denied);
-  await expect(backend.copy({ bucket: 'other', key: 'object' }, { bucket: 'bucket', key: 'copy' }, {}, noContext)).rejects.toMatchObject(denied);
+  await expect(backend.copy({ bucket: 'other', key: 'object' }, { bucket: 'bucket', key: 'copy' }, {}, noContext)).rejects.toMatchObject(
+    denied,
+  );
   await expect(backend.copy(at, { bucket: 'other', key: 'copy' }, {}, noContext)).rejects.toMatchObject(denied);
   await backend.maintenance!.sweep({ olderThan: 0 }, noContext);
   await backend.delete(at, noContext); // the row goes; bytes outside are none of ours

@@ -79,7 +79,10 @@ export class TempFiles {
    * Removes what dead processes left: of this machine at once, of others, which cannot be asked, a day after the last
    * write. `olderThan` (seconds) spares younger ones.
    */
-  async removeAbandoned({ olderThan = 0, dryRun = false }: { readonly olderThan?: number; readonly dryRun?: boolean } = {}): Promise<SweepReport> {
+  async removeAbandoned({
+    olderThan = 0,
+    dryRun = false,
+  }: { readonly olderThan?: number; readonly dryRun?: boolean } = {}): Promise<SweepReport> {
     let removed = 0;
     let bytes = 0;
     for (const name of await readdir(this.#parent).catch(() => [])) {

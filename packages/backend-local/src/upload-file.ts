@@ -15,8 +15,9 @@ export interface UploadTools {
 
 // First buffer of a body whose size nobody announced: most bodies are small.
 const firstBuffer = 64 * 1024;
-// Blocks that are being written and hashed while the next one fills: three megabytes per upload at most.
-const blocksInFlight = 2;
+// Blocks that are being written and hashed while the next one fills: two megabytes per upload at most. Several, so that a
+// thread that comes to run late does not make the others wait.
+const blocksInFlight = 6;
 // Bytes after which a sync is started beside the upload, so that the last one has little left to do.
 const syncEvery = 32 * 1024 * 1024;
 const nothing = new Uint8Array(0);
@@ -58,7 +59,7 @@ export class UploadFile {
       this.#filled = bytes.byteLength;
       return;
     }
-    for (let taken = 0; taken < bytes.byteLength; ) {
+    for (let taken = 0; taken < bytes.byteLength;) {
       if (this.#filled === this.#block.byteLength) await this.#makeRoom();
       const part = bytes.subarray(taken, taken + this.#block.byteLength - this.#filled);
       this.#block.set(part, this.#filled);
@@ -150,7 +151,7 @@ export class UploadFile {
 
 /** A write may be cut short, by a full disk above all: the rest then says why. */
 async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < data.byteLength; ) {
+  for (let written = 0; written < data.byteLength;) {
     const { bytesWritten } = await translated(handle.write(data, written, data.byteLength - written, position + written));
     written += bytesWritten;
   }

@@ -1,5 +1,5 @@
-import { bodyOf, discard, noContext, sizeMismatch, storageError } from '@coffer/storage-core';
-import type { Body, CallContext, ObjectInfo } from '@coffer/storage-core';
+import { bodyOf, canonicalTenantUuid, discard, noContext, storageError } from '@coffer/storage-core';
+import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import {
   assertFields,
@@ -15,27 +15,26 @@ import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
 import type { LateFields, UploadFileRequest } from './file-requests.ts';
-import { abandonFile, findFile, forgetFile, reserveMore, settleFile } from './file-statements.ts';
+import { abandonFile, findFile, forgetFile, settleFile } from './file-statements.ts';
 import { removeObject } from './object-removal.ts';
-import { reserve } from './reservation.ts';
+import { reserve, topUp } from './reservation.ts';
 import type { Reservation } from './reservation.ts';
 import { decideContentType } from './sniff.ts';
-import { cutBody, meterBody, openBody, overQuota } from './upload-body.ts';
+import { meterBody, openBody } from './upload-body.ts';
 
-const MiB = 1024 * 1024;
-/** What is reserved for a body of unknown length, at first and whenever it has grown through that. */
-const firstStep = 8 * MiB;
-const nextStep = 64 * MiB;
-
-/** Seconds until a pending upload that nobody ended counts as given up; the sweep waits for longer. */
-const longestUpload = 86_400;
+/**
+ * Bytes reserved for a body of unknown length, at first and at most on top when it has grown through that. Doubling between the two
+ * holds no more than twice what has come, so that uploads side by side do not refuse each other what none of them needs.
+ */
+const firstStep = 64 * 1024;
+const longestStep = 64 * 1024 * 1024;
 
 const everything = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 /** See `FileService.uploadFile`. Two statements: a pending row with its space reserved, then the row made available. */
 export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, context: CallContext = noContext): Promise<FileRecord> {
-  const { sql, storage } = parts;
-  const { filename, ownerId, tenantContext: tenant, sizeLimit, isPublic = false, acl, sha256, md5 } = file;
+  const { storage } = parts;
+  const { filename, ownerId, tenantContext: tenant, sizeHint, isPublic = false, acl = 'private', sha256, md5 } = file;
   const ctx = labelled(context, tenant);
   const body = bodyOf(file.body, file.size);
   try {
@@ -44,18 +43,21 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
       owner_id: ownerProblem(ownerId),
       is_public: flagProblem(isPublic),
       metadata: metadataProblem(file.metadata),
-      size_limit: sizeLimit === undefined ? undefined : bytesProblem(sizeLimit),
+      size_hint: sizeHint === undefined ? undefined : bytesProblem(sizeHint),
       sha256: checksumProblem(sha256, 64),
       md5: checksumProblem(md5, 32),
     });
     const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
     const id = parts.newId();
     const key = `files/${id}`;
-    const size = body.kind === 'buffer' ? body.data.byteLength : body.size;
     const opening = openBody(body, ctx.signal);
     opening.catch(() => {}); // waited for below, once there is room
+    // One of which nothing is known may end within its first bytes.
+    const unknown = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
+    const seen = unknown ? (await opening).body : body;
+    const size = seen.kind === 'buffer' ? seen.data.byteLength : seen.size;
     const reservation = await reserve(
-      sql,
+      parts,
       {
         id,
         ownerId,
@@ -69,14 +71,14 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
         sha256: sha256 ?? null,
         metadata: JSON.stringify(file.metadata ?? {}),
         expiresAt: null,
-        sweepAt: new Date(Date.now() + longestUpload * 1000).toISOString(),
+        sweepAt: new Date().toISOString(), // the sweep gives it a day from here
       },
-      { tenant, bytes: size ?? sizeLimit ?? firstStep, least: size ?? 0 },
+      { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, signal: ctx.signal },
     );
     try {
       const { body: opened, sample } = await opening;
       const contentType = await decideContentType({ declared: file.contentType, filename, sample });
-      const limited = withinQuota(parts, { body: opened, id, reservation, sizeLimit });
+      const limited = await withinQuota(parts, { body: opened, id, tenant, reservation }, ctx);
       const info = await storage.uploadFile(
         {
           bucket,
@@ -84,15 +86,17 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
           contentType,
           body: limited.kind === 'buffer' ? limited.data : limited.stream,
           ...(limited.kind === 'stream' && limited.size !== undefined && { size: limited.size }),
-          ...(acl !== undefined && { acl }),
+          acl,
           ...(sha256 !== undefined && { sha256 }),
           ...(md5 !== undefined && { md5 }),
         },
         ctx,
       );
-      return await settle(parts, { id, contentType, info, sha256, late: await lateFields(file) });
+      const record = await settle(parts, { id, contentType, info, sha256, late: await lateFields(file) });
+      parts.waiters.wake(tenant?.tenantUuid);
+      return record;
     } catch (error) {
-      const kept = await undo(parts, { id, bucket, key }, ctx);
+      const kept = await undo(parts, { id, bucket, key, tenant }, ctx);
       if (kept !== undefined) return kept;
       throw error;
     }
@@ -102,21 +106,34 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
   }
 }
 
-function withinQuota(
+/** The body, held to what is reserved for it, and to more of the quota where it needs that. */
+async function withinQuota(
   parts: FileParts,
-  upload: { readonly body: Body; readonly id: string; readonly reservation: Reservation; readonly sizeLimit: number | undefined },
-): Body {
-  const { body, id, sizeLimit } = upload;
+  upload: {
+    readonly body: Body;
+    readonly id: string;
+    readonly tenant: TenantContext | undefined;
+    readonly reservation: Reservation;
+  },
+  { signal }: CallContext,
+): Promise<Body> {
+  const { body, id, tenant } = upload;
   const { granted, limited } = upload.reservation;
+  if (!limited || tenant === undefined) return body;
   if (body.kind === 'stream' && body.size !== undefined) return body; // just so much is reserved, and held to
-  if (sizeLimit !== undefined && !(limited && granted < sizeLimit))
-    return cutBody(body, sizeLimit, () => sizeMismatch(sizeLimit + 1, sizeLimit));
-  if (!limited) return body;
-  if (sizeLimit !== undefined) return cutBody(body, granted, overQuota);
-  return meterBody(body, granted, async () => {
-    const [more] = await reserveMore(parts.sql, { id, asked: nextStep });
-    return more === undefined ? 0 : Number(more.granted_bytes);
-  });
+  const patience = parts.waiters.patienceFor(canonicalTenantUuid(tenant.tenantUuid));
+  let reserved = granted;
+  const more = async (needed: number, waiting: AbortSignal | undefined): Promise<number> => {
+    const step = body.kind === 'buffer' ? 0 : Math.min(Math.max(reserved, firstStep), longestStep);
+    const bytes = await topUp(parts, { id, needed, asked: Math.max(step, needed - reserved), patience, signal: waiting });
+    reserved += bytes;
+    return bytes;
+  };
+  if (body.kind === 'stream') {
+    return meterBody(body.stream, granted, (needed, gone) => more(needed, signal === undefined ? gone : AbortSignal.any([gone, signal])));
+  }
+  while (reserved < body.data.byteLength) await more(body.data.byteLength, signal);
+  return body;
 }
 
 async function lateFields({ late }: UploadFileRequest): Promise<LateFields> {
@@ -162,7 +179,7 @@ async function settle(
  */
 async function undo(
   parts: FileParts,
-  file: { readonly id: string; readonly bucket: string; readonly key: string },
+  file: { readonly id: string; readonly bucket: string; readonly key: string; readonly tenant: TenantContext | undefined },
   context: CallContext,
 ): Promise<FileRecord | undefined> {
   const { sql, storage } = parts;
@@ -170,6 +187,7 @@ async function undo(
   const ctx = unstoppable(context);
   try {
     const [abandoned] = await abandonFile(sql, { id });
+    parts.waiters.wake(file.tenant?.tenantUuid);
     if (abandoned === undefined) {
       const [row] = await findFile(sql, { id, ...everything });
       if (row?.status === 'available') return fileRecordOf(row);

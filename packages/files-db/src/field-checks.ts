@@ -1,4 +1,4 @@
-import { isContentType, storageError } from '@coffer/storage-core';
+import { isContentType, storageError, tenantNameProblem as shapeOfName } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
 
 // What a name in any script may hold: no control characters, which no header, log or terminal shows safely, and
@@ -29,7 +29,7 @@ export function nameProblem(value: unknown, longest: number): FieldProblem {
 export const filenameProblem = (value: unknown): FieldProblem => nameProblem(value, 1024);
 export const ownerProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
 /** Of a tenant's uuid and slug. */
-export const tenantNameProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
+export const tenantNameProblem = (value: unknown): FieldProblem => (typeof value === 'string' ? shapeOfName('It', value) : 'Is a string.');
 
 export function flagProblem(value: unknown): FieldProblem {
   return value === undefined || typeof value === 'boolean' ? undefined : 'Is true or false.';

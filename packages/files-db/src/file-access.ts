@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 
 import type { FileRecord } from './file-record.ts';
 
@@ -32,7 +32,12 @@ export const changeable = `${withinTenant} and ({anyOwner}::boolean or owner_id 
 /** @throws tenant_context_required for a service that names no tenant */
 export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {
   if (role === 'service' && tenant === undefined) throw storageError('tenant_context_required', 'A service names the tenant it acts for.');
-  return { anyTenant: role === 'admin' && tenant === undefined, tenant: tenant ?? null, anyOwner: role !== 'user', subject };
+  return {
+    anyTenant: role === 'admin' && tenant === undefined,
+    tenant: tenant === undefined ? null : canonicalTenantUuid(tenant),
+    anyOwner: role !== 'user',
+    subject,
+  };
 }
 
 /** Whether a file that the caller sees is also its to change. */

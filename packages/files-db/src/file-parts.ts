@@ -1,12 +1,15 @@
 import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import type { QuotaWaiters } from './quota-wait.ts';
+
 /** What the operations on files work with. */
 export interface FileParts {
   readonly sql: Sql;
   readonly storage: StorageService;
   readonly newId: () => string;
   readonly presignExpires: number | undefined;
+  readonly waiters: QuotaWaiters;
 }
 
 /** Counts and logs a call under the tenant's slug, unless the caller says otherwise. */

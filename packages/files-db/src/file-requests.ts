@@ -28,12 +28,13 @@ export interface UploadFileRequest {
   /** Default false. */
   readonly isPublic?: boolean | undefined;
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Default `private`, whatever the default of `storage` is: access is what the record says. */
   readonly acl?: CannedAcl | undefined;
   readonly tenantContext?: TenantContext | undefined;
   /** Exact size in bytes of a streamed body, where it is known. */
   readonly size?: number | undefined;
-  /** Upper bound of the size in bytes, such as the Content-Length of the form around the file. */
-  readonly sizeLimit?: number | undefined;
+  /** What the size of a streamed body most likely is, in bytes, where it is not known for sure: so much is reserved. No limit. */
+  readonly sizeHint?: number | undefined;
   /** Declared checksums, lower-case hex; another body is refused with checksum_mismatch. */
   readonly sha256?: string | undefined;
   readonly md5?: string | undefined;
@@ -107,7 +108,10 @@ export interface PresignedFileDownload {
 }
 
 export interface SweepRequest {
-  /** Seconds after its expiry that an upload is given up. Default 86,400. */
+  /**
+   * Seconds after its expiry that a presigned upload is given up, and after a delete that its row goes. Default 86,400. A direct
+   * upload counts as running for a day after its beginning, however small this is.
+   */
   readonly olderThanSeconds?: number | undefined;
   readonly now?: Date | undefined;
   /** Only count. */

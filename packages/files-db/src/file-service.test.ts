@@ -143,7 +143,32 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       expect(await codeOf(after())).toBe('file_not_found');
     }
     expect(await rig.storage.fileExists({ bucket: file.bucket, key: file.storageKey })).toBe(false);
-    expect((await rig.files.list({ access: alice, status: 'deleted' })).files).toMatchObject([{ id: file.id, status: 'deleted' }]);
+  });
+
+  it('keeps nothing of a deleted file, unless bytes may still arrive for it', async () => {
+    const alice = userOf(acme, 'alice');
+    const count = async (): Promise<number> => (await rig.query(`select 1 from files where status = 'deleted'`)).length;
+    const before = await count();
+    await rig.files.delete((await upload(rig, 'hello', { tenantContext: acme })).id, alice);
+    expect(await count()).toBe(before);
+    let pending = '';
+    const uploading = upload(rig, 'hello', {
+      tenantContext: acme,
+      late: async () => {
+        const [row] = await rig.query<{ id: string }>(`select id from files where status = 'pending'`);
+        pending = row!.id;
+        await rig.files.delete(pending, alice);
+        expect((await rig.files.list({ access: alice, status: 'deleted' })).files).toMatchObject([{ id: pending, status: 'deleted' }]);
+        return {};
+      },
+    });
+    expect(await codeOf(uploading)).toBe('file_not_found');
+    expect(await count()).toBe(before);
+    const formed = await upload(rig, 'hello', { tenantContext: acme });
+    await rig.query(`update files set upload_key = 'incoming/x', expires_at = now() + interval '1 h' where id = '${formed.id}'`);
+    await rig.files.delete(formed.id, alice);
+    expect(await count()).toBe(before + 1);
+    await rig.query(`delete from files where id = '${formed.id}'`);
   });
 
   it('answers ids and subjects that cannot be with "not found", never with an error of its own', async () => {

@@ -26,10 +26,11 @@ import type {
   SweepRequest,
   UploadFileRequest,
 } from './file-requests.ts';
-import { changeFile, deleteFile, findFile, findPublicFile, hurrySweep } from './file-statements.ts';
+import { changeFile, deleteFile, findFile, findPublicFile, forgetFile, hurrySweep } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
+import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
 
 /** Tracked files: a row in PostgreSQL and an object in storage that move together. */
@@ -40,7 +41,13 @@ export class FileService {
   constructor(options: FileServiceOptions) {
     const sql = options.database?.sql ?? options.db?.$client;
     if (sql === undefined) throw storageError('storage_not_configured', 'A FileService needs `db` or `database`.');
-    this.#parts = { sql, storage: options.storage, newId: createIdGenerator(), presignExpires: options.presignExpires };
+    this.#parts = {
+      sql,
+      storage: options.storage,
+      newId: createIdGenerator(),
+      presignExpires: options.presignExpires,
+      waiters: new QuotaWaiters(),
+    };
     this.#lister = new FileLister(sql);
   }
 
@@ -109,7 +116,11 @@ export class FileService {
     if (file === undefined) return this.#refuse(id, access);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
-    if (left.length > 0) await hurrySweep(sql, { id: known(id) });
+    // Bytes may still come with a presigned form or an upload under way: then the tombstone stays, and the sweep looks once more.
+    const final = file.upload_key === null && file.was !== 'pending';
+    // Should these fail as well, the sweep comes to it a day later.
+    if (left.length > 0) await hurrySweep(sql, { id: known(id) }).catch(() => {});
+    else if (final) await forgetFile(sql, { id: known(id) }).catch(() => {});
   }
 
   /** @throws file_not_found, precondition_failed, range_not_satisfiable */

@@ -1,7 +1,7 @@
 import { changeable, visible } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
-import type { FileRow } from './file-record.ts';
+import type { FileRow, FileStatus } from './file-record.ts';
 import { statement } from './statement.ts';
 
 // A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
@@ -61,8 +61,11 @@ export const reserveFile = statement<NewFileRow & { readonly tenant: string; rea
 /** A pending file that belongs to no tenant. */
 export const insertFile = statement<NewFileRow, never>(`insert into files (${insertedColumns}) values (${insertedValues})`);
 
-/** More of the quota for a pending file; no row when nothing is left of it. */
-export const reserveMore = statement<{ readonly id: string; readonly asked: number }, Granted>(`
+/**
+ * More of the quota for a pending file; no row when nothing is left of it. Either way the row says from then on how many bytes
+ * the file has so far: one that has more than it has reserved is waiting.
+ */
+export const reserveMore = statement<{ readonly id: string; readonly needed: number; readonly asked: number }, Granted>(`
   with pending as (
     select id, tenant_uuid from files where id = {id}::uuid and status = 'pending' for update
   ), granted as (
@@ -70,7 +73,8 @@ export const reserveMore = statement<{ readonly id: string; readonly asked: numb
     where u.tenant_uuid = pending.tenant_uuid and not closed and coalesce(${free} > 0, true)
     returning granted_bytes, quota_bytes is not null as limited
   ), grown as (
-    update files f set reserved_bytes = f.reserved_bytes + granted.granted_bytes from pending, granted where f.id = pending.id
+    update files f set reserved_bytes = f.reserved_bytes + coalesce((select granted_bytes from granted), 0), size_bytes = {needed}::int8
+    from pending where f.id = pending.id
   )
   select granted_bytes, limited from granted`);
 
@@ -121,14 +125,16 @@ export const failFile = statement<{ readonly id: string }, { readonly id: string
   select id from moved`);
 
 export interface DeletedFile {
+  /** What it was until now. */
+  readonly was: FileStatus;
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
 }
 
 /**
- * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays until
- * the sweep, for as long as a presigned form for it is good.
+ * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays, for
+ * the sweep, until its objects are gone for good: no sooner than a presigned form for it expires.
  */
 export const deleteFile = statement<AccessParameters & { readonly id: string; readonly now: string }, DeletedFile>(`
   with target as (
@@ -144,7 +150,7 @@ export const deleteFile = statement<AccessParameters & { readonly id: string; re
       reserved_bytes = u.reserved_bytes - case moved.was when 'pending' then moved.reserved_bytes else 0 end
     from moved where u.tenant_uuid = moved.tenant_uuid
   )
-  select bucket, storage_key, upload_key from moved`);
+  select was, bucket, storage_key, upload_key from moved`);
 
 /** The objects of a deleted file are still there: the next sweep is to see to them. */
 export const hurrySweep = statement<{ readonly id: string }, never>(
@@ -190,11 +196,32 @@ export const beginCompleting = statement<AccessParameters & { readonly id: strin
 
 export interface Quota {
   readonly closed: boolean;
-  readonly quota_bytes: string | null;
+  /** Null, here and below: there is no quota. Negative when it has become less. */
   readonly free_bytes: string | null;
+  /** What would be free without reservations. */
+  readonly unused_bytes: string | null;
+  /** Whether uploads hold reservations of which something may become free soon. */
+  readonly contended: boolean;
 }
 
+// Direct uploads that run; a presigned one holds just what it was announced with, for as long as its form lives. All
+// that are pending have a `sweep_at`, which leads to the few of them.
+const holder = `f.status = 'pending' and f.upload_key is null and f.reserved_bytes > 0 and f.sweep_at > now() - interval '1 day'`;
+
 /** Why `reserveFile` found nothing to update. */
-export const findQuota = statement<{ readonly tenant: string }, Quota>(
-  `select closed, quota_bytes, greatest(${free}, 0) as free_bytes from tenant_usage where tenant_uuid = {tenant}::text`,
-);
+export const findQuota = statement<{ readonly tenant: string }, Quota>(`
+  select closed, ${free} as free_bytes, quota_bytes - used_bytes as unused_bytes,
+    exists (select from files f where f.tenant_uuid = u.tenant_uuid and ${holder}) as contended
+  from tenant_usage u where tenant_uuid = {tenant}::text`);
+
+export type Contention = Omit<Quota, 'contended'> & {
+  /** Whether it is this upload that has to: nobody else holds anything, or all wait and no younger one holds something. */
+  readonly gives_up: boolean;
+};
+
+/** Why `reserveMore` found nothing for a pending file; no row when it is not pending any more. */
+export const findContention = statement<{ readonly id: string }, Contention>(`
+  select u.closed, u.quota_bytes - u.used_bytes - u.reserved_bytes as free_bytes, u.quota_bytes - u.used_bytes as unused_bytes,
+    (select count(*) = 0 or own.reserved_bytes > 0 and bool_and(f.size_bytes > f.reserved_bytes and f.id < own.id)
+      from files f where f.tenant_uuid = own.tenant_uuid and f.id <> own.id and ${holder}) as gives_up
+  from files own join tenant_usage u on u.tenant_uuid = own.tenant_uuid where own.id = {id}::uuid and own.status = 'pending'`);

@@ -1,6 +1,8 @@
 import type { Sql } from 'postgres';
 
+import { onDatabase } from './database-error.ts';
 import { statement } from './statement.ts';
+import { lockUsage } from './tenant-rows.ts';
 
 export interface TombstoneRow {
   readonly id: string;
@@ -65,17 +67,28 @@ export const findFileIn = statement<{ readonly bucket: string }, { readonly id: 
   `select id from files where bucket = {bucket}::text and status <> 'deleted' limit 1`,
 );
 
-/**
- * Ends a tenant's reservations. No row when it has files that are not to be deleted with it.
- * @see reserveFile, which rechecks `closed` after having waited for this
- */
-export const closeTenant = statement<{ readonly tenant: string; readonly force: boolean }, { readonly tenant_uuid: string }>(`
+const close = statement<{ readonly tenant: string; readonly force: boolean }, { readonly tenant_uuid: string }>(`
   with closed as (
     update tenant_usage set closed = true where tenant_uuid = {tenant}::text and ({force}::boolean or
       (used_files = 0 and not exists (select from files where tenant_uuid = {tenant}::text and status = 'pending')))
     returning tenant_uuid
   )
   update tenants t set state = 'deleting' from closed where t.tenant_uuid = closed.tenant_uuid returning t.tenant_uuid`);
+
+/**
+ * Ends a tenant's reservations. Two statements: the second one sees the files of whoever had reserved before the first one got
+ * its lock. In one statement they would stay unseen, since waiting for a row does not renew what a subquery looks at.
+ * @see reserveFile, which rechecks `closed` after having waited for this
+ * @returns false, with nothing changed, when the tenant has files that are not to be deleted with it
+ */
+export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
+  return onDatabase(() =>
+    sql.begin(async (transaction) => {
+      await lockUsage(transaction, { tenant: ask.tenant });
+      return (await close(transaction, ask)).length > 0;
+    }),
+  );
+}
 
 /** Undoes `closeTenant`. */
 export const reopenTenant = statement<{ readonly tenant: string }, never>(`
@@ -84,6 +97,6 @@ export const reopenTenant = statement<{ readonly tenant: string }, never>(`
 
 /** What stays of a tenant are its uuid and its slugs. */
 export const forgetTenant = statement<{ readonly tenant: string }, never>(`
-  with usage as (delete from tenant_usage where tenant_uuid = {tenant}::text),
+  with usage as (delete from tenant_usage where tenant_uuid = {tenant}::text returning tenant_uuid),
     buckets as (delete from tenant_buckets where tenant_uuid = {tenant}::text)
-  update tenants set state = 'deleted' where tenant_uuid = {tenant}::text`);
+  update tenants t set state = 'deleted' from usage where t.tenant_uuid = usage.tenant_uuid`);

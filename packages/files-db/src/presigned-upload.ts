@@ -23,7 +23,7 @@ export async function presignUpload(
   request: PresignedUploadRequest,
   context: CallContext = noContext,
 ): Promise<PresignedFileUpload> {
-  const { sql, storage } = parts;
+  const { storage } = parts;
   const { filename, contentType, sizeBytes, ownerId, sha256, isPublic = false, metadata, tenantContext: tenant } = request;
   assertFields({
     filename: filenameProblem(filename),
@@ -44,12 +44,12 @@ export async function presignUpload(
   // the row is there.
   const now = Date.now();
   const upload = await storage.getPresignedUploadUrl(
-    { bucket, key, contentType, size: sizeBytes, ...(expiresIn !== undefined && { expiresIn }) },
+    { bucket, key, contentType, size: sizeBytes, acl: 'private', ...(expiresIn !== undefined && { expiresIn }) },
     ctx,
   );
   const expiresAt = new Date(now + upload.expiresIn * 1000).toISOString();
   await reserve(
-    sql,
+    parts,
     {
       id,
       ownerId,
@@ -65,7 +65,7 @@ export async function presignUpload(
       expiresAt,
       sweepAt: expiresAt,
     },
-    { tenant, bytes: sizeBytes, least: sizeBytes },
+    { tenant, bytes: sizeBytes, least: sizeBytes, signal: ctx.signal },
   );
   return {
     fileId: id,

@@ -1,10 +1,12 @@
-import { storageError } from '@coffer/storage-core';
+import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
-import type { Sql } from 'postgres';
 
-import { findQuota, insertFile, reserveFile } from './file-statements.ts';
+import type { FileParts } from './file-parts.ts';
+import { findContention, findQuota, insertFile, reserveFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
+import type { Patience } from './quota-wait.ts';
 import { resolveTenant } from './tenant-rows.ts';
+import { overQuota } from './upload-body.ts';
 
 export interface Reservation {
   /** Bytes that are reserved. */
@@ -14,29 +16,73 @@ export interface Reservation {
 }
 
 /**
- * Writes a pending file, with space for it reserved before any byte of it is taken or asked for.
+ * Writes a pending file, with space for it reserved before any byte of it is taken or asked for. Where other uploads hold
+ * what is missing, it waits a little for what they may give back.
  * @param ask `bytes` is what it may need, `least` what has to be free for it to begin
- * @throws quota_exceeded, tenant_not_found, tenant_mismatch
+ * @throws quota_exceeded, tenant_not_found, tenant_mismatch, the signal's reason
  */
 export async function reserve(
-  sql: Sql,
+  { sql, waiters }: FileParts,
   row: NewFileRow,
-  ask: { readonly tenant: TenantContext | undefined; readonly bytes: number; readonly least: number },
+  ask: {
+    readonly tenant: TenantContext | undefined;
+    readonly bytes: number;
+    readonly least: number;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<Reservation> {
-  const { tenant, bytes, least } = ask;
+  const { tenant, bytes, least, signal } = ask;
   if (tenant === undefined) {
     await insertFile(sql, row);
     return { granted: bytes, limited: false };
   }
-  const parameters = { ...row, tenant: tenant.tenantUuid, asked: bytes, least };
+  const tenantUuid = canonicalTenantUuid(tenant.tenantUuid);
+  const parameters = { ...row, tenant: tenantUuid, asked: bytes, least };
+  let patience: Patience | undefined;
   for (;;) {
     const [granted] = await reserveFile(sql, parameters);
     if (granted !== undefined) return { granted: Number(granted.granted_bytes), limited: granted.limited };
-    const [quota] = await findQuota(sql, { tenant: tenant.tenantUuid });
+    const [quota] = await findQuota(sql, { tenant: tenantUuid });
     if (quota?.closed === true) throw storageError('tenant_not_found', 'The tenant is being deleted.');
-    if (quota !== undefined) {
-      throw storageError('quota_exceeded', `The file is larger than what is left of the tenant's quota: ${quota.free_bytes ?? 0} bytes.`);
+    if (quota === undefined) {
+      await resolveTenant(sql, tenant); // throws, or the tenant is there now
+      continue;
     }
-    await resolveTenant(sql, tenant); // throws, or the tenant is there now
+    if (quota.free_bytes === null || Number(quota.free_bytes) >= least) continue; // it has become free since
+    patience ??= waiters.patienceFor(tenantUuid);
+    const hopeless = Number(quota.unused_bytes) < least || !quota.contended;
+    if (hopeless || !(await patience.wait(signal))) {
+      const left = Math.max(Number(quota.free_bytes), 0);
+      throw storageError('quota_exceeded', `The file is larger than what is left of the tenant's quota: ${left} bytes.`);
+    }
+  }
+}
+
+/**
+ * More space for a file that turns out to need it. Of uploads that all wait for each other the youngest one gives up, so that
+ * what it holds lets another one end.
+ * @param ask `needed` is how many bytes the file has so far, `asked` how many to reserve on top
+ * @returns bytes, more than 0
+ * @throws quota_exceeded, file_not_found, tenant_not_found, the signal's reason
+ */
+export async function topUp(
+  { sql }: FileParts,
+  ask: {
+    readonly id: string;
+    readonly needed: number;
+    readonly asked: number;
+    readonly patience: Patience;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<number> {
+  const { id, needed, asked, patience, signal } = ask;
+  for (;;) {
+    const [more] = await reserveMore(sql, { id, needed, asked });
+    if (more !== undefined) return Number(more.granted_bytes);
+    const [found] = await findContention(sql, { id });
+    if (found === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
+    if (found.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
+    if (found.free_bytes === null || Number(found.free_bytes) > 0) continue; // it has become free since
+    if (Number(found.unused_bytes) < needed || found.gives_up || !(await patience.wait(signal))) throw overQuota();
   }
 }

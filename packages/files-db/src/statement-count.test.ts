@@ -58,7 +58,7 @@ describe('statements that reach the database', () => {
       contentType: 'text/plain',
       ownerId: 'alice',
       tenantContext: acme,
-      sizeLimit: 10_600,
+      sizeHint: 10_600,
     });
 
   const read = async (opening: ReturnType<FileService['open']>): Promise<void> => {
@@ -102,7 +102,7 @@ describe('statements that reach the database', () => {
     ['a look at a record', 1, async () => files.get(await known, access)],
     ['a change', 1, async () => files.update(await known, { filename: 'b' }, access)],
     ['finding the tenant and its bucket', 0, async () => [await tenants.resolve(acme), await tenants.bucketFor(acme)]],
-    ['a delete', 1, async () => files.delete((await spare).id, access)],
+    ['a delete', 2, async () => files.delete((await spare).id, access)],
     ['migrations with nothing to do', 1, () => migrateDatabase(database)],
   ];
   let known: Promise<string>;

@@ -1,11 +1,11 @@
-import type { Sql } from 'postgres';
+import type { Sql, TransactionSql } from 'postgres';
 
 import { databaseError } from './database-error.ts';
 
 export type Parameter = string | number | boolean | null | undefined;
 
 /** Runs one statement; a parameter that is undefined is NULL. */
-export type Statement<P, Row> = (sql: Sql, parameters: P) => Promise<readonly Row[]>;
+export type Statement<P, Row> = (sql: Sql | TransactionSql, parameters: P) => Promise<readonly Row[]>;
 
 /**
  * A statement that is prepared once per connection. Parameters stand in it as `{name}`, each with a cast where its type does
@@ -20,7 +20,7 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
   const strings = Object.assign(literals, { raw: literals }) as TemplateStringsArray;
   return async (sql, parameters) => {
     try {
-      const rows = await sql(strings, ...names.map((name) => (parameters[name] as Parameter) ?? null));
+      const rows = await (sql as Sql)(strings, ...names.map((name) => (parameters[name] as Parameter) ?? null));
       return rows as unknown as readonly Row[];
     } catch (error) {
       throw databaseError(error);

@@ -24,13 +24,26 @@ interface DueRow {
   readonly copies: boolean;
 }
 
+/** Seconds that a direct upload may take; after that its process counts as dead. */
+const longestUpload = 86_400;
+// The row of a direct upload bears the time of its beginning, and does not say whether somebody is still at work on it.
+const due = `sweep_at <= {due}::text::timestamptz
+  and (status <> 'pending' or upload_key is not null or sweep_at <= {uploads}::text::timestamptz)`;
+
+interface Due {
+  /** Rows whose time came before this have work. */
+  readonly due: string;
+  /** Direct uploads that began before this are given up. */
+  readonly uploads: string;
+}
+
 /**
  * Takes rows that are due: what is not available becomes a tombstone, and what it had reserved is free. Rows that another
  * sweep looks at are skipped; tenants' numbers are locked in one order, so that two sweeps never wait for each other.
  */
-const takeDue = statement<{ readonly due: string; readonly until: string; readonly limit: number }, DueRow>(`
+const takeDue = statement<Due & { readonly until: string; readonly limit: number }, DueRow>(`
   with due as (
-    select id, status as was from files where sweep_at <= {due}::text::timestamptz order by sweep_at limit {limit}::int8 for update skip locked
+    select id, status as was from files where ${due} order by sweep_at limit {limit}::int8 for update skip locked
   ), moved as (
     update files f set sweep_at = {until}::text::timestamptz, status = case f.status when 'available' then 'available' else 'deleted' end,
       updated_at = case f.status when 'pending' then now() else f.updated_at end
@@ -48,8 +61,8 @@ const takeDue = statement<{ readonly due: string; readonly until: string; readon
     upload_key is not null and complete_attempts > case was when 'available' then 1 else 0 end as copies
   from moved`);
 
-const countDue = statement<{ readonly due: string }, { readonly status: FileStatus; readonly rows: string }>(
-  'select status, count(*) as rows from files where sweep_at <= {due}::text::timestamptz group by status',
+const countDue = statement<Due, { readonly status: FileStatus; readonly rows: string }>(
+  `select status, count(*) as rows from files where ${due} group by status`,
 );
 
 /**
@@ -70,16 +83,17 @@ const finish = statement<{ readonly ids: string; readonly now: string }, never>(
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
   const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
-  const due = new Date(now.getTime() - olderThanSeconds * 1000);
+  const before = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString();
+  const times = { due: before(olderThanSeconds), uploads: before(Math.max(olderThanSeconds, longestUpload)) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
   if (dryRun) {
-    for (const { status, rows } of await countDue(sql, { due: due.toISOString() })) report[countOf[status]] = Number(rows);
+    for (const { status, rows } of await countDue(sql, times)) report[countOf[status]] = Number(rows);
     return report;
   }
-  const until = new Date(due.getTime() + lease * 1000).toISOString();
+  const until = before(olderThanSeconds - lease);
   for (;;) {
     ctx.signal?.throwIfAborted();
-    const rows = await takeDue(sql, { due: due.toISOString(), until, limit: batchSize });
+    const rows = await takeDue(sql, { ...times, until, limit: batchSize });
     if (rows.length === 0) return report;
     const retained = await removeObjectsOf(storage, rows, ctx);
     const finished = rows.filter(({ id }) => !retained.has(id));

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { codeOf, defaultBucket, openRig, sharedBucket } from './testing/support.ts';
+import { codeOf, defaultBucket, openRig, sharedBucket, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 import { connectDatabase, TenantRepository } from './index.ts';
 
@@ -96,11 +96,91 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(results.filter((result) => result.created)).toHaveLength(1);
   });
 
-  it('finds by uuid before it finds by slug', async () => {
-    const a = pair();
-    await rig.tenants.create(a);
-    await rig.tenants.create({ tenantUuid: `${a.tenantUuid}-b`, tenantSlug: a.tenantUuid });
-    expect(await rig.tenants.find(a.tenantUuid)).toMatchObject(a);
+  it('knows a tenant by either spelling of a real UUID', async () => {
+    const upper = 'AAAAAAAA-1111-4111-8111-111111111111';
+    const lower = upper.toLowerCase();
+    const tenantSlug = pair().tenantSlug;
+    expect((await rig.tenants.create({ tenantUuid: upper, tenantSlug })).tenant.tenantUuid).toBe(lower);
+    expect(await rig.tenants.create({ tenantUuid: lower, tenantSlug })).toMatchObject({ created: false });
+    for (const tenantUuid of [upper, lower]) {
+      expect(await rig.tenants.resolve({ tenantUuid, tenantSlug })).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.find(tenantUuid)).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.usage(tenantUuid)).toMatchObject({ quotaBytes: tenantUuid === upper ? null : 1000 });
+      expect(await rig.tenants.update(tenantUuid, { quotaBytes: 1000 })).toMatchObject({ tenantUuid: lower });
+      expect(await rig.tenants.bucketFor({ tenantUuid, tenantSlug })).toBe(`${tenantSlug}-uploads`);
+      const file = await upload(rig, 'x', { tenantContext: { tenantUuid, tenantSlug } });
+      expect(file).toMatchObject({ tenantUuid: lower });
+      expect(await rig.files.get(file.id, { subject: 'alice', role: 'user', tenant: upper })).toEqual(file);
+    }
+    const slug = pair('BBBBBBBB-1111-4111-8111-111111111111');
+    await rig.tenants.create(slug);
+    expect(await rig.tenants.find(slug.tenantSlug)).toMatchObject(slug); // a slug stays as it is written
+  });
+
+  describe("gives nobody another tenant's name in the other place", () => {
+    const refused = async (tenant: { tenantUuid: string; tenantSlug: string }): Promise<void> => {
+      expect(await codeOf(rig.tenants.create(tenant))).toBe('tenant_conflict');
+      expect(await codeOf(rig.tenants.resolve(tenant))).toBe('tenant_mismatch');
+      expect(await codeOf(upload(rig, 'x', { tenantContext: tenant }))).toBe('tenant_mismatch');
+      expect(
+        await rig.query(`select 1 from tenants where tenant_uuid = '${tenant.tenantUuid}' and tenant_slug = '${tenant.tenantSlug}'`),
+      ).toEqual([]);
+    };
+
+    it('present and former ones, and those of deleted tenants', async () => {
+      const [a, b, gone] = [pair(), pair(), pair()];
+      for (const tenant of [a, b, gone]) await rig.tenants.create(tenant);
+      const { tenantSlug: present } = await rig.tenants.update(a.tenantUuid, { tenantSlug: `${a.tenantSlug}-present` });
+      await rig.tenantService.delete(gone.tenantUuid);
+      for (const slug of [present, a.tenantSlug, gone.tenantSlug]) await refused({ ...pair(), tenantUuid: slug });
+      for (const uuid of [a.tenantUuid, gone.tenantUuid]) {
+        await refused({ ...pair(), tenantSlug: uuid });
+        expect(await codeOf(rig.tenants.update(b.tenantUuid, { tenantSlug: uuid }))).toBe('tenant_conflict');
+      }
+      expect(await rig.tenants.find(present)).toMatchObject({ tenantUuid: a.tenantUuid });
+      expect(await rig.tenants.find(b.tenantSlug)).toMatchObject(b);
+    });
+
+    it('in another spelling of a real UUID', async () => {
+      const upper = 'CCCCCCCC-1111-4111-8111-111111111111';
+      await rig.tenants.create({ ...pair(), tenantUuid: upper.toLowerCase() });
+      await refused({ ...pair(), tenantSlug: upper });
+      const slug = 'DDDDDDDD-1111-4111-8111-11111111111d';
+      const other = pair();
+      await rig.tenants.create(other);
+      await rig.tenants.update(other.tenantUuid, { tenantSlug: slug });
+      await refused({ ...pair(), tenantUuid: slug.toLowerCase() });
+      await refused({ ...pair(), tenantSlug: slug.toLowerCase() });
+      expect(await rig.tenants.find(slug)).toMatchObject({ ...other, tenantSlug: slug });
+    });
+
+    it('while its own uuid may be its slug', async () => {
+      const { tenantSlug: same } = pair();
+      await rig.tenants.create({ tenantUuid: same, tenantSlug: same });
+      expect(await rig.tenants.resolve({ tenantUuid: same, tenantSlug: same })).toMatchObject({ tenantUuid: same });
+      const a = pair();
+      await rig.tenants.create(a);
+      expect(await rig.tenants.update(a.tenantUuid, { tenantSlug: a.tenantUuid })).toMatchObject({ tenantSlug: a.tenantUuid });
+    });
+
+    it('to one of several that come at once', async () => {
+      for (let round = 0; round < 10; round++) {
+        const [name, renamed] = [pair().tenantSlug, pair()];
+        await rig.tenants.create(renamed);
+        const codes = await Promise.all([
+          codeOf(rig.tenants.resolve({ tenantUuid: name, tenantSlug: `${name}-a` })),
+          codeOf(rig.tenants.create({ tenantUuid: `${name}-b`, tenantSlug: name })),
+          codeOf(rig.tenants.update(renamed.tenantUuid, { tenantSlug: name })),
+          codeOf(rig.tenants.create({ tenantUuid: `${name}-a`, tenantSlug: `${name}-b` })),
+        ]);
+        expect(codes.slice(0, 3).filter((code) => code === 'resolved')).toHaveLength(1);
+        expect(
+          await rig.query(
+            'select s.slug from tenant_slugs s join tenants t on t.tenant_uuid = s.slug where s.tenant_uuid <> t.tenant_uuid',
+          ),
+        ).toEqual([]);
+      }
+    });
   });
 
   it('sets and clears a quota', async () => {
@@ -136,11 +216,13 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
   });
 
   it('refuses names that PostgreSQL or a log could not hold', async () => {
-    for (const bad of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(256)]) {
+    for (const bad of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(129), ' a', 'a ', '\u00a0a', 'a\u2028b']) {
       expect(await codeOf(rig.tenants.resolve({ tenantUuid: bad, tenantSlug: 'fine' }))).toBe('validation_failed');
       expect(await codeOf(rig.tenants.create({ tenantUuid: 'fine', tenantSlug: bad }))).toBe('validation_failed');
       expect(await codeOf(rig.tenants.find(bad))).toBe('tenant_not_found');
     }
+    const longest = pair('🐘'.repeat(123));
+    expect(await rig.tenants.resolve(longest)).toMatchObject(longest);
     const quoted = { tenantUuid: `'; drop table tenants; --`, tenantSlug: '{"}\\🗄️' };
     expect(await rig.tenants.resolve(quoted)).toMatchObject(quoted);
   });
@@ -186,8 +268,32 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     const a = pair();
     await rig.tenants.create(a);
     await rig.query(`update tenant_usage set used_bytes = 1e12 where tenant_uuid = '${a.tenantUuid}'`);
-    expect(await rig.tenants.usageSnapshot(1)).toEqual([{ tenant: a.tenantSlug, bytes: 1e12 }]);
+    expect((await rig.tenants.usageSnapshot(1))[0]).toEqual({ tenant: a.tenantSlug, bytes: 1e12 });
   });
+});
+
+it.each(['embedded', 'debian'] as const)('a usage snapshot sums up to what all tenants use (%s)', async (server) => {
+  const rig = await openRig({ server });
+  const bytes = { a: 50, b: 40, c: 30, other: 20, e: 9_007_199_254_740_000 };
+  for (const [name, used] of Object.entries(bytes)) {
+    await rig.tenants.create({ tenantUuid: `uuid-${name}`, tenantSlug: name });
+    await rig.query(`update tenant_usage set used_bytes = ${used} where tenant_uuid = 'uuid-${name}'`);
+  }
+  expect(await rig.tenants.usageSnapshot(3)).toEqual([
+    { tenant: 'e', bytes: bytes.e },
+    { tenant: 'a', bytes: 50 },
+    { tenant: 'b', bytes: 40 },
+    { tenant: 'other', bytes: 50 },
+  ]);
+  // A tenant that is called so and is among the largest shares its label with the rest.
+  expect((await rig.tenants.usageSnapshot(4)).find(({ tenant }) => tenant === 'other')).toEqual({ tenant: 'other', bytes: 20 });
+  await rig.query(`update tenant_usage set used_bytes = 60 where tenant_uuid = 'uuid-other'`);
+  expect(await rig.tenants.usageSnapshot(2)).toEqual([
+    { tenant: 'e', bytes: bytes.e },
+    { tenant: 'other', bytes: 180 },
+  ]);
+  expect(await rig.tenants.usageSnapshot(5)).toHaveLength(5);
+  await rig.close();
 });
 
 describe('TenantRepository', () => {

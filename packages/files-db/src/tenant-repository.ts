@@ -1,13 +1,28 @@
-import { assertBucketName, storageError } from '@coffer/storage-core';
+import { assertBucketName, canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
-import { desc, eq, inArray } from 'drizzle-orm';
+import { eq, inArray } from 'drizzle-orm';
+import type { TransactionSql } from 'postgres';
 
 import { databaseError, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
-import { tenantBuckets, tenantSlugs, tenantUsage, tenants } from './schema.ts';
+import { tenantBuckets, tenantUsage } from './schema.ts';
 import { TenantCache } from './tenant-cache.ts';
-import { claimBucket, findById, findByUuid, isTaken, listTenants, register, resolveTenant, tenantOf } from './tenant-rows.ts';
+import {
+  claimBucket,
+  findById,
+  findByUuid,
+  isTaken,
+  listTenants,
+  lockNames,
+  lockUsage,
+  register,
+  renameTenant,
+  resolveTenant,
+  setQuota,
+  snapshotUsage,
+  tenantOf,
+} from './tenant-rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
 
 export interface TenantRepositoryOptions {
@@ -51,15 +66,16 @@ export class TenantRepository {
   /** As `find`, past what is remembered. @throws tenant_not_found */
   async read(id: string): Promise<Tenant> {
     if (tenantNameProblem(id) !== undefined) throw unknownTenant();
-    const [row] = await findById(this.#database.sql, { id });
+    const [row] = await findById(this.#database.sql, { uuid: canonicalTenantUuid(id), slug: id });
     if (row === undefined) throw unknownTenant();
     return tenantOf(row);
   }
 
   /** @returns `created: false` when the same pair is registered. @throws tenant_conflict, validation_failed */
   async create(tenant: NewTenant): Promise<{ readonly tenant: Tenant; readonly created: boolean }> {
-    const { tenantUuid: uuid, tenantSlug: slug } = tenant;
+    const { tenantUuid, tenantSlug: slug } = tenant;
     const created = await register(this.#database.sql, tenant);
+    const uuid = canonicalTenantUuid(tenantUuid);
     const [row] = await findByUuid(this.#database.sql, { uuid, slug });
     if (row === undefined || row.tenant_slug !== slug || row.state !== 'active') {
       throw storageError('tenant_conflict', 'The uuid or the slug belongs, or belonged, to another tenant.');
@@ -74,19 +90,15 @@ export class TenantRepository {
       tenant_slug: slug === undefined ? undefined : tenantNameProblem(slug),
       quota_bytes: quotaBytes === undefined || quotaBytes === null ? undefined : bytesProblem(quotaBytes),
     });
-    const { tenantUuid: uuid, tenantSlug: present } = await this.read(id);
+    const { tenantUuid: uuid } = await this.read(id);
     try {
-      await this.#database.db.transaction(async (transaction) => {
-        if (slug !== undefined && slug !== present) {
-          await transaction.insert(tenantSlugs).values({ slug, tenantUuid: uuid }).onConflictDoNothing();
-          const [owner] = await transaction.select().from(tenantSlugs).where(eq(tenantSlugs.slug, slug));
-          if (owner?.tenantUuid !== uuid) throw storageError('tenant_conflict', 'The slug belongs, or belonged, to another tenant.');
-          await transaction.update(tenants).set({ tenantSlug: slug }).where(eq(tenants.tenantUuid, uuid));
-        }
-        if (quotaBytes !== undefined) await transaction.update(tenantUsage).set({ quotaBytes }).where(eq(tenantUsage.tenantUuid, uuid));
+      await this.#database.sql.begin(async (transaction) => {
+        if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
+        if (slug !== undefined) await this.#rename(transaction, uuid, slug);
+        if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });
       });
     } catch (error) {
-      if (isTaken(error)) throw storageError('tenant_conflict', 'The slug belongs, or belonged, to another tenant.');
+      if (isTaken(error)) throw slugTaken();
       throw databaseError(error);
     } finally {
       this.#cache.forget(uuid);
@@ -114,16 +126,10 @@ export class TenantRepository {
     return { bytes: row.usedBytes, files: row.usedFiles, quotaBytes: row.quotaBytes };
   }
 
-  /** The tenants that use most, by slug, for metrics. */
+  /** For metrics: the `limit` tenants that use most, by slug, and the sum of all others as `other`, where there are any. */
   async usageSnapshot(limit: number): Promise<readonly { readonly tenant: string; readonly bytes: number }[]> {
-    return onDatabase(() =>
-      this.#database.db
-        .select({ tenant: tenants.tenantSlug, bytes: tenantUsage.usedBytes })
-        .from(tenantUsage)
-        .innerJoin(tenants, eq(tenants.tenantUuid, tenantUsage.tenantUuid))
-        .orderBy(desc(tenantUsage.usedBytes), tenants.tenantUuid)
-        .limit(limit),
-    );
+    const rows = await snapshotUsage(this.#database.sql, { limit });
+    return rows.map(({ tenant, bytes }) => ({ tenant, bytes: Number(bytes) }));
   }
 
   /**
@@ -183,7 +189,13 @@ export class TenantRepository {
 
   /** Another writer changed the tenant: it is read anew on its next use. */
   forget(tenantUuid: string): void {
-    this.#cache.forget(tenantUuid);
+    this.#cache.forget(canonicalTenantUuid(tenantUuid));
+  }
+
+  async #rename(transaction: TransactionSql, tenant: string, slug: string): Promise<void> {
+    const slugUuid = canonicalTenantUuid(slug);
+    await lockNames(transaction, { one: slugUuid, other: slugUuid });
+    if ((await renameTenant(transaction, { tenant, slug, slugUuid })).length === 0) throw slugTaken();
   }
 
   async #claim(tenantUuid: string, bucket: string, onlyFirst: boolean): Promise<boolean> {
@@ -193,6 +205,10 @@ export class TenantRepository {
     this.#cache.forget(tenantUuid);
     return claimed.length > 0;
   }
+}
+
+function slugTaken(): Error {
+  return storageError('tenant_conflict', 'The slug belongs, or belonged, to another tenant.');
 }
 
 function unknownTenant(): Error {

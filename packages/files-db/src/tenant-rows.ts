@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
@@ -38,10 +38,58 @@ export const findByUuid = statement<{ readonly uuid: string; readonly slug: stri
   from ${source} where t.tenant_uuid = {uuid}::text`);
 
 /** By uuid, then by present slug. */
-export const findById = statement<{ readonly id: string }, TenantRow>(`
+export const findById = statement<{ readonly uuid: string; readonly slug: string }, TenantRow>(`
   select ${columns} from ${source}
-  where (t.tenant_uuid = {id}::text or t.tenant_slug = {id}::text) and t.state <> 'deleted'
-  order by t.tenant_uuid = {id}::text desc limit 1`);
+  where (t.tenant_uuid = {uuid}::text or t.tenant_slug = {slug}::text) and t.state <> 'deleted'
+  order by t.tenant_uuid = {uuid}::text desc limit 1`);
+
+/** Whatever changes a row of `tenants` holds the tenant's row of `tenant_usage` first, so that no two changes wait in a circle. */
+export const lockUsage = statement<{ readonly tenant: string }, { readonly tenant_uuid: string }>(
+  `select tenant_uuid from tenant_usage where tenant_uuid = {tenant}::text for update`,
+);
+
+/**
+ * Keeps every other transaction from giving anybody one of two names until this one ends: uuids and slugs are looked up in
+ * one another's place, and share one space of names. In one order, so that no two wait for each other.
+ */
+export const lockNames = statement<{ readonly one: string; readonly other: string }, never>(`
+  select pg_advisory_xact_lock(key) from (
+    select hashtextextended({one}::text, 0) as key union select hashtextextended({other}::text, 0) order by key
+  ) names`);
+
+/**
+ * Gives a tenant a slug that is its own already or nobody's; no row when it is, or was, another tenant's, or is its uuid. Takes
+ * the slug in `tenants` first, as `insertTenant` does.
+ * @param slugUuid the slug in the spelling of a uuid, under which it is taken as well
+ */
+export const renameTenant = statement<
+  { readonly tenant: string; readonly slug: string; readonly slugUuid: string },
+  { readonly complete: boolean }
+>(`
+  with renamed as (
+    update tenants set tenant_slug = {slug}::text where tenant_uuid = {tenant}::text
+      and not exists (select from tenants where tenant_uuid = {slugUuid}::text and tenant_uuid <> {tenant}::text)
+    returning tenant_uuid, tenant_slug
+  ), taken as (
+    insert into tenant_slugs as s (slug, tenant_uuid)
+    select tenant_slug, tenant_uuid from renamed union select {slugUuid}::text, tenant_uuid from renamed
+    on conflict (slug) do update set slug = excluded.slug where s.tenant_uuid = excluded.tenant_uuid
+    returning slug
+  )
+  select true as complete from taken having count(*) = case when {slug}::text = {slugUuid}::text then 1 else 2 end`);
+
+export const setQuota = statement<{ readonly tenant: string; readonly quota: number | null }, never>(
+  `update tenant_usage set quota_bytes = {quota}::int8 where tenant_uuid = {tenant}::text`,
+);
+
+/** The tenants that use most, by slug, and what all others use, as `other`. */
+export const snapshotUsage = statement<{ readonly limit: number }, { readonly tenant: string; readonly bytes: string }>(`
+  select case when place <= {limit}::int8 then tenant_slug else 'other' end as tenant, sum(used_bytes) as bytes
+  from (
+    select t.tenant_slug, u.used_bytes, row_number() over (order by u.used_bytes desc, t.tenant_uuid) as place
+    from tenant_usage u join tenants t on t.tenant_uuid = u.tenant_uuid
+  ) ranked
+  group by 1 order by max(case when place <= {limit}::int8 then 0 else 1 end), min(place)`);
 
 /** In the order of uuids, after `after`. */
 export const listTenants = statement<{ readonly after: string; readonly limit: number }, TenantRow>(`
@@ -59,38 +107,46 @@ export const claimBucket = statement<
   returning bucket`);
 
 const insertTenant = statement<
-  { readonly uuid: string; readonly slug: string; readonly quota: number | null },
+  { readonly uuid: string; readonly slug: string; readonly slugUuid: string; readonly quota: number | null },
   { readonly tenant_uuid: string }
 >(`
   with tenant as (
     insert into tenants (tenant_uuid, tenant_slug)
-    select {uuid}::text, {slug}::text where not exists (select from tenant_slugs where slug = {slug}::text)
+    select {uuid}::text, {slug}::text
+    where not exists (select from tenant_slugs where slug in ({slug}::text, {slugUuid}::text, {uuid}::text))
+      and not exists (select from tenants where tenant_uuid = {slugUuid}::text)
     on conflict do nothing
     returning tenant_uuid, tenant_slug
   ), slug as (
-    insert into tenant_slugs (slug, tenant_uuid) select tenant_slug, tenant_uuid from tenant
+    insert into tenant_slugs (slug, tenant_uuid)
+    select tenant_slug, tenant_uuid from tenant union select {slugUuid}::text, tenant_uuid from tenant
   ), usage as (
     insert into tenant_usage (tenant_uuid, quota_bytes) select tenant_uuid, {quota}::int8 from tenant
   )
   select tenant_uuid from tenant`);
 
 /**
- * Registers a tenant unless its uuid or slug is, or ever was, taken.
+ * Registers a tenant unless its uuid or slug is, or ever was, taken, be it as the other one of the two.
  * @returns whether it was registered
  * @throws validation_failed
  */
 export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
-  const { tenantUuid: uuid, tenantSlug: slug, quotaBytes = null } = tenant;
+  const { tenantUuid, tenantSlug: slug, quotaBytes = null } = tenant;
   assertFields({
-    tenant_uuid: tenantNameProblem(uuid),
+    tenant_uuid: tenantNameProblem(tenantUuid),
     tenant_slug: tenantNameProblem(slug),
     quota_bytes: quotaBytes === null ? undefined : bytesProblem(quotaBytes),
   });
+  const uuid = canonicalTenantUuid(tenantUuid);
   try {
-    return (await insertTenant(sql, { uuid, slug, quota: quotaBytes })).length > 0;
+    return await sql.begin(async (transaction) => {
+      const slugUuid = canonicalTenantUuid(slug);
+      await lockNames(transaction, { one: uuid, other: slugUuid });
+      return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
+    });
   } catch (error) {
     if (isTaken(error)) return false; // the slug went to another tenant between the look and the insert
-    throw error;
+    throw databaseError(error);
   }
 }
 
@@ -105,8 +161,9 @@ export function isTaken(error: unknown): boolean {
  * @throws tenant_mismatch when they do not belong together, or belonged to a tenant that was deleted
  */
 export async function resolveTenant(sql: Sql, claimed: TenantContext): Promise<Tenant> {
-  const { tenantUuid: uuid, tenantSlug: slug } = claimed;
-  assertFields({ tenant_uuid: tenantNameProblem(uuid), tenant_slug: tenantNameProblem(slug) });
+  const { tenantUuid, tenantSlug: slug } = claimed;
+  assertFields({ tenant_uuid: tenantNameProblem(tenantUuid), tenant_slug: tenantNameProblem(slug) });
+  const uuid = canonicalTenantUuid(tenantUuid);
   // The second look finds what another process registered meanwhile.
   for (let look = 1; look <= 2; look++) {
     const [row] = await findByUuid(sql, { uuid, slug });

@@ -2,6 +2,8 @@ import { memoryBackend, storageError, wrapBackend } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { reserveFile } from './file-statements.ts';
+import { createIdGenerator } from './ids.ts';
 import { acme, admin, codeOf, globex, openRig, presigning, sharedBucket, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -106,6 +108,22 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     }
   });
 
+  it('deletes a tenant that has nothing where there is no storage', async () => {
+    await rig.tenants.create(acme);
+    await rig.tenants.resolve(globex);
+    const off = (): never => {
+      throw storageError('storage_not_configured', 'off');
+    };
+    replaced = new Proxy(
+      {},
+      { get: (_target, key) => (typeof Reflect.get(inner, key) === 'function' ? off : new Proxy({}, { get: () => off })) },
+    );
+    await rig.tenantService.delete('acme');
+    await rig.tenantService.delete('globex', { force: true });
+    expect(await rig.tenants.list()).toEqual({ tenants: [], nextCursor: null });
+    replaced = {};
+  });
+
   it('keeps a tenant that is not empty, unless forced', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme });
     expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
@@ -127,6 +145,54 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
     replaced = {};
     await upload(rig, 'it works on', { tenantContext: acme });
+  });
+
+  const waiting = async (): Promise<number> =>
+    (await rig.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length;
+
+  it('keeps a tenant, and its upload that began while the deletion waited for it', async () => {
+    await rig.tenants.create(acme);
+    let deleting: Promise<string> | undefined;
+    await rig.database.sql.begin(async (transaction) => {
+      await reserveFile(transaction, {
+        id: createIdGenerator()(),
+        tenant: acme.tenantUuid,
+        asked: 5,
+        least: 5,
+        ownerId: 'alice',
+        filename: 'a',
+        contentType: 'text/plain',
+        sizeBytes: 5,
+        bucket: 'acme-uploads',
+        storageKey: 'incoming/a',
+        uploadKey: 'incoming/a',
+        isPublic: false,
+        sha256: null,
+        metadata: '{}',
+        expiresAt: null,
+        sweepAt: new Date().toISOString(),
+      });
+      deleting = codeOf(rig.tenantService.delete('acme'));
+      await expect.poll(waiting).toBe(1);
+    });
+    expect(await deleting).toBe('tenant_not_empty');
+    expect(await rig.query('select status from files')).toEqual([{ status: 'pending' }]);
+    await upload(rig, 'it works on', { tenantContext: acme });
+  });
+
+  it('renames a tenant and sets its quota while it is being deleted, one after the other', async () => {
+    await rig.tenants.create(acme);
+    const work: Promise<string>[] = [];
+    await rig.database.sql.begin(async (transaction) => {
+      await transaction`select 1 from tenant_usage for update`;
+      work.push(codeOf(rig.tenantService.delete('acme')));
+      await expect.poll(waiting).toBe(1);
+      work.push(codeOf(rig.tenants.update('acme', { tenantSlug: 'renamed', quotaBytes: 5 })));
+      await expect.poll(waiting).toBe(2);
+    });
+    const [deleted, renamed] = await Promise.all(work);
+    expect(deleted).toBe('resolved');
+    expect(['resolved', 'tenant_not_found']).toContain(renamed);
   });
 
   it("deletes a tenant with everything it has, wherever it lies, and nobody else's", async () => {

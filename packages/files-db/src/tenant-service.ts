@@ -65,7 +65,7 @@ export class TenantService {
     const { tenantUuid: tenant, tenantSlug, buckets } = await this.#tenants.read(id);
     const labelled = { tenant: tenantSlug, ...ctx };
     if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, labelled)) throw notEmpty();
-    if ((await closeTenant(sql, { tenant, force })).length === 0) throw notEmpty();
+    if (!(await closeTenant(sql, { tenant, force }))) throw notEmpty();
     this.#tenants.forget(tenant);
     for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
     for (const bucket of buckets) {

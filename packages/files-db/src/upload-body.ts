@@ -1,10 +1,12 @@
-import { Transform, pipeline } from 'node:stream';
+import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
 import { sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body } from '@coffer/storage-core';
 
 import { sampleBytes } from './sniff.ts';
+
+const highWaterMark = 262_144;
 
 /** A body of which the first bytes are known, and still to be read. */
 export interface OpenedBody {
@@ -59,54 +61,31 @@ async function readable(stream: Readable, signal: AbortSignal | undefined): Prom
   });
 }
 
-/** The body, cut with an error when it passes `most` bytes. */
-export function cutBody(body: Body, most: number, over: () => Error): Body {
-  if (body.kind === 'buffer') {
-    if (body.data.byteLength > most) throw over();
-    return body;
-  }
-  const { stream } = body;
-  let passed = stream.readableLength;
-  if (passed > most) throw over();
-  const push = stream.push.bind(stream);
-  // `push` is the one door that every chunk of a Readable passes; a Transform would cost each chunk a detour.
-  stream.push = (chunk: Uint8Array | string | null, encoding?: BufferEncoding): boolean => {
-    if (chunk !== null && chunk !== undefined) passed += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
-    if (passed <= most) return push(chunk, encoding);
-    stream.destroy(over());
-    return false;
-  };
-  return body;
-}
-
 /**
  * The body, which asks for more of the quota as it grows, and waits for the answer.
- * @param more resolves to how many bytes are granted on top, 0 when nothing is left
+ * @param more is told how many bytes there are so far, and resolves to how many, at least 1, are granted on top, or rejects;
+ *   its signal is aborted when nobody reads the body any more
  */
-export function meterBody(body: Body, granted: number, more: () => Promise<number>): Body {
-  if (body.kind === 'buffer') return cutBody(body, granted, overQuota);
+export function meterBody(stream: Readable, granted: number, more: (passed: number, signal: AbortSignal) => Promise<number>): Body {
+  const gone = new AbortController();
   let passed = 0;
   let most = granted;
-  const grow = async (done: (error?: Error) => void): Promise<void> => {
-    try {
-      while (passed > most) {
-        const bytes = await more();
-        if (bytes <= 0) throw overQuota();
-        most += bytes;
-      }
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  };
   const meter = new Transform({
+    highWaterMark,
     transform(chunk: Buffer, _encoding, callback) {
       passed += chunk.length;
       if (passed <= most) callback(null, chunk);
-      else void grow((error) => (error === undefined ? callback(null, chunk) : callback(error)));
+      else grow().then(() => callback(null, chunk), callback);
+    },
+    destroy(error, callback) {
+      gone.abort();
+      callback(error);
     },
   });
-  pipeline(body.stream, meter, () => {}); // whoever reads the meter gets the error
+  const grow = async (): Promise<void> => {
+    while (passed > most) most += await more(passed, gone.signal);
+  };
+  pipeline(stream, meter, () => {}); // whoever reads the meter gets the error
   return { kind: 'stream', stream: meter };
 }
 

@@ -78,6 +78,24 @@ describe('tenantUsageGauge', () => {
     expect(await usageIn(register)).toEqual(['storage_tenant_usage_bytes{tenant="acme"} 2']);
   });
 
+  it('never collects twice at once, however slow it is, and shows what was slow when it comes', async () => {
+    const register = new Registry();
+    const { promise: answer, resolve } = Promise.withResolvers<TenantUsage[]>();
+    let calls = 0;
+    const collect = (): Promise<TenantUsage[]> => {
+      calls += 1;
+      return calls === 1 ? answer : Promise.resolve([{ tenant: 'acme', bytes: calls }]);
+    };
+    const errors: unknown[] = [];
+    tenantUsageGauge({ register, collect, timeout: 0.02, onError: (error) => errors.push(error) });
+    for (let scrape = 0; scrape < 5; scrape++) expect(await usageIn(register)).toEqual([]);
+    expect([calls, errors.length]).toEqual([1, 5]);
+    const waiting = usageIn(register);
+    resolve([{ tenant: 'acme', bytes: 100 }]);
+    expect(await waiting).toEqual(['storage_tenant_usage_bytes{tenant="acme"} 100']);
+    expect(await usageIn(register)).toEqual(['storage_tenant_usage_bytes{tenant="acme"} 2']);
+  });
+
   it('mounted again, the later one counts', async () => {
     const register = new Registry();
     tenantUsageGauge({ register, collect: async () => [{ tenant: 'old', bytes: 1 }] });

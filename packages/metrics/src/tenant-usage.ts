@@ -13,7 +13,7 @@ export interface TenantUsage {
 
 export interface TenantUsageGaugeOptions {
   readonly register: MetricRegister;
-  /** What each tenant stores; called at every scrape, never twice at once. */
+  /** What each tenant stores; called at every scrape, never twice at once: while it is slow, later scrapes wait for the same answer. */
   readonly collect: () => Promise<Iterable<TenantUsage>>;
   readonly tenants?: {
     /** Tenants that have labels of their own, the largest first; the rest are summed up as `other`. Default 1,000. */
@@ -34,10 +34,16 @@ const name = 'storage_tenant_usage_bytes';
 export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
   const { register, collect, tenants, timeout = 5, onError } = options;
   let refreshing: Promise<void> | undefined;
+  let collecting: Promise<Iterable<TenantUsage>> | undefined;
 
+  // Kept until it settles, however long after the scrape that is: a database that is slow gets no second question.
+  const collectOnce = (): Promise<Iterable<TenantUsage>> =>
+    (collecting ??= (async () => collect())().finally(() => {
+      collecting = undefined;
+    }));
   const refresh = async (): Promise<void> => {
     try {
-      const usage = bounded(await inTime(collect(), timeout), tenants?.max ?? defaultMaxTenants);
+      const usage = bounded(await inTime(collectOnce(), timeout), tenants?.max ?? defaultMaxTenants);
       gauge.reset(); // tenants that are gone
       for (const [tenant, bytes] of usage) gauge.set({ tenant }, bytes);
     } catch (error) {

@@ -1,6 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -69,6 +71,39 @@ describe('loadBackend', () => {
         storage: { region: 'eu-1', extra: { STORAGE_ACME_POOL: 'hot' } },
       },
     });
+  });
+
+  it('finds a package of the working directory that only has an "import" export, and says when what it needs is absent', async () => {
+    const backend = `const work = async () => {};
+      export default { name: 'esm', create: () => Object.fromEntries(
+        ['check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'].map((name) => [name, work]).concat([['name', 'esm']])) };`;
+    for (const [name, text] of [
+      ['esm', backend],
+      ['half', `import '@acme/never-installed';\n${backend}`],
+    ] as const) {
+      const folder = join(dir, 'node_modules/@acme', name);
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, 'package.json'), JSON.stringify({ name: `@acme/${name}`, exports: { import: './backend.mjs' } }));
+      await writeFile(join(folder, 'backend.mjs'), text);
+    }
+    const source = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
+    const script = `
+      import { loadBackend } from ${source('./backends.ts')};
+      import { parseConfig } from ${source('./config.ts')};
+      for (const STORAGE_BACKEND of ['@acme/esm', '@acme/half', '@acme/never-installed'])
+        await loadBackend(parseConfig({ STORAGE_BACKEND }), { publicUrl: 'http://127.0.0.1:1' })
+          .then(({ backend }) => backend.name, (error) => error.message)
+          .then(console.log);`;
+    // Not in this process: the test runner resolves modules itself, and the working directory is the whole process's.
+    const args = ['--conditions=@coffer/source', '--input-type=module', '--eval', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: dir });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('The configuration'));
+    expect(lines[0]).toBe('esm');
+    expect(stdout).toMatch(/does not load: .*@acme\/never-installed/);
+    expect(stdout.match(/names neither a backend/g)).toHaveLength(1);
   });
 
   it('tells a module that is not installed from one that is broken, and both from what is no backend', async () => {

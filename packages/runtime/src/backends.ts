@@ -1,7 +1,4 @@
 import { hkdfSync } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 
 import type { LocalBackend } from '@coffer/backend-local';
 import type { S3BackendOptions } from '@coffer/backend-s3';
@@ -11,6 +8,7 @@ import { ConfigError } from './config-error.ts';
 import type { StorageConfig } from './config-storage.ts';
 import type { Config } from './config.ts';
 import { ensureDataDir } from './data-dir.ts';
+import { importFrom } from './import-from.ts';
 
 /** The default export of a third-party backend's module. */
 export interface BackendModule {
@@ -94,24 +92,9 @@ const thirdParty: Loader = async (config, { publicUrl }) => {
 
 /** Looks from the working directory, where an operator installs it, and then from here. */
 async function importModule(name: string): Promise<Readonly<Record<string, unknown>>> {
-  const specifier = resolveFrom(join(process.cwd(), 'package.json'), name) ?? name;
-  try {
-    return (await import(specifier)) as Record<string, unknown>;
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const isAbsent = specifier === name && (code === 'ERR_MODULE_NOT_FOUND' || code === 'ERR_UNSUPPORTED_DIR_IMPORT');
-    if (!isAbsent) throw problem(`the module that it names does not load: ${message}`, cause);
-    throw problem('names neither a backend (local, s3, minio) nor a module that is installed.', cause);
-  }
-}
-
-function resolveFrom(base: string, name: string): string | undefined {
-  if (name.startsWith('file:')) return name;
-  try {
-    return pathToFileURL(createRequire(base).resolve(name)).href;
-  } catch {
-    return undefined;
-  }
+  const loaded = await attempt(() => importFrom(process.cwd(), name), 'does not load');
+  if (loaded === undefined) throw problem('names neither a backend (local, s3, minio) nor a module that is installed.');
+  return loaded;
 }
 
 async function attempt<T>(run: () => T | Promise<T>, what: string): Promise<T> {

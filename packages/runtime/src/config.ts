@@ -6,6 +6,7 @@ import { readStorage } from './config-storage.ts';
 import type { StorageConfig } from './config-storage.ts';
 import { EnvReader } from './env-reader.ts';
 import type { Env } from './env-reader.ts';
+import { keySetProblem } from './key-set.ts';
 import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -55,6 +56,8 @@ export interface ParseOptions {
   readonly cwd?: string;
 }
 
+// Not 0: the URLs that Coffer hands out have the port, and are made before anything listens.
+// 0 is any port that is free.
 const port = wholeNumber(0, 65_535);
 // Not configuration: the examples' shell variables, and the bootstrap's.
 const alsoKnown = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
@@ -68,9 +71,9 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
   const env = new EnvReader(variables);
   const dataDir = env.value('COFFER_DATA_DIR', pathFrom(cwd), resolve(cwd, '.coffer'));
   const storage = readStorage(env, { cwd, dataDir });
-  const auth = readAuth(env, cwd);
+  const auth = readAuth(env, { cwd, serve });
   const server = readServer(env, serve);
-  const metrics = readMetrics(env, server);
+  const metrics = readMetrics(env, server, serve);
   const url = env.optional('DATABASE_URL', databaseUrl);
   const logLevel = env.value('LOG_LEVEL', oneOf(logLevels), 'info');
   const tenantId = env.optional('TENANT_ID', text);
@@ -95,13 +98,15 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
   });
 }
 
-function readAuth(env: EnvReader, cwd: string): AuthConfig {
+function readAuth(env: EnvReader, { cwd, serve }: { readonly cwd: string; readonly serve: boolean }): AuthConfig {
   const secret = env.optional('AUTH_JWT_SECRET', secretOf(32));
   const jwksUrl = env.optional('AUTH_JWKS_URL', httpUrl);
   if (jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(jwksUrl).hostname)) {
     env.warnings.push('AUTH_JWKS_URL begins with http://: whoever is between here and there can sign tokens.');
   }
   const jwksFile = env.optional('AUTH_JWKS_FILE', pathFrom(cwd));
+  const fileProblem = serve && jwksFile !== undefined ? keySetProblem(jwksFile) : undefined;
+  if (fileProblem !== undefined) env.mistake('AUTH_JWKS_FILE', fileProblem);
   const issuer = env.optional('AUTH_ISSUER', text);
   const audience = env.optional('AUTH_AUDIENCE', text);
   return {
@@ -117,8 +122,7 @@ function readAuth(env: EnvReader, cwd: string): AuthConfig {
 function readServer(env: EnvReader, serve: boolean): ServerConfig {
   const host = env.value('HOST', hostName, '127.0.0.1');
   const number = env.value('PORT', port, 8080);
-  const hasKey = ['AUTH_JWT_SECRET', 'AUTH_JWKS_URL', 'AUTH_JWKS_FILE'].some((name) => env.isSet(name));
-  if (serve && !hasKey && !isLoopback(host)) {
+  if (serve && !hasKey(env) && !isLoopback(host)) {
     env.mistake(
       'HOST',
       'must be a loopback address (127.0.0.1, ::1 or localhost) while tokens are signed with a generated secret; set AUTH_JWT_SECRET (at least 32 bytes), AUTH_JWKS_URL or AUTH_JWKS_FILE to listen elsewhere.',
@@ -127,13 +131,20 @@ function readServer(env: EnvReader, serve: boolean): ServerConfig {
   return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachable(host)}:${number}`) };
 }
 
-function readMetrics(env: EnvReader, server: ServerConfig): Config['metrics'] {
+function readMetrics(env: EnvReader, server: ServerConfig, serve: boolean): Config['metrics'] {
   const number = env.optional('METRICS_PORT', port);
   const host = env.value('METRICS_HOST', hostName, '127.0.0.1');
+  if (serve && number !== undefined && !hasKey(env) && !isLoopback(host)) {
+    env.mistake('METRICS_HOST', 'must be a loopback address while tokens are signed with a generated secret: metrics name tenants.');
+  }
   if (number !== undefined && number !== 0 && number === server.port) {
     env.mistake('METRICS_PORT', 'must be another port than PORT: on that one, metrics are at /metrics.');
   }
   return { ...(number !== undefined && { port: number }), host };
+}
+
+function hasKey(env: EnvReader): boolean {
+  return ['AUTH_JWT_SECRET', 'AUTH_JWKS_URL', 'AUTH_JWKS_FILE'].some((name) => env.isSet(name));
 }
 
 function isLoopback(host: string): boolean {

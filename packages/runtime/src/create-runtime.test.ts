@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -184,6 +186,77 @@ describe('createRuntime', () => {
       )
       .toBe('up');
     expect(await tenants.find('abc-123-def')).toMatchObject(acme);
+  });
+
+  it('leaves nothing running when its last part fails', async () => {
+    const closed = join(dir, 'closed');
+    const STORAGE_BACKEND = join(dir, 'backend.mjs');
+    await writeFile(
+      STORAGE_BACKEND,
+      `import { writeFile } from 'node:fs/promises';
+      const work = async () => {};
+      export default { name: 'acme', create: () => ({ name: 'acme', check: work, put: work, get: work, head: work, delete: work, copy: work,
+        list: work, close: () => writeFile(${JSON.stringify(closed)}, '') }) };`,
+    );
+    const options = {
+      get observer(): never {
+        throw new Error('no observer');
+      },
+    };
+    await expect(createRuntime(parseConfig({ COFFER_DATA_DIR: dataDir, STORAGE_BACKEND }), options)).rejects.toThrow('no observer');
+    expect(serverRuns()).toBe(false);
+    expect(existsSync(closed)).toBe(true);
+    expect(() => getStorageService()).toThrow(/No storage service/);
+  });
+
+  it('can be closed as soon as it is there', async () => {
+    const config = parseConfig({ COFFER_DATA_DIR: dataDir });
+    await createRuntime(config).then((runtime) => runtime.close());
+    expect(serverRuns()).toBe(false);
+    expect(await readdir(join(dataDir, 'postgres/users'))).toEqual([]);
+    expect(() => getStorageService()).toThrow(/No storage service/);
+  });
+
+  it('gives up when it is told to, wherever it is, and leaves nothing running', async () => {
+    const config = parseConfig({ COFFER_DATA_DIR: dataDir });
+    await expect(createRuntime(config, { signal: AbortSignal.abort(new Error('not now')) })).rejects.toThrow('not now');
+    expect(existsSync(dataDir)).toBe(false);
+    await (await start()).close();
+    for (const ms of [1, 10, 20, 40, 80, 160]) {
+      const started = await createRuntime(config, { signal: AbortSignal.timeout(ms) }).catch((error: unknown) => error);
+      if ('close' in (started as Runtime)) await (started as Runtime).close();
+      else expect(started).toMatchObject({ name: 'TimeoutError' });
+      expect(serverRuns()).toBe(false);
+      expect(await readdir(join(dataDir, 'postgres/users'))).toEqual([]);
+      expect(() => getStorageService()).toThrow(/No storage service/);
+    }
+  });
+
+  it('gives up while the database that DATABASE_URL names does not answer', async () => {
+    const silent = createTcpServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    cleanUp.push(() => silent.close());
+    const connected = once(silent, 'connection');
+    const interrupt = new AbortController();
+    const DATABASE_URL = `postgres://a:b@127.0.0.1:${(silent.address() as AddressInfo).port}/coffer`;
+    const starting = createRuntime(parseConfig({ COFFER_DATA_DIR: dataDir, DATABASE_URL }), { signal: interrupt.signal });
+    const [socket] = (await connected) as [Socket];
+    const cut = once(socket.resume(), 'close');
+    interrupt.abort(new Error('not now'));
+    await expect(starting).rejects.toThrow('not now');
+    await cut;
+  });
+
+  it("does not take a tenant's bucket for the one of those without a tenant", async () => {
+    const runtime = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    expect(await runtime.tenants.bucketFor(acme)).toBe('acme-uploads');
+    await runtime.close();
+    for (const name of ['STORAGE_BUCKET', 'STORAGE_SHARED_BUCKET']) {
+      await expect(start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', [name]: 'acme-uploads' })).rejects.toThrow(
+        /acme-uploads belongs to a tenant/,
+      );
+    }
+    expect(serverRuns()).toBe(false);
   });
 
   it('leaves nothing running when one part cannot start', async () => {

@@ -3,11 +3,13 @@ import { getStorageService, setStorageService } from '@coffer/storage-core';
 import { bucketNameFor } from '@coffer/tenancy';
 
 import type { OpenBackend } from './backends.ts';
+import { closeInOrder } from './close-in-order.ts';
 import type { Config } from './config.ts';
 import { assembleStorage, openBackend, reservedBy, signingSecret } from './create-storage.ts';
 import type { StorageOptions, StorageRuntime } from './create-storage.ts';
 import { openDatabase } from './open-database.ts';
 import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
+import { StartupError } from './startup-error.ts';
 
 export type RuntimeOptions = StorageOptions & OpenDatabaseOptions;
 
@@ -23,48 +25,69 @@ export interface Runtime extends StorageRuntime {
   readonly close: () => Promise<void>;
 }
 
-const stepMs = 40_000;
+const closeMs = 60_000;
+/** Connections are given 5 s, and PostgreSQL half a minute. */
+const databaseMs = 35_000;
 
 /**
  * Starts what the configuration describes, and makes its storage what `getStorageService()` answers with.
- * @throws ConfigError, StartupError; nothing is left running then
+ * @throws ConfigError, StartupError, the reason of `signal`; nothing is left running then
  */
 export async function createRuntime(config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
-  const [opened, open, { FileService, TenantRepository, TenantService }, generatedSecret] = await allOrNone(
+  options.signal?.throwIfAborted();
+  const [opened, open, modules, secret] = await allOrNone(
     openBackend(config, options),
     openDatabase(config, options),
     import('@coffer/files-db'),
     hasKey(config) ? undefined : signingSecret(config),
   );
-  const { database } = open;
-  const { bucketNamingPattern } = config.storage;
-  const reservedBuckets = reservedBy(config);
-  const tenants = new TenantRepository({
-    database,
-    bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
-    reservedBuckets,
-  });
-  const assembled = await assembleStorage(config, opened, options, (tenant) => tenants.bucketFor(tenant));
-  const { storage } = assembled;
-  setStorageService(storage);
+  const closeAll = (): Promise<void> =>
+    closeInOrder([{ close: async () => opened.backend.close() }, { close: () => open.close(), needsMs: databaseMs }], closeMs);
+  try {
+    return await assemble();
+  } catch (error) {
+    await closeAll().catch(() => {}); // what kept it from starting says more
+    throw error;
+  }
 
-  const close = async (): Promise<void> => {
-    if (isCurrent(assembled)) setStorageService(undefined);
-    const failures: unknown[] = [];
-    for (const step of [() => storage.shutdown(), () => open.close()])
-      await within(stepMs, step()).catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw failures[0];
-  };
-  let closing: Promise<void> | undefined;
-  return {
-    ...assembled,
-    database,
-    tenants,
-    tenantService: new TenantService({ tenants, storage, database }),
-    files: new FileService({ database, storage, presignExpires: config.storage.presignExpires }),
-    ...(generatedSecret !== undefined && { generatedSecret }),
-    close: () => (closing ??= close()),
-  };
+  async function assemble(): Promise<Runtime> {
+    const { FileService, TenantRepository, TenantService } = modules;
+    const { database } = open;
+    const { bucketNamingPattern, presignExpires } = config.storage;
+    const reservedBuckets = reservedBy(config);
+    const tenants = new TenantRepository({
+      database,
+      bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
+      reservedBuckets,
+    });
+    if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
+    const assembled = await assembleStorage(config, opened, options, (tenant) => tenants.bucketFor(tenant));
+    const { storage } = assembled;
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => {
+      if (closing === undefined && isCurrent(assembled)) setStorageService(undefined);
+      return (closing ??= closeAll());
+    };
+    const runtime: Runtime = {
+      ...assembled,
+      database,
+      tenants,
+      tenantService: new TenantService({ tenants, storage, database }),
+      files: new FileService({ database, storage, presignExpires }),
+      ...(secret !== undefined && { generatedSecret: secret }),
+      close,
+    };
+    options.signal?.throwIfAborted();
+    setStorageService(storage);
+    return runtime;
+  }
+}
+
+/** The default and the shared bucket can be no tenant's: those without a tenant would read and write there. */
+async function assertReserved(tenants: TenantRepository, buckets: readonly string[]): Promise<void> {
+  const [taken] = (await tenants.ownersOf(buckets)).keys();
+  if (taken === undefined) return;
+  throw new StartupError(`The bucket ${taken} belongs to a tenant; STORAGE_BUCKET and STORAGE_SHARED_BUCKET must name others.`);
 }
 
 function hasKey({ auth }: Config): boolean {
@@ -93,17 +116,5 @@ async function allOrNone<M, S>(
     // A mistake in the configuration says more than what it made fail elsewhere.
     const reasons = [error, ...closed.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))];
     throw reasons.find((reason) => reason instanceof Error && reason.name === 'ConfigError') ?? error;
-  }
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`Not closed within ${ms / 1000} s.`)), ms);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

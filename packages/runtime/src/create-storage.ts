@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import type { LocalBackend } from '@coffer/backend-local';
 import type { LocalHttpOptions } from '@coffer/backend-local/http';
-import { StorageService } from '@coffer/storage-core';
-import type { BucketResolver, Observer } from '@coffer/storage-core';
+import { observe, StorageService, wrapBackend } from '@coffer/storage-core';
+import type { BucketResolver, Observer, StorageBackend } from '@coffer/storage-core';
 import { reservedBuckets, tenantBucketResolver } from '@coffer/tenancy';
 import type { BucketPolicy, TenantContext } from '@coffer/tenancy';
 
@@ -31,10 +32,16 @@ export interface StorageRuntime {
 
 /**
  * The storage alone, without a database: tenants' buckets then follow from the pattern only, not from what is registered.
- * @throws ConfigError, StartupError
+ * @throws ConfigError, StartupError; nothing is left open then
  */
 export async function createStorage(config: Config, options: StorageOptions = {}): Promise<StorageRuntime> {
-  return assembleStorage(config, await openBackend(config, options), options);
+  const opened = await openBackend(config, options);
+  try {
+    return await assembleStorage(config, opened, options);
+  } catch (error) {
+    await opened.backend.close();
+    throw error;
+  }
 }
 
 /** The configured backend; with STORAGE_ENABLED=false one that refuses everything. */
@@ -68,15 +75,21 @@ export async function assembleStorage(
   if (local === undefined) return runtime;
   const { localHttpHandler } = await import('@coffer/backend-local/http');
   const localHttp = localHttpHandler({
-    // The observed one, so that what passes here is counted too.
-    backend: storage.backend === local ? local : { ...storage.backend, access: local.access },
+    backend: observedLocal(storage.backend, local, options.observer),
     corsOrigins: settings.corsOrigins,
     ...(options.onLocalError !== undefined && { onError: options.onLocalError }),
   });
   return { ...runtime, localHttp };
 }
 
-export function policyOf({ storage }: Config): BucketPolicy {
+/** So that what passes below `/local/` is counted too, also what anybody reads. */
+function observedLocal(backend: StorageBackend, local: LocalBackend, observer: Observer | undefined): LocalBackend {
+  if (observer === undefined) return local;
+  const anonymous = wrapBackend({ ...backend, ...local.access.anonymous }, observe(observer));
+  return { ...backend, access: { ...local.access, anonymous } };
+}
+
+function policyOf({ storage }: Config): BucketPolicy {
   return {
     multiTenancy: storage.multiTenancy,
     pattern: storage.bucketNamingPattern,

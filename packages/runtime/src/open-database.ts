@@ -10,6 +10,8 @@ export interface OpenDatabaseOptions {
   readonly log?: (message: string) => void;
   /** Further module URLs from which to look for the embedded PostgreSQL's package. */
   readonly resolveFrom?: readonly string[];
+  /** Aborted, the start gives up, closes what it has opened, and rejects with the signal's reason. Later it means nothing. */
+  readonly signal?: AbortSignal;
 }
 
 export interface OpenDatabase {
@@ -22,7 +24,7 @@ const oldest = 15;
 
 /**
  * The migrated database that the configuration names, or the embedded one.
- * @throws StartupError when it cannot be reached, is too old, or does not start
+ * @throws StartupError when it cannot be reached, is too old, or does not start; the reason of `signal`
  */
 export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
   const { url } = config.database;
@@ -37,15 +39,24 @@ export async function openDatabase(config: Config, options: OpenDatabaseOptions 
       await embedded?.stop();
     }
   };
+  const { signal } = options;
+  // Rejects the statement under way, or the attempt to connect.
+  const cut = (): void => void database?.close({ timeoutSeconds: 0 }).catch(() => {});
   try {
+    signal?.throwIfAborted();
     database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
+    signal?.addEventListener('abort', cut);
     if (embedded === undefined) await assertVersion(database);
     await migrateDatabase(database);
+    signal?.throwIfAborted();
     return { database, close };
   } catch (error) {
     await close();
+    signal?.throwIfAborted();
     if (url === undefined || !isStorageError(error)) throw error;
     throw new StartupError(`DATABASE_URL (${placeOf(url)}): ${error.message}${reasonOf(error.cause)}`, { cause: error });
+  } finally {
+    signal?.removeEventListener('abort', cut);
   }
 }
 
@@ -56,6 +67,7 @@ async function startEmbedded(config: Config, options: OpenDatabaseOptions, loadi
     dataDir: config.dataDir,
     ...(options.log !== undefined && { log: options.log }),
     ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }),
+    ...(options.signal !== undefined && { signal: options.signal }),
   });
 }
 

@@ -18,7 +18,7 @@ export function redactedConfig(config: Config): Config {
 }
 
 /** A URL without its password and query, which may hold one. */
-export function withoutPassword(text: string): string {
+function withoutPassword(text: string): string {
   const url = new URL(text);
   if (url.password !== '') url.password = '***';
   url.search = '';

@@ -1,4 +1,4 @@
-/** Every code Coffer can answer with. HTTP statuses exist only in the API server, in a table over this type. */
+/** Every code Coffer can answer with. HTTP statuses exist only in a table over this type: `statusByCode` of `@coffer/storage-core/http`. */
 export type StorageErrorCode =
   | 'storage_not_configured'
   | 'file_not_found'

@@ -97,3 +97,4 @@ export type {
 export { assertStorageClass, storageClasses } from './storage-class.ts';
 export type { StorageClass } from './storage-class.ts';
 export { StorageService } from './storage-service.ts';
+export { canonicalTenantUuid, isRealUuid, tenantNameProblem } from './tenant-uuid.ts';

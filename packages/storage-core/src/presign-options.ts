@@ -2,6 +2,7 @@ import { assertCannedAcl } from './acl.ts';
 import type { PresignDownloadOptions, PresignUploadOptions } from './backend.ts';
 import { defined } from './defined.ts';
 import { storageError } from './errors.ts';
+import { assertContentDisposition } from './http/content-disposition.ts';
 import { assertContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 
@@ -23,12 +24,7 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
 export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: number | undefined): PresignDownloadOptions {
   const { contentDisposition, contentType } = file;
   if (contentType !== undefined) assertContentType(contentType);
-  if (contentDisposition !== undefined && !/^[\x20-\x7e]+$/.test(contentDisposition)) {
-    throw storageError(
-      'invalid_argument',
-      'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.',
-    );
-  }
+  if (contentDisposition !== undefined) assertContentDisposition(contentDisposition);
   return defined({ contentDisposition, contentType, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }
 

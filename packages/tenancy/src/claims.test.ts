@@ -149,7 +149,7 @@ describe('decideTenant', () => {
     [{ role: 'service', claimed: acme }, 'tenant_context_required'],
     [{ role: 'admin', header: '' }, 'validation_failed'],
     [{ role: 'service', header: ' ' }, 'validation_failed'],
-    [{ role: 'user', claimed: acme, header: 'x'.repeat(129) }, 'validation_failed'],
+    [{ role: 'user', claimed: acme, header: 'x'.repeat(129) }, 'tenant_mismatch'],
     [{ role: 'admin', header: 'a\tb' }, 'validation_failed'],
   ] as const)('%j -> %s', (ask, code) => {
     expect(refusal(() => decideTenant(ask))).toMatch(new RegExp(`^${code}: `));
@@ -159,7 +159,7 @@ describe('decideTenant', () => {
     fc.assert(
       fc.property(fc.string(), (header) => {
         const said = refusal(() => decideTenant({ role: 'user', claimed: acme, header }));
-        if (typeof said === 'string') expect(said).toMatch(/^validation_failed: /);
+        if (typeof said === 'string') expect(said).toMatch(/^tenant_mismatch: /);
         else expect(said).toMatchObject({ returned: { kind: 'claimed', tenant: acme, mustMatch: expect.any(String) as unknown } });
       }),
     );

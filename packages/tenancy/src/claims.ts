@@ -1,7 +1,7 @@
-import { storageError } from '@coffer/storage-core';
+import { storageError, tenantNameProblem } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
-import { canonicalTenantUuid, shapeProblem, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
+import { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 
 /** `admin` may everything; `service` acts for the tenant it names; a `user` acts for its own. */
 export type Role = 'admin' | 'service' | 'user';
@@ -55,7 +55,7 @@ export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantCont
  */
 export function decideTenant(ask: { readonly role: Role; readonly claimed?: TenantContext; readonly header?: string }): TenantDecision {
   const { role, claimed } = ask;
-  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header);
+  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, role);
   if (role !== 'user' && id !== undefined) return { kind: 'named', id };
   if (role === 'service')
     throw storageError('tenant_context_required', 'A service names the tenant it acts for in the header X-Tenant-ID.');
@@ -64,9 +64,22 @@ export function decideTenant(ask: { readonly role: Role; readonly claimed?: Tena
   return { kind: 'none' };
 }
 
-function tenantIdOf(header: string): string {
+/**
+ * Refuses a request whose X-Tenant-ID names another tenant than its token. The token may carry a slug that the tenant
+ * had before it was renamed, and the header may repeat it.
+ * @param registered the tenant that the token's turned out to be
+ * @throws tenant_mismatch
+ */
+export function assertHeaderNames({ mustMatch, tenant }: Extract<TenantDecision, { kind: 'claimed' }>, registered: TenantContext): void {
+  if (mustMatch === undefined || namesTenant(mustMatch, registered) || namesTenant(mustMatch, tenant)) return;
+  throw storageError('tenant_mismatch', "The header X-Tenant-ID does not name the token's tenant.");
+}
+
+function tenantIdOf(header: string, role: Role): string {
   const id = headerText(header);
-  const problem = shapeProblem('The header X-Tenant-ID', id);
+  const problem = tenantNameProblem('The header X-Tenant-ID', id);
+  // For a user the header can only confirm its tenant, which is never that of a malformed name.
+  if (problem !== undefined && role === 'user') throw storageError('tenant_mismatch', problem);
   if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field: 'X-Tenant-ID', message: problem }] });
   return canonicalTenantUuid(id);
 }

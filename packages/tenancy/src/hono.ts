@@ -2,9 +2,9 @@ import { storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Context, MiddlewareHandler } from 'hono';
 
-import { decideTenant, isRecord, rolesOf, tenantFromClaims } from './claims.ts';
+import { assertHeaderNames, decideTenant, isRecord, rolesOf, tenantFromClaims } from './claims.ts';
 import type { Claims, Role, TenantDecision } from './claims.ts';
-import { canonicalTenantUuid, namesTenant } from './tenant.ts';
+import { canonicalTenantUuid } from './tenant.ts';
 
 /** What `tenantContext` adds to `c.var`. */
 export interface TenantVariables {
@@ -69,11 +69,7 @@ async function resolve(decision: TenantDecision, options: TenantContextOptions):
     return tenant;
   }
   const tenant = await registered(decision.tenant, options);
-  const { mustMatch } = decision;
-  // The token may carry a slug that the tenant had before it was renamed; the header may repeat it.
-  if (mustMatch !== undefined && !namesTenant(mustMatch, tenant) && !namesTenant(mustMatch, decision.tenant)) {
-    throw storageError('tenant_mismatch', "The header X-Tenant-ID does not name the token's tenant.");
-  }
+  assertHeaderNames(decision, tenant);
   return tenant;
 }
 

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+
 import { startPostgres, testDatabase } from '@coffer/fixtures';
 
 import type { Bench } from './harness/bench.ts';
@@ -6,10 +8,22 @@ import { printTable, remark } from './harness/figures.ts';
 import { startLoad } from './harness/load.ts';
 import { peakRss, resetPeak, rss } from './harness/process-figures.ts';
 import { startApi } from './harness/servers.ts';
+import type { ApiOptions as Home } from './harness/servers.ts';
 import { apiJobs, mebibyte } from './harness/transfers.ts';
-import type { LoadJob } from './load/job.ts';
+import type { Answer, LoadJob } from './load/job.ts';
 
 const gibibyte = 2 ** 30;
+const goalForOne = 200;
+const goalForMany = 230;
+
+const names = {
+  known: 'form upload, 1 GiB, length known',
+  unknown: 'form upload, 2 GiB, length unknown',
+  many: 'then 16 form uploads of 100 MiB at once',
+  put: 'raw PUT, 1 GiB',
+  download: 'download, 1 GiB',
+};
+const order: readonly string[] = Object.values(names);
 
 /** The most memory that the API process holds while large bodies pass through it, with a fresh process for each part. */
 export async function memory(bench: Bench): Promise<void> {
@@ -19,9 +33,8 @@ export async function memory(bench: Bench): Promise<void> {
   const rows: (readonly string[])[] = [];
 
   /** Runs jobs one after the other in one process; the peak is taken anew for each. */
-  const inFreshProcess = async (work: (process: FreshProcess) => Promise<void>): Promise<void> => {
-    const database = await testDatabase({ on: postgres });
-    const api = await startApi(bench, { databaseUrl: database.url, dataDirectory: await scratch(bench, 'memory') });
+  const inFreshProcess = async (home: Home, work: (process: FreshProcess) => Promise<void>): Promise<void> => {
+    const api = await startApi(bench, home);
     const jobs = await apiJobs(api.url);
     const take: FreshProcess['take'] = async (name, job, goal) => {
       const idle = rss(api.pid);
@@ -29,46 +42,49 @@ export async function memory(bench: Bench): Promise<void> {
       const { seconds, answers } = await load(job);
       const peak = peakRss(api.pid);
       const bytes = 'size' in job ? job.size * ('parallel' in job ? job.parallel : 1) : 0;
-      const verdict = goal === undefined ? '' : peak <= goal ? `<= ${goal} met` : `<= ${goal} MISSED`;
-      rows.push([name, idle.toFixed(0), peak.toFixed(0), verdict, (bytes / 1e6 / seconds).toFixed(0)]);
+      rows.push([
+        name,
+        idle.toFixed(0),
+        peak.toFixed(0),
+        `<= ${goal} ${peak <= goal ? 'met' : 'MISSED'}`,
+        (bytes / 1e6 / seconds).toFixed(0),
+      ]);
       remark(`${name}: ${peak.toFixed(0)} MiB`);
       return answers;
     };
     await work({ take, jobs });
     await api.stop();
-    await database.drop();
   };
 
   for (let round = 0; round < bench.rounds; round += 1) {
-    await inFreshProcess(async ({ take, jobs }) => {
-      const [file] = await take('form upload, 1 GiB, length known', jobs.form(gibibyte), 200);
-      await take('download, 1 GiB', jobs.download(String(file?.['id']), gibibyte), 200);
-      await jobs.remove([file!]);
+    const database = await testDatabase({ on: postgres });
+    const home = { databaseUrl: database.url, dataDirectory: await scratch(bench, 'memory') };
+    let stored: readonly Answer[] = [];
+    await inFreshProcess(home, async ({ take, jobs }) => {
+      stored = await take(names.known, jobs.form(gibibyte), goalForOne);
     });
-    await inFreshProcess(async ({ take, jobs }) => {
-      await jobs.remove(await take('form upload, 2 GiB, length unknown', jobs.form(2 * gibibyte, { announced: false }), 200));
-      await jobs.remove(await take('then 16 form uploads of 100 MiB at once', jobs.form(100 * mebibyte, { parallel: 16 }), 230));
+    await inFreshProcess(home, async ({ take, jobs }) => {
+      await take(names.download, jobs.download(stored[0]?.id, gibibyte), goalForOne);
+      await jobs.remove(stored);
     });
-    await inFreshProcess(async ({ take, jobs }) => {
-      await take('raw PUT, 1 GiB', jobs.put(gibibyte), 200);
+    await inFreshProcess(home, async ({ take, jobs }) => {
+      await jobs.remove(await take(names.unknown, jobs.form(2 * gibibyte, { announced: false }), goalForOne));
+      await jobs.remove(await take(names.many, jobs.form(100 * mebibyte, { parallel: 16 }), goalForMany));
     });
+    await inFreshProcess(home, async ({ take, jobs }) => {
+      await jobs.remove(await take(names.put, jobs.put(gibibyte), goalForOne));
+    });
+    await database.drop();
+    await rm(home.dataDirectory, { recursive: true, force: true }); // the next round needs the room
   }
   printTable(
-    `Peak RSS (VmHWM) of the API process, MiB; ${bench.rounds} round(s). Goals: 200 for one large body, 230 for 16 at once.`,
+    `Peak RSS (VmHWM) of the API process, MiB; ${bench.rounds} round(s). Goals: ${goalForOne} for one large body, ${goalForMany} for 16 at once.`,
     ['what passes through', 'before', 'peak', 'goal', 'MB/s'],
     rows.toSorted((a, b) => order.indexOf(a[0]!) - order.indexOf(b[0]!)),
   );
 }
 
-const order = [
-  'form upload, 1 GiB, length known',
-  'form upload, 2 GiB, length unknown',
-  'then 16 form uploads of 100 MiB at once',
-  'raw PUT, 1 GiB',
-  'download, 1 GiB',
-];
-
 interface FreshProcess {
-  readonly take: (name: string, job: LoadJob, goal?: number) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+  readonly take: (name: string, job: LoadJob, goal: number) => Promise<readonly Answer[]>;
   readonly jobs: Awaited<ReturnType<typeof apiJobs>>;
 }

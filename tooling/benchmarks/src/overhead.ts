@@ -19,7 +19,8 @@ export async function overhead({ rounds }: Bench): Promise<void> {
   const data = Buffer.alloc(1024, 1);
   const backend = memoryBackend({ buckets: [bucket] });
   await backend.put(at, { kind: 'buffer', data }, { contentType: 'application/octet-stream' }, noContext);
-  const service = (observer?: Observer): StorageService => new StorageService({ backend, defaultBucket: bucket, ...(observer && { observer }) });
+  const service = (observer?: Observer): StorageService =>
+    new StorageService({ backend, defaultBucket: bucket, ...(observer && { observer }) });
   const idle = service({ operation: () => {}, transfer: () => {} });
   const counted = service(prometheusObserver({ register: new Registry() }));
   const plain = service();
@@ -63,7 +64,9 @@ export async function overhead({ rounds }: Bench): Promise<void> {
     operations.map((operation) => [
       operation,
       of('bare backend', operation).toFixed(2),
-      ...names.slice(1).map((name) => `${of(name, operation).toFixed(2)} (+${(of(name, operation) - of('bare backend', operation)).toFixed(2)})`),
+      ...names
+        .slice(1)
+        .map((name) => `${of(name, operation).toFixed(2)} (+${(of(name, operation) - of('bare backend', operation)).toFixed(2)})`),
     ]),
   );
 }

@@ -34,13 +34,17 @@ export async function requests(bench: Bench): Promise<void> {
     fastify: await startPeer(bench, 'fastify-files', [await scratch(bench, 'fastify'), peerDatabase.url]),
   };
   const jobs = await apiJobs(servers.coffer.url);
-  const idOf = async (job: Parameters<typeof load>[0]): Promise<string> => String((await load(job)).answers[0]?.['id']);
+  const idOf = async (job: Parameters<typeof load>[0]): Promise<string | undefined> => (await load(job)).answers[0]?.id;
   const upload = jobs.form(fileBytes);
   const cofferFile = await idOf(upload);
   const peerFile = await idOf({ ...upload, url: `${servers.fastify.url}/upload`, verify: ['size_bytes'] } as typeof upload);
 
   const paths: Readonly<Record<Contender, Readonly<Record<Kind, string>>>> = {
-    coffer: { download: `/api/v1/files/${cofferFile}/download`, 'presigned-upload': '/api/v1/files/presigned-upload', upload: '/api/v1/files/upload' },
+    coffer: {
+      download: `/api/v1/files/${cofferFile}/download`,
+      'presigned-upload': '/api/v1/files/presigned-upload',
+      upload: '/api/v1/files/upload',
+    },
     hono: { download: '/download', 'presigned-upload': '/presigned-upload', upload: '/upload' },
     fastify: { download: `/files/${peerFile}/download`, 'presigned-upload': '/presigned-upload', upload: '/upload' },
   };
@@ -68,8 +72,10 @@ export async function requests(bench: Bench): Promise<void> {
     remark(round < 0 ? 'warmed up' : `round ${round + 1} of ${rounds}`);
   }
 
-  const rates = (contender: Contender, kind: Kind): readonly number[] => taken.get(`${contender} ${kind}`)!.map(({ seconds }) => counts[kind] / seconds);
-  const cpu = (contender: Contender, kind: Kind): readonly number[] => taken.get(`${contender} ${kind}`)!.map((result) => (result.cpu * 1000) / counts[kind]);
+  const rates = (contender: Contender, kind: Kind): readonly number[] =>
+    taken.get(`${contender} ${kind}`)!.map(({ seconds }) => counts[kind] / seconds);
+  const cpu = (contender: Contender, kind: Kind): readonly number[] =>
+    taken.get(`${contender} ${kind}`)!.map((result) => (result.cpu * 1000) / counts[kind]);
   printTable(
     `Requests per second and CPU ms per request, ${fileBytes} bytes, ${connections} connections, ${rounds} rounds, medians. hono: a bare route; fastify: token + row + synced file.`,
     ['request', 'server', 'req/s', 'CPU ms', 'coffer req/s is', 'coffer CPU is'],

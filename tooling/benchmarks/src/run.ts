@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 
 import type { Bench } from './harness/bench.ts';
 import { remark } from './harness/figures.ts';
+import { nodeFlags } from './harness/servers.ts';
 import { memory } from './memory.ts';
 import { overhead } from './overhead.ts';
 import { requests } from './requests.ts';
@@ -21,19 +22,27 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, profile: { type: 'string' }, cold: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string' },
+    flags: { type: 'string' },
+    profile: { type: 'string' },
+    cold: { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(benchmarks, name));
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (positionals.length === 0 || unknown.length > 0 || (rounds !== undefined && !(rounds >= 1 && rounds <= 50))) {
-  process.stderr.write(`Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--profile DIRECTORY] [--cold]\n`);
+  process.stderr.write(
+    `Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--flags 'NODE FLAGS'] [--profile DIRECTORY] [--cold]\n`,
+  );
   process.exit(2);
 }
 
 let resources = new AsyncDisposableStack();
+let ending: Promise<void> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    void resources.disposeAsync().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    ending ??= resources.disposeAsync().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   });
 }
 
@@ -46,9 +55,13 @@ for (const name of positionals) {
     await benchmark.run({
       resources,
       rounds: rounds ?? benchmark.rounds,
+      nodeFlags: values.flags?.split(' ').filter(Boolean) ?? nodeFlags,
       profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
       cold: values.cold,
     });
+  } catch (error) {
+    await ending; // what fails while everything is being ended says nothing
+    throw error;
   } finally {
     await resources.disposeAsync();
   }

@@ -47,5 +47,9 @@ export async function startup(bench: Bench): Promise<void> {
     if (round >= 0) alone.push(api.readyAfterMs); // the one before creates the tables
   }
   add('API process alone, with a running database', alone, aloneGoalMs);
-  printTable(`Milliseconds to the first answered /health/ready, ${bench.rounds} warm rounds, medians (least-most).`, ['start', 'ms', 'goal'], rows);
+  printTable(
+    `Milliseconds to the first answered /health/ready, ${bench.rounds} warm rounds, medians (least-most).`,
+    ['start', 'ms', 'goal'],
+    rows,
+  );
 }

@@ -27,7 +27,7 @@ export async function throughput(bench: Bench): Promise<void> {
   const api = await startApi(bench, { databaseUrl, dataDirectory: await scratch(bench, 'api') });
   const bare = await startPeer(bench, 'bare-http', [await scratch(bench, 'bare')]);
   const jobs = await apiJobs(api.url);
-  const bareUpload = (framing: 'form' | 'raw', name: string): LoadJob => ({
+  const bareUploadJob = (framing: 'form' | 'raw', name: string): LoadJob => ({
     kind: 'upload',
     url: `${bare.url}/${name}`,
     method: 'PUT',
@@ -38,37 +38,33 @@ export async function throughput(bench: Bench): Promise<void> {
     parallel: 1,
     verify: framing === 'raw' ? ['size_bytes'] : [],
   });
-  const removeBare = (name: string): Promise<unknown> => fetch(`${bare.url}/${name}`, { method: 'DELETE' });
+
+  const cofferUpload = async (job: LoadJob): Promise<Measured> => {
+    const result = await measured(load, api, job);
+    await jobs.remove(result.answers);
+    return result;
+  };
+  const bareUpload = async (framing: 'form' | 'raw'): Promise<Measured> => {
+    const result = await measured(load, bare, bareUploadJob(framing, 'new'));
+    await fetch(`${bare.url}/new`, { method: 'DELETE' });
+    return result;
+  };
 
   const run: Readonly<Record<Contender, Readonly<Record<Transfer, () => Promise<Measured>>>>> = {
     coffer: {
-      'form upload': async () => {
-        const result = await measured(load, api, jobs.form(size));
-        await jobs.remove(result.answers);
-        return result;
-      },
-      // Each one replaces the one before, whose bytes go once the answer is sent.
-      'raw PUT': () => measured(load, api, jobs.put(size)),
-      download: () => measured(load, api, jobs.download(stored, size)),
+      'form upload': () => cofferUpload(jobs.form(size)),
+      'raw PUT': () => cofferUpload(jobs.put(size)),
+      download: () => measured(load, api, jobs.download(stored?.id, size)),
     },
     bare: {
-      'form upload': async () => {
-        const result = await measured(load, bare, bareUpload('form', 'form'));
-        await removeBare('form');
-        return result;
-      },
-      'raw PUT': async () => {
-        const result = await measured(load, bare, bareUpload('raw', 'raw'));
-        await removeBare('raw');
-        return result;
-      },
+      'form upload': () => bareUpload('form'),
+      'raw PUT': () => bareUpload('raw'),
       download: () => measured(load, bare, { kind: 'download', url: `${bare.url}/stored`, headers: {}, size, skip: formStart.byteLength }),
     },
   };
 
-  const [first] = (await load(jobs.form(size))).answers;
-  const stored = String(first?.['id']);
-  await load(bareUpload('form', 'stored'));
+  const [stored] = (await load(jobs.form(size))).answers;
+  await load(bareUploadJob('form', 'stored'));
   const taken = new Map<string, Measured[]>();
   for (let round = -1; round < rounds; round += 1) {
     for (const transfer of transfers) {

@@ -32,7 +32,7 @@ export class ApiServer {
 
   /** Starts it in the folder `cwd`, and waits until it says that it listens. */
   static async start(cwd: string, env: Readonly<Record<string, string>>): Promise<ApiServer> {
-    const child = fork(main, [], {
+    const child = fork(main, ['--welcome'], {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'info', UV_THREADPOOL_SIZE: '16', ...env },
       // The condition lets a backend of a document import the packages from source, as the documents do.

@@ -1,32 +1,28 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { documents, linksOf, pathOf } from './documents.ts';
+import { buildApi } from './api-server.ts';
+import { brokenHeadingsOf, documents } from './documents.ts';
 import type { Block, Document } from './documents.ts';
+import { runFolder } from './run-folder.ts';
 import { fileOf, printedBy, sameShape } from './snippets.ts';
 import { Walkthrough } from './walkthrough.ts';
 
-// Inside this package, where the snippets' imports are found.
-const dist = fileURLToPath(new URL('../dist/', import.meta.url));
-await mkdir(dist, { recursive: true });
-const run = await mkdtemp(join(dist, 'run-'));
+const run = await runFolder();
+beforeAll(buildApi);
 afterAll(() => rm(run, { recursive: true, force: true }));
 
 const all = documents();
 const shown = ['json', 'ini', 'nginx', 'yaml', '']; // data and pictures: for reading
 const runs = (block: Block): boolean => block.noRun === undefined && !shown.includes(block.language);
 
-describe.each(all.map((document) => [document.path, document] as const))('%s', (path, document) => {
-  it('has links to files that are there', () => {
-    const missing = linksOf(document.text).filter((target) => !existsSync(join(dirname(pathOf(path)), target)));
-    expect(missing).toEqual([]);
-  });
+describe.each(all.map((document) => [document.path, document] as const))('%s', (_path, document) => {
+  it('links to headings that are there', () => expect(brokenHeadingsOf(document)).toEqual([]));
 
   it('has blocks that are run, shown, or left out for a reason', () => {
     const unknown = document.blocks.filter((block) => !['sh', 'ts', ...shown].includes(block.language));
@@ -40,18 +36,22 @@ describe.each(all.map((document) => [document.path, document] as const))('%s', (
   afterAll(() => walkthrough.close());
   let printed = '';
 
-  it.each(blocks.map((block) => [block.line, block.language, block] as const))('line %i: %s', async (_line, language, block) => {
-    if (language === 'sh') {
-      printed = (await walkthrough.sh(block)).stdout;
-    } else if (language === 'ts') {
-      const output = await walkthrough.ts(block, fileOf(block));
-      const promised = printedBy(block.code);
-      if (promised !== undefined) expect(output.trim()).toBe(promised);
-    } else {
-      // What a block of JSON shows is what the commands before it printed, up to the values.
-      expect(sameShape(JSON.parse(block.code), printed)).toBe(true);
-    }
-  });
+  it.each(blocks.map((block) => [block.line, block.language, block] as const))(
+    'line %i: %s',
+    async (_line, language, block) => {
+      if (language === 'sh') {
+        printed = (await walkthrough.sh(block)).stdout;
+      } else if (language === 'ts') {
+        const output = await walkthrough.ts(block);
+        const promised = printedBy(block.code);
+        if (promised !== undefined) expect(output.trim()).toBe(promised);
+      } else {
+        // What a block of JSON shows is what the commands before it printed, up to the values.
+        expect(sameShape(JSON.parse(block.code), printed)).toBe(true);
+      }
+    },
+    60_000,
+  );
 });
 
 describe('TypeScript in all documents', () => {
@@ -74,7 +74,10 @@ describe('TypeScript in all documents', () => {
       declarationMap: false,
     };
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '@coffer/tsconfig/base.json', compilerOptions, include: ['**/*.ts'] }));
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ extends: '@coffer/tsconfig/base.json', compilerOptions, include: ['**/*.ts'] }),
+    );
     const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin/tsc');
     const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', folder]).catch((error: { stdout: string }) => error);
     expect(stdout).toBe('');

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A fenced block of a document. */
@@ -20,22 +21,28 @@ export interface Document {
   readonly blocks: readonly Block[];
 }
 
-export const root: URL = new URL('../../../', import.meta.url);
+const root = new URL('../../../', import.meta.url);
 
 /** All documents whose blocks are run. */
 export function documents(): Document[] {
   const packages = folders('packages').map((name) => `packages/${name}/README.md`);
-  const guides = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
-  return ['README.md', ...guides, ...packages, 'apps/api/README.md'].filter((path) => existsSync(new URL(path, root))).map((path) => {
-    const text = readFileSync(new URL(path, root), 'utf8');
-    return { path, text, blocks: blocksOf(text) };
-  });
+  const guides = readdirSync(new URL('docs/', root))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`);
+  return ['README.md', ...guides, ...packages, 'apps/api/README.md']
+    .filter((path) => existsSync(new URL(path, root)))
+    .map((path) => {
+      const text = readFileSync(new URL(path, root), 'utf8');
+      return { path, text, blocks: blocksOf(text) };
+    });
 }
 
 /** The fenced blocks of Markdown; those in lists lose their indentation. */
 export function blocksOf(text: string): Block[] {
   const blocks: Block[] = [];
-  let open: { readonly fence: RegExp; readonly indent: string; readonly line: number; readonly info: string; readonly code: string[] } | undefined;
+  let open:
+    | { readonly fence: RegExp; readonly indent: string; readonly line: number; readonly info: string; readonly code: string[] }
+    | undefined;
   for (const [index, line] of text.split('\n').entries()) {
     if (open === undefined) {
       const [, indent = '', fence, info = ''] = /^( *)(`{3,})([^`]*)$/.exec(line) ?? [];
@@ -62,10 +69,32 @@ function blockOf(line: number, info: string, code: string): Block {
   };
 }
 
-/** Targets of links within the repository, relative to the document, without fragments. */
-export function linksOf(text: string): string[] {
-  const prose = text.replaceAll(/^( *)(`{3,})[^]*?^ *\2`*$/gm, '');
-  return Array.from(prose.matchAll(/\]\(([^)#\s]+)(?:#[^)\s]*)?\)/g), ([, target = '']) => target).filter((target) => !/^[a-z]+:/.test(target));
+/** Links of a document to headings that are not there, in itself or in another one. (Missing files are for `npm run check` to find.) */
+export function brokenHeadingsOf({ path, text }: Document): string[] {
+  const links = Array.from(proseOf(text).matchAll(/\]\(([^)\s:#]*)#([^)\s]+)\)/g), ([, target = '', heading = '']) => ({
+    target,
+    heading,
+  }));
+  return links
+    .map(({ target, heading }) => ({ file: target === '' ? path : posix.join(posix.dirname(path), target), heading }))
+    .filter(
+      ({ file, heading }) => existsSync(new URL(file, root)) && !headingsOf(readFileSync(new URL(file, root), 'utf8')).includes(heading),
+    )
+    .map(({ file, heading }) => `${file}#${heading}`);
+}
+
+/** As GitHub makes anchors of them. */
+function headingsOf(text: string): string[] {
+  return Array.from(proseOf(text).matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+function proseOf(text: string): string {
+  return text.replaceAll(/^( *)(`{3,})[^]*?^ *\2`*$/gm, '');
 }
 
 function folders(name: string): string[] {

@@ -75,10 +75,14 @@ export class Shell {
     this.#process.stdin?.write(`. "$DOC_TESTS/block.sh" </dev/null\necho '${mark}'\n`);
     await this.#until(mark);
 
-    const requests = (await readFile(file('requests'), 'utf8')).trim().split('\n').filter(Boolean).map((line) => {
-      const [result = '', status = '', ...request] = line.split(' ');
-      return { result: Number(result), status: Number(status), request: `curl ${request.join(' ')}` };
-    });
+    const requests = (await readFile(file('requests'), 'utf8'))
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => {
+        const [result = '', status = '', ...request] = line.split(' ');
+        return { result: Number(result), status: Number(status), request: `curl ${request.join(' ')}` };
+      });
     const unanswered = requests.find(({ result }) => result !== 0);
     if (unanswered !== undefined) throw new Error(`Exit status ${unanswered.result} of ${unanswered.request}\n${this.#output}`);
     return {
@@ -104,12 +108,9 @@ export class Shell {
   }
 }
 
-/** The curl of this machine, or the stand-in of one that has none: Node alone is enough to run the tests. */
-export function curlCommand(): string {
-  const standIn = `node ${fileURLToPath(new URL('curl-stand-in.ts', import.meta.url))}`;
-  return spawnSync('curl', ['--version']).status === 0 ? (process.env['DOC_TESTS_CURL'] === 'stand-in' ? standIn : realCurl()) : standIn;
-}
-
-function realCurl(): string {
-  return spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim();
+/** The curl of this machine; where there is none, or DOC_TESTS_CURL=stand-in, one that needs nothing but Node. */
+function curlCommand(): string {
+  const found = spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim();
+  if (found !== '' && process.env['DOC_TESTS_CURL'] !== 'stand-in') return found;
+  return `node ${fileURLToPath(new URL('curl-stand-in.ts', import.meta.url))}`;
 }

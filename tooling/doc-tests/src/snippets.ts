@@ -1,21 +1,25 @@
 import type { Block } from './documents.ts';
 
-/** Where a module is saved: its first line may name it (`// src/my-backend.ts`), for others to import. */
+/** Where a module is saved: its first line may name it (`// my-backend.ts`), for others to import. */
 export function fileOf({ line, code }: Block): string {
-  return /^\/\/ ((?:[\w-]+\/)*[\w.-]+\.ts)\n/.exec(code)?.[1] ?? `line-${line}.ts`;
+  return /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1] ?? `line-${line}.ts`;
 }
 
-/** What a module says that it prints: comments directly below a `console.log`, unindented. Undefined when it says nothing. */
+/** What a module says that it prints: comments directly below a `console.log`. Undefined when it says nothing. */
 export function printedBy(code: string): string | undefined {
   const lines = code.split('\n');
-  const printed = lines.filter((line, index) => line.startsWith('// ') && isBelowPrint(lines, index));
-  return printed.length === 0 ? undefined : printed.map((line) => line.slice(3)).join('\n');
+  const printed = lines.filter((line, index) => isComment(line) && isBelowPrint(lines, index));
+  return printed.length === 0 ? undefined : printed.map((line) => line.trim().slice(3)).join('\n');
 }
 
 function isBelowPrint(lines: readonly string[], index: number): boolean {
   let above = index - 1;
-  while (lines[above]?.startsWith('// ') === true) above -= 1;
+  while (isComment(lines[above] ?? '')) above -= 1;
   return /console\.log\(/.test(lines[above] ?? '');
+}
+
+function isComment(line: string): boolean {
+  return /^ *\/\/ /.test(line);
 }
 
 /** Whether some line of what was printed is JSON that has the names and types of `shown`. */

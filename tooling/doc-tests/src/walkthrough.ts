@@ -1,15 +1,16 @@
 import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 
-import { ApiServer, buildApi, freePort } from './api-server.ts';
+import { ApiServer, freePort } from './api-server.ts';
 import type { Block } from './documents.ts';
 import { Shell } from './shell.ts';
 import type { ShellResult } from './shell.ts';
+import { fileOf } from './snippets.ts';
 
 /** Variables of Coffer that a document may set for its `npm start`. */
 const settings = /^(?:STORAGE_|AUTH_|METRICS_|COFFER_DATA_DIR$|PUBLIC_URL$|LOG_LEVEL$)/;
@@ -55,9 +56,12 @@ export class Walkthrough {
   }
 
   /** Runs a module, in the folder of the document. @returns what it prints */
-  async ts({ code }: Block, file: string): Promise<string> {
+  async ts(block: Block): Promise<string> {
+    const { code } = block;
     if (needsServer(code) && this.#server === undefined) await this.#start({});
-    await this.write(file, await this.#here(code));
+    const file = fileOf(block);
+    await mkdir(this.#folder, { recursive: true });
+    await writeFile(join(this.#folder, file), await this.#here(code));
     const env = {
       PATH: process.env['PATH'] ?? '',
       COFFER_DATA_DIR: join(this.#folder, '.data'),
@@ -67,11 +71,6 @@ export class Walkthrough {
     const args = ['--conditions=@coffer/source', '--disable-warning=ExperimentalWarning', file];
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: this.#folder, env, timeout: snippetMs });
     return stdout;
-  }
-
-  async write(file: string, code: string): Promise<void> {
-    await mkdir(dirname(join(this.#folder, file)), { recursive: true });
-    await writeFile(join(this.#folder, file), code);
   }
 
   async close(): Promise<void> {
@@ -85,11 +84,12 @@ export class Walkthrough {
   async #here(code: string): Promise<string> {
     if (!/http:\/\/127\.0\.0\.1:(?:8080|9090)/.test(code)) return code;
     this.#ports ??= { api: await freePort(), metrics: await freePort() };
-    return code.replaceAll('http://127.0.0.1:8080', `http://127.0.0.1:${this.#ports.api}`).replaceAll('http://127.0.0.1:9090', `http://127.0.0.1:${this.#ports.metrics}`);
+    return code
+      .replaceAll('http://127.0.0.1:8080', `http://127.0.0.1:${this.#ports.api}`)
+      .replaceAll('http://127.0.0.1:9090', `http://127.0.0.1:${this.#ports.metrics}`);
   }
 
   async #start(asked: Readonly<Record<string, string>>): Promise<void> {
-    await buildApi();
     this.#ports ??= { api: await freePort(), metrics: await freePort() };
     this.#server = await ApiServer.start(this.#folder, {
       ...asked,

@@ -1,6 +1,5 @@
 import type { TenantContext } from '@coffer/storage-core';
-
-export type Role = 'admin' | 'service' | 'user';
+import type { Role } from '@coffer/tenancy';
 
 /** Who a verified token speaks for. */
 export interface Identity {

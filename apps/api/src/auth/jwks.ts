@@ -1,31 +1,48 @@
 import { readFile, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { storageError } from '@coffer/storage-core';
 import { createLocalJWKSet, createRemoteJWKSet, errors } from 'jose';
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
+import { LRUCache } from 'lru-cache';
 
 export interface KeyCaching {
-  /** Milliseconds between two questions for keys that are not known. Default 5,000. */
+  /** Milliseconds between two questions for keys that are not known; a token with a new one waits for it. Default 1,000. */
   readonly cooldownMs?: number;
   /** Milliseconds after which known keys are asked for again. Default 600,000. */
   readonly maxAgeMs?: number;
 }
 
-const unavailable = (what: string, cause: unknown): Error => storageError('storage_unavailable', `The key set ${what} that tokens are checked against cannot be had right now.`, { cause });
+const unavailable = (what: string, cause: unknown): Error =>
+  storageError('storage_unavailable', `The key set ${what} that tokens are checked against cannot be had right now.`, { cause });
 
 /**
  * Keys fetched from a URL, cached, and fetched again when a token names a key that is not among them. While the URL does
  * not answer, the keys it gave last still hold.
  * @throws storage_unavailable from the returned function, where it cannot be known whether there is such a key
  */
-export function jwksFromUrl(url: string, { cooldownMs = 5_000, maxAgeMs = 600_000 }: KeyCaching = {}): JWTVerifyGetKey {
+export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_000 }: KeyCaching = {}): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(url), { cooldownDuration: cooldownMs, cacheMaxAge: maxAgeMs, timeoutDuration: 5_000 });
+  // A key that appeared since the keys were last asked for: a rotation must not refuse its first tokens, and an unknown
+  // one is waited for only once.
+  const awaited = new LRUCache<string, true>({ max: 1000, ttl: 60_000 });
+  const find: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await remote(header, token);
+    } catch (error) {
+      const kid = header?.kid ?? '';
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown || awaited.has(kid)) throw error;
+      awaited.set(kid, true);
+      await delay(cooldownMs);
+      return remote(header, token);
+    }
+  };
   let failure: { readonly at: number; readonly cause: unknown } | undefined;
   return async (header, token) => {
     // Not every request waits for a server that does not answer.
     if (failure === undefined || Date.now() - failure.at >= cooldownMs) {
       try {
-        const key = await remote(header, token);
+        const key = await find(header, token);
         failure = undefined;
         return key;
       } catch (cause) {
@@ -53,7 +70,8 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
     try {
       const { mtimeMs, size, ino } = await stat(path);
       const version = `${mtimeMs}/${size}/${ino}`;
-      if (loaded?.version !== version) loaded = { version, keys: createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet) };
+      if (loaded?.version !== version)
+        loaded = { version, keys: createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet) };
     } catch (cause) {
       // A file that is just being replaced does not lock everybody out: the keys read last still hold.
       if (loaded === undefined) throw unavailable('of AUTH_JWKS_FILE', cause);
@@ -63,5 +81,9 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
 }
 
 function isAboutToken(error: unknown): boolean {
-  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported;
+  return (
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported
+  );
 }

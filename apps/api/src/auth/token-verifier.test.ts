@@ -45,15 +45,25 @@ describe('a token signed with the secret', () => {
     await expect(verify(await sign(secret, good, claims))).rejects.toMatchObject(unauthorized);
   });
 
-  it.each([[undefined], [''], [1], [null], [['ann']], [{}], ['a\nb'], ['a\0'], ['\ud800'], ['a'.repeat(256)]])('is refused when its subject is %j', async (sub) => {
-    await expect(verify(await sign(secret, good, { sub: sub as string }))).rejects.toMatchObject(unauthorized);
-  });
+  it.each([[undefined], [''], [1], [null], [['ann']], [{}], ['a\nb'], ['a\0'], ['\ud800'], ['a'.repeat(256)]])(
+    'is refused when its subject is %j',
+    async (sub) => {
+      await expect(verify(await sign(secret, good, { sub: sub as string }))).rejects.toMatchObject(unauthorized);
+    },
+  );
 
-  it.each([['admin'], [{ admin: true }], [[['admin']]], [[{ name: 'admin' }]], [null], [['Admin']], [['administrator']]])('gives no role for roles %j', async (roles) => {
-    expect(await verify(await sign(secret, good, { roles }))).toMatchObject({ role: 'user' });
-  });
+  it.each([['admin'], [{ admin: true }], [[['admin']]], [[{ name: 'admin' }]], [null], [['Admin']], [['administrator']]])(
+    'gives no role for roles %j',
+    async (roles) => {
+      expect(await verify(await sign(secret, good, { roles }))).toMatchObject({ role: 'user' });
+    },
+  );
 
-  it.each([['an array', ['admin']], ['a part of a word', 'administrator xadmin'], ['another separator', 'a,admin']])('gives no role for a scope that is %s', async (_what, scope) => {
+  it.each([
+    ['an array', ['admin']],
+    ['a part of a word', 'administrator xadmin'],
+    ['another separator', 'a,admin'],
+  ])('gives no role for a scope that is %s', async (_what, scope) => {
     expect(await verify(await sign(secret, good, { scope }))).toMatchObject({ role: 'user' });
   });
 
@@ -65,9 +75,12 @@ describe('a token signed with the secret', () => {
     await expect(verify(await sign(secret, good, claims as never))).rejects.toMatchObject(unauthorized);
   });
 
-  it.each(['', 'a', 'a.b', 'a.b.c', '..', 'a.b.c.d', 'a.b.c.d.e', 'null.null.null', `${'a'.repeat(100_000)}.b.c`])('is refused when it is none: %.20s', async (token) => {
-    await expect(verify(token)).rejects.toMatchObject(unauthorized);
-  });
+  it.each(['', 'a', 'a.b', 'a.b.c', '..', 'a.b.c.d', 'a.b.c.d.e', 'null.null.null', `${'a'.repeat(100_000)}.b.c`])(
+    'is refused when it is none: %.20s',
+    async (token) => {
+      await expect(verify(token)).rejects.toMatchObject(unauthorized);
+    },
+  );
 
   it('is refused unsigned, whatever none is called', async () => {
     const claims = { sub: 'ann', roles: ['admin'], exp: now() + 60 };
@@ -80,10 +93,15 @@ describe('a token signed with the secret', () => {
   });
 
   it('is refused under another key, another algorithm, or changed', async () => {
-    await expect(verify(await sign(new TextEncoder().encode('another-secret-that-is-long-enough-too'), good))).rejects.toMatchObject(unauthorized);
-    for (const alg of ['HS384', 'HS512']) await expect(verify(await sign(Buffer.concat([secret, secret]), { alg }))).rejects.toMatchObject(unauthorized);
+    await expect(verify(await sign(new TextEncoder().encode('another-secret-that-is-long-enough-too'), good))).rejects.toMatchObject(
+      unauthorized,
+    );
+    for (const alg of ['HS384', 'HS512'])
+      await expect(verify(await sign(Buffer.concat([secret, secret]), { alg }))).rejects.toMatchObject(unauthorized);
     const long = Buffer.concat([secret, secret]);
-    await expect(tokenVerifier({ secret: long, tenantClaim: 'metadata' })(await sign(long, { alg: 'HS512' }))).rejects.toMatchObject(unauthorized);
+    await expect(tokenVerifier({ secret: long, tenantClaim: 'metadata' })(await sign(long, { alg: 'HS512' }))).rejects.toMatchObject(
+      unauthorized,
+    );
     const [header, payload, signature] = (await sign(secret, good)).split('.') as [string, string, string];
     const admin = Buffer.from(JSON.stringify({ sub: 'ann', roles: ['admin'] })).toString('base64url');
     await expect(verify(`${header}.${admin}.${signature}`)).rejects.toMatchObject(unauthorized);
@@ -97,7 +115,9 @@ describe('a token signed with the secret', () => {
     const hacker = Buffer.from('attacker-secret-attacker-secret-attacker');
     const urls = { jku: 'http://127.0.0.1:1/keys', x5u: 'http://127.0.0.1:1/cert' };
     await expect(verify(await sign(privateKey, { alg: 'RS256', jwk, ...urls }))).rejects.toMatchObject(unauthorized);
-    await expect(verify(await sign(hacker, { ...good, jwk: { kty: 'oct', k: hacker.toString('base64url') }, ...urls }))).rejects.toMatchObject(unauthorized);
+    await expect(
+      verify(await sign(hacker, { ...good, jwk: { kty: 'oct', k: hacker.toString('base64url') }, ...urls })),
+    ).rejects.toMatchObject(unauthorized);
     for (const kid of ['../../../dev/null', '/dev/null', "' OR 1=1 --", 'http://127.0.0.1:1/', '\0', 'x'.repeat(5000)]) {
       await expect(verify(await sign(new Uint8Array(32), { ...good, kid }))).rejects.toMatchObject(unauthorized);
     }
@@ -124,7 +144,13 @@ describe('a token signed with the secret', () => {
     const ours = { iss: 'https://issuer.example', aud: 'coffer' };
     expect(await strict(await sign(secret, good, ours))).toMatchObject({ subject: 'ann' });
     expect(await strict(await sign(secret, good, { ...ours, aud: ['other', 'coffer'] }))).toMatchObject({ subject: 'ann' });
-    for (const claims of [{}, { ...ours, iss: 'https://issuer.example/' }, { ...ours, aud: 'other' }, { iss: ours.iss }, { aud: ours.aud }]) {
+    for (const claims of [
+      {},
+      { ...ours, iss: 'https://issuer.example/' },
+      { ...ours, aud: 'other' },
+      { iss: ours.iss },
+      { aud: ours.aud },
+    ]) {
       await expect(strict(await sign(secret, good, claims))).rejects.toMatchObject(unauthorized);
     }
   });
@@ -135,7 +161,12 @@ describe('a token signed with the secret', () => {
     const keysOnly = tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' });
     const both = tokenVerifier({ jwksFile: path, secret, tenantClaim: 'metadata' });
     const pem = await exportSPKI((await importJWK(jwk, 'RS256', { extractable: true })) as CryptoKey);
-    for (const publicBytes of [Buffer.from(pem), Buffer.from(pem.trim()), Buffer.from(JSON.stringify(jwk)), Buffer.from(jwk.n ?? '', 'base64url')]) {
+    for (const publicBytes of [
+      Buffer.from(pem),
+      Buffer.from(pem.trim()),
+      Buffer.from(JSON.stringify(jwk)),
+      Buffer.from(jwk.n ?? '', 'base64url'),
+    ]) {
       const token = await sign(publicBytes, { alg: 'HS256', kid: 'mine' });
       await expect(keysOnly(token)).rejects.toMatchObject(unauthorized);
       await expect(both(token)).rejects.toMatchObject(unauthorized);
@@ -152,7 +183,10 @@ describe('the Authorization header', () => {
     expect(bearerToken('bearer  abc')).toBe('abc');
   });
 
-  it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic abc', 'Bearer a b', 'Bearer a,b', 'abc', 'Bearer ä'])('is refused as %s', (header) => {
-    expect(() => bearerToken(header)).toThrow(expect.objectContaining(unauthorized));
-  });
+  it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic abc', 'Bearer a b', 'Bearer a,b', 'abc', 'Bearer ä'])(
+    'is refused as %s',
+    (header) => {
+      expect(() => bearerToken(header)).toThrow(expect.objectContaining(unauthorized));
+    },
+  );
 });

@@ -62,7 +62,10 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
 function payloadVerifier(options: TokenVerifierOptions): (token: string) => Promise<JWTPayload> {
   const { issuer, audience, jwksUrl, jwksFile } = options;
   const secret = typeof options.secret === 'string' ? new TextEncoder().encode(options.secret) : options.secret;
-  const keySets = [...(jwksUrl === undefined ? [] : [jwksFromUrl(jwksUrl, options.keyCaching)]), ...(jwksFile === undefined ? [] : [jwksFromFile(jwksFile)])];
+  const keySets = [
+    ...(jwksUrl === undefined ? [] : [jwksFromUrl(jwksUrl, options.keyCaching)]),
+    ...(jwksFile === undefined ? [] : [jwksFromFile(jwksFile)]),
+  ];
   const checks = {
     clockTolerance: clockToleranceSeconds,
     requiredClaims: ['sub'],
@@ -72,16 +75,16 @@ function payloadVerifier(options: TokenVerifierOptions): (token: string) => Prom
   return async (token) => {
     const { alg } = decodeProtectedHeader(token);
     if (alg === 'HS256' && secret !== undefined) return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload;
-    let failure: unknown;
+    let failure = new Error('No configured key takes this algorithm.');
     for (const keys of keySets) {
       try {
         return await verifyWith(token, keys, { ...checks, algorithms: asymmetric });
       } catch (error) {
         if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) throw error; // the signature was good
-        if (!hasCode(failure, 'storage_unavailable')) failure = error;
+        if (!hasCode(failure, 'storage_unavailable')) failure = error as Error;
       }
     }
-    throw failure ?? new Error('No configured key takes this algorithm.');
+    throw failure;
   };
 }
 
@@ -105,7 +108,8 @@ async function verifyWith(token: string, keys: JWTVerifyGetKey, options: JWTVeri
 function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
   const subject: unknown = payload.sub;
   // A subject becomes a column and a field of the log.
-  const isText = typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
+  const isText =
+    typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
   if (!isText) throw unauthorized();
   const claimed = tenantFromClaims(payload, tenantClaim);
   return { subject, role: rolesOf(payload), ...(claimed !== undefined && { claimed }) };

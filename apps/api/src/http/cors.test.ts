@@ -11,7 +11,8 @@ import { applyCors } from './cors.ts';
 describe('pages of other origins', () => {
   let server: Server;
   let origins: readonly string[];
-  const ask = (headers: Record<string, string>, method = 'GET'): Promise<Answer> => send(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, method, '/', { headers });
+  const ask = (headers: Record<string, string>, method = 'GET'): Promise<Answer> =>
+    send(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, method, '/', { headers });
 
   beforeAll(async () => {
     server = createServer((incoming, outgoing) => {
@@ -57,7 +58,11 @@ describe('pages of other origins', () => {
   it('get preflights answered', async () => {
     origins = ['*'];
     const { status, headers, text } = await ask(
-      { origin: 'https://app.example.com', 'access-control-request-method': 'PATCH', 'access-control-request-headers': 'authorization,x-tenant-id' },
+      {
+        origin: 'https://app.example.com',
+        'access-control-request-method': 'PATCH',
+        'access-control-request-headers': 'authorization,x-tenant-id',
+      },
       'OPTIONS',
     );
     expect({ status, text }).toEqual({ status: 204, text: '' });

@@ -27,7 +27,10 @@ describe('a form that is none', () => {
     expect(server.open()).toBe(0);
   });
 
-  const refused = async (body: Parameters<FormServer['post']>[0], options: PostOptions = {}): Promise<{ status: number; code: string; field?: string }> => {
+  const refused = async (
+    body: Parameters<FormServer['post']>[0],
+    options: PostOptions = {},
+  ): Promise<{ status: number; code: string; field?: string }> => {
     const answer = await server.post(body, { timeoutMs: 5000, ...options });
     const { code, errors } = JSON.parse(answer.body) as { code: string; errors?: { field: string }[] };
     const named = errors?.[0]?.field;
@@ -42,12 +45,19 @@ describe('a form that is none', () => {
     },
   );
 
-  it.each(['', ';', '; boundary', '; boundary=', '; boundary=""', `; boundary=${'b'.repeat(71)}`, `; boundary=${'b'.repeat(4000)}`, '; boundary="a\tb"', '; boundary="a "'])(
-    'is refused without a usable boundary: multipart/form-data%s',
-    async (rest) => {
-      expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual(invalid);
-    },
-  );
+  it.each([
+    '',
+    ';',
+    '; boundary',
+    '; boundary=',
+    '; boundary=""',
+    `; boundary=${'b'.repeat(71)}`,
+    `; boundary=${'b'.repeat(4000)}`,
+    '; boundary="a\tb"',
+    '; boundary="a "',
+  ])('is refused without a usable boundary: multipart/form-data%s', async (rest) => {
+    expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual(invalid);
+  });
 
   it.each([
     ['nothing', ''],
@@ -88,7 +98,10 @@ describe('a form that is none', () => {
     ['a huge header', part(['Content-Disposition: form-data; name="file"; filename="a"', `X-Long: ${'h'.repeat(100_000)}`], 'x')],
     ['a huge field name', field('n'.repeat(1000), '1') + file('x')],
     ['a very huge field name', field('n'.repeat(100_000), '1') + file('x')],
-    ['many headers', part(['Content-Disposition: form-data; name="file"; filename="a"', ...Array.from({ length: 1000 }, (_, i) => `X-${i}: 1`)], 'x')],
+    [
+      'many headers',
+      part(['Content-Disposition: form-data; name="file"; filename="a"', ...Array.from({ length: 1000 }, (_, i) => `X-${i}: 1`)], 'x'),
+    ],
     ['no file chosen in a browser', file('', '')],
     ['an unclosed quote', part('Content-Disposition: form-data; name="file; filename=a', 'x')],
     ['two dispositions', part(['Content-Disposition: form-data; name="file"', 'Content-Disposition: form-data; name="a"'], 'x')],
@@ -156,7 +169,9 @@ describe('a form that is none', () => {
 
   it('is refused at once when it announces more than fits', async () => {
     const connection = await RawConnection.open(server.url);
-    await connection.write(`POST / HTTP/1.1\r\nHost: form\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\nContent-Length: 50000000\r\n\r\n`);
+    await connection.write(
+      `POST / HTTP/1.1\r\nHost: form\r\nContent-Type: multipart/form-data; boundary=${boundary}\r\nContent-Length: 50000000\r\n\r\n`,
+    );
     const answer = await connection.answer();
     connection.destroy();
     expect(answer.status).toBe(413);

@@ -55,7 +55,8 @@ describe('a form', () => {
 
   it('tells of the fields before the file as soon as the file begins', async () => {
     const form = field('a', '1') + file('Hello') + field('b', '2') + end;
-    for (const at of [form.indexOf('ello'), form.indexOf('Hello') + 5]) expect(await read([form.slice(0, at), form.slice(at)])).toMatchObject({ fields: { a: '1', b: '2' } });
+    for (const at of [form.indexOf('ello'), form.indexOf('Hello') + 5])
+      expect(await read([form.slice(0, at), form.slice(at)])).toMatchObject({ fields: { a: '1', b: '2' } });
   });
 
   it.each(['', '..', '.', 'dir/', '/'])('takes "%s" for no file name', async (name) => {
@@ -107,7 +108,10 @@ describe('a form', () => {
 
   it('does not look into a file that is a form itself', async () => {
     const inner = '--inner\r\nContent-Disposition: form-data; name="file"; filename="b"\r\n\r\ny\r\n--inner--\r\n';
-    const outer = part(['Content-Disposition: form-data; name="file"; filename="a"', 'Content-Type: multipart/mixed; boundary=inner'], inner);
+    const outer = part(
+      ['Content-Disposition: form-data; name="file"; filename="a"', 'Content-Type: multipart/mixed; boundary=inner'],
+      inner,
+    );
     expect(await read(outer + end)).toMatchObject({ sha256: sha256(inner) });
   });
 
@@ -123,7 +127,11 @@ describe('a form', () => {
   it('reads no faster than its reader', async () => {
     server.pauseMs = 2;
     const data = randomBytes(900_000);
-    const form = await read([`--${boundary}\r\nContent-Disposition: form-data; name="file"\r\n\r\n`, data, `\r\n${field('last', '1')}${end}`]);
+    const form = await read([
+      `--${boundary}\r\nContent-Disposition: form-data; name="file"\r\n\r\n`,
+      data,
+      `\r\n${field('last', '1')}${end}`,
+    ]);
     server.pauseMs = 0;
     expect(form).toMatchObject({ sha256: sha256(data), fields: { last: '1' } });
   });

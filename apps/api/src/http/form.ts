@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
-import { storageError } from '@coffer/storage-core';
-
-import { validationFailed } from '../problem.ts';
-import { assertPlainBody, contentLength, payloadTooLarge } from './request-body.ts';
-import { MultipartParser } from './multipart.ts';
-import type { MultipartHandler } from './multipart.ts';
-import { malformedForm } from './part-head.ts';
-import type { PartHead } from './part-head.ts';
+import {
+  assertPlainBody,
+  contentLength,
+  fieldText,
+  malformedForm,
+  multipartBoundary,
+  MultipartParser,
+  payloadTooLarge,
+  validationFailed,
+} from '@coffer/storage-core/http';
+import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 
 /** A form whose file part has begun; nothing of the file has been read yet. */
 export interface UploadForm {
@@ -21,8 +24,11 @@ export interface UploadForm {
   readonly filename: string | undefined;
   /** As declared by the part. */
   readonly contentType: string | undefined;
-  /** Upper bound of the file's size in bytes, where the form's length was announced. */
-  readonly sizeLimit: number | undefined;
+  /**
+   * Bytes of the file when it is the last part, where the form's length was announced: at most 2 less than it has when the client
+   * leaves out the last line break, and more when fields follow the file.
+   */
+  readonly sizeHint: number | undefined;
   /** The fields seen so far; all of them once the file has ended. */
   readonly fields: ReadonlyMap<string, string>;
 }
@@ -30,6 +36,7 @@ export interface UploadForm {
 const maxFieldBytes = 65_536;
 const maxFields = 32;
 const fileHighWaterMark = 262_144;
+const lineFeed = 10;
 // A form's own framing around the largest file: boundaries, part headers and the other fields.
 const framingAllowance = maxFieldBytes * 2;
 
@@ -39,21 +46,11 @@ const framingAllowance = maxFieldBytes * 2;
  * @throws unsupported_media_type, validation_failed, payload_too_large
  */
 export async function openForm(incoming: IncomingMessage, maxFileBytes: number): Promise<UploadForm> {
-  const boundary = boundaryOf(incoming.headers['content-type'] ?? '');
+  const boundary = multipartBoundary(incoming.headers['content-type']);
   assertPlainBody(incoming);
   const length = contentLength(incoming);
   if (length !== undefined && length > maxFileBytes + framingAllowance) throw payloadTooLarge(maxFileBytes);
   return new FormReader(incoming, boundary, maxFileBytes).opened;
-}
-
-function boundaryOf(contentType: string): string {
-  if (!/^multipart\/form-data[ \t]*(?:;|$)/i.test(contentType)) {
-    throw storageError('unsupported_media_type', 'Send the file as multipart/form-data, in a part named "file".');
-  }
-  const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]*)"|([^;\s"]*))[ \t]*(?:;|$)/i.exec(contentType);
-  const boundary = match?.[1] ?? match?.[2] ?? '';
-  if (boundary === '') throw malformedForm('The Content-Type header has no usable multipart boundary.');
-  return boundary;
 }
 
 /** One form on its way from a request to the reader of its file. */
@@ -71,11 +68,16 @@ class FormReader implements MultipartHandler {
   #hasFile = false;
   #isOpen = false;
   #over = false;
+  /** Bytes of the form that the parser has got, and those before the file's content. */
+  #parsed = 0;
+  #fileStart = 0;
+  readonly #endLength: number;
 
   constructor(incoming: IncomingMessage, boundary: string, maxFileBytes: number) {
     this.#incoming = incoming;
     this.#maxFileBytes = maxFileBytes;
     this.#parser = new MultipartParser(boundary, this);
+    this.#endLength = `\r\n--${boundary}--\r\n`.length; // a boundary is ASCII
     this.opened = this.#open.promise;
     this.#file = new Readable({
       highWaterMark: fileHighWaterMark,
@@ -110,9 +112,11 @@ class FormReader implements MultipartHandler {
       if (this.#fields.size === maxFields) throw malformedForm(`The form has more than ${maxFields} fields.`);
       return;
     }
-    if (head.name !== 'file') throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
+    if (head.name !== 'file')
+      throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
     if (this.#hasFile) throw validationFailed([{ field: 'file', message: 'exactly one file is taken per request' }]);
     this.#hasFile = true;
+    this.#fileStart = this.#parsed;
   }
 
   data(bytes: Buffer): void {
@@ -129,9 +133,10 @@ class FormReader implements MultipartHandler {
   }
 
   partEnd(): void {
-    const { name, filename, charset = 'utf-8' } = this.#head();
+    const head = this.#head();
+    const { name, filename } = head;
     if (name !== 'file') {
-      this.#fields.set(name, textOf(name, Buffer.concat(this.#value), charset));
+      this.#fields.set(name, fieldText(head, Buffer.concat(this.#value)));
       return;
     }
     // What a browser sends for a form in which no file was chosen.
@@ -147,7 +152,13 @@ class FormReader implements MultipartHandler {
 
   readonly #onData = (chunk: Buffer): void => {
     try {
-      this.#parser.push(chunk);
+      // Until the file has begun, pieces end wherever a head may end: then nothing of the content has been parsed with it.
+      for (let at = 0; at < chunk.length;) {
+        const end = this.#hasFile ? chunk.length : endOfHead(chunk, at);
+        this.#parsed += end - at;
+        this.#parser.push(chunk.subarray(at, end));
+        at = end;
+      }
     } catch (error) {
       this.#stop(error as Error);
     }
@@ -159,11 +170,12 @@ class FormReader implements MultipartHandler {
     if (this.#isOpen) return;
     this.#isOpen = true;
     const { filename, contentType } = this.#head();
+    const length = contentLength(this.#incoming);
     this.#open.resolve({
       file: this.#file,
       filename: filename === '' ? undefined : filename,
       contentType,
-      sizeLimit: contentLength(this.#incoming),
+      sizeHint: length === undefined ? undefined : Math.max(length - this.#fileStart - this.#endLength, 0),
       fields: this.#fields,
     });
   }
@@ -193,10 +205,10 @@ class FormReader implements MultipartHandler {
   }
 }
 
-function textOf(name: string, value: Buffer, charset: string): string {
-  try {
-    return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(value);
-  } catch {
-    throw validationFailed([{ field: name, message: 'is not text in the charset that it declares, or else in UTF-8' }]);
-  }
+/** Where the first line break at which a part's head may end is over; the end of the chunk when there is none. */
+function endOfHead(chunk: Buffer, from: number): number {
+  // One that began in the chunk before.
+  for (let at = from; at < Math.min(3, chunk.length); at++) if (chunk[at] === lineFeed) return at + 1;
+  const found = chunk.indexOf('\r\n\r\n', from);
+  return found === -1 ? chunk.length : found + 4;
 }

@@ -1,18 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 
-import { storageError } from '@coffer/storage-core';
+import { readAll, storageError } from '@coffer/storage-core';
+import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
 
-import { validationFailed } from '../problem.ts';
-import { contentLength, payloadTooLarge } from './request-body.ts';
-
-export const maxJsonBytes = 1_048_576;
+const maxJsonBytes = 1_048_576;
 const slowestMs = 30_000;
 
 /**
  * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
+ * @param timeoutMs until when all of it is there
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
-export async function readJson(incoming: IncomingMessage): Promise<unknown> {
+export async function readJson(incoming: IncomingMessage, timeoutMs = slowestMs): Promise<unknown> {
   const type = incoming.headers['content-type'];
   const length = contentLength(incoming);
   const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);
@@ -20,31 +19,29 @@ export async function readJson(incoming: IncomingMessage): Promise<unknown> {
   if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw storageError('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
   }
+  assertPlainBody(incoming);
   if (length !== undefined && length > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-  const text = await readText(incoming);
+  const text = textOf(await readBytes(incoming, timeoutMs));
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     const message = cause instanceof SyntaxError ? cause.message : 'malformed';
-    throw validationFailed([{ field: '', message: `The body is not valid JSON (${message.slice(0, 120)}).` }]);
+    throw validationFailed([{ field: 'body', message: `not valid JSON (${message.slice(0, 120)})` }]);
   }
 }
 
-async function readText(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const timer = setTimeout(() => incoming.destroy(storageError('validation_failed', 'The body did not arrive in time.')), slowestMs);
+async function readBytes(incoming: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+  const body = requestBody(incoming, maxJsonBytes);
+  const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), timeoutMs);
   try {
-    for await (const chunk of incoming) {
-      size += (chunk as Buffer).byteLength;
-      if (size > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-      chunks.push(chunk as Buffer);
-    }
+    return await readAll(body);
   } finally {
     clearTimeout(timer);
   }
-  const bytes = Buffer.concat(chunks);
+}
+
+function textOf(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

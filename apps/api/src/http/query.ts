@@ -1,6 +1,5 @@
 import type { FieldError } from '@coffer/storage-core';
-
-import { validationFailed } from '../problem.ts';
+import { validationFailed } from '@coffer/storage-core/http';
 
 /**
  * The parameters of a query, decoded as forms are: a plus sign is a space.

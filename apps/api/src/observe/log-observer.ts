@@ -1,14 +1,27 @@
 import type { Observer } from '@coffer/storage-core';
 import type { Logger } from 'pino';
 
+// What a provider does wrong, as opposed to what a caller asks of it.
+const failures: ReadonlySet<string | undefined> = new Set([
+  'access_denied',
+  'connect_timeout',
+  'read_timeout',
+  'storage_unavailable',
+  'internal_error',
+]);
+
 /** Writes each storage call at debug level, and those that a provider failed at warn. */
 export function logObserver(log: Logger): Observer {
-  const expected = new Set(['file_not_found', 'precondition_failed', 'range_not_satisfiable', 'aborted', 'no_such_bucket']);
   return {
     operation({ operation, backend, bucket, tenant, requestId, outcome, code, ms, bytes }) {
-      const level = outcome === 'error' && !expected.has(code ?? '') ? 'warn' : 'debug';
+      // The local backend denies only what has no signature, which anybody can try.
+      const expected = !failures.has(code) || (code === 'access_denied' && backend === 'local');
+      const level = outcome === 'error' && !expected ? 'warn' : 'debug';
       if (!log.isLevelEnabled(level)) return;
-      log[level]({ operation, backend, bucket, tenant, request_id: requestId, outcome, code, ms: Math.round(ms * 10) / 10, bytes }, 'storage');
+      log[level](
+        { operation, backend, bucket, tenant, request_id: requestId, outcome, code, ms: Math.round(ms * 10) / 10, bytes },
+        'storage',
+      );
     },
   };
 }

@@ -27,7 +27,17 @@ describe('the log', () => {
     const headers = { ...(await as('ann', { tenant: acme })), 'x-request-id': 'req-1' };
     await api.send('GET', '/api/v1/files?limit=5', { headers });
     expect(await lines(1)).toEqual([
-      expect.objectContaining({ level: info, request_id: 'req-1', method: 'GET', path: '/api/v1/files', operation: 'files.list', status: 200, subject: 'ann', tenant: 'acme', ms: expect.any(Number) }),
+      expect.objectContaining({
+        level: info,
+        request_id: 'req-1',
+        method: 'GET',
+        path: '/api/v1/files',
+        operation: 'files.list',
+        status: 200,
+        subject: 'ann',
+        tenant: 'acme',
+        ms: expect.any(Number),
+      }),
     ]);
   });
 
@@ -55,7 +65,10 @@ describe('the log', () => {
   it('holds no token, no secret, no query and no cookie', async () => {
     const { authorization } = await as('ann', { tenant: acme });
     const headers = { authorization, cookie: 'session=top-secret-cookie', 'content-type': 'application/json' };
-    await api.send('POST', '/api/v1/files/presigned-upload?token=top-secret-query', { headers, json: { filename: 'a', content_type: 'text/plain', size_bytes: 1 } });
+    await api.send('POST', '/api/v1/files/presigned-upload?token=top-secret-query', {
+      headers,
+      json: { filename: 'a', content_type: 'text/plain', size_bytes: 1 },
+    });
     const bad = authorization.slice(0, -3);
     await api.send('GET', '/api/v1/files', { headers: { ...headers, authorization: bad } });
     await api.send('GET', '/local/acme-uploads/a?x-coffer-signature=top-secret-signature');

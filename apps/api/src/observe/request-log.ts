@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 
+import { toStorageError } from '@coffer/storage-core/http';
+
 import type { Exchange } from '../exchange.ts';
-import { toStorageError } from '../problem.ts';
 
 // Paths that are asked every few seconds and say nothing while they succeed.
 const quiet = new Set(['/health/live', '/health/ready', '/metrics']);
@@ -13,7 +14,8 @@ export function logRequest(log: Logger, exchange: Exchange): void {
     const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
     const status = outgoing.headersSent ? outgoing.statusCode : undefined;
     const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
-    const level = failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
+    const level =
+      failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
     if (!log.isLevelEnabled(level)) return;
     log[level](
       {

@@ -18,7 +18,11 @@ export async function testKey(alg: string, kid: string): Promise<TestKey> {
 }
 
 /** Signs claims; good ones unless told otherwise. */
-export function sign(key: CryptoKey | Uint8Array, header: { readonly alg: string } & Record<string, unknown>, claims: JWTPayload = {}): Promise<string> {
+export function sign(
+  key: CryptoKey | Uint8Array,
+  header: { readonly alg: string } & Record<string, unknown>,
+  claims: JWTPayload = {},
+): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT({ sub: 'ann', exp: now + 3600, ...claims }).setProtectedHeader(header).sign(key);
 }

@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Writable } from 'node:stream';
 
+import { sendProblem } from '@coffer/storage-core/http';
+
 import { openForm } from '../http/form.ts';
-import { sendProblem } from '../problem.ts';
 import { RawConnection } from './raw-http.ts';
 import type { RawAnswer } from './raw-http.ts';
 
@@ -92,7 +93,10 @@ export async function startFormServer(maxFileBytes = 1_000_000): Promise<FormSer
     pauseMs: 0,
     post: async (body, options = {}) => {
       const { type = `multipart/form-data; boundary=${boundary}`, length, timeoutMs } = options;
-      const chunks = [body as string].flat().map((chunk) => Buffer.from(chunk)).filter((chunk) => chunk.length > 0);
+      const chunks = [body as string]
+        .flat()
+        .map((chunk) => Buffer.from(chunk))
+        .filter((chunk) => chunk.length > 0);
       const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
       const connection = await RawConnection.open(url);
       const framing = length === null ? 'Transfer-Encoding: chunked' : `Content-Length: ${length ?? total}`;

@@ -44,7 +44,12 @@ export async function send(base: string, method: string, path: string, options: 
   });
 }
 
-async function bodyOf({ headers = {}, json, body, form }: SendOptions): Promise<{ headers: OutgoingHttpHeaders; body: SendOptions['body'] }> {
+async function bodyOf({
+  headers = {},
+  json,
+  body,
+  form,
+}: SendOptions): Promise<{ headers: OutgoingHttpHeaders; body: SendOptions['body'] }> {
   if (json !== undefined) return withLength({ 'content-type': 'application/json', ...headers }, Buffer.from(JSON.stringify(json)));
   if (form !== undefined) {
     const encoded = new Response(form);

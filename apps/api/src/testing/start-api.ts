@@ -1,7 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,9 +13,11 @@ import { Registry } from 'prom-client';
 
 import { tokenVerifier } from '../auth/token-verifier.ts';
 import { authOptions } from '../auth/auth-options.ts';
+import { freePort, listen } from '../listen.ts';
 import { allObservers, logObserver } from '../observe/log-observer.ts';
 import { answerError, createApiServer } from '../server.ts';
-import { drain } from '../shutdown.ts';
+import { drainOf } from '../shutdown.ts';
+import type { Drain } from '../shutdown.ts';
 import { undocumented } from './documented.ts';
 import { send } from './send.ts';
 import type { Answer, SendOptions } from './send.ts';
@@ -26,7 +26,9 @@ import { secret } from './tokens.ts';
 export interface TestApi {
   readonly url: string;
   readonly server: Server;
+  readonly drain: Drain;
   readonly runtime: Runtime;
+  readonly registry: Registry;
   /** Directory of the local backend's objects. */
   readonly objects: string;
   readonly dataDir: string;
@@ -34,6 +36,8 @@ export interface TestApi {
   readonly databaseUrl: string;
   /** What was logged, a parsed line each. */
   readonly log: Record<string, unknown>[];
+  /** From now on the process counts as one that stops. */
+  beginStopping(): void;
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
   /** Fails when a route has answered with what the OpenAPI document does not tell of. */
   stop(): Promise<void>;
@@ -43,7 +47,7 @@ export interface TestApi {
 export async function startApi(env: Readonly<Record<string, string>> = {}): Promise<TestApi> {
   const dataDir = await mkdtemp(join(tmpdir(), 'coffer-api-'));
   const database = await testDatabase({ template: { name: 'coffer-api', prepare: migrated } });
-  const port = await freePort();
+  const port = await freePort('127.0.0.1');
   const config = parseConfig({
     COFFER_DATA_DIR: dataDir,
     DATABASE_URL: database.url,
@@ -61,22 +65,34 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   });
   tenantUsageGauge({ register: registry, collect: () => runtime.tenants.usageSnapshot(1000) });
   let stopping = false;
-  const server = createApiServer({ runtime, registry, log: logger, stopping: () => stopping, verify: tokenVerifier(authOptions(config, runtime)) });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const server = createApiServer({
+    runtime,
+    registry,
+    log: logger,
+    stopping: () => stopping,
+    verify: tokenVerifier(authOptions(config, runtime)),
+  });
+  const drain = drainOf(server);
+  await listen(server, { host: '127.0.0.1', port, variable: 'PORT' });
   const url = `http://127.0.0.1:${port}`;
   return {
     url,
     server,
+    drain,
     runtime,
+    registry,
     objects: join(dataDir, 'objects'),
     dataDir,
     databaseUrl: database.url,
     log,
+    beginStopping: () => {
+      stopping = true;
+    },
     send: (method, path, options) => send(url, method, path, options),
     stop: async () => {
-      const missing = await undocumented(url, log);
+      const missing = server.listening ? await undocumented(url, log) : [];
       stopping = true;
-      await drain(server, 2_000);
+      if (server.listening) await drain(2_000);
       await runtime.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
@@ -89,12 +105,4 @@ async function migrated(url: string): Promise<void> {
   const database = connectDatabase({ url });
   await migrateDatabase(database);
   await database.close();
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

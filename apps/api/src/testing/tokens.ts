@@ -11,7 +11,10 @@ export const acme: TestTenant = { uuid: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55', 
 export const globex: TestTenant = { uuid: '591785b7-94b1-4c5a-a5d4-6f1b2c3d4e5f', slug: 'globex' };
 
 /** A bearer token, as a headers object. */
-export async function as(subject: string, options: { readonly tenant?: TestTenant; readonly roles?: readonly string[] } = {}): Promise<{ authorization: string }> {
+export async function as(
+  subject: string,
+  options: { readonly tenant?: TestTenant; readonly roles?: readonly string[] } = {},
+): Promise<{ authorization: string }> {
   const { tenant, roles } = options;
   const token = await new SignJWT({
     ...(roles !== undefined && { roles }),

@@ -66,26 +66,33 @@ describe('a presigned form', () => {
   });
 
   it('may end with parts after the file, which do not count', async () => {
-    const after: Part[] = [{ name: 'submit', value: 'Upload' }, { name: 'key', value: 'another' }, { ...file, name: 'file', value: 'second' }];
+    const after: Part[] = [
+      { name: 'submit', value: 'Upload' },
+      { name: 'key', value: 'another' },
+      { ...file, name: 'file', value: 'second' },
+    ];
     expect((await post(formOf([...fields, file, ...after]))).status).toBe(204);
     expect((await served.backend.head(at, noContext)).size).toBe(data.length);
   });
 
-  it.each(['without the file', 'with the file first', 'with a file of another name', 'with the file as a field', 'with a file in place of a field'])(
-    '%s is refused',
-    async (what) => {
-      const parts: Record<string, readonly Part[]> = {
-        'without the file': fields,
-        'with the file first': [file, ...fields],
-        'with a file of another name': [...fields, { ...file, name: 'upload' }],
-        'with the file as a field': [...fields, { name: 'file', value: 'text' }],
-        'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
-      };
-      const { status } = await post(formOf(parts[what]!));
-      expect(status).toBe(what === 'with the file first' ? 403 : 400);
-      await assertNothingStored();
-    },
-  );
+  it.each([
+    'without the file',
+    'with the file first',
+    'with a file of another name',
+    'with the file as a field',
+    'with a file in place of a field',
+  ])('%s is refused', async (what) => {
+    const parts: Record<string, readonly Part[]> = {
+      'without the file': fields,
+      'with the file first': [file, ...fields],
+      'with a file of another name': [...fields, { ...file, name: 'upload' }],
+      'with the file as a field': [...fields, { name: 'file', value: 'text' }],
+      'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
+    };
+    const { status } = await post(formOf(parts[what]!));
+    expect(status).toBe(what === 'with the file first' ? 403 : 400);
+    await assertNothingStored();
+  });
 
   it('of another size is refused', async () => {
     for (const value of [data.subarray(1), Buffer.concat([data, Buffer.from('x')]), Buffer.alloc(0)]) {
@@ -123,6 +130,34 @@ describe('a presigned form', () => {
     expect((await post(Buffer.alloc(0))).status).toBe(400);
     expect((await post(Buffer.from('nonsense'))).status).toBe(400);
     await assertNothingStored();
+  });
+
+  it('that is not whole or not well-formed stores nothing, wherever that shows', async () => {
+    const whole = formOf([...fields, file, { name: 'submit', value: 'Upload' }]).toString('latin1');
+    const close = `--${boundary}--`;
+    const behind = (text: string): string => whole.replace(close, `--${boundary}\r\n${text}\r\n\r\nx\r\n${close}`);
+    const forms: Record<string, string> = {
+      'cut behind the file': whole.slice(0, whole.indexOf('name="submit"')),
+      'cut before the last dashes': whole.slice(0, whole.lastIndexOf('--')),
+      'a part without a name behind the file': behind('Content-Disposition: form-data'),
+      'no header behind the file': behind('garbage'),
+      'a part without a name': `--${boundary}\r\nContent-Disposition: form-data\r\n\r\nx\r\n${whole}`,
+      base64: whole.replace('Content-Type: application/x-ignored', 'Content-Transfer-Encoding: base64'),
+      'a field twice': formOf([...fields, fields[0]!, file]).toString('latin1'),
+      'more behind the file than is passed over': formOf([...fields, file, { name: 'x', value: 'x'.repeat(2_000_000) }]).toString('latin1'),
+    };
+    for (const [what, form] of Object.entries(forms)) {
+      const { status, text } = await post(Buffer.from(form, 'latin1'));
+      expect({ what, status, code: JSON.parse(text).code }).toEqual({ what, status: 400, code: 'validation_failed' });
+    }
+    await assertNothingStored();
+  });
+
+  it('may have white space behind its boundaries', async () => {
+    const padded = formOf([...fields, file])
+      .toString('latin1')
+      .replaceAll(`--${boundary}\r\n`, `--${boundary} \t\r\n`);
+    expect((await post(Buffer.from(padded, 'latin1'))).status).toBe(204);
   });
 
   it('with fields beyond all measure is refused', async () => {

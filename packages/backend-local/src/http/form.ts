@@ -1,89 +1,129 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
-import { isStorageError, storageError } from '@coffer/storage-core';
-import { Busboy } from '@fastify/busboy';
-import type { BusboyHeaders, BusboyInstance } from '@fastify/busboy';
+import { isStorageError } from '@coffer/storage-core';
+import { fieldText, malformedForm, multipartBoundary, MultipartParser, requestBody, validationFailed } from '@coffer/storage-core/http';
+import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 
 /** The file of a form, with the fields that came before it by their lower-case names. */
 export interface FormFile {
   readonly fields: ReadonlyMap<string, string>;
+  /** Ends only once the form has been read to its own end, and fails when that never comes: nothing is committed before. */
   readonly stream: Readable;
   /** As the part declares it. */
-  readonly contentType: string;
+  readonly contentType: string | undefined;
 }
 
-const limits = { fieldNameSize: 100, fieldSize: 64 * 1024, fields: 32, files: 1, parts: 33, headerPairs: 32, headerSize: 16 * 1024 };
-const fileBuffer = 256 * 1024;
+const maxFields = 32;
+const maxFieldBytes = 65_536;
+// Of everything behind the file, which does not count.
+const maxRestBytes = 1_048_576;
+const fileBuffer = 262_144;
 
 /**
  * Reads a multipart form up to its part `file`, which is the last that counts, and hands it on as it arrives.
- * @throws invalid_argument for a form that is broken or lacks the file, unsupported_media_type for what is no form
+ * @throws unsupported_media_type for what is no form, validation_failed for one that is broken or lacks the file
  */
 export async function receiveFile<T>(request: IncomingMessage, take: (file: FormFile) => Promise<T>): Promise<T> {
-  const parser = parserFor(request);
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const fields = new Map<string, string>();
-  let file: Readable | undefined;
-  let refused = false;
-  const fail = (error: Error): void => {
-    refused = true;
-    if (file === undefined) reject(error);
-    else file.destroy(error); // whoever reads it fails with the error and cleans up
-  };
-
-  parser.on('field', (name, value, nameCut, valueCut) => {
-    if (nameCut || valueCut) fail(malformed('has a field that is too long'));
-    else if (file === undefined) fields.set(name.toLowerCase(), value);
+  const boundary = multipartBoundary(request.headers['content-type']);
+  const body = requestBody(request);
+  let taken: Promise<T> | undefined;
+  const form = new FormReader((file) => {
+    taken = take(file);
+    taken.catch((error: unknown) => body.destroy(error as Error)); // the rest of a refused form is not read
   });
-  parser.on('file', (name, stream, _filename, _encoding, contentType) => {
-    if (refused) return void stream.destroy(); // the parser is not stopped at once
-    file = stream;
-    // That a part is cut short is said by an event alone, possibly before anybody reads the part.
-    let cutShort: unknown;
-    stream.on('error', (error: Error) => {
-      cutShort ??= error;
-      stream.destroy(error);
-    });
-    if (name !== 'file') {
-      stream.destroy();
-      reject(malformed('has another file than "file"'));
-    } else {
-      take({ fields, stream, contentType }).then(resolve, (error: unknown) => {
-        reject(error === cutShort && !isStorageError(error) ? malformed('ends before its file does', error) : error);
-      });
-    }
-  });
-  parser.once('fieldsLimit', () => fail(malformed('has too many fields')));
-  parser.once('partsLimit', () => fail(malformed('has too many parts')));
-  parser.once('error', (cause) => fail(malformed('is broken', cause)));
-  parser.once('finish', () => {
-    if (file === undefined) reject(malformed('lacks the part "file"'));
-  });
-  request.once('error', fail);
-  request.pipe(parser);
   try {
-    return await promise;
+    await form.read(body, new MultipartParser(boundary, form));
+  } catch (thrown) {
+    const error = isStorageError(thrown) ? thrown : malformedForm('The form is cut short.', thrown);
+    form.stream.destroy(error);
+    await taken; // has cleaned up then, and says best why
+    throw error;
+  }
+  try {
+    return await taken!; // a form without the file does not come this far
   } finally {
-    request.unpipe(parser);
-    file?.destroy();
-    parser.on('error', () => {}); // what follows the file does not matter
-    parser.destroy();
+    form.stream.destroy();
   }
 }
 
-function parserFor(request: IncomingMessage): BusboyInstance {
-  const type = request.headers['content-type'];
-  if (type === undefined || !/^multipart\/form-data\b/i.test(type)) {
-    throw storageError('unsupported_media_type', 'A presigned form is sent as multipart/form-data.');
-  }
-  try {
-    return new Busboy({ headers: request.headers as BusboyHeaders, limits, fileHwm: fileBuffer });
-  } catch (cause) {
-    throw malformed('has no boundary', cause);
-  }
-}
+class FormReader implements MultipartHandler {
+  readonly stream: Readable;
+  readonly #found: (file: FormFile) => void;
+  readonly #fields = new Map<string, string>();
+  #head: PartHead | undefined;
+  #value: Buffer[] = [];
+  #size = 0;
+  #place: 'before' | 'file' | 'behind' = 'before';
+  #full = false;
+  #onRoom = (): void => {};
 
-function malformed(problem: string, cause?: unknown): Error {
-  return storageError('invalid_argument', `The form ${problem}.`, { cause });
+  constructor(found: (file: FormFile) => void) {
+    this.#found = found;
+    this.stream = new Readable({
+      highWaterMark: fileBuffer,
+      read: () => this.#resume(),
+      destroy: (error, done) => {
+        this.#resume();
+        done(error);
+      },
+    });
+    this.stream.on('error', () => {}); // also one that nobody reads
+  }
+
+  /** @throws validation_failed, and what the body fails with */
+  async read(body: Readable, parser: MultipartParser): Promise<void> {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      parser.push(chunk);
+      if (parser.finished) return;
+      if (this.#full && !this.stream.destroyed) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+    }
+    throw malformedForm('The form is cut short.');
+  }
+
+  part(head: PartHead): void {
+    if (this.#place !== 'before') {
+      this.#place = 'behind';
+      return;
+    }
+    this.#size = 0;
+    this.#value = [];
+    this.#head = { ...head, name: head.name.toLowerCase() };
+    const { name, filename, contentType } = this.#head;
+    if (name === 'file') {
+      this.#place = 'file';
+      this.#found({ fields: this.#fields, stream: this.stream, contentType });
+    } else if (filename !== undefined) {
+      throw validationFailed([{ field: name, message: 'is no file of this form; the file goes into the field "file"' }]);
+    } else if (this.#fields.has(name)) {
+      throw validationFailed([{ field: name, message: 'given more than once' }]);
+    } else if (this.#fields.size === maxFields) {
+      throw malformedForm(`The form has more than ${maxFields} fields.`);
+    }
+  }
+
+  data(bytes: Buffer): void {
+    if (this.#place === 'file') {
+      this.#full = !this.stream.push(bytes);
+      return;
+    }
+    this.#size += bytes.length;
+    if (this.#size > (this.#place === 'before' ? maxFieldBytes : maxRestBytes)) throw malformedForm('A field of the form is too large.');
+    if (this.#place === 'before') this.#value.push(bytes);
+  }
+
+  partEnd(): void {
+    if (this.#place === 'before') this.#fields.set(this.#head!.name, fieldText(this.#head!, Buffer.concat(this.#value)));
+    else if (this.#place === 'file') this.#size = 0;
+  }
+
+  end(): void {
+    if (this.#place === 'before') throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
+    this.stream.push(null);
+  }
+
+  #resume(): void {
+    this.#full = false;
+    this.#onRoom();
+  }
 }

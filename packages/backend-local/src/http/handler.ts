@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { bucketNameProblem, decodeKey, storageError } from '@coffer/storage-core';
+import { bucketNameProblem, decodeKey, noContext, storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+import { answerPreflight, lingerOver, sendProblem, setCorsHeaders } from '@coffer/storage-core/http';
 
 import type { LocalBackend } from '../backend.ts';
-import { answerPreflight, setCorsHeaders } from './cors.ts';
-import { sendProblem } from './problem.ts';
 import { answerRead } from './read.ts';
-import { lingerOver } from './request-body.ts';
+import type { Exchange } from './read.ts';
 import { answerForm, answerPut } from './write.ts';
 
 export interface LocalHttpOptions {
@@ -17,10 +17,14 @@ export interface LocalHttpOptions {
   readonly onError?: (error: unknown, request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 }
 
-/** Answers requests below `/local/`; false, and nothing done, for all others. Never rejects. */
-export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+/**
+ * Answers requests below `/local/`; false, and nothing done, for all others. Never rejects.
+ * @param ctx what the request is logged under and cancelled by; the tenant is the one that the signature names
+ */
+export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse, ctx?: CallContext) => Promise<boolean>;
 
 const mount = '/local/';
+const methods = 'GET, HEAD, PUT, POST';
 
 /**
  * Serves what a local backend presigned, and public objects to everybody:
@@ -31,12 +35,12 @@ const mount = '/local/';
  *
  * The key is taken from the raw request target and decoded once. Mount it before anything that reads bodies.
  */
-export function localHttpHandler({ backend, corsOrigins = ['*'], onError = sendProblem }: LocalHttpOptions): LocalHttpHandler {
-  return async (request, response) => {
+export function localHttpHandler({ backend, corsOrigins = ['*'], onError = answerProblem }: LocalHttpOptions): LocalHttpHandler {
+  return async (request, response, ctx = noContext) => {
     if (request.url?.startsWith(mount) !== true) return false;
     try {
       setCorsHeaders(request, response, corsOrigins);
-      await answer(backend, request, response);
+      await answer(backend, { request, response, ctx });
     } catch (error) {
       if (!response.destroyed) await Promise.resolve(onError(error, request, response)).catch(() => response.destroy());
     }
@@ -45,16 +49,25 @@ export function localHttpHandler({ backend, corsOrigins = ['*'], onError = sendP
   };
 }
 
-async function answer(backend: LocalBackend, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method === 'OPTIONS') return answerPreflight(request, response);
+function answerProblem(error: unknown, _request: IncomingMessage, response: ServerResponse): void {
+  sendProblem(response, error);
+}
+
+async function answer(backend: LocalBackend, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
+  const { method } = request;
+  if (method === 'OPTIONS') {
+    response.setHeader('allow', `${methods}, OPTIONS`);
+    answerPreflight(request, response, methods);
+    return;
+  }
   const { bucket, rawKey, query } = targetOf(request.url ?? '');
   const problem = bucketNameProblem(bucket);
   if (problem !== undefined) throw storageError('invalid_bucket_name', problem);
-  const { method } = request;
-  if (method === 'POST' && rawKey === '') return answerForm(backend, bucket, request, response);
+  if (method === 'POST' && rawKey === '') return answerForm(backend, bucket, exchange);
   if (method === 'PUT' || method === 'GET' || method === 'HEAD') {
     const target = { at: { bucket, key: decodeKey(rawKey) }, query };
-    return method === 'PUT' ? answerPut(backend, target, request, response) : answerRead(backend, target, request, response);
+    return method === 'PUT' ? answerPut(backend, target, exchange) : answerRead(backend, target, exchange);
   }
   response.setHeader('allow', rawKey === '' ? 'POST, OPTIONS' : 'GET, HEAD, PUT, OPTIONS');
   throw storageError('method_not_allowed', 'The method has no meaning here.');

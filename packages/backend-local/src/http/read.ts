@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { noContext } from '@coffer/storage-core';
-import type { ObjectAddress } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { isSigned } from '../access.ts';
+import type { ReadGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
 
 /** An object, and what the URL says besides. */
@@ -13,10 +13,24 @@ export interface Target {
   readonly query: URLSearchParams;
 }
 
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly ctx: CallContext;
+}
+
+/** The call counts for the tenant that the signature names. */
+export function contextFor({ ctx }: Exchange, { tenant }: { readonly tenant?: string }): CallContext {
+  return tenant === undefined ? ctx : { ...ctx, tenant };
+}
+
 /** GET and HEAD: a presigned URL for GET is good for both. */
-export async function answerRead(backend: LocalBackend, { at, query }: Target, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerRead(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
   const signed = isSigned(query);
-  const { contentDisposition, contentType } = signed ? backend.access.verifyRead(at, query) : {};
+  const grant: Partial<ReadGrant> = signed ? backend.access.verifyRead(at, query) : {};
+  const { contentDisposition, contentType } = grant;
+  const ctx = contextFor(exchange, grant);
   const source = signed ? backend : backend.access.anonymous;
   const options = {
     ...(contentDisposition !== undefined && { contentDisposition }),
@@ -24,6 +38,6 @@ export async function answerRead(backend: LocalBackend, { at, query }: Target, r
     // What a signature opened must not stay in a cache that others share.
     ...(signed && { headers: { 'cache-control': 'private' } }),
   };
-  if (request.method === 'HEAD') sendObjectHead(request, response, await source.head(at, noContext), options);
-  else await sendObject(request, response, (asked) => source.get(at, asked, noContext), options);
+  if (request.method === 'HEAD') sendObjectHead(request, response, await source.head(at, ctx), options);
+  else await sendObject(request, response, (asked) => source.get(at, asked, ctx), options);
 }

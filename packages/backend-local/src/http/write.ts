@@ -1,35 +1,35 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-
-import { defaultContentType, isContentType, noContext, sizeMismatch, storageError } from '@coffer/storage-core';
+import { defaultContentType, isContentType, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
+import { contentLength, requestBody } from '@coffer/storage-core/http';
 
 import type { WriteGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
 import { receiveFile } from './form.ts';
-import type { Target } from './read.ts';
-import { bodyOf } from './request-body.ts';
+import { contextFor } from './read.ts';
+import type { Exchange, Target } from './read.ts';
 
 /** PUT with the raw body. */
-export async function answerPut(backend: LocalBackend, { at, query }: Target, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerPut(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
   const grant = backend.access.verifyWrite(at, query);
   const contentType = acceptedType(grant, request.headers['content-type']);
-  const announced = request.headers['content-length'];
-  const size = announced === undefined ? grant.size : Number(announced);
+  const size = contentLength(request) ?? grant.size;
   if (size !== undefined && grant.size !== undefined && size !== grant.size) throw sizeMismatch(size, grant.size);
   const ifNoneMatch = request.headers['if-none-match'] === '*' ? '*' : undefined;
-  const body: Body = { kind: 'stream', stream: bodyOf(request), ...(size !== undefined && { size }) };
-  const info = await backend.put(at, body, putOptionsOf(grant, contentType, ifNoneMatch), noContext);
+  const body: Body = { kind: 'stream', stream: requestBody(request), ...(size !== undefined && { size }) };
+  const info = await backend.put(at, body, putOptionsOf(grant, contentType, ifNoneMatch), contextFor(exchange, grant));
   response.writeHead(200, { etag: `"${info.etag}"`, 'content-length': 0 });
   response.end();
 }
 
 /** POST with a form whose fields come before the part `file`. */
-export async function answerForm(backend: LocalBackend, bucket: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function answerForm(backend: LocalBackend, bucket: string, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
   const info = await receiveFile(request, async ({ fields, stream, contentType }): Promise<ObjectInfo> => {
     const grant = backend.access.verifyForm(bucket, fields);
     const type = acceptedType(grant, fields.get('content-type') ?? (grant.contentType === undefined ? contentType : undefined));
     const body: Body = { kind: 'stream', stream, ...(grant.size !== undefined && { size: grant.size }) };
-    return backend.put({ bucket: grant.bucket, key: grant.key }, body, putOptionsOf(grant, type), noContext);
+    return backend.put({ bucket: grant.bucket, key: grant.key }, body, putOptionsOf(grant, type), contextFor(exchange, grant));
   });
   response.writeHead(204, { etag: `"${info.etag}"` });
   response.end();

@@ -14,12 +14,18 @@ export interface Child {
 }
 
 /**
- * Starts a program of this directory in a process of its own. `through` is a command that starts it in turn, with limits
+ * Starts a program in a process of its own. `through` is a command that starts it in turn, with limits
  * or mounts of its own.
  */
-export function startChild(program: string, args: readonly string[], through: readonly string[] = []): Child {
-  const path = fileURLToPath(new URL(program, import.meta.url));
-  const [command = '', ...rest] = [...through, process.execPath, '--conditions=@coffer/source', '--no-warnings', path, ...args];
+export function startChild(program: URL, args: readonly string[], through: readonly string[] = []): Child {
+  const [command = '', ...rest] = [
+    ...through,
+    process.execPath,
+    '--conditions=@coffer/source',
+    '--no-warnings',
+    fileURLToPath(program),
+    ...args,
+  ];
   const child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines: string[] = [];
   const waiting: { readonly text: string; readonly found: (line: string) => void }[] = [];
@@ -35,7 +41,9 @@ export function startChild(program: string, args: readonly string[], through: re
         const already = lines.find((line) => line.startsWith(text));
         if (already !== undefined) resolve(already);
         waiting.push({ text, found: resolve });
-        child.once('close', () => reject(new Error(`${program} ended without "${text}"; it said: ${lines.slice(-5).join(' | ')}`)));
+        child.once('close', () =>
+          reject(new Error(`${program.pathname} ended without "${text}"; it said: ${lines.slice(-5).join(' | ')}`)),
+        );
       }),
     ended: new Promise((resolve) => child.once('close', (status, signal) => resolve(signal ?? status ?? -1))),
   };

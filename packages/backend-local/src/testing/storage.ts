@@ -45,16 +45,15 @@ export async function serve(
   options: Omit<LocalBackendOptions, 'root' | 'presign'> & { readonly corsOrigins?: readonly string[] } = {},
 ): Promise<Served> {
   const { corsOrigins, ...local } = options;
-  let backend: LocalBackend | undefined;
   const server: Server = createServer((request, response) => {
-    const handle = localHttpHandler({ backend: backend!, ...(corsOrigins !== undefined && { corsOrigins }) });
+    const handle = localHttpHandler({ backend, ...(corsOrigins !== undefined && { corsOrigins }) });
     void handle(request, response).then((handled) => {
       if (!handled) response.writeHead(404).end('not ours');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  backend = localBackend({ root, presign: { baseUrl: url, secret: 'a secret of the tests' }, ...local });
+  const backend = localBackend({ root, presign: { baseUrl: url, secret: 'a secret of the tests' }, ...local });
   await backend.buckets!.create('bucket', {}, noContext);
   return {
     url,

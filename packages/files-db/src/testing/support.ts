@@ -22,7 +22,7 @@ export const userOf = (tenant: TenantContext | undefined, subject: string): File
 });
 
 /** A migrated database that nobody else uses. */
-export async function migratedDatabase(
+async function migratedDatabase(
   server: TestDatabaseOptions['server'] = 'embedded',
 ): Promise<{ readonly url: string; readonly drop: () => Promise<void> }> {
   return testDatabase({

@@ -19,6 +19,8 @@ export interface EmbeddedPostgresOptions {
   readonly resolveFrom?: readonly string[];
   /** Told of what happens on its own: a restart of a server that died. */
   readonly log?: (message: string) => void;
+  /** Aborted, the start gives up and leaves no server that it has started. Later it means nothing. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -45,7 +47,8 @@ const watchMs = 1_000;
 /**
  * The PostgreSQL of a data directory: creates it, starts it, or joins the one that runs. Processes share it, and the
  * last one to stop ends it; a server left over from a killed process is taken over, and one that dies is started again.
- * @throws StartupError when there is no PostgreSQL for this system or it does not start
+ * @throws StartupError when there is no PostgreSQL for this system or it does not start; the reason of `signal`. Nothing
+ * that this call has started runs then.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = findBinaries({ ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }) });
@@ -54,46 +57,66 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const data = join(home, 'data');
   const users = join(home, 'users');
   await mkdir(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
-  const locked = <T>(timeoutMs: number, work: () => Promise<T>): Promise<T> => withLock(join(home, 'lock'), timeoutMs, work);
+  const lock = join(home, 'lock');
 
-  const run = async (): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
+  const run = async (signal?: AbortSignal): Promise<{ readonly server: Postmaster; readonly found: EmbeddedPostgres['found'] }> => {
     const exists = await isCluster(data);
     const identity = await identityFor(data, [binaries.postgres, home]);
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
+    signal?.throwIfAborted();
     if (!exists) await createCluster(data, binaries, identity);
-    const running = exists ? await findRunning(files) : undefined;
+    const running = exists ? await findRunning(files, signal) : undefined;
     if (running !== undefined) return { server: running, found: 'running' };
-    return { server: await startPostmaster(binaries.postgres, files, identity), found: exists ? 'stopped' : 'nothing' };
+    return { server: await startPostmaster(binaries.postgres, files, identity, signal), found: exists ? 'stopped' : 'nothing' };
   };
 
+  const { signal, log = () => {} } = options;
   let user = '';
-  const { server, found } = await locked(initMs, async () => {
-    const started = await run();
-    user = await addUser(users);
+  const { server, found } = await withLock(lock, { timeoutMs: initMs, signal }, async () => {
+    const started = await run(signal);
+    try {
+      user = await addUser(users);
+    } catch (error) {
+      if (started.found !== 'running') await stopPostmaster(started.server);
+      throw error;
+    }
     return started;
   });
-  const password = await readFile(join(data, passwordFile), 'utf8').catch((cause: unknown) => {
-    throw new StartupError(`The password file ${join(data, passwordFile)} of the embedded PostgreSQL cannot be read.`, { cause });
-  });
 
-  const watch = watchServer(server, options.log ?? (() => {}), () => locked(initMs, run).then((again) => again.server));
+  const watch = watchServer(server, log, () => withLock(lock, { timeoutMs: initMs }, () => run()).then((again) => again.server));
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const current = await watch.end();
     await removeUser(users, user);
-    await locked(leaveMs, async () => {
+    await withLock(lock, { timeoutMs: leaveMs }, async () => {
       if ((await countUsers(users)) > 0) return;
-      if (!(await stopPostmaster(current))) options.log?.(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
+      if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
     }).catch((error: unknown) => {
       // Whoever holds the lock counts the users when he leaves.
       if (!(error instanceof StartupError)) throw error;
     });
   };
+  let password: string;
+  try {
+    signal?.throwIfAborted();
+    password = await readPassword(join(data, passwordFile));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
-    connection: { host: server.socketDir, port: 5432, database: role, user: role, password: password.trim() },
+    connection: { host: server.socketDir, port: 5432, database: role, user: role, password },
     found,
     stop: () => (stopping ??= stop()),
   };
+}
+
+async function readPassword(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new StartupError(`The password file ${path} of the embedded PostgreSQL cannot be read.`, { cause });
+  }
 }
 
 /** Whether there is a database. @throws StartupError when there is something else, or another version's */

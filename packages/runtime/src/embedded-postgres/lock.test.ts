@@ -21,7 +21,7 @@ describe('withLock', () => {
   it('lets one in at a time, also within a process, and the next one when somebody fails', async () => {
     let inside = 0;
     const visit = async (n: number): Promise<number> =>
-      withLock(path, 10_000, async () => {
+      withLock(path, { timeoutMs: 10_000 }, async () => {
         inside += 1;
         expect(inside).toBe(1);
         await delay(5);
@@ -35,12 +35,16 @@ describe('withLock', () => {
 
   it('keeps other processes out until its holder is gone, however he goes', async () => {
     const script = `import { withLock } from ${JSON.stringify(fileURLToPath(new URL('./lock.ts', import.meta.url)))};
-      await withLock(${JSON.stringify(path)}, 1000, () => new Promise(() => { console.log('locked'); setInterval(() => {}, 1000); }));`;
+      await withLock(${JSON.stringify(path)}, { timeoutMs: 1000 }, () => new Promise(() => { console.log('locked'); setInterval(() => {}, 1000); }));`;
     const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await new Promise((resolve) => holder.stdout.once('data', resolve));
-      await expect(withLock(path, 50, async () => 'in')).rejects.toThrow(/is locked/);
-      const waiting = withLock(path, 10_000, async () => 'in');
+      await expect(withLock(path, { timeoutMs: 50 }, async () => 'in')).rejects.toThrow(/is locked/);
+      const interrupt = new AbortController();
+      const interrupted = withLock(path, { timeoutMs: 10_000, signal: interrupt.signal }, async () => 'in');
+      interrupt.abort(new Error('not now'));
+      await expect(interrupted).rejects.toThrow('not now');
+      const waiting = withLock(path, { timeoutMs: 10_000 }, async () => 'in');
       holder.kill('SIGKILL');
       expect(await waiting).toBe('in');
     } finally {

@@ -6,13 +6,18 @@ import { StartupError } from '../startup-error.ts';
  * Runs `work` while no other process, and nobody else in this one, does so under the same path.
  * The lock is SQLite's on an empty database: the system lets go of it when its holder dies, however it dies, so there
  * are no stale locks to tell from fresh ones.
- * @throws StartupError when it cannot be had within `timeoutMs`
+ * @throws StartupError when it cannot be had within `timeoutMs`; the reason of `signal`, which only ends the waiting
  */
-export async function withLock<T>(path: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  work: () => Promise<T>,
+): Promise<T> {
   const { DatabaseSync } = await import('node:sqlite');
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
     for (const until = performance.now() + timeoutMs; !tryLock(lock); await delay(20)) {
+      signal?.throwIfAborted();
       if (performance.now() > until)
         throw new StartupError(`Another process has been starting or stopping PostgreSQL for ${timeoutMs / 1000} s (${path} is locked).`);
     }

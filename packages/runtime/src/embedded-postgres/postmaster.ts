@@ -25,6 +25,9 @@ export interface ServerFiles {
 }
 
 const startMs = 60_000;
+const foreignMs = 2_000;
+/** How connecting to a socket fails that nobody listens on; the last two: it is no path that a socket could have. */
+const nobody: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
 const largestLog = 5 * 1024 * 1024;
 
 /** Small: a few connections of one machine. Everything that keeps what was committed stays on. */
@@ -52,13 +55,16 @@ export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
 /**
  * The server that runs on `data` now, ready for connections; waits for one that is still starting or stopping.
  * Undefined when there is none: what a killed one left that would keep the next one from starting is removed.
+ * @throws StartupError when one runs that is not ours to see, or does not answer; the reason of `signal`
  */
-export async function findRunning(files: ServerFiles): Promise<Postmaster | undefined> {
+export async function findRunning(files: ServerFiles, signal?: AbortSignal): Promise<Postmaster | undefined> {
   for (const until = performance.now() + startMs; performance.now() < until; await delay(10)) {
+    signal?.throwIfAborted();
     const state = await readState(files.data);
     const start = state === undefined ? undefined : await startOf(state.pid);
     const isServer = state !== undefined && start !== undefined && runsOn(state.data, await commandOf(state.pid));
     if (!isServer) {
+      await assertUnused(files, state, signal);
       // PostgreSQL itself only asks whether the pid exists; in a container that was killed, it soon does again.
       await removeLeftovers(files, state?.socketDir);
       return undefined;
@@ -68,10 +74,32 @@ export async function findRunning(files: ServerFiles): Promise<Postmaster | unde
   throw new StartupError(`A PostgreSQL server runs on ${files.data} but does not answer; its log is ${files.log}.`);
 }
 
-/** Starts the server and waits until it takes connections. It goes on when this process ends. */
-export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity): Promise<Postmaster> {
+/**
+ * A pid says nothing about processes of another pid namespace: a container that shares the data directory. Sockets are
+ * the same for all of them. Such a server cannot be shared, since neither side could tell who uses it still.
+ */
+async function assertUnused(files: ServerFiles, state: State | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const dirs = new Set([files.socketDir, state?.socketDir ?? ''].filter((dir) => dir !== ''));
+  for (const dir of dirs) {
+    // The processes of a container that was just killed end one after the other.
+    for (const until = performance.now() + foreignMs; await isListening(dir); await delay(20)) {
+      signal?.throwIfAborted();
+      if (performance.now() < until) continue;
+      throw new StartupError(
+        `Another container or machine runs the PostgreSQL of ${files.data}: something listens on ${join(dir, socketName)}, and it is no process of this system. A data directory belongs to one at a time: end the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
+      );
+    }
+  }
+}
+
+/**
+ * Starts the server and waits until it takes connections. It goes on when this process ends.
+ * @throws StartupError when it does not start; the reason of `signal`; it does not run then
+ */
+export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity, signal?: AbortSignal): Promise<Postmaster> {
   for (const until = performance.now() + 10_000; ; await delay(200)) {
-    const started = await startOnce(postgres, files, identity);
+    signal?.throwIfAborted();
+    const started = await startOnce(postgres, files, identity, signal);
     if (typeof started !== 'string') return started;
     // The last connections of a killed server need a moment to notice.
     const passes = started.includes('pre-existing shared memory block') || started.includes('is still in use');
@@ -83,7 +111,12 @@ export async function startPostmaster(postgres: string, files: ServerFiles, iden
   }
 }
 
-async function startOnce(postgres: string, files: ServerFiles, identity: Identity): Promise<Postmaster | string> {
+async function startOnce(
+  postgres: string,
+  files: ServerFiles,
+  identity: Identity,
+  signal: AbortSignal | undefined,
+): Promise<Postmaster | string> {
   if ((await sizeOf(files.log)) > largestLog) await rename(files.log, `${files.log}.1`);
   const logged = await sizeOf(files.log);
   const log = await open(files.log, 'a', 0o600);
@@ -103,7 +136,7 @@ async function startOnce(postgres: string, files: ServerFiles, identity: Identit
     ended = true;
   });
 
-  for (const until = performance.now() + startMs; performance.now() < until; await delay(5)) {
+  for (const until = performance.now() + startMs; performance.now() < until && signal?.aborted !== true; await delay(5)) {
     const state = await readState(files.data);
     if (state !== undefined && state.pid === child.pid && state.status === 'ready') {
       return { pid: state.pid, start: (await startOf(state.pid)) ?? '', socketDir: state.socketDir };
@@ -112,6 +145,10 @@ async function startOnce(postgres: string, files: ServerFiles, identity: Identit
     if (failure !== undefined) throw failure;
     if (ended) return (await readFile(files.log)).subarray(logged).toString();
   }
+  if (child.pid !== undefined) {
+    await stopPostmaster({ pid: child.pid, start: (await startOf(child.pid)) ?? '', socketDir: files.socketDir });
+  }
+  signal?.throwIfAborted();
   throw new StartupError(`The embedded PostgreSQL was not ready after ${startMs / 1000} s; its log is ${files.log}.`);
 }
 
@@ -164,6 +201,18 @@ async function removeLeftovers(files: ServerFiles, formerSocketDir: string | und
   const sockets = [files.socketDir, formerSocketDir ?? ''].filter((dir) => dir !== '').map((dir) => join(dir, socketName));
   const paths = [join(files.data, 'postmaster.pid'), ...sockets, ...sockets.map((path) => `${path}.lock`)];
   await Promise.all(paths.map((path) => rm(path, { force: true })));
+}
+
+/** Whether anybody listens, even one who is too busy to answer. When that cannot be found out, it counts as yes. */
+async function isListening(socketDir: string): Promise<boolean> {
+  const socket = connect(join(socketDir, socketName));
+  try {
+    return await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true)).once('error', ({ code = '' }: NodeJS.ErrnoException) => resolve(!nobody.has(code)));
+    });
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Whether the server takes up a connection: it answers a request for TLS with one letter, before any login. */

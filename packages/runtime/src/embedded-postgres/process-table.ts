@@ -1,8 +1,23 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+
+/**
+ * Where pids mean what they mean to this process: the same word for all processes of one run of the system and one pid
+ * namespace. A container has one of its own.
+ * @see https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
+ */
+export async function pidSpace(): Promise<string> {
+  if (process.platform !== 'linux') return 'here';
+  const [boot, namespace] = await Promise.all([
+    readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => ''),
+    readlink('/proc/self/ns/pid').catch(() => ''),
+  ]);
+  return createHash('sha256').update(`${boot.trim()} ${namespace}`).digest('hex').slice(0, 16);
+}
 
 /**
  * When a living process started, in the system's own words: with the pid, which is used again, it names one process for

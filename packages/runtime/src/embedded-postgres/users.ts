@@ -2,17 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { startOf } from './process-table.ts';
+import { pidSpace, startOf } from './process-table.ts';
 
 /*
- * Who uses a running server: a file for each user, named `<pid>-<start of the process>-<random>`. The file of a process
- * that is gone counts for nothing.
+ * Who uses a running server: a file for each user, named `<pid space>-<pid>-<start of the process>-<random>`. The file of
+ * a process that is gone counts for nothing.
  */
 
 /** @returns the entry's name, for `removeUser` */
 export async function addUser(dir: string): Promise<string> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const name = `${process.pid}-${(await startOf(process.pid)) ?? ''}-${randomBytes(4).toString('hex')}`;
+  const name = `${await pidSpace()}-${process.pid}-${(await startOf(process.pid)) ?? ''}-${randomBytes(4).toString('hex')}`;
   await writeFile(join(dir, name), '', { mode: 0o600 });
   return name;
 }
@@ -21,12 +21,16 @@ export async function removeUser(dir: string, name: string): Promise<void> {
   await rm(join(dir, name), { force: true });
 }
 
-/** How many there are, after clearing away the dead. */
+/**
+ * How many there are, after clearing away the dead. Of another pid space nobody can be told from the dead: those entries
+ * stay, and do not count, for a server is only shared within one.
+ */
 export async function countUsers(dir: string): Promise<number> {
-  const names = await readdir(dir).catch(() => []);
+  const here = `${await pidSpace()}-`;
+  const names = (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(here));
   const alive = await Promise.all(
     names.map(async (name) => {
-      const [pid, start] = name.split('-');
+      const [, pid, start] = name.split('-');
       const lives = (await startOf(Number(pid))) === start;
       if (!lives) await removeUser(dir, name);
       return lives;

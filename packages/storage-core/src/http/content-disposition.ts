@@ -1,3 +1,5 @@
+import { storageError } from '../errors.ts';
+
 // Types that a browser shows without running anything of them.
 const inert =
   /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|font\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
@@ -22,4 +24,10 @@ export function contentDisposition(kind: 'inline' | 'attachment', filename?: str
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
   );
   return `${plain}; filename*=UTF-8''${extended}`;
+}
+
+/** @throws invalid_argument for what no header can hold */
+export function assertContentDisposition(value: string): void {
+  if (/^[\x20-\x7e]+$/.test(value)) return;
+  throw storageError('invalid_argument', 'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.');
 }

@@ -1,4 +1,13 @@
+export { isAllowedOrigin } from './allowed-origin.ts';
 export { contentDisposition, runsInBrowser } from './content-disposition.ts';
+export { answerPreflight, setCorsHeaders } from './cors.ts';
+export { multipartBoundary, MultipartParser } from './multipart.ts';
+export type { MultipartHandler } from './multipart.ts';
+export { fieldText, malformedForm } from './part-head.ts';
+export type { PartHead } from './part-head.ts';
+export { problemHeaders, problemOf, sendProblem, statusByCode, toStorageError, validationFailed } from './problem.ts';
+export type { Problem } from './problem.ts';
+export { assertPlainBody, contentLength, lingerOver, payloadTooLarge, requestBody } from './request-body.ts';
 export { parseRange, readConditionsOf } from './request-conditions.ts';
 export { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 export type { SendOptions } from './send-object.ts';

@@ -17,7 +17,12 @@ import type { SendOptions } from './send-object.ts';
 
 const at = { bucket: 'suite', key: 'sent' };
 const text = 'twenty-six bytes of prose.';
-const status: Partial<Record<StorageErrorCode, number>> = { file_not_found: 404, precondition_failed: 412, range_not_satisfiable: 416 };
+const status: Partial<Record<StorageErrorCode, number>> = {
+  file_not_found: 404,
+  precondition_failed: 412,
+  range_not_satisfiable: 416,
+  invalid_argument: 400,
+};
 
 const backend = memoryBackend({ buckets: ['suite'] });
 let open: (options: GetOptions) => Promise<GetResult>;
@@ -103,6 +108,33 @@ describe('sendObject', () => {
   it('sends the whole for ranges that it does not do', async () => {
     for (const range of ['bytes=0-1,3-4', 'items=0-1', 'bytes=5-1'])
       expect(await ask({ range })).toMatchObject({ status: 200, body: text });
+  });
+
+  it('refuses a disposition that no header can hold, and closes the body', async () => {
+    let body: Readable | undefined;
+    open = async (options) => {
+      const result = await backend.get(at, options, noContext);
+      if (result.kind === 'object') ({ body } = result);
+      return result;
+    };
+    for (const contentDisposition of ['attachment; filename="日本.png"', 'attachment\r\nx: y', '']) {
+      sendOptions = { contentDisposition };
+      expect(await ask()).toMatchObject({ status: 400, body: '' });
+      expect(body?.destroyed).toBe(true);
+      expect((await ask({}, 'HEAD')).status).toBe(400);
+    }
+  });
+
+  it('closes the body when a header of the caller is none', async () => {
+    let body: Readable | undefined;
+    open = async (options) => {
+      const result = await backend.get(at, options, noContext);
+      if (result.kind === 'object') ({ body } = result);
+      return result;
+    };
+    sendOptions = { headers: { 'x-name': '日本' } };
+    expect(await ask()).toMatchObject({ status: 500, body: '' });
+    expect(body?.destroyed).toBe(true);
   });
 
   it('leaves errors to the caller, with nothing sent', async () => {

@@ -5,7 +5,7 @@ import { evaluateConditions } from '../conditions.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
 import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
-import { contentDisposition, runsInBrowser } from './content-disposition.ts';
+import { assertContentDisposition, contentDisposition, runsInBrowser } from './content-disposition.ts';
 import { readConditionsOf } from './request-conditions.ts';
 
 export interface SendOptions {
@@ -21,8 +21,10 @@ export interface SendOptions {
 /**
  * Headers of an object, safe for a browser: the type is not sniffed, and what could run is downloaded.
  * A sandbox keeps it from acting with the origin's rights should a browser open it all the same.
+ * @throws invalid_argument for a `contentDisposition` that no header can hold
  */
 export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): OutgoingHttpHeaders {
+  if (options.contentDisposition !== undefined) assertContentDisposition(options.contentDisposition);
   const asked = options.contentType ?? info.contentType;
   const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may hold what no header can
   const dangerous = runsInBrowser(contentType);
@@ -71,12 +73,17 @@ export async function sendObject(
     body.destroy(); // the client left while the object was opened
     return;
   }
-  const headers = objectHeaders(info, options);
-  if (range !== undefined) {
-    headers['content-length'] = range.end - range.start + 1;
-    headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
+  try {
+    const headers = objectHeaders(info, options);
+    if (range !== undefined) {
+      headers['content-length'] = range.end - range.start + 1;
+      headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
+    }
+    response.writeHead(range === undefined ? 200 : 206, headers);
+  } catch (error) {
+    body.destroy(); // a header was refused: nothing is sent, and nobody reads
+    throw error;
   }
-  response.writeHead(range === undefined ? 200 : 206, headers);
   try {
     await pipeline(body, response);
   } catch {

@@ -8,6 +8,8 @@ export interface Bench {
   readonly resources: AsyncDisposableStack;
   /** How often each figure is taken. */
   readonly rounds: number;
+  /** Flags of the API server's Node. */
+  readonly nodeFlags: readonly string[];
   /** Where the API server writes CPU profiles. */
   readonly profileDirectory: string | undefined;
   /** `startup` only: measures several starts of a bare clone. */

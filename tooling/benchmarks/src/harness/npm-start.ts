@@ -43,7 +43,9 @@ export async function npmStart(bench: Bench, { checkout, dataDirectory, timeoutM
 
 /** What would make `npm start` something else than a newcomer's. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(STORAGE_|AUTH_|COFFER_|npm_)|^(DATABASE_URL|HOST|PUBLIC_URL|METRICS_PORT)$/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^(STORAGE_|AUTH_|COFFER_|npm_)|^(DATABASE_URL|HOST|PUBLIC_URL|METRICS_PORT)$/.test(name)),
+  );
 }
 
 async function endGroup(leader: number): Promise<void> {

@@ -15,7 +15,9 @@ const root = new URL('../../../../', import.meta.url);
 const apiMain = fileURLToPath(new URL('apps/api/dist/main.js', root));
 const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', root));
 
-// As `npm start` sets it, for the peers too.
+/** As `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
+export const nodeFlags: readonly string[] = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
+// Likewise; for the peers too.
 const threads = { UV_THREADPOOL_SIZE: '16' };
 
 /** A server in a process of its own, so that its CPU time and memory are its own. */
@@ -47,7 +49,7 @@ export async function startApi(bench: Bench, options: ApiOptions): Promise<Serve
   const profile = bench.profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${bench.profileDirectory}`];
   const started = performance.now();
   const child = fork(apiMain, [], {
-    execArgv: ['--enable-source-maps', '--require', followParent, ...profile],
+    execArgv: ['--require', followParent, ...bench.nodeFlags, ...profile],
     env: { ...process.env, ...threads, ...apiEnvironment(options, port) },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

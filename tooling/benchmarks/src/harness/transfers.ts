@@ -1,4 +1,4 @@
-import type { LoadJob, LoadResult } from '../load/job.ts';
+import type { Answer, LoadJob, LoadResult } from '../load/job.ts';
 import type { Load } from './load.ts';
 import { cpuSeconds } from './process-figures.ts';
 import type { ServerProcess } from './servers.ts';
@@ -47,12 +47,19 @@ export async function apiJobs(url: string) {
       parallel: 1,
       verify: ['size_bytes', 'etag'],
     }),
-    download: (id: string, size: number): LoadJob => ({ kind: 'download', url: `${url}/api/v1/files/${id}/download`, headers: user, size, skip: 0 }),
-    /** Removes files, so that a benchmark needs little disk and no write waits for the one before. */
-    remove: async (files: readonly Readonly<Record<string, unknown>>[]): Promise<void> => {
-      for (const { id } of files) {
-        const { status } = await fetch(`${url}/api/v1/files/${String(id)}`, { method: 'DELETE', headers: user });
-        if (status !== 204) throw new Error(`A file could not be deleted: ${status}.`);
+    download: (id: string | undefined, size: number): LoadJob => ({
+      kind: 'download',
+      url: `${url}/api/v1/files/${id}/download`,
+      headers: user,
+      size,
+      skip: 0,
+    }),
+    /** Removes what uploads answered, files and objects, so that a benchmark needs little disk and no write also ends an older one. */
+    remove: async (uploaded: readonly Answer[]): Promise<void> => {
+      for (const { id, key } of uploaded) {
+        const path = id === undefined ? `storage/objects/${key}` : `files/${id}`;
+        const { status } = await fetch(`${url}/api/v1/${path}`, { method: 'DELETE', headers: id === undefined ? admin : user });
+        if (status !== 204) throw new Error(`What was uploaded could not be deleted: ${status}.`);
       }
     },
   };

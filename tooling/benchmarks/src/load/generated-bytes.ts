@@ -1,14 +1,14 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
-/** Length of the block that every generated body repeats. */
-export const blockBytes = 2 ** 20;
+// Length of the block that every generated body repeats.
+const blockBytes = 2 ** 20;
 
-/** Bytes that do not compress, the same ones each time. */
-export const block: Buffer = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16)).update(Buffer.alloc(blockBytes));
+// Bytes that do not compress, the same ones each time.
+const block: Buffer = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16)).update(Buffer.alloc(blockBytes));
 
 /** The body of `size` bytes as pieces of the block, none larger than `most`. */
 export function* pieces(size: number, most: number): Generator<Buffer> {
-  for (let sent = 0; sent < size; ) {
+  for (let sent = 0; sent < size;) {
     const from = sent % blockBytes;
     const length = Math.min(most, size - sent, blockBytes - from);
     yield block.subarray(from, from + length);
@@ -25,7 +25,7 @@ export function digestOf(algorithm: 'md5' | 'sha256', size: number): string {
 
 /** Whether `chunk` is what stands at `offset` of a generated body. */
 export function matches(chunk: Buffer, offset: number): boolean {
-  for (let done = 0; done < chunk.byteLength; ) {
+  for (let done = 0; done < chunk.byteLength;) {
     const from = (offset + done) % blockBytes;
     const length = Math.min(chunk.byteLength - done, blockBytes - from);
     if (chunk.compare(block, from, from + length, done, done + length) !== 0) return false;

@@ -45,11 +45,20 @@ export interface RequestsJob {
 
 export type LoadJob = UploadJob | DownloadJob | RequestsJob;
 
+/** The JSON answer of an upload. */
+export interface Answer {
+  /** Of a file. */
+  readonly id?: string;
+  /** Of an object. */
+  readonly key?: string;
+  readonly [name: string]: unknown;
+}
+
 export interface LoadResult {
   /** Seconds from the first byte sent to the last byte received. */
   readonly seconds: number;
-  /** The JSON answers of uploads. */
-  readonly answers: readonly Readonly<Record<string, unknown>>[];
+  /** Of uploads. */
+  readonly answers: readonly Answer[];
 }
 
 /** What travels back from the load process. */

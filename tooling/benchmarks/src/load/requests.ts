@@ -17,8 +17,13 @@ export async function requests(job: RequestsJob): Promise<LoadResult> {
   const sha256 = expect.sha256 === true && body !== undefined && 'file' in body ? digestOf('sha256', body.file) : undefined;
   const check = ({ status, body: answer }: SmallResponse): void => {
     const right =
-      status === expect.status && (expect.length === undefined || answer.byteLength === expect.length) && (sha256 === undefined || answer.includes(sha256));
-    if (!right) throw new Error(`${job.method} ${job.url} was answered ${status} with ${answer.byteLength} bytes: ${answer.toString('latin1', 0, 300)}`);
+      status === expect.status &&
+      (expect.length === undefined || answer.byteLength === expect.length) &&
+      (sha256 === undefined || answer.includes(sha256));
+    if (!right)
+      throw new Error(
+        `${job.method} ${job.url} was answered ${status} with ${answer.byteLength} bytes: ${answer.toString('latin1', 0, 300)}`,
+      );
   };
   let left = job.count;
   const take = (): boolean => left-- > 0;
@@ -66,7 +71,12 @@ function converse(socket: Socket, { message, take, check }: Conversation): Promi
 
 function messageOf({ url, method, headers, body }: RequestsJob): Buffer {
   const { pathname, search, host } = new URL(url);
-  const content = body === undefined ? undefined : 'json' in body ? Buffer.from(body.json) : Buffer.concat([formStart, ...pieces(body.file, body.file), formEnd]);
+  const content =
+    body === undefined
+      ? undefined
+      : 'json' in body
+        ? Buffer.from(body.json)
+        : Buffer.concat([formStart, ...pieces(body.file, body.file), formEnd]);
   const fields = {
     host,
     ...headers,

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { formEnd, formStart, formType } from './form.ts';
 import { digestOf, matches, pieces } from './generated-bytes.ts';
-import type { DownloadJob, LoadResult, UploadJob } from './job.ts';
+import type { Answer, DownloadJob, LoadResult, UploadJob } from './job.ts';
 
 const writeBytes = 262_144;
 
@@ -26,7 +26,7 @@ export async function upload(job: UploadJob): Promise<LoadResult> {
   return { seconds, answers };
 }
 
-async function sendBody({ url, method, framing, headers, size, announced }: UploadJob, index: number): Promise<Record<string, unknown>> {
+async function sendBody({ url, method, framing, headers, size, announced }: UploadJob, index: number): Promise<Answer> {
   const start = framing === 'form' ? formStart : Buffer.alloc(0);
   const end = framing === 'form' ? formEnd : Buffer.alloc(0);
   const request = httpRequest(url.replace('{index}', String(index)), {
@@ -55,7 +55,7 @@ async function sendBody({ url, method, framing, headers, size, announced }: Uplo
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();
   if (response.statusCode !== 201) throw new Error(`${method} ${url} was answered ${response.statusCode}: ${text.slice(0, 400)}`);
-  return JSON.parse(text) as Record<string, unknown>;
+  return JSON.parse(text) as Answer;
 }
 
 /** Reads one body; rejects unless it is the generated one of that size. */

@@ -16,7 +16,17 @@ app.get('/download', (c) => c.body(file, 200, headers));
 app.post('/presigned-upload', async (c) => {
   const { filename } = await c.req.json<{ filename: string }>();
   const id = randomUUID();
-  return c.json({ file_id: id, method: 'POST', upload_url: `http://127.0.0.1/${id}`, upload_fields: { key: filename }, upload_headers: {}, expires_in: 3600 }, 201);
+  return c.json(
+    {
+      file_id: id,
+      method: 'POST',
+      upload_url: `http://127.0.0.1/${id}`,
+      upload_fields: { key: filename },
+      upload_headers: {},
+      expires_in: 3600,
+    },
+    201,
+  );
 });
 
 app.post('/upload', async (c) => {

@@ -58,7 +58,14 @@ app.post<{ Body: { filename: string; content_type: string; size_bytes: number } 
   const signature = createHmac('sha256', secret).update(`${id}\n${contentType}\n${size}`).digest('hex');
   await sql`insert into peer_files (id, owner_id, filename, content_type, size_bytes, status)
     values (${id}, ${owner}, ${filename}, ${contentType}, ${size}, 'pending')`;
-  return reply.code(201).send({ file_id: id, method: 'POST', upload_url: `http://127.0.0.1/${id}`, upload_fields: { signature }, upload_headers: {}, expires_in: 3600 });
+  return reply.code(201).send({
+    file_id: id,
+    method: 'POST',
+    upload_url: `http://127.0.0.1/${id}`,
+    upload_fields: { signature },
+    upload_headers: {},
+    expires_in: 3600,
+  });
 });
 
 await app.listen({ port: 0, host: '127.0.0.1' });

@@ -1,9 +1,8 @@
-import { canonicalTenantUuid } from '@coffer/tenancy';
 import { z } from '@hono/zod-openapi';
 
-import { empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { booleanParam, CannedAclSchema, integerParam, plainText, TenantId, TenantSchema } from '../../schemas.ts';
+import { booleanParam, CannedAclSchema, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';
@@ -11,9 +10,7 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'admin', needsStorage: false };
 
-const quota = z.int().min(0).max(Number.MAX_SAFE_INTEGER).openapi({ example: 10_737_418_240 });
-const uuid = plainText(128).openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
-const slug = plainText(128).openapi({ example: 'acme' });
+const quota = z.int().min(0).openapi({ example: 10_737_418_240 });
 
 /** Administration of tenants: admins only, and also while storage is switched off. */
 export function tenantRoutes(router: Router, services: Services): void {
@@ -26,15 +23,15 @@ export function tenantRoutes(router: Router, services: Services): void {
     summary: 'Register a tenant',
     access,
     tags: ['Tenants'],
-    request: { json: z.object({ tenant_uuid: uuid, tenant_slug: slug, quota_bytes: quota.nullable().optional() }) },
+    request: { json: z.object({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }) },
     responses: {
       ...json(201, TenantSchema, 'The new tenant'),
       ...json(200, TenantSchema, 'The same pair was registered already'),
-      ...problems(...guarded, 'tenant_conflict', 'validation_failed', 'unsupported_media_type'),
+      ...problems(...guarded, 'tenant_conflict', ...badJson),
     },
     handler: async (c, { json: body }) => {
       const { tenant, created } = await tenants.create({
-        tenantUuid: canonicalTenantUuid(body.tenant_uuid),
+        tenantUuid: body.tenant_uuid,
         tenantSlug: body.tenant_slug,
         quotaBytes: body.quota_bytes ?? null,
       });
@@ -86,8 +83,8 @@ export function tenantRoutes(router: Router, services: Services): void {
     description: 'A renamed tenant keeps its buckets, and its former slug stays taken. `quota_bytes: null` removes the quota.',
     access,
     tags: ['Tenants'],
-    request: { params: TenantId, json: z.object({ tenant_slug: slug.optional(), quota_bytes: quota.nullable().optional() }) },
-    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type') },
+    request: { params: TenantId, json: z.object({ tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }) },
+    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson) },
     handler: async (c, { params, json: body }) => {
       return c.json(tenantView(await tenants.update(params.tenant_id, { tenantSlug: body.tenant_slug, quotaBytes: body.quota_bytes })));
     },
@@ -117,7 +114,13 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: {
-      ...json(200, z.object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() }).openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }), 'Exact figures'),
+      ...json(
+        200,
+        z
+          .object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() })
+          .openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }),
+        'Exact figures',
+      ),
       ...problems(...guarded, 'tenant_not_found'),
     },
     handler: async (c, { params }) => {
@@ -132,15 +135,19 @@ export function tenantRoutes(router: Router, services: Services): void {
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
     description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
-    access,
+    access: { role: 'admin', needsStorage: true },
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: z.object({ tenant_slug: slug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
+      json: z.object({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
     },
     responses: {
-      ...json(200, z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'), 'The bucket is there'),
-      ...problems(...guarded, 'tenant_conflict', 'bucket_already_exists', 'invalid_argument', 'validation_failed', 'unsupported_media_type'),
+      ...json(
+        200,
+        z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'),
+        'The bucket is there',
+      ),
+      ...problems(...guarded, 'tenant_conflict', 'bucket_already_exists', 'invalid_argument', ...badJson),
     },
     handler: async (c, { params, json: body }) => {
       const { bucket } = await tenantService.provision(

@@ -5,7 +5,7 @@ import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
-import { bytes, empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, bytes, empty, json, problems, provider, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
@@ -16,7 +16,13 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'user', needsStorage: true };
 
 const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
-const answers = { ...bytes(200, 'The file'), ...bytes(206, 'The range that was asked for'), ...empty(304, 'The copy that the client holds is current') };
+const answers = {
+  ...bytes(200, 'The file'),
+  ...bytes(206, 'The range that was asked for'),
+  ...empty(304, 'The copy that the client holds is current'),
+};
+
+const unreadable = ['file_not_found', 'no_such_bucket', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
 
 interface Opened {
   readonly file: FileRecord;
@@ -24,7 +30,11 @@ interface Opened {
 }
 
 /** Sends a file under its own name and type, whatever the object beneath says. */
-async function send(c: AppContext, open: (options: GetOptions) => Promise<Opened>, head: () => Promise<{ file: FileRecord; info: ObjectInfo }>): Promise<Response> {
+async function send(
+  c: AppContext,
+  open: (options: GetOptions) => Promise<Opened>,
+  head: () => Promise<{ file: FileRecord; info: ObjectInfo }>,
+): Promise<Response> {
   const { incoming, outgoing } = c.env;
   if (incoming.method === 'HEAD') {
     const { file, info } = await head();
@@ -61,7 +71,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     responses: {
       ...answers,
       ...empty(302, 'Where the file can be had'),
-      ...problems(...guarded, 'file_not_found', 'validation_failed', 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
+      ...problems(...scoped, ...unreadable),
     },
     handler: async (c, { params: { id }, query }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -86,8 +96,12 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
     responses: {
-      ...json(200, z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'), 'A URL that needs no token'),
-      ...problems(...guarded, 'file_not_found', 'validation_failed', 'not_supported', 'unsupported_media_type'),
+      ...json(
+        200,
+        z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'),
+        'A URL that needs no token',
+      ),
+      ...problems(...scoped, 'file_not_found', 'not_supported', ...badJson),
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -110,7 +124,7 @@ export function publicFileRoute(router: Router, services: Services): void {
     access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...answers, ...problems('file_not_found', 'validation_failed', 'range_not_satisfiable', 'precondition_failed', 'storage_not_configured', 'storage_unavailable') },
+    responses: { ...answers, ...problems(...provider, ...unreadable) },
     handler: (c, { params: { id } }) =>
       send(
         c,

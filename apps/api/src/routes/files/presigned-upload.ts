@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { isContentType } from '@coffer/storage-core';
 
-import { guarded, json, problems } from '../../responses.ts';
+import { badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -42,7 +42,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
       json: z.object({
         filename: plainText(1024).openapi({ example: 'document.pdf' }),
         content_type: z.string().refine(isContentType, 'a media type such as application/pdf').openapi({ example: 'application/pdf' }),
-        size_bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).openapi({ example: 1_024_000 }),
+        size_bytes: z.int().min(0).openapi({ example: 1_024_000 }),
         is_public: z.boolean().optional(),
         owner_id: plainText(255).optional(),
         sha256: z
@@ -54,7 +54,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     },
     responses: {
       ...json(201, PresignedUploadSchema, 'Where and how to send the bytes'),
-      ...problems(...guarded, 'validation_failed', 'tenant_context_required', 'quota_exceeded', 'payload_too_large', 'unsupported_media_type', 'not_supported', 'no_such_bucket'),
+      ...problems(...scoped, 'quota_exceeded', ...badJson, 'not_supported', 'no_such_bucket'),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);
@@ -97,7 +97,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     request: { params: FileId },
     responses: {
       ...json(200, FileSchema, 'The record of the stored file'),
-      ...problems(...guarded, 'file_not_found', 'upload_not_found', 'upload_mismatch', 'upload_expired', 'validation_failed'),
+      ...problems(...scoped, 'file_not_found', 'upload_not_found', 'upload_mismatch', 'upload_expired', 'no_such_bucket'),
     },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { fileStatuses } from '@coffer/files-db';
 
-import { empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, integerParam, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
@@ -31,12 +31,15 @@ export function fileRecordRoutes(router: Router, services: Services): void {
         limit: integerParam({ min: 1, max: 1000, description: 'Most files of one page; default 100.', example: 100 }).optional(),
         cursor: z.string().max(1024).optional(),
         owner_id: plainText(255).optional(),
-        status: z.enum(fileStatuses, `one of ${fileStatuses.join(', ')}`).optional().openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
+        status: z
+          .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
+          .optional()
+          .openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
       }),
     },
     responses: {
       ...json(200, z.object({ files: z.array(FileSchema), next_cursor: z.string().nullable() }).openapi('FileList'), 'One page'),
-      ...problems(...guarded, 'tenant_context_required', 'validation_failed'),
+      ...problems(...scoped),
     },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
@@ -55,7 +58,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed') },
+    responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       return c.json(fileView(await files.get(params.id, scope.access)));
@@ -73,7 +76,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
       params: FileId,
       json: z.object({ filename: plainText(1024).optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
     },
-    responses: { ...json(200, FileSchema, 'The record'), ...problems(...guarded, 'file_not_found', 'validation_failed', 'unsupported_media_type') },
+    responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found', ...badJson) },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
       const scope = await scopeOf(c, services);
       return c.json(fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));
@@ -88,7 +91,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...empty(204, 'Gone: every route answers 404 from now on'), ...problems(...guarded, 'file_not_found', 'validation_failed') },
+    responses: { ...empty(204, 'Gone: every route answers 404 from now on'), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       await files.delete(params.id, scope.access, scope.ctx);

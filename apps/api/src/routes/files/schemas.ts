@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { validationFailed } from '../../problem.ts';
+import { validationFailed } from '@coffer/storage-core/http';
+
 import { plainText } from '../../schemas.ts';
 
 /** What is no uuid is no file's: 404, as for any other file that is not there. */
@@ -8,7 +9,9 @@ export const FileId = z.object({
   id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
 });
 
-export const Metadata = z.record(z.string(), z.unknown()).openapi({ description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
+export const Metadata = z
+  .record(z.string(), z.unknown())
+  .openapi({ description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
 
 const fields = z.object({
   owner_id: plainText(255).optional(),
@@ -30,7 +33,8 @@ export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields 
     ...(present(form, 'is_public') && { is_public: form.get('is_public')?.toLowerCase() }),
     ...(metadata !== undefined && metadata !== '' && { metadata: parseJson(metadata) }),
   });
-  if (!result.success) throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
+  if (!result.success)
+    throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
   const { owner_id: ownerId, is_public: isPublic, metadata: parsed } = result.data;
   return {
     ...(ownerId !== undefined && { ownerId }),

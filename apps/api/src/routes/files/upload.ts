@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
-import { guarded, json, problems } from '../../responses.ts';
+import { json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -31,7 +31,8 @@ export function uploadRoute(router: Router, services: Services): void {
     collection: true,
     operationId: 'files.upload',
     summary: 'Upload a file',
-    description: 'Streams into the bucket of the token\'s tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.',
+    description:
+      "Streams into the bucket of the token's tenant; the parts may come in any order. A checksum sent as `x-amz-checksum-sha256` or `Content-MD5` is verified against the file.",
     access,
     tags: ['Files'],
     request: {
@@ -52,7 +53,7 @@ export function uploadRoute(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, FileSchema, 'The record of the stored file'),
-      ...problems(...guarded, 'validation_failed', 'tenant_context_required', 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
+      ...problems(...scoped, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
     },
     handler: async (c) => {
       const { incoming } = c.env;
@@ -67,7 +68,7 @@ export function uploadRoute(router: Router, services: Services): void {
             body: form.file,
             filename: form.filename ?? 'file',
             ...(form.contentType !== undefined && { contentType: form.contentType }),
-            ...(form.sizeLimit !== undefined && { sizeLimit: form.sizeLimit }),
+            ...(form.sizeHint !== undefined && { sizeHint: form.sizeHint }),
             ...checksums,
             ownerId: scope.access.subject,
             ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { guarded, json, problems } from '../../responses.ts';
+import { badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -14,7 +14,15 @@ const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
 const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
-const errors = [...guarded, 'file_not_found', 'no_such_bucket', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported', 'access_denied'] as const;
+const errors = [
+  ...scoped,
+  'file_not_found',
+  'no_such_bucket',
+  'invalid_key',
+  'invalid_bucket_name',
+  'acl_not_supported',
+  'access_denied',
+] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
 /** ACLs of objects. Registered before the routes of objects, whose pattern takes these paths too. */
@@ -48,7 +56,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }) },
-    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, 'validation_failed', 'unsupported_media_type') },
+    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, ...badJson) },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import type { LifecycleRule } from '@coffer/storage-core';
 
-import { empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -15,7 +15,7 @@ const access: Access = { role: 'admin', needsStorage: true };
 
 const request = { params: bucketParam };
 const errors = [...guarded, 'no_such_bucket', 'invalid_bucket_name'] as const;
-const writeErrors = [...errors, 'invalid_argument', 'validation_failed', 'unsupported_media_type', 'access_denied'] as const;
+const writeErrors = [...errors, 'invalid_argument', ...badJson, 'access_denied'] as const;
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning');
 const days = z.int().min(1).max(36_500);

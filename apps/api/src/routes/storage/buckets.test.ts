@@ -21,7 +21,10 @@ describe('buckets', () => {
   it('are created, described, listed and deleted', async () => {
     const bucket = { name: 'one', region: 'us-east-1', creation_date: time, versioning_enabled: false, tenant_uuid: null };
     expect(await send('POST', '', { json: { name: 'one' } })).toMatchObject({ status: 201 });
-    expect(await send('POST', '/', { json: { name: 'two', region: 'eu-west-1', acl: 'public-read' } })).toMatchObject({ status: 201, json: { name: 'two', region: 'eu-west-1' } });
+    expect(await send('POST', '/', { json: { name: 'two', region: 'eu-west-1', acl: 'public-read' } })).toMatchObject({
+      status: 201,
+      json: { name: 'two', region: 'eu-west-1' },
+    });
     expect((await send('GET', '/one')).json).toEqual(bucket);
     expect((await send('GET', '')).json).toEqual({ buckets: [bucket, { ...bucket, name: 'two', region: 'eu-west-1' }], total: 2 });
     expect((await send('GET', '/two/acl')).json.grants).toHaveLength(2);
@@ -32,7 +35,12 @@ describe('buckets', () => {
   it('of a name exist once, and those that do not exist are 404', async () => {
     await send('POST', '', { json: { name: 'once' } });
     expect(await send('POST', '', { json: { name: 'once' } })).toMatchObject({ status: 409, json: { code: 'bucket_already_exists' } });
-    for (const [method, path] of [['GET', '/none'], ['DELETE', '/none'], ['DELETE', '/none?force=true'], ['GET', '/none/acl']] as const) {
+    for (const [method, path] of [
+      ['GET', '/none'],
+      ['DELETE', '/none'],
+      ['DELETE', '/none?force=true'],
+      ['GET', '/none/acl'],
+    ] as const) {
       expect(await send(method, path)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     }
     expect(await send('PUT', '/none/acl', { json: { acl: 'private' } })).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
@@ -42,24 +50,48 @@ describe('buckets', () => {
   it('with objects are only deleted by force', async () => {
     await send('POST', '', { json: { name: 'full' } });
     for (const key of ['a', 'b/c']) await api.send('PUT', `/api/v1/storage/objects/${key}?bucket=full`, { headers, body: 'x' });
-    for (const query of ['', '?force=false']) expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 409, json: { code: 'bucket_not_empty' } });
-    for (const query of ['?force=', '?force=yes', '?force=1', '?force=TRUE', '?force=true&force=true']) expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    for (const query of ['', '?force=false'])
+      expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 409, json: { code: 'bucket_not_empty' } });
+    for (const query of ['?force=', '?force=yes', '?force=1', '?force=TRUE', '?force=true&force=true'])
+      expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
     expect(await send('DELETE', '/full?force=true')).toMatchObject({ status: 204 });
     expect(await send('GET', '/full')).toMatchObject({ status: 404 });
   });
 
-  it.each(['', 'ab', 'a'.repeat(64), 'UPPER', 'under_score', 'dot.ted', '-dash', 'dash-', '192-168-1-1', 'xn--a', 'sthree-a', 'a-s3alias', 'a--ol-s3', 'ü-bucket', 'a b', '../etc', 'a/b', 'a\0b'])(
-    'are not called %j',
-    async (name) => {
-      expect(await send('POST', '', { json: { name } })).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-      if (name === '') return;
-      expect(await send('GET', `/${encodeURIComponent(name)}`)).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-      expect(await send('DELETE', `/${encodeURIComponent(name)}`)).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-      const query = `?bucket=${encodeURIComponent(name)}`;
-      expect(await api.send('PUT', `/api/v1/storage/objects/a${query}`, { headers, body: 'x' })).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-      expect(await api.send('GET', `/api/v1/storage/objects${query}`, { headers })).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-    },
-  );
+  it.each([
+    '',
+    'ab',
+    'a'.repeat(64),
+    'UPPER',
+    'under_score',
+    'dot.ted',
+    '-dash',
+    'dash-',
+    '192-168-1-1',
+    'xn--a',
+    'sthree-a',
+    'a-s3alias',
+    'a--ol-s3',
+    'ü-bucket',
+    'a b',
+    '../etc',
+    'a/b',
+    'a\0b',
+  ])('are not called %j', async (name) => {
+    expect(await send('POST', '', { json: { name } })).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
+    if (name === '') return;
+    expect(await send('GET', `/${encodeURIComponent(name)}`)).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
+    expect(await send('DELETE', `/${encodeURIComponent(name)}`)).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
+    const query = `?bucket=${encodeURIComponent(name)}`;
+    expect(await api.send('PUT', `/api/v1/storage/objects/a${query}`, { headers, body: 'x' })).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_bucket_name' },
+    });
+    expect(await api.send('GET', `/api/v1/storage/objects${query}`, { headers })).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_bucket_name' },
+    });
+  });
 
   it.each([
     [{}, 'name'],
@@ -71,17 +103,31 @@ describe('buckets', () => {
     ['abc', 'body'],
     [null, 'body'],
   ])('are not created from %j', async (json, field) => {
-    expect(await send('POST', '', { json })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] } });
+    expect(await send('POST', '', { json })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field, message: expect.any(String) }] },
+    });
   });
 
   it('have any canned ACL', async () => {
     await send('POST', '', { json: { name: 'acls' } });
-    for (const acl of ['private', 'public-read', 'public-read-write', 'authenticated-read', 'aws-exec-read', 'bucket-owner-read', 'bucket-owner-full-control']) {
+    for (const acl of [
+      'private',
+      'public-read',
+      'public-read-write',
+      'authenticated-read',
+      'aws-exec-read',
+      'bucket-owner-read',
+      'bucket-owner-full-control',
+    ]) {
       const set = await send('PUT', '/acls/acl', { json: { acl } });
       expect(set).toMatchObject({ status: 200, json: owned });
       expect((await send('GET', '/acls/acl')).json).toEqual(set.json);
     }
-    expect(await send('PUT', '/acls/acl', { json: { acl: 'public' } })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'acl' }] } });
+    expect(await send('PUT', '/acls/acl', { json: { acl: 'public' } })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field: 'acl' }] },
+    });
     await send('DELETE', '/acls');
   });
 
@@ -91,22 +137,46 @@ describe('buckets', () => {
     expect(await send('GET', '/plain/versioning')).toMatchObject(unsupported);
     expect(await send('PUT', '/plain/versioning', { json: { enabled: true } })).toMatchObject(unsupported);
     expect(await send('GET', '/plain/lifecycle')).toMatchObject(unsupported);
-    expect(await send('PUT', '/plain/lifecycle', { json: { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7, abort_multipart_days: 1, transition: { days: 30, storage_class: 'GLACIER' } }] } })).toMatchObject(unsupported);
+    expect(
+      await send('PUT', '/plain/lifecycle', {
+        json: {
+          rules: [
+            { id: 'tmp', prefix: 'tmp/', expire_days: 7, abort_multipart_days: 1, transition: { days: 30, storage_class: 'GLACIER' } },
+          ],
+        },
+      }),
+    ).toMatchObject(unsupported);
     expect(await send('DELETE', '/plain/lifecycle')).toMatchObject(unsupported);
-    expect(await send('PUT', '/plain/versioning', { json: { enabled: 'yes' } })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
-    expect(await send('PUT', '/plain/lifecycle', { json: { rules: [{ id: 'tmp', prefix: '', expire_days: 0 }] } })).toMatchObject({ status: 400, json: { errors: [{ field: 'rules.0.expire_days' }] } });
+    expect(await send('PUT', '/plain/versioning', { json: { enabled: 'yes' } })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed' },
+    });
+    expect(await send('PUT', '/plain/lifecycle', { json: { rules: [{ id: 'tmp', prefix: '', expire_days: 0 }] } })).toMatchObject({
+      status: 400,
+      json: { errors: [{ field: 'rules.0.expire_days' }] },
+    });
     await send('DELETE', '/plain');
   });
 
   it('belong to a registered tenant, and to one at most', async () => {
     await api.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } });
-    expect(await send('POST', '', { json: { name: 'acme-more', tenant_uuid: acme.uuid.toUpperCase() } })).toMatchObject({ status: 201, json: { name: 'acme-more', tenant_uuid: acme.uuid } });
+    expect(await send('POST', '', { json: { name: 'acme-more', tenant_uuid: acme.uuid.toUpperCase() } })).toMatchObject({
+      status: 201,
+      json: { name: 'acme-more', tenant_uuid: acme.uuid },
+    });
     expect((await send('GET', '/acme-more')).json.tenant_uuid).toBe(acme.uuid);
     expect((await send('GET', '')).json.buckets).toEqual([expect.objectContaining({ name: 'acme-more', tenant_uuid: acme.uuid })]);
     expect((await api.send('GET', `/api/v1/admin/tenants/acme`, { headers })).json.buckets).toEqual(['acme-more']);
-    expect(await send('POST', '', { json: { name: 'for-nobody', tenant_uuid: globex.uuid } })).toMatchObject({ status: 404, json: { code: 'tenant_not_found' } });
+    expect(await send('POST', '', { json: { name: 'for-nobody', tenant_uuid: globex.uuid } })).toMatchObject({
+      status: 404,
+      json: { code: 'tenant_not_found' },
+    });
     expect(await send('GET', '/for-nobody')).toMatchObject({ status: 404 });
-    for (const name of ['coffer-uploads', 'staging-uploads']) expect(await send('POST', '', { json: { name, tenant_uuid: acme.uuid } })).toMatchObject({ status: 409, json: { code: 'tenant_conflict' } });
+    for (const name of ['coffer-uploads', 'staging-uploads'])
+      expect(await send('POST', '', { json: { name, tenant_uuid: acme.uuid } })).toMatchObject({
+        status: 409,
+        json: { code: 'tenant_conflict' },
+      });
     expect(await send('DELETE', '/acme-more')).toMatchObject({ status: 204 });
     expect((await api.send('GET', `/api/v1/admin/tenants/acme`, { headers })).json.buckets).toEqual([]);
   });

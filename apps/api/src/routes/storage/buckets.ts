@@ -1,10 +1,9 @@
 import { assertBucketName } from '@coffer/storage-core';
-import { canonicalTenantUuid } from '@coffer/tenancy';
 import { z } from '@hono/zod-openapi';
 
-import { empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, BucketSchema, booleanParam, CannedAclSchema, plainText } from '../../schemas.ts';
+import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { bucketView } from '../../views.ts';
@@ -31,18 +30,29 @@ export function bucketRoutes(router: Router, services: Services): void {
         name: BucketName,
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),
-        tenant_uuid: plainText(128).optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
+        tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
       }),
     },
     responses: {
       ...json(201, BucketSchema, 'The new bucket'),
-      ...problems(...guarded, 'bucket_already_exists', 'invalid_bucket_name', 'invalid_argument', 'tenant_not_found', 'tenant_conflict', 'validation_failed', 'unsupported_media_type'),
+      ...problems(
+        ...guarded,
+        'bucket_already_exists',
+        'invalid_bucket_name',
+        'invalid_argument',
+        'tenant_not_found',
+        'tenant_conflict',
+        ...badJson,
+      ),
     },
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
       const ctx = contextOf(c);
       const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
-      const bucket = tenantUuid === undefined ? await storage.createBucket(request, ctx) : await tenantService.createBucket({ ...request, tenant: canonicalTenantUuid(tenantUuid) }, ctx);
-      return c.json(bucketView(bucket, await tenants.ownerOf(name) ?? null), 201);
+      const bucket =
+        tenantUuid === undefined
+          ? await storage.createBucket(request, ctx)
+          : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
+      return c.json(bucketView(bucket, (await tenants.ownerOf(name)) ?? null), 201);
     },
   });
 
@@ -55,7 +65,11 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     responses: {
-      ...json(200, z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'), 'All buckets, by name'),
+      ...json(
+        200,
+        z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'),
+        'All buckets, by name',
+      ),
       ...problems(...guarded),
     },
     handler: async (c) => {
@@ -91,7 +105,10 @@ export function bucketRoutes(router: Router, services: Services): void {
       params: bucketParam,
       query: z.object({ force: booleanParam('Remove objects, versions, delete markers and open multipart uploads first.').optional() }),
     },
-    responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed') },
+    responses: {
+      ...empty(204, 'Gone'),
+      ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
+    },
     handler: async (c, { params, query }) => {
       assertBucketName(params.name);
       await tenantService.deleteBucket(params.name, { force: query.force === true }, contextOf(c));

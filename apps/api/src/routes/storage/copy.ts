@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { guarded, json, problems } from '../../responses.ts';
+import { badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -35,15 +35,14 @@ export function copyRoutes(router: Router, services: Services): void {
       responses: {
         ...json(200, ObjectSchema, 'The object at its destination'),
         ...problems(
-          ...guarded,
+          ...scoped,
           'file_not_found',
           'no_such_bucket',
           'invalid_key',
           'invalid_bucket_name',
           'invalid_argument',
           'tenant_context_required',
-          'validation_failed',
-          'unsupported_media_type',
+          ...badJson,
           'acl_not_supported',
           'access_denied',
         ),

@@ -2,7 +2,7 @@ import { decodeKey } from '@coffer/storage-core';
 
 import type { AppContext } from '../../router.ts';
 
-export const objectsPath = '/api/v1/storage/objects/';
+const objectsPath = '/api/v1/storage/objects/';
 
 /** The key that the request line names: decoded once, so that `%2F` belongs to the key and `%2e%2e` is refused. */
 export function keyOf(c: AppContext, suffix: '' | '/acl' = ''): string {

@@ -5,12 +5,15 @@ import { Readable } from 'node:stream';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { boundary, field } from '../../testing/form-server.ts';
+import { RawConnection } from '../../testing/raw-http.ts';
 import { startApi } from '../../testing/start-api.ts';
 import type { TestApi } from '../../testing/start-api.ts';
-import { admin } from '../../testing/tokens.ts';
+import { acme, admin, service } from '../../testing/tokens.ts';
 
 const maxUploadBytes = 3_000_000;
-const hash = (algorithm: string, data: string | Uint8Array, encoding: 'hex' | 'base64' = 'hex'): string => createHash(algorithm).update(data).digest(encoding);
+const hash = (algorithm: string, data: string | Uint8Array, encoding: 'hex' | 'base64' = 'hex'): string =>
+  createHash(algorithm).update(data).digest(encoding);
 
 function formOf(fields: Record<string, string | Blob>): FormData {
   const form = new FormData();
@@ -18,10 +21,30 @@ function formOf(fields: Record<string, string | Blob>): FormData {
   return form;
 }
 
+/** The answer to a form of which no more than its fields and the first bytes of its file arrive. */
+async function begun(
+  api: TestApi,
+  headers: Readonly<Record<string, string>>,
+  fields: Readonly<Record<string, string>>,
+  type = 'text/plain',
+): Promise<{ status: number; code: string }> {
+  const connection = await RawConnection.open(api.url);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const parts = Object.entries(fields).map(([name, value]) => field(name, value));
+  const form = `${parts.join('')}--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\nContent-Type: ${type}\r\n\r\nfirst bytes`;
+  await connection.write(
+    `POST /api/v1/storage/objects/begun HTTP/1.1\r\nHost: x\r\n${lines.join('')}Content-Type: multipart/form-data; boundary=${boundary}\r\n` +
+      `Content-Length: 2000000\r\n\r\n${form}`,
+  );
+  const { status, body } = await connection.answer({ timeoutMs: 3000 }).finally(() => connection.destroy());
+  return { status, code: (JSON.parse(body) as { code: string }).code };
+}
+
 describe('an upload of an object', () => {
   let api: TestApi;
   let headers: { authorization: string };
-  const send: TestApi['send'] = (method, path, options = {}) => api.send(method, `/api/v1/storage/objects/${path}`, { ...options, headers: { ...headers, ...options.headers } });
+  const send: TestApi['send'] = (method, path, options = {}) =>
+    api.send(method, `/api/v1/storage/objects/${path}`, { ...options, headers: { ...headers, ...options.headers } });
 
   beforeAll(async () => {
     api = await startApi({ STORAGE_MAX_UPLOAD_BYTES: String(maxUploadBytes) });
@@ -31,33 +54,89 @@ describe('an upload of an object', () => {
   afterAll(() => api.stop());
 
   it('raw answers what was written', async () => {
-    const { status, json, headers: answered } = await send('PUT', 'raw.txt?bucket=other&acl=public-read&storage_class=STANDARD_IA', { body: 'hello', headers: { 'content-type': 'text/plain; charset=utf-8' } });
+    const {
+      status,
+      json,
+      headers: answered,
+    } = await send('PUT', 'raw.txt?bucket=other&acl=public-read&storage_class=STANDARD_IA', {
+      body: 'hello',
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+    });
     expect(status).toBe(201);
-    expect(json).toEqual({ bucket: 'other', key: 'raw.txt', etag: hash('md5', 'hello'), size_bytes: 5, content_type: 'text/plain; charset=utf-8', storage_class: 'STANDARD_IA' });
+    expect(json).toEqual({
+      bucket: 'other',
+      key: 'raw.txt',
+      etag: hash('md5', 'hello'),
+      size_bytes: 5,
+      content_type: 'text/plain; charset=utf-8',
+      storage_class: 'STANDARD_IA',
+    });
     expect(answered.etag).toBe(`"${json.etag}"`);
     expect((await send('GET', 'raw.txt/acl?bucket=other')).json.grants).toHaveLength(2);
   });
 
   it('raw takes the type from the key where none is declared, any length, and none', async () => {
-    expect((await send('PUT', 'a/b.pdf', { body: 'x' })).json).toMatchObject({ bucket: 'coffer-uploads', content_type: 'application/pdf', storage_class: 'STANDARD' });
-    expect((await send('PUT', 'noext', { body: '' })).json).toMatchObject({ size_bytes: 0, content_type: 'application/octet-stream', etag: hash('md5', '') });
+    expect((await send('PUT', 'a/b.pdf', { body: 'x' })).json).toMatchObject({
+      bucket: 'coffer-uploads',
+      content_type: 'application/pdf',
+      storage_class: 'STANDARD',
+    });
+    expect((await send('PUT', 'noext', { body: '' })).json).toMatchObject({
+      size_bytes: 0,
+      content_type: 'application/octet-stream',
+      etag: hash('md5', ''),
+    });
     const data = randomBytes(500_000);
-    expect((await send('PUT', 'chunked', { body: Readable.from([data.subarray(0, 1000), data.subarray(1000)]) })).json).toMatchObject({ size_bytes: 500_000, etag: hash('md5', data) });
+    expect((await send('PUT', 'chunked', { body: Readable.from([data.subarray(0, 1000), data.subarray(1000)]) })).json).toMatchObject({
+      size_bytes: 500_000,
+      etag: hash('md5', data),
+    });
     expect((await send('GET', 'chunked')).bytes.equals(data)).toBe(true);
   });
 
   it('as a form takes its fields in any order, and streams or waits as these need', async () => {
     const file = new Blob(['in a form'], { type: 'text/x-form' });
     const fields = { bucket: 'other', acl: 'public-read', storage_class: 'GLACIER_IR' };
-    for (const form of [formOf({ ...fields, file }), formOf({ file, ...fields }), formOf({ bucket: 'other', file, storage_class: 'GLACIER_IR', acl: 'public-read' })]) {
+    for (const form of [
+      formOf({ ...fields, file }),
+      formOf({ file, ...fields }),
+      formOf({ bucket: 'other', file, storage_class: 'GLACIER_IR', acl: 'public-read' }),
+    ]) {
       const { status, json, headers: answered } = await send('POST', 'form/%C3%BC.bin', { form });
       expect(status).toBe(201);
-      expect(json).toEqual({ bucket: 'other', key: 'form/ü.bin', etag: hash('md5', 'in a form'), size_bytes: 9, content_type: 'text/x-form', storage_class: 'GLACIER_IR' });
+      expect(json).toEqual({
+        bucket: 'other',
+        key: 'form/ü.bin',
+        etag: hash('md5', 'in a form'),
+        size_bytes: 9,
+        content_type: 'text/x-form',
+        storage_class: 'GLACIER_IR',
+      });
       expect(answered.etag).toBe(`"${json.etag}"`);
       expect((await send('GET', 'form/%C3%BC.bin/acl?bucket=other')).json.grants).toHaveLength(2);
       await send('DELETE', 'form/%C3%BC.bin?bucket=other');
     }
-    expect((await send('POST', 'plain', { form: formOf({ file: new Blob(['x']), bucket: '', unknown: 'ignored' }) })).json).toMatchObject({ bucket: 'coffer-uploads', storage_class: 'STANDARD' });
+    expect((await send('POST', 'plain', { form: formOf({ file: new Blob(['x']), bucket: '', unknown: 'ignored' }) })).json).toMatchObject({
+      bucket: 'coffer-uploads',
+      storage_class: 'STANDARD',
+    });
+  });
+
+  it.each([
+    ['an ACL that is none', { acl: 'nonsense' }, 400, 'validation_failed'],
+    ['a bucket that is not there', { bucket: 'absent-bucket' }, 404, 'no_such_bucket'],
+    ['a bucket name that is none', { bucket: 'NO' }, 400, 'invalid_bucket_name'],
+    ['a media type that is none', { bucket: 'other' }, 400, 'validation_failed', 'nonsense'],
+  ])('as a form with %s before the file is answered before the file has come', async (_what, fields, status, code, type = 'text/plain') => {
+    const answer = await begun(api, headers, fields, type);
+    expect(answer).toMatchObject({ status, code });
+    expect(await send('GET', 'begun')).toMatchObject({ status: 404 });
+  });
+
+  it('as a form for a bucket of others is answered before the file has come', async () => {
+    await api.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } });
+    const worker = { ...(await service()), 'x-tenant-id': acme.slug };
+    expect(await begun(api, worker, { bucket: 'other' })).toMatchObject({ status: 403, code: 'forbidden' });
   });
 
   it('as a large form with late fields goes where these say, and leaves nothing on the way', async () => {
@@ -78,8 +157,14 @@ describe('an upload of an object', () => {
     ] as const;
     for (const [fields, status, code] of cases) {
       const file = new Blob(['x']);
-      expect(await send('PUT', `refused?${new URLSearchParams(fields as Record<string, string>)}`, { body: 'x' })).toMatchObject({ status, json: { code } });
-      for (const form of [formOf({ file, ...fields }), formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', ...fields, file })]) {
+      expect(await send('PUT', `refused?${new URLSearchParams(fields as Record<string, string>)}`, { body: 'x' })).toMatchObject({
+        status,
+        json: { code },
+      });
+      for (const form of [
+        formOf({ file, ...fields }),
+        formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', ...fields, file }),
+      ]) {
         expect(await send('POST', 'refused', { form })).toMatchObject({ status, json: { code } });
       }
     }
@@ -87,9 +172,15 @@ describe('an upload of an object', () => {
   });
 
   it('is refused when it is no form, or one of another kind', async () => {
-    expect(await send('POST', 'refused', { body: 'x', headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
+    expect(await send('POST', 'refused', { body: 'x', headers: { 'content-type': 'text/plain' } })).toMatchObject({
+      status: 415,
+      json: { code: 'unsupported_media_type' },
+    });
     expect(await send('POST', 'refused', { json: {} })).toMatchObject({ status: 415 });
-    expect(await send('POST', 'refused', { form: formOf({ bucket: 'other' }) })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'file' }] } });
+    expect(await send('POST', 'refused', { form: formOf({ bucket: 'other' }) })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field: 'file' }] },
+    });
     const two = new FormData();
     two.append('bucket', 'coffer-uploads');
     two.append('acl', 'private');
@@ -109,7 +200,11 @@ describe('an upload of an object', () => {
     expect(await send('PUT', 'size2', { body: more })).toMatchObject(refused);
     expect(await send('PUT', 'size2', { body: Readable.from([more]) })).toMatchObject(refused);
     expect(await send('POST', 'size2', { form: formOf({ file: new Blob([more]) }) })).toMatchObject(refused);
-    expect(await send('POST', 'size2', { form: formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', file: new Blob([more]) }) })).toMatchObject(refused);
+    expect(
+      await send('POST', 'size2', {
+        form: formOf({ bucket: 'coffer-uploads', acl: 'private', storage_class: 'STANDARD', file: new Blob([more]) }),
+      }),
+    ).toMatchObject(refused);
     expect(await send('GET', 'size2')).toMatchObject({ status: 404 });
   });
 
@@ -124,7 +219,10 @@ describe('an upload of an object', () => {
     expect(await send('PUT', 'sum', { body: 'sum', headers: { [header]: right } })).toMatchObject({ status: 201 });
     expect(await send('POST', 'sum', { form: form(), headers: { [header]: right } })).toMatchObject({ status: 201 });
     for (const each of [{ body: 'sum' }, { form: form() }]) {
-      expect(await send('body' in each ? 'PUT' : 'POST', 'sum2', { ...each, headers: { [header]: wrong } })).toMatchObject({ status: 422, json: { code: 'checksum_mismatch' } });
+      expect(await send('body' in each ? 'PUT' : 'POST', 'sum2', { ...each, headers: { [header]: wrong } })).toMatchObject({
+        status: 422,
+        json: { code: 'checksum_mismatch' },
+      });
     }
     expect(await send('GET', 'sum2')).toMatchObject({ status: 404 });
   });
@@ -133,22 +231,41 @@ describe('an upload of an object', () => {
     const absent = { headers: { 'if-none-match': '*' }, body: 'first' };
     expect(await send('PUT', 'once', absent)).toMatchObject({ status: 201 });
     expect(await send('PUT', 'once', absent)).toMatchObject({ status: 412, json: { code: 'precondition_failed' } });
-    const races = await Promise.all(Array.from({ length: 16 }, (_, n) => send('PUT', 'raced', { headers: { 'if-none-match': '*' }, body: String(n) })));
+    const races = await Promise.all(
+      Array.from({ length: 16 }, (_, n) => send('PUT', 'raced', { headers: { 'if-none-match': '*' }, body: String(n) })),
+    );
     expect(races.map(({ status }) => status).sort()).toEqual([201, ...Array.from({ length: 15 }, () => 412)]);
     const etag = hash('md5', 'first');
     expect(await send('PUT', 'once', { headers: { 'if-match': `"${etag}"` }, body: 'second' })).toMatchObject({ status: 201 });
     expect(await send('PUT', 'once', { headers: { 'if-match': `"${etag}"` }, body: 'third' })).toMatchObject({ status: 412 });
     expect((await send('GET', 'once')).text).toBe('second');
-    for (const [name, value] of [['if-none-match', `"${etag}"`], ['if-match', `"a", "b"`], ['if-match', etag], ['if-match', '*']] as const) {
-      expect(await send('PUT', 'once', { headers: { [name]: value }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    for (const [name, value] of [
+      ['if-none-match', `"${etag}"`],
+      ['if-match', `"a", "b"`],
+      ['if-match', etag],
+      ['if-match', '*'],
+    ] as const) {
+      expect(await send('PUT', 'once', { headers: { [name]: value }, body: 'x' })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed' },
+      });
     }
   });
 
   it('is refused with headers that would make it something else', async () => {
-    expect(await send('PUT', 'gz', { headers: { 'content-encoding': 'gzip' }, body: 'x' })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
-    expect(await send('PUT', 'gz', { headers: { 'content-range': 'bytes 0-0/2' }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    expect(await send('PUT', 'gz', { headers: { 'content-encoding': 'gzip' }, body: 'x' })).toMatchObject({
+      status: 415,
+      json: { code: 'unsupported_media_type' },
+    });
+    expect(await send('PUT', 'gz', { headers: { 'content-range': 'bytes 0-0/2' }, body: 'x' })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed' },
+    });
     for (const type of ['nonsense', 'text/', 'a/b; c', 'text/plain, text/html']) {
-      expect(await send('PUT', 'gz', { headers: { 'content-type': type }, body: 'x' })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'Content-Type' }] } });
+      expect(await send('PUT', 'gz', { headers: { 'content-type': type }, body: 'x' })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field: 'Content-Type' }] },
+      });
     }
     expect(await send('PUT', 'gz', { headers: { 'content-encoding': 'identity' }, body: 'x' })).toMatchObject({ status: 201 });
   });

@@ -11,7 +11,8 @@ const md5 = (text: string): string => createHash('md5').update(text).digest('hex
 describe('objects', () => {
   let api: TestApi;
   let headers: { authorization: string };
-  const send: TestApi['send'] = (method, path, options = {}) => api.send(method, `/api/v1/storage/objects${path}`, { ...options, headers: { ...headers, ...options.headers } });
+  const send: TestApi['send'] = (method, path, options = {}) =>
+    api.send(method, `/api/v1/storage/objects${path}`, { ...options, headers: { ...headers, ...options.headers } });
   const put = (key: string, body = 'x', extra = {}) => send('PUT', `/${key}`, { body, headers: extra });
 
   beforeAll(async () => {
@@ -32,7 +33,13 @@ describe('objects', () => {
       const { status, json } = await send('GET', '?prefix=list/a/&max_keys=1000');
       expect(status).toBe(200);
       expect(json).toEqual({
-        objects: ['list/a/b', 'list/a/c'].map((key) => ({ key, size_bytes: key.length, etag: md5(key), last_modified: expect.stringMatching(/^\d{4}-.*Z$/), storage_class: 'STANDARD' })),
+        objects: ['list/a/b', 'list/a/c'].map((key) => ({
+          key,
+          size_bytes: key.length,
+          etag: md5(key),
+          last_modified: expect.stringMatching(/^\d{4}-.*Z$/),
+          storage_class: 'STANDARD',
+        })),
         common_prefixes: [],
         is_truncated: false,
       });
@@ -42,7 +49,10 @@ describe('objects', () => {
       const found: string[] = [];
       let token: string | undefined;
       do {
-        const { json } = await send('GET', `/?prefix=list/&max_keys=2${token === undefined ? '' : `&continuation_token=${encodeURIComponent(token)}`}`);
+        const { json } = await send(
+          'GET',
+          `/?prefix=list/&max_keys=2${token === undefined ? '' : `&continuation_token=${encodeURIComponent(token)}`}`,
+        );
         expect(json.is_truncated).toBe(json.next_continuation_token !== undefined);
         found.push(...json.objects.map((object: { key: string }) => object.key));
         token = json.next_continuation_token;
@@ -62,15 +72,36 @@ describe('objects', () => {
       expect((await send('GET', '?prefix=nothing')).json).toEqual(nothing);
     });
 
-    it.each(['max_keys=0', 'max_keys=1001', 'max_keys=1e9', 'max_keys=abc', 'max_keys=-1', 'max_keys=', 'max_keys=1.5', 'max_keys=0x10', 'max_keys=%201', 'max_keys=99999999999999999999', 'max_keys=1&max_keys=2', `prefix=${'a'.repeat(1025)}`, `prefix=${'%C3%BC'.repeat(513)}`, 'prefix=%00', 'prefix=%ff', 'prefix=a%', 'delimiter=%00', 'bucket=other&bucket=other', `continuation_token=${'a'.repeat(5000)}`])(
-      'are not listed by %s',
-      async (query) => {
-        expect(await send('GET', `?${query}`)).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: query.split('=')[0], message: expect.any(String) }] } });
-      },
-    );
+    it.each([
+      'max_keys=0',
+      'max_keys=1001',
+      'max_keys=1e9',
+      'max_keys=abc',
+      'max_keys=-1',
+      'max_keys=',
+      'max_keys=1.5',
+      'max_keys=0x10',
+      'max_keys=%201',
+      'max_keys=99999999999999999999',
+      'max_keys=1&max_keys=2',
+      `prefix=${'a'.repeat(1025)}`,
+      `prefix=${'%C3%BC'.repeat(513)}`,
+      'prefix=%00',
+      'prefix=%ff',
+      'prefix=a%',
+      'delimiter=%00',
+      'bucket=other&bucket=other',
+      `continuation_token=${'a'.repeat(5000)}`,
+    ])('are not listed by %s', async (query) => {
+      expect(await send('GET', `?${query}`)).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field: query.split('=')[0], message: expect.any(String) }] },
+      });
+    });
 
     it('are not listed on from what no list gave', async () => {
-      for (const token of ['', '!', 'abc', '../..', '%F0%9F%98%80']) expect((await send('GET', `?continuation_token=${token}`)).status).toBe(400);
+      for (const token of ['', '!', 'abc', '../..', '%F0%9F%98%80'])
+        expect((await send('GET', `?continuation_token=${token}`)).status).toBe(400);
       expect(await send('GET', '?bucket=no-such-bucket')).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     });
   });
@@ -84,7 +115,10 @@ describe('objects', () => {
 
   it('are deleted in batches, where a bad key is an error of its own', async () => {
     for (const key of ['batch/1', 'batch/2']) await put(key);
-    const { status, json } = await api.send('POST', '/api/v1/storage/delete', { headers, json: { keys: ['batch/1', 'batch/absent', '../x', '', 'batch/2', 'batch/2', 'a\0b', '/x', '\ud800'] } });
+    const { status, json } = await api.send('POST', '/api/v1/storage/delete', {
+      headers,
+      json: { keys: ['batch/1', 'batch/absent', '../x', '', 'batch/2', 'batch/2', 'a\0b', '/x', '\ud800'] },
+    });
     expect(status).toBe(200);
     expect(json.deleted.toSorted()).toEqual(['batch/1', 'batch/2', 'batch/absent']);
     expect(json.errors).toEqual(expect.arrayContaining(['../x', '', 'a\0b', '/x'].map((key) => ({ key, code: 'invalid_key' }))));
@@ -92,8 +126,19 @@ describe('objects', () => {
     expect((await send('GET', '?prefix=batch/')).json.objects).toEqual([]);
   });
 
-  it.each([{}, { keys: [] }, { keys: 'a' }, { keys: [1] }, { keys: [null] }, { keys: Array.from({ length: 1001 }, (_, n) => `k${n}`) }, { keys: ['a'], bucket: 1 }])('are not deleted by %.60j', async (json) => {
-    expect(await api.send('POST', '/api/v1/storage/delete', { headers, json })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+  it.each([
+    {},
+    { keys: [] },
+    { keys: 'a' },
+    { keys: [1] },
+    { keys: [null] },
+    { keys: Array.from({ length: 1001 }, (_, n) => `k${n}`) },
+    { keys: ['a'], bucket: 1 },
+  ])('are not deleted by %.60j', async (json) => {
+    expect(await api.send('POST', '/api/v1/storage/delete', { headers, json })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed' },
+    });
   });
 
   it('are deleted a thousand at once', async () => {
@@ -102,22 +147,34 @@ describe('objects', () => {
     expect(status).toBe(200);
     expect(json).toEqual({ deleted: expect.any(Array), errors: [] });
     expect(json.deleted).toHaveLength(1000);
-    expect(await api.send('POST', '/api/v1/storage/delete', { headers, json: { keys: ['a'], bucket: 'no-such-bucket' } })).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
+    expect(await api.send('POST', '/api/v1/storage/delete', { headers, json: { keys: ['a'], bucket: 'no-such-bucket' } })).toMatchObject({
+      status: 404,
+      json: { code: 'no_such_bucket' },
+    });
   });
 
   it('are copied and moved, with type and ACL', async () => {
     await put('from', 'bytes', { 'content-type': 'text/x-own' });
     await send('PUT', '/from/acl', { json: { acl: 'public-read' } });
     const object = { etag: md5('bytes'), size_bytes: 5, content_type: 'text/x-own', storage_class: 'STANDARD' };
-    const copy = await api.send('POST', '/api/v1/storage/copy', { headers, json: { source: { key: 'from' }, destination: { bucket: 'other', key: 'to/ü' } } });
+    const copy = await api.send('POST', '/api/v1/storage/copy', {
+      headers,
+      json: { source: { key: 'from' }, destination: { bucket: 'other', key: 'to/ü' } },
+    });
     expect(copy).toMatchObject({ status: 200 });
     expect(copy.json).toEqual({ bucket: 'other', key: 'to/ü', ...object });
     expect((await send('GET', '/to/%C3%BC/acl?bucket=other')).json.grants).toHaveLength(2);
-    const moved = await api.send('POST', '/api/v1/storage/move', { headers, json: { source: { bucket: 'other', key: 'to/ü' }, destination: { key: 'back' }, acl: 'private', storage_class: 'STANDARD_IA' } });
+    const moved = await api.send('POST', '/api/v1/storage/move', {
+      headers,
+      json: { source: { bucket: 'other', key: 'to/ü' }, destination: { key: 'back' }, acl: 'private', storage_class: 'STANDARD_IA' },
+    });
     expect(moved.json).toEqual({ bucket: 'coffer-uploads', key: 'back', ...object, storage_class: 'STANDARD_IA' });
     expect(await send('GET', '/to/%C3%BC?bucket=other')).toMatchObject({ status: 404 });
     expect((await send('GET', '/back/acl')).json.grants).toHaveLength(1);
-    const self = await api.send('POST', '/api/v1/storage/move', { headers, json: { source: { key: 'back' }, destination: { key: 'back' } } });
+    const self = await api.send('POST', '/api/v1/storage/move', {
+      headers,
+      json: { source: { key: 'back' }, destination: { key: 'back' } },
+    });
     expect(self).toMatchObject({ status: 200 });
     expect((await send('GET', '/back')).text).toBe('bytes');
   });
@@ -125,14 +182,41 @@ describe('objects', () => {
   it.each(['copy', 'move'])('that are not there, or cannot be, make no %s', async (verb) => {
     const attempt = (json: unknown) => api.send('POST', `/api/v1/storage/${verb}`, { headers, json });
     await put('here');
-    expect(await attempt({ source: { key: 'absent' }, destination: { key: 'x' } })).toMatchObject({ status: 404, json: { code: 'file_not_found' } });
-    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x', bucket: 'no-such-bucket' } })).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
-    expect(await attempt({ source: { key: 'here', bucket: 'no-such-bucket' }, destination: { key: 'x' } })).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
-    for (const key of ['', '../x', '/x', 'a\0']) expect(await attempt({ source: { key: 'here' }, destination: { key } })).toMatchObject({ status: 400, json: { code: 'invalid_key' } });
-    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x', bucket: 'NO' } })).toMatchObject({ status: 400, json: { code: 'invalid_bucket_name' } });
-    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x' }, acl: 'open' })).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'acl' }] } });
-    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x' }, storage_class: 'COLD' })).toMatchObject({ status: 400, json: { code: 'invalid_argument' } });
-    for (const json of [{}, { source: 'here', destination: 'x' }, { source: { key: 'here' } }, { source: { key: 1 }, destination: { key: 'x' } }]) {
+    expect(await attempt({ source: { key: 'absent' }, destination: { key: 'x' } })).toMatchObject({
+      status: 404,
+      json: { code: 'file_not_found' },
+    });
+    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x', bucket: 'no-such-bucket' } })).toMatchObject({
+      status: 404,
+      json: { code: 'no_such_bucket' },
+    });
+    expect(await attempt({ source: { key: 'here', bucket: 'no-such-bucket' }, destination: { key: 'x' } })).toMatchObject({
+      status: 404,
+      json: { code: 'no_such_bucket' },
+    });
+    for (const key of ['', '../x', '/x', 'a\0'])
+      expect(await attempt({ source: { key: 'here' }, destination: { key } })).toMatchObject({
+        status: 400,
+        json: { code: 'invalid_key' },
+      });
+    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x', bucket: 'NO' } })).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_bucket_name' },
+    });
+    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x' }, acl: 'open' })).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field: 'acl' }] },
+    });
+    expect(await attempt({ source: { key: 'here' }, destination: { key: 'x' }, storage_class: 'COLD' })).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_argument' },
+    });
+    for (const json of [
+      {},
+      { source: 'here', destination: 'x' },
+      { source: { key: 'here' } },
+      { source: { key: 1 }, destination: { key: 'x' } },
+    ]) {
       expect(await attempt(json)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
     }
     expect((await send('GET', '/here')).status).toBe(200);
@@ -140,7 +224,15 @@ describe('objects', () => {
 
   it('have any canned ACL, and say who may what', async () => {
     await put('acl-test');
-    for (const acl of ['private', 'public-read', 'public-read-write', 'authenticated-read', 'aws-exec-read', 'bucket-owner-read', 'bucket-owner-full-control']) {
+    for (const acl of [
+      'private',
+      'public-read',
+      'public-read-write',
+      'authenticated-read',
+      'aws-exec-read',
+      'bucket-owner-read',
+      'bucket-owner-full-control',
+    ]) {
       const set = await send('PUT', '/acl-test/acl', { json: { acl } });
       expect(set.status).toBe(200);
       expect((await send('GET', '/acl-test/acl')).json).toEqual(set.json);
@@ -152,7 +244,8 @@ describe('objects', () => {
         { grantee: { type: 'Group', uri: 'http://acs.amazonaws.com/groups/global/AllUsers' }, permission: 'READ' },
       ],
     });
-    for (const json of [{}, { acl: 'open' }, { acl: 1 }, []]) expect(await send('PUT', '/acl-test/acl', { json })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    for (const json of [{}, { acl: 'open' }, { acl: 1 }, []])
+      expect(await send('PUT', '/acl-test/acl', { json })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
     for (const method of ['GET', 'PUT']) {
       const options = method === 'PUT' ? { json: { acl: 'private' } } : {};
       expect(await send(method, '/absent/acl', options)).toMatchObject({ status: 404, json: { code: 'file_not_found' } });

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
-import { bytes, empty, guarded, json, problems } from '../../responses.ts';
+import { badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -45,7 +45,10 @@ export function objectRoutes(router: Router, services: Services): void {
         bucket: BucketName.optional(),
       }),
     },
-    responses: { ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'), ...problems(...guarded, ...missing, 'validation_failed', 'invalid_argument') },
+    responses: {
+      ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'),
+      ...problems(...scoped, ...missing, 'validation_failed', 'invalid_argument'),
+    },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
       const page = await storage.listFiles(
@@ -77,7 +80,7 @@ export function objectRoutes(router: Router, services: Services): void {
       ...bytes(200, 'The object'),
       ...bytes(206, 'The range that was asked for'),
       ...empty(304, 'The copy that the client holds is current'),
-      ...problems(...guarded, ...missing, 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
+      ...problems(...scoped, ...missing, 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
     },
     handler: async (c, { query }) => {
       const key = keyOf(c);
@@ -99,7 +102,7 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket },
-    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...guarded, ...missing) },
+    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...scoped, ...missing) },
     handler: async (c, { query }) => {
       const key = keyOf(c);
       const scope = await scopeOf(c, services);
@@ -118,11 +121,24 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: {
-      json: z.object({ keys: z.array(z.string()).min(1).max(1000).openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }), bucket: BucketName.optional() }),
+      json: z.object({
+        keys: z
+          .array(z.string())
+          .min(1)
+          .max(1000)
+          .openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }),
+        bucket: BucketName.optional(),
+      }),
     },
     responses: {
-      ...json(200, z.object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) }).openapi('DeleteResult'), 'What became of each key'),
-      ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name', 'tenant_context_required', 'validation_failed', 'unsupported_media_type', 'payload_too_large'),
+      ...json(
+        200,
+        z
+          .object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) })
+          .openapi('DeleteResult'),
+        'What became of each key',
+      ),
+      ...problems(...scoped, 'no_such_bucket', 'invalid_bucket_name', ...badJson),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);

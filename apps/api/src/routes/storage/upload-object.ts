@@ -3,16 +3,15 @@ import type { Readable } from 'node:stream';
 
 import { z } from '@hono/zod-openapi';
 
-import { isContentType } from '@coffer/storage-core';
-import type { ObjectInfo, UploadFile } from '@coffer/storage-core';
+import { isContentType, storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectInfo, UploadFile } from '@coffer/storage-core';
+import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
 
-import { assertPlainBody, contentLength, payloadTooLarge, requestBody } from '../../http/request-body.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
-import { validationFailed } from '../../problem.ts';
-import { guarded, json, problems } from '../../responses.ts';
+import { json, problems, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -33,7 +32,7 @@ type Placement = z.output<typeof placement>;
 const placementFields = ['bucket', 'acl', 'storage_class'] as const;
 
 const errors = [
-  ...guarded,
+  ...scoped,
   'no_such_bucket',
   'invalid_key',
   'invalid_bucket_name',
@@ -114,16 +113,18 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const conditions = conditionsOf(c);
       const scope = await scopeOf(c, services);
       const form = await openForm(c.env.incoming, maxUploadBytes);
-      const contentType = assertContentType(form.contentType);
-      const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
-        const { bucket: asked, ...placed } = placementOf(form.fields);
-        const bucket = await bucketOf(scope, services, asked);
-        const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
-        return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
-      };
       try {
+        const contentType = assertContentType(form.contentType);
+        const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
+          const { bucket: asked, ...placed } = placementOf(form.fields);
+          const bucket = await bucketOf(scope, services, asked);
+          const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
+          return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
+        };
         if (placementFields.every((field) => form.fields.has(field))) return answer(c, await write(form.file));
-        // A field that says where the bytes go may still follow them.
+        // A field that says where the bytes go may still follow them; those that are here are judged before that.
+        const { bucket: asked } = placementOf(form.fields);
+        if (asked !== undefined) await assertBucket(await bucketOf(scope, services, asked), scope.ctx);
         const spooled = await spool(form.file, join(config.dataDir, 'spool'));
         try {
           return answer(c, await write(spooled.body, spooled.size));
@@ -135,6 +136,12 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       }
     },
   });
+
+  /** Whatever else than yes or no the provider says, the write itself will tell. */
+  async function assertBucket(bucket: string, ctx: CallContext): Promise<void> {
+    const exists = await storage.bucketExists(bucket, ctx).catch(() => true);
+    if (!exists) throw storageError('no_such_bucket', `There is no bucket "${bucket}".`);
+  }
 }
 
 function placementOf(fields: UploadForm['fields']): Placement {
@@ -157,7 +164,8 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
   const { headers } = c.env.incoming;
   const ifNoneMatch = headers['if-none-match'];
   const ifMatch = headers['if-match'];
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*') throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
+    throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
   const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
   if (ifMatch !== undefined && etag === undefined) throw validationFailed([{ field: 'If-Match', message: 'a write takes a single ETag' }]);
   return {

@@ -1,3 +1,4 @@
+import { storageError } from '../errors.ts';
 import { malformedForm, parsePartHead } from './part-head.ts';
 import type { PartHead } from './part-head.ts';
 
@@ -11,10 +12,24 @@ export interface MultipartHandler {
   end(): void;
 }
 
+/**
+ * The boundary of a form, from its Content-Type.
+ * @throws unsupported_media_type for what is no form, validation_failed without a boundary
+ */
+export function multipartBoundary(contentType: string = ''): string {
+  if (!/^multipart\/form-data[ \t]*(?:;|$)/i.test(contentType)) {
+    throw storageError('unsupported_media_type', 'Send the file as multipart/form-data, in a part named "file".');
+  }
+  const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]*)"|([^;\s"]*))[ \t]*(?:;|$)/i.exec(contentType);
+  const boundary = match?.[1] ?? match?.[2] ?? '';
+  if (boundary === '') throw malformedForm('The Content-Type header has no usable multipart boundary.');
+  return boundary;
+}
+
 const maxHeadBytes = 8192;
 const maxPreambleBytes = 65_536;
 const maxPaddingBytes = 256;
-const emptyBuffer = Buffer.alloc(0);
+const emptyBuffer: Buffer = Buffer.alloc(0);
 const headEnd = Buffer.from('\r\n\r\n');
 const carriageReturn = 13;
 const lineFeed = 10;
@@ -36,7 +51,8 @@ export class MultipartParser {
 
   /** @throws validation_failed for a boundary that is none */
   constructor(boundary: string, handler: MultipartHandler) {
-    if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) throw malformedForm('The Content-Type header has no usable multipart boundary.');
+    if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary))
+      throw malformedForm('The Content-Type header has no usable multipart boundary.');
     this.#handler = handler;
     this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   }
@@ -99,14 +115,16 @@ export class MultipartParser {
     while (bytes[end] === 32 || bytes[end] === 9) end += 1;
     if (end - at > maxPaddingBytes) throw malformedForm('A boundary is followed by something else than its line break.');
     if (bytes.length - end < 2) return this.#keep(bytes, at);
-    if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed) throw malformedForm('A boundary is followed by something else than its line break.');
+    if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed)
+      throw malformedForm('A boundary is followed by something else than its line break.');
     this.#state = 'head';
     return end; // the head begins with this line break, so that one without headers ends as all the others do
   }
 
   #head(bytes: Buffer, at: number): number | undefined {
     const found = bytes.indexOf(headEnd, at);
-    if ((found === -1 ? bytes.length : found) - at > maxHeadBytes) throw malformedForm(`The headers of a part are larger than ${maxHeadBytes} bytes.`);
+    if ((found === -1 ? bytes.length : found) - at > maxHeadBytes)
+      throw malformedForm(`The headers of a part are larger than ${maxHeadBytes} bytes.`);
     if (found === -1) return this.#keep(bytes, at);
     this.#state = 'body';
     this.#handler.part(parsePartHead(bytes.subarray(at + 2, found)));

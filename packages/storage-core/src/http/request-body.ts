@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
-import { storageError } from '@coffer/storage-core';
-
-import { validationFailed } from '../problem.ts';
+import { storageError } from '../errors.ts';
+import { validationFailed } from './problem.ts';
 
 /** The announced length of a body in bytes; undefined when it comes in chunks of unknown number. */
 export function contentLength(incoming: IncomingMessage): number | undefined {
@@ -21,8 +20,10 @@ export function payloadTooLarge(limit: number): Error {
  */
 export function assertPlainBody({ headers }: IncomingMessage): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
-  if (coding !== '' && coding !== 'identity') throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
-  if (headers['content-range'] !== undefined) throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
+  if (coding !== '' && coding !== 'identity')
+    throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
+  if (headers['content-range'] !== undefined)
+    throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
 }
 
 /**
@@ -30,7 +31,7 @@ export function assertPlainBody({ headers }: IncomingMessage): void {
  * so that the refusal can still be sent. It fails with payload_too_large after `limit` bytes, and when the client
  * leaves before the end.
  */
-export function requestBody(incoming: IncomingMessage, limit: number): Readable {
+export function requestBody(incoming: IncomingMessage, limit: number = Infinity): Readable {
   let seen = 0;
   const body = new Readable({
     highWaterMark: 262_144,
@@ -67,4 +68,24 @@ export function requestBody(incoming: IncomingMessage, limit: number): Readable 
   incoming.once('close', onClose);
   incoming.pause();
   return body;
+}
+
+const lingerBytes = 16_777_216;
+const lingerMs = 2000;
+
+/**
+ * Lets a client that is still sending read its answer: closing at once would reset the connection under it. Who goes on
+ * for long is cut off.
+ */
+export function lingerOver(incoming: IncomingMessage): void {
+  if (incoming.complete || incoming.destroyed) return;
+  let left = lingerBytes;
+  const timer = setTimeout(() => incoming.destroy(), lingerMs);
+  incoming.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) incoming.destroy();
+  });
+  incoming.once('close', () => clearTimeout(timer));
+  incoming.on('error', () => {}); // the client may leave as it likes
+  incoming.resume();
 }

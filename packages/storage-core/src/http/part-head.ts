@@ -1,4 +1,5 @@
-import { storageError } from '@coffer/storage-core';
+import { storageError } from '../errors.ts';
+import { validationFailed } from './problem.ts';
 
 /** What the headers of a part say. */
 export interface PartHead {
@@ -11,6 +12,18 @@ export interface PartHead {
   readonly charset?: string;
 }
 
+/**
+ * The value of a field, in the charset that its part declares, or else in UTF-8.
+ * @throws validation_failed for what is no text in it
+ */
+export function fieldText({ name, charset = 'utf-8' }: PartHead, value: Buffer): string {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    throw validationFailed([{ field: name, message: 'is not text in the charset that it declares, or else in UTF-8' }]);
+  }
+}
+
 const maxHeaders = 32;
 const maxNameBytes = 256;
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
@@ -20,8 +33,8 @@ const parameter = new RegExp(
   'y',
 );
 
-export function malformedForm(message: string): Error {
-  return storageError('validation_failed', message);
+export function malformedForm(message: string, cause?: unknown): Error {
+  return storageError('validation_failed', message, cause === undefined ? {} : { cause });
 }
 
 /** @throws validation_failed for a head that does not name a part of a form */
@@ -33,7 +46,8 @@ export function parsePartHead(bytes: Buffer): PartHead {
   if (value.toLowerCase() !== 'form-data' || name === undefined || name === '') throw malformedForm('A part of the form has no name.');
   if (Buffer.byteLength(name) > maxNameBytes) throw malformedForm(`The name of a part is longer than ${maxNameBytes} bytes.`);
   const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
-  if (!['binary', '8bit', '7bit'].includes(encoding)) throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
+  if (!['binary', '8bit', '7bit'].includes(encoding))
+    throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
   const contentType = headers.get('content-type');
   const charset = contentType === undefined ? undefined : parseValue(contentType).parameters.get('charset');
   const filename = extended(parameters.get('filename*')) ?? parameters.get('filename');

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
-import { isStorageError, storageError } from '@coffer/storage-core';
-import type { FieldError, StorageError, StorageErrorCode } from '@coffer/storage-core';
+import { isStorageError, storageError } from '../errors.ts';
+import type { FieldError, StorageError, StorageErrorCode } from '../errors.ts';
 
 /** The only place where codes become HTTP statuses; a code without one does not compile. */
-export const statusByCode = {
+export const statusByCode: Readonly<Record<StorageErrorCode, number>> = {
   storage_not_configured: 503,
   file_not_found: 404,
   no_such_bucket: 404,
@@ -41,7 +41,7 @@ export const statusByCode = {
   method_not_allowed: 405,
   unsupported_media_type: 415,
   internal_error: 500,
-} as const satisfies Record<StorageErrorCode, number>;
+};
 
 /** RFC 9457, with Coffer's code and the id of the request. */
 export interface Problem {
@@ -50,33 +50,38 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly code: StorageErrorCode;
-  readonly request_id: string;
+  readonly request_id?: string;
   readonly errors?: readonly FieldError[];
 }
 
 /** Anything that was thrown, as one of ours; what is not ours is an internal error whose text stays inside. */
 export function toStorageError(error: unknown): StorageError {
   if (isStorageError(error)) return error;
-  return storageError('internal_error', 'Something went wrong on our side; the request id names it in the logs.', { cause: error });
+  return storageError('internal_error', 'Something went wrong on our side.', { cause: error });
 }
 
-export function problemOf(error: StorageError, requestId: string): Problem {
+export function problemOf(error: StorageError, requestId?: string): Problem {
   const status = statusByCode[error.code];
   return {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
     status,
-    detail: error.code === 'internal_error' ? 'Something went wrong on our side; the request id names it in the logs.' : error.message,
+    detail: error.code === 'internal_error' ? internalDetail(requestId) : error.message,
     code: error.code,
-    request_id: requestId,
+    ...(requestId !== undefined && { request_id: requestId }),
     ...(error.errors !== undefined && { errors: error.errors }),
   };
+}
+
+function internalDetail(requestId: string | undefined): string {
+  return `Something went wrong on our side${requestId === undefined ? '.' : '; the request id names it in the logs.'}`;
 }
 
 export function problemHeaders(error: StorageError): Record<string, string> {
   return {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
     ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer' }),
     ...(error.code === 'range_not_satisfiable' && error.objectSize !== undefined && { 'content-range': `bytes */${error.objectSize}` }),
     ...(statusByCode[error.code] === 503 && { 'retry-after': String(error.retryAfter ?? 5) }),
@@ -84,15 +89,15 @@ export function problemHeaders(error: StorageError): Record<string, string> {
 }
 
 /** Answers with a problem where no framework is around; an answer that was begun is cut instead. */
-export function sendProblem(response: ServerResponse, thrown: unknown, requestId: string, headers: OutgoingHttpHeaders = {}): void {
-  if (response.headersSent) {
+export function sendProblem(response: ServerResponse, thrown: unknown, requestId?: string): void {
+  if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const error = toStorageError(thrown);
   const problem = problemOf(error, requestId);
   const body = JSON.stringify(problem);
-  response.writeHead(problem.status, { ...headers, ...problemHeaders(error), 'content-length': Buffer.byteLength(body) });
+  response.writeHead(problem.status, { ...problemHeaders(error), 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
 

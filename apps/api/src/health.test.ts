@@ -1,0 +1,126 @@
+import { chmod, rename } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+import { testDatabase } from '@coffer/fixtures';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Answer } from './testing/send.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+
+describe('health', () => {
+  let api: TestApi;
+
+  beforeAll(async () => {
+    api = await startApi({ STORAGE_HEALTH_CHECK_TIMEOUT: '0.5' });
+  });
+  afterAll(() => api.stop());
+
+  it('says that the process lives and can serve', async () => {
+    expect(await api.send('GET', '/health/live')).toMatchObject({ status: 200, json: { status: 'live' } });
+    const ready = await api.send('GET', '/health/ready');
+    expect(ready).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store', 'content-type': 'application/json' } });
+    const up = { status: 'up', latency_ms: expect.any(Number) };
+    expect(ready.json).toEqual({ status: 'ready', checks: { database: up, storage: up } });
+    expect(await api.send('HEAD', '/health/ready')).toMatchObject({ status: 200, text: '' });
+  });
+
+  it('says when the storage is away, and when it is back', async () => {
+    await rename(api.objects, `${api.objects}.away`);
+    const ready = await api.send('GET', '/health/ready');
+    await rename(`${api.objects}.away`, api.objects);
+    expect(ready).toMatchObject({
+      status: 503,
+      json: { status: 'not_ready', checks: { database: { status: 'up' }, storage: { status: 'down', message: expect.any(String) } } },
+    });
+    expect(ready.text).not.toContain(api.objects);
+    expect(await api.send('GET', '/health/live')).toMatchObject({ status: 200 });
+    expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
+    await chmod(api.objects, 0o700);
+  });
+
+  it('says when the database does not answer, and what needs it is unavailable', async () => {
+    const { pathname } = new URL(api.databaseUrl);
+    const name = pathname.slice(1);
+    const url = new URL(api.databaseUrl);
+    url.pathname = '/postgres';
+    const sql = postgres(url.href, { max: 1, onnotice: () => {} });
+    await sql.unsafe(`alter database ${name} allow_connections false`);
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+    try {
+      const ready = await api.send('GET', '/health/ready');
+      expect(ready).toMatchObject({
+        status: 503,
+        json: { status: 'not_ready', checks: { database: { status: 'down' }, storage: { status: 'up' } } },
+      });
+      const { admin } = await import('./testing/tokens.ts');
+      const tenants = await api.send('GET', '/api/v1/admin/tenants', { headers: await admin() });
+      expect(tenants).toMatchObject({
+        status: 503,
+        json: { code: 'storage_unavailable' },
+        headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
+      });
+      expect(tenants.text).not.toContain(name);
+      expect(api.log.filter(({ msg, status }) => msg === 'request' && status === 503).at(-1)).toMatchObject({
+        level: 40,
+        code: 'storage_unavailable',
+        err: expect.anything(),
+      });
+    } finally {
+      await sql.unsafe(`alter database ${name} allow_connections true`);
+      await sql.end();
+    }
+    for (let tries = 0; (await api.send('GET', '/health/ready')).status !== 200 && tries < 50; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
+  });
+});
+
+describe('health of a database that hangs', () => {
+  it('is asked for once, however often and however long', async () => {
+    const database = await testDatabase();
+    const target = new URL(database.url);
+    let isStalled = false;
+    let asked = 0;
+    const clients = new Set<Socket>();
+    const proxy = createServer((client) => {
+      clients.add(client);
+      const upstream = connect({ host: target.hostname, port: Number(target.port) });
+      for (const socket of [client, upstream]) socket.on('error', () => {});
+      client.on('data', (data) => {
+        if (isStalled) asked += 1;
+        else upstream.write(data);
+      });
+      upstream.pipe(client);
+      client.on('close', () => upstream.destroy());
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const url = new URL(database.url);
+    url.hostname = '127.0.0.1';
+    url.port = String((proxy.address() as AddressInfo).port);
+    const api = await startApi({ DATABASE_URL: url.href, STORAGE_HEALTH_CHECK_TIMEOUT: '0.2' });
+    const ready = (): Promise<Answer> => api.send('GET', '/health/ready');
+    expect((await ready()).status).toBe(200);
+    isStalled = true;
+    for (let turn = 0; turn < 3; turn++) {
+      const answers = await Promise.all([ready(), ready(), ready()]);
+      for (const answer of answers) expect(answer).toMatchObject({ status: 503, json: { checks: { database: { status: 'down' } } } });
+    }
+    expect(asked).toBe(1);
+    isStalled = false;
+    for (const client of clients) client.destroy();
+    await api.stop();
+    proxy.close();
+    await database.drop();
+  });
+});
+
+describe('health without a look at the storage', () => {
+  it('does not depend on it', async () => {
+    const api = await startApi({ STORAGE_HEALTH_CHECK_ENABLED: 'false' });
+    expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200, json: { checks: { storage: { status: 'disabled' } } } });
+    await api.stop();
+  });
+});

@@ -1,0 +1,137 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+
+import { sendProblem } from '@coffer/storage-core/http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { RawConnection } from '../testing/raw-http.ts';
+import { startApi } from '../testing/start-api.ts';
+import type { TestApi } from '../testing/start-api.ts';
+import { acme, admin, as } from '../testing/tokens.ts';
+import { uploadFile } from '../testing/files.ts';
+import { readJson } from './json-body.ts';
+
+describe('a JSON body', () => {
+  let api: TestApi;
+  let ann: { authorization: string };
+  let path: string;
+  const patch = (body: string | Uint8Array | undefined, headers: Record<string, string> = {}) =>
+    api.send('PATCH', path, { headers: { ...ann, 'content-type': 'application/json', ...headers }, ...(body !== undefined && { body }) });
+  const invalid = { status: 400, json: { code: 'validation_failed' } };
+
+  beforeAll(async () => {
+    api = await startApi();
+    ann = await as('ann', { tenant: acme });
+    path = `/api/v1/files/${(await uploadFile(api, ann)).json.id}`;
+  });
+  afterAll(() => api.stop());
+
+  it.each(['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON', 'application/merge-patch+json'])(
+    'is taken as %s',
+    async (type) => {
+      expect(await patch('{"filename":"ü.txt"}', { 'content-type': type })).toMatchObject({ status: 200, json: { filename: 'ü.txt' } });
+    },
+  );
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonp', ''])(
+    'is not taken as %s',
+    async (type) => {
+      expect(await patch('{"filename":"x"}', { 'content-type': type })).toMatchObject({
+        status: 415,
+        json: { code: 'unsupported_media_type' },
+      });
+    },
+  );
+
+  it('is not taken compressed', async () => {
+    expect(await patch('{}', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415, json: { code: 'unsupported_media_type' } });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['white space', ' \n'],
+    ['half of it', '{"filename":'],
+    ['two', '{}{}'],
+    ['a comment', '{} // x'],
+    ['single quotes', "{'filename':'x'}"],
+    ['a trailing comma', '{"filename":"x",}'],
+    ['NaN', '{"filename":NaN}'],
+    ['null', 'null'],
+    ['an array', '[{"filename":"x"}]'],
+    ['a string', '"{}"'],
+    ['a number', '1'],
+    ['a BOM and nothing', '\uFEFF'],
+    ['deep arrays', `{"metadata":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`],
+    ['deep objects', `{"metadata":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`],
+    ['only brackets', '['.repeat(500_000)],
+  ])('is refused as %s', async (_what, body) => {
+    const answer = await patch(body);
+    expect(answer).toMatchObject(invalid);
+    expect(answer.json.detail.length).toBeLessThan(1000);
+  });
+
+  it('is refused when it is not UTF-8', async () => {
+    expect(await patch(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toMatchObject(invalid);
+    expect(await patch(Buffer.from('{"filename":"é"}', 'latin1'))).toMatchObject(invalid);
+    expect(await patch(Buffer.from('{"filename":"x"}', 'utf16le'))).toMatchObject(invalid);
+  });
+
+  it('is refused when it is too large, announced or not', async () => {
+    const large = JSON.stringify({ filename: 'x', more: 'x'.repeat(1_100_000) });
+    expect(await patch(large)).toMatchObject({ status: 413, json: { code: 'payload_too_large' } });
+    const chunked = { headers: { ...ann, 'content-type': 'application/json' }, body: Readable.from([Buffer.from(large)]) };
+    expect(await api.send('PATCH', path, chunked)).toMatchObject({ status: 413, json: { code: 'payload_too_large' } });
+    expect(await patch(JSON.stringify({ filename: 'x', more: 'x'.repeat(1_000_000) }))).toMatchObject({ status: 200 });
+  });
+
+  it('counts with the last of two equal names, and not with its prototype', async () => {
+    expect(await patch('{"filename":"a","filename":"b"}')).toMatchObject({ status: 200, json: { filename: 'b' } });
+    for (const body of [
+      '{"__proto__":{"filename":"polluted"}}',
+      '{"constructor":{"prototype":{"filename":"polluted"}}}',
+      '{"metadata":{"__proto__":{"polluted":true}}}',
+    ]) {
+      const { status, json } = await patch(body);
+      expect({ status, filename: json.filename, polluted: json.metadata.polluted }).toEqual({
+        status: 200,
+        filename: 'b',
+        polluted: undefined,
+      });
+    }
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+
+  it('may be left out where nothing in it is needed', async () => {
+    expect(await api.send('POST', `${path}/presigned-download`, { headers: ann })).toMatchObject({ status: 200 });
+    expect(
+      await api.send('POST', `${path}/presigned-download`, { headers: { ...ann, 'content-type': 'application/json' }, body: '' }),
+    ).toMatchObject({ status: 200 });
+    expect(await api.send('PATCH', path, { headers: ann })).toMatchObject(invalid);
+    expect(await api.send('POST', '/api/v1/storage/copy', { headers: await admin() })).toMatchObject(invalid);
+  });
+});
+
+describe('a JSON body that does not arrive in time', () => {
+  it('is answered, on a connection that is still up', async () => {
+    const server = createServer((incoming, outgoing) => {
+      readJson(incoming, 50).then(
+        () => outgoing.end('read'),
+        (error: unknown) => sendProblem(outgoing, error, 'test'),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    for (const framing of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
+      const connection = await RawConnection.open(`http://127.0.0.1:${port}`);
+      await connection.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+      if (framing.endsWith('chunked')) await connection.write('2\r\n{"\r\n');
+      const answer = await connection.answer();
+      expect(answer.status).toBe(400);
+      expect(JSON.parse(answer.body)).toMatchObject({ code: 'validation_failed', detail: 'The body did not arrive in time.' });
+      connection.destroy();
+    }
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+});

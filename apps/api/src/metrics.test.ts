@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { listen } from './listen.ts';
+import { metricsServer } from './metrics.ts';
+import { closeNow } from './shutdown.ts';
+import { sendPresigned, uploadFile } from './testing/files.ts';
+import { send } from './testing/send.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+import { acme, admin, as, globex, service } from './testing/tokens.ts';
+
+/** `name{labels sorted}` -> value. */
+function parse(text: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const match = /^(storage_\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    if (match === null) continue;
+    const labels = [...(match[2] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => `${name}=${value}`).sort();
+    samples.set(`${match[1]}{${labels.join(',')}}`, Number(match[3]));
+  }
+  return samples;
+}
+
+describe('metrics', () => {
+  let api: TestApi;
+
+  beforeAll(async () => {
+    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+  });
+  afterAll(() => api.stop());
+
+  const scrape = async (): Promise<Map<string, number>> => parse((await api.send('GET', '/metrics', { headers: await admin() })).text);
+
+  it('are for administrators', async () => {
+    expect(await api.send('GET', '/metrics')).toMatchObject({ status: 401 });
+    for (const headers of [await as('ann', { tenant: acme }), { ...(await service()), 'x-tenant-id': 'acme' }])
+      expect(await api.send('GET', '/metrics', { headers })).toMatchObject({ status: 403 });
+    const { status, headers } = await api.send('GET', '/metrics', { headers: await admin() });
+    expect({ status, type: headers['content-type'] }).toEqual({
+      status: 200,
+      type: expect.stringMatching(/^text\/plain; version=0\.0\.4/),
+    });
+  });
+
+  it('count what was done, for whom and how it ended', async () => {
+    const ann = await as('ann', { tenant: acme });
+    const root = await admin();
+    const file = await uploadFile(api, ann, 'x'.repeat(1000));
+    await uploadFile(api, await as('gus', { tenant: globex }), 'x'.repeat(10));
+    await api.send('GET', `/api/v1/files/${file.json.id}/download`, { headers: ann });
+    await api.send('GET', `/api/v1/files/${file.json.id}/download`, { headers: { ...ann, range: 'bytes=0-99' } });
+    await api.send('HEAD', `/api/v1/files/${file.json.id}/download`, { headers: ann });
+    await api.send('POST', `/api/v1/files/${file.json.id}/presigned-download`, { headers: ann });
+    await api.send('GET', '/api/v1/storage/objects/absent', { headers: { ...root, 'x-tenant-id': 'acme' } });
+    await api.send('GET', '/api/v1/storage/objects', { headers: root });
+    await api.send('POST', '/api/v1/storage/copy', {
+      headers: { ...root, 'x-tenant-id': 'acme' },
+      json: { source: { key: file.json.storage_key }, destination: { key: 'copy' } },
+    });
+    await api.send('GET', '/api/v1/storage/objects/copy/acl', { headers: { ...root, 'x-tenant-id': 'acme' } });
+    await api.send('DELETE', '/api/v1/storage/objects/copy', { headers: { ...root, 'x-tenant-id': 'acme' } });
+    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: 'fresh' } });
+    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: 'fresh' } });
+
+    const samples = await scrape();
+    const at = (name: string, labels: string): number | undefined => samples.get(`${name}{${labels}}`);
+    const ok = (operation: string, tenant: string): number | undefined =>
+      at('storage_operations_total', `backend=local,operation=${operation},status=success,tenant=${tenant}`);
+    expect({
+      upload: ok('upload', 'acme'),
+      other: ok('upload', 'globex'),
+      download: ok('download', 'acme'),
+      head: ok('head', 'acme'),
+      presign: ok('presign', 'acme'),
+      list: ok('list', 'none'),
+      copy: ok('copy', 'acme'),
+      delete: ok('delete', 'acme'),
+    }).toEqual({
+      upload: 1,
+      other: 1,
+      download: 2,
+      head: 1,
+      presign: 1,
+      list: 1,
+      copy: 1,
+      delete: 1,
+    });
+    expect(at('storage_operations_total', 'backend=local,operation=download,status=error,tenant=acme')).toBe(1);
+    expect(at('storage_errors_total', 'backend=local,operation=download,tenant=acme')).toBe(1);
+    expect(at('storage_operation_duration_seconds_count', 'backend=local,operation=download,tenant=acme')).toBe(3);
+    expect(at('storage_upload_bytes_total', 'backend=local,tenant=acme')).toBe(1000);
+    expect(at('storage_upload_bytes_total', 'backend=local,tenant=globex')).toBe(10);
+    expect(at('storage_download_bytes_total', 'backend=local,tenant=acme')).toBe(1100);
+    expect(at('storage_bucket_operations_total', 'operation=create_bucket,status=error')).toBe(1);
+    expect(at('storage_operations_total', 'backend=local,operation=create_bucket,status=error,tenant=none')).toBe(1);
+    expect(at('storage_acl_operations_total', 'operation=get_object_acl,status=success')).toBe(1);
+    expect(at('storage_operations_total', 'backend=local,operation=get_object_acl,status=success,tenant=acme')).toBe(1);
+    expect(at('storage_tenant_usage_bytes', 'tenant=acme')).toBe(1000);
+    expect(at('storage_tenant_usage_bytes', 'tenant=globex')).toBe(10);
+  });
+
+  it('count what passes below /local/ too', async () => {
+    await api.send('PUT', '/api/v1/storage/objects/open?acl=public-read', { headers: await admin(), body: 'x'.repeat(77) });
+    const before = (await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}') ?? 0;
+    expect((await api.send('GET', '/local/staging-uploads/open')).text).toHaveLength(77);
+    expect((await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}')).toBe(before + 77);
+  });
+
+  it('count presigned traffic for the tenant that it was signed for, and log it with the id of its request', async () => {
+    const ann = await as('ann', { tenant: acme });
+    const presigned = await api.send('POST', '/api/v1/files/presigned-upload', {
+      headers: ann,
+      json: { filename: 'p.txt', content_type: 'text/plain', size_bytes: 33 },
+    });
+    const bytes = (samples: Map<string, number>, way: string): number =>
+      samples.get(`storage_${way}_bytes_total{backend=local,tenant=acme}`) ?? 0;
+    const before = await scrape();
+    expect((await sendPresigned(presigned, 'x'.repeat(33), 'text/plain')).status).toBe(204);
+    await api.send('POST', `/api/v1/files/${presigned.json.file_id}/complete`, { headers: ann });
+    const { json } = await api.send('POST', `/api/v1/files/${presigned.json.file_id}/presigned-download`, { headers: ann });
+    const { status } = await fetch(json.download_url as string, { headers: { 'x-request-id': 'presigned-read' } });
+    expect(status).toBe(200);
+    const after = await scrape();
+    expect(bytes(after, 'upload') - bytes(before, 'upload')).toBe(33);
+    expect(bytes(after, 'download') - bytes(before, 'download')).toBeGreaterThanOrEqual(33);
+    expect(api.log).toContainEqual(expect.objectContaining({ request_id: 'presigned-read', operation: 'download', tenant: 'acme' }));
+  });
+
+  it('name no tenant that nobody registered', async () => {
+    await api.send('GET', '/api/v1/files', { headers: { ...(await admin()), 'x-tenant-id': 'invented' } });
+    await api.send('GET', '/api/v1/files', { headers: { authorization: 'Bearer x', 'x-tenant-id': 'invented' } });
+    expect([...(await scrape()).keys()].filter((key) => key.includes('invented'))).toEqual([]);
+  });
+
+  it('have exactly the agreed names', async () => {
+    const names = new Set([...(await scrape()).keys()].map((key) => key.split('{')[0]?.replace(/_(?:bucket|sum|count)$/, '')));
+    expect([...names].sort()).toEqual([
+      'storage_acl_operations_total',
+      'storage_bucket_operations_total',
+      'storage_download_bytes_total',
+      'storage_errors_total',
+      'storage_operation_duration_seconds',
+      'storage_operations_total',
+      'storage_tenant_usage_bytes',
+      'storage_upload_bytes_total',
+    ]);
+  });
+
+  it('are had without a token on a listener of their own, and nothing else is', async () => {
+    const server = metricsServer(api.registry);
+    await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    expect(await send(url, 'GET', '/metrics')).toMatchObject({ status: 200, text: expect.stringContaining('storage_operations_total{') });
+    expect(await send(url, 'HEAD', '/metrics')).toMatchObject({ status: 200, text: '' });
+    expect(await send(url, 'GET', '/metrics?x=1')).toMatchObject({ status: 200 });
+    for (const path of ['/', '/api/v1/files', '/health/live', '/metrics/x'])
+      expect(await send(url, 'GET', path)).toMatchObject({ status: 404 });
+    expect(await send(url, 'POST', '/metrics')).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+    await closeNow(server);
+  });
+});

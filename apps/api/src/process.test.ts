@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+import { testDatabase } from '@coffer/fixtures';
+import type { TestDatabase } from '@coffer/fixtures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { fileForm } from './testing/files.ts';
+import { RawConnection } from './testing/raw-http.ts';
+import { send } from './testing/send.ts';
+import { buildServer, dataDirectory, ServerProcess } from './testing/server-process.ts';
+
+const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
+
+describe('the server as a process', () => {
+  let database: TestDatabase;
+  const started: ServerProcess[] = [];
+  const run = (env: Record<string, string>): ServerProcess => {
+    const server = new ServerProcess(env);
+    started.push(server);
+    return server;
+  };
+
+  beforeAll(async () => {
+    [database] = await Promise.all([testDatabase(), buildServer()]);
+  });
+  afterAll(async () => {
+    for (const { child } of started) child.kill('SIGKILL');
+    await database.drop();
+  });
+
+  it('names every mistake in its configuration, and no secret, and exits with 2', async () => {
+    const server = run({
+      STORAGE_BACKEND: 'gcs',
+      PORT: 'eighty',
+      AUTH_JWT_SECRET: 'too-short-secret',
+      STORAGE_BUCKET_NAMING_PATTERN: 'uploads',
+      STORAGE_S3_ACCESS_KEY: 'a-key-that-is-secret',
+    });
+    expect(await server.exited).toBe(2);
+    for (const name of ['STORAGE_BACKEND', 'PORT', 'AUTH_JWT_SECRET', 'STORAGE_BUCKET_NAMING_PATTERN', 'STORAGE_S3_SECRET_KEY'])
+      expect(server.stderr).toContain(name);
+    for (const secret of ['too-short-secret', 'a-key-that-is-secret', '    at '])
+      expect(server.stderr + server.stdout).not.toContain(secret);
+  });
+
+  it('listens on nothing but loopback with a secret that it made itself', async () => {
+    const server = run({ HOST: '0.0.0.0' });
+    expect(await server.exited).toBe(2);
+    expect(server.stderr).toContain('HOST');
+    expect(server.stderr).toContain('AUTH_JWT_SECRET');
+  });
+
+  it.each([
+    ['s3', /STORAGE_BACKEND/],
+    ['no-such-module', /STORAGE_BACKEND/],
+  ])('says that there is no backend %s', async (backend, message) => {
+    const data = await dataDirectory();
+    const server = run({ STORAGE_BACKEND: backend, COFFER_DATA_DIR: data.path, DATABASE_URL: database.url });
+    expect(await server.exited).toBe(2);
+    expect(server.stderr).toMatch(message);
+    await data.remove();
+  });
+
+  it('says in a sentence what keeps it from starting, and exits with 1', async () => {
+    const data = await dataDirectory();
+    const busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+    const { port } = busy.address() as AddressInfo;
+    const onPort = run({ PORT: String(port), COFFER_DATA_DIR: data.path, DATABASE_URL: database.url });
+    const onMetrics = run({ PORT: '0', METRICS_PORT: String(port), COFFER_DATA_DIR: data.path, DATABASE_URL: database.url });
+    const noDatabase = run({
+      PORT: '0',
+      COFFER_DATA_DIR: data.path,
+      DATABASE_URL: `postgres://user:top-secret@127.0.0.1:${port === 1 ? 2 : 1}/db`,
+    });
+    for (const server of [onPort, onMetrics, noDatabase]) {
+      expect(await server.exited).toBe(1);
+      expect(server.stderr.trim().split('\n')).toHaveLength(1);
+      expect(server.stderr).not.toMatch(/top-secret| at /);
+    }
+    expect(onPort.stderr).toContain(`Port ${port} on 127.0.0.1 is in use.`);
+    expect(onMetrics.stderr).toContain('METRICS_PORT=');
+    expect(noDatabase.stderr).toContain('DATABASE_URL');
+    busy.close();
+    await data.remove();
+  });
+
+  it('works out of the box, finishes what is under way when asked to stop, and goes on where it ended', async () => {
+    const data = await dataDirectory();
+    const env = { PORT: '0', METRICS_PORT: '0', COFFER_DATA_DIR: data.path };
+    const first = run(env);
+    const url = await first.listening();
+    for (let waited = 0; first.banner('COFFER_TOKEN') === '' && waited < 5000; waited += 20)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    const tenant = bearer(first.banner('COFFER_TOKEN'));
+    const admin = bearer(first.banner('COFFER_ADMIN_TOKEN'));
+    expect(first.stdout).toContain(`${url}/docs`);
+    expect(first.stdout).toMatch(/curl -H "Authorization: Bearer \S+" -F file=@hello.txt /);
+    expect((await stat(join(data.path, 'secret'))).mode & 0o777).toBe(0o600);
+    expect(first.stdout + first.stderr).not.toContain((await readFile(join(data.path, 'secret'), 'utf8')).trim());
+
+    const uploaded = await send(url, 'POST', '/api/v1/files/upload', { headers: tenant, form: fileForm('kept', { name: 'a.txt' }) });
+    expect(uploaded).toMatchObject({ status: 201, json: { bucket: 'coffer-uploads' } });
+    expect(await send(url, 'GET', '/api/v1/storage/buckets', { headers: admin })).toMatchObject({ status: 200, json: { total: 1 } });
+    expect(await send(url, 'GET', '/api/v1/storage/buckets', { headers: tenant })).toMatchObject({ status: 403 });
+    const viewer = await send(url, 'GET', '/docs/scalar.js');
+    expect(viewer).toMatchObject({ status: 200, headers: { 'content-type': 'text/javascript; charset=utf-8' } });
+    expect(viewer.bytes.length).toBeGreaterThan(1_000_000);
+    expect(await send(url, 'HEAD', '/docs/scalar.js')).toMatchObject({ status: 200, text: '' });
+
+    const late = randomBytes(100_000);
+    const connection = await RawConnection.open(url);
+    await connection.write(
+      `PUT /api/v1/storage/objects/late HTTP/1.1\r\nHost: a\r\nAuthorization: ${admin.authorization}\r\nContent-Length: ${late.length}\r\n\r\n`,
+    );
+    await connection.write(late.subarray(0, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const stopped = first.stop('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await connection.write(late.subarray(1000));
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    expect(await stopped).toBe(0);
+    expect(first.stderr).toBe('');
+
+    const second = run(env);
+    const again = await second.listening();
+    expect(await send(again, 'GET', `/api/v1/files/${uploaded.json.id}/download`, { headers: tenant })).toMatchObject({
+      status: 200,
+      text: 'kept',
+    });
+    expect((await send(again, 'GET', '/api/v1/storage/objects/late', { headers: admin })).bytes.equals(late)).toBe(true);
+    expect(await second.stop('SIGINT')).toBe(0);
+    await data.remove();
+  }, 60_000);
+
+  it('shows nothing of an upload that it was killed in', async () => {
+    const data = await dataDirectory();
+    const env = { PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: database.url };
+    const first = run(env);
+    const url = await first.listening();
+    const banner = async (): Promise<{ tenant: { authorization: string }; admin: { authorization: string } }> => {
+      for (let waited = 0; first.banner('COFFER_TOKEN') === '' && waited < 5000; waited += 20)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      return { tenant: bearer(first.banner('COFFER_TOKEN')), admin: bearer(first.banner('COFFER_ADMIN_TOKEN')) };
+    };
+    const { tenant, admin } = await banner();
+    const kept = await send(url, 'POST', '/api/v1/files/upload', { headers: tenant, form: fileForm('kept') });
+    const tracked = await RawConnection.open(url);
+    await tracked.write(
+      `POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: ${tenant.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 50000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n`,
+    );
+    const raw = await RawConnection.open(url);
+    await raw.write(
+      `PUT /api/v1/storage/objects/raw HTTP/1.1\r\nHost: a\r\nAuthorization: ${admin.authorization}\r\nContent-Length: 50000000\r\n\r\n`,
+    );
+    for (const connection of [tracked, raw]) await connection.write(randomBytes(5_000_000));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await first.stop('SIGKILL')).toBe('SIGKILL');
+
+    const second = run(env);
+    const again = await second.listening();
+    expect((await send(again, 'GET', '/api/v1/files', { headers: tenant })).json.files.map(({ id }: { id: string }) => id)).toEqual([
+      kept.json.id,
+    ]);
+    expect(await send(again, 'GET', '/api/v1/storage/objects/raw', { headers: admin })).toMatchObject({ status: 404 });
+    expect((await send(again, 'GET', '/api/v1/storage/objects', { headers: admin })).json.objects).toHaveLength(1);
+    const left = await readdir(join(data.path, 'objects'), { recursive: true, withFileTypes: true });
+    expect(left.filter((entry) => entry.isFile() && !entry.name.startsWith('index.db'))).toHaveLength(1);
+    expect(await second.stop()).toBe(0);
+    await data.remove();
+  }, 60_000);
+
+  it('ends what it began when it is stopped while it starts', async () => {
+    const data = await dataDirectory();
+    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path });
+    for (let waited = 0; waited < 20_000; waited += 5) {
+      if ((await readdir(data.path).catch(() => [])).length > 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(await server.stop('SIGINT')).toBe(0);
+    expect(server.stdout).not.toContain('Coffer is ready');
+    await data.remove();
+  }, 60_000);
+});

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { RawConnection } from './testing/raw-http.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+import { admin } from './testing/tokens.ts';
+
+describe('a server that is asked to stop', () => {
+  let api: TestApi;
+  let authorization: string;
+  const data = randomBytes(1_000_000);
+
+  beforeEach(async () => {
+    api = await startApi();
+    ({ authorization } = await admin());
+  });
+  afterEach(() => api.stop());
+
+  const beginUpload = async (): Promise<RawConnection> => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write(
+      `PUT /api/v1/storage/objects/late HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: ${data.length}\r\n\r\n`,
+    );
+    await connection.write(data.subarray(0, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return connection;
+  };
+
+  it('finishes what is under way, says that it stops, and takes nothing new', async () => {
+    const idle = await RawConnection.open(api.url);
+    const alive = await RawConnection.open(api.url);
+    await idle.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
+    await idle.answer();
+    const upload = await beginUpload();
+    await alive.write('GET /health/rea');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    api.beginStopping();
+    const drained = api.drain(10_000);
+    expect(await idle.ends(2000)).toBe(true);
+    await expect(RawConnection.open(api.url)).rejects.toThrow('ECONNREFUSED');
+    await alive.write('dy HTTP/1.1\r\nHost: a\r\n\r\n');
+    const ready = await alive.answer().catch(() => undefined); // a request that is not whole may be cut as idle
+    if (ready !== undefined) expect(ready).toMatchObject({ status: 503, headers: { connection: 'close' } });
+    await upload.write(data.subarray(1000));
+    expect(await upload.answer()).toMatchObject({ status: 201 });
+    expect(await upload.ends(2000)).toBe(true);
+    await drained;
+  });
+
+  it('does not wait for a request whose head never becomes whole', async () => {
+    const stuck = await RawConnection.open(api.url);
+    await stuck.write('GET /he');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    api.beginStopping();
+    let isDrained = false;
+    const drained = api.drain(20_000).then(() => {
+      isDrained = true;
+    });
+    expect(await stuck.ends(5000)).toBe(true);
+    await drained;
+    expect(isDrained).toBe(true);
+  });
+
+  it('waits only so long', async () => {
+    const upload = await beginUpload();
+    api.beginStopping();
+    const started = performance.now();
+    await api.drain(300);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(290);
+    expect(await upload.ends(2000)).toBe(true);
+  });
+});

@@ -1,0 +1,78 @@
+import { ConfigError, parseConfig, StartupError } from '@coffer/runtime';
+import type { Config } from '@coffer/runtime';
+import { isStorageError } from '@coffer/storage-core';
+import type { Logger } from 'pino';
+
+import { welcome } from './banner.ts';
+import { freePort } from './listen.ts';
+import { createLogger } from './log.ts';
+import { serve } from './serve.ts';
+import type { Serving } from './serve.ts';
+import { version } from './version.ts';
+
+async function main(): Promise<void> {
+  // oxlint-disable-next-line node/no-process-env -- the one place that hands the environment to the runtime's parser
+  const config = await configOf(process.env);
+  const log = await createLogger(config.logLevel);
+  for (const warning of config.warnings) log.warn(warning);
+
+  let asked = 0;
+  let hasten = (): void => process.exit(1);
+  const { promise: askedToStop, resolve: stop } = Promise.withResolvers<void>();
+  // From the start: what is being started when the signal comes is ended as well.
+  const onSignal = (signal: NodeJS.Signals): void => {
+    asked += 1;
+    if (asked === 1) {
+      log.info({ signal }, 'stopping');
+      stop();
+    } else {
+      hasten();
+    }
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+
+  const serving = await serve(config, log);
+  hasten = () => serving.server.closeAllConnections();
+  if (asked === 0) await announce(config, serving, log);
+  await askedToStop;
+  try {
+    await serving.stop();
+    await exit(0, log);
+  } catch (error) {
+    log.error({ err: error }, 'could not stop cleanly');
+    await exit(1, log);
+  }
+}
+
+async function configOf(env: NodeJS.ProcessEnv): Promise<Config> {
+  const config = parseConfig(env);
+  return config.server.port === 0 ? parseConfig({ ...env, PORT: String(await freePort(config.server.host)) }) : config;
+}
+
+async function announce(config: Config, { generatedSecret }: Serving, log: Logger): Promise<void> {
+  const { port, publicUrl: url } = config.server;
+  log.info({ version, url, port, backend: config.storage.backend }, 'listening');
+  // Tokens are shown to a person or to `npm start`, and go into no log.
+  if (generatedSecret === undefined || !(process.stdout.isTTY || process.argv.includes('--welcome'))) return;
+  const { issuer, audience } = config.auth;
+  process.stdout.write(
+    await welcome({ url, secret: generatedSecret, ...(issuer !== undefined && { issuer }), ...(audience !== undefined && { audience }) }),
+  );
+}
+
+async function exit(code: number, log: Logger): Promise<never> {
+  await new Promise<void>((resolve) => log.flush(() => resolve()));
+  process.exit(code);
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+  const isExpected = error instanceof StartupError || isStorageError(error);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${isExpected ? (error as Error).message : `Coffer could not start: ${stack}`}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { RawConnection } from './testing/raw-http.ts';
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+import { admin } from './testing/tokens.ts';
+
+describe('a connection on which nothing moves', () => {
+  let api: TestApi;
+  let authorization: string;
+
+  beforeAll(async () => {
+    api = await startApi({ STORAGE_TIMEOUT: '1' });
+    ({ authorization } = await admin());
+    await api.send('PUT', '/api/v1/storage/objects/large', { headers: { authorization }, body: randomBytes(20_000_000) });
+  });
+  afterAll(() => api.stop());
+
+  const begin = async (text: string): Promise<RawConnection> => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write(text);
+    return connection;
+  };
+
+  it('in an upload is cut, and one that is only slow is not', async () => {
+    const head = `PUT /api/v1/storage/objects/slow HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 8\r\n\r\n`;
+    const stalled = await begin(`${head}1234`);
+    const slow = await begin(head);
+    for (const byte of '12345678') {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await slow.write(byte);
+    }
+    expect(await slow.answer()).toMatchObject({ status: 201 });
+    slow.destroy();
+    expect(await stalled.ends(6000)).toBe(true);
+    expect((await api.send('GET', '/api/v1/storage/objects/slow', { headers: { authorization } })).text).toBe('12345678');
+  });
+
+  it('in a download is cut', async () => {
+    const connection = await begin(`GET /api/v1/storage/objects/large HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`);
+    connection.socket.pause();
+    const open = (): Promise<number> => new Promise((resolve) => api.server.getConnections((_error, count) => resolve(count)));
+    const before = await open();
+    for (let tries = 0; (await open()) >= before && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await open()).toBe(before - 1);
+    connection.destroy();
+  });
+
+  it('before any request is cut', async () => {
+    expect(await (await begin('')).ends(6000)).toBe(true);
+    expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).ends(6000)).toBe(true);
+  });
+});

@@ -1,0 +1,52 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { HashThread } from './hash-thread.ts';
+
+let thread: HashThread;
+
+beforeEach(() => {
+  thread = new HashThread();
+});
+
+afterEach(() => thread.close());
+
+function shared(data: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const block = new Uint8Array(new SharedArrayBuffer(data.byteLength));
+  block.set(data);
+  return block;
+}
+
+const hex = (algorithm: string, data: Uint8Array): string => createHash(algorithm).update(data).digest('hex');
+
+it('hashes many streams at once, each in the order of its blocks', async () => {
+  const streams = Array.from({ length: 8 }, () => ({
+    hash: thread.begin(),
+    blocks: Array.from({ length: 20 }, () => randomBytes(10_000)),
+  }));
+  const digests = await Promise.all(
+    streams.map(async ({ hash, blocks }) => {
+      for (const block of blocks) void hash.update(shared(block));
+      return hash.digest();
+    }),
+  );
+  for (const [index, { blocks }] of streams.entries()) {
+    const whole = Buffer.concat(blocks);
+    expect(digests[index]).toEqual({ md5: hex('md5', whole), sha256: hex('sha256', whole) });
+  }
+});
+
+it('that dies takes the streams along that it was hashing, and the next one has another', async () => {
+  const innocent = thread.begin();
+  await innocent.update(shared(randomBytes(10)));
+  const guilty = thread.begin();
+  const dead = { code: 'internal_error' };
+  await expect(guilty.update({ no: 'bytes' } as never)).rejects.toMatchObject(dead);
+  await expect(innocent.update(shared(randomBytes(10)))).rejects.toMatchObject(dead);
+  await expect(innocent.digest()).rejects.toMatchObject(dead);
+  innocent.discard();
+  const next = thread.begin();
+  await next.update(shared(Buffer.from('x')));
+  expect((await next.digest()).md5).toBe(hex('md5', Buffer.from('x')));
+});

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+
+import { noContext } from '@coffer/storage-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { clientOf } from '../testing/client.ts';
+import type { Client } from '../testing/client.ts';
+import { ask } from '../testing/request.ts';
+import { leftoversIn, scratch, serve } from '../testing/storage.ts';
+import type { Served } from '../testing/storage.ts';
+
+let root: string;
+let served: Served;
+let client: Client;
+let remove: () => Promise<void>;
+
+beforeAll(async () => {
+  const { path, remove: removeScratch } = await scratch();
+  root = path;
+  remove = removeScratch;
+  served = await serve(path, { corsOrigins: ['https://app.example', 'https://two.example'] });
+  client = clientOf(served);
+});
+
+afterAll(async () => {
+  await served.stop();
+  await remove();
+});
+
+describe('presigned PUTs', () => {
+  beforeEach(async () => {
+    for (const key of ['up', 'bound']) await served.backend.delete(client.at(key), noContext);
+  });
+
+  it('answer 200 with the ETag', async () => {
+    const answer = await client.get(await client.uploadOf('up'), {
+      method: 'PUT',
+      body: 'bytes',
+      headers: { 'content-type': 'text/x-up' },
+    });
+    expect(answer).toMatchObject({ status: 200, text: '' });
+    const info = await served.backend.head(client.at('up'), noContext);
+    expect([`"${info.etag}"`, info.contentType]).toEqual([answer.headers.etag, 'text/x-up']);
+  });
+
+  it('take just the size that was signed', async () => {
+    const target = await client.uploadOf('bound', { size: 5 });
+    for (const body of ['', '1234', '123456']) {
+      expect((await client.get(target, { method: 'PUT', body, headers: { 'content-length': String(body.length) } })).status).toBe(400);
+      // Without an announced length it shows only as the bytes arrive.
+      expect((await client.get(target, { method: 'PUT', body, headers: { 'transfer-encoding': 'chunked' } })).status).toBe(400);
+    }
+    expect(await client.isAbsent('bound')).toBe(true);
+    expect((await client.get(target, { method: 'PUT', body: '12345', headers: { 'transfer-encoding': 'chunked' } })).status).toBe(200);
+  });
+
+  it('cut a body off that is longer, early, and tell its sender', async () => {
+    const target = await client.uploadOf('bound', { size: 5 });
+    let sent = 0;
+    const answer = await ask(served.url, target, {
+      method: 'PUT',
+      headers: { 'transfer-encoding': 'chunked' },
+      send: (request) => {
+        const chunk = randomBytes(65_536);
+        let over = false;
+        const more = (): void => {
+          while (!over && request.write(chunk)) sent += chunk.length;
+        };
+        request.on('drain', more);
+        request.on('response', () => (over = true));
+        more();
+      },
+    }).catch((error: unknown) => error);
+    // Who sends on and on is cut off; who listens is told.
+    if (!(answer instanceof Error)) expect(answer).toMatchObject({ status: 400 });
+    expect(sent).toBeLessThan(64_000_000);
+    expect(await client.isAbsent('bound')).toBe(true);
+    expect(await leftoversIn(root, served.backend)).toEqual([]);
+  });
+
+  it('take just the type that was signed', async () => {
+    const target = await client.uploadOf('bound', { contentType: 'image/png' });
+    for (const type of ['image/gif', 'image/png; charset=x', 'text/html', '']) {
+      const headers: Record<string, string> = type === '' ? {} : { 'content-type': type };
+      expect((await client.get(target, { method: 'PUT', body: 'x', headers })).status).toBe(403);
+    }
+    expect(await client.isAbsent('bound')).toBe(true);
+    expect((await client.get(target, { method: 'PUT', body: 'x', headers: { 'content-type': 'image/png' } })).status).toBe(200);
+  });
+
+  it('store nothing of a body whose sender leaves', async () => {
+    const target = await client.uploadOf('up', { size: 5_000_000 });
+    const leaving = ask(served.url, target, {
+      method: 'PUT',
+      headers: { 'content-length': '5000000' },
+      send: (request) => request.write(randomBytes(3_000_000), () => request.destroy()),
+    });
+    await expect(leaving).rejects.toThrow();
+    await expect.poll(() => leftoversIn(root, served.backend)).toEqual([]);
+    expect(await client.isAbsent('up')).toBe(true);
+  });
+
+  it('may be told not to overwrite', async () => {
+    await client.put('up', 'old');
+    const headers = { 'if-none-match': '*' };
+    expect((await client.get(await client.uploadOf('up'), { method: 'PUT', body: 'new', headers })).status).toBe(412);
+    await served.backend.delete(client.at('up'), noContext);
+    expect((await client.get(await client.uploadOf('up'), { method: 'PUT', body: 'new', headers })).status).toBe(200);
+  });
+
+  it('into a bucket that is gone are 404', async () => {
+    const { url } = await served.backend.presign!.upload({ bucket: 'gone-bucket', key: 'x' }, { expiresIn: 60, method: 'PUT' }, noContext);
+    expect(JSON.parse((await client.get(client.targetOf(url), { method: 'PUT', body: 'x' })).text)).toMatchObject({
+      status: 404,
+      code: 'no_such_bucket',
+    });
+  });
+
+  it('give the object the ACL and the storage class that were signed', async () => {
+    const target = await client.uploadOf('up', { acl: 'public-read', storageClass: 'STANDARD_IA' });
+    expect((await client.get(target, { method: 'PUT', body: 'x' })).status).toBe(200);
+    expect((await client.get('/local/bucket/up')).text).toBe('x');
+    expect((await served.backend.head(client.at('up'), noContext)).storageClass).toBe('STANDARD_IA');
+  });
+});

@@ -1,0 +1,67 @@
+import { canonicalTenantUuid } from '@coffer/storage-core';
+
+/** Milliseconds: the first pause, the longest one, and all of them together. */
+const firstPause = 25;
+const longestPause = 400;
+const patience = 3000;
+
+/**
+ * Uploads that wait for space another one may give back. Those of this process are woken at once; what another
+ * process gives back is seen at the end of a pause.
+ */
+export class QuotaWaiters {
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /** Space of a tenant may have become free. */
+  wake(tenantUuid: string | null | undefined): void {
+    if (tenantUuid === null || tenantUuid === undefined) return;
+    for (const wake of this.#waiting.get(canonicalTenantUuid(tenantUuid)) ?? []) wake();
+  }
+
+  /** The waiting of one upload, however often it has to. */
+  patienceFor(tenantUuid: string): Patience {
+    return new Patience((milliseconds, signal) => this.#sleep(tenantUuid, milliseconds, signal));
+  }
+
+  async #sleep(tenantUuid: string, milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const waiting = this.#waiting.get(tenantUuid) ?? new Set();
+    this.#waiting.set(tenantUuid, waiting);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => resolve();
+    const timer = setTimeout(wake, milliseconds);
+    waiting.add(wake);
+    signal?.addEventListener('abort', wake);
+    await promise;
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', wake);
+    waiting.delete(wake);
+    if (waiting.size === 0 && this.#waiting.get(tenantUuid) === waiting) this.#waiting.delete(tenantUuid);
+    signal?.throwIfAborted();
+  }
+}
+
+type Sleep = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
+
+/** How long one upload may still wait. */
+export class Patience {
+  readonly #sleep: Sleep;
+  #pause = firstPause;
+  #left = patience;
+
+  constructor(sleep: Sleep) {
+    this.#sleep = sleep;
+  }
+
+  /** Waits a little. @returns false, at once, when that has been done for long enough. @throws the signal's reason */
+  async wait(signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#left <= 0) return false;
+    const begun = performance.now();
+    const pause = Math.min(this.#pause, this.#left);
+    await this.#sleep(pause, signal);
+    const slept = performance.now() - begun;
+    this.#left -= slept;
+    if (slept >= pause - 1) this.#pause = Math.min(this.#pause * 2, longestPause);
+    return true;
+  }
+}

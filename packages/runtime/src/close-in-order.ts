@@ -1,0 +1,32 @@
+export interface ClosingStep {
+  close(): Promise<void>;
+  /** What is kept for it while earlier steps take their time. Default 0. */
+  readonly needsMs?: number;
+}
+
+/**
+ * Takes the steps one after the other, all within `ms`: a step that has not ended when the next one needs the rest of the
+ * time is left behind.
+ * @throws the first failure, after the last step
+ */
+export async function closeInOrder(steps: readonly ClosingStep[], ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  const failures: unknown[] = [];
+  for (const [index, step] of steps.entries()) {
+    const kept = steps.slice(index + 1).reduce((sum, { needsMs = 0 }) => sum + needsMs, 0);
+    await within(until - kept - performance.now(), step.close(), ms).catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+async function within(patienceMs: number, work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not closed within ${ms / 1000} s.`)), patienceMs);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

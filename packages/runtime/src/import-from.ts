@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { createRequire, registerHooks } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+type Module = Readonly<Record<string, unknown>>;
+
+/**
+ * Imports a module as if a file in `directory` did; a package that is not installed there, as this package would.
+ * @param name of a package, a path, or a file URL
+ * @returns undefined when there is no such module; one that is there but does not load rejects
+ */
+export async function importFrom(directory: string, name: string): Promise<Module | undefined> {
+  const base = join(directory, 'package.json');
+  if (/^(?:\.{0,2}\/|file:)/.test(name)) {
+    const url = name.startsWith('file:') ? name : locate(base, name);
+    return url !== undefined && existsSync(new URL(url)) ? ((await import(url)) as Module) : undefined;
+  }
+
+  // `import.meta.resolve` takes no other parent, and `require.resolve` does not see what a package exports for `import` alone.
+  const parentURL = pathToFileURL(base).href;
+  const required = locate(base, name);
+  let found = false;
+  const hooks = registerHooks({
+    resolve(specifier, context, next) {
+      if (found || specifier !== name) return next(specifier, context);
+      const resolved =
+        attempt(() => next(name, { ...context, parentURL })) ??
+        (required === undefined ? undefined : attempt(() => next(required, context))) ??
+        next(name, context);
+      found = true;
+      return resolved;
+    },
+  });
+  try {
+    return (await import(name)) as Module;
+  } catch (error) {
+    if (!found && (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  } finally {
+    hooks.deregister();
+  }
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+function locate(base: string, name: string): string | undefined {
+  return attempt(() => pathToFileURL(createRequire(base).resolve(name)).href);
+}

@@ -1,0 +1,44 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { ConfigError } from './config-error.ts';
+import { parseConfig } from './config.ts';
+import type { ParseOptions } from './config.ts';
+
+describe('AUTH_JWKS_FILE', () => {
+  let cwd: string;
+  beforeAll(async () => {
+    cwd = await mkdtemp(join(tmpdir(), 'coffer-keys-'));
+  });
+  afterAll(() => rm(cwd, { recursive: true }));
+
+  const problem = (options: ParseOptions = {}): string | undefined => {
+    try {
+      parseConfig({ AUTH_JWKS_FILE: 'keys.json' }, { cwd, ...options });
+      return undefined;
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigError);
+      return (error as ConfigError).message;
+    }
+  };
+
+  it.each(['{', '[]', 'null', '{"keys":5}', '{"keys":[]}', '{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}'])(
+    'may not hold %s',
+    async (content) => {
+      await writeFile(join(cwd, 'keys.json'), content);
+      expect(problem()).toContain('AUTH_JWKS_FILE: must ');
+      expect(problem()).not.toContain('c2VjcmV0');
+    },
+  );
+
+  it('must exist where the server is started, and is taken from the working directory', async () => {
+    await rm(join(cwd, 'keys.json'), { force: true });
+    expect(problem()).toContain('there is none');
+    expect(problem({ serve: false })).toBeUndefined();
+    await writeFile(join(cwd, 'keys.json'), '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}');
+    expect(parseConfig({ AUTH_JWKS_FILE: 'keys.json' }, { cwd }).auth.jwksFile).toBe(join(cwd, 'keys.json'));
+  });
+});

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+
+import { isAllowedOrigin } from './allowed-origin.ts';
+
+describe('isAllowedOrigin', () => {
+  const allowed = ['https://app.example.com', 'https://*.wild.test'];
+
+  it.each([
+    ['https://app.example.com', true],
+    ['https://APP.example.com', true],
+    ['https://app.example.com:8443', false],
+    ['http://app.example.com', false],
+    ['https://app.example.com.evil.test', false],
+    ['https://a.wild.test', true],
+    ['https://a.b.wild.test', true],
+    ['https://wild.test', false],
+    ['https://.wild.test', false],
+    ['https://evilwild.test', false],
+    ['http://a.wild.test', false],
+    ['null', false],
+    ['', false],
+  ])('%j is %s', (origin, expected) => {
+    expect(isAllowedOrigin(origin, allowed)).toBe(expected);
+    expect(isAllowedOrigin(origin, [...allowed, '*'])).toBe(true);
+    expect(isAllowedOrigin(origin, [])).toBe(false);
+  });
+});

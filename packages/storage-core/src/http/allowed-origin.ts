@@ -1,0 +1,14 @@
+/**
+ * Whether pages of `origin`, as a browser sends it, are among the allowed ones: `*` for all, or origins whose host may
+ * begin with `*.` for every name below.
+ */
+export function isAllowedOrigin(origin: string, allowed: readonly string[]): boolean {
+  const asked = origin.toLowerCase();
+  return allowed.some((pattern) => pattern === '*' || covers(pattern.toLowerCase(), asked));
+}
+
+function covers(pattern: string, origin: string): boolean {
+  const [scheme, host] = pattern.split('//*.');
+  if (host === undefined) return pattern === origin;
+  return origin.startsWith(`${scheme}//`) && origin.endsWith(`.${host}`) && origin.length > `${scheme}//.${host}`.length;
+}

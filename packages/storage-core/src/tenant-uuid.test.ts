@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+
+import { canonicalTenantUuid, isRealUuid, tenantNameProblem } from './index.ts';
+
+const uuid = '9F1C2B7A-3D4E-4F50-8A6B-7C8D9E0F1A2B';
+
+it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
+  expect(canonicalTenantUuid(uuid)).toBe(uuid.toLowerCase());
+  expect(canonicalTenantUuid('ABC-123-def')).toBe('ABC-123-def');
+  expect([uuid, uuid.toLowerCase(), 'ABC-123-def', `${uuid}0`, ''].map(isRealUuid)).toEqual([true, true, false, false, false]);
+});
+
+it('says why a name is none, and counts characters as readers do', () => {
+  for (const sound of ['a', uuid, '🐘'.repeat(128), 'acme corp', '東京']) expect(tenantNameProblem('A name', sound)).toBeUndefined();
+  for (const [wrong, problem] of [
+    ['', 'A name is not empty.'],
+    ['🐘'.repeat(129), 'A name has at most 128 characters.'],
+    ['\ud800', 'A name is well-formed Unicode.'],
+    ['a\u2028b', 'A name has no control characters.'],
+    ['a ', 'A name has no white space at its ends.'],
+  ] as const)
+    expect(tenantNameProblem('A name', wrong)).toBe(problem);
+});

@@ -1,0 +1,23 @@
+const longest = 128;
+const rfc9562 = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether `value` has the form of a UUID of RFC 9562, in either case. */
+export function isRealUuid(value: string): boolean {
+  return rfc9562.test(value);
+}
+
+/** The one spelling of a tenant uuid: real UUIDs in lower case, anything else as it is. */
+export function canonicalTenantUuid(value: string): string {
+  return isRealUuid(value) ? value.toLowerCase() : value;
+}
+
+/** Why `value` is neither a uuid nor a slug of any tenant, or undefined when it can be; `what` begins the sentence. */
+export function tenantNameProblem(what: string, value: string): string | undefined {
+  if (value === '') return `${what} is not empty.`;
+  // A character is one code point; the first test spares counting those of something huge.
+  if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} has at most ${longest} characters.`;
+  if (!value.isWellFormed()) return `${what} is well-formed Unicode.`;
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) return `${what} has no control characters.`;
+  if (value.trim() !== value) return `${what} has no white space at its ends.`;
+  return undefined;
+}

@@ -1,0 +1,33 @@
+import { steps } from './steps.ts';
+import type { Step } from './steps.ts';
+
+// `npm run check` looks at everything; `npm run check -- lint types` only at what is named.
+const atOnce = 2;
+const named = process.argv.slice(2);
+const unknown = named.filter((name) => !steps.some((step) => step.name === name));
+if (unknown.length > 0) {
+  console.error(`There is no check "${unknown[0]}". Known: ${steps.map(({ name }) => name).join(', ')}.`);
+  process.exit(2);
+}
+
+const waiting = steps.filter(({ name }) => named.length === 0 || named.includes(name));
+const failed: string[] = [];
+const total = waiting.length;
+
+async function work(): Promise<void> {
+  for (let step = waiting.shift(); step; step = waiting.shift()) await look(step);
+}
+
+async function look({ name, run }: Step): Promise<void> {
+  const begun = performance.now();
+  const problems = await run().catch((error: unknown) => String(error));
+  const seconds = ((performance.now() - begun) / 1_000).toFixed(1);
+  console.log(`${problems === '' ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`);
+  if (problems === '') return;
+  failed.push(name);
+  console.log(problems.replace(/^/gm, '     ').trimEnd());
+}
+
+await Promise.all(Array.from({ length: atOnce }, work));
+console.log(failed.length === 0 ? `All ${total} checks passed.` : `${failed.length} of ${total} checks failed: ${failed.join(', ')}.`);
+process.exitCode = failed.length === 0 ? 0 : 1;

@@ -1,0 +1,41 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { repositoryFiles, root } from './tool.ts';
+
+/** Folders that exist only after a build or a run; documents may speak of them. */
+const made = /(^|\/)(dist|node_modules|coverage|reports|\.toolchain|\.turbo|\.coffer)(\/|$)/;
+
+/** Paths of the repository that a document names, and that are not there. Documents drift when files move; this says so. */
+export async function namedPaths(): Promise<string> {
+  const files = await repositoryFiles();
+  const documents = files.filter((file) => file.endsWith('.md') && existsSync(join(root, file)));
+  const missing = documents.flatMap((file) =>
+    pathsNamedIn(readFileSync(join(root, file), 'utf8'))
+      .filter((path) => !isThere(path, { besides: dirname(file), root }))
+      .map((path) => `${file} names ${path}, which does not exist`),
+  );
+  return missing.join('\n');
+}
+
+/** Targets of relative links, and everything in backquotes that looks like a path with a folder. */
+export function pathsNamedIn(markdown: string): string[] {
+  const prose = markdown.replaceAll(/^( *)(`{3,})[^]*?^ *\2`*$/gm, '');
+  const links = Array.from(prose.matchAll(/\]\(([^)\s#]+)(?:#[^)\s]*)?\)/g), ([, link = '']) => link).filter(
+    (link) => !/^[a-z]+:/.test(link),
+  );
+  const spans = Array.from(prose.matchAll(/`([^`\n]+)`/g), ([, span = '']) => span).filter((span) =>
+    /^\.?[\w.@-]+\/[\w./@*{},-]*$/.test(span),
+  );
+  return [...new Set([...links, ...spans])].filter((path) => !made.test(path));
+}
+
+/**
+ * A path is looked for beside its document and from the root. What begins with no folder of either is no path of this repository but a
+ * media type, a package or a route. `*` and `{a,b}` stand for what they stand for in a shell.
+ */
+export function isThere(path: string, { besides, root: top }: { besides: string; root: string }): boolean {
+  const [first = ''] = path.split('/');
+  const bases = [join(top, besides), top];
+  if (!path.startsWith('..') && !bases.some((base) => existsSync(join(base, first)))) return path.includes('/') && !path.endsWith('.md');
+  return bases.some((base) => existsSync(join(base, path)) || (/[*{]/.test(path) && globSync(path, { cwd: base }).length > 0));
+}

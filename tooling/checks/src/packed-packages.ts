@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { failureOf, root, run } from './tool.ts';
+
+interface Manifest {
+  readonly name: string;
+  readonly private?: boolean;
+  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Packs every publishable package as a release does, and looks at the tarball: the manifest's promises (publint), what TypeScript finds from
+ * ESM (attw), and that every import of a built file is a declared dependency. The packages are built before.
+ */
+export async function packedPackages(): Promise<string> {
+  const destination = await mkdtemp(join(tmpdir(), 'coffer-pack-'));
+  try {
+    const problems: string[] = [];
+    for (const folder of await packageFolders()) {
+      const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+      if (manifest.private !== true)
+        problems.push(...(await problemsOf(folder, manifest, destination)).map((problem) => `${manifest.name}: ${problem}`));
+    }
+    return problems.join('\n');
+  } finally {
+    await rm(destination, { recursive: true, force: true });
+  }
+}
+
+async function packageFolders(): Promise<string[]> {
+  const folders = await Promise.all(
+    ['packages', 'apps'].map(async (parent) => (await readdir(join(root, parent))).map((name) => join(root, parent, name))),
+  );
+  return folders.flat();
+}
+
+async function problemsOf(folder: string, manifest: Manifest, destination: string): Promise<string[]> {
+  const packed = await run('pnpm', ['pack', '--json', '--pack-destination', destination], { cwd: folder });
+  if (!packed.ok) return [packed.all];
+  const { filename, files } = JSON.parse(packed.stdout) as { filename: string; files: readonly { path: string }[] };
+  const paths = files.map(({ path }) => path);
+
+  const [publint, attw] = await Promise.all([
+    failureOf('publint', ['run', filename, '--strict']),
+    isLibrary(manifest) ? failureOf('attw', [filename, '--profile', 'esm-only', '--format', 'ascii']) : '',
+  ]);
+  const missing = ['README.md', 'LICENSE'].filter((name) => !paths.includes(name)).map((name) => `${name} is not in the tarball`);
+  const strays = paths.filter((path) => /\.test\.|\.tsbuildinfo$/.test(path)).map((path) => `${path} is in the tarball`);
+  const undeclared = isLibrary(manifest) ? await undeclaredImports(folder, manifest, paths) : [];
+  return [publint, attw, ...missing, ...strays, ...undeclared].filter(Boolean);
+}
+
+/** An application exports nothing but its manifest: nobody imports it, and its bundle holds what it needs. */
+function isLibrary({ exports = {} }: Manifest): boolean {
+  return Object.keys(exports).some((entry) => entry !== './package.json');
+}
+
+async function undeclaredImports(folder: string, manifest: Manifest, paths: readonly string[]): Promise<string[]> {
+  const declared = new Set([
+    manifest.name,
+    ...builtinModules,
+    ...Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies }),
+  ]);
+  const problems: string[] = [];
+  for (const path of paths.filter((name) => /^dist\/.*\.(js|d\.ts)$/.test(name))) {
+    const imports = importedPackages(await readFile(join(folder, path), 'utf8'));
+    problems.push(...imports.filter((name) => !declared.has(name)).map((name) => `${path} imports ${name}, which is no dependency`));
+  }
+  return problems;
+}
+
+/** The packages that a module imports, by static and literal dynamic imports. Not a parser: it reads what tsc prints. */
+export function importedPackages(code: string): string[] {
+  const bare = code.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
+  const specifiers = Array.from(
+    bare.matchAll(/(?:^|[\s;}])(?:from|import)\s*\(?\s*["']([^"'.\s][^"'\s]*)["']/gm),
+    ([, specifier = '']) => specifier,
+  );
+  const names = specifiers
+    .filter((specifier) => !specifier.startsWith('node:'))
+    .map((specifier) =>
+      specifier
+        .split('/')
+        .slice(0, specifier.startsWith('@') ? 2 : 1)
+        .join('/'),
+    );
+  return [...new Set(names)];
+}
