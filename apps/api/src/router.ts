@@ -20,6 +20,8 @@ interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodTy
   readonly query?: Q;
   /** The JSON body. A body that is a form or raw bytes is only described, in `body`. */
   readonly json?: J;
+  /** Largest JSON body in bytes. Default 1 MiB. */
+  readonly maxJsonBytes?: number;
   readonly headers?: z.ZodObject;
   /** OpenAPI description of a body that is streamed. */
   readonly body?: Record<string, { readonly schema: object }>;
@@ -83,6 +85,7 @@ export class Router {
       exchange.operation = operationId;
       await this.#guard(c, access);
       const errors: FieldError[] = [];
+      const jsonLimits = request?.maxJsonBytes === undefined ? {} : { maxBytes: request.maxJsonBytes };
       const check = <S extends z.ZodType>(schema: S | undefined, where: string, value: unknown): z.output<S> => {
         if (schema === undefined) return undefined as z.output<S>;
         const result = schema.safeParse(value);
@@ -92,7 +95,7 @@ export class Router {
       };
       const params = check(request?.params, 'path', request?.params && c.req.param());
       const query = check(request?.query, 'query', request?.query && parseQuery(exchange.query));
-      const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming)));
+      const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, jsonLimits)));
       if (errors.length > 0) throw validationFailed(errors);
       return handler(c, { params, query, json });
     });

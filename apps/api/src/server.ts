@@ -59,6 +59,7 @@ export function createApiServer(services: Services): Server {
 
   const server = createServer(
     {
+      requireHostHeader: false, // refused below, with a problem instead of an empty answer
       requestTimeout: 0, // a large upload takes as long as it takes; idle sockets are cut below
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: 5_000,
@@ -71,6 +72,15 @@ export function createApiServer(services: Services): Server {
   server.on('checkContinue', (incoming, outgoing) => {
     continueWhenRead(incoming, outgoing);
     onRequest(incoming, outgoing);
+  });
+
+  server.on('checkExpectation', (incoming, outgoing) => {
+    const exchange = beginExchange(incoming, outgoing);
+    logRequest(log, exchange);
+    const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
+    const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
+    outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));
+    lingerOver(incoming);
   });
 
   // Nothing moved on a socket for this long: a stalled body, unless it is us who are at work. Node itself watches
@@ -127,7 +137,9 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   );
   return (exchange) => {
     const { incoming, outgoing } = exchange;
-    if (!possibleHost.test(incoming.headers.host ?? '')) {
+    const { host } = incoming.headers;
+    // RFC 9112, section 3.2: a request of HTTP/1.1 names its host.
+    if ((host === undefined && incoming.httpVersion !== '1.0') || !possibleHost.test(host ?? '')) {
       refuseUnread(malformed, exchange);
       return;
     }

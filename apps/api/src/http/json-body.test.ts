@@ -115,7 +115,7 @@ describe('a JSON body', () => {
 describe('a JSON body that does not arrive in time', () => {
   it('is answered, on a connection that is still up', async () => {
     const server = createServer((incoming, outgoing) => {
-      readJson(incoming, 50).then(
+      readJson(incoming, { timeoutMs: 50 }).then(
         () => outgoing.end('read'),
         (error: unknown) => sendProblem(outgoing, error, 'test'),
       );

@@ -3,15 +3,21 @@ import type { IncomingMessage } from 'node:http';
 import { readAll, storageError } from '@coffer/storage-core';
 import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
 
-const maxJsonBytes = 1_048_576;
-const slowestMs = 30_000;
+const defaults = { maxBytes: 1_048_576, timeoutMs: 30_000 };
+
+export interface JsonLimits {
+  /** Default 1 MiB. */
+  readonly maxBytes?: number;
+  /** Until when all of it is there. Default 30 s. */
+  readonly timeoutMs?: number;
+}
 
 /**
  * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
- * @param timeoutMs until when all of it is there
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
-export async function readJson(incoming: IncomingMessage, timeoutMs = slowestMs): Promise<unknown> {
+export async function readJson(incoming: IncomingMessage, limits: JsonLimits = {}): Promise<unknown> {
+  const { maxBytes, timeoutMs } = { ...defaults, ...limits };
   const type = incoming.headers['content-type'];
   const length = contentLength(incoming);
   const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);
@@ -20,8 +26,8 @@ export async function readJson(incoming: IncomingMessage, timeoutMs = slowestMs)
     throw storageError('unsupported_media_type', 'Send JSON, with "Content-Type: application/json".');
   }
   assertPlainBody(incoming);
-  if (length !== undefined && length > maxJsonBytes) throw payloadTooLarge(maxJsonBytes);
-  const text = textOf(await readBytes(incoming, timeoutMs));
+  if (length !== undefined && length > maxBytes) throw payloadTooLarge(maxBytes);
+  const text = textOf(await readBytes(incoming, { maxBytes, timeoutMs }));
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
@@ -31,8 +37,8 @@ export async function readJson(incoming: IncomingMessage, timeoutMs = slowestMs)
   }
 }
 
-async function readBytes(incoming: IncomingMessage, timeoutMs: number): Promise<Buffer> {
-  const body = requestBody(incoming, maxJsonBytes);
+async function readBytes(incoming: IncomingMessage, { maxBytes, timeoutMs }: Required<JsonLimits>): Promise<Buffer> {
+  const body = requestBody(incoming, maxBytes);
   const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), timeoutMs);
   try {
     return await readAll(body);

@@ -121,6 +121,7 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: {
+      maxJsonBytes: 8_388_608, // 1,000 of the longest keys, each character escaped
       json: z.object({
         keys: z
           .array(z.string())
