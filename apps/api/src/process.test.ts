@@ -55,7 +55,7 @@ describe('the server as a process', () => {
   });
 
   it.each([
-    ['s3', /STORAGE_BACKEND/],
+    ['gcs', /STORAGE_BACKEND/],
     ['no-such-module', /STORAGE_BACKEND/],
   ])('says that there is no backend %s', async (backend, message) => {
     const data = await dataDirectory();
