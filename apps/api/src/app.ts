@@ -13,6 +13,7 @@ import { downloadRoutes, publicFileRoute } from './routes/files/download.ts';
 import { presignedUploadRoutes } from './routes/files/presigned-upload.ts';
 import { fileRecordRoutes } from './routes/files/records.ts';
 import { uploadRoute } from './routes/files/upload.ts';
+import { localPaths } from './routes/local.ts';
 import { objectAclRoutes } from './routes/storage/acl.ts';
 import { bucketSettingRoutes } from './routes/storage/bucket-settings.ts';
 import { bucketRoutes } from './routes/storage/buckets.ts';
@@ -41,6 +42,7 @@ export function createApp(services: Services): Router['app'] {
   bucketSettingRoutes(router, services);
   tenantRoutes(router, services);
 
+  localPaths(router);
   healthRoutes(router, services);
   metricsRoute(router, services);
   docsRoutes(router, { version, publicUrl: services.runtime.config.server.publicUrl });

@@ -23,6 +23,7 @@ const tags = [
   { name: 'Objects', description: 'Objects in buckets, for admins and services.' },
   { name: 'Buckets', description: 'Administration of buckets, for admins.' },
   { name: 'Tenants', description: 'Administration of tenants, for admins.' },
+  { name: 'Presigned', description: 'What presigned URLs of the local backend lead to; no token.' },
   { name: 'Operations', description: 'What operators need.' },
 ];
 

@@ -55,7 +55,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     description,
     access,
     tags: ['Objects'],
-    request: { ...request, json: z.object({ acl: CannedAclSchema }) },
+    request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, ...badJson) },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');

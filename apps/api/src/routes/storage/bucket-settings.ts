@@ -17,7 +17,7 @@ const request = { params: bucketParam };
 const errors = [...guarded, 'no_such_bucket', 'invalid_bucket_name'] as const;
 const writeErrors = [...errors, 'invalid_argument', ...badJson, 'access_denied'] as const;
 
-const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning');
+const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);
 const LifecycleSchema = z
   .object({
@@ -59,7 +59,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Set a canned ACL on a bucket',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: z.object({ acl: CannedAclSchema }) },
+    request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...writeErrors, 'acl_not_supported') },
     handler: async (c, { params, json: body }) => c.json(aclView(await storage.setBucketAcl(params.name, body.acl, contextOf(c)))),
   });
