@@ -24,7 +24,7 @@ export function aclOperations(store: Store): AclOperations {
       await assertAcls(at.bucket, ctx);
       await assertKeyHolds(store, at, ctx);
       const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ACL: acl });
-      await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => store.client.send(command, options));
+      await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
       return getObjectAcl(store, at, ctx);
     },
     async getBucketAcl(bucket, ctx) {
@@ -34,7 +34,7 @@ export function aclOperations(store: Store): AclOperations {
     async setBucketAcl(bucket, acl, ctx) {
       await assertAcls(bucket, ctx);
       const command = new PutBucketAclCommand({ Bucket: bucket, ACL: bucketAclOf(acl) });
-      await call({ bucket, permission: 's3:PutBucketAcl' }, ctx, (options) => store.client.send(command, options));
+      await call({ bucket, permission: 's3:PutBucketAcl' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
       return getBucketAcl(store, bucket, ctx);
     },
   };
@@ -42,19 +42,23 @@ export function aclOperations(store: Store): AclOperations {
 
 export function getObjectAcl(store: Store, at: ObjectAddress, ctx: CallContext): Promise<Acl> {
   const command = new GetObjectAclCommand({ Bucket: at.bucket, Key: at.key });
-  return call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async (options) => aclFrom(await store.client.send(command, options)));
+  return call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async (options) =>
+    aclFrom(await (await store.sdk()).client.send(command, options)),
+  );
 }
 
 function getBucketAcl(store: Store, bucket: string, ctx: CallContext): Promise<Acl> {
   const command = new GetBucketAclCommand({ Bucket: bucket });
-  return call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) => aclFrom(await store.client.send(command, options)));
+  return call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) =>
+    aclFrom(await (await store.sdk()).client.send(command, options)),
+  );
 }
 
 /** Grants that no canned ACL makes, onto an object that is there. */
 export async function setGrants(store: Store, at: ObjectAddress, acl: Acl, ctx: CallContext): Promise<void> {
   const policy = { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) };
   const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, AccessControlPolicy: policy });
-  await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => store.client.send(command, options));
+  await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
 }
 
 /** The SDK knows four names for buckets; which others a server takes is the server's to say. */

@@ -1,24 +1,19 @@
 import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
-import { aclOperations } from './acl.ts';
 import { listBuckets } from './bucket-list.ts';
-import { bucketOperations } from './buckets.ts';
-import { copyObject } from './copy.ts';
 import { causeName } from './errors.ts';
-import { lifecycleOperations } from './lifecycle.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import { presignOperations } from './presign.ts';
 import type { EndpointProfile } from './profile.ts';
 import { putObject } from './put.ts';
+import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
-import { maintenanceOperations } from './uploads.ts';
-import { versioningOperations } from './versioning.ts';
 
 /**
  * Object storage on AWS S3 or any server that speaks its protocol. Costs nothing by itself: the first call connects.
@@ -55,6 +50,7 @@ export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-
 }
 
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
+  const { acl, versioning, lifecycle, ...rare } = rareOperations(store);
   return {
     name: store.settings.name,
     check: (ctx) => check(store, ctx),
@@ -65,15 +61,13 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
       await assertKeyHolds(store, at, ctx);
       await deleteObject(store, at, ctx);
     },
-    copy: (source, destination, copy, ctx) => copyObject(store, { source, destination }, copy, ctx),
     list: (bucket, list, ctx) => listObjects(store, bucket, list, ctx),
     batchDelete: { deleteMany: (bucket, keys, ctx) => deleteMany(store, bucket, keys, ctx) },
-    buckets: bucketOperations(store),
     presign: presignOperations(store),
-    maintenance: maintenanceOperations(store),
-    ...(profile?.acl !== false && { acl: aclOperations(store) }),
-    ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
-    ...(profile?.lifecycle !== false && { lifecycle: lifecycleOperations(store) }),
+    ...rare,
+    ...(profile?.acl !== false && { acl }),
+    ...(profile?.versioning !== false && { versioning }),
+    ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
       store.connection.close();
     },

@@ -26,7 +26,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
     for (const key of ['x', 'x/y', ' ']) await backend.delete({ bucket, key }, noContext);
     const store = openStore(account);
     const { CreateMultipartUploadCommand } = await import('@aws-sdk/client-s3');
-    await store.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'open/upload' }));
+    await (await store.sdk()).client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'open/upload' }));
     await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });

@@ -1,17 +1,18 @@
-import { GetBucketLocationCommand, HeadBucketCommand } from '@aws-sdk/client-s3';
-import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import { GetBucketLocationCommand } from '@aws-sdk/client-s3';
+import { hasCode, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
 import { call, inParallel } from './call.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucket, deleteBucketByForce } from './empty-bucket.ts';
+import { causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
 import type { Store } from './store.ts';
 import { isVersioned } from './versioning.ts';
 
-export function bucketOperations(store: Store): BucketOperations {
+export function bucketOperations(store: Store): Required<BucketOperations> {
   // Some servers let the owner create a bucket twice: of several at once in this process one is to win.
   const creating = new Set<string>();
   return {
@@ -51,11 +52,9 @@ function gone(error: unknown): [undefined, undefined] {
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
-  const { BucketRegion } = await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
-    store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-  );
+  const told = await store.transport.headBucket(bucket, ctx);
   const [region, versioningEnabled, createdAt] = await Promise.all([
-    BucketRegion ?? regionOf(store, bucket, ctx),
+    told.region ?? regionOf(store, bucket, ctx),
     isVersioned(store, bucket, ctx).catch((error: unknown) => {
       if (hasCode(error, 'not_supported')) return false;
       throw error;
@@ -67,8 +66,8 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
 
 async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
   const command = new GetBucketLocationCommand({ Bucket: bucket });
-  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, (options) =>
-    store.client.send(command, options),
+  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, async (options) =>
+    (await store.sdk()).client.send(command, options),
   );
   const location = LocationConstraint as string | undefined;
   if (location === undefined || location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
@@ -87,16 +86,12 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
 
 async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
-    await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
-      store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-    );
+    await store.transport.headBucket(bucket, ctx);
     return true;
   } catch (error) {
     if (hasCode(error, 'no_such_bucket')) return false;
     // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
-    const status = isStorageError(error)
-      ? (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode
-      : undefined;
+    const status = causeStatus(error);
     if (status === 301) return true;
     if (status === 403) return false; // creating it tells
     throw error;

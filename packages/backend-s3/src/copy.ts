@@ -5,17 +5,19 @@ import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInf
 
 import { getObjectAcl, setGrants } from './acl.ts';
 import { call } from './call.ts';
+import { bare, quoted } from './etag.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
 import { writeByParts } from './multipart.ts';
-import type { CarriedHeaders, Parts } from './multipart.ts';
+import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { bare, quoted, versionOf, writeInput } from './sdk-transport.ts';
+import { carriedInput, writeInput } from './sdk-input.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
-import type { WriteHeaders, Written } from './transport.ts';
+import type { CarriedHeaders, Upload, WriteHeaders, Written } from './transport.ts';
+import { versionOf } from './version-id.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -84,7 +86,9 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
 async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   // An object may be copied over itself only if something about it is replaced.
-  const replaced = isSame(source, destination) ? { MetadataDirective: 'REPLACE' as const, ...carried, ...writeInput(headers) } : {};
+  const replaced = isSame(source, destination)
+    ? { MetadataDirective: 'REPLACE' as const, ...carriedInput(carried), ...writeInput(headers) }
+    : {};
   const { ContentType: _type, Metadata: _metadata, ...written } = writeInput(headers);
   const command = new CopyObjectCommand({
     Bucket: destination.bucket,
@@ -96,7 +100,7 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
     ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { IfNoneMatch: options.ifNoneMatch }),
   });
   return call({ ...destination, permission: 's3:PutObject' }, ctx, async (sending) => {
-    const { CopyObjectResult, VersionId } = await store.client.send(command, sending);
+    const { CopyObjectResult, VersionId } = await (await store.sdk()).client.send(command, sending);
     return { etag: bare(CopyObjectResult?.ETag), ...versionOf(VersionId) };
   });
 }
@@ -140,7 +144,7 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
 async function copyPart(
   store: Store,
   { source, etag, range }: { readonly source: ObjectAddress; readonly etag: string; readonly range: string },
-  { at, uploadId, number }: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number },
+  { at, uploadId, number }: Upload & { readonly number: number },
   ctx: CallContext,
 ): Promise<{ readonly etag: string }> {
   const command = new UploadPartCopyCommand({
@@ -153,7 +157,7 @@ async function copyPart(
     CopySourceIfMatch: quoted(etag),
   });
   return call({ ...at, permission: 's3:PutObject' }, ctx, async (sending) => {
-    const { CopyPartResult } = await store.client.send(command, sending);
+    const { CopyPartResult } = await (await store.sdk()).client.send(command, sending);
     return { etag: bare(CopyPartResult?.ETag) };
   });
 }
@@ -193,7 +197,7 @@ async function carriedAcl(
 
 function headRaw(store: Store, at: ObjectAddress, ctx: CallContext): Promise<HeadObjectCommandOutput> {
   const command = new HeadObjectCommand({ Bucket: at.bucket, Key: at.key });
-  return call({ ...at, permission: 's3:GetObject' }, ctx, (options) => store.client.send(command, options));
+  return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
 }
 
 function describedBy(at: ObjectAddress, output: HeadObjectCommandOutput): ObjectInfo {
@@ -209,12 +213,14 @@ function describedBy(at: ObjectAddress, output: HeadObjectCommandOutput): Object
   };
 }
 
-function carriedHeaders({ CacheControl, ContentDisposition, ContentEncoding, ContentLanguage }: HeadObjectCommandOutput): CarriedHeaders {
+function carriedHeaders(output: HeadObjectCommandOutput): CarriedHeaders {
+  const { CacheControl: cacheControl, ContentDisposition: contentDisposition } = output;
+  const { ContentEncoding: contentEncoding, ContentLanguage: contentLanguage } = output;
   return {
-    ...(CacheControl !== undefined && { CacheControl }),
-    ...(ContentDisposition !== undefined && { ContentDisposition }),
-    ...(ContentEncoding !== undefined && { ContentEncoding }),
-    ...(ContentLanguage !== undefined && { ContentLanguage }),
+    ...(cacheControl !== undefined && { cacheControl }),
+    ...(contentDisposition !== undefined && { contentDisposition }),
+    ...(contentEncoding !== undefined && { contentEncoding }),
+    ...(contentLanguage !== undefined && { contentLanguage }),
   };
 }
 

@@ -18,7 +18,7 @@ export async function createBucket(
 ): Promise<void> {
   const send = async (place: string): Promise<void> => {
     const command = createCommand(bucket, place, acl);
-    await call({ bucket, permission: 's3:CreateBucket' }, ctx, (options) => store.client.send(command, options));
+    await call({ bucket, permission: 's3:CreateBucket' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
   };
   const { region: configured, isAws } = store.settings;
   try {

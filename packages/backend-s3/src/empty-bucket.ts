@@ -1,21 +1,21 @@
 import { DeleteBucketCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
-import type { ObjectIdentifier } from '@aws-sdk/client-s3';
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call, inParallel } from './call.ts';
-import { decoded } from './list.ts';
 import { abortUpload } from './multipart.ts';
 import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
+import type { ObjectVersion } from './transport.ts';
 import { openUploads } from './uploads.ts';
+import { urlDecoded } from './url-encoding.ts';
 
 // A server may be late in telling that a bucket is empty, or show keys only once others are gone.
 const idleRounds = 3;
 
 export async function deleteBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) =>
-    store.client.send(new DeleteBucketCommand({ Bucket: bucket }), options),
+  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, async (options) =>
+    (await store.sdk()).client.send(new DeleteBucketCommand({ Bucket: bucket }), options),
   );
 }
 
@@ -45,10 +45,12 @@ async function removeVersions(store: Store, bucket: string, ctx: CallContext): P
   for (;;) {
     // Always the first page: the one before is gone.
     const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
-    const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, (options) => store.client.send(command, options));
-    const decode = page.EncodingType === 'url' ? decoded : (text: string): string => text;
-    const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId }) =>
-      Key === undefined ? [] : [{ Key: decode(Key), ...(VersionId !== undefined && VersionId !== '' && { VersionId }) }],
+    const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) =>
+      (await store.sdk()).client.send(command, options),
+    );
+    const decode = page.EncodingType === 'url' ? urlDecoded : String;
+    const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
+      key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
     );
     if (objects.length === 0) return removed;
     await removeListed(store, bucket, objects, ctx);
@@ -56,14 +58,14 @@ async function removeVersions(store: Store, bucket: string, ctx: CallContext): P
   }
 }
 
-async function removeListed(store: Store, bucket: string, objects: readonly ObjectIdentifier[], ctx: CallContext): Promise<void> {
-  const together = objects.filter(({ Key = '' }) => isPlainInXml(Key));
-  const batches: ObjectIdentifier[][] = [];
+async function removeListed(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
+  const together = objects.filter(({ key }) => isPlainInXml(key));
+  const batches: ObjectVersion[][] = [];
   for (let start = 0; start < together.length; start += 250) batches.push(together.slice(start, start + 250));
   const failures = (await inParallel(batches, 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   const [failure] = failures;
   if (failure !== undefined)
     throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
-  const alone = objects.filter(({ Key = '' }) => !isPlainInXml(Key));
-  await inParallel(alone, 4, ({ Key = '', VersionId }) => deleteObject(store, { bucket, key: Key }, ctx, VersionId));
+  const alone = objects.filter(({ key }) => !isPlainInXml(key));
+  await inParallel(alone, 4, ({ key, versionId }) => deleteObject(store, { bucket, key }, ctx, versionId));
 }

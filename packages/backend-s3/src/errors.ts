@@ -103,6 +103,11 @@ export function statusOf(error: unknown): number | undefined {
   return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
 }
 
+/** As `statusOf`, of what a StorageError was made from. */
+export function causeStatus(error: unknown): number | undefined {
+  return isStorageError(error) ? statusOf(error.cause) : undefined;
+}
+
 /** A header of the answer that became this error. */
 export function headerOf(error: unknown, header: string): string | undefined {
   return (error as ProviderError | undefined)?.$response?.headers?.[header];

@@ -13,7 +13,9 @@ import type { Store } from './store.ts';
 export function lifecycleOperations(store: Store): LifecycleOperations {
   const remove = async (bucket: string, ctx: CallContext): Promise<void> => {
     const command = new DeleteBucketLifecycleCommand({ Bucket: bucket });
-    await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => store.client.send(command, options));
+    await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, async (options) =>
+      (await store.sdk()).client.send(command, options),
+    );
   };
   return {
     getLifecycle: async (bucket, ctx) => (await getRules(store, bucket, ctx)).filter((rule) => rule.Status === 'Enabled').map(ruleFrom),
@@ -26,8 +28,8 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
 export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly S3Rule[]> {
   const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket });
   try {
-    const { Rules = [] } = await call({ bucket, permission: 's3:GetLifecycleConfiguration' }, ctx, (options) =>
-      store.client.send(command, options),
+    const { Rules = [] } = await call({ bucket, permission: 's3:GetLifecycleConfiguration' }, ctx, async (options) =>
+      (await store.sdk()).client.send(command, options),
     );
     return Rules;
   } catch (error) {
@@ -38,7 +40,9 @@ export async function getRules(store: Store, bucket: string, ctx: CallContext): 
 
 export async function putRules(store: Store, bucket: string, rules: readonly S3Rule[], ctx: CallContext): Promise<void> {
   const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: { Rules: [...rules] } });
-  await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => store.client.send(command, options));
+  await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, async (options) =>
+    (await store.sdk()).client.send(command, options),
+  );
 }
 
 export function ruleTo({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule): S3Rule {

@@ -1,22 +1,16 @@
 import { createHash } from 'node:crypto';
 
-import { AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
-import type { CompletedPart, CreateMultipartUploadCommandInput } from '@aws-sdk/client-s3';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { call } from './call.ts';
 import { causeName } from './errors.ts';
-import { bare, quoted, versionOf, writeInput } from './sdk-transport.ts';
 import type { Store } from './store.ts';
-import type { WriteHeaders, Written } from './transport.ts';
+import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
+import { versionOf } from './version-id.ts';
 
 /** One part: bytes that are there, or a range of another object. */
 interface Part {
-  send(
-    upload: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number },
-    ctx: CallContext,
-  ): Promise<{ readonly etag: string }>;
+  send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<{ readonly etag: string }>;
   /** Called once, when the part needs its bytes no more. */
   done(sent: boolean): void;
 }
@@ -30,12 +24,6 @@ export interface Parts {
   verify(): Promise<void>;
 }
 
-/** Headers of an object that only copies carry. */
-export type CarriedHeaders = Pick<
-  CreateMultipartUploadCommandInput,
-  'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage'
->;
-
 const parallel = 4;
 /** S3's limit. */
 export const mostParts = 10_000;
@@ -47,11 +35,9 @@ export async function writeByParts(
   { headers, parts, carried = {} }: { readonly headers: WriteHeaders; readonly parts: Parts; readonly carried?: CarriedHeaders },
   ctx: CallContext,
 ): Promise<Written> {
-  const about = { ...at, permission: 's3:PutObject' };
   const { ifNoneMatch, ifMatch, ...described } = headers;
-  const create = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...writeInput(described), ...carried });
   // Not to be cancelled: an upload whose id nobody got could not be aborted.
-  const { UploadId: uploadId = '' } = await call(about, noContext, () => store.client.send(create));
+  const uploadId = await store.transport.createUpload(at, { ...described, ...carried }, noContext);
   try {
     const sent = await sendAll(store, { at, uploadId }, parts, ctx);
     ctx.signal?.throwIfAborted();
@@ -65,15 +51,10 @@ export async function writeByParts(
   }
 }
 
-interface Upload {
-  readonly at: ObjectAddress;
-  readonly uploadId: string;
-}
-
-async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<CompletedPart[]> {
+async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<SentPart[]> {
   const giveUp = new AbortController();
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
-  const sent: CompletedPart[] = [];
+  const sent: SentPart[] = [];
   const underWay = new Set<Promise<void>>();
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
@@ -86,7 +67,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
     let isSent = false;
     try {
       const { etag } = await part.send({ ...upload, number }, { ...ctx, signal });
-      sent[number - 1] = { PartNumber: number, ETag: quoted(etag) };
+      sent[number - 1] = { number, etag };
       isSent = true;
     } catch (error) {
       fail(error);
@@ -120,44 +101,35 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
 
 async function complete(
   store: Store,
-  { at, uploadId }: Upload,
-  sent: readonly CompletedPart[],
-  { ifNoneMatch, ifMatch }: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
+  upload: Upload,
+  sent: readonly SentPart[],
+  conditions: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
 ): Promise<Written> {
-  const command = new CompleteMultipartUploadCommand({
-    Bucket: at.bucket,
-    Key: at.key,
-    UploadId: uploadId,
-    MultipartUpload: { Parts: [...sent] },
-    ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
-    ...(ifMatch !== undefined && { IfMatch: ifMatch }),
-  });
   try {
     // Not to be cancelled either: from here on the object may be there.
-    const { ETag, VersionId } = await call({ ...at, permission: 's3:PutObject' }, noContext, () => store.client.send(command));
-    return { etag: bare(ETag) === '' ? etagOfParts(sent) : bare(ETag), ...versionOf(VersionId) }; // not every server tells it
+    const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
+    return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
     if (causeName(error) !== 'NoSuchUpload') throw error;
     // A first attempt may have succeeded whose answer got lost.
     const expected = etagOfParts(sent);
-    const now = await store.transport.head(at, noContext).catch(() => undefined);
+    const now = await store.transport.head(upload.at, noContext).catch(() => undefined);
     if (now?.etag !== expected) throw error;
     return { etag: expected, ...versionOf(now.versionId) };
   }
 }
 
 /** As S3 makes it: the MD5 of the parts' MD5s, and their number. */
-function etagOfParts(sent: readonly CompletedPart[]): string {
+function etagOfParts(sent: readonly SentPart[]): string {
   const md5 = createHash('md5');
-  for (const { ETag } of sent) md5.update(Buffer.from(bare(ETag), 'hex'));
+  for (const { etag } of sent) md5.update(Buffer.from(etag, 'hex'));
   return `${md5.digest('hex')}-${sent.length}`;
 }
 
 /** Gives up an upload and its parts. One that is gone already is fine. */
-export async function abortUpload(store: Store, { bucket, key }: ObjectAddress, uploadId: string): Promise<void> {
-  const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
+export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string): Promise<void> {
   try {
-    await call({ bucket, key, permission: 's3:AbortMultipartUpload' }, noContext, () => store.client.send(command));
+    await store.transport.abortUpload({ at, uploadId }, noContext);
   } catch (error) {
     if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found') && !hasCode(error, 'no_such_bucket')) throw error;
   }

@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
-import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { call } from './call.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
@@ -26,7 +24,7 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
     return { bucket: own, isOwn: true, at: (key) => ({ bucket: own, key }), close: () => deleteBucketByForce(store, own, noContext) };
   }
   const prefix = `.${own}/`;
-  await call({ bucket, permission: 's3:ListBucket' }, noContext, () => store.client.send(new HeadBucketCommand({ Bucket: bucket })));
+  await store.transport.headBucket(bucket, noContext);
   const used = new Set<string>();
   return {
     bucket,

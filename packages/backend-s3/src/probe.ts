@@ -5,17 +5,17 @@ import { isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { quoted } from './etag.ts';
 import { putRules, ruleTo } from './lifecycle.ts';
 import { listObjects } from './list.ts';
 import { writeByParts } from './multipart.ts';
-import { form } from './presign.ts';
 import { sendForm } from './probe-form.ts';
 import { refusedKeys } from './probe-keys.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { EndpointProfile } from './profile.ts';
 import { putCors } from './provision.ts';
-import { quoted } from './sdk-transport.ts';
+import { form } from './sdk-presigner.ts';
 import type { Store } from './store.ts';
 
 const about = { permission: 's3:PutObject' };
@@ -27,6 +27,7 @@ const other = 'd41d8cd98f00b204e9800998ecf8427e';
  * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some fifty small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
+  const { client } = await store.sdk();
   const sandbox = await openSandbox(store, bucket);
   try {
     const write = writerTo(store);
@@ -50,7 +51,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allRefused(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { IfNoneMatch: '*' }, write)),
       allRefused(copy(store, sandbox.at('object'), sandbox.at('copy'), { CopySourceIfMatch: quoted(other) })),
       allRefused(wrongChecksum(store, sandbox.at('sum'))),
-      sendForm(store, await form(store.client, sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 }), 'form'),
+      sendForm(store, await form(client, sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 }), 'form'),
       underscoresStay(store, sandbox.at('metadata')),
     ]);
     return {
@@ -107,14 +108,14 @@ async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> 
   const at = sandbox.at('public');
   const address = { Bucket: at.bucket, Key: at.key };
   const taken = await isTaken(
-    call(about, noContext, () =>
-      store.client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' })),
+    call(about, noContext, async () =>
+      (await store.sdk()).client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' })),
     ),
   );
   if (!taken) return false;
   let grantsRead = false;
   const asking = call(about, noContext, async () => {
-    const { Grants = [] } = await store.client.send(new GetObjectAclCommand(address));
+    const { Grants = [] } = await (await store.sdk()).client.send(new GetObjectAclCommand(address));
     grantsRead = Grants.some(({ Grantee }) => Grantee?.URI?.endsWith('/AllUsers') === true);
   });
   return (await isTaken(asking)) && grantsRead;
@@ -167,13 +168,13 @@ async function copy(
     CopySource: `${source.bucket}/${source.key}`,
     ...condition,
   });
-  await call(about, noContext, () => store.client.send(command));
+  await call(about, noContext, async () => (await store.sdk()).client.send(command));
 }
 
 function wrongChecksum(store: Store, at: ObjectAddress): Promise<unknown> {
   const ChecksumSHA256 = Buffer.alloc(32).toString('base64');
   const command = new PutObjectCommand({ Bucket: at.bucket, Key: at.key, Body: 'sum', ContentLength: 3, ChecksumSHA256 });
-  return call(about, noContext, () => store.client.send(command));
+  return call(about, noContext, async () => (await store.sdk()).client.send(command));
 }
 
 /** In a bucket that others use, rules are not for trying out: what is not there then shows when it is asked for. */
@@ -186,8 +187,10 @@ async function bucketRules(
   const [lifecycle, versioning] = await Promise.all([
     isTaken(putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', expireDays: 3650 })], noContext)),
     isTaken(
-      call(about, noContext, () =>
-        store.client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Suspended' } })),
+      call(about, noContext, async () =>
+        (await store.sdk()).client.send(
+          new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Suspended' } }),
+        ),
       ),
     ),
   ]);

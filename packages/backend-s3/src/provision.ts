@@ -35,7 +35,7 @@ export async function putCors(store: Store, bucket: string, origins: readonly st
       ],
     },
   });
-  await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, (options) => store.client.send(command, options));
+  await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
 }
 
 const staleUploads = ruleTo({ id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1 });

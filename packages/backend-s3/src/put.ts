@@ -5,10 +5,10 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@
 
 import { DeclaredSums, verifiedSums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
+import { quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { quoted } from './sdk-transport.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { WriteHeaders, Written } from './transport.ts';

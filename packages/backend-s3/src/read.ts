@@ -1,8 +1,6 @@
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
-import { HeadBucketCommand } from '@aws-sdk/client-s3';
 
-import { call } from './call.ts';
 import { decodeMetadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
 import { assertKeyHolds } from './store.ts';
@@ -109,17 +107,10 @@ export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: 
     return await work();
   } catch (error) {
     if (!hasCode(error, 'file_not_found')) throw error;
-    await assertBucket(store, at.bucket, ctx).catch((cause: unknown) => {
+    await store.transport.headBucket(at.bucket, ctx).catch((cause: unknown) => {
       if (hasCode(cause, 'no_such_bucket')) throw cause;
       // Who may not look at the bucket learns of the object only.
     });
     throw error;
   }
-}
-
-/** @throws no_such_bucket */
-async function assertBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  await call({ bucket, permission: 's3:ListBucket' }, ctx, (options) =>
-    store.client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-  );
 }

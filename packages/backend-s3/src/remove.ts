@@ -1,12 +1,11 @@
-import { DeleteObjectCommand, DeleteObjectsCommand } from '@aws-sdk/client-s3';
-import type { ObjectIdentifier } from '@aws-sdk/client-s3';
 import { hasCode, isStorageError, keyProblem, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { call, inParallel } from './call.ts';
+import { inParallel } from './call.ts';
 import { codeOfName } from './errors.ts';
 import { keyClassesOf } from './profile.ts';
 import type { Store } from './store.ts';
+import type { ObjectVersion } from './transport.ts';
 
 const largestBatch = 1000;
 // Servers work through a batch key by key: several smaller ones at once are done sooner.
@@ -16,9 +15,8 @@ const parallel = 4;
 type Failure = BatchDeleteResult['errors'][number];
 
 export async function deleteObject(store: Store, at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void> {
-  const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, ...(versionId !== undefined && { VersionId: versionId }) });
   try {
-    await call({ ...at, permission: 's3:DeleteObject' }, ctx, (options) => store.client.send(command, options));
+    await store.transport.delete(at, ctx, versionId);
   } catch (error) {
     if (!hasCode(error, 'file_not_found')) throw error;
   }
@@ -52,8 +50,8 @@ async function withoutRefused(store: Store, bucket: string, keys: readonly strin
 /** What could not be deleted, of keys that are valid. */
 async function deleteListed(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<Failure[]> {
   const [plain, odd] = [keys.filter(isPlainInXml), keys.filter((key) => !isPlainInXml(key))];
-  const batches: ObjectIdentifier[][] = [];
-  for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((Key) => ({ Key })));
+  const batches: ObjectVersion[][] = [];
+  for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((key) => ({ key })));
   const alone = inParallel(odd, parallel, async (key) => {
     try {
       await deleteObject(store, { bucket, key }, ctx);
@@ -73,17 +71,11 @@ export function isPlainInXml(key: string): boolean {
 }
 
 /** Deletes what may be versions as well. @returns what could not be deleted */
-export async function deleteBatch(
-  store: Store,
-  bucket: string,
-  objects: readonly ObjectIdentifier[],
-  ctx: CallContext,
-): Promise<Failure[]> {
-  const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...objects], Quiet: true } });
-  const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => store.client.send(command, options));
-  return Errors.flatMap(({ Key: key, Code: name = '' }) => {
+export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
+  const failed = await store.transport.deleteBatch(bucket, objects, ctx);
+  return failed.flatMap(({ key, name }) => {
     const code = codeOfName(name);
-    if (key === undefined || code === 'file_not_found') return [];
+    if (code === 'file_not_found') return [];
     return [{ key, code, message: `The storage provider did not delete the object (${code}).` }];
   });
 }

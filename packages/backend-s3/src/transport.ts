@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
 
 /** What a write says about the object beside its bytes. */
 export interface WriteHeaders {
@@ -48,17 +48,43 @@ export interface Written {
   readonly versionId?: string;
 }
 
+/** Headers of an object that only copies carry. */
+export interface CarriedHeaders {
+  readonly cacheControl?: string;
+  readonly contentDisposition?: string;
+  readonly contentEncoding?: string;
+  readonly contentLanguage?: string;
+}
+
+/** A multipart upload. */
+export interface Upload {
+  readonly at: ObjectAddress;
+  readonly uploadId: string;
+}
+
+export interface SentPart {
+  readonly number: number;
+  /** Bare. */
+  readonly etag: string;
+}
+
+export interface ObjectVersion {
+  readonly key: string;
+  readonly versionId?: string;
+}
+
+export interface ListedBucket {
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly region?: string;
+}
+
 /**
- * The calls that carry bytes, or are made with every request: the door through which a lean transport can serve them
- * instead of the SDK. All reject as `call` does; a read whose condition fails with 304 gives `not_modified`.
+ * The calls that carry bytes, or are made often: the door through which requests of our own serve them instead of the SDK.
+ * All reject as `call` does; a read whose condition fails with 304 gives `not_modified`.
  */
 export interface Transport {
   put(at: ObjectAddress, payload: Payload, headers: WriteHeaders, ctx: CallContext): Promise<Written>;
-  uploadPart(
-    part: { readonly at: ObjectAddress; readonly uploadId: string; readonly number: number },
-    data: Uint8Array,
-    ctx: CallContext,
-  ): Promise<{ readonly etag: string }>;
   get(
     at: ObjectAddress,
     headers: ReadHeaders,
@@ -68,4 +94,36 @@ export interface Transport {
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders>;
+  /** Of one version where there is an id. */
+  delete(at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void>;
+  /** @returns what was not deleted, under the names that the provider gives its errors */
+  deleteBatch(
+    bucket: string,
+    objects: readonly ObjectVersion[],
+    ctx: CallContext,
+  ): Promise<readonly { readonly key: string; readonly name: string }[]>;
+
+  /** @returns the id of the upload */
+  createUpload(
+    at: ObjectAddress,
+    headers: Omit<WriteHeaders, 'ifMatch' | 'ifNoneMatch'> & CarriedHeaders,
+    ctx: CallContext,
+  ): Promise<string>;
+  uploadPart(part: Upload & { readonly number: number }, data: Uint8Array, ctx: CallContext): Promise<{ readonly etag: string }>;
+  /** Not every server tells the ETag: it may be empty. */
+  completeUpload(
+    upload: Upload,
+    parts: readonly SentPart[],
+    conditions: Pick<WriteHeaders, 'ifMatch' | 'ifNoneMatch'>,
+    ctx: CallContext,
+  ): Promise<Written>;
+  abortUpload(upload: Upload, ctx: CallContext): Promise<void>;
+
+  list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
+  /** The region, where the provider tells it. */
+  headBucket(bucket: string, ctx: CallContext): Promise<{ readonly region?: string }>;
+  listBuckets(
+    options: { readonly maxBuckets?: number; readonly prefix?: string; readonly continuationToken?: string },
+    ctx: CallContext,
+  ): Promise<{ readonly buckets: readonly ListedBucket[]; readonly continuationToken?: string }>;
 }

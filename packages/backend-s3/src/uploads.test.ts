@@ -142,8 +142,8 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     const store = openStore(account);
     const { CreateMultipartUploadCommand, UploadPartCommand } = await import('@aws-sdk/client-s3');
     const address = { Bucket: started.bucket, Key: 'abandoned/日本 +' };
-    const { UploadId } = await store.client.send(new CreateMultipartUploadCommand(address));
-    await store.client.send(new UploadPartCommand({ ...address, UploadId, PartNumber: 1, Body: 'part' }));
+    const { UploadId } = await (await store.sdk()).client.send(new CreateMultipartUploadCommand(address));
+    await (await store.sdk()).client.send(new UploadPartCommand({ ...address, UploadId, PartNumber: 1, Body: 'part' }));
     const { maintenance } = backend;
     const mine = async (olderThan: number, dryRun: boolean): Promise<unknown> => maintenance?.sweep({ olderThan, dryRun }, noContext);
     expect(await mine(3600, true)).toEqual({ removed: 0, bytes: 0 });

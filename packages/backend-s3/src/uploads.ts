@@ -21,7 +21,9 @@ export async function openUploads(store: Store, bucket: string, ctx: CallContext
   while (marker !== undefined) {
     // Not URL-encoded: some servers would encode without saying so.
     const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket: bucket, ...marker });
-    const page = await call({ bucket, permission: 's3:ListBucketMultipartUploads' }, ctx, (options) => store.client.send(command, options));
+    const page = await call({ bucket, permission: 's3:ListBucketMultipartUploads' }, ctx, async (options) =>
+      (await store.sdk()).client.send(command, options),
+    );
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
       if (Key !== undefined && UploadId !== undefined)
         found.push({ at: { bucket, key: Key }, uploadId: UploadId, since: Initiated ?? new Date(0) });
@@ -77,7 +79,9 @@ async function sizeOfParts(store: Store, at: ObjectAddress, uploadId: string, ct
         UploadId: uploadId,
         ...(marker !== undefined && { PartNumberMarker: marker }),
       });
-      const page = await call({ ...at, permission: 's3:ListMultipartUploadParts' }, ctx, (options) => store.client.send(command, options));
+      const page = await call({ ...at, permission: 's3:ListMultipartUploadParts' }, ctx, async (options) =>
+        (await store.sdk()).client.send(command, options),
+      );
       for (const { Size = 0 } of page.Parts ?? []) size += Size;
       marker = page.IsTruncated === true ? page.NextPartNumberMarker : undefined;
     } while (marker !== undefined);

@@ -12,13 +12,17 @@ export function versioningOperations(store: Store): VersioningOperations {
         Bucket: bucket,
         VersioningConfiguration: { Status: enabled ? 'Enabled' : 'Suspended' },
       });
-      await call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, (options) => store.client.send(command, options));
+      await call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, async (options) =>
+        (await store.sdk()).client.send(command, options),
+      );
     },
   };
 }
 
 export async function isVersioned(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   const command = new GetBucketVersioningCommand({ Bucket: bucket });
-  const { Status } = await call({ bucket, permission: 's3:GetBucketVersioning' }, ctx, (options) => store.client.send(command, options));
+  const { Status } = await call({ bucket, permission: 's3:GetBucketVersioning' }, ctx, async (options) =>
+    (await store.sdk()).client.send(command, options),
+  );
   return Status === 'Enabled';
 }

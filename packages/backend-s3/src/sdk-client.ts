@@ -1,32 +1,24 @@
 import { createHash } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
+import type { Connection } from './connection.ts';
 import type { Settings } from './options.ts';
 
-export interface Connection {
+export interface Sdk {
   readonly client: S3Client;
   /** Signs for the public endpoint; never sends. */
   readonly signer: S3Client;
-  readonly agent: HttpAgent | HttpsAgent;
-  /** Whether bytes travel in the clear: then their hash is signed, where TLS makes that superfluous. */
-  readonly signsPayload: boolean;
-  close(): void;
 }
 
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
-/** The AWS SDK set up for servers of any make: one bounded pool, no unasked-for checksums, timeouts that take effect. */
-export function connect(settings: Settings): Connection {
-  const { endpoint, publicEndpoint, timeout, verifySsl } = settings;
-  const pool = { keepAlive: true, maxSockets: settings.maxPoolConnections, scheduling: 'lifo', noDelay: true } as const;
-  const httpAgent = new HttpAgent(pool);
-  const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
+/** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
+export function openSdk(settings: Settings, { httpAgent, httpsAgent }: Connection): Sdk {
+  const { endpoint, publicEndpoint, timeout } = settings;
   const requestHandler = new NodeHttpHandler({
     httpAgent,
     httpsAgent,
@@ -62,18 +54,7 @@ export function connect(settings: Settings): Connection {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     credentials: () => client.config.credentials(), // fetched and refreshed once for both
   });
-  return {
-    client,
-    signer,
-    agent: endpoint?.startsWith('http:') === true ? httpAgent : httpsAgent,
-    signsPayload: endpoint?.startsWith('http:') === true,
-    close() {
-      client.destroy();
-      signer.destroy();
-      httpAgent.destroy();
-      httpsAgent.destroy();
-    },
-  };
+  return { client, signer };
 }
 
 interface XmlRequest {

@@ -1,0 +1,33 @@
+import type {
+  AclOperations,
+  BucketOperations,
+  LifecycleOperations,
+  MaintenanceOperations,
+  StorageBackend,
+  VersioningOperations,
+} from '@coffer/storage-core';
+
+import { lazily } from './lazily.ts';
+import type { Store } from './store.ts';
+
+/** What is rare, and so goes through the AWS SDK: both are loaded when it is first asked for. */
+export function rareOperations(store: Store): Rare {
+  return {
+    copy: async (source, destination, options, ctx) => (await import('./copy.ts')).copyObject(store, { source, destination }, options, ctx),
+    buckets: lazily<Required<BucketOperations>>({ create: true, head: true, list: true, delete: true, provision: true }, async () =>
+      (await import('./buckets.ts')).bucketOperations(store),
+    ),
+    acl: lazily<AclOperations>({ getObjectAcl: true, setObjectAcl: true, getBucketAcl: true, setBucketAcl: true }, async () =>
+      (await import('./acl.ts')).aclOperations(store),
+    ),
+    versioning: lazily<VersioningOperations>({ getVersioning: true, setVersioning: true }, async () =>
+      (await import('./versioning.ts')).versioningOperations(store),
+    ),
+    lifecycle: lazily<LifecycleOperations>({ getLifecycle: true, setLifecycle: true, deleteLifecycle: true }, async () =>
+      (await import('./lifecycle.ts')).lifecycleOperations(store),
+    ),
+    maintenance: lazily<MaintenanceOperations>({ sweep: true }, async () => (await import('./uploads.ts')).maintenanceOperations(store)),
+  };
+}
+
+type Rare = Required<Pick<StorageBackend, 'copy' | 'buckets' | 'acl' | 'versioning' | 'lifecycle' | 'maintenance'>>;

@@ -1,0 +1,62 @@
+import { HeadBucketCommand, ListBucketsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
+import type { ListPage } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { bare } from './etag.ts';
+import type { Transport } from './transport.ts';
+import { urlDecoded } from './url-encoding.ts';
+
+export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
+  return {
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken }, ctx) {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        EncodingType: 'url', // XML cannot hold every key
+        ...(prefix !== undefined && { Prefix: prefix }),
+        ...(delimiter !== undefined && { Delimiter: delimiter }),
+        ...(maxKeys !== undefined && { MaxKeys: maxKeys }),
+        ...(continuationToken !== undefined && { ContinuationToken: continuationToken }),
+      });
+      return call({ bucket, permission: 's3:ListBucket' }, ctx, async (options) => pageOf(await client.send(command, options)));
+    },
+
+    headBucket: (bucket, ctx) =>
+      call({ bucket, permission: 's3:ListBucket' }, ctx, async (options) => {
+        const { BucketRegion: region } = await client.send(new HeadBucketCommand({ Bucket: bucket }), options);
+        return region === undefined ? {} : { region };
+      }),
+
+    listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {
+      const command = new ListBucketsCommand({
+        ...(maxBuckets !== undefined && { MaxBuckets: maxBuckets }),
+        ...(prefix !== undefined && { Prefix: prefix }),
+        ...(continuationToken !== undefined && { ContinuationToken: continuationToken }),
+      });
+      return call({ permission: 's3:ListAllMyBuckets' }, ctx, async (options) => {
+        const { Buckets = [], ContinuationToken: next } = await client.send(command, options);
+        const buckets = Buckets.flatMap(({ Name: name, CreationDate: createdAt = new Date(0), BucketRegion: region }) =>
+          name === undefined ? [] : [{ name, createdAt, ...(region !== undefined && { region }) }],
+        );
+        return next === undefined || next === '' ? { buckets } : { buckets, continuationToken: next };
+      });
+    },
+  };
+}
+
+function pageOf(output: ListObjectsV2CommandOutput): ListPage {
+  const decode = output.EncodingType === 'url' ? urlDecoded : String;
+  const page = {
+    objects: (output.Contents ?? []).map(({ Key = '', Size = 0, ETag, LastModified = new Date(0), StorageClass = 'STANDARD' }) => ({
+      key: decode(Key),
+      size: Size,
+      etag: bare(ETag),
+      lastModified: LastModified,
+      storageClass: StorageClass,
+    })),
+    commonPrefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => decode(Prefix)),
+  };
+  const next = output.NextContinuationToken;
+  if (output.IsTruncated !== true || next === undefined) return { ...page, isTruncated: false };
+  return { ...page, isTruncated: true, nextContinuationToken: next };
+}

@@ -1,0 +1,89 @@
+import type { Readable } from 'node:stream';
+
+import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { GetObjectCommandOutput, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
+import { defaultContentType } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { headerOf, statusOf } from './errors.ts';
+import { bare, quoted } from './etag.ts';
+import { payloadHash, withHash, writeInput } from './sdk-input.ts';
+import type { ObjectHeaders, Transport } from './transport.ts';
+import { versionOf } from './version-id.ts';
+
+export function sdkObjects(client: S3Client, signsPayload: boolean): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
+  return {
+    put(at, payload, headers, ctx) {
+      const command = new PutObjectCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        Body: payload.kind === 'buffer' ? payload.data : payload.stream,
+        ContentLength: payload.kind === 'buffer' ? payload.data.byteLength : payload.size,
+        ...writeInput(headers),
+      });
+      withHash(command.middlewareStack, payload.kind === 'buffer' ? payloadHash(signsPayload, payload.sha256) : 'UNSIGNED-PAYLOAD');
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+        const { ETag, VersionId } = await client.send(command, options);
+        return { etag: bare(ETag), ...versionOf(VersionId) };
+      });
+    },
+
+    get(at, headers, ctx) {
+      const { range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = headers;
+      const command = new GetObjectCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        ...(range !== undefined && { Range: range }),
+        ...(ifMatch !== undefined && { IfMatch: quoted(ifMatch) }),
+        ...(ifNoneMatch !== undefined && { IfNoneMatch: quoted(ifNoneMatch) }),
+        ...(ifModifiedSince !== undefined && { IfModifiedSince: ifModifiedSince }),
+        ...(ifUnmodifiedSince !== undefined && { IfUnmodifiedSince: ifUnmodifiedSince }),
+      });
+      return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
+        try {
+          const output = await client.send(command, options);
+          return { kind: 'object', headers: headersOf(output), body: output.Body as unknown as Readable };
+        } catch (error) {
+          if (statusOf(error) !== 304) throw error;
+          const etag = headerOf(error, 'etag');
+          const lastModified = headerOf(error, 'last-modified');
+          return {
+            kind: 'not_modified',
+            ...(etag !== undefined && { etag: bare(etag) }),
+            ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
+          };
+        }
+      });
+    },
+
+    head: (at, ctx) =>
+      call({ ...at, permission: 's3:GetObject' }, ctx, async (options) =>
+        headersOf(await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), options)),
+      ),
+
+    async delete(at, ctx, versionId) {
+      const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, ...(versionId !== undefined && { VersionId: versionId }) });
+      await call({ ...at, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
+    },
+
+    async deleteBatch(bucket, objects, ctx) {
+      const listed = objects.map(({ key, versionId }) => ({ Key: key, ...(versionId !== undefined && { VersionId: versionId }) }));
+      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: listed, Quiet: true } });
+      const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
+      return Errors.flatMap(({ Key: key, Code: name = '' }) => (key === undefined ? [] : [{ key, name }]));
+    },
+  };
+}
+
+function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectHeaders {
+  return {
+    contentLength: output.ContentLength ?? 0,
+    etag: bare(output.ETag),
+    contentType: output.ContentType ?? defaultContentType,
+    lastModified: output.LastModified ?? new Date(0),
+    storageClass: output.StorageClass ?? 'STANDARD',
+    metadata: output.Metadata ?? {},
+    ...('ContentRange' in output && output.ContentRange !== undefined && { contentRange: output.ContentRange }),
+    ...versionOf(output.VersionId),
+  };
+}

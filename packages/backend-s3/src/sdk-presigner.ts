@@ -1,0 +1,88 @@
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
+import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import type { ObjectAddress, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
+
+import { largestObject } from './presigner.ts';
+import type { Presigner } from './presigner.ts';
+import type { Sdk } from './sdk-client.ts';
+import { writeInput } from './sdk-input.ts';
+
+export function sdkPresigner({ client, signer }: Sdk): Presigner {
+  return {
+    async secondsLeft() {
+      const { expiration } = await client.config.credentials();
+      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - Date.now()) / 1000);
+    },
+    form: (at, options) => form(inTime(), at, options),
+    putUrl: (at, options) => putUrl(inTime(), at, options),
+    getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn }) {
+      const command = new GetObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ...(contentDisposition !== undefined && { ResponseContentDisposition: contentDisposition }),
+        ...(contentType !== undefined && { ResponseContentType: contentType }),
+      });
+      return getSignedUrl(inTime(), command, { expiresIn });
+    },
+  };
+
+  /** What the client has learnt of the server's clock holds for what is signed here. */
+  function inTime(): S3Client {
+    signer.config.systemClockOffset = client.config.systemClockOffset;
+    return signer;
+  }
+}
+
+export async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
+  const { contentType, size, expiresIn, acl, storageClass } = options;
+  const fields: Record<string, string> = {
+    ...(contentType !== undefined && { 'Content-Type': contentType }),
+    ...(acl !== undefined && acl !== 'private' && { acl }),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  };
+  const conditions: NonNullable<PresignedPostOptions['Conditions']> = [['content-length-range', size ?? 0, size ?? largestObject]];
+  const post = await createPresignedPost(signer, { Bucket: bucket, Key: key, Fields: fields, Conditions: conditions, Expires: expiresIn });
+  // The bucket stands in the URL and in the policy; as a field, some servers do not compare it with either.
+  const { bucket: _bucket, ...sent } = post.fields;
+  return { method: 'POST', url: post.url, fields: sent, headers: {}, expiresIn };
+}
+
+async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
+  const { contentType, size, expiresIn, acl, storageClass } = options;
+  const { ContentType: _type, ...described } = writeInput({
+    contentType: '',
+    ...(acl !== undefined && { acl }),
+    ...(storageClass !== undefined && { storageClass }),
+  });
+  const command = new PutObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    ...described,
+    ...(contentType !== undefined && { ContentType: contentType }),
+    ...(size !== undefined && { ContentLength: size }),
+  });
+  // Not in the query, where some servers overlook them: a header that is signed has to be sent.
+  const named = {
+    ...(described.ACL && { 'x-amz-acl': described.ACL }),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  };
+  const url = await getSignedUrl(signer, command, {
+    expiresIn,
+    signableHeaders: new Set([
+      'host',
+      ...(contentType === undefined ? [] : ['content-type']),
+      ...(size === undefined ? [] : ['content-length']),
+    ]),
+    unhoistableHeaders: new Set(Object.keys(named)),
+  });
+  return {
+    method: 'PUT',
+    url,
+    fields: {},
+    headers: { ...(contentType !== undefined && { 'Content-Type': contentType }), ...named },
+    expiresIn,
+  };
+}

@@ -1,0 +1,63 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
+
+import { call } from './call.ts';
+import { bare, quoted } from './etag.ts';
+import { carriedInput, payloadHash, withHash, writeInput } from './sdk-input.ts';
+import type { Transport } from './transport.ts';
+import { versionOf } from './version-id.ts';
+
+type Uploads = Pick<Transport, 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload'>;
+
+export function sdkUploads(client: S3Client, signsPayload: boolean): Uploads {
+  return {
+    createUpload(at, headers, ctx) {
+      const described = { ...writeInput(headers), ...carriedInput(headers) };
+      const command = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...described });
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+        const { UploadId = '' } = await client.send(command, options);
+        return UploadId;
+      });
+    },
+
+    uploadPart({ at, uploadId, number }, data, ctx) {
+      const command = new UploadPartCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        UploadId: uploadId,
+        PartNumber: number,
+        Body: data,
+        ContentLength: data.byteLength,
+      });
+      withHash(command.middlewareStack as unknown as Parameters<typeof withHash>[0], payloadHash(signsPayload));
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => ({
+        etag: bare((await client.send(command, options)).ETag),
+      }));
+    },
+
+    completeUpload({ at, uploadId }, parts, { ifNoneMatch, ifMatch }, ctx) {
+      const command = new CompleteMultipartUploadCommand({
+        Bucket: at.bucket,
+        Key: at.key,
+        UploadId: uploadId,
+        MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: quoted(etag) })) },
+        ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
+        ...(ifMatch !== undefined && { IfMatch: ifMatch }),
+      });
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+        const { ETag, VersionId } = await client.send(command, options);
+        return { etag: bare(ETag), ...versionOf(VersionId) };
+      });
+    },
+
+    async abortUpload({ at, uploadId }, ctx) {
+      const command = new AbortMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId });
+      await call({ ...at, permission: 's3:AbortMultipartUpload' }, ctx, (options) => client.send(command, options));
+    },
+  };
+}
