@@ -6,8 +6,10 @@ import { accountOn, startOn } from './testing/server.ts';
 
 const server = await startS3('ceph');
 
-describeBackend({ describe, it, after: afterAll }, server.name, {
-  abilities: { buckets: true, acl: true, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
-  refusedAcls: ['aws-exec-read'],
-  start: async () => startOn(await accountOn(server)),
-});
+for (const transport of ['lean', 'sdk'] as const) {
+  describeBackend({ describe, it, after: afterAll }, `${server.name}, ${transport} transport`, {
+    abilities: { buckets: true, acl: true, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+    refusedAcls: ['aws-exec-read'],
+    start: async () => startOn({ ...(await accountOn(server)), transport }),
+  });
+}

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 
 import { storageError } from '@coffer/storage-core';
@@ -33,12 +33,10 @@ export class DeclaredSums {
   }
 }
 
-/** Verifies bytes that are all there. @returns their SHA-256 where it was declared or is `wanted` */
-export function verifiedSums(data: Uint8Array, { sha256, md5 }: Declared, wanted: boolean): string | undefined {
-  const found = sha256 !== undefined || wanted ? createHash('sha256').update(data).digest('hex') : undefined;
-  if (sha256 !== undefined && sha256 !== found) throw mismatch();
-  if (md5 !== undefined && md5 !== createHash('md5').update(data).digest('hex')) throw mismatch();
-  return found;
+/** Of bytes that are all there. @throws checksum_mismatch */
+export function verifySums(data: Uint8Array, { sha256, md5 }: Declared): void {
+  if (sha256 !== undefined && sha256 !== hash('sha256', data)) throw mismatch();
+  if (md5 !== undefined && md5 !== hash('md5', data)) throw mismatch();
 }
 
 function mismatch(): Error {

@@ -1,7 +1,10 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
+import { Clock } from './clock.ts';
+import { Credentials } from './credentials.ts';
 import type { Settings } from './options.ts';
+import { PayloadSigning } from './payload-signing.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
@@ -9,13 +12,15 @@ export interface Connection {
   readonly httpsAgent: HttpsAgent;
   /** The one of the two that reaches the endpoint. */
   readonly agent: HttpAgent | HttpsAgent;
-  /** Whether bytes travel in the clear: then their hash is signed, where TLS makes that superfluous. */
-  readonly signsPayload: boolean;
+  readonly payloadSigning: PayloadSigning;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
   close(): void;
 }
 
-export function connect({ endpoint, maxPoolConnections, verifySsl }: Settings): Connection {
-  const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true } as const;
+export function connect(settings: Settings): Connection {
+  const { endpoint, maxPoolConnections, timeout, verifySsl } = settings;
+  const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: timeout * 1000 } as const;
   const httpAgent = new HttpAgent(pool);
   const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
   const isPlain = endpoint?.startsWith('http:') === true;
@@ -23,7 +28,9 @@ export function connect({ endpoint, maxPoolConnections, verifySsl }: Settings): 
     httpAgent,
     httpsAgent,
     agent: isPlain ? httpAgent : httpsAgent,
-    signsPayload: isPlain,
+    payloadSigning: new PayloadSigning(settings),
+    credentials: new Credentials(settings.credentials),
+    clock: new Clock(),
     close() {
       httpAgent.destroy();
       httpsAgent.destroy();

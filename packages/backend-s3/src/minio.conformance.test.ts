@@ -8,20 +8,19 @@ import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 const server = await ifAvailable(startS3('minio', { own: true }));
 
 describe.skipIf(typeof server === 'string')('where there is a MinIO', () => {
-  describeBackend({ describe, it, after: afterAll }, typeof server === 'string' ? server : server.name, {
-    abilities: { buckets: true, acl: false, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
-    refusedKeys: (key) => key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
-    hidesKeysBelowObjects: true,
-    async start() {
-      if (typeof server === 'string') throw new Error(server);
-      const started = await startOn({ ...(await accountOn(server)), name: 'minio' });
-      return {
-        ...started,
-        async stop() {
-          await started.stop();
-          await server.stop();
-        },
-      };
-    },
+  afterAll(async () => {
+    if (typeof server !== 'string') await server.stop();
   });
+  for (const transport of ['lean', 'sdk'] as const) {
+    describeBackend({ describe, it, after: afterAll }, `${typeof server === 'string' ? server : server.name}, ${transport} transport`, {
+      abilities: { buckets: true, acl: false, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+      refusedKeys: (key) =>
+        key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
+      hidesKeysBelowObjects: true,
+      async start() {
+        if (typeof server === 'string') throw new Error(server);
+        return startOn({ ...(await accountOn(server)), name: 'minio', transport });
+      },
+    });
+  }
 });

@@ -26,6 +26,13 @@ export interface S3BackendOptions {
   readonly retryMode?: 'standard' | 'adaptive';
   /** Seconds to connect, and of idleness of a socket or an open body. Default 60. */
   readonly timeout?: number;
+  /**
+   * Whether the SHA-256 of bodies is computed and signed: `always`, or once the server is seen to insist on it. Sums that
+   * callers declare are verified and sent either way. Default `when-required`.
+   */
+  readonly payloadSigning?: 'when-required' | 'always';
+  /** What carries the frequent calls: signed requests of our own, or the AWS SDK. Default `lean`. */
+  readonly transport?: 'lean' | 'sdk';
   /** Bytes of a part of a multipart upload; an object up to this size is written by one PUT. 5 MiB to 64 MiB, default 8 MiB. */
   readonly partSize?: number;
   /** Bytes that all uploads of this backend together may hold in memory. Default 64 MiB. */
@@ -56,6 +63,8 @@ export function settingsOf(options: S3BackendOptions): Settings {
     maxRetries: options.maxRetries ?? 3,
     retryMode: options.retryMode ?? 'standard',
     timeout: options.timeout ?? 60,
+    payloadSigning: options.payloadSigning ?? 'when-required',
+    transport: options.transport ?? 'lean',
     partSize: Math.min(Math.max(options.partSize ?? 8 * mib, 5 * mib), 64 * mib),
     uploadMemory: options.uploadMemory ?? 64 * mib,
     copyByPartsFrom: Math.min(options.copyByPartsFrom ?? gib, 5 * gib),

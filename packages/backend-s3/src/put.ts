@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
-import { DeclaredSums, verifiedSums } from './checksums.ts';
+import { DeclaredSums, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
@@ -69,7 +69,7 @@ async function headersFor(store: Store, bucket: string, options: PutOptions): Pr
 async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {
   const size = data.byteLength;
   if (size > store.memory.partSize && write.byParts) {
-    verifiedSums(data, write.options, false);
+    verifySums(data, write.options);
     const partSize = partSizeFor(store, size);
     let start = 0;
     const parts: Parts = {
@@ -87,8 +87,10 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
 }
 
 async function putWhole(store: Store, data: Uint8Array, { at, headers, options, ctx }: Write): Promise<Put> {
-  const sha256 = verifiedSums(data, options, store.connection.signsPayload);
-  const written = await store.transport.put(at, { kind: 'buffer', data, ...(sha256 !== undefined && { sha256 }) }, headers, ctx);
+  verifySums(data, options);
+  const { sha256, md5 } = options;
+  const sums = { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
+  const written = await store.transport.put(at, { kind: 'buffer', data, ...sums }, headers, ctx);
   return { size: data.byteLength, ...written };
 }
 

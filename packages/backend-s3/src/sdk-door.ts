@@ -1,4 +1,5 @@
 import { lazily } from './lazily.ts';
+import type { PayloadSigning } from './payload-signing.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import type { Transport } from './transport.ts';
@@ -10,7 +11,7 @@ export interface Door {
 }
 
 /** The AWS SDK's, which is loaded with the first call. */
-export function sdkDoor(sdk: () => Promise<Sdk>, signsPayload: boolean): Door {
+export function sdkDoor(sdk: () => Promise<Sdk>, signing: PayloadSigning): Door {
   return {
     transport: lazily<Transport>(
       {
@@ -29,7 +30,7 @@ export function sdkDoor(sdk: () => Promise<Sdk>, signsPayload: boolean): Door {
       },
       async () => {
         const { sdkTransport } = await import('./sdk-transport.ts');
-        return sdkTransport((await sdk()).client, signsPayload);
+        return sdkTransport((await sdk()).client, signing);
       },
     ),
     presigner: lazily<Presigner>({ secondsLeft: true, form: true, putUrl: true, getUrl: true }, async () => {

@@ -1,19 +1,20 @@
 import type { PutObjectCommand, PutObjectCommandInput } from '@aws-sdk/client-s3';
 
+import type { PayloadSigning } from './payload-signing.ts';
+import { unsignedPayload } from './signature.ts';
 import type { CarriedHeaders, WriteHeaders } from './transport.ts';
 
 const hashHeader = 'x-amz-content-sha256';
 
-/** What the signature covers in place of the body: over TLS nothing; in the clear its hash, which is made once. */
-export function payloadHash(signsPayload: boolean, sha256?: string): string | undefined {
-  return signsPayload ? sha256 : 'UNSIGNED-PAYLOAD';
-}
-
 type Stack = PutObjectCommand['middlewareStack'];
 
-/** Hashing is left to the SDK without. */
-export function withHash(stack: Stack, hash: string | undefined): void {
-  if (hash === undefined) return;
+/** What the signature covers for the body: its hash where that is known, or required; the SDK makes the latter. */
+export function withHash(stack: Stack, signing: PayloadSigning, sha256?: string): void {
+  const hash = sha256 ?? (signing.isRequired ? undefined : unsignedPayload);
+  if (hash !== undefined) setHash(stack, hash);
+}
+
+export function setHash(stack: Stack, hash: string): void {
   stack.add(
     (next) => (args) => {
       (args.request as { readonly headers: Record<string, string> }).headers[hashHeader] = hash;

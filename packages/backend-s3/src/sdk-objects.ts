@@ -1,29 +1,38 @@
 import type { Readable } from 'node:stream';
 
 import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import type { GetObjectCommandOutput, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
+import type { GetObjectCommandOutput, HeadObjectCommandOutput, PutObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, quoted } from './etag.ts';
-import { payloadHash, withHash, writeInput } from './sdk-input.ts';
+import type { PayloadSigning } from './payload-signing.ts';
+import { setHash, withHash, writeInput } from './sdk-input.ts';
+import { unsignedPayload } from './signature.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
-export function sdkObjects(client: S3Client, signsPayload: boolean): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
+export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
   return {
     put(at, payload, headers, ctx) {
-      const command = new PutObjectCommand({
-        Bucket: at.bucket,
-        Key: at.key,
-        Body: payload.kind === 'buffer' ? payload.data : payload.stream,
-        ContentLength: payload.kind === 'buffer' ? payload.data.byteLength : payload.size,
-        ...writeInput(headers),
-      });
-      withHash(command.middlewareStack, payload.kind === 'buffer' ? payloadHash(signsPayload, payload.sha256) : 'UNSIGNED-PAYLOAD');
+      const command = (): PutObjectCommand => {
+        const isWhole = payload.kind === 'buffer';
+        const made = new PutObjectCommand({
+          Bucket: at.bucket,
+          Key: at.key,
+          Body: isWhole ? payload.data : payload.stream,
+          ContentLength: isWhole ? payload.data.byteLength : payload.size,
+          ...(isWhole && payload.md5 !== undefined && { ContentMD5: Buffer.from(payload.md5, 'hex').toString('base64') }),
+          ...writeInput(headers),
+        });
+        if (isWhole) withHash(made.middlewareStack, signing, payload.sha256);
+        else setHash(made.middlewareStack, unsignedPayload);
+        return made;
+      };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
-        const { ETag, VersionId } = await client.send(command, options);
+        const send = (): Promise<PutObjectCommandOutput> => client.send(command(), options);
+        const { ETag, VersionId } = await (payload.kind === 'buffer' ? signing.attempt(send) : send());
         return { etag: bare(ETag), ...versionOf(VersionId) };
       });
     },

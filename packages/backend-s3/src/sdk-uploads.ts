@@ -8,13 +8,14 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from './call.ts';
 import { bare, quoted } from './etag.ts';
-import { carriedInput, payloadHash, withHash, writeInput } from './sdk-input.ts';
+import type { PayloadSigning } from './payload-signing.ts';
+import { carriedInput, withHash, writeInput } from './sdk-input.ts';
 import type { Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 type Uploads = Pick<Transport, 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload'>;
 
-export function sdkUploads(client: S3Client, signsPayload: boolean): Uploads {
+export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
   return {
     createUpload(at, headers, ctx) {
       const described = { ...writeInput(headers), ...carriedInput(headers) };
@@ -26,18 +27,22 @@ export function sdkUploads(client: S3Client, signsPayload: boolean): Uploads {
     },
 
     uploadPart({ at, uploadId, number }, data, ctx) {
-      const command = new UploadPartCommand({
-        Bucket: at.bucket,
-        Key: at.key,
-        UploadId: uploadId,
-        PartNumber: number,
-        Body: data,
-        ContentLength: data.byteLength,
+      const command = (): UploadPartCommand => {
+        const made = new UploadPartCommand({
+          Bucket: at.bucket,
+          Key: at.key,
+          UploadId: uploadId,
+          PartNumber: number,
+          Body: data,
+          ContentLength: data.byteLength,
+        });
+        withHash(made.middlewareStack as unknown as Parameters<typeof withHash>[0], signing);
+        return made;
+      };
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
+        const { ETag } = await signing.attempt(() => client.send(command(), options));
+        return { etag: bare(ETag) };
       });
-      withHash(command.middlewareStack as unknown as Parameters<typeof withHash>[0], payloadHash(signsPayload));
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => ({
-        etag: bare((await client.send(command, options)).ETag),
-      }));
     },
 
     completeUpload({ at, uploadId }, parts, { ifNoneMatch, ifMatch }, ctx) {

@@ -16,7 +16,13 @@ export interface WriteHeaders {
 
 /** Bytes in memory can be sent again; a stream has just one attempt. */
 type Payload =
-  | { readonly kind: 'buffer'; readonly data: Uint8Array; /** Lower-case hex, where it is known already. */ readonly sha256?: string }
+  | {
+      readonly kind: 'buffer';
+      readonly data: Uint8Array;
+      /** Sums that are known already, in lower-case hex: the server verifies them, too. */
+      readonly sha256?: string;
+      readonly md5?: string;
+    }
   | { readonly kind: 'stream'; readonly stream: Readable; readonly size: number };
 
 export interface ReadHeaders {

@@ -69,8 +69,7 @@ export async function loadBackend(config: Config, options: LoadOptions): Promise
 }
 
 function s3Options({ region, maxPoolConnections, maxRetries, retryMode, timeout, s3 }: StorageConfig): S3BackendOptions {
-  const { transport: _transport, ...connection } = s3; // the SDK is the only one so far
-  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...connection };
+  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...s3 };
 }
 
 const thirdParty: Loader = async (config, { publicUrl }) => {

@@ -140,7 +140,7 @@ function readS3(env: EnvReader, backend: string): S3Config {
     ...(publicEndpoint !== undefined && { publicEndpoint }),
     verifySsl,
     forcePathStyle: env.value('STORAGE_S3_FORCE_PATH_STYLE', yesOrNo, backend === 'minio' || (endpoint !== undefined && !isAws(endpoint))),
-    transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'sdk'),
+    transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'lean'),
   };
 }
 

@@ -47,7 +47,7 @@ describe('defaults', () => {
         corsOrigins: ['*'],
         maxUploadBytes: 5_368_709_120,
         localPath: '/srv/app/.coffer/objects',
-        s3: { verifySsl: true, forcePathStyle: false, transport: 'sdk' },
+        s3: { verifySsl: true, forcePathStyle: false, transport: 'lean' },
         extra: {},
       },
       server: { host: '127.0.0.1', port: 8080, publicUrl: 'http://127.0.0.1:8080' },
@@ -84,7 +84,7 @@ describe('every variable', () => {
     ['STORAGE_S3_PUBLIC_ENDPOINT', 'https://files.example.com', (c) => c.storage.s3.publicEndpoint, 'https://files.example.com'],
     ['STORAGE_S3_VERIFY_SSL', 'false', (c) => c.storage.s3.verifySsl, false],
     ['STORAGE_S3_FORCE_PATH_STYLE', '1', (c) => c.storage.s3.forcePathStyle, true],
-    ['STORAGE_S3_TRANSPORT', 'lean', (c) => c.storage.s3.transport, 'lean'],
+    ['STORAGE_S3_TRANSPORT', 'sdk', (c) => c.storage.s3.transport, 'sdk'],
     ['STORAGE_ENABLE_MULTI_TENANCY', 'TRUE', (c) => c.storage.multiTenancy, true],
     ['STORAGE_BUCKET_NAMING_PATTERN', 'x-{tenant_uuid}', (c) => c.storage.bucketNamingPattern, 'x-{tenant_uuid}'],
     ['STORAGE_SHARED_BUCKET', 'shared', (c) => c.storage.sharedBucket, 'shared'],
@@ -217,7 +217,7 @@ describe('the parsed configuration', () => {
   it('cannot be changed, at any depth', () => {
     const config = parse();
     expect(() => Object.assign(config, { dataDir: '/' })).toThrow(TypeError);
-    expect(() => Object.assign(config.storage.s3, { transport: 'lean' })).toThrow(TypeError);
+    expect(() => Object.assign(config.storage.s3, { transport: 'sdk' })).toThrow(TypeError);
     expect(() => (config.storage.corsOrigins as string[]).push('x')).toThrow(TypeError);
   });
 

@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http';
+
+import { destroyOnAbort } from '@coffer/storage-core';
+
+const longestDocument = 64 * 1024;
+
+type Headers = Readonly<Record<string, string>>;
+
+/** An answer that is no success, in the shape that the errors of the AWS SDK have. */
+export class AnswerError extends Error {
+  /** What S3 calls it; empty where there is no document, as in answers to HEAD. */
+  override readonly name: string;
+  readonly $metadata: { readonly httpStatusCode: number };
+  declare readonly $response: { readonly headers: Headers };
+  /** Where the bucket lies, if the answer is about that. */
+  declare readonly region: string | undefined;
+
+  constructor(status: number, headers: Headers, document: string) {
+    super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
+    this.name = valueIn(document, 'Code') ?? '';
+    this.$metadata = { httpStatusCode: status };
+    // Not for logs.
+    Object.defineProperty(this, '$response', { value: { headers } });
+    Object.defineProperty(this, 'region', { value: regionIn(headers, document) });
+  }
+}
+
+/** Reads what there is to know; a document that is cut short has told less, and is no other error. */
+export async function answerError(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<AnswerError> {
+  destroyOnAbort(answer, signal);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      if ((size += chunk.length) > longestDocument) break; // which closes the connection
+    }
+  } catch {
+    signal?.throwIfAborted();
+  }
+  return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, Buffer.concat(chunks).toString());
+}
+
+function valueIn(document: string, name: string): string | undefined {
+  return new RegExp(`<${name}>([^<]+)</${name}>`).exec(document)?.[1];
+}
+
+function regionIn(headers: Headers, document: string): string | undefined {
+  const told = headers['x-amz-bucket-region'] ?? valueIn(document, 'Region');
+  return told ?? /^(?:.+\.)?s3[.-]([a-z0-9-]+)\.amazonaws\.com/.exec(valueIn(document, 'Endpoint') ?? '')?.[1];
+}

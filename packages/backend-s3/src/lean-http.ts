@@ -1,0 +1,99 @@
+import { request as httpRequest } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  readonly hostname: string;
+  readonly port: number;
+  readonly path: string;
+  /** Names, each followed by its value. Sent as they are. */
+  readonly headers: readonly string[];
+  readonly body?: Uint8Array | Readable | undefined;
+  /** Whether somebody reads the body of a success. */
+  readonly isRead: boolean;
+}
+
+/** A failure on a kept socket that the server had closed: nobody has seen the request. */
+export class StaleSocketError extends Error {}
+
+/** Requests over sockets that the agent keeps. They resolve with the head of the answer, whatever its status. */
+export class Http {
+  readonly #agent: Agent | HttpsAgent;
+  readonly #request: typeof httpRequest;
+  readonly #timeout: number;
+
+  /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
+  constructor(agent: Agent | HttpsAgent, timeout: number) {
+    this.#agent = agent;
+    this.#request = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
+    this.#timeout = timeout * 1000;
+  }
+
+  send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const { method, hostname: host, port, path, headers, body } = request;
+    return new Promise((resolve, reject) => {
+      const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
+      let head: IncomingMessage | undefined;
+      let bytesBefore = 0;
+      const waiting = setTimeout(() => sent.destroy(timeoutError(null)), this.#timeout);
+      const abort = (): void => {
+        sent.destroy(signal?.reason as Error);
+      };
+      const timeOut = (): void => {
+        if (head?.complete === true) sent.socket?.destroy(); // what is left to read is here
+        else (head ?? sent).destroy(timeoutError(sent.socket));
+      };
+      const settle = (): void => {
+        clearTimeout(waiting);
+        signal?.removeEventListener('abort', abort);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      sent.once('timeout', timeOut);
+      sent.once('socket', (socket: Socket) => {
+        clearTimeout(waiting);
+        bytesBefore = socket.bytesRead;
+      });
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        settle();
+        const isStale =
+          sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE') && sent.socket?.bytesRead === bytesBefore;
+        reject(isStale ? new StaleSocketError(error.message, { cause: error }) : error);
+      });
+      sent.once('response', (answer: IncomingMessage) => {
+        settle();
+        head = answer;
+        const isSuccess = answer.statusCode! >= 200 && answer.statusCode! < 300;
+        if (!isSuccess) stopSending(sent, answer, body);
+        else if (!request.isRead) answer.resume();
+        resolve(answer);
+      });
+      if (body === undefined || body instanceof Uint8Array) sent.end(body);
+      else pipe(body, sent);
+    });
+  }
+}
+
+function pipe(body: Readable, sent: ClientRequest): void {
+  body.once('error', (error) => sent.destroy(error));
+  body.pipe(sent);
+}
+
+/** A server that refuses a body need not wait for the rest of it. */
+function stopSending(sent: ClientRequest, answer: IncomingMessage, body: HttpRequest['body']): void {
+  if (sent.writableFinished) return;
+  if (body !== undefined && !(body instanceof Uint8Array)) body.unpipe(sent);
+  answer.once('end', () => {
+    if (!sent.writableFinished) sent.destroy();
+  });
+}
+
+function timeoutError(socket: Socket | null): Error {
+  const isConnecting =
+    socket === null || socket.connecting || (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting;
+  const message = isConnecting === true ? 'could not establish a connection in time' : 'no answer in time';
+  return Object.assign(new Error(message), { name: 'TimeoutError' });
+}

@@ -1,0 +1,129 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { crc32 } from 'node:zlib';
+
+import { defaultContentType } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import type { Connection } from './connection.ts';
+import { headerOf, statusOf } from './errors.ts';
+import { bare, quoted } from './etag.ts';
+import { LeanClient } from './lean-client.ts';
+import type { Settings } from './options.ts';
+import { uriEncode } from './signature.ts';
+import type { ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
+import { versionOf } from './version-id.ts';
+
+/** The calls that carry bytes, without the SDK. */
+export function leanObjects(settings: Settings, connection: Connection): Pick<Transport, 'put' | 'uploadPart' | 'get' | 'head'> {
+  const client = new LeanClient(settings, connection);
+  // Some buckets of AWS insist on one; other servers may not know it.
+  const checksumOf = (data: Uint8Array): readonly string[] => (settings.isAws ? ['x-amz-checksum-crc32', crc32Of(data)] : []);
+  return {
+    put(at, payload, headers, ctx) {
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
+        const answer =
+          payload.kind === 'stream'
+            ? await client.send(
+                { method: 'PUT', at, headers: writeHeaders(headers, payload.size), body: payload.stream, isRead: false },
+                abortSignal,
+              )
+            : await client.send(
+                {
+                  method: 'PUT',
+                  at,
+                  headers: writeHeaders(headers, payload.data.byteLength, payload.md5, checksumOf(payload.data)),
+                  body: payload.data,
+                  sha256: payload.sha256,
+                  isRead: false,
+                },
+                abortSignal,
+              );
+        return { etag: bare(answer.headers.etag), ...versionOf(answer.headers['x-amz-version-id'] as string | undefined) };
+      });
+    },
+
+    uploadPart({ at, uploadId, number }, data, ctx) {
+      const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
+      const headers = ['content-length', String(data.byteLength), ...checksumOf(data)];
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => ({
+        etag: bare((await client.send({ method: 'PUT', at, query, headers, body: data, isRead: false }, abortSignal)).headers.etag),
+      }));
+    },
+
+    get(at, headers, ctx) {
+      return call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
+        try {
+          const answer = await client.send({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal);
+          return { kind: 'object', headers: objectHeaders(answer), body: answer };
+        } catch (error) {
+          if (statusOf(error) !== 304) throw error;
+          const etag = headerOf(error, 'etag');
+          const lastModified = headerOf(error, 'last-modified');
+          return {
+            kind: 'not_modified',
+            ...(etag !== undefined && { etag: bare(etag) }),
+            ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
+          };
+        }
+      });
+    },
+
+    head: (at, ctx) =>
+      call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) =>
+        objectHeaders(await client.send({ method: 'HEAD', at, isRead: false }, abortSignal)),
+      ),
+  };
+}
+
+function writeHeaders(described: WriteHeaders, size: number, md5?: string, checksum: readonly string[] = []): string[] {
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch } = described;
+  const headers = ['content-length', String(size)];
+  if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
+  headers.push('content-type', contentType);
+  if (ifMatch !== undefined) headers.push('if-match', ifMatch);
+  if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
+  if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
+  headers.push(...checksum);
+  for (const name of Object.keys(metadata ?? {}).sort()) headers.push(`x-amz-meta-${name}`, metadata![name]!);
+  if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
+  return headers;
+}
+
+function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: ReadHeaders): string[] {
+  const headers: string[] = [];
+  if (ifMatch !== undefined) headers.push('if-match', quoted(ifMatch));
+  if (ifModifiedSince !== undefined) headers.push('if-modified-since', ifModifiedSince.toUTCString());
+  if (ifNoneMatch !== undefined) headers.push('if-none-match', quoted(ifNoneMatch));
+  if (ifUnmodifiedSince !== undefined) headers.push('if-unmodified-since', ifUnmodifiedSince.toUTCString());
+  if (range !== undefined) headers.push('range', range);
+  return headers;
+}
+
+function objectHeaders({ headers }: IncomingMessage): ObjectHeaders {
+  const contentRange = headers['content-range'];
+  const modified = Date.parse(headers['last-modified'] ?? '');
+  return {
+    contentLength: Number(headers['content-length'] ?? 0),
+    etag: bare(headers.etag),
+    contentType: headers['content-type'] ?? defaultContentType,
+    lastModified: new Date(Number.isNaN(modified) ? 0 : modified),
+    storageClass: (headers['x-amz-storage-class'] as string | undefined) ?? 'STANDARD',
+    metadata: metadataOf(headers),
+    ...(contentRange !== undefined && { contentRange }),
+    ...versionOf(headers['x-amz-version-id'] as string | undefined),
+  };
+}
+
+const metadataPrefix = 'x-amz-meta-';
+
+function metadataOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
+  const metadata: Record<string, string> = {};
+  for (const name in headers) if (name.startsWith(metadataPrefix)) metadata[name.slice(metadataPrefix.length)] = headers[name] as string;
+  return metadata;
+}
+
+function crc32Of(data: Uint8Array): string {
+  const sum = Buffer.allocUnsafe(4);
+  sum.writeUInt32BE(crc32(data));
+  return sum.toString('base64');
+}

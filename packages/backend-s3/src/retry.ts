@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { DefaultRateLimiter } from '@smithy/core/retry';
+
+import { headerOf, statusOf } from './errors.ts';
+import type { Settings } from './options.ts';
+
+/* The policy of the AWS SDK, with its numbers. */
+const baseDelay = 50;
+const throttledBaseDelay = 1000;
+const longestDelay = 20_000;
+/** How much longer than the backoff a server may make us wait. */
+const mostExtraDelay = 5000;
+const fullCapacity = 500;
+const cost = 14;
+const throttledCost = 5;
+
+const throttlingNames: ReadonlySet<string> = new Set([
+  'BandwidthLimitExceeded',
+  'LimitExceededException',
+  'PriorRequestNotComplete',
+  'RequestLimitExceeded',
+  'RequestThrottled',
+  'RequestThrottledException',
+  'SlowDown',
+  'ThrottledException',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequestsException',
+]);
+const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
+const transientStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+const networkCodes: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** How often, and when, requests that failed are made again. A server that fails all the time gets few of them. */
+export class RetryPolicy {
+  readonly #attempts: number;
+  readonly #isPaced: boolean;
+  #limiter: DefaultRateLimiter | undefined;
+  #capacity = fullCapacity;
+
+  constructor({ maxRetries, retryMode }: Pick<Settings, 'maxRetries' | 'retryMode'>) {
+    this.#attempts = maxRetries + 1;
+    this.#isPaced = retryMode === 'adaptive';
+  }
+
+  /** Before an attempt. Only where the mode is `adaptive` there is something to wait for: what the server can take. */
+  pace(signal: AbortSignal | undefined): Promise<void> | undefined {
+    return this.#isPaced ? this.#turn(signal) : undefined;
+  }
+
+  /** @param price what the last retry took, if there was one */
+  succeeded(price = 1): void {
+    this.#limiter?.updateClientSendingRate({});
+    this.#capacity = Math.min(fullCapacity, this.#capacity + price);
+  }
+
+  /**
+   * Waits until the next attempt is due. @throws `error` when there is none
+   * @returns what `succeeded` gives back
+   */
+  async again(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
+    const isThrottled = isThrottling(error);
+    this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
+    const price = isThrottled ? throttledCost : cost;
+    if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) throw error;
+    this.#capacity -= price;
+    const backoff = Math.random() * Math.min(longestDelay, (isThrottled ? throttledBaseDelay : baseDelay) * 2 ** (attempt - 1));
+    await delay(Math.max(backoff, Math.min(askedDelay(error), backoff + mostExtraDelay)), undefined, signal && { signal });
+    return price;
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#limiter === undefined) {
+      const { DefaultRateLimiter: Limiter } = await import('@smithy/core/retry');
+      this.#limiter ??= new Limiter();
+    }
+    await unlessAborted(this.#limiter.getSendToken(), signal);
+  }
+}
+
+function isThrottling(error: unknown): boolean {
+  return statusOf(error) === 429 || throttlingNames.has((error as Error).name);
+}
+
+function isTransient(error: unknown): boolean {
+  const { name, code = '' } = error as NodeJS.ErrnoException;
+  return networkCodes.has(code) || transientNames.has(name) || transientStatuses.has(statusOf(error) ?? 0);
+}
+
+/** Milliseconds. */
+function askedDelay(error: unknown): number {
+  const asked = headerOf(error, 'retry-after') ?? '';
+  const time = /^\d+(?:\.\d+)?$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
+  const exact = Number(headerOf(error, 'x-amz-retry-after') ?? NaN);
+  return [time, exact].find((found) => found > 0) ?? 0;
+}
+
+async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work;
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  await Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort));
+}
