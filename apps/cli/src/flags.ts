@@ -1,0 +1,11 @@
+import { cannedAcls } from '@coffer/storage-core';
+
+import { Flags } from './oclif.ts';
+
+/** Flags that several commands have. */
+export const aclFlag = Flags.option({
+  options: cannedAcls,
+  description: "Canned ACL; by default STORAGE_DEFAULT_ACL, and for copies the source's.",
+});
+
+export const confirmFlag = Flags.boolean({ description: 'Really delete. Without it, the command shows what would go.' });
