@@ -9,3 +9,8 @@ export const aclFlag = Flags.option({
 });
 
 export const confirmFlag = Flags.boolean({ description: 'Really delete. Without it, the command shows what would go.' });
+
+export const storageClassFlag = Flags.custom<string>({
+  description: "Storage class, by S3's names; by default STORAGE_DEFAULT_STORAGE_CLASS.",
+  helpValue: 'CLASS',
+});

@@ -14,6 +14,7 @@ export class Output {
   #pending = '';
   #scheduled = false;
   #isClosed = false;
+  #isStatusShown = false;
 
   constructor(options: { readonly json: boolean }) {
     this.json = options.json;
@@ -68,24 +69,43 @@ export class Output {
 
   /** A line on stderr that is no result and no error. */
   note(text: string): void {
-    process.stderr.write(`${printable(text)}\n`);
+    this.#toStderr(`${printable(text)}\n`);
   }
 
   /** An error that ends the command: a line on stderr (of a configuration one line for each mistake). */
   error(error: unknown): void {
     const { code, message } = problemOf(error);
-    process.stderr.write(`${code}: ${message.split('\n').map(printable).join('\n')}\n`);
+    this.#toStderr(`${code}: ${message.split('\n').map(printable).join('\n')}\n`);
   }
 
   /** One object or file that failed, while the others go on. */
   failure(name: string, { code, message }: Problem): void {
-    process.stderr.write(`${printable(name)}: ${code}: ${printable(message)}\n`);
+    this.#toStderr(`${code}: ${printable(name)}: ${printable(message)}\n`);
+  }
+
+  /** A line on a terminal that stays below everything else and is drawn over; undefined takes it away. */
+  status(text: string | undefined): void {
+    if (text === undefined) return this.#eraseStatus();
+    process.stderr.write(`\r${text.slice(0, Math.max(process.stderr.columns - 1, 0))}\x1b[K`);
+    this.#isStatusShown = true;
   }
 
   flush(): void {
     if (this.#pending === '' || this.#isClosed) return;
+    if (process.stdout.isTTY) this.#eraseStatus();
     process.stdout.write(this.#pending);
     this.#pending = '';
+  }
+
+  /** The next drawing brings it back. */
+  #eraseStatus(): void {
+    if (this.#isStatusShown) process.stderr.write('\r\x1b[K');
+    this.#isStatusShown = false;
+  }
+
+  #toStderr(text: string): void {
+    this.#eraseStatus();
+    process.stderr.write(text);
   }
 
   /** Resolves when everything is out of this process. */

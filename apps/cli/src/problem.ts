@@ -15,10 +15,13 @@ export class UsageError extends Error {
 export class LocalError extends Error {
   override readonly name = 'LocalError';
   readonly code: string;
+  /** Whether the same may go well the next time. */
+  readonly retryable: boolean;
 
-  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
+  constructor(code: string, message: string, options: { readonly cause?: unknown; readonly retryable?: boolean } = {}) {
     super(message, options);
     this.code = code;
+    this.retryable = options.retryable === true;
   }
 }
 

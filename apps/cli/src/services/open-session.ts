@@ -23,7 +23,7 @@ export interface Session {
   readonly config: Config;
   readonly storage: StorageService;
   /** Goes with every call. */
-  readonly ctx: CallContext;
+  readonly ctx: CallContext & { readonly signal: AbortSignal };
   /** The bucket of this command, looked up once; created where auto-provisioning is on. */
   bucket(): Promise<string>;
   /** There with `database: true`, and where the bucket depends on what is registered. */
@@ -57,7 +57,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     const plain = isPlain ? await createStorage(config) : undefined;
     if (plain !== undefined) opened.push(plain);
     const { storage } = plain ?? runtime!;
-    const ctx: CallContext = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
+    const ctx: Session['ctx'] = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
     const choose = async (): Promise<string> => {
       const chosen = await storage.resolveBucket(requestFor(options.bucket, tenant), ctx);
       if (looksUp && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
