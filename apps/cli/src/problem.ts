@@ -82,7 +82,7 @@ export function problemOf(error: unknown): Problem {
   }
   // oclif's own are about flags and arguments, over several lines of which the last one tells of --help.
   if ('oclif' in error)
-    return { code: 'usage', message: error.message.replace(/\s*See more help with --help$/, '').replaceAll(/\s+/g, ' ') };
+    return { code: 'usage', message: error.message.replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '').replaceAll(/\s+/g, ' ') };
   return { code: 'internal_error', message: error.message };
 }
 

@@ -12,9 +12,10 @@ export function countText(count: number, one: string, many = `${one}s`): string 
   return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
 }
 
-/** `1 h 5 min`, `3 min 20 s`, `12 s`. */
+/** `1 h 5 min`, `3 min 20 s`, `12 s`, `0.4 s`. */
 export function durationText(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
+  if (seconds < 9.95) return `${Math.max(seconds, 0).toFixed(1)} s`;
+  const whole = Math.round(seconds);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   if (hours > 0) return `${hours} h ${minutes} min`;
   return minutes > 0 ? `${minutes} min ${rest} s` : `${rest} s`;

@@ -21,8 +21,7 @@ export default class Upload extends BulkCommand {
     },
     { description: 'For a tenant', command: 'TENANT_ID=acme-123 <%= config.bin %> <%= command.id %> file.pdf --key uploads/file.pdf' },
   ];
-  static override readonly strict = false;
-  static override readonly args = { path: Args.string({ description: 'Files and directories.', required: true }) };
+  static override readonly args = { path: Args.string({ description: 'Files and directories.', required: true, multiple: true }) };
   static override readonly usage = '<%= command.id %> PATH... [--key K | --prefix P] [--recursive]';
   static override readonly flags = {
     key: Flags.string({ char: 'k', description: 'Key of the object.', exclusive: ['prefix'] }),
@@ -37,10 +36,10 @@ export default class Upload extends BulkCommand {
   };
 
   async run(): Promise<void> {
-    const { argv, flags } = await this.parse(Upload);
+    const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
     const names = { ...(key !== undefined && { key }), ...(prefix !== undefined && { prefix }) };
-    const sources = await sourcesOf(argv as string[], { ...names, recursive });
+    const sources = await sourcesOf(args.path, { ...names, recursive });
     const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
     await this.bulk(flags, uploadStyle, (session, report, options) =>
       uploadFiles(session, { sources, ...names, ...settings, update, ...options }, report),
