@@ -54,8 +54,8 @@ export abstract class BulkCommand extends StorageCommand {
     flags: ParsedFlags,
     style: ReportStyle<R>,
     work: (session: Session, report: BulkReport<R>, options: BulkOptions) => Promise<void>,
-    dryRun = flags['dry-run'] === true,
   ): Promise<void> {
+    const dryRun = flags['dry-run'] === true;
     const { concurrency: many, include = [], exclude = [] } = flags;
     const report = new BulkReport<R>(this.output, style, { dryRun, quiet: flags.quiet });
     await report.during(() =>

@@ -179,7 +179,7 @@ async function sumOf({ body }: ObjectStream): Promise<string> {
   return hash.digest('hex');
 }
 
-export function assertSize(size: number, expected: number): void {
+function assertSize(size: number, expected: number): void {
   if (size !== expected) throw new LocalError('incomplete', `The download ended after ${size} of ${expected} bytes.`, { retryable: true });
 }
 

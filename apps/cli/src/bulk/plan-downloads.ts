@@ -45,7 +45,7 @@ export function* planKeys(keys: readonly string[], place: Place): Generator<Plan
 export interface Below {
   readonly prefix: string;
   readonly filter: Filter;
-  list(prefix: string): AsyncIterable<ObjectSummary>;
+  readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
 }
 
 /** What lies below a prefix, by its path below it. */

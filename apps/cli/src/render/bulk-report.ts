@@ -46,6 +46,7 @@ export class BulkReport<R> implements Follower<R> {
   #bytes = 0;
   #skipped = 0;
   #failed = 0;
+  #isBegun = false;
 
   constructor(output: Output, style: ReportStyle<R>, options: { readonly dryRun: boolean; readonly quiet?: boolean }) {
     this.#output = output;
@@ -116,12 +117,11 @@ export class BulkReport<R> implements Follower<R> {
     this.#document.array(this.#style.member ?? this.#style.past, results);
   }
 
-  #isBegun = false;
-
   #begin(): void {
     if (this.#isBegun) return;
     this.#isBegun = true;
-    for (const [name, value] of Object.entries(this.#style.before?.() ?? {})) this.#document.value(name, value);
+    const first = this.#style.before?.() ?? (this.#dryRun ? { dry_run: true } : {});
+    for (const [name, value] of Object.entries(first)) this.#document.value(name, value);
   }
 
   /** What has been done and what has failed is told also when the command ends early. */

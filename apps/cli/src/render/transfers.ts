@@ -21,3 +21,9 @@ export const downloadStyle: ReportStyle<Transfer> = {
   past: 'downloaded',
   line: (transfer) => `${object(transfer)} -> ${file(transfer)}`,
 };
+
+const fromTo = (transfer: Transfer): string => `${printable(transfer.sourceKey ?? '')} -> ${object(transfer)}`;
+
+export const copyStyle: ReportStyle<Transfer> = { ...shared, verb: 'copy', past: 'copied', line: fromTo };
+
+export const moveStyle: ReportStyle<Transfer> = { ...shared, verb: 'move', past: 'moved', line: fromTo };

@@ -33,11 +33,11 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
 async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { keys, recursive, place, include, exclude } = request;
   const { session, bucket } = settings;
+  const filter = filterOf(include, exclude);
   if (!recursive) {
-    for (const planned of planKeys(keys, place)) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+    for (const planned of planKeys(keys.filter(filter), place)) yield 'problem' in planned ? planned : downloadTask(planned, settings);
     return;
   }
-  const filter = filterOf(include, exclude);
   for (const prefix of new Set(keys)) {
     const below = planBelow({ prefix, filter, list: (start) => session.storage.listFiles({ bucket, prefix: start }, session.ctx) });
     for await (const planned of below) yield 'problem' in planned ? planned : downloadTask(planned, settings);
