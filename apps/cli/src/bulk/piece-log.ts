@@ -42,7 +42,7 @@ export class PieceLog {
   static async open(target: string, head: PieceLogHead): Promise<PieceLog | undefined> {
     const part = partPath(target, createHash('sha256').update(basename(target)).digest('hex').slice(0, 24));
     const path = `${part}.log`;
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0), 0o600);
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0), 0o600);
     try {
       const [first = '', writer = '', ...rest] = (await file.readFile('utf8')).split('\n');
       rest.pop(); // the unfinished one, or nothing
@@ -54,7 +54,7 @@ export class PieceLog {
       const done = first === own ? rest.map(Number).filter((piece) => Number.isSafeInteger(piece) && piece >= 0) : [];
       if (first !== own) await rm(part, { force: true });
       await file.truncate();
-      await file.write([own, process.pid, ...done, ''].join('\n'), 0);
+      await file.appendFile([own, process.pid, ...done, ''].join('\n'));
       return new PieceLog({ partPath: part, path, file, done });
     } catch (error) {
       await file.close();
