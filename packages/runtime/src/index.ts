@@ -9,6 +9,7 @@ export type { Runtime, RuntimeOptions } from './create-runtime.ts';
 export { createStorage } from './create-storage.ts';
 export type { StorageOptions, StorageRuntime } from './create-storage.ts';
 export type { Env } from './env-reader.ts';
+export { hasDatabase } from './has-database.ts';
 export type { OpenDatabaseOptions } from './open-database.ts';
 export { redactedConfig } from './redacted-config.ts';
 export { StartupError } from './startup-error.ts';

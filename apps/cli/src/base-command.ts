@@ -1,0 +1,49 @@
+import { Command, Flags } from './oclif.ts';
+import type { Output } from './output.ts';
+import { openSession } from './services/open-session.ts';
+import type { Session, SessionOptions } from './services/open-session.ts';
+import { sharedInvocation } from './shared.ts';
+
+/** What all commands below `storage` have in common. */
+export abstract class StorageCommand extends Command {
+  static override readonly baseFlags = {
+    json: Flags.boolean({ description: 'Print one JSON document on stdout.', helpGroup: 'GLOBAL' }),
+    bucket: Flags.string({ char: 'b', description: "Bucket to work on, instead of the tenant's or the default one.", helpGroup: 'GLOBAL' }),
+    explain: Flags.boolean({ description: 'Say on stderr which bucket was chosen, and why.', helpGroup: 'GLOBAL' }),
+  };
+
+  protected get output(): Output {
+    return sharedInvocation().output;
+  }
+
+  /** Aborted on Ctrl-C. */
+  protected get signal(): AbortSignal {
+    return sharedInvocation().signal;
+  }
+
+  /** Opens what the environment configures, for the time of `work`. */
+  protected async withSession<T>(flags: SessionFlags, work: (session: Session) => Promise<T>, options: OpenOptions = {}): Promise<T> {
+    const { output, signal } = this;
+    const { bucket, explain } = flags;
+    // oxlint-disable-next-line node/no-process-env -- the one place that hands the environment to the runtime's parser
+    const session = await openSession(process.env, {
+      ...options,
+      signal,
+      note: (text) => output.note(text),
+      explain,
+      ...(bucket !== undefined && { bucket }),
+    });
+    try {
+      return await work(session);
+    } finally {
+      await session.close();
+    }
+  }
+}
+
+interface SessionFlags {
+  readonly bucket?: string | undefined;
+  readonly explain: boolean;
+}
+
+type OpenOptions = Pick<SessionOptions, 'concurrency' | 'database'>;

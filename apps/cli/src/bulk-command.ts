@@ -1,0 +1,65 @@
+import { StorageCommand } from './base-command.ts';
+import { Flags } from './oclif.ts';
+import { BulkReport } from './render/bulk-report.ts';
+import type { ReportStyle } from './render/bulk-report.ts';
+import type { BulkOptions } from './services/run-bulk.ts';
+import type { Session } from './services/open-session.ts';
+
+/** What keeps the provider busy; more sockets gain little. */
+const defaultConcurrency = 64;
+
+const concurrency = Flags.integer({
+  char: 'c',
+  description: 'How many objects are worked on at once.',
+  helpValue: 'N',
+  default: defaultConcurrency,
+  min: 1,
+  max: 1000,
+});
+const quiet = Flags.boolean({ char: 'q', description: 'No line for each object; failures and the summary only.' });
+
+/** Flags of the commands that work on many objects. */
+export const bulkFlags = { concurrency, quiet };
+
+/** Flags of those that choose among many. */
+export const filterFlags = {
+  'dry-run': Flags.boolean({ description: 'Show what would be done, and do nothing.' }),
+  include: Flags.string({
+    description: 'Only names that match this pattern; may be given several times.',
+    helpValue: 'GLOB',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+  exclude: Flags.string({
+    description: 'No names that match this pattern; may be given several times.',
+    helpValue: 'GLOB',
+    multiple: true,
+    multipleNonGreedy: true,
+  }),
+};
+
+interface ParsedFlags {
+  readonly bucket?: string | undefined;
+  readonly explain: boolean;
+  readonly concurrency: number;
+  readonly quiet: boolean;
+  readonly 'dry-run'?: boolean;
+  readonly include?: readonly string[] | undefined;
+  readonly exclude?: readonly string[] | undefined;
+}
+
+export abstract class BulkCommand extends StorageCommand {
+  /** Runs one service that does many things, and tells of them. */
+  protected async bulk<R>(
+    flags: ParsedFlags,
+    style: ReportStyle<R>,
+    work: (session: Session, report: BulkReport<R>, options: BulkOptions) => Promise<void>,
+  ): Promise<void> {
+    const dryRun = flags['dry-run'] === true;
+    const { concurrency: many, include = [], exclude = [] } = flags;
+    const report = new BulkReport<R>(this.output, style, { dryRun, quiet: flags.quiet });
+    await report.during(() =>
+      this.withSession(flags, (session) => work(session, report, { concurrency: many, dryRun, include, exclude }), { concurrency: many }),
+    );
+  }
+}

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+
+import type { ObjectInfo } from '@coffer/storage-core';
+
+const mib = 2 ** 20;
+/** Sizes of parts that clients commonly use, beside our own. */
+const partSizes = [5, 8, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512].map((size) => size * mib);
+const mostParts = 10_000;
+
+/** The MD5 that an ETag is; undefined where it is none. */
+export function md5In(etag: string): string | undefined {
+  return /^[0-9a-f]{32}$/.test(etag) ? etag : undefined;
+}
+
+/**
+ * Whether a file of the same size has the bytes of an object, as far as the object's ETag or checksum can tell: an ETag that
+ * says nothing about bytes counts as different.
+ */
+export async function hasBytesOf(
+  path: string,
+  { etag, size, sha256 }: Pick<ObjectInfo, 'etag' | 'size' | 'sha256'>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (md5In(etag) !== undefined) return (await hashOf(path, 'md5', signal)) === etag;
+  const [, parts] = /^[0-9a-f]{32}-(\d+)$/.exec(etag) ?? [];
+  if (parts !== undefined) return hasPartsOf(path, { etag, size, parts: Number(parts) }, signal);
+  return sha256 !== undefined && (await hashOf(path, 'sha256', signal)) === sha256;
+}
+
+async function hashOf(path: string, algorithm: string, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash(algorithm);
+  for await (const chunk of createReadStream(path, { highWaterMark: mib, signal })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** The ETag of an object made of parts is the MD5 of their MD5s. How large they were is not told, only how many. */
+async function hasPartsOf(
+  path: string,
+  object: { readonly etag: string; readonly size: number; readonly parts: number },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { etag, size, parts } = object;
+  const own = Math.ceil(size / mostParts / mib) * mib;
+  const candidates = [...new Set([...partSizes, own])].filter((partSize) => Math.ceil(size / partSize) === parts);
+  const sums = candidates.map((partSize) => new PartSums(partSize));
+  if (sums.length === 0) return false;
+  for await (const chunk of createReadStream(path, { highWaterMark: mib, signal })) {
+    for (const sum of sums) sum.update(chunk as Buffer);
+  }
+  return sums.some((sum) => sum.etag() === etag);
+}
+
+class PartSums {
+  readonly #partSize: number;
+  readonly #whole: Hash = createHash('md5');
+  #part: Hash = createHash('md5');
+  #left: number;
+  #count = 0;
+
+  constructor(partSize: number) {
+    this.#partSize = partSize;
+    this.#left = partSize;
+  }
+
+  update(chunk: Buffer): void {
+    for (let rest = chunk; rest.length > 0;) {
+      const now = rest.subarray(0, this.#left);
+      this.#part.update(now);
+      this.#left -= now.length;
+      rest = rest.subarray(now.length);
+      if (this.#left === 0) this.#endPart();
+    }
+  }
+
+  etag(): string {
+    if (this.#left < this.#partSize) this.#endPart();
+    return `${this.#whole.digest('hex')}-${this.#count}`;
+  }
+
+  #endPart(): void {
+    this.#whole.update(this.#part.digest());
+    this.#part = createHash('md5');
+    this.#left = this.#partSize;
+    this.#count += 1;
+  }
+}

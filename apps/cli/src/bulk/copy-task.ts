@@ -1,0 +1,51 @@
+import { hasCode } from '@coffer/storage-core';
+import type { CannedAcl } from '@coffer/storage-core';
+
+import type { Session } from '../services/open-session.ts';
+import type { PlannedCopy } from './plan-copies.ts';
+import type { Task } from './task.ts';
+import type { Transfer } from './transfer.ts';
+
+export interface CopySettings {
+  readonly session: Session;
+  readonly fromBucket: string;
+  readonly toBucket: string;
+  /** Delete each source once it is copied. */
+  readonly move: boolean;
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** Leave out what is at the destination with the same size and ETag; to move, its source is not deleted either. */
+  readonly update: boolean;
+}
+
+export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettings): Task<Transfer> {
+  const { session, fromBucket, toBucket, acl, storageClass } = settings;
+  const { storage, ctx } = session;
+  const source = { bucket: fromBucket, key: from };
+  const destination = { bucket: toBucket, key: to };
+  return {
+    subject: { key: from },
+    ...(listed !== undefined && { bytes: listed.size }),
+    async preview() {
+      const { size, etag } = listed ?? (await storage.getFileInfo(source, ctx));
+      return [{ ...destination, sourceKey: from, size, etag }];
+    },
+    async run(running) {
+      if (settings.update && (await isThere())) return { done: [], skipped: 1 };
+      const copy = { source, destination, ...(acl !== undefined && { acl }), ...(storageClass !== undefined && { storageClass }) };
+      const { size, etag } = await (settings.move ? storage.moveFile(copy, ctx) : storage.copyFile(copy, ctx));
+      running.moved(size);
+      return { done: [{ ...destination, sourceKey: from, size, etag }] };
+    },
+  };
+
+  async function isThere(): Promise<boolean> {
+    try {
+      const [wanted, found] = await Promise.all([listed ?? storage.getFileInfo(source, ctx), storage.getFileInfo(destination, ctx)]);
+      return wanted.size === found.size && wanted.etag === found.etag;
+    } catch (error) {
+      if (hasCode(error, 'file_not_found')) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { isStorageError } from '@coffer/storage-core';
+import type { ObjectSummary, StorageService } from '@coffer/storage-core';
+
+import { problemOf } from '../problem.ts';
+import type { Session } from '../services/open-session.ts';
+import type { Failure, Outcome, Task } from './task.ts';
+
+/** An object that is gone, or would go. */
+export interface Deleted {
+  readonly bucket: string;
+  readonly key: string;
+  readonly size: number;
+}
+
+/** Many small batches at once are faster than a few of the 1,000 that a request may have. */
+const batchSize = 100;
+
+/** @param objects to be deleted, of one bucket */
+export async function* planDeletions(
+  session: Session,
+  bucket: string,
+  objects: AsyncIterable<Pick<ObjectSummary, 'key' | 'size'>>,
+): AsyncGenerator<Task<Deleted>, void, undefined> {
+  let batch: Deleted[] = [];
+  for await (const { key, size } of objects) {
+    batch.push({ bucket, key, size });
+    if (batch.length < batchSize) continue;
+    yield deletionTask(session, bucket, batch);
+    batch = [];
+  }
+  if (batch.length > 0) yield deletionTask(session, bucket, batch);
+}
+
+function deletionTask({ storage, ctx }: Session, bucket: string, batch: readonly Deleted[]): Task<Deleted> {
+  return {
+    subject: { key: batch[0]?.key ?? '' },
+    count: batch.length,
+    bytes: batch.reduce((sum, { size }) => sum + size, 0),
+    preview: () => batch,
+    async run(running) {
+      const failed = await (storage.backend.batchDelete === undefined
+        ? deleteEach(storage, bucket, batch, ctx)
+        : deleteTogether(storage, bucket, batch, ctx));
+      const names = new Set(failed.map(({ subject }) => ('key' in subject ? subject.key : '')));
+      const done = batch.filter(({ key }) => !names.has(key));
+      for (const { size } of done) running.moved(size);
+      return { done, failed } satisfies Outcome<Deleted>;
+    },
+  };
+}
+
+async function deleteTogether(
+  storage: StorageService,
+  bucket: string,
+  batch: readonly Deleted[],
+  ctx: Session['ctx'],
+): Promise<readonly Failure[]> {
+  try {
+    const { errors } = await storage.deleteFiles({ bucket, keys: batch.map(({ key }) => key) }, ctx);
+    return errors.map(({ key, code, message }) => ({ subject: { key }, problem: { code, message } }));
+  } catch (error) {
+    if (ctx.signal.aborted || !isStorageError(error)) throw error;
+    return batch.map(({ key }) => ({ subject: { key }, problem: problemOf(error) }));
+  }
+}
+
+/** For backends without batches. */
+async function deleteEach(
+  storage: StorageService,
+  bucket: string,
+  batch: readonly Deleted[],
+  ctx: Session['ctx'],
+): Promise<readonly Failure[]> {
+  const results = await Promise.allSettled(batch.map(({ key }) => storage.deleteFile({ bucket, key }, ctx)));
+  ctx.signal.throwIfAborted();
+  return results.flatMap((result, index) =>
+    result.status === 'fulfilled' ? [] : [{ subject: { key: batch[index]?.key ?? '' }, problem: problemOf(result.reason) }],
+  );
+}

@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+
+import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
+
+import { LocalError } from '../problem.ts';
+import type { Session } from '../services/open-session.ts';
+import { hasBytesOf, md5In } from './checksums.ts';
+import type { Folders } from './folders.ts';
+import type { Folding } from './folding.ts';
+import { LargeDownload, largeFrom } from './large-download.ts';
+import { wholeFrom } from './local-file.ts';
+import { PartFile } from './part-file.ts';
+import type { PlannedDownload } from './plan-downloads.ts';
+import { assertTarget } from './target-path.ts';
+import type { Outcome, Running, Task } from './task.ts';
+import type { Transfer } from './transfer.ts';
+
+export interface DownloadSettings {
+  readonly session: Session;
+  readonly bucket: string;
+  readonly folders: Folders;
+  readonly folding: Folding;
+  /** Leave out objects whose file has the same size and bytes. */
+  readonly update: boolean;
+  /** Go on with what an earlier run has left, and leave what a later one can go on with. */
+  readonly resume: boolean;
+  /** Whether the user has named the file: then its name is no key's. */
+  readonly isNamed: boolean;
+  readonly sums: EtagSums;
+}
+
+/** Whether ETags that look like MD5s are some: with encryption keys of the provider's they are not, and nothing says so. */
+export class EtagSums {
+  areMd5 = true;
+}
+
+export function downloadTask(planned: PlannedDownload, settings: DownloadSettings): Task<Transfer> {
+  const { key, name, listed } = planned;
+  const { bucket, session, folders } = settings;
+  let large: LargeDownload | undefined;
+  const done = (path: string, { size, etag }: Pick<ObjectInfo, 'size' | 'etag'>): Outcome<Transfer> => ({
+    done: [{ key, bucket, path, size, etag }],
+  });
+  return {
+    subject: { key },
+    ...(listed !== undefined && { bytes: listed.size }),
+    async preview() {
+      if (!settings.isNamed) assertTarget(name);
+      const { size, etag } = listed ?? (await session.storage.getFileInfo({ bucket, key }, session.ctx));
+      return [{ key, bucket, path: folders.pathOf(name), size, etag }];
+    },
+    async run(running) {
+      if (!settings.isNamed) assertTarget(name);
+      if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
+      await settings.folding.take(name);
+      const path = await folders.pathFor(name);
+      if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
+      if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
+        const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
+        if (opened.info.size <= largeFrom) return done(path, await save(opened, path, settings, running));
+        large = new LargeDownload({ at: { bucket, key }, target: path, opened, ...settings });
+      }
+      large ??= new LargeDownload({ at: { bucket, key }, target: path, ...settings });
+      return done(path, await large.run(running));
+    },
+    abandon: async () => large?.abandon(),
+  };
+}
+
+/** Consoles of providers make empty objects for folders. */
+async function makeFolder({ name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
+  if ((listed?.size ?? 0) > 0) throw new LocalError('is_a_directory', 'The key ends in "/", as only folders do, but the object has bytes.');
+  const path = folders.pathOf(name);
+  await folders.prepare(path);
+  return path;
+}
+
+/** Checked before it has its name; a small one before there is any file. */
+async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
+  const { info } = opened;
+  const sum = await (info.size <= wholeFrom ? saveWhole(opened, path, settings, running) : saveStream(opened, path, settings, running));
+  if (sum === undefined) return info;
+  // Other bytes than the ETag says. The same ones again, and it says nothing about bytes.
+  const again = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
+  const isSame = again.info.etag === info.etag && (await sumOf(again)) === sum;
+  if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
+  settings.sums.areMd5 = false;
+  return save(
+    await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx),
+    path,
+    settings,
+    running,
+  );
+}
+
+/** @returns the MD5, when it is another one than the object should have; nothing has been written then */
+async function saveWhole(
+  { info, body }: ObjectStream,
+  path: string,
+  { sums }: DownloadSettings,
+  running: Running,
+): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    running.moved(chunk.length);
+  }
+  assertSize(size, info.size);
+  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  const check = checkFor(info, sums);
+  check?.update(bytes);
+  const wrong = check?.wrong();
+  if (wrong !== undefined) return wrong;
+  await withPart(path, (part) => part.write(bytes, 0));
+  return undefined;
+}
+
+async function saveStream(
+  { info, body }: ObjectStream,
+  path: string,
+  { sums }: DownloadSettings,
+  running: Running,
+): Promise<string | undefined> {
+  const check = checkFor(info, sums);
+  let wrong: string | undefined;
+  await withPart(path, async (part) => {
+    let size = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      check?.update(chunk);
+      await part.write(chunk, size);
+      size += chunk.length;
+      running.moved(chunk.length);
+    }
+    assertSize(size, info.size);
+    wrong = check?.wrong();
+    return wrong === undefined;
+  });
+  return wrong;
+}
+
+/** The file gets its name unless `fill` fails or says false. */
+async function withPart(path: string, fill: (part: PartFile) => Promise<boolean | void>): Promise<void> {
+  const part = await PartFile.open(path);
+  try {
+    if ((await fill(part)) === false) await part.remove();
+    else await part.commit();
+  } catch (error) {
+    await part.remove();
+    throw error;
+  }
+}
+
+interface Check {
+  update(bytes: Uint8Array): void;
+  /** The sum, when it is the wrong one. */
+  wrong(): string | undefined;
+}
+
+function checkFor({ etag, sha256 }: ObjectInfo, sums: EtagSums): Check | undefined {
+  const md5 = sums.areMd5 ? md5In(etag) : undefined;
+  const expected = md5 ?? sha256;
+  if (expected === undefined) return undefined;
+  const hash = createHash(md5 === undefined ? 'sha256' : 'md5');
+  return {
+    update: (bytes) => void hash.update(bytes),
+    wrong() {
+      const sum = hash.digest('hex');
+      return sum === expected ? undefined : sum;
+    },
+  };
+}
+
+async function sumOf({ body }: ObjectStream): Promise<string> {
+  const hash = createHash('md5');
+  for await (const chunk of body as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+function assertSize(size: number, expected: number): void {
+  if (size !== expected) throw new LocalError('incomplete', `The download ended after ${size} of ${expected} bytes.`, { retryable: true });
+}
+
+async function isCurrent(path: string, { key, listed }: PlannedDownload, { session, bucket }: DownloadSettings): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || !found.isFile()) return false;
+  const info = listed ?? (await session.storage.getFileInfo({ bucket, key }, session.ctx));
+  return found.size === info.size && hasBytesOf(path, info, session.ctx.signal);
+}

@@ -1,0 +1,65 @@
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+
+import { LocalError } from '../problem.ts';
+
+const mostRemembered = 10_000;
+
+/** The folders below the one that everything is downloaded into. They are made when a file needs them. */
+export class Folders {
+  readonly root: string;
+  #real: Promise<string> | undefined;
+  readonly #known = new Map<string, Promise<void>>();
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  /** The path of a name with `/`. */
+  pathOf(name: string): string {
+    return join(this.root, ...name.split('/'));
+  }
+
+  /** As `pathOf`; the folder of the path is there afterwards. @throws LocalError `unsafe_path` where a link leads out */
+  async pathFor(name: string): Promise<string> {
+    const path = this.pathOf(name);
+    await this.prepare(dirname(path));
+    return path;
+  }
+
+  async prepare(folder: string): Promise<void> {
+    let known = this.#known.get(folder);
+    if (known === undefined) {
+      known = this.#make(folder);
+      known.catch(() => this.#known.delete(folder));
+      if (this.#known.size >= mostRemembered) this.#known.clear();
+      this.#known.set(folder, known);
+    }
+    return known;
+  }
+
+  async #make(folder: string): Promise<void> {
+    this.#real ??= this.#makeRoot();
+    const root = await this.#real;
+    await mkdir(folder, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR') throw error;
+      throw new LocalError('path_conflict', 'There is a file where a folder has to be.', { cause: error });
+    });
+    const inside = relative(root, await realpath(folder));
+    if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
+      throw new LocalError('unsafe_path', 'A symbolic link leads out of the folder of --output.');
+    }
+  }
+
+  async #makeRoot(): Promise<string> {
+    await mkdir(this.root, { recursive: true });
+    return realpath(this.root);
+  }
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}

@@ -1,0 +1,133 @@
+import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
+
+import { LocalError } from '../problem.ts';
+import type { Session } from '../services/open-session.ts';
+import { PartFile } from './part-file.ts';
+import { PieceLog } from './piece-log.ts';
+import type { Running } from './task.ts';
+
+const mib = 2 ** 20;
+/** Objects over this size come in pieces, several at a time. */
+export const largeFrom: number = 32 * mib;
+const pieceSize = 16 * mib;
+const atOnce = 4;
+
+export interface LargeDownloadOptions {
+  readonly session: Session;
+  readonly at: ObjectAddress;
+  readonly target: string;
+  /** An open stream of the whole object: its first piece. */
+  readonly opened?: ObjectStream;
+  readonly resume: boolean;
+}
+
+/** An object in pieces, all of one ETag. A piece that is there stays, whatever happens to the others. */
+export class LargeDownload {
+  readonly #options: LargeDownloadOptions;
+  #opened: ObjectStream | undefined;
+  #info: ObjectInfo | undefined;
+  #part: PartFile | undefined;
+  #log: PieceLog | undefined;
+  #done = new Set<number>();
+
+  constructor(options: LargeDownloadOptions) {
+    this.#options = options;
+    this.#opened = options.opened;
+  }
+
+  async run(running: Running): Promise<ObjectInfo> {
+    const { session, at } = this.#options;
+    this.#info ??= this.#opened?.info ?? (await session.storage.getFileInfo(at, session.ctx));
+    const info = this.#info;
+    const part = (this.#part ??= await this.#begin(info));
+    const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
+    running.moved(Math.min(this.#done.size * pieceSize, info.size));
+
+    const giveUp = new AbortController();
+    const signal = AbortSignal.any([running.signal, giveUp.signal]);
+    const work = async (): Promise<void> => {
+      for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
+        await this.#fetch(piece, part, signal, running);
+        this.#done.add(piece);
+        await this.#log?.add(piece);
+      }
+    };
+    const ended = await Promise.allSettled(
+      Array.from({ length: atOnce }, () =>
+        work().catch((error: unknown) => {
+          giveUp.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    running.signal.throwIfAborted();
+    if (giveUp.signal.aborted) {
+      if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
+      throw giveUp.signal.reason;
+    }
+    for (const result of ended) if (result.status === 'rejected') throw result.reason;
+    await part.commit();
+    await this.#log?.remove();
+    return info;
+  }
+
+  /** With `resume`, what is there stays for a later run. */
+  async abandon(): Promise<void> {
+    this.#opened?.body.destroy();
+    if (this.#options.resume && this.#log !== undefined) {
+      await this.#part?.close();
+      await this.#log.close();
+    } else {
+      await this.#forget();
+    }
+  }
+
+  async #begin(info: ObjectInfo): Promise<PartFile> {
+    const { resume, target } = this.#options;
+    this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
+    const part = await PartFile.open(target, this.#log === undefined ? {} : { path: this.#log.partPath });
+    if (this.#log !== undefined) this.#done = new Set(this.#log.done);
+    // A full disk shows now, and the pieces lie where they belong.
+    await part.resize(info.size);
+    return part;
+  }
+
+  async #fetch(piece: number, part: PartFile, signal: AbortSignal, running: Running): Promise<void> {
+    const { session, at } = this.#options;
+    const { etag = '', size = 0 } = this.#info ?? {};
+    const start = piece * pieceSize;
+    const end = Math.min(start + pieceSize, size);
+    const whole = piece === 0 ? this.#opened : undefined;
+    this.#opened = piece === 0 ? undefined : this.#opened;
+    const { body, info } = whole ?? (await session.storage.openFile(at, { range: { start, end: end - 1 } }, { ...session.ctx, signal }));
+    try {
+      if (info.etag !== etag || info.size !== size) throw new ChangedError();
+      let position = start;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        const rest = position + chunk.length > end ? chunk.subarray(0, end - position) : chunk;
+        await part.write(rest, position);
+        position += rest.length;
+        running.moved(rest.length);
+        if (position === end && whole !== undefined) break;
+      }
+      if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
+    } finally {
+      body.destroy();
+    }
+  }
+
+  async #forget(): Promise<void> {
+    await this.#part?.remove();
+    await this.#log?.remove();
+    this.#part = undefined;
+    this.#log = undefined;
+    this.#info = undefined;
+    this.#done.clear();
+  }
+}
+
+class ChangedError extends LocalError {
+  constructor() {
+    super('object_changed', 'The object changed while it was downloaded.', { retryable: true });
+  }
+}

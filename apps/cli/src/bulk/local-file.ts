@@ -1,0 +1,105 @@
+import { close, constants, fstat, open, read } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+
+import { LocalError } from '../problem.ts';
+import { notRegular } from './walk.ts';
+
+const openFile = promisify(open);
+const statFile = promisify(fstat);
+const closeFile = promisify(close);
+const readFile = promisify(read) as (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number }>;
+
+/** Files up to this size are read whole: one buffer is cheaper than a stream, and can be sent again. */
+export const wholeFrom = 2 * 2 ** 20;
+const chunkSize = 512 * 1024;
+
+/** An open file whose bytes are promised to be those of one moment: it must not change while it is read. */
+export class LocalFile {
+  readonly size: number;
+  readonly #fd: number;
+  readonly #before: Stats;
+
+  private constructor(fd: number, before: Stats) {
+    this.#fd = fd;
+    this.#before = before;
+    this.size = before.size;
+  }
+
+  /** Not to be held up by a pipe that took the file's place. @throws LocalError, errors of the file system */
+  static async open(path: string): Promise<LocalFile> {
+    const fd = await openFile(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const found = await statFile(fd);
+      if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'It is a directory.') : notRegular();
+      return new LocalFile(fd, found);
+    } catch (error) {
+      await closeFile(fd);
+      throw error;
+    }
+  }
+
+  /** All of it. @throws LocalError `file_changed` */
+  async readAll(): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(this.size);
+    let end = 0;
+    while (end < this.size) {
+      const { bytesRead } = await readFile(this.#fd, buffer, end, this.size - end, end);
+      if (bytesRead === 0) throw fileChanged();
+      end += bytesRead;
+    }
+    await this.assertUnchanged();
+    return buffer;
+  }
+
+  /**
+   * All of it as a stream, which is the source of every large upload. The last bytes come only when the file has not changed
+   * meanwhile, so that no object is made of bytes that never were together.
+   * @param passed told of the bytes of each chunk
+   */
+  stream(passed: (bytes: number) => void): Readable {
+    let position = 0;
+    const next = async (): Promise<Buffer | null> => {
+      const length = Math.min(chunkSize, this.size - position);
+      if (length === 0) return null;
+      const buffer = Buffer.allocUnsafe(length);
+      const { bytesRead } = await readFile(this.#fd, buffer, 0, length, position);
+      if (bytesRead === 0) throw fileChanged();
+      position += bytesRead;
+      if (position === this.size) await this.assertUnchanged();
+      passed(bytesRead);
+      return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
+    };
+    return new Readable({
+      highWaterMark: chunkSize,
+      read() {
+        next().then(
+          (chunk) => this.push(chunk),
+          (error: unknown) => this.destroy(error as Error),
+        );
+      },
+    });
+  }
+
+  /** @throws LocalError `file_changed` */
+  async assertUnchanged(): Promise<void> {
+    const { size, mtimeMs, ctimeMs } = await statFile(this.#fd);
+    const before = this.#before;
+    if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChanged();
+  }
+
+  async close(): Promise<void> {
+    await closeFile(this.#fd);
+  }
+}
+
+function fileChanged(): LocalError {
+  return new LocalError('file_changed', 'The file changed while it was read.');
+}

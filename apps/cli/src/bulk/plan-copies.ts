@@ -1,0 +1,64 @@
+import type { ObjectSummary } from '@coffer/storage-core';
+
+import { LocalError, problemOf, UsageError } from '../problem.ts';
+import type { Filter } from './filter.ts';
+import { folderPrefix } from './plan-downloads.ts';
+import type { Failure } from './task.ts';
+
+export interface CopyArguments {
+  readonly source: string;
+  readonly destination?: string | undefined;
+  readonly toKey?: string | undefined;
+  readonly toBucket?: string | undefined;
+  readonly recursive: boolean;
+  readonly acl?: string | undefined;
+}
+
+/** From one key or prefix to another. */
+export interface CopyNames {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** @throws UsageError where the arguments do not say one place to copy to */
+export function copyNames(given: CopyArguments): CopyNames {
+  const { source, destination, toKey, toBucket, recursive } = given;
+  if (destination !== undefined && toKey !== undefined) throw new UsageError('DST and --to-key both say what the new key is; give one.');
+  if (destination === undefined && toKey === undefined && toBucket === undefined) {
+    throw new UsageError('Give a new key (DST or --to-key) or another bucket (--to-bucket).');
+  }
+  if (source === '' && !recursive) throw new UsageError('SRC is the key of an object.');
+  if (recursive) return { from: folderPrefix(source), to: folderPrefix(toKey ?? destination ?? source) };
+  // As with files: into a folder under the same name.
+  const isInto = destination?.endsWith('/') === true || destination === '';
+  return { from: source, to: toKey ?? (isInto ? `${destination}${source.slice(source.lastIndexOf('/') + 1)}` : (destination ?? source)) };
+}
+
+/** @throws UsageError for what would copy objects onto themselves, or the copies again and again */
+export function assertApart({ from, to }: CopyNames, given: Pick<CopyArguments, 'recursive' | 'acl'>): void {
+  if (from === to && given.acl === undefined) throw new UsageError('Source and destination are the same.');
+  if (given.recursive && from !== to && to.startsWith(from)) throw new UsageError('The destination lies below the source.');
+}
+
+export interface PlannedCopy {
+  readonly from: string;
+  readonly to: string;
+  readonly listed?: Pick<ObjectSummary, 'size' | 'etag'>;
+}
+
+/** What lies below a prefix, under the same names below another. */
+export async function* planCopies(
+  { from, to }: CopyNames,
+  filter: Filter,
+  objects: AsyncIterable<ObjectSummary>,
+): AsyncGenerator<PlannedCopy | Failure, void, undefined> {
+  let isEmpty = true;
+  for await (const { key, size, etag } of objects) {
+    isEmpty = false;
+    const name = key.slice(from.length);
+    if (filter(name)) yield { from: key, to: to + name, listed: { size, etag } };
+  }
+  if (!isEmpty) return;
+  const error = new LocalError('file_not_found', from === '' ? 'The bucket is empty.' : `There are no objects below ${from}`);
+  yield { subject: { key: from }, problem: problemOf(error) };
+}

@@ -1,0 +1,77 @@
+import { basename, dirname, sep } from 'node:path';
+
+import type { ObjectSummary } from '@coffer/storage-core';
+
+import { LocalError, problemOf, UsageError } from '../problem.ts';
+import type { Filter } from './filter.ts';
+import { isFolder } from './folders.ts';
+import type { Failure } from './task.ts';
+
+/** An object and where it will be. */
+export interface PlannedDownload {
+  readonly key: string;
+  /** Relative to the folder of the place, with `/`. */
+  readonly name: string;
+  /** What the listing said. */
+  readonly listed?: Pick<ObjectSummary, 'size' | 'etag'>;
+}
+
+/** Where the files go. */
+export interface Place {
+  readonly folder: string;
+  /** The one file that is written, where `--output` names a file. */
+  readonly file?: string;
+}
+
+/** `--output` is a folder when it ends in a slash, is one, or more than one file may come. */
+export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
+  if (output === '') throw new UsageError('--output names a file or a folder.');
+  const isNamedFolder = output.endsWith('/') || output.endsWith(sep);
+  if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
+  return { folder: dirname(output), file: basename(output) };
+}
+
+/** By the last part of the key, or by the whole key where those of several meet. */
+export function* planKeys(keys: readonly string[], place: Place): Generator<PlannedDownload | Failure, void, undefined> {
+  const unique = [...new Set(keys)];
+  const uses = new Map<string, number>();
+  for (const key of unique) uses.set(lastPart(key), (uses.get(lastPart(key)) ?? 0) + 1);
+  for (const key of unique) {
+    if (key.endsWith('/')) yield { subject: { key }, problem: problemOf(namesFolder(key)) };
+    else yield { key, name: place.file ?? (uses.get(lastPart(key)) === 1 ? lastPart(key) : key) };
+  }
+}
+
+export interface Below {
+  readonly prefix: string;
+  readonly filter: Filter;
+  readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
+}
+
+/** What lies below a prefix, by its path below it. */
+export async function* planBelow({ prefix, filter, list }: Below): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
+  const folder = folderPrefix(prefix);
+  let isEmpty = true;
+  for await (const { key, size, etag } of list(folder)) {
+    const name = key.slice(folder.length);
+    if (name === '') continue; // the object that stands for the folder itself
+    isEmpty = false;
+    if (filter(name)) yield { key, name, listed: { size, etag } };
+  }
+  if (!isEmpty) return;
+  const error = new LocalError('file_not_found', folder === '' ? 'The bucket is empty.' : `There are no objects below ${folder}`);
+  yield { subject: { key: prefix }, problem: problemOf(error) };
+}
+
+/** A prefix ends at the boundary of a folder: `a` does not mean `ab`. */
+export function folderPrefix(prefix: string): string {
+  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
+}
+
+function lastPart(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
+function namesFolder(key: string): Error {
+  return new LocalError('is_a_directory', `The key stands for a folder; "download ${key} --recursive" takes what is in it.`);
+}

@@ -1,0 +1,113 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, sep } from 'node:path';
+
+import { LocalError, problemOf, UsageError } from '../problem.ts';
+import type { Filter } from './filter.ts';
+import type { Failure } from './task.ts';
+import { notRegular, walk } from './walk.ts';
+
+/** One PATH of the command line. */
+export type Source =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'directory'; readonly path: string }
+  | (Failure & { readonly kind: 'failure' });
+
+/** A file and the key it will have. */
+export interface PlannedUpload {
+  readonly path: string;
+  readonly key: string;
+}
+
+export interface UploadNames {
+  readonly key?: string;
+  readonly prefix?: string;
+}
+
+/**
+ * Looks at what the command line names, before anything happens.
+ * @throws UsageError for a directory without `recursive`, a key for several files, and files that would get the same key
+ */
+export async function sourcesOf(
+  paths: readonly string[],
+  names: UploadNames & { readonly recursive: boolean },
+): Promise<readonly Source[]> {
+  const sources = await Promise.all(paths.map(sourceAt));
+  const directory = sources.find((source) => source.kind === 'directory');
+  if (directory !== undefined && !names.recursive) {
+    throw new UsageError(`${directory.path} is a directory; --recursive uploads what is in it.`);
+  }
+  if (names.key !== undefined && (paths.length > 1 || directory !== undefined)) {
+    throw new UsageError('--key names one object, and there are several files; use --prefix.');
+  }
+  const taken = new Map<string, string>();
+  for (const source of sources) {
+    if (source.kind !== 'file') continue;
+    const key = keyFor(basename(source.path), names);
+    const other = taken.get(key);
+    if (other !== undefined) throw new UsageError(`${other} and ${source.path} would both become ${key}.`);
+    taken.set(key, source.path);
+  }
+  return sources;
+}
+
+/** Files are named by the last part of their path, those in a directory by their path below it. */
+export async function* planUploads(
+  sources: readonly Source[],
+  names: UploadNames,
+  filter: Filter,
+): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
+  for (const [index, source] of sources.entries()) {
+    if (source.kind === 'failure') yield { subject: source.subject, problem: source.problem };
+    else if (source.kind === 'file') {
+      const name = basename(source.path);
+      if (filter(name)) yield { path: source.path, key: keyFor(name, names) };
+    } else {
+      const before = sources.slice(0, index);
+      for await (const found of walk(source.path)) {
+        if ('problem' in found) yield found;
+        else if (filter(found.name)) yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
+      }
+    }
+  }
+}
+
+async function sourceAt(path: string): Promise<Source> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) return { kind: 'directory', path };
+    if (found.isFile()) return { kind: 'file', path };
+    throw notRegular();
+  } catch (error) {
+    return { kind: 'failure', subject: { path }, problem: problemOf(error) };
+  }
+}
+
+/** Without remembering keys: whether an earlier source has a file that gets the same one. */
+async function clash(
+  before: readonly Source[],
+  { path, name }: { readonly path: string; readonly name: string },
+  names: UploadNames,
+): Promise<Failure | undefined> {
+  for (const source of before) {
+    if (source.kind === 'failure') continue;
+    const other = source.kind === 'file' ? source.path : join(source.path, ...name.split('/'));
+    const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
+    if (!isSame) continue;
+    const error = new LocalError('path_conflict', `${other} has the key ${keyFor(name, names)} already.`);
+    return { subject: { path }, problem: problemOf(error) };
+  }
+  return undefined;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+function keyFor(name: string, { key, prefix }: UploadNames): string {
+  if (key !== undefined) return key;
+  const portable = sep === '\\' ? name.replaceAll('\\', '/') : name;
+  return prefix === undefined || prefix === '' ? portable : `${prefix.replace(/(?<!\/)$/, '/')}${portable}`;
+}

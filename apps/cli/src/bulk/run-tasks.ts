@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { isStorageError } from '@coffer/storage-core';
+
+import { LocalError, problemOf } from '../problem.ts';
+import { readAhead } from './read-ahead.ts';
+import { isFailure } from './task.ts';
+import type { Follower, Planned, Running, Task } from './task.ts';
+
+export interface RunOptions<R> {
+  /** How many tasks run at once. */
+  readonly concurrency: number;
+  /** Retries after the first attempt. */
+  readonly retries: number;
+  readonly signal: AbortSignal;
+  readonly follower: Follower<R>;
+  /** Only tell what would be done. */
+  readonly dryRun?: boolean;
+}
+
+/** As many tasks are planned before somebody is free to do them: two pages of a listing. */
+const ahead = 2000;
+
+/**
+ * Does what is planned, while it is being planned, with a bounded number of workers. A task that fails is told of, and the
+ * others go on.
+ * @throws what the plan throws, once the tasks before that are done; the signal's reason, once what was under way has ended
+ */
+export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
+  const { concurrency, signal, follower } = options;
+  const tasks = readAhead(counted(plan, follower), ahead, () => follower.allPlanned());
+  const work = async (): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await tasks.next();
+      if (done === true) return;
+      if (isFailure(value)) follower.failed(value);
+      else await runOne(value, options);
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: concurrency }, work));
+  await tasks.return();
+  signal.throwIfAborted();
+  for (const result of ended) if (result.status === 'rejected') throw result.reason;
+}
+
+async function* counted<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
+  for await (const planned of plan) {
+    if (!isFailure(planned)) follower.planned(planned);
+    yield planned;
+  }
+}
+
+async function runOne<R>(task: Task<R>, options: RunOptions<R>): Promise<void> {
+  const { follower, signal, dryRun } = options;
+  try {
+    await follower.finished(task, dryRun === true ? { done: await task.preview() } : await attempts(task, options));
+  } catch (error) {
+    await task.abandon?.();
+    signal.throwIfAborted();
+    follower.failed({ subject: task.subject, problem: problemOf(error) });
+  }
+}
+
+/**
+ * A request that fails before any byte has passed has been repeated by the backend already. What is repeated here is what it
+ * cannot: a body that ends too early, or an object that changes while it is read.
+ */
+async function attempts<R>(task: Task<R>, { retries, signal, follower }: RunOptions<R>): ReturnType<Task<R>['run']> {
+  for (let attempt = 0; ; attempt++) {
+    let moved = 0;
+    const running: Running = {
+      signal,
+      moved: (bytes) => {
+        moved += bytes;
+        follower.moved(bytes);
+      },
+    };
+    try {
+      return await task.run(running);
+    } catch (error) {
+      if (signal.aborted || attempt >= retries || !mayPass(error, moved > 0)) throw error;
+      follower.moved(-moved);
+    }
+    await delay(Math.random() * Math.min(100 * 2 ** attempt, 5000), undefined, { signal });
+  }
+}
+
+function mayPass(error: unknown, hasMoved: boolean): boolean {
+  return (isStorageError(error) && error.retryable && hasMoved) || (error instanceof LocalError && error.retryable);
+}

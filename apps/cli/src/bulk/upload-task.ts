@@ -1,0 +1,74 @@
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+
+import { contentTypeOf, defaultContentType, hasCode } from '@coffer/storage-core';
+import type { CannedAcl, ObjectInfo } from '@coffer/storage-core';
+
+import type { Session } from '../services/open-session.ts';
+import { hasBytesOf } from './checksums.ts';
+import { LocalFile, wholeFrom } from './local-file.ts';
+import type { PlannedUpload } from './plan-uploads.ts';
+import type { Outcome, Running, Task } from './task.ts';
+import type { Transfer } from './transfer.ts';
+
+export interface UploadSettings {
+  readonly session: Session;
+  readonly bucket: string;
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** Default: by the name of the key or the file. */
+  readonly contentType?: string;
+  /** Leave out files whose object has the same size and ETag. */
+  readonly update: boolean;
+}
+
+export function uploadTask(planned: PlannedUpload, settings: UploadSettings): Task<Transfer> {
+  const { path, key } = planned;
+  const { bucket } = settings;
+  return {
+    subject: { path },
+    preview: async () => [{ key, bucket, path, size: (await stat(path)).size }],
+    async run(running) {
+      const file = await LocalFile.open(path);
+      try {
+        if (settings.update && (await isCurrent(file, planned, settings))) return { done: [], skipped: 1 };
+        return done(path, await send(file, planned, settings, running));
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+async function send(file: LocalFile, { path, key }: PlannedUpload, settings: UploadSettings, running: Running): Promise<ObjectInfo> {
+  const { session, bucket, acl, storageClass } = settings;
+  const contentType = settings.contentType ?? typeOf(key, path);
+  const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
+  if (file.size > wholeFrom) {
+    const body = file.stream((bytes) => running.moved(bytes));
+    return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);
+  }
+  const info = await session.storage.uploadFile({ ...options, body: await file.readAll() }, session.ctx);
+  running.moved(file.size);
+  return info;
+}
+
+/** The key says what the object is; where it has no extension, the file's name does. */
+function typeOf(key: string, path: string): string | undefined {
+  if (contentTypeOf(key) !== defaultContentType) return undefined;
+  return contentTypeOf(basename(path));
+}
+
+async function isCurrent(file: LocalFile, { path, key }: PlannedUpload, { session, bucket }: UploadSettings): Promise<boolean> {
+  try {
+    const info = await session.storage.getFileInfo({ bucket, key }, session.ctx);
+    return info.size === file.size && (await hasBytesOf(path, info, session.ctx.signal));
+  } catch (error) {
+    if (hasCode(error, 'file_not_found')) return false;
+    throw error;
+  }
+}
+
+function done(path: string, { key, bucket, size, etag }: ObjectInfo): Outcome<Transfer> {
+  return { done: [{ key, bucket, path, size, etag }] };
+}

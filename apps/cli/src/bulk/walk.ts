@@ -1,0 +1,101 @@
+import type { Dir, Dirent } from 'node:fs';
+import { opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { LocalError, problemOf } from '../problem.ts';
+import type { Failure } from './task.ts';
+
+export interface FoundFile {
+  readonly path: string;
+  /** Relative to the root, with `/` whatever the system. */
+  readonly name: string;
+}
+
+interface Level {
+  readonly dir: Dir;
+  readonly path: string;
+  readonly name: string;
+  /** Of this directory, to know it again at the end of a symbolic link. */
+  readonly id: string;
+}
+
+/** Entries that are read from a directory at once. */
+const bufferSize = 256;
+
+/**
+ * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
+ * a file nor a directory, or cannot be read, is a failure of its own.
+ */
+export async function* walk(root: string): AsyncGenerator<FoundFile | Failure, void, undefined> {
+  const levels: Level[] = [];
+  const enter = async (path: string, name: string): Promise<Failure | undefined> => {
+    try {
+      const { dev, ino } = await stat(path, { bigint: true });
+      const id = `${dev}:${ino}`;
+      if (levels.some((level) => level.id === id))
+        throw new LocalError('symlink_loop', 'The symbolic link leads to a directory that it lies in.');
+      levels.push({ dir: await opendir(path, { bufferSize }), path, name, id });
+      return undefined;
+    } catch (error) {
+      return { subject: { path }, problem: problemOf(error) };
+    }
+  };
+
+  try {
+    const failure = await enter(root, '');
+    if (failure !== undefined) yield failure;
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const entry = await nextEntry(level);
+      if (entry === undefined) {
+        levels.pop();
+        await level.dir.close();
+        continue;
+      }
+      if ('problem' in entry) {
+        levels.pop();
+        await level.dir.close().catch(() => {});
+        yield entry;
+        continue;
+      }
+      const path = join(level.path, entry.name);
+      const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
+      const kind = await kindOf(entry, path);
+      if (kind === 'file') yield { path, name };
+      else if (kind !== 'directory') yield { subject: { path }, problem: problemOf(kind) };
+      else {
+        const refused = await enter(path, name);
+        if (refused !== undefined) yield refused;
+      }
+    }
+  } finally {
+    for (const { dir } of levels) await dir.close().catch(() => {});
+  }
+}
+
+async function nextEntry({ dir, path }: Level): Promise<Dirent | Failure | undefined> {
+  try {
+    return (await dir.read()) ?? undefined;
+  } catch (error) {
+    return { subject: { path }, problem: problemOf(error) };
+  }
+}
+
+/** What lies at the end of an entry, or what is wrong with it. */
+async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory' | Error> {
+  if (entry.isFile()) return 'file';
+  if (entry.isDirectory()) return 'directory';
+  try {
+    // A link, or a file system that does not say.
+    const target = await stat(path);
+    if (target.isFile()) return 'file';
+    if (target.isDirectory()) return 'directory';
+    return notRegular();
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** For pipes, sockets and devices, reading which might never end. */
+export function notRegular(): LocalError {
+  return new LocalError('not_a_file', 'It is neither a file nor a directory.');
+}

@@ -1,0 +1,20 @@
+import { CopyCommand } from '../../copy-command.ts';
+import { copyStyle } from '../../render/transfers.ts';
+
+export default class Copy extends CopyCommand {
+  static override readonly summary = 'Copy objects.';
+  static override readonly description =
+    'The provider copies: no byte passes through here. Content type, metadata and ACL come along, unless --acl says another one.';
+  static override readonly examples = [
+    { description: 'Within the bucket', command: '<%= config.bin %> <%= command.id %> uploads/source.pdf uploads/dest.pdf' },
+    {
+      description: 'To another bucket',
+      command: '<%= config.bin %> <%= command.id %> uploads/file.pdf --to-bucket archive --to-key archives/file.pdf --acl private',
+    },
+    { description: 'Everything below a prefix', command: '<%= config.bin %> <%= command.id %> uploads/2024 archive/2024 --recursive' },
+  ];
+
+  async run(): Promise<void> {
+    await this.copyOrMove(false, copyStyle);
+  }
+}

@@ -1,0 +1,38 @@
+import { BulkCommand, bulkFlags, filterFlags } from '../../bulk-command.ts';
+import { confirmFlag } from '../../flags.ts';
+import { Args, Flags } from '../../oclif.ts';
+import { UsageError } from '../../problem.ts';
+import { deleteStyle } from '../../render/deletions.ts';
+import { deleteFiles } from '../../services/delete.ts';
+
+export default class Delete extends BulkCommand {
+  static override readonly summary = 'Delete objects.';
+  static override readonly description =
+    'Without --confirm nothing is deleted: the command shows what would go. With --prefix, what lies below KEY/ is deleted, and not the object KEY itself.';
+  static override readonly examples = [
+    { description: 'What would go', command: '<%= config.bin %> <%= command.id %> uploads/old/ --prefix' },
+    { description: 'Everything below a prefix', command: '<%= config.bin %> <%= command.id %> uploads/old/ --prefix --confirm' },
+    { description: 'Two objects', command: '<%= config.bin %> <%= command.id %> uploads/file1.pdf uploads/file2.pdf --confirm' },
+    { description: 'Some of them', command: '<%= config.bin %> <%= command.id %> logs --prefix --include "*.tmp" --confirm' },
+  ];
+  static override readonly args = { key: Args.string({ description: 'Keys, or with --prefix prefixes.', required: true, multiple: true }) };
+  static override readonly usage = '<%= command.id %> KEY... [--prefix] [--confirm]';
+  static override readonly flags = {
+    prefix: Flags.boolean({ description: 'Delete what lies below each KEY.' }),
+    confirm: confirmFlag,
+    include: filterFlags.include,
+    exclude: filterFlags.exclude,
+    ...bulkFlags,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Delete);
+    const { prefix, confirm } = flags;
+    if (args.key.some((key) => key === '' || key === '/'))
+      throw new UsageError('A whole bucket is deleted by "coffer storage buckets delete --force".');
+    const note = (text: string): void => this.output.note(text);
+    await this.bulk({ ...flags, 'dry-run': !confirm }, deleteStyle(!confirm), (session, report, options) =>
+      deleteFiles(session, { keys: args.key, prefix, note, ...options }, report),
+    );
+  }
+}

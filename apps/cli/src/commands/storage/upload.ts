@@ -1,0 +1,48 @@
+import { BulkCommand, bulkFlags, filterFlags } from '../../bulk-command.ts';
+import { sourcesOf } from '../../bulk/plan-uploads.ts';
+import { aclFlag, storageClassFlag } from '../../flags.ts';
+import { Args, Flags } from '../../oclif.ts';
+import { uploadStyle } from '../../render/transfers.ts';
+import { uploadFiles } from '../../services/upload.ts';
+
+export default class Upload extends BulkCommand {
+  static override readonly summary = 'Upload files.';
+  static override readonly description = [
+    'A file becomes an object of its name, below --prefix, or of the key that --key says. With --recursive, what is in a directory is uploaded under its path below that directory; symbolic links are followed.',
+    'A file that changes while it is read fails.',
+  ].join('\n\n');
+  static override readonly examples = [
+    { description: 'One file', command: '<%= config.bin %> <%= command.id %> local_file.pdf --key uploads/file.pdf --acl public-read' },
+    { description: 'Several files', command: '<%= config.bin %> <%= command.id %> file1.pdf file2.pdf --prefix uploads/' },
+    { description: 'A directory', command: '<%= config.bin %> <%= command.id %> ./documents/ --prefix uploads/docs/ --recursive' },
+    {
+      description: 'What is new or different',
+      command: '<%= config.bin %> <%= command.id %> ./site --recursive --update --exclude "*.tmp"',
+    },
+    { description: 'For a tenant', command: 'TENANT_ID=acme-123 <%= config.bin %> <%= command.id %> file.pdf --key uploads/file.pdf' },
+  ];
+  static override readonly args = { path: Args.string({ description: 'Files and directories.', required: true, multiple: true }) };
+  static override readonly usage = '<%= command.id %> PATH... [--key K | --prefix P] [--recursive]';
+  static override readonly flags = {
+    key: Flags.string({ char: 'k', description: 'Key of the object.', exclusive: ['prefix'] }),
+    prefix: Flags.string({ char: 'p', description: 'What the keys begin with; a "/" is put behind it where there is none.' }),
+    recursive: Flags.boolean({ char: 'r', description: 'Upload what is in directories.' }),
+    acl: aclFlag(),
+    'storage-class': storageClassFlag(),
+    'content-type': Flags.string({ description: 'Media type, instead of what the name stands for.', helpValue: 'TYPE' }),
+    update: Flags.boolean({ char: 'u', description: 'Leave out files whose object has the same size and ETag.' }),
+    ...bulkFlags,
+    ...filterFlags,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Upload);
+    const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
+    const names = { ...(key !== undefined && { key }), ...(prefix !== undefined && { prefix }) };
+    const sources = await sourcesOf(args.path, { ...names, recursive });
+    const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
+    await this.bulk(flags, uploadStyle, (session, report, options) =>
+      uploadFiles(session, { sources, ...names, ...settings, update, ...options }, report),
+    );
+  }
+}

@@ -1,0 +1,35 @@
+import { BulkCommand, bulkFlags, filterFlags } from './bulk-command.ts';
+import { copyNames } from './bulk/plan-copies.ts';
+import type { Transfer } from './bulk/transfer.ts';
+import { aclFlag, storageClassFlag } from './flags.ts';
+import { Args, Flags } from './oclif.ts';
+import type { ReportStyle } from './render/bulk-report.ts';
+import { copyFiles } from './services/copy.ts';
+
+/** `copy` and `move`, which take the same. */
+export abstract class CopyCommand extends BulkCommand {
+  static override readonly args = {
+    src: Args.string({ description: 'Key of the object, or with --recursive a prefix.', required: true }),
+    dst: Args.string({ description: 'New key; the folder for it where DST ends in "/".' }),
+  };
+  static override readonly flags = {
+    'to-bucket': Flags.string({ description: 'Bucket of the new object; by default that of SRC.', helpValue: 'BUCKET' }),
+    'to-key': Flags.string({ description: 'New key, instead of DST.', helpValue: 'KEY' }),
+    recursive: Flags.boolean({ char: 'r', description: 'Everything below SRC, under the same names below DST.' }),
+    acl: aclFlag(),
+    'storage-class': storageClassFlag(),
+    update: Flags.boolean({ char: 'u', description: 'Leave out what is there with the same size and ETag.' }),
+    ...bulkFlags,
+    ...filterFlags,
+  };
+
+  protected async copyOrMove(move: boolean, style: ReportStyle<Transfer>): Promise<void> {
+    const { args, flags } = await this.parse(CopyCommand);
+    const { recursive, acl, update, 'to-bucket': toBucket, 'to-key': toKey, 'storage-class': storageClass } = flags;
+    const names = copyNames({ source: args.src, destination: args.dst, toKey, toBucket, recursive });
+    const settings = { ...(toBucket && { toBucket }), ...(acl && { acl }), ...(storageClass && { storageClass }) };
+    await this.bulk(flags, style, (session, report, options) =>
+      copyFiles(session, { ...names, ...settings, recursive, move, update, ...options }, report),
+    );
+  }
+}

@@ -1,0 +1,57 @@
+import { interruptSignal } from './interrupt.ts';
+import { knownCommand, settingsOf, unknownCommand } from './invocation.ts';
+import { Config, run } from './oclif.ts';
+import { Output } from './output.ts';
+import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
+import { shareInvocation } from './shared.ts';
+
+/** One invocation, from its arguments to its exit status. */
+async function main(args: readonly string[]): Promise<never> {
+  const output = new Output({ json: asksForJson(args) });
+  shareInvocation({ output, signal: interruptSignal() });
+  try {
+    await runCommand(args, output);
+  } catch (error) {
+    if (!isHelp(error)) {
+      process.exitCode = exitCodeOf(error);
+      tell(error, output);
+    }
+  }
+  await output.end();
+  return process.exit();
+}
+
+async function runCommand(args: readonly string[], output: Output): Promise<void> {
+  const settings = await settingsOf(import.meta.url);
+  const known = knownCommand(args, settings);
+  if (known === undefined) {
+    const message = unknownCommand(args, settings);
+    // A person is asked by oclif's plugin whether he meant another one.
+    if (message !== undefined && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) throw new UsageError(message);
+  }
+  // The plugins are for help, completion and unknown commands; loading them takes as long as many a command.
+  const { root, pjson } = settings;
+  const config = await Config.load({ root, ...(known !== undefined && { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } }) });
+  await run([...args], config);
+}
+
+function tell(thrown: unknown, output: Output): void {
+  const isTold = thrown instanceof ToldError;
+  const error = isTold ? thrown.cause : thrown;
+  if (!isTold) output.document({ error: problemOf(error) });
+  output.error(error);
+  // oxlint-disable-next-line node/no-process-env -- asks for the stack of an error, and configures nothing
+  if (process.env['COFFER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+}
+
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+}
+
+/** oclif ends a command that has printed its help by throwing. */
+function isHelp(error: unknown): boolean {
+  return error instanceof Error && 'oclif' in error && (error.oclif as { readonly exit?: number }).exit === 0;
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,116 @@
+import { printable } from './render/printable.ts';
+import { problemOf } from './problem.ts';
+import type { Problem } from './problem.ts';
+
+const flushAt = 32 * 1024;
+
+/**
+ * Where a command writes to: results on stdout, everything else on stderr. Whoever reads stdout may go away at any time,
+ * as `head` does: what is written after that is dropped.
+ */
+export class Output {
+  /** One JSON document instead of lines. */
+  readonly json: boolean;
+  #pending = '';
+  #scheduled = false;
+  #isClosed = false;
+  #isStatusShown = false;
+
+  constructor(options: { readonly json: boolean }) {
+    this.json = options.json;
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      this.#isClosed = true;
+    });
+    process.stderr.on('error', () => {}); // nobody to tell
+  }
+
+  /** Whether nobody reads stdout any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Text of stdout as it is; it goes out a little later, together with what follows. */
+  write(text: string): void {
+    if (this.#isClosed) return;
+    this.#pending += text;
+    if (this.#pending.length >= flushAt) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.flush();
+      });
+    }
+  }
+
+  /** A line for people; nothing with `--json`. */
+  line(text: string): void {
+    if (!this.json) this.write(`${text}\n`);
+  }
+
+  /** The whole document of a command whose result is small. */
+  document(value: unknown): void {
+    if (this.json) this.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  }
+
+  /** Resolves when stdout takes more: a slow reader must not fill the memory. */
+  async ready(): Promise<void> {
+    const { stdout } = process;
+    if (!stdout.writableNeedDrain || this.#isClosed) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        for (const event of ['drain', 'close', 'error']) stdout.off(event, done);
+        resolve();
+      };
+      for (const event of ['drain', 'close', 'error']) stdout.on(event, done);
+    });
+  }
+
+  /** A line on stderr that is no result and no error. */
+  note(text: string): void {
+    this.#toStderr(`${printable(text)}\n`);
+  }
+
+  /** An error that ends the command: a line on stderr (of a configuration one line for each mistake). */
+  error(error: unknown): void {
+    const { code, message } = problemOf(error);
+    this.#toStderr(`${code}: ${message.split('\n').map(printable).join('\n')}\n`);
+  }
+
+  /** One object or file that failed, while the others go on. */
+  failure(name: string, { code, message }: Problem): void {
+    this.#toStderr(`${code}: ${printable(name)}: ${printable(message)}\n`);
+  }
+
+  /** A line on a terminal that stays below everything else and is drawn over; undefined takes it away. */
+  status(text: string | undefined): void {
+    if (text === undefined) return this.#eraseStatus();
+    process.stderr.write(`\r${text.slice(0, Math.max(process.stderr.columns - 1, 0))}\x1b[K`);
+    this.#isStatusShown = true;
+  }
+
+  flush(): void {
+    if (this.#pending === '' || this.#isClosed) return;
+    if (process.stdout.isTTY) this.#eraseStatus();
+    process.stdout.write(this.#pending);
+    this.#pending = '';
+  }
+
+  /** The next drawing brings it back. */
+  #eraseStatus(): void {
+    if (this.#isStatusShown) process.stderr.write('\r\x1b[K');
+    this.#isStatusShown = false;
+  }
+
+  #toStderr(text: string): void {
+    this.#eraseStatus();
+    process.stderr.write(text);
+  }
+
+  /** Resolves when everything is out of this process. */
+  async end(): Promise<void> {
+    this.flush();
+    await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))));
+  }
+}

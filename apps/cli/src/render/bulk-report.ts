@@ -1,0 +1,155 @@
+import { nameOf } from '../bulk/task.ts';
+import type { Failure, Follower, Outcome, Task } from '../bulk/task.ts';
+import { Spool } from '../bulk/spool.ts';
+import type { Output } from '../output.ts';
+import { JsonDocument } from './json-document.ts';
+import { Progress } from './progress.ts';
+import { bytesText, countText, durationText } from './units.ts';
+
+/** How the results of one command look. */
+export interface ReportStyle<R> {
+  /** Of the result, in JSON: `uploaded`. Also what a line and the summary begin with. */
+  readonly past: string;
+  /** For dry runs: `upload`. */
+  readonly verb: string;
+  /** Name of the array in JSON. Default `past`. */
+  readonly member?: string;
+  /** `PATH -> BUCKET/KEY` */
+  line(result: R): string;
+  json(result: R): unknown;
+  size(result: R): number;
+  /** Members before and after the arrays. */
+  before?(): Readonly<Record<string, unknown>>;
+  after?(totals: Totals): Readonly<Record<string, unknown>>;
+  /** Why nothing was done. */
+  readonly dryRunHint?: string;
+}
+
+export interface Totals {
+  readonly count: number;
+  readonly bytes: number;
+  readonly skipped: number;
+  readonly failed: number;
+}
+
+/** Tells of a bulk command while it runs: a line for each file or one JSON document, failures, progress and a summary. */
+export class BulkReport<R> implements Follower<R> {
+  readonly #output: Output;
+  readonly #style: ReportStyle<R>;
+  readonly #dryRun: boolean;
+  readonly #quiet: boolean;
+  readonly #document: JsonDocument;
+  readonly #failures = new Spool<object>();
+  readonly #progress: Progress;
+  readonly #since = performance.now();
+  #count = 0;
+  #bytes = 0;
+  #skipped = 0;
+  #failed = 0;
+  #isBegun = false;
+
+  constructor(output: Output, style: ReportStyle<R>, options: { readonly dryRun: boolean; readonly quiet?: boolean }) {
+    this.#output = output;
+    this.#style = style;
+    this.#dryRun = options.dryRun;
+    this.#quiet = options.quiet === true;
+    this.#document = new JsonDocument(output);
+    this.#progress = new Progress(output, { isVisible: !options.dryRun });
+  }
+
+  get totals(): Totals {
+    return { count: this.#count, bytes: this.#bytes, skipped: this.#skipped, failed: this.#failed };
+  }
+
+  /** Runs the command. Failures make the exit status 1. @throws what `work` throws */
+  async during(work: () => Promise<void>): Promise<void> {
+    try {
+      if (this.#output.json) await this.#document.guard(() => this.#withFailures(work));
+      else await work();
+    } finally {
+      this.#progress.end();
+      await this.#failures.close();
+      if (this.#failed > 0) process.exitCode = 1;
+    }
+    if (!this.#output.json) this.#output.line(this.#summary());
+  }
+
+  planned({ count = 1, bytes }: Task<R>): void {
+    this.#progress.plan(count, bytes);
+  }
+
+  allPlanned(): void {
+    this.#progress.allPlanned();
+  }
+
+  moved(bytes: number): void {
+    this.#progress.moved(bytes);
+  }
+
+  finished({ count = 1 }: Task<R>, { done, skipped = 0, failed = [] }: Outcome<R>): Promise<void> | void {
+    const { json } = this.#output;
+    this.#skipped += skipped;
+    for (const result of done) {
+      this.#count += 1;
+      this.#bytes += this.#style.size(result);
+      if (!json && !this.#quiet)
+        this.#output.line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
+    }
+    if (json && done.length > 0) this.#element(done.map((result) => this.#style.json(result)));
+    for (const failure of failed) this.#tell(failure);
+    this.#progress.finished(count);
+    if (process.stdout.writableNeedDrain) return this.#output.ready();
+  }
+
+  failed(failure: Failure): void {
+    this.#tell(failure);
+    this.#progress.finished(1);
+  }
+
+  #tell({ subject, problem }: Failure): void {
+    this.#failed += 1;
+    this.#output.failure(nameOf(subject), problem);
+    if (this.#output.json) this.#failures.add({ ...subject, ...problem });
+  }
+
+  #element(results: readonly unknown[]): void {
+    this.#begin();
+    this.#document.array(this.#style.member ?? this.#style.past, results);
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const first = this.#style.before?.() ?? (this.#dryRun ? { dry_run: true } : {});
+    for (const [name, value] of Object.entries(first)) this.#document.value(name, value);
+  }
+
+  /** What has been done and what has failed is told also when the command ends early. */
+  async #withFailures(work: () => Promise<void>): Promise<void> {
+    let error: unknown;
+    let hasThrown = false;
+    try {
+      await work();
+    } catch (thrown) {
+      if (this.#count === 0 && this.#failed === 0) throw thrown;
+      error = thrown;
+      hasThrown = true;
+    }
+    this.#element([]);
+    for (const [name, value] of Object.entries(this.#style.after?.(this.totals) ?? {})) this.#document.value(name, value);
+    this.#document.array('failed', []);
+    for await (const failure of this.#failures.drain()) this.#document.array('failed', [failure]);
+    if (hasThrown) throw error;
+  }
+
+  #summary(): string {
+    const { verb, past, dryRunHint = 'nothing was done (--dry-run)' } = this.#style;
+    const extent = `${countText(this.#count, 'object')} (${bytesText(this.#bytes)})`;
+    const others = [
+      ...(this.#skipped > 0 ? [`${this.#skipped.toLocaleString('en-US')} skipped`] : []),
+      ...(this.#failed > 0 ? [`${this.#failed.toLocaleString('en-US')} failed`] : []),
+    ];
+    if (this.#dryRun) return [`would ${verb} ${extent}`, ...others].join(', ') + `; ${dryRunHint}`;
+    return [`${past} ${extent} in ${durationText((performance.now() - this.#since) / 1000)}`, ...others].join(', ');
+  }
+}

@@ -1,0 +1,63 @@
+import type { Output } from '../output.ts';
+import { problemOf, ToldError } from '../problem.ts';
+
+/** One JSON object on stdout, written member by member, so that none of it has to be held. */
+export class JsonDocument {
+  readonly #output: Output;
+  #members = 0;
+  /** The array that is being written, and how many elements it has. */
+  #open: { readonly name: string; length: number } | undefined;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  value(name: string, value: unknown): void {
+    this.#member(name, JSON.stringify(value));
+  }
+
+  /** Appends to the array of this name, which is the last member so far, or begins it. */
+  array(name: string, elements: readonly unknown[]): void {
+    if (this.#open?.name !== name) {
+      this.#member(name, '[');
+      this.#open = { name, length: 0 };
+    }
+    const open = this.#open;
+    if (open === undefined) return;
+    let text = '';
+    for (const element of elements) text += `${open.length++ === 0 ? '' : ','}\n    ${JSON.stringify(element)}`;
+    this.#output.write(text);
+  }
+
+  /**
+   * Runs what writes the document, and ends it. An error that comes after its beginning becomes its last member, so that
+   * stdout is one document whatever happens.
+   * @throws ToldError then; the error itself when nothing is written yet
+   */
+  async guard(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (this.#members === 0) throw error;
+      this.value('error', problemOf(error));
+      this.#end();
+      throw new ToldError(error);
+    }
+    this.#end();
+  }
+
+  #member(name: string, text: string): void {
+    this.#close();
+    this.#output.write(`${this.#members++ === 0 ? '{' : ','}\n  ${JSON.stringify(name)}: ${text}`);
+  }
+
+  #close(): void {
+    if (this.#open !== undefined) this.#output.write(this.#open.length === 0 ? ']' : '\n  ]');
+    this.#open = undefined;
+  }
+
+  #end(): void {
+    this.#close();
+    this.#output.write(this.#members === 0 ? '{}\n' : '\n}\n');
+  }
+}

@@ -1,0 +1,7 @@
+// oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
+
+/** Text in which no name of a file or key can move the cursor, break the line or turn the direction of writing. */
+export function printable(text: string): string {
+  return text.replace(unsafe, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
+}

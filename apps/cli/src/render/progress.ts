@@ -1,0 +1,76 @@
+import type { Output } from '../output.ts';
+import { bytesText, durationText } from './units.ts';
+
+const everyMs = 100;
+const windowMs = 5000;
+
+/** A line on stderr, where that is a terminal: files, bytes, rate, and how long it will still take. */
+export class Progress {
+  readonly #output: Output;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #files = 0;
+  #bytes = 0;
+  #plannedFiles = 0;
+  #plannedBytes = 0;
+  /** Whether the size of everything planned is known. */
+  #isMeasured = true;
+  #isPlanned = false;
+  /** Of the last seconds. */
+  readonly #samples: { readonly at: number; readonly bytes: number; readonly files: number }[] = [];
+
+  constructor(output: Output, options: { readonly isVisible: boolean }) {
+    this.#output = output;
+    if (!options.isVisible || !process.stderr.isTTY) return;
+    this.#timer = setInterval(() => this.#draw(), everyMs).unref();
+  }
+
+  plan(files: number, bytes: number | undefined): void {
+    this.#plannedFiles += files;
+    if (bytes === undefined) this.#isMeasured = false;
+    else this.#plannedBytes += bytes;
+  }
+
+  allPlanned(): void {
+    this.#isPlanned = true;
+  }
+
+  moved(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  finished(files: number): void {
+    this.#files += files;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#output.status(undefined);
+  }
+
+  #draw(): void {
+    const now = performance.now();
+    this.#samples.push({ at: now, bytes: this.#bytes, files: this.#files });
+    while ((this.#samples[0]?.at ?? now) < now - windowMs) this.#samples.shift();
+    const first = this.#samples[0];
+    const seconds = first === undefined ? 0 : (now - first.at) / 1000;
+    const perSecond = (gained: number): number => (seconds > 0 ? gained / seconds : 0);
+    const byteRate = perSecond(this.#bytes - (first?.bytes ?? 0));
+    const fileRate = perSecond(this.#files - (first?.files ?? 0));
+    this.#output.status([this.#extent(), `${bytesText(Math.max(byteRate, 0))}/s`, ...this.#left(byteRate, fileRate)].join('  '));
+  }
+
+  #extent(): string {
+    const more = this.#isPlanned ? '' : '+';
+    const files = `${this.#files.toLocaleString('en-US')}/${this.#plannedFiles.toLocaleString('en-US')}${more} objects`;
+    const bytes = bytesText(Math.max(this.#bytes, 0));
+    return this.#isMeasured ? `${files}  ${bytes}/${bytesText(this.#plannedBytes)}${more}` : `${files}  ${bytes}`;
+  }
+
+  #left(byteRate: number, fileRate: number): readonly string[] {
+    if (!this.#isPlanned) return [];
+    const byFiles = fileRate > 0 ? (this.#plannedFiles - this.#files) / fileRate : Number.POSITIVE_INFINITY;
+    const byBytes = this.#isMeasured && byteRate > 0 ? (this.#plannedBytes - this.#bytes) / byteRate : Number.POSITIVE_INFINITY;
+    const seconds = byBytes === Number.POSITIVE_INFINITY ? byFiles : byBytes;
+    return seconds === Number.POSITIVE_INFINITY ? [] : [`ETA ${durationText(seconds)}`];
+  }
+}

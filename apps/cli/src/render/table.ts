@@ -1,0 +1,27 @@
+import { styleText } from 'node:util';
+
+import { printable } from './printable.ts';
+
+/** Rows below a heading, in columns as wide as their widest cell. Numbers are for the caller to format. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const cells = [heading, ...rows].map((row) => row.map(printable));
+  const widths = heading.map((_name, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [emphasized(lines[0] ?? ''), ...lines.slice(1)].join('\n');
+}
+
+/** Bold on a terminal that has colours, unless NO_COLOR is set. */
+function emphasized(text: string): string {
+  return styleText('bold', text, { stream: process.stdout });
+}
+
+/** Names and values, one pair a line. */
+export function fields(pairs: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`).join('\n');
+}

@@ -1,0 +1,29 @@
+import type { Transfer } from '../bulk/transfer.ts';
+import { transferJson } from '../bulk/transfer.ts';
+import type { ReportStyle } from './bulk-report.ts';
+import { printable } from './printable.ts';
+
+const size = (transfer: Transfer): number => transfer.size ?? 0;
+const object = ({ bucket, key }: Transfer): string => printable(`${bucket}/${key}`);
+const file = ({ path = '' }: Transfer): string => printable(path);
+const shared = { json: transferJson, size };
+
+export const uploadStyle: ReportStyle<Transfer> = {
+  ...shared,
+  verb: 'upload',
+  past: 'uploaded',
+  line: (transfer) => `${file(transfer)} -> ${object(transfer)}`,
+};
+
+export const downloadStyle: ReportStyle<Transfer> = {
+  ...shared,
+  verb: 'download',
+  past: 'downloaded',
+  line: (transfer) => `${object(transfer)} -> ${file(transfer)}`,
+};
+
+const fromTo = (transfer: Transfer): string => `${printable(transfer.sourceKey ?? '')} -> ${object(transfer)}`;
+
+export const copyStyle: ReportStyle<Transfer> = { ...shared, verb: 'copy', past: 'copied', line: fromTo };
+
+export const moveStyle: ReportStyle<Transfer> = { ...shared, verb: 'move', past: 'moved', line: fromTo };

@@ -1,0 +1,79 @@
+import { hasCode } from '@coffer/storage-core';
+import type { ObjectSummary } from '@coffer/storage-core';
+
+import { planDeletions } from '../bulk/deletion.ts';
+import type { Deleted } from '../bulk/deletion.ts';
+import { filterOf } from '../bulk/filter.ts';
+import { folderPrefix } from '../bulk/plan-downloads.ts';
+import { problemOf } from '../problem.ts';
+import type { Failure, Follower, Planned } from '../bulk/task.ts';
+import type { Session } from './open-session.ts';
+import { runBulk } from './run-bulk.ts';
+import type { BulkOptions } from './run-bulk.ts';
+
+export interface DeleteRequest extends BulkOptions {
+  readonly keys: readonly string[];
+  /** The keys are prefixes: what lies below them is deleted, not the objects themselves. */
+  readonly prefix: boolean;
+  readonly note: (text: string) => void;
+}
+
+type Follow = Follower<Deleted> & { readonly totals: { readonly count: number; readonly failed: number } };
+
+/** Requests for batches at once; more gain nothing, since each is a hundred deletions. */
+const mostBatches = 16;
+
+export async function deleteFiles(session: Session, request: DeleteRequest, follower: Follow): Promise<void> {
+  const options = { ...request, concurrency: Math.min(request.concurrency, mostBatches) };
+  const bucket = await session.bucket();
+  if (!request.prefix) {
+    await runBulk(session, planKeys(session, bucket, request), options, follower);
+    return;
+  }
+  // A listing can leave out what lies below an object until that is gone, and others may write meanwhile.
+  for (let before = -1; follower.totals.count > before && follower.totals.failed === 0;) {
+    before = follower.totals.count;
+    await runBulk(session, planDeletions(session, bucket, below(session, bucket, request)), options, follower);
+    if (request.dryRun) return;
+  }
+}
+
+async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<ObjectSummary, void, undefined> {
+  const filter = filterOf(request.include, request.exclude);
+  for (const key of new Set(request.keys)) {
+    const prefix = folderPrefix(key);
+    for await (const object of session.storage.listFiles({ bucket, prefix }, session.ctx)) {
+      if (filter(object.key.slice(prefix.length))) yield object;
+    }
+  }
+}
+
+/** Looks at each object first: to say how much goes, and what is not there. */
+async function* planKeys(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<Planned<Deleted>, void, undefined> {
+  const { storage, ctx } = session;
+  const failures: Failure[] = [];
+  const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
+  async function* found(): AsyncGenerator<{ key: string; size: number }, void, undefined> {
+    for (let start = 0; start < keys.length; start += request.concurrency) {
+      const looks = keys.slice(start, start + request.concurrency).map(async (key) => {
+        try {
+          return { key, size: (await storage.getFileInfo({ bucket, key }, ctx)).size };
+        } catch (error) {
+          if (hasCode(error, 'file_not_found')) request.note(await absence(session, bucket, key));
+          else failures.push({ subject: { key }, problem: problemOf(error) });
+          return undefined;
+        }
+      });
+      for (const object of await Promise.all(looks)) if (object !== undefined) yield object;
+      ctx.signal.throwIfAborted();
+    }
+  }
+  yield* planDeletions(session, bucket, found());
+  yield* failures;
+}
+
+async function absence({ storage, ctx }: Session, bucket: string, key: string): Promise<string> {
+  const { objects } = await storage.listFiles({ bucket, prefix: folderPrefix(key), maxKeys: 1 }, ctx);
+  const hint = objects.length > 0 ? `; there are objects below ${folderPrefix(key)}, which --prefix deletes` : '';
+  return `note: there is no object ${key}${hint}.`;
+}

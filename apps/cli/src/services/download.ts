@@ -1,0 +1,45 @@
+import { downloadTask, EtagSums } from '../bulk/download-task.ts';
+import type { DownloadSettings } from '../bulk/download-task.ts';
+import { filterOf } from '../bulk/filter.ts';
+import { Folders } from '../bulk/folders.ts';
+import { Folding } from '../bulk/folding.ts';
+import { planBelow, planKeys } from '../bulk/plan-downloads.ts';
+import type { Place } from '../bulk/plan-downloads.ts';
+import type { Follower, Planned } from '../bulk/task.ts';
+import type { Transfer } from '../bulk/transfer.ts';
+import type { Session } from './open-session.ts';
+import { runBulk } from './run-bulk.ts';
+import type { BulkOptions } from './run-bulk.ts';
+
+export interface DownloadRequest extends BulkOptions {
+  /** Of objects, or with `recursive` of folders. */
+  readonly keys: readonly string[];
+  readonly recursive: boolean;
+  readonly place: Place;
+  readonly update: boolean;
+  readonly resume: boolean;
+}
+
+export async function downloadFiles(session: Session, request: DownloadRequest, follower: Follower<Transfer>): Promise<void> {
+  const { place, update, resume } = request;
+  const folders = new Folders(place.folder);
+  const folding = new Folding(folders);
+  const bucket = await session.bucket();
+  const isNamed = place.file !== undefined;
+  const settings: DownloadSettings = { session, bucket, folders, folding, update, resume, isNamed, sums: new EtagSums() };
+  await runBulk(session, plan(request, settings), request, follower);
+}
+
+async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
+  const { keys, recursive, place, include, exclude } = request;
+  const { session, bucket } = settings;
+  const filter = filterOf(include, exclude);
+  if (!recursive) {
+    for (const planned of planKeys(keys.filter(filter), place)) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+    return;
+  }
+  for (const prefix of new Set(keys)) {
+    const below = planBelow({ prefix, filter, list: (start) => session.storage.listFiles({ bucket, prefix: start }, session.ctx) });
+    for await (const planned of below) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+  }
+}

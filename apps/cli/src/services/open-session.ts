@@ -1,0 +1,85 @@
+import type { Config, Env, Runtime, StorageRuntime } from '@coffer/runtime';
+import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
+
+import { becauseText } from '../render/because.ts';
+import { assertUnowned, findTenant, takenAsSlug } from './tenant.ts';
+
+export interface SessionOptions {
+  readonly signal: AbortSignal;
+  /** Told, in a sentence, what a person should know. */
+  readonly note: (text: string) => void;
+  /** Named by the caller: beats everything else. */
+  readonly bucket?: string;
+  /** Notes which bucket was chosen, and why. */
+  readonly explain?: boolean;
+  /** How much is done at once: as many sockets to the provider, unless STORAGE_MAX_POOL_CONNECTIONS is set. */
+  readonly concurrency?: number;
+  /** The command is about what the database holds: without one, the embedded one is made. */
+  readonly database?: boolean;
+}
+
+/** What a command works on. */
+export interface Session {
+  readonly config: Config;
+  readonly storage: StorageService;
+  /** Goes with every call. */
+  readonly ctx: CallContext & { readonly signal: AbortSignal };
+  /** The bucket of this command, looked up once; created where auto-provisioning is on. */
+  bucket(): Promise<string>;
+  /** There with `database: true`, and where the bucket depends on what is registered. */
+  readonly runtime?: Runtime;
+  close(): Promise<void>;
+}
+
+/** @throws ConfigError, StartupError, StorageError; nothing is left open then */
+export async function openSession(env: Env, options: SessionOptions): Promise<Session> {
+  const { signal, note } = options;
+  signal.throwIfAborted();
+  const { createRuntime, createStorage, hasDatabase, parseConfig } = await import('@coffer/runtime');
+  const config = pooled(parseConfig(env, { serve: false }), options.concurrency);
+  // Who lacks a bucket is told so by the error.
+  for (const warning of config.warnings) if (!warning.startsWith('STORAGE_BUCKET is not set')) note(`warning: ${warning}`);
+
+  // Who names a bucket needs no tenant to find it, and no database is made just to learn that nobody is registered.
+  const looksUp = options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
+  const withDatabase = options.database === true || (looksUp && (await hasDatabase(config)));
+  const opened: StorageRuntime[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of opened.toReversed()) await each.close();
+  };
+  try {
+    const runtime = withDatabase ? await createRuntime(config, { signal, log: note, resolveFrom: [import.meta.url] }) : undefined;
+    if (runtime !== undefined) opened.push(runtime);
+    const registered = looksUp && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
+    const tenant = registered ?? takenAsSlug(config.tenantId, looksUp ? note : undefined);
+    // The runtime would register a tenant that it meets for the first time.
+    const isPlain = runtime === undefined || (looksUp && registered === undefined);
+    const plain = isPlain ? await createStorage(config) : undefined;
+    if (plain !== undefined) opened.push(plain);
+    const { storage } = plain ?? runtime!;
+    const ctx: Session['ctx'] = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
+    const choose = async (): Promise<string> => {
+      const chosen = await storage.resolveBucket(requestFor(options.bucket, tenant), ctx);
+      if (looksUp && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
+      if (options.explain === true) note(becauseText(chosen, config));
+      return chosen.bucket;
+    };
+    let bucket: Promise<string> | undefined;
+    return { config, storage, ctx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
+  } catch (error) {
+    await close().catch(() => {}); // what kept it from opening says more
+    throw error;
+  }
+}
+
+function requestFor(bucket: string | undefined, tenant: TenantContext | undefined): Parameters<StorageService['resolveBucket']>[0] {
+  if (bucket !== undefined) return { bucket };
+  return tenant === undefined ? {} : { tenant };
+}
+
+/** The variable's default is that of a server, which shares the provider with others of its kind. */
+function pooled(config: Config, concurrency = 1): Config {
+  if (config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env') return config;
+  const { storage } = config;
+  return { ...config, storage: { ...storage, maxPoolConnections: Math.max(storage.maxPoolConnections, concurrency) } };
+}

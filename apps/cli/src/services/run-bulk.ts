@@ -1,0 +1,24 @@
+import { runTasks } from '../bulk/run-tasks.ts';
+import type { Follower, Planned } from '../bulk/task.ts';
+import type { Session } from './open-session.ts';
+
+/** What all bulk commands take. */
+export interface BulkOptions {
+  readonly concurrency: number;
+  readonly dryRun: boolean;
+  /** Patterns of names; see `filterOf`. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Does what is planned for a session. */
+export async function runBulk<R>(
+  session: Session,
+  plan: AsyncIterable<Planned<R>>,
+  options: Pick<BulkOptions, 'concurrency' | 'dryRun'>,
+  follower: Follower<R>,
+): Promise<void> {
+  const { config, ctx } = session;
+  const { concurrency, dryRun } = options;
+  await runTasks(plan, { concurrency, dryRun, follower, retries: config.storage.maxRetries, signal: ctx.signal });
+}

@@ -1,0 +1,39 @@
+import type { CannedAcl } from '@coffer/storage-core';
+
+import { filterOf } from '../bulk/filter.ts';
+import { planUploads } from '../bulk/plan-uploads.ts';
+import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
+import type { Follower, Planned } from '../bulk/task.ts';
+import type { Transfer } from '../bulk/transfer.ts';
+import { uploadTask } from '../bulk/upload-task.ts';
+import type { UploadSettings } from '../bulk/upload-task.ts';
+import { runBulk } from './run-bulk.ts';
+import type { BulkOptions } from './run-bulk.ts';
+import type { Session } from './open-session.ts';
+
+export interface UploadRequest extends UploadNames, BulkOptions {
+  readonly sources: readonly Source[];
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  readonly contentType?: string;
+  readonly update: boolean;
+}
+
+export async function uploadFiles(session: Session, request: UploadRequest, follower: Follower<Transfer>): Promise<void> {
+  const { acl, storageClass, contentType, update } = request;
+  const settings: UploadSettings = {
+    session,
+    bucket: await session.bucket(),
+    update,
+    ...(acl !== undefined && { acl }),
+    ...(storageClass !== undefined && { storageClass }),
+    ...(contentType !== undefined && { contentType }),
+  };
+  await runBulk(session, plan(request, settings), request, follower);
+}
+
+async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
+  for await (const planned of planUploads(request.sources, request, filterOf(request.include, request.exclude))) {
+    yield 'problem' in planned ? planned : uploadTask(planned, settings);
+  }
+}

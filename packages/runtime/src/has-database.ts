@@ -1,0 +1,13 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Config } from './config.ts';
+
+/** Whether `createRuntime` would find a database, instead of making the first one of the data directory. */
+export async function hasDatabase({ database, dataDir }: Pick<Config, 'database' | 'dataDir'>): Promise<boolean> {
+  if (database.url !== undefined) return true;
+  return access(join(dataDir, 'postgres', 'data', 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  );
+}
