@@ -5,6 +5,7 @@ import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
 import type { Settings } from './options.ts';
 import { PayloadSigning } from './payload-signing.ts';
+import { Places } from './places.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
@@ -15,6 +16,7 @@ export interface Connection {
   readonly payloadSigning: PayloadSigning;
   readonly credentials: Credentials;
   readonly clock: Clock;
+  readonly places: Places;
   close(): void;
 }
 
@@ -31,6 +33,7 @@ export function connect(settings: Settings): Connection {
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials),
     clock: new Clock(),
+    places: new Places(settings),
     close() {
       httpAgent.destroy();
       httpsAgent.destroy();

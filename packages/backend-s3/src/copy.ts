@@ -16,7 +16,7 @@ import { deleteObject } from './remove.ts';
 import { carriedInput, writeInput } from './sdk-input.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
-import type { CarriedHeaders, Upload, WriteHeaders, Written } from './transport.ts';
+import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 interface Copy {
@@ -146,7 +146,7 @@ async function copyPart(
   { source, etag, range }: { readonly source: ObjectAddress; readonly etag: string; readonly range: string },
   { at, uploadId, number }: Upload & { readonly number: number },
   ctx: CallContext,
-): Promise<{ readonly etag: string }> {
+): Promise<Omit<SentPart, 'number'>> {
   const command = new UploadPartCopyCommand({
     Bucket: at.bucket,
     Key: at.key,
@@ -158,7 +158,8 @@ async function copyPart(
   });
   return call({ ...at, permission: 's3:PutObject' }, ctx, async (sending) => {
     const { CopyPartResult } = await (await store.sdk()).client.send(command, sending);
-    return { etag: bare(CopyPartResult?.ETag) };
+    const crc32 = CopyPartResult?.ChecksumCRC32;
+    return { etag: bare(CopyPartResult?.ETag), ...(crc32 !== undefined && { crc32 }) };
   });
 }
 

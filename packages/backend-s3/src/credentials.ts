@@ -3,7 +3,7 @@ import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Keys } from './signature.ts';
 
 /** As the providers of the AWS SDK give them. */
-interface Identity extends Keys {
+export interface Identity extends Keys {
   readonly expiration?: Date;
 }
 type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Identity>;
@@ -26,12 +26,12 @@ export class Credentials {
   }
 
   /** Undefined when they have to be waited for. */
-  get known(): Keys | undefined {
+  get known(): Identity | undefined {
     const left = (this.#identity?.expiration?.getTime() ?? Infinity) - Date.now();
     return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
   }
 
-  async load(): Promise<Keys> {
+  async load(): Promise<Identity> {
     try {
       return await this.#load(false);
     } catch (error) {

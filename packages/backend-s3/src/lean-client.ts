@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
 import { AnswerError, answerError } from './answer-error.ts';
 import type { Connection } from './connection.ts';
+import { isErrorDocument } from './documents.ts';
 import { headerOf } from './errors.ts';
 import { Http, StaleSocketError } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
-import { Places } from './places.ts';
 import type { Place } from './places.ts';
+import { readDocument } from './read-document.ts';
 import { RetryPolicy } from './retry.ts';
 import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
@@ -24,6 +25,11 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
   readonly sha256?: string | undefined;
 }
 
+/** A request of a document, or none, that is answered by one. */
+interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'> {
+  readonly document?: string;
+}
+
 interface Attempt {
   readonly place: Place;
   readonly keys: Keys;
@@ -36,7 +42,6 @@ const refusedKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccess
 export class LeanClient {
   readonly #connection: Connection;
   readonly #http: Http;
-  readonly #places: Places;
   readonly #retries: RetryPolicy;
   readonly #signatures = new Signatures();
   readonly #mostStale: number;
@@ -44,27 +49,50 @@ export class LeanClient {
   constructor(settings: Settings, connection: Connection) {
     this.#connection = connection;
     this.#http = new Http(connection.agent, settings.timeout);
-    this.#places = new Places(settings);
     this.#retries = new RetryPolicy(settings);
     this.#mostStale = settings.maxPoolConnections;
   }
 
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
-  async send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    const { credentials } = this.#connection;
+  send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    return this.#attempt(request, signal, (answer) => answer);
+  }
+
+  /** Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt. */
+  document<T>(
+    { document, headers = [], ...request }: DocumentRequest,
+    signal: AbortSignal | undefined,
+    read: (document: string, headers: IncomingHttpHeaders) => T,
+  ): Promise<T> {
+    const sent = document === undefined ? { headers } : withDocument(document, headers);
+    return this.#attempt({ ...request, ...sent, isRead: true }, signal, async (answer) => {
+      const text = await readDocument(answer, signal);
+      // As if it had been one from the start.
+      if (isErrorDocument(text)) throw new AnswerError(503, answer.headers as Readonly<Record<string, string>>, text);
+      return read(text, answer.headers);
+    });
+  }
+
+  async #attempt<T>(
+    request: LeanRequest,
+    signal: AbortSignal | undefined,
+    finish: (answer: IncomingMessage) => T | Promise<T>,
+  ): Promise<T> {
+    const { credentials, places } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await credentials.load());
-      const made = { place: this.#places.of(request.at.bucket), keys };
+      const made = { place: places.of(request.at.bucket), keys };
       signal?.throwIfAborted();
       try {
         const answer = await this.#http.send(this.#signed(request, made), signal);
         if (answer.statusCode! >= 300) throw await answerError(answer, signal);
+        const result = await finish(answer);
         this.#retries.succeeded(price);
-        return answer;
+        return result;
       } catch (thrown) {
         signal?.throwIfAborted();
         const isStale = thrown instanceof StaleSocketError;
@@ -103,13 +131,20 @@ export class LeanClient {
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
     if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'))) return 'clock';
-    if ((status === 301 || status === 307 || status === 400) && this.#places.learn(at.bucket, place, region)) return 'region';
+    if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
     if (this.#connection.payloadSigning.learn(error)) return 'payload';
     // Answers to HEAD say no more than that.
     const isCertain = refusedKeys.has(name);
     if (!isCertain && !(isRefusal && (name === '' || name === 'SignatureDoesNotMatch'))) return undefined;
     return (await this.#connection.credentials.replace(keys, isCertain).catch(() => false)) ? 'credentials' : undefined;
   }
+}
+
+/** Some servers insist on the MD5 of documents. */
+function withDocument(document: string, headers: readonly string[]): Pick<LeanRequest, 'body' | 'headers' | 'sha256'> {
+  const body = Buffer.from(document);
+  const own = ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64'), 'content-type', 'application/xml'];
+  return { body, headers: merged(headers, own), sha256: hash('sha256', body) };
 }
 
 function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {

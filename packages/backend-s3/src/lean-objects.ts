@@ -4,20 +4,21 @@ import { crc32 } from 'node:zlib';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import type { Connection } from './connection.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, quoted } from './etag.ts';
-import { LeanClient } from './lean-client.ts';
+import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
 import { uriEncode } from './signature.ts';
 import type { ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 /** The calls that carry bytes, without the SDK. */
-export function leanObjects(settings: Settings, connection: Connection): Pick<Transport, 'put' | 'uploadPart' | 'get' | 'head'> {
-  const client = new LeanClient(settings, connection);
+export function leanObjects(
+  client: LeanClient,
+  { isAws }: Pick<Settings, 'isAws'>,
+): Pick<Transport, 'put' | 'uploadPart' | 'get' | 'head'> {
   // Some buckets of AWS insist on one; other servers may not know it.
-  const checksumOf = (data: Uint8Array): readonly string[] => (settings.isAws ? ['x-amz-checksum-crc32', crc32Of(data)] : []);
+  const checksumOf = (data: Uint8Array): readonly string[] => (isAws ? ['x-amz-checksum-crc32', crc32Of(data)] : []);
   return {
     put(at, payload, headers, ctx) {
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
@@ -44,10 +45,13 @@ export function leanObjects(settings: Settings, connection: Connection): Pick<Tr
 
     uploadPart({ at, uploadId, number }, data, ctx) {
       const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
-      const headers = ['content-length', String(data.byteLength), ...checksumOf(data)];
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => ({
-        etag: bare((await client.send({ method: 'PUT', at, query, headers, body: data, isRead: false }, abortSignal)).headers.etag),
-      }));
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
+        const checksum = checksumOf(data);
+        const headers = ['content-length', String(data.byteLength), ...checksum];
+        const answer = await client.send({ method: 'PUT', at, query, headers, body: data, isRead: false }, abortSignal);
+        const [, crc32Sent] = checksum;
+        return { etag: bare(answer.headers.etag), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
+      });
     },
 
     get(at, headers, ctx) {
@@ -75,7 +79,7 @@ export function leanObjects(settings: Settings, connection: Connection): Pick<Tr
   };
 }
 
-function writeHeaders(described: WriteHeaders, size: number, md5?: string, checksum: readonly string[] = []): string[] {
+export function writeHeaders(described: WriteHeaders, size: number, md5?: string, checksum: readonly string[] = []): string[] {
   const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch } = described;
   const headers = ['content-length', String(size)];
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));

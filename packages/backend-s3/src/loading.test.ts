@@ -1,7 +1,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { describe, expect, it } from 'vitest';
+import { startS3 } from '@coffer/fixtures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { accountOn, startOn } from './testing/server.ts';
+import type { StartedStore } from './testing/server.ts';
 
 const folder = new URL('..', import.meta.url);
 
@@ -21,8 +25,46 @@ async function sdkModulesOf(code: string, env: Readonly<Record<string, string>> 
 }
 
 describe('the AWS SDK', () => {
+  let account: Awaited<ReturnType<typeof accountOn>>;
+  let started: StartedStore;
+  beforeAll(async () => {
+    account = await accountOn(await startS3('ceph'));
+    started = await startOn(account);
+  });
+  afterAll(async () => {
+    await started.backend.close();
+    await started.stop();
+  });
+
   it('is not loaded for a backend that is only made', async () => {
     expect(await sdkModulesOf("await s3Backend({ accessKey: 'who', secretKey: 'secret' }).close();")).toEqual([]);
+  });
+
+  it('is not loaded for what is done often', async () => {
+    const { endpoint, accessKey = '', secretKey = '' } = account;
+    const code = `
+      const { noContext } = await import('@coffer/storage-core');
+      const { S3_ENDPOINT: endpoint, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey, S3_BUCKET: bucket = '' } = process.env;
+      const backend = s3Backend({ endpoint, accessKey, secretKey } as Parameters<typeof s3Backend>[0]);
+      const at = { bucket, key: 'some key' };
+      const options = { contentType: 'text/plain' };
+      await backend.check(noContext);
+      await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, options, noContext);
+      const large = { ...at, key: 'large' };
+      await backend.put(large, { kind: 'buffer', data: Buffer.alloc(9_000_000) }, options, noContext);
+      const result = await backend.get(at, {}, noContext);
+      if (result.kind === 'object') for await (const _chunk of result.body);
+      await backend.pull?.(large, { range: { start: 5 } }, () => {}, noContext);
+      await backend.head(at, noContext);
+      await backend.head({ bucket, key: 'none' }, noContext).catch(() => {});
+      await backend.list(bucket, {}, noContext);
+      await backend.presign?.download(at, { expiresIn: 60 }, noContext);
+      await backend.batchDelete?.deleteMany(bucket, ['large'], noContext);
+      await backend.delete(at, noContext);
+      await backend.close();
+    `;
+    const env = { S3_ENDPOINT: endpoint, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey, S3_BUCKET: started.bucket };
+    expect(await sdkModulesOf(code, env)).toEqual([]);
   });
 
   it('is loaded when something rare is asked for', async () => {

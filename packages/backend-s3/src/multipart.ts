@@ -10,7 +10,7 @@ import { versionOf } from './version-id.ts';
 
 /** One part: bytes that are there, or a range of another object. */
 interface Part {
-  send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<{ readonly etag: string }>;
+  send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
   /** Called once, when the part needs its bytes no more. */
   done(sent: boolean): void;
 }
@@ -66,8 +66,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const send = async (part: Part, number: number): Promise<void> => {
     let isSent = false;
     try {
-      const { etag } = await part.send({ ...upload, number }, { ...ctx, signal });
-      sent[number - 1] = { number, etag };
+      sent[number - 1] = { number, ...(await part.send({ ...upload, number }, { ...ctx, signal })) };
       isSent = true;
     } catch (error) {
       fail(error);

@@ -1,5 +1,5 @@
 import { connect } from './connection.ts';
-import { leanObjects } from './lean-objects.ts';
+import { leanDoor } from './lean-door.ts';
 import { settingsOf } from './options.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
@@ -21,13 +21,11 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     const { openSdk } = await import('./sdk-client.ts');
     return (sdk ??= openSdk(settings, connection));
   };
-  const rare = sdkDoor(loadSdk, connection.payloadSigning);
   let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
   const store: Store = {
     settings,
     connection,
-    ...rare,
-    transport: settings.transport === 'sdk' ? rare.transport : { ...rare.transport, ...leanObjects(settings, connection) },
+    ...(settings.transport === 'sdk' ? sdkDoor(loadSdk, connection.payloadSigning) : leanDoor(settings, connection)),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),

@@ -40,8 +40,8 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
         return made;
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
-        const { ETag } = await signing.attempt(() => client.send(command(), options));
-        return { etag: bare(ETag) };
+        const { ETag, ChecksumCRC32: crc32 } = await signing.attempt(() => client.send(command(), options));
+        return { etag: bare(ETag), ...(crc32 !== undefined && { crc32 }) };
       });
     },
 
@@ -50,7 +50,13 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
         Bucket: at.bucket,
         Key: at.key,
         UploadId: uploadId,
-        MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: quoted(etag) })) },
+        MultipartUpload: {
+          Parts: parts.map(({ number, etag, crc32 }) => ({
+            PartNumber: number,
+            ETag: quoted(etag),
+            ...(crc32 !== undefined && { ChecksumCRC32: crc32 }),
+          })),
+        },
         ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
         ...(ifMatch !== undefined && { IfMatch: ifMatch }),
       });

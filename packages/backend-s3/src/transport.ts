@@ -72,6 +72,8 @@ export interface SentPart {
   readonly number: number;
   /** Bare. */
   readonly etag: string;
+  /** Base64: AWS wants the checksums again that came with the parts. */
+  readonly crc32?: string;
 }
 
 export interface ObjectVersion {
@@ -115,7 +117,7 @@ export interface Transport {
     headers: Omit<WriteHeaders, 'ifMatch' | 'ifNoneMatch'> & CarriedHeaders,
     ctx: CallContext,
   ): Promise<string>;
-  uploadPart(part: Upload & { readonly number: number }, data: Uint8Array, ctx: CallContext): Promise<{ readonly etag: string }>;
+  uploadPart(part: Upload & { readonly number: number }, data: Uint8Array, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
   /** Not every server tells the ETag: it may be empty. */
   completeUpload(
     upload: Upload,

@@ -1,7 +1,19 @@
 import type { Acl, CannedAcl } from './acl.ts';
 import type { CallContext } from './context.ts';
 import type { StorageErrorCode } from './errors.ts';
-import type { Body, CopyOptions, GetOptions, GetResult, ListOptions, ListPage, ObjectAddress, ObjectInfo, PutOptions } from './object.ts';
+import type {
+  Body,
+  ByteRange,
+  CopyOptions,
+  GetOptions,
+  GetResult,
+  ListOptions,
+  ListPage,
+  ObjectAddress,
+  ObjectInfo,
+  PutOptions,
+  ResolvedRange,
+} from './object.ts';
 
 /**
  * What a storage provider implements. `@coffer/storage-core/testing` is its specification.
@@ -40,6 +52,13 @@ export interface StorageBackend {
   readonly versioning?: VersioningOperations;
   readonly lifecycle?: LifecycleOperations;
   readonly maintenance?: MaintenanceOperations;
+
+  /**
+   * An ability, too: reads an object, or a range of it, into `sink` without a stream between, which is what large
+   * downloads are made of. Resolves when the sink has taken everything. Rejects as `get` does, with the sink's own error,
+   * or, when the bytes stop coming, after some of them: whoever wants the rest asks for it.
+   */
+  pull?(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled>;
 
   /** Releases sockets, files and timers. */
   close(): Promise<void>;
@@ -151,4 +170,23 @@ export interface SweepReport {
 export interface MaintenanceOperations {
   /** Removes what killed processes left behind, once it is older than `olderThan` seconds. */
   sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext): Promise<SweepReport>;
+}
+
+export interface PullOptions {
+  /** All of the object when left out. */
+  readonly range?: ByteRange;
+  /** Bare: only while the object has this ETag. */
+  readonly ifMatch?: string;
+}
+
+/**
+ * Takes bytes as they come, in order. A chunk is the sink's until it returns, or until the promise settles that it
+ * returned: then its memory is used again, and no sooner comes the next one. What it throws ends the reading.
+ */
+export type ByteSink = (chunk: Buffer) => void | Promise<void>;
+
+export interface Pulled {
+  readonly info: ObjectInfo;
+  /** Set when a range was asked for. */
+  readonly range?: ResolvedRange;
 }

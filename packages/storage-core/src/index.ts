@@ -7,6 +7,7 @@ export type {
   BatchDeleteResult,
   BucketInfo,
   BucketOperations,
+  ByteSink,
   LifecycleOperations,
   LifecycleRule,
   MaintenanceOperations,
@@ -15,6 +16,8 @@ export type {
   PresignedUpload,
   PresignOperations,
   PresignUploadOptions,
+  Pulled,
+  PullOptions,
   StorageBackend,
   SweepReport,
   VersioningOperations,
@@ -55,6 +58,8 @@ export {
   TenantMismatchError,
 } from './errors.ts';
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
+export { fileBody, isDirectSource, readInto } from './file-body.ts';
+export type { DirectSource } from './file-body.ts';
 export type { HealthReport } from './health.ts';
 export { getStorageService, setStorageService } from './instance.ts';
 export { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';

@@ -3,7 +3,16 @@ import { describe, it } from 'vitest';
 import { memoryBackend } from './memory-backend.ts';
 import { describeBackend } from './testing/index.ts';
 
-const abilities = { buckets: true, acl: true, presign: false, batchDelete: true, versioning: false, lifecycle: false, maintenance: false };
+const abilities = {
+  buckets: true,
+  acl: true,
+  presign: false,
+  batchDelete: true,
+  versioning: false,
+  lifecycle: false,
+  maintenance: false,
+  pull: true,
+};
 
 describeBackend({ describe, it }, 'memory', {
   abilities,

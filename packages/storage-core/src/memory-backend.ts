@@ -3,7 +3,16 @@ import { Readable } from 'node:stream';
 
 import { aclOf } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
-import type { AclOperations, BatchDeleteOperations, BucketInfo, BucketOperations, StorageBackend } from './backend.ts';
+import type {
+  AclOperations,
+  BatchDeleteOperations,
+  BucketInfo,
+  BucketOperations,
+  ByteSink,
+  Pulled,
+  PullOptions,
+  StorageBackend,
+} from './backend.ts';
 import { destroyOnAbort, discard, sizeMismatch } from './body.ts';
 import { evaluateConditions, resolveRange } from './conditions.ts';
 import type { CallContext } from './context.ts';
@@ -104,6 +113,18 @@ class MemoryBackend implements StorageBackend {
     const body = Readable.from(chunksOf(range === undefined ? data : data.subarray(range.start, range.end + 1)), { objectMode: false });
     destroyOnAbort(body, signal);
     return { kind: 'object', info, body, ...(range && { range }) };
+  }
+
+  async pull(at: ObjectAddress, options: PullOptions, sink: ByteSink, { signal }: CallContext): Promise<Pulled> {
+    signal?.throwIfAborted();
+    const { info, data } = this.#object(at);
+    if (options.ifMatch !== undefined) evaluateConditions(info, { ifMatch: [options.ifMatch] });
+    const range = options.range && resolveRange(options.range, info.size);
+    for (const chunk of chunksOf(range === undefined ? data : data.subarray(range.start, range.end + 1))) {
+      await sink(chunk);
+      signal?.throwIfAborted();
+    }
+    return range === undefined ? { info } : { info, range };
   }
 
   async head(at: ObjectAddress, { signal }: CallContext): Promise<ObjectInfo> {

@@ -101,7 +101,16 @@ async function answer(backend: StorageBackend, request: IncomingMessage, respons
 }
 
 describeBackend({ describe, it }, 'memory behind a server that presigns', {
-  abilities: { buckets: true, acl: true, presign: true, batchDelete: true, versioning: false, lifecycle: false, maintenance: false },
+  abilities: {
+    buckets: true,
+    acl: true,
+    presign: true,
+    batchDelete: true,
+    versioning: false,
+    lifecycle: false,
+    maintenance: false,
+    pull: true,
+  },
   start: async () => {
     let port = 0;
     const backend = { ...wrapBackend(memoryBackend({ buckets: ['suite'] })), presign: presigning(() => `http://127.0.0.1:${port}`) };

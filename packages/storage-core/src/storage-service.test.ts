@@ -26,6 +26,26 @@ async function keysOf(bucket = 'main'): Promise<string[]> {
   return keys;
 }
 
+describe('pullFile', () => {
+  it('passes a range on, whether the backend has a way of its own or not', async () => {
+    const { pull: _pull, ...others } = wrapBackend(backend);
+    const without = new StorageService({ backend: others, defaultBucket: 'main' });
+    const { etag } = await service.uploadFile({ key: 'k', body: 'some bytes' });
+    for (const each of [service, without]) {
+      let read = '';
+      const sink = async (chunk: Buffer): Promise<void> => void (read += chunk.toString());
+      const pulled = await each.pullFile('k', { range: { start: 5 }, ifMatch: etag }, sink);
+      expect(pulled).toMatchObject({ info: { key: 'k', size: 10, etag }, range: { start: 5, end: 9 } });
+      expect(read).toBe('bytes');
+      await each.pullFile({ bucket: 'main', key: 'k' }, {}, sink);
+      expect(read).toBe('bytessome bytes');
+      await expect(each.pullFile('k', { ifMatch: 'other' }, sink)).rejects.toMatchObject({ code: 'precondition_failed' });
+      await expect(each.pullFile('k', { range: { start: -1 } }, sink)).rejects.toMatchObject({ code: 'invalid_argument' });
+      await expect(each.pullFile('k', {}, () => Promise.reject(new Error('full')))).rejects.toThrow('full');
+    }
+  });
+});
+
 describe('uploadFile and downloadFile', () => {
   it('take a file up and down again', async () => {
     const uploaded = await service.uploadFile({ key: 'docs/a.pdf', body: 'bytes', metadata: { a: '1' } });

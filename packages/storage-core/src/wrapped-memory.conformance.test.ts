@@ -11,7 +11,16 @@ const events: OperationEvent[] = [];
 let passed = 0;
 
 describeBackend({ describe, it, after: afterAll }, 'memory under observe and retry', {
-  abilities: { buckets: true, acl: true, presign: false, batchDelete: true, versioning: false, lifecycle: false, maintenance: false },
+  abilities: {
+    buckets: true,
+    acl: true,
+    presign: false,
+    batchDelete: true,
+    versioning: false,
+    lifecycle: false,
+    maintenance: false,
+    pull: true,
+  },
   start: async () => ({
     backend: wrapBackend(
       memoryBackend({ buckets: ['suite'] }),

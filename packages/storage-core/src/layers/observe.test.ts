@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open as openFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ import type { BodyInput } from '../body.ts';
 import type { CallContext } from '../context.ts';
 import { noContext } from '../context.ts';
 import { storageError } from '../errors.ts';
+import { fileBody, readInto } from '../file-body.ts';
 import { memoryBackend } from '../memory-backend.ts';
 import type { ObjectStream } from '../object.ts';
 import type { OperationEvent, TransferEvent } from '../observer.ts';
@@ -95,6 +96,24 @@ describe('an observed upload', () => {
     ]);
     expect(transfers[0]).toMatchObject({ direction: 'upload', backend: 'memory', tenant: 'acme' });
     expect((await readAll(((await inner.get(at, {}, noContext)) as ObjectStream).body)).equals(data)).toBe(true);
+  });
+
+  it('counts what is read without chunks', async () => {
+    const file = await openFile(join(folder, 'file'));
+    const body = fileBody(file);
+    const direct = wrapBackend(
+      {
+        ...inner,
+        put: async () => {
+          while ((await body[readInto](Buffer.alloc(70_001))) > 0);
+          return inner.head(at, noContext);
+        },
+      },
+      observe({ transfer: (event) => void transfers.push(event) }),
+    );
+    await direct.put(at, { kind: 'stream', stream: body }, options, noContext);
+    expect(passed('upload')).toBe(size);
+    await file.close();
   });
 
   it('counts what a compressing stream makes of its input', async () => {
@@ -281,4 +300,18 @@ it('tells every operation by its name and kind', async () => {
     'acl get_object_acl error',
     'acl set_object_acl error',
   ]);
+});
+
+describe('an observed pull', () => {
+  it('counts what the sink gets, and is a download', async () => {
+    await backend.pull?.(at, { range: { start: 5 } }, () => {}, { tenant: 'acme' });
+    expect(passed('download')).toBe(size - 5);
+    expect(events).toMatchObject([{ operation: 'download', kind: 'object', tenant: 'acme', outcome: 'success', bytes: size - 5 }]);
+  });
+
+  it('is aborted when the sink wants no more', async () => {
+    const pulling = backend.pull?.(at, {}, () => Promise.reject(new Error('the disk is full')), noContext);
+    await expect(pulling).rejects.toThrow('the disk is full');
+    expect(events).toMatchObject([{ operation: 'download', outcome: 'error', code: 'aborted' }]);
+  });
 });

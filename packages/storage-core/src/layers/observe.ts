@@ -2,6 +2,7 @@ import { finished } from 'node:stream';
 import type { Readable } from 'node:stream';
 
 import { isStorageError } from '../errors.ts';
+import { isDirectSource, readInto } from '../file-body.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
 import { openBody } from './wrap-backend.ts';
 import type { Around, Call } from './wrap-backend.ts';
@@ -35,6 +36,7 @@ export function observe(observer: Observer): Around {
     };
 
     if (call.body?.kind === 'stream') countBytes(call.body.stream, (length) => count('upload', length));
+    call.taps?.push((length) => count('download', length));
     let result: T;
     try {
       result = await next();
@@ -67,20 +69,28 @@ function leftEarly(error: NodeJS.ErrnoException): boolean {
   return error.name === 'AbortError' || leaving.has(error.code);
 }
 
-/** A backend rejects with StorageErrors, apart from what came of the caller's signal or the caller's stream. */
+/** A backend rejects with StorageErrors, apart from what came of the caller's signal, the caller's stream or its sink. */
 function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']> {
   if (isStorageError(error)) return error.code;
-  const { body, ctx } = call;
-  if (ctx.signal?.aborted === true || (error as Error | undefined)?.name === 'AbortError') return 'aborted';
+  const { body, ctx, taps } = call;
+  if (taps !== undefined || ctx.signal?.aborted === true || (error as Error | undefined)?.name === 'AbortError') return 'aborted';
   return body?.kind === 'stream' && body.stream.destroyed ? 'aborted' : 'internal_error';
 }
 
 /**
  * Counts what a stream yields. `push` is the one door that every chunk of a Readable passes; a listener for `data`
- * would start the flow, and a Transform would copy every chunk through another buffer.
+ * would start the flow, and a Transform would copy every chunk through another buffer. Direct sources have another one.
  */
 function countBytes(stream: Readable, count: (bytes: number) => void): void {
   if (stream.readableLength > 0 && !stream.readableObjectMode) count(stream.readableLength);
+  if (isDirectSource(stream)) {
+    const read = stream[readInto].bind(stream);
+    stream[readInto] = async (target) => {
+      const bytes = await read(target);
+      count(bytes);
+      return bytes;
+    };
+  }
   const push = stream.push.bind(stream);
   stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
     if (typeof chunk === 'string') count(Buffer.byteLength(chunk, encoding));

@@ -31,6 +31,29 @@ function failing(times: number, error: () => Error = passing): { readonly backen
 }
 
 describe('retry', () => {
+  it('repeats a pull only until it has passed something on', async () => {
+    const good = memoryBackend({ buckets: ['suite'] });
+    await good.put(at, bodyOf('bytes'), { contentType: 'text/plain' }, noContext);
+    let calls = 0;
+    const backend = (early: boolean): StorageBackend => ({
+      ...wrapBackend(good),
+      async pull(from, options, sink, ctx) {
+        if (++calls === 1 && early) throw passing();
+        const pulled = await good.pull!(from, options, sink, ctx);
+        if (calls === 1) throw passing();
+        return pulled;
+      },
+    });
+    let read = '';
+    const pull = (early: boolean): Promise<unknown> =>
+      wrapBackend(backend(early), retry({ retries: 3, baseMs: 1 })).pull!(at, {}, (chunk) => void (read += chunk.toString()), noContext);
+    await pull(true);
+    expect([calls, read]).toEqual([2, 'bytes']);
+    calls = 0;
+    await expect(pull(false)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect([calls, read]).toEqual([1, 'bytesbytes']);
+  });
+
   it('repeats what failed for a passing reason, as often as it may', async () => {
     const enough = failing(2);
     await wrapBackend(enough.backend, retry({ retries: 2, baseMs: 1 })).list('suite', {}, noContext);

@@ -14,19 +14,22 @@ export interface RetryPolicy {
 
 /**
  * Repeats calls that failed for a passing reason, with full jitter. For backends whose client has no retries of its
- * own: there is exactly one place per backend that retries. A streamed body is read once and never repeated. A pause
+ * own: there is exactly one place per backend that retries. A streamed body is read once and never repeated, nor are bytes
+ * that were passed on. A pause
  * that the provider asked for is kept, up to `maxMs`.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 export function retry(policy: RetryPolicy): Around {
   const { retries, baseMs = 100, maxMs = 20_000 } = policy;
   return async (call, next) => {
+    let hasBegun = false;
+    call.taps?.push(() => (hasBegun = true));
     for (let attempt = 0; ; attempt++) {
       try {
         return await next();
       } catch (error) {
         const { signal } = call.ctx;
-        const repeatable = call.body?.kind !== 'stream' && isStorageError(error) && error.retryable;
+        const repeatable = call.body?.kind !== 'stream' && !hasBegun && isStorageError(error) && error.retryable;
         if (!repeatable || attempt >= retries || signal?.aborted === true) throw error;
         const jittered = Math.random() * baseMs * 2 ** attempt;
         await pause(Math.min(maxMs, Math.max(jittered, (error.retryAfter ?? 0) * 1000)), signal);

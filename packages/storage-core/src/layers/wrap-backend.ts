@@ -1,6 +1,6 @@
-import type { StorageBackend } from '../backend.ts';
+import type { ByteSink, PullOptions, StorageBackend } from '../backend.ts';
 import type { CallContext } from '../context.ts';
-import type { Body, GetResult } from '../object.ts';
+import type { Body, GetResult, ObjectAddress } from '../object.ts';
 import type { Operation, OperationEvent } from '../observer.ts';
 
 /** One call on its way to the backend. */
@@ -14,6 +14,8 @@ export interface Call {
   readonly body?: Body;
   /** Whether the result is an open body (`get`). */
   readonly opens?: true;
+  /** Of a call that passes bytes on while it lasts (`pull`): who wants to be told how many. */
+  readonly taps?: ((bytes: number) => void)[];
 }
 
 /** A layer: does something around a call. `next` may be called again. */
@@ -40,6 +42,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
   const onAcl = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'acl', backend, bucket, ctx });
   const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = inner;
   const provision = buckets?.provision?.bind(buckets);
+  const pull = inner.pull?.bind(inner);
 
   return {
     name: backend,
@@ -101,6 +104,16 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
     ...(maintenance && {
       maintenance: {
         sweep: (options, ctx) => around({ operation: 'sweep', kind: 'object', backend, ctx }, () => maintenance.sweep(options, ctx)),
+      },
+    }),
+    ...(pull && {
+      pull(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext) {
+        const taps: ((bytes: number) => void)[] = [];
+        const tapped: ByteSink = (chunk) => {
+          for (const tap of taps) tap(chunk.length);
+          return sink(chunk);
+        };
+        return around({ ...object('download', at.bucket, ctx), taps }, () => pull(at, options, tapped, ctx));
       },
     }),
   };

@@ -10,7 +10,16 @@ import type { GetResult, ObjectAddress } from '../object.ts';
 import { describeBackend } from './index.ts';
 import type { BackendOptions } from './index.ts';
 
-const abilities = { buckets: true, acl: true, presign: false, batchDelete: true, versioning: false, lifecycle: false, maintenance: false };
+const abilities = {
+  buckets: true,
+  acl: true,
+  presign: false,
+  batchDelete: true,
+  versioning: false,
+  lifecycle: false,
+  maintenance: false,
+  pull: true,
+};
 
 type Fault = (good: StorageBackend) => Partial<StorageBackend>;
 

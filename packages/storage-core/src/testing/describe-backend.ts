@@ -13,6 +13,7 @@ import type { BackendOptions, TestRunner } from './harness.ts';
 import { listing } from './listing.ts';
 import { objects } from './objects.ts';
 import { presign } from './presign.ts';
+import { pulls } from './pull.ts';
 import { ranges } from './ranges.ts';
 import { streams } from './streams.ts';
 
@@ -43,6 +44,7 @@ export function describeBackend(runner: TestRunner, name: string, options: Backe
     if (has.buckets) buckets(suite);
     acl(suite);
     if (has.presign !== false) presign(suite);
+    if (has.pull === true) pulls(suite);
     bucketRules(suite);
     if (runner.after === undefined) runner.it('stops', stop);
     else runner.after(stop);

@@ -29,6 +29,8 @@ export interface Abilities {
   readonly versioning: boolean;
   readonly lifecycle: boolean;
   readonly maintenance: boolean;
+  /** Default false. */
+  readonly pull?: boolean;
 }
 
 export interface StartedBackend {

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext, readAll } from '@coffer/storage-core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import {
+  bucketsFrom,
+  completeDocument,
+  completedEtagFrom,
+  deleteDocument,
+  failuresFrom,
+  isErrorDocument,
+  listPageFrom,
+  uploadIdFrom,
+} from './documents.ts';
+import { openStore } from './open-store.ts';
+import { accountOn, ifAvailable } from './testing/server.ts';
+import { xmlText } from './xml.ts';
+
+const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
+const text = { kind: 'buffer', data: Buffer.from('x') } as const;
+const described = { contentType: 'text/plain' };
+
+describe.each(servers.filter((server) => typeof server !== 'string'))('answers of $name', (server) => {
+  it('are read as the SDK reads them', async () => {
+    const options = { ...(await accountOn(server)), transport: 'sdk' as const };
+    const [backend, store] = [s3Backend(options), openStore(options)];
+    const documents: string[] = [];
+    (await store.sdk()).client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const response = result.response as { body: Readable };
+        const raw = await readAll(response.body);
+        documents.push(raw.toString());
+        response.body = Readable.from([raw]);
+        return result;
+      },
+      { step: 'deserialize', priority: 'low' },
+    );
+    const bucket = `documents-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const { transport } = store;
+    const keys = ['a+b', 'a b ', ' ', '<a>&"\'</a>', '%', 'a%20b', '日本/\u{1f98a}', '\u{10ffff}', 'x/y/z', '\u2028', '\u0085', ']]>'];
+    for (const key of keys) await backend.put({ bucket, key }, text, described, noContext);
+    const read = async <T>(call: Promise<T>, parse: (document: string) => T): Promise<T> => {
+      const told = await call;
+      expect(parse(documents.at(-1) ?? '')).toEqual(told);
+      return told;
+    };
+
+    const page = await read(transport.list(bucket, {}, noContext), listPageFrom);
+    expect(page.objects.map(({ key }) => key).sort()).toEqual(keys.toSorted());
+    await read(transport.list(bucket, { delimiter: '/', prefix: 'x/' }, noContext), listPageFrom);
+    const first = await read(transport.list(bucket, { delimiter: '/', maxKeys: 3 }, noContext), listPageFrom);
+    await read(transport.list(bucket, { maxKeys: 4, continuationToken: first.nextContinuationToken! }, noContext), listPageFrom);
+    await read(transport.listBuckets({}, noContext), bucketsFrom);
+    const at = { bucket, key: 'parts & <more>' };
+    const uploadId = await read(transport.createUpload(at, described, noContext), uploadIdFrom);
+    const { etag } = await transport.uploadPart({ at, uploadId, number: 1 }, Buffer.from('part'), noContext);
+    const written = await transport.completeUpload({ at, uploadId }, [{ number: 1, etag }], {}, noContext);
+    expect(completedEtagFrom(documents.at(-1) ?? '')).toBe(written.etag);
+    await read(
+      transport.deleteBatch(
+        bucket,
+        [...keys, at.key].map((key) => ({ key })),
+        noContext,
+      ),
+      failuresFrom,
+    );
+    await read(transport.list(bucket, {}, noContext), listPageFrom);
+
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    store.connection.close();
+    await backend.close();
+  });
+});
+
+const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
+const summary = fc.record({ key, size: fc.maxSafeNat(), hash: fc.string({ unit: fc.constantFrom('0', '1', 'a', 'f') }) });
+
+describe('any list', () => {
+  it('is read as the SDK reads it', async () => {
+    let document = '';
+    const server = createServer((request, response) => {
+      request.resume();
+      response.end(document);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', transport: 'sdk' });
+    const generated = fc.record({ isEncoded: fc.boolean(), objects: fc.array(summary), prefixes: fc.array(key), next: fc.option(key) });
+    await fc.assert(
+      fc.asyncProperty(generated, async ({ isEncoded, objects, prefixes, next }) => {
+        const written = (name: string): string => xmlText(isEncoded ? encodeURIComponent(name).replaceAll('%20', '+') : name);
+        document = `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+          ${isEncoded ? '<EncodingType>url</EncodingType>' : ''}<IsTruncated>${next === null ? 'false' : 'true'}</IsTruncated>
+          ${next === null ? '' : `<NextContinuationToken>${xmlText(next)}</NextContinuationToken>`}
+          ${objects
+            .map(
+              (o) => `<Contents><Key>${written(o.key)}</Key><Size>${o.size}</Size><ETag>&quot;${o.hash}&quot;</ETag>
+            <LastModified>2026-02-03T04:05:06.789Z</LastModified><Owner><ID>1</ID></Owner></Contents>`,
+            )
+            .join('')}
+          ${prefixes.map((prefix) => `<CommonPrefixes><Prefix>${written(prefix)}</Prefix></CommonPrefixes>`).join('\n')}</ListBucketResult>`;
+        expect(listPageFrom(document)).toEqual(await store.transport.list('bucket', {}, noContext));
+      }),
+    );
+    store.connection.close();
+    server.close();
+  });
+});
+
+describe('requests', () => {
+  it('hold every key and ETag', () => {
+    fc.assert(
+      fc.property(fc.array(key), (keys) => {
+        const sent = deleteDocument(keys.map((name) => ({ key: name, versionId: name })));
+        const asErrors = sent.replaceAll(/<(\/?)Object>/g, '<$1Error>').replaceAll(/(<\/?)Delete(?=[ >])/g, '$1DeleteResult');
+        expect(failuresFrom(asErrors.replace('<Quiet>true</Quiet>', '')).map((failure) => failure.key)).toEqual(keys);
+      }),
+    );
+    expect(completeDocument([{ number: 1, etag: 'a"b' }])).toContain('<PartNumber>1</PartNumber><ETag>&quot;a&#34;b&quot;</ETag>');
+  });
+});
+
+describe('an error in an answer that began well', () => {
+  it.each([
+    ['<Error><Code>InternalError</Code></Error>', true],
+    ['\n \n<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>x</Code></Error>', true],
+    ['<?xml version="1.0"?><CompleteMultipartUploadResult><Error/></CompleteMultipartUploadResult>', false],
+    ['', false],
+  ])('%s', (document, isError) => expect(isErrorDocument(document)).toBe(isError));
+});

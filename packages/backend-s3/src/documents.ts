@@ -1,0 +1,104 @@
+import type { ListPage } from '@coffer/storage-core';
+
+import { bare } from './etag.ts';
+import type { ListedBucket, ObjectVersion, SentPart } from './transport.ts';
+import { urlDecoded } from './url-encoding.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
+import type { XmlElement } from './xml.ts';
+
+const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
+
+/** An answer of ListObjectsV2. */
+export function listPageFrom(document: string): ListPage {
+  const root = rootOf(document, 'ListBucketResult');
+  const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
+  const page = {
+    objects: childrenOf(root, 'Contents').map((object) => ({
+      key: decode(textOf(object, 'Key') ?? ''),
+      size: sizeIn(object),
+      etag: bare(textOf(object, 'ETag')),
+      lastModified: dateIn(object, 'LastModified'),
+      storageClass: textOf(object, 'StorageClass') || 'STANDARD',
+    })),
+    commonPrefixes: childrenOf(root, 'CommonPrefixes').flatMap((prefixes) =>
+      childrenOf(prefixes, 'Prefix').map(({ text }) => decode(text)),
+    ),
+  };
+  const next = textOf(root, 'NextContinuationToken');
+  if (textOf(root, 'IsTruncated') !== 'true' || next === undefined) return { ...page, isTruncated: false };
+  return { ...page, isTruncated: true, nextContinuationToken: next };
+}
+
+/** An answer of ListBuckets. */
+export function bucketsFrom(document: string): { readonly buckets: readonly ListedBucket[]; readonly continuationToken?: string } {
+  const root = rootOf(document, 'ListAllMyBucketsResult');
+  const listed = childrenOf(root, 'Buckets').flatMap((buckets) => childrenOf(buckets, 'Bucket'));
+  const buckets = listed.flatMap((bucket) => {
+    const name = textOf(bucket, 'Name');
+    const region = textOf(bucket, 'BucketRegion');
+    return name === undefined ? [] : [{ name, createdAt: dateIn(bucket, 'CreationDate'), ...(region !== undefined && { region }) }];
+  });
+  const next = textOf(root, 'ContinuationToken');
+  return next === undefined || next === '' ? { buckets } : { buckets, continuationToken: next };
+}
+
+/** A request of DeleteObjects: what goes well is not told. */
+export function deleteDocument(objects: readonly ObjectVersion[]): string {
+  const listed = objects.map(({ key, versionId }) => {
+    const version = versionId === undefined ? '' : `<VersionId>${xmlText(versionId)}</VersionId>`;
+    return `<Object><Key>${xmlText(key)}</Key>${version}</Object>`;
+  });
+  return `<Delete xmlns="${namespace}">${listed.join('')}<Quiet>true</Quiet></Delete>`;
+}
+
+/** The errors in an answer of DeleteObjects. */
+export function failuresFrom(document: string): readonly { readonly key: string; readonly name: string }[] {
+  return childrenOf(rootOf(document, 'DeleteResult'), 'Error').flatMap((error) => {
+    const key = textOf(error, 'Key');
+    return key === undefined ? [] : [{ key, name: textOf(error, 'Code') ?? '' }];
+  });
+}
+
+/** The id in an answer of CreateMultipartUpload. */
+export function uploadIdFrom(document: string): string {
+  const id = textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId') ?? '';
+  if (id === '') throw new MalformedXmlError('an upload without an id');
+  return id;
+}
+
+/** A request of CompleteMultipartUpload. */
+export function completeDocument(parts: readonly SentPart[]): string {
+  const listed = parts.map(({ number, etag, crc32 }) => {
+    const checksum = crc32 === undefined ? '' : `<ChecksumCRC32>${xmlText(crc32)}</ChecksumCRC32>`;
+    return `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${xmlText(etag)}&quot;</ETag>${checksum}</Part>`;
+  });
+  return `<CompleteMultipartUpload xmlns="${namespace}">${listed.join('')}</CompleteMultipartUpload>`;
+}
+
+/** The ETag in an answer of CompleteMultipartUpload, bare; empty where there is none. */
+export function completedEtagFrom(document: string): string {
+  return bare(textOf(rootOf(document, 'CompleteMultipartUploadResult'), 'ETag'));
+}
+
+/** Whether an answer that began with 200 became an error, as may happen to those that take long. */
+export function isErrorDocument(document: string): boolean {
+  return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
+}
+
+function rootOf(document: string, name: string): XmlElement {
+  const root = parseXml(document);
+  if (root.name !== name) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
+  return root;
+}
+
+function sizeIn(object: XmlElement): number {
+  const text = textOf(object, 'Size') ?? '0';
+  if (!/^\d{1,16}$/.test(text)) throw new MalformedXmlError('a size that is no number');
+  return Number(text);
+}
+
+function dateIn(element: XmlElement, name: string): Date {
+  const date = new Date(textOf(element, name) ?? 0);
+  if (Number.isNaN(date.getTime())) throw new MalformedXmlError(`a ${name} that is no time`);
+  return date;
+}

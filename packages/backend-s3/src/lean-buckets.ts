@@ -1,0 +1,61 @@
+import { call } from './call.ts';
+import { bucketsFrom, deleteDocument, failuresFrom, listPageFrom } from './documents.ts';
+import type { LeanClient } from './lean-client.ts';
+import { uriEncode } from './signature.ts';
+import type { Transport } from './transport.ts';
+
+type Calls = Pick<Transport, 'delete' | 'deleteBatch' | 'list' | 'headBucket' | 'listBuckets'>;
+
+/** The calls about many objects, and those that just look or remove, without the SDK. */
+export function leanBuckets(client: LeanClient): Calls {
+  return {
+    async delete(at, ctx, versionId) {
+      const query = parameters([['versionId', versionId]]);
+      await call({ ...at, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) =>
+        client.send({ method: 'DELETE', at, query, isRead: false }, abortSignal),
+      );
+    },
+
+    deleteBatch(bucket, objects, ctx) {
+      const request = { method: 'POST', at: { bucket }, query: 'delete=', document: deleteDocument(objects) } as const;
+      return call({ bucket, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) => client.document(request, abortSignal, failuresFrom));
+    },
+
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken }, ctx) {
+      const query = parameters([
+        ['continuation-token', continuationToken],
+        ['delimiter', delimiter],
+        ['encoding-type', 'url'], // XML cannot hold every key
+        ['list-type', '2'],
+        ['max-keys', maxKeys],
+        ['prefix', prefix],
+      ]);
+      return call({ bucket, permission: 's3:ListBucket' }, ctx, ({ abortSignal }) =>
+        client.document({ method: 'GET', at: { bucket }, query }, abortSignal, listPageFrom),
+      );
+    },
+
+    headBucket: (bucket, ctx) =>
+      call({ bucket, permission: 's3:ListBucket' }, ctx, async ({ abortSignal }) => {
+        const { headers } = await client.send({ method: 'HEAD', at: { bucket }, isRead: false }, abortSignal);
+        const region = headers['x-amz-bucket-region'] as string | undefined;
+        return region === undefined ? {} : { region };
+      }),
+
+    listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {
+      const query = parameters([
+        ['continuation-token', continuationToken],
+        ['max-buckets', maxBuckets],
+        ['prefix', prefix],
+      ]);
+      return call({ permission: 's3:ListAllMyBuckets' }, ctx, ({ abortSignal }) =>
+        client.document({ method: 'GET', at: {}, query }, abortSignal, bucketsFrom),
+      );
+    },
+  };
+}
+
+/** A query of those that have a value, which are given in order. */
+function parameters(all: readonly (readonly [string, string | number | undefined])[]): string {
+  return all.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${uriEncode(String(value))}`])).join('&');
+}

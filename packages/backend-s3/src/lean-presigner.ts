@@ -1,0 +1,132 @@
+import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
+
+import type { Connection } from './connection.ts';
+import type { Settings } from './options.ts';
+import { Places } from './places.ts';
+import type { Place } from './places.ts';
+import { largestObject } from './presigner.ts';
+import type { Presigner } from './presigner.ts';
+import { algorithm, amzDate, encodeKey, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
+import type { Keys, Scope } from './signature.ts';
+
+/** Signs without the SDK, in a tenth of its time. */
+export function leanPresigner(settings: Settings, { credentials, clock, places }: Connection): Presigner {
+  const signatures = new Signatures();
+  const { publicEndpoint } = settings;
+  const isPublic = publicEndpoint === settings.endpoint;
+  const publicPlaces = isPublic || publicEndpoint === undefined ? places : new Places({ ...settings, endpoint: publicEndpoint });
+  const scheme = new URL(publicEndpoint ?? 'https://aws').protocol;
+
+  /** What signs for a bucket, where it was last seen to lie. */
+  const signing = async (bucket: string): Promise<Signing> => {
+    const keys = credentials.known ?? (await credentials.load());
+    publicPlaces.learn(bucket, publicPlaces.of(bucket), places.of(bucket).region);
+    const place = publicPlaces.of(bucket);
+    const now = clock.now();
+    const date = amzDate(now);
+    return { scheme, place, keys, now, date, scope: signatures.scope(keys, place.region, date) };
+  };
+
+  return {
+    async secondsLeft() {
+      const { expiration } = credentials.known ?? (await credentials.load());
+      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - Date.now()) / 1000);
+    },
+    form: async (at, options) => formOf(await signing(at.bucket), at, options),
+    putUrl: async (at, options) => putUrlOf(await signing(at.bucket), at, options),
+    async getUrl(at, { contentDisposition, contentType, expiresIn }: PresignDownloadOptions) {
+      const disposition = contentDisposition === undefined ? '' : `&response-content-disposition=${uriEncode(contentDisposition)}`;
+      const type = contentType === undefined ? '' : `&response-content-type=${uriEncode(contentType)}`;
+      return urlOf(await signing(at.bucket), at, { method: 'GET', headers: [], expiresIn, query: disposition + type });
+    },
+  };
+}
+
+interface Signing {
+  readonly scheme: string;
+  readonly place: Place;
+  readonly keys: Keys;
+  readonly now: number;
+  readonly date: string;
+  readonly scope: Scope;
+}
+
+interface Presignable {
+  readonly method: 'GET' | 'PUT';
+  /** Lower-case names in order, each followed by its value, from before `host` and from behind it. */
+  readonly headers: readonly string[];
+  readonly expiresIn: number;
+  /** What comes last in the query, each parameter with an `&` before it. */
+  readonly query: string;
+}
+
+function urlOf(
+  { scheme, place, keys, date, scope }: Signing,
+  { key }: ObjectAddress,
+  { method, headers, expiresIn, query }: Presignable,
+): string {
+  const path = place.prefix + encodeKey(key);
+  const signed = withHost(headers, place.host);
+  const token = keys.sessionToken === undefined ? '' : `&X-Amz-Security-Token=${uriEncode(keys.sessionToken)}`;
+  const all =
+    `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${uriEncode(scope.credential)}&X-Amz-Date=${date}&X-Amz-Expires=${expiresIn}` +
+    `${token}&X-Amz-SignedHeaders=${uriEncode(namesOf(signed))}${query}`;
+  const signature = scope.sign({ method, path, query: all, headers: signed, payloadHash: unsignedPayload }, date);
+  return `${scheme}//${place.host}${path}?${all}&X-Amz-Signature=${signature}`;
+}
+
+function withHost(headers: readonly string[], host: string): readonly string[] {
+  const behind = headers.findIndex((name, index) => index % 2 === 0 && name > 'host');
+  return behind < 0 ? [...headers, 'host', host] : [...headers.slice(0, behind), 'host', host, ...headers.slice(behind)];
+}
+
+function putUrlOf(signing: Signing, at: ObjectAddress, options: PresignUploadOptions): PresignedUpload {
+  const { contentType, size, expiresIn, acl, storageClass } = options;
+  // Not in the query, where some servers overlook them: a header that is signed has to be sent.
+  const signed = {
+    ...(size !== undefined && { 'content-length': String(size) }),
+    ...(contentType !== undefined && { 'content-type': contentType }),
+    ...(acl !== undefined && acl !== 'private' && { 'x-amz-acl': acl }),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  };
+  const { 'content-length': _size, 'content-type': _type, ...named } = signed;
+  return {
+    method: 'PUT',
+    url: urlOf(signing, at, { method: 'PUT', headers: Object.entries(signed).flat(), expiresIn, query: '' }),
+    fields: {},
+    headers: { ...(contentType !== undefined && { 'Content-Type': contentType }), ...named },
+    expiresIn,
+  };
+}
+
+function formOf(
+  { scheme, place, keys, now, date, scope }: Signing,
+  { bucket, key }: ObjectAddress,
+  options: PresignUploadOptions,
+): PresignedUpload {
+  const { contentType, size, expiresIn, acl, storageClass } = options;
+  const described = {
+    ...(contentType !== undefined && { 'Content-Type': contentType }),
+    ...(acl !== undefined && acl !== 'private' && { acl }),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  };
+  const signed = {
+    'X-Amz-Algorithm': algorithm,
+    'X-Amz-Credential': scope.credential,
+    'X-Amz-Date': date,
+    ...(keys.sessionToken !== undefined && { 'X-Amz-Security-Token': keys.sessionToken }),
+    key,
+  };
+  // The bucket stands in the URL and in the policy; as a field, some servers do not compare it with either.
+  const all = Object.entries({ ...described, bucket, ...signed }).map(([name, value]) => ({ [name]: value }));
+  const conditions = [['content-length-range', size ?? 0, size ?? largestObject], ...all];
+  const expiration = new Date(now + expiresIn * 1000).toISOString().replace(/\.\d+/, '');
+  const policy = Buffer.from(JSON.stringify({ expiration, conditions })).toString('base64');
+  return {
+    method: 'POST',
+    url: `${scheme}//${place.host}${place.prefix === '/' ? '/' : place.prefix.slice(0, -1)}`,
+    fields: { ...described, ...signed, Policy: policy, 'X-Amz-Signature': scope.signText(policy) },
+    headers: {},
+    expiresIn,
+  };
+}

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { MalformedXmlError, parseXml, xmlText } from './xml.ts';
+
+const character = fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }).filter((text) => text !== '\0');
+
+/** A character in one of the ways to write it. */
+const written = fc.tuple(character, fc.nat(3)).map(([text, way]) => {
+  const code = text.codePointAt(0)!;
+  if (way === 0) return { text, as: `&#${code};` };
+  if (way === 1) return { text, as: `&#x${code.toString(16)};` };
+  return { text, as: way === 2 && text !== ']' ? `<![CDATA[${text}]]>` : xmlText(text) };
+});
+
+describe('parseXml', () => {
+  it('gives text back, however it is written', () => {
+    fc.assert(
+      fc.property(fc.array(written), (characters) => {
+        const document = `<?xml version="1.0"?>\n<a xmlns="b>c"><!-- > -->${characters.map(({ as }) => as).join('')}</a>\n`;
+        expect(parseXml(document).text).toBe(characters.map(({ text }) => text).join(''));
+      }),
+    );
+  });
+
+  it('reads elements in elements, empty ones, and those with attributes', () => {
+    const leaf = (name: string, text: string): object => ({ name, text, children: [] });
+    expect(parseXml('\n<?xml version="1.0"?><A x="1">\n <B/><C y=\'<\'.</C> </A>'.replace("'<'.", "'>'> "))).toEqual({
+      name: 'A',
+      text: '',
+      children: [leaf('B', ''), leaf('C', ' ')],
+    });
+  });
+
+  it('reads no more than what is written', () => {
+    fc.assert(
+      fc.property(fc.nat(), (cut) => {
+        const document = '<a><b c="d">x&amp;y</b><!-- z --><e/></a>';
+        expect(() => parseXml(document.slice(0, cut % document.length))).toThrow(MalformedXmlError);
+      }),
+    );
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['no document', 'Bad gateway'],
+    ['another end', '<a></b>'],
+    ['an end too many', '<a/></a>'],
+    ['two documents', '<a/><b/>'],
+    ['text behind it', '<a/>b'],
+    ['text beside elements', '<a>b<c/></a>'],
+    ['an unknown reference', '<a>&nbsp;</a>'],
+    ['a bare ampersand', '<a>b & c</a>'],
+    ['a reference to half a character', '<a>&#xd800;</a>'],
+    ['a reference beyond Unicode', '<a>&#x110000;</a>'],
+    ['an entity of its own', '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'],
+    ['elements without end', '<a>'.repeat(100_000)],
+  ])('refuses %s', (_name, document) => {
+    expect(() => parseXml(document)).toThrow(MalformedXmlError);
+  });
+
+  it('takes a long answer that waits with spaces before it begins', () => {
+    expect(parseXml(`${' \n'.repeat(2_000_000)}<a>b</a>`).text).toBe('b');
+  });
+});

@@ -1,0 +1,131 @@
+/** An element of an answer: of text, or of other elements. Attributes, which S3 uses for nothing here, are dropped. */
+export interface XmlElement {
+  readonly name: string;
+  readonly text: string;
+  readonly children: readonly XmlElement[];
+}
+
+/** Deeper than any document of S3. */
+const deepest = 20;
+
+// With attributes, whose values may hold any character but their quote and "<".
+const startTag = /<([\w.:-]+)(?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*(\/?)>/y;
+// What may stand between elements.
+const filler = /(?:\s+|\ufeff|<\?[^?]*\?>|<!--[^]*?-->)*/y;
+
+interface OpenElement {
+  readonly name: string;
+  text: string;
+  readonly children: XmlElement[];
+}
+
+/**
+ * Reads a document as S3 writes them. Text is kept to the last space, and characters that XML has no way to write are
+ * taken as they come: servers send them.
+ * @throws MalformedXmlError for all else that is not well-formed, and for declarations of document types
+ */
+export function parseXml(document: string): XmlElement {
+  const open: OpenElement[] = [];
+  let parent: OpenElement = { name: '', text: '', children: [] };
+  let at = endOfFiller(document, 0);
+  do {
+    const next = document.indexOf('<', at);
+    if (next < 0) throw new MalformedXmlError(`"${parent.name}" has no end`);
+    if (next > at) parent.text += unescaped(document.slice(at, next));
+    const end = document.indexOf('>', next) + 1;
+    const kind = document.charCodeAt(next + 1);
+    if (kind === slash) {
+      const { name } = parent;
+      if (end !== next + name.length + 3 || !document.startsWith(name, next + 2)) throw new MalformedXmlError(`"${name}" has another end`);
+      const element = finished(parent);
+      parent = open.pop()!;
+      parent.children.push(element);
+      at = end;
+    } else if (kind === exclamation || kind === question) {
+      at = afterSpecial(document, next, parent);
+    } else {
+      const { name, isEmpty, after } = tagAt(document, next, end);
+      at = after;
+      if (isEmpty) parent.children.push({ name, text: '', children: [] });
+      else {
+        if (open.push(parent) > deepest) throw new MalformedXmlError('too deep');
+        parent = { name, text: '', children: [] };
+      }
+    }
+  } while (open.length > 0);
+  const [root] = parent.children;
+  if (root === undefined || parent.text !== '' || endOfFiller(document, at) < document.length) {
+    throw new MalformedXmlError('something stands outside of the document');
+  }
+  return root;
+}
+
+const [slash, exclamation, question] = [0x2f, 0x21, 0x3f];
+
+export class MalformedXmlError extends Error {
+  constructor(what: string) {
+    super(`The answer is not well-formed: ${what}.`);
+    this.name = 'MalformedXmlError';
+  }
+}
+
+/** The text of the first child of this name. */
+export function textOf(element: XmlElement, name: string): string | undefined {
+  return element.children.find((child) => child.name === name)?.text;
+}
+
+export function childrenOf(element: XmlElement, name: string): readonly XmlElement[] {
+  return element.children.filter((child) => child.name === name);
+}
+
+/** Text as it stands in a document, line ends and all. */
+export function xmlText(text: string): string {
+  return /[&<>"'\r\n\t\u0085\u2028]/.test(text) ? text.replace(/[&<>"'\r\n\t\u0085\u2028]/g, (c) => `&#${c.charCodeAt(0)};`) : text;
+}
+
+function tagAt(document: string, at: number, end: number): { readonly name: string; readonly isEmpty: boolean; readonly after: number } {
+  const plain = document.slice(at + 1, end - 1);
+  if (/^[\w.:-]+$/.test(plain)) return { name: plain, isEmpty: false, after: end };
+  startTag.lastIndex = at;
+  const found = startTag.exec(document);
+  if (found === null) throw new MalformedXmlError('a tag that is none');
+  return { name: found[1]!, isEmpty: found[2] === '/', after: startTag.lastIndex };
+}
+
+/** Behind a comment, an instruction, or characters that are quoted, which are text. */
+function afterSpecial(document: string, at: number, parent: OpenElement): number {
+  const isQuoted = document.startsWith('<![CDATA[', at);
+  const end = isQuoted ? document.indexOf(']]>', at) : endOfFiller(document, at);
+  if (end <= at) throw new MalformedXmlError('something with "<!" that is no part of an answer');
+  if (!isQuoted) return end;
+  parent.text += document.slice(at + 9, end);
+  return end + 3;
+}
+
+function finished({ name, text, children }: OpenElement): XmlElement {
+  if (children.length === 0) return { name, text, children };
+  if (text.trim() !== '') throw new MalformedXmlError(`"${name}" has text beside its elements`);
+  return { name, text: '', children };
+}
+
+function endOfFiller(document: string, at: number): number {
+  filler.lastIndex = at;
+  filler.exec(document);
+  return filler.lastIndex;
+}
+
+const named: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'" };
+
+function unescaped(text: string): string {
+  return text.includes('&') ? text.replace(/&[^;&]{0,10};?/g, characterOf) : text;
+}
+
+function characterOf(reference: string): string {
+  const known = named[reference];
+  if (known !== undefined) return known;
+  const [, decimal, hex = ''] = /^&#(?:(\d{1,7})|x([\da-f]{1,6}));$/i.exec(reference) ?? [];
+  const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+  const isCharacter = code > 0 && code <= 0x10_ffff && (code < 0xd800 || code > 0xdfff);
+  if (!isCharacter) throw new MalformedXmlError('a reference to no character');
+  return String.fromCodePoint(code);
+}

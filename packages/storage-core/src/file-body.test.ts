@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { bodyOf, destroyOnAbort, readAll } from './body.ts';
+import { fileBody, isDirectSource, readInto } from './file-body.ts';
+import type { DirectSource } from './file-body.ts';
+import { memoryBackend } from './memory-backend.ts';
+import { StorageService } from './storage-service.ts';
+
+const data = randomBytes(700_001);
+let folder: string;
+let file: FileHandle;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coffer-file-body-'));
+  await writeFile(join(folder, 'file'), data);
+  file = await open(join(folder, 'file'));
+});
+afterAll(async () => {
+  await file.close();
+  await rm(folder, { recursive: true });
+});
+
+async function readDirectly(source: DirectSource, size: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const buffer = Buffer.alloc(size);
+    const bytes = await source[readInto](buffer);
+    if (bytes === 0) return Buffer.concat(chunks);
+    chunks.push(buffer.subarray(0, bytes));
+  }
+}
+
+const parts: readonly [string, { readonly start?: number; readonly size?: number }, number, number][] = [
+  ['all', {}, 0, data.length],
+  ['from a place on', { start: 600_000 }, 600_000, data.length],
+  ['a part', { start: 1, size: 300_000 }, 1, 300_001],
+  ['more than there is', { start: 10, size: 1_000_000 }, 10, data.length],
+  ['nothing', { size: 0 }, 0, 0],
+  ['what is behind the end', { start: 800_000 }, 0, 0],
+];
+
+describe('a body of a file', () => {
+  it.each(parts)('is a stream of %s', async (_name, options, start, end) => {
+    expect((await readAll(fileBody(file, options))).equals(data.subarray(start, end))).toBe(true);
+  });
+
+  it.each(parts)('gives %s straight into memory, and ends', async (_name, options, start, end) => {
+    const body = fileBody(file, options);
+    const over = finished(body);
+    expect((await readDirectly(body, 100_000)).equals(data.subarray(start, end))).toBe(true);
+    await over;
+    expect(body.destroyed).toBe(true);
+  });
+
+  it('is told from other streams, also as the body of an upload', () => {
+    const body = bodyOf(fileBody(file), data.length);
+    expect(body.kind === 'stream' && isDirectSource(body.stream)).toBe(true);
+  });
+
+  it('fails with the reason of who ends it', async () => {
+    const cancel = new AbortController();
+    const body = fileBody(file);
+    destroyOnAbort(body, cancel.signal);
+    const reading = readDirectly(body, 10);
+    const reason = new Error('cancelled by the test');
+    cancel.abort(reason);
+    await expect(reading).rejects.toBe(reason);
+    await expect(body[readInto](Buffer.alloc(1))).rejects.toBe(reason);
+  });
+
+  it('fails, either way, with what reading the file fails with', async () => {
+    const gone = await open(join(folder, 'file'));
+    await gone.close();
+    await expect(readAll(fileBody(gone))).rejects.toMatchObject({ code: 'EBADF' });
+    const body = fileBody(gone);
+    body.on('error', () => {});
+    await expect(body[readInto](Buffer.alloc(1))).rejects.toMatchObject({ code: 'EBADF' });
+    expect(body.errored).toMatchObject({ code: 'EBADF' });
+  });
+
+  it('goes into any backend', async () => {
+    const storage = new StorageService({ backend: memoryBackend({ buckets: ['files'] }), defaultBucket: 'files' });
+    await storage.uploadFile({ key: 'file', body: fileBody(file, { start: 5 }), size: data.length - 5 });
+    expect((await storage.downloadFile('file')).equals(data.subarray(5))).toBe(true);
+  });
+});

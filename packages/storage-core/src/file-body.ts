@@ -1,0 +1,82 @@
+import { Buffer } from 'node:buffer';
+import type { FileHandle } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+
+// From the global registry, so that streams of another copy of this package are known as well.
+const method: unique symbol = Symbol.for('@coffer/read-into') as never;
+
+/** A stream whose bytes can be read into memory of the reader's instead of being handed over in chunks. */
+export interface DirectSource {
+  /** Reads what comes next, at most as much as `target` holds. @returns how many bytes; 0 at the end of the stream */
+  [method](target: Uint8Array): Promise<number>;
+}
+
+/** The name of that method: see `DirectSource`. */
+export const readInto: typeof method = method;
+
+/** A stream is read in one way or in the other, from its beginning. */
+export function isDirectSource(stream: Readable): stream is Readable & DirectSource {
+  return method in stream;
+}
+
+const chunkBytes = 256 * 1024;
+
+/**
+ * A body of bytes of an open file, which backends that know how read straight into their own buffers. The file stays the
+ * caller's to close, and is not to change meanwhile: at `size` bytes the body ends, whatever follows.
+ * @param options where it begins, default 0, and how long it is at most, default to the end of the file
+ */
+export function fileBody(file: FileHandle, options: { readonly start?: number; readonly size?: number } = {}): Readable & DirectSource {
+  return new FileBody(file, options);
+}
+
+class FileBody extends Readable implements DirectSource {
+  readonly #file: FileHandle;
+  #position: number;
+  #left: number;
+
+  constructor(file: FileHandle, { start = 0, size = Infinity }: { readonly start?: number; readonly size?: number }) {
+    super({ highWaterMark: chunkBytes });
+    this.#file = file;
+    this.#position = start;
+    this.#left = size;
+  }
+
+  override _read(): void {
+    const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, this.#left));
+    this.#take(chunk).then(
+      (bytes) => this.push(bytes === 0 ? null : chunk.subarray(0, bytes)),
+      (error: unknown) => this.destroy(error as Error),
+    );
+  }
+
+  async [method](target: Uint8Array): Promise<number> {
+    this.#assertOpen();
+    let bytes: number;
+    try {
+      bytes = target.byteLength === 0 ? 0 : await this.#take(target);
+    } catch (error) {
+      this.destroy(error as Error);
+      throw error;
+    }
+    this.#assertOpen(); // it may have been destroyed meanwhile
+    if (bytes === 0 && target.byteLength > 0) {
+      this.push(null);
+      this.resume(); // to its end, and so to its close
+    }
+    return bytes;
+  }
+
+  async #take(target: Uint8Array): Promise<number> {
+    const wanted = Math.min(target.byteLength, this.#left);
+    if (wanted === 0) return 0;
+    const { bytesRead } = await this.#file.read(target, 0, wanted, this.#position);
+    this.#position += bytesRead;
+    this.#left -= bytesRead;
+    return bytesRead;
+  }
+
+  #assertOpen(): void {
+    if (this.destroyed && !this.readableEnded) throw this.errored ?? new Error('The body was closed before its end.');
+  }
+}
