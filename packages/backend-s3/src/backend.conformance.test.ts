@@ -8,7 +8,16 @@ const server = await startS3('ceph');
 
 for (const transport of ['lean', 'sdk'] as const) {
   describeBackend({ describe, it, after: afterAll }, `${server.name}, ${transport} transport`, {
-    abilities: { buckets: true, acl: true, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+    abilities: {
+      buckets: true,
+      acl: true,
+      presign: true,
+      batchDelete: true,
+      versioning: true,
+      lifecycle: true,
+      maintenance: true,
+      pull: transport === 'lean',
+    },
     refusedAcls: ['aws-exec-read'],
     start: async () => startOn({ ...(await accountOn(server)), transport }),
   });

@@ -1,5 +1,5 @@
 import { hasCode, isStorageError } from '@coffer/storage-core';
-import type { StorageBackend } from '@coffer/storage-core';
+import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
 import { causeName } from './errors.ts';
@@ -8,6 +8,7 @@ import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import { presignOperations } from './presign.ts';
 import type { EndpointProfile } from './profile.ts';
+import { pullObject } from './pull.ts';
 import { putObject } from './put.ts';
 import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
@@ -50,12 +51,17 @@ export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-
 }
 
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
+  const { pull } = store.transport;
   const { acl, versioning, lifecycle, ...rare } = rareOperations(store);
   return {
     name: store.settings.name,
     check: (ctx) => check(store, ctx),
     put: (at, body, put, ctx) => putObject(store, at, body, put, ctx),
     get: (at, get, ctx) => getObject(store, at, get, ctx),
+    ...(pull !== undefined && {
+      pull: (at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext) =>
+        pullObject(store, pull, { at, options, sink }, ctx),
+    }),
     head: (at, ctx) => headObject(store, at, ctx),
     async delete(at, ctx) {
       await assertKeyHolds(store, at, ctx);
@@ -75,7 +81,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
 }
 
 /** Credentials that may not list buckets prove the same: the provider knows them. */
-async function check(store: Store, ctx: Parameters<StorageBackend['check']>[0]): Promise<void> {
+async function check(store: Store, ctx: CallContext): Promise<void> {
   try {
     await listBuckets(store, ctx, 'coffer-check');
   } catch (error) {

@@ -6,6 +6,7 @@ import { Credentials } from './credentials.ts';
 import type { Settings } from './options.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
+import { RawSockets } from './raw-sockets.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
@@ -13,6 +14,8 @@ export interface Connection {
   readonly httpsAgent: HttpsAgent;
   /** The one of the two that reaches the endpoint. */
   readonly agent: HttpAgent | HttpsAgent;
+  /** They count among those of the agent. */
+  readonly rawSockets: RawSockets;
   readonly payloadSigning: PayloadSigning;
   readonly credentials: Credentials;
   readonly clock: Clock;
@@ -26,15 +29,19 @@ export function connect(settings: Settings): Connection {
   const httpAgent = new HttpAgent(pool);
   const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
   const isPlain = endpoint?.startsWith('http:') === true;
+  const agent = isPlain ? httpAgent : httpsAgent;
+  const rawSockets = new RawSockets(settings, { agent, httpsAgent });
   return {
     httpAgent,
     httpsAgent,
-    agent: isPlain ? httpAgent : httpsAgent,
+    agent,
+    rawSockets,
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials),
     clock: new Clock(),
     places: new Places(settings),
     close() {
+      rawSockets.close();
       httpAgent.destroy();
       httpsAgent.destroy();
     },

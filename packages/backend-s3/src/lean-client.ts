@@ -30,6 +30,9 @@ interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 
   readonly document?: string;
 }
 
+/** What a last attempt failed with: something was passed on that cannot be taken back. */
+export class LastAttemptError extends Error {}
+
 interface Attempt {
   readonly place: Place;
   readonly keys: Keys;
@@ -55,7 +58,7 @@ export class LeanClient {
 
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
   send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    return this.#attempt(request, signal, (answer) => answer);
+    return this.attempt(request, signal, (signed) => this.#send(signed, signal));
   }
 
   /** Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt. */
@@ -65,7 +68,8 @@ export class LeanClient {
     read: (document: string, headers: IncomingHttpHeaders) => T,
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
-    return this.#attempt({ ...request, ...sent, isRead: true }, signal, async (answer) => {
+    return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
+      const answer = await this.#send(signed, signal);
       const text = await readDocument(answer, signal);
       // As if it had been one from the start.
       if (isErrorDocument(text)) throw new AnswerError(503, answer.headers as Readonly<Record<string, string>>, text);
@@ -73,11 +77,8 @@ export class LeanClient {
     });
   }
 
-  async #attempt<T>(
-    request: LeanRequest,
-    signal: AbortSignal | undefined,
-    finish: (answer: IncomingMessage) => T | Promise<T>,
-  ): Promise<T> {
+  /** Has a request made as often as there is hope, in whatever way. */
+  async attempt<T>(request: LeanRequest, signal: AbortSignal | undefined, make: (signed: HttpRequest) => Promise<T>): Promise<T> {
     const { credentials, places } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
@@ -88,13 +89,12 @@ export class LeanClient {
       const made = { place: places.of(request.at.bucket), keys };
       signal?.throwIfAborted();
       try {
-        const answer = await this.#http.send(this.#signed(request, made), signal);
-        if (answer.statusCode! >= 300) throw await answerError(answer, signal);
-        const result = await finish(answer);
+        const result = await make(this.#signed(request, made));
         this.#retries.succeeded(price);
         return result;
       } catch (thrown) {
         signal?.throwIfAborted();
+        if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
         const correction = error instanceof AnswerError ? await this.#correct(request, made, error) : undefined;
@@ -104,6 +104,12 @@ export class LeanClient {
         else corrected.push(correction);
       }
     }
+  }
+
+  async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const answer = await this.#http.send(signed, signal);
+    if (answer.statusCode! >= 300) throw await answerError(answer, signal);
+    return answer;
   }
 
   #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys }: Attempt): HttpRequest {

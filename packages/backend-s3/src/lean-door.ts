@@ -3,6 +3,7 @@ import { leanBuckets } from './lean-buckets.ts';
 import { LeanClient } from './lean-client.ts';
 import { leanObjects } from './lean-objects.ts';
 import { leanPresigner } from './lean-presigner.ts';
+import { leanPull } from './lean-pull.ts';
 import { leanUploads } from './lean-uploads.ts';
 import type { Settings } from './options.ts';
 import type { Door } from './sdk-door.ts';
@@ -11,7 +12,12 @@ import type { Door } from './sdk-door.ts';
 export function leanDoor(settings: Settings, connection: Connection): Door {
   const client = new LeanClient(settings, connection);
   return {
-    transport: { ...leanObjects(client, settings), ...leanUploads(client, settings), ...leanBuckets(client) },
+    transport: {
+      ...leanObjects(client, settings),
+      ...leanPull(client, connection.rawSockets),
+      ...leanUploads(client, settings),
+      ...leanBuckets(client),
+    },
     presigner: leanPresigner(settings, connection),
   };
 }

@@ -91,7 +91,7 @@ function stopSending(sent: ClientRequest, answer: IncomingMessage, body: HttpReq
   });
 }
 
-function timeoutError(socket: Socket | null): Error {
+export function timeoutError(socket: Socket | null): Error {
   const isConnecting =
     socket === null || socket.connecting || (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting;
   const message = isConnecting === true ? 'could not establish a connection in time' : 'no answer in time';

@@ -93,7 +93,7 @@ export function writeHeaders(described: WriteHeaders, size: number, md5?: string
   return headers;
 }
 
-function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: ReadHeaders): string[] {
+export function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: ReadHeaders): string[] {
   const headers: string[] = [];
   if (ifMatch !== undefined) headers.push('if-match', quoted(ifMatch));
   if (ifModifiedSince !== undefined) headers.push('if-modified-since', ifModifiedSince.toUTCString());
@@ -103,7 +103,7 @@ function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifie
   return headers;
 }
 
-function objectHeaders({ headers }: IncomingMessage): ObjectHeaders {
+export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): ObjectHeaders {
   const contentRange = headers['content-range'];
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {

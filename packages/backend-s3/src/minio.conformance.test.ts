@@ -13,7 +13,16 @@ describe.skipIf(typeof server === 'string')('where there is a MinIO', () => {
   });
   for (const transport of ['lean', 'sdk'] as const) {
     describeBackend({ describe, it, after: afterAll }, `${typeof server === 'string' ? server : server.name}, ${transport} transport`, {
-      abilities: { buckets: true, acl: false, presign: true, batchDelete: true, versioning: true, lifecycle: true, maintenance: true },
+      abilities: {
+        buckets: true,
+        acl: false,
+        presign: true,
+        batchDelete: true,
+        versioning: true,
+        lifecycle: true,
+        maintenance: true,
+        pull: transport === 'lean',
+      },
       refusedKeys: (key) =>
         key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
       hidesKeysBelowObjects: true,

@@ -59,8 +59,7 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
 function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
   const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
-  const isOdd = range !== undefined && ('suffix' in range ? range.suffix : (range.end ?? 0)) > 2 ** 50;
-  if (isOdd || (range !== undefined && 'suffix' in range && range.suffix === 0)) return undefined;
+  if (range !== undefined && isOddRange(range)) return undefined;
   if (given.length === 0) return {};
   if (given.length > 1 || range !== undefined) return undefined;
   if (ifModifiedSince !== undefined) return { ifModifiedSince };
@@ -71,11 +70,19 @@ function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSi
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
 }
 
-function rangeHeader(range: ByteRange): string {
+/** Servers differ about it. */
+export function isOddRange(range: ByteRange): boolean {
+  return 'suffix' in range ? range.suffix === 0 || range.suffix > 2 ** 50 : (range.end ?? 0) > 2 ** 50;
+}
+
+export function rangeHeader(range: ByteRange): string {
   return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
 }
 
-function partOf(headers: ObjectHeaders, range: ByteRange | undefined): { readonly total: number; readonly resolved?: ResolvedRange } {
+export function partOf(
+  headers: ObjectHeaders,
+  range: ByteRange | undefined,
+): { readonly total: number; readonly resolved?: ResolvedRange } {
   if (range === undefined) return { total: headers.contentLength };
   const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.contentRange ?? '') ?? [];
   if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
@@ -85,7 +92,7 @@ function partOf(headers: ObjectHeaders, range: ByteRange | undefined): { readonl
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 
-async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number): Promise<ObjectInfo> {
+export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number): Promise<ObjectInfo> {
   const { etag, contentType, lastModified, storageClass, versionId } = headers;
   const metadata = await decodeMetadata(store, at.bucket, headers.metadata);
   return {

@@ -13,7 +13,7 @@ export interface Door {
 /** The AWS SDK's, which is loaded with the first call. */
 export function sdkDoor(sdk: () => Promise<Sdk>, signing: PayloadSigning): Door {
   return {
-    transport: lazily<Transport>(
+    transport: lazily<Omit<Transport, 'pull'>>(
       {
         put: true,
         get: true,

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
+import type { ByteSink, CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
 
 /** What a write says about the object beside its bytes. */
 export interface WriteHeaders {
@@ -102,6 +102,16 @@ export interface Transport {
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders>;
+  /**
+   * As `get`, but into a sink; where there is such a way. What `begin` or the sink throw comes back as `call` has it. False
+   * when nothing was done: all sockets are in use, and this needs one of its own.
+   */
+  readonly pull?: (
+    at: ObjectAddress,
+    headers: Pick<ReadHeaders, 'range' | 'ifMatch'>,
+    into: { /** Before any byte. */ readonly begin: (headers: ObjectHeaders) => void; readonly sink: ByteSink },
+    ctx: CallContext,
+  ) => Promise<boolean>;
   /** Of one version where there is an id. */
   delete(at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void>;
   /** @returns what was not deleted, under the names that the provider gives its errors */

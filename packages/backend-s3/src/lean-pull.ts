@@ -1,0 +1,59 @@
+import { AnswerError } from './answer-error.ts';
+import { call } from './call.ts';
+import { LastAttemptError } from './lean-client.ts';
+import type { LeanClient } from './lean-client.ts';
+import { objectHeaders, readHeaders } from './lean-objects.ts';
+import type { AnswerHead } from './raw-answer.ts';
+import type { RawSockets } from './raw-sockets.ts';
+import type { Transport } from './transport.ts';
+
+const longestError = 64 * 1024;
+
+/** Reads without a stream. */
+export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required<Transport>, 'pull'> {
+  return {
+    async pull(at, headers, { begin, sink }, ctx) {
+      if (!sockets.hasRoom()) return false;
+      await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
+        client.attempt({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal, async (signed) => {
+          let isPassing = false;
+          const refusal = new Refusal();
+          const reception = {
+            begin(head: AnswerHead): void {
+              if (head.status >= 300) return refusal.begin(head);
+              isPassing = true;
+              begin(objectHeaders(head));
+            },
+            sink: (chunk: Buffer): void | Promise<void> => (isPassing ? sink(chunk) : refusal.read(chunk)),
+          };
+          try {
+            await sockets.exchange(signed, reception, abortSignal);
+          } catch (error) {
+            throw isPassing ? new LastAttemptError('after some bytes', { cause: error }) : error;
+          }
+          if (!isPassing) throw refusal.error();
+        }),
+      );
+      return true;
+    },
+  };
+}
+
+/** An answer that is no success, as it comes. */
+class Refusal {
+  #head: AnswerHead | undefined;
+  #document = '';
+
+  begin(head: AnswerHead): void {
+    this.#head = head;
+  }
+
+  read(chunk: Buffer): void {
+    if (this.#document.length < longestError) this.#document += chunk.toString();
+  }
+
+  error(): Error {
+    const { status, headers } = this.#head ?? { status: 0, headers: {} };
+    return new AnswerError(status, headers, this.#document);
+  }
+}

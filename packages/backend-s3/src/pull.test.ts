@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { noContext } from '@coffer/storage-core';
+import type { ByteSink, PullOptions, StorageBackend } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import type { S3BackendOptions } from './options.ts';
+import { awsProfile } from './profile.ts';
+import { selfSigned } from './testing/certificate.ts';
+
+const at = { bucket: 'bucket', key: 'key' };
+const data = randomBytes(2_000_000);
+const described = { etag: '"tag"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT', 'content-type': 'video/mp4' };
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Gives answers in turn, the last one for ever. */
+class ScriptedServer {
+  readonly requests: IncomingMessage[] = [];
+  readonly sockets = new Set<Socket>();
+  mostSockets = 0;
+  readonly #server: Server;
+
+  constructor(server: Server, answers: readonly Answer[]) {
+    this.#server = server;
+    server.on('request', (request, response) => {
+      this.requests.push(request);
+      answers[Math.min(this.requests.length, answers.length) - 1]?.(request, response);
+    });
+    server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      this.mostSockets = Math.max(this.mostSockets, this.sockets.size);
+      socket.on('error', () => {}).once('close', () => this.sockets.delete(socket));
+    });
+  }
+
+  async start(): Promise<number> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  stop(): void {
+    this.#server.close();
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
+
+const whole: Answer = (_request, response) => void response.writeHead(200, { ...described, 'content-length': data.length }).end(data);
+const busy: Answer = (_request, response) =>
+  void response.writeHead(503).end('<Error><Code>InternalError</Code><Message>Try again</Message></Error>');
+
+describe('a pull', () => {
+  const open: { stop(): void }[] = [];
+  afterEach(() => {
+    for (const one of open.splice(0)) one.stop();
+  });
+
+  async function serve(
+    answers: readonly Answer[],
+    options: S3BackendOptions = {},
+  ): Promise<{ server: ScriptedServer; backend: StorageBackend }> {
+    const server = new ScriptedServer(createServer(), answers);
+    const backend = s3Backend(
+      { endpoint: `http://127.0.0.1:${await server.start()}`, accessKey: 'who', secretKey: 'secret', ...options },
+      awsProfile,
+    );
+    open.push(server, { stop: () => void backend.close() });
+    return { server, backend };
+  }
+
+  async function read(backend: StorageBackend, options: PullOptions = {}): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    await backend.pull!(at, options, (chunk) => void chunks.push(Buffer.from(chunk)), noContext);
+    return Buffer.concat(chunks);
+  }
+
+  it('is made again when the provider is busy, with the key in the signature', async () => {
+    const { server, backend } = await serve([busy, busy, whole], { maxRetries: 2 });
+    expect((await read(backend)).equals(data)).toBe(true);
+    expect(server.requests.map((request) => request.headers.authorization?.slice(0, 32))).toEqual(
+      Array(3).fill('AWS4-HMAC-SHA256 Credential=who/'),
+    );
+    const other = await serve([busy], { maxRetries: 1 });
+    await expect(read(other.backend)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(other.server.requests).toHaveLength(2);
+  });
+
+  it('that is cut off fails, and is not made again', async () => {
+    const cut: Answer = (_request, response) => {
+      response.writeHead(200, { ...described, 'content-length': data.length });
+      response.write(data.subarray(0, 1_000_000), () => response.destroy());
+    };
+    const { server, backend } = await serve([cut, whole]);
+    let size = 0;
+    const pulling = backend.pull!(at, {}, (chunk) => void (size += chunk.length), noContext);
+    await expect(pulling).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect([server.requests.length, size > 0, size < data.length]).toEqual([1, true, true]);
+  });
+
+  it('whose bytes stop coming fails with read_timeout', async () => {
+    const stuck: Answer = (_request, response) => {
+      response.writeHead(200, { ...described, 'content-length': data.length });
+      response.write(data.subarray(0, 1000));
+    };
+    const { backend } = await serve([stuck], { timeout: 1 });
+    await expect(read(backend)).rejects.toMatchObject({ code: 'read_timeout', retryable: true });
+  });
+
+  it('reads answers of any framing', async () => {
+    const chunked: Answer = (_request, response) => {
+      response.writeHead(200, described);
+      response.write(data.subarray(0, 70_001));
+      response.end(data.subarray(70_001));
+    };
+    const endless: Answer = (_request, { socket }) => {
+      socket!.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n');
+      socket!.end(data);
+    };
+    const { backend } = await serve([chunked, endless, whole]);
+    for (let turn = 0; turn < 3; turn++) expect((await read(backend)).equals(data)).toBe(true);
+  });
+
+  it('uses a connection again, and another where the provider has closed it', async () => {
+    const { server, backend } = await serve([whole], { maxRetries: 0 });
+    await read(backend);
+    await read(backend);
+    expect([server.requests.length, server.mostSockets, server.sockets.size]).toEqual([2, 1, 1]);
+    for (const socket of server.sockets) socket.resetAndDestroy();
+    expect((await read(backend)).equals(data)).toBe(true);
+    const closing: Answer = (_request, response) => void response.writeHead(200, { ...described, connection: 'close' }).end(data);
+    const other = await serve([closing], { maxRetries: 0 });
+    for (let turn = 0; turn < 3; turn++) expect((await read(other.backend)).equals(data)).toBe(true);
+  });
+
+  it('counts among the connections that there may be, and waits for none', async () => {
+    const slow: Answer = (request, response) => {
+      if (request.method === 'GET') whole(request, response);
+      else setTimeout(() => response.writeHead(200, { ...described, 'content-length': 5 }).end(), 20);
+    };
+    const pull = (backend: StorageBackend): Promise<unknown> => backend.pull!(at, {}, () => delay(5), noContext);
+    const head = (backend: StorageBackend): Promise<unknown> => backend.head(at, noContext);
+    for (const [first, second] of [
+      [pull, head],
+      [head, pull],
+    ] as const) {
+      const { server, backend } = await serve([slow], { maxPoolConnections: 5 });
+      const many = (work: typeof pull, count: number): Promise<unknown>[] => Array.from({ length: count }, () => work(backend));
+      const begun = many(first, 4);
+      await expect.poll(() => server.requests.length).toBe(4);
+      await Promise.all([...begun, ...many(second, 12)]);
+      await Promise.all(many(head, 12));
+      await expect.poll(() => server.sockets.size).toBeLessThanOrEqual(5);
+      // One that makes room may be closed a moment after the other one was opened.
+      expect(server.mostSockets).toBeLessThanOrEqual(first === pull ? 5 : 9);
+    }
+    const { server, backend } = await serve([slow], { maxPoolConnections: 1 });
+    await Promise.all([pull(backend), pull(backend), head(backend), head(backend)]);
+    expect(server.mostSockets).toBe(1);
+  });
+
+  it('that is given up closes its connection', async () => {
+    const { server, backend } = await serve([whole]);
+    const cancel = new AbortController();
+    const sink: ByteSink = () => cancel.abort(new Error('no more'));
+    await expect(backend.pull!(at, {}, sink, { signal: cancel.signal })).rejects.toThrow('no more');
+    await expect.poll(() => server.sockets.size).toBe(0);
+  });
+
+  it('refuses a server that ignores the range, before any byte', async () => {
+    const { backend } = await serve([whole]);
+    const sink: ByteSink = () => expect.unreachable();
+    await expect(backend.pull!(at, { range: { start: 5, end: 10 } }, sink, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+    expect(await read(backend, { range: { start: 0 } })).toHaveLength(data.length);
+  });
+
+  it('sends no header that holds another', async () => {
+    const { server, backend } = await serve([whole]);
+    await expect(read(backend, { ifMatch: 'x"\r\nx-evil: 1' })).rejects.toThrow();
+    expect(server.requests).toHaveLength(0);
+  });
+
+  it('goes through TLS, and checks whom it speaks to', async () => {
+    const server = new ScriptedServer(createTlsServer(selfSigned()), [whole]);
+    open.push(server);
+    const endpoint = `https://127.0.0.1:${await server.start()}`;
+    for (const verifySsl of [false, true]) {
+      const backend = s3Backend({ endpoint, accessKey: 'who', secretKey: 'secret', verifySsl }, awsProfile);
+      open.push({ stop: () => void backend.close() });
+      if (verifySsl) await expect(read(backend)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false });
+      else for (let turn = 0; turn < 2; turn++) expect((await read(backend)).equals(data)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,69 @@
+import { hasCode } from '@coffer/storage-core';
+import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
+
+import { getObject, infoOf, isOddRange, partOf, rangeHeader } from './read.ts';
+import { assertKeyHolds } from './store.ts';
+import type { Store } from './store.ts';
+import type { ObjectHeaders, Transport } from './transport.ts';
+
+type Pull = NonNullable<Transport['pull']>;
+
+/** What a server refuses is asked for once more as a stream: there, conditions and ranges are judged in the order of RFC 9110. */
+export async function pullObject(
+  store: Store,
+  pull: Pull,
+  { at, options, sink }: { readonly at: ObjectAddress; readonly options: PullOptions; readonly sink: ByteSink },
+  ctx: CallContext,
+): Promise<Pulled> {
+  const { range, ifMatch } = options;
+  await assertKeyHolds(store, at, ctx);
+  if (range !== undefined && isOddRange(range)) return pullStream(store, at, options, sink, ctx);
+  const guarded = guardedSink(sink);
+  const release = await store.downloads.take(1, ctx.signal);
+  try {
+    let told: ObjectHeaders | undefined;
+    let part: ReturnType<typeof partOf> | undefined;
+    const begin = (headers: ObjectHeaders): void => {
+      part = partOf(headers, range);
+      told = headers;
+    };
+    const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
+    if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
+      const info = await infoOf(store, at, told!, part!.total);
+      return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
+    }
+  } catch (error) {
+    if (guarded.failure !== undefined) throw guarded.failure.error;
+    if (!hasCode(error, 'range_not_satisfiable') && !(hasCode(error, 'precondition_failed') && range !== undefined)) throw error;
+  } finally {
+    release();
+  }
+  return pullStream(store, at, options, sink, ctx);
+}
+
+async function pullStream(store: Store, at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled> {
+  const { range, ifMatch } = options;
+  const result = await getObject(store, at, { ...(range && { range }), ...(ifMatch !== undefined && { ifMatch: [ifMatch] }) }, ctx);
+  if (result.kind !== 'object') throw new Error('A read without such a condition was answered with 304.');
+  for await (const chunk of result.body) await sink(chunk as Buffer);
+  return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
+}
+
+/** Remembers what the sink threw, which comes back as it is. */
+function guardedSink(sink: ByteSink): { readonly sink: ByteSink; readonly failure: { readonly error: unknown } | undefined } {
+  const guarded = {
+    failure: undefined as { readonly error: unknown } | undefined,
+    sink(chunk: Buffer): void | Promise<void> {
+      try {
+        return sink(chunk)?.catch(fail);
+      } catch (error) {
+        fail(error);
+      }
+    },
+  };
+  const fail = (error: unknown): never => {
+    guarded.failure = { error };
+    throw error;
+  };
+  return guarded;
+}

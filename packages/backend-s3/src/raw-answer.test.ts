@@ -1,0 +1,120 @@
+import { once } from 'node:events';
+import { createServer, maxHeaderSize } from 'node:http';
+import type { RequestListener } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { RawAnswer } from './raw-answer.ts';
+
+/** Reads an answer that is cut into pieces of these lengths, the last one again and again. */
+function read(bytes: Buffer, lengths: readonly number[]): { readonly answer: RawAnswer; readonly body: Buffer } {
+  const answer = new RawAnswer();
+  const body: Buffer[] = [];
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const length = lengths[Math.min(turn, lengths.length - 1)] ?? 1;
+    // A copy that is overwritten afterwards, as the buffer of a socket is.
+    const chunk = Buffer.from(bytes.subarray(at, at + length));
+    body.push(...answer.read(chunk).map((piece) => Buffer.from(piece)));
+    chunk.fill(0);
+    at += length;
+  }
+  return { answer, body: Buffer.concat(body) };
+}
+
+/** What Node's server sends. */
+async function sentBy(listener: RequestListener): Promise<Buffer> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.end('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  server.close();
+  return Buffer.concat(chunks);
+}
+
+const lengths = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 });
+
+describe('an answer', () => {
+  it.each<[string, RequestListener]>([
+    [
+      'with a length',
+      (_request, response) => void response.writeHead(206, { 'content-length': 12, 'X-Amz-Id': ' a: b ' }).end('hello\r\n\r\nyou'),
+    ],
+    [
+      'in chunks',
+      (_request, response) => {
+        response.writeHead(206, { 'X-Amz-Id': ' a: b ', trailer: 'x-sum' });
+        response.write('hello');
+        response.write('\r\n\r\nyou');
+        response.addTrailers({ 'x-sum': '1' });
+        response.end();
+      },
+    ],
+  ])('%s is read however it is cut', async (_name, listener) => {
+    const bytes = await sentBy(listener);
+    fc.assert(
+      fc.property(lengths, (cuts) => {
+        const { answer, body } = read(bytes, cuts);
+        expect(answer.head).toMatchObject({ status: 206, headers: { 'x-amz-id': 'a: b' } });
+        expect([answer.isComplete, body.toString()]).toEqual([true, 'hello\r\n\r\nyou']);
+      }),
+    );
+    for (let end = 0; end < bytes.length; end++) expect(read(bytes.subarray(0, end), [7]).answer.isComplete).toBe(false);
+  });
+
+  it('with random chunks is read as Node reads it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 })), lengths, async (chunks, cuts) => {
+        const bytes = await sentBy((_request, response) => {
+          response.writeHead(200, { 'content-type': 'x' });
+          for (const chunk of chunks) response.write(chunk);
+          response.end();
+        });
+        expect(read(bytes, cuts).body.equals(Buffer.concat(chunks))).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('without a body has none', () => {
+    for (const head of ['204 No Content\r\n', '304 Not Modified\r\ncontent-length: 5\r\n', '200\r\ncontent-length: 0\r\n']) {
+      expect(read(Buffer.from(`HTTP/1.1 ${head}\r\n`), [3]).answer).toMatchObject({ isComplete: true, keepsAlive: true });
+    }
+  });
+
+  it('may come after others that are none yet', () => {
+    const { answer, body } = read(Buffer.from('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'), [100]);
+    expect([answer.head?.status, body.toString(), answer.isComplete]).toEqual([200, 'x', true]);
+  });
+
+  it('says whether the connection goes on', () => {
+    const keeps = (head: string): boolean => read(Buffer.from(`HTTP/${head}\r\ncontent-length: 0\r\n\r\n`), [9]).answer.keepsAlive;
+    expect([keeps('1.1 200 OK'), keeps('1.0 200 OK\r\nConnection: Keep-Alive')]).toEqual([true, true]);
+    expect([keeps('1.0 200 OK'), keeps('1.1 200 OK\r\nConnection: close')]).toEqual([false, false]);
+    const endless = read(Buffer.from('HTTP/1.1 200 OK\r\n\r\nabc'), [1]);
+    expect(endless).toMatchObject({ answer: { keepsAlive: false, isComplete: false, endsWithConnection: true } });
+    expect(endless.body.toString()).toBe('abc');
+  });
+
+  it.each([
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.9\r\n\r\n'],
+    ['another version', 'HTTP/2 200 OK\r\n\r\n'],
+    ['more than its length', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab'],
+    ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: 1x\r\n\r\na'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na'],
+    ['a length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n'],
+    ['another coding', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n'],
+    ['a folded header', 'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n'],
+    ['a line without a name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
+    ['a chunk without a size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n'],
+    ['a chunk longer than it says', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n'],
+    ['more after the last chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nx'],
+    ['a head without end', `HTTP/1.1 200 OK\r\na: ${'b'.repeat(5 * maxHeaderSize)}`],
+  ])('is refused for %s', (_name, text) => {
+    for (const length of [1, 1000]) expect(() => read(Buffer.from(text), [length])).toThrow('malformed');
+  });
+});

@@ -1,0 +1,155 @@
+const longestHead = 64 * 1024;
+const none: readonly Buffer[] = [];
+
+export interface AnswerHead {
+  readonly status: number;
+  /** By lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** How the bytes of a body are told from what follows them. */
+type Body =
+  /** So many bytes. */
+  | { readonly kind: 'sized'; left: number }
+  /** Chunks, each after a line with its size; `left` of the present one. */
+  | { readonly kind: 'chunked'; left: number; line: string; at: 'size' | 'data' | 'data end' | 'trailer' }
+  /** All until the connection ends. */
+  | { readonly kind: 'rest' };
+
+/** One answer of HTTP/1, out of chunks that are cut anywhere. For servers, which frame well: whatever is odd is an error. */
+export class RawAnswer {
+  #pending = '';
+  #head: AnswerHead | undefined;
+  #body: Body = { kind: 'sized', left: 0 };
+  #keepsAlive = false;
+
+  /** Once it is there. */
+  get head(): AnswerHead | undefined {
+    return this.#head;
+  }
+
+  get isComplete(): boolean {
+    const body = this.#body;
+    if (this.#head === undefined || body.kind === 'rest') return false;
+    return body.kind === 'sized' ? body.left === 0 : body.at === 'trailer' && body.left === 0;
+  }
+
+  /** Whether the end of the connection is the end of the answer. */
+  get endsWithConnection(): boolean {
+    return this.#head !== undefined && this.#body.kind === 'rest';
+  }
+
+  /** Whether another request may follow on the connection. */
+  get keepsAlive(): boolean {
+    return this.#keepsAlive && this.#body.kind !== 'rest';
+  }
+
+  /**
+   * @returns what is body of it: parts of this very chunk
+   * @throws for what is no answer, and for bytes that follow it
+   */
+  read(chunk: Buffer): readonly Buffer[] {
+    let rest = chunk;
+    while (this.#head === undefined) {
+      const after = this.#readHead(rest);
+      if (after === undefined) return none;
+      rest = after;
+    }
+    if (rest.length === 0) return none;
+    const body = this.#body;
+    if (body.kind === 'rest') return [rest];
+    if (body.kind === 'chunked') return readChunks(body, rest);
+    if (rest.length > body.left) throw malformed('bytes after the end of an answer');
+    body.left -= rest.length;
+    return [rest];
+  }
+
+  /** @returns what follows the head; undefined while there is no end of it */
+  #readHead(chunk: Buffer): Buffer | undefined {
+    const before = this.#pending.length;
+    this.#pending += chunk.toString('latin1', 0, Math.min(chunk.length, longestHead));
+    const end = this.#pending.indexOf('\r\n\r\n', Math.max(0, before - 3));
+    if (end < 0) {
+      if (this.#pending.length >= longestHead) throw malformed('a head without end');
+      return undefined;
+    }
+    const [first = '', ...lines] = this.#pending.slice(0, end).split('\r\n');
+    this.#pending = '';
+    const [, minor, status = ''] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/.exec(first) ?? [];
+    if (minor === undefined) throw malformed('no status');
+    // What comes before the answer proper, such as 100.
+    if (status.startsWith('1')) return chunk.subarray(end + 4 - before);
+    const headers: Record<string, string> = {};
+    for (const line of lines) {
+      const colon = line.indexOf(':');
+      if (colon < 1 || line.startsWith(' ') || line.startsWith('\t')) throw malformed('a header that is none');
+      const name = line.slice(0, colon).toLowerCase();
+      const value = line.slice(colon + 1).trim();
+      const known = headers[name];
+      headers[name] = known === undefined ? value : `${known}, ${value}`;
+    }
+    const { connection = minor === '1' ? 'keep-alive' : 'close' } = headers;
+    this.#keepsAlive = !/\bclose\b/i.test(connection) && (minor === '1' || /\bkeep-alive\b/i.test(connection));
+    this.#body = framingOf(Number(status), headers);
+    this.#head = { status: Number(status), headers };
+    return chunk.subarray(end + 4 - before);
+  }
+}
+
+function framingOf(status: number, headers: AnswerHead['headers']): Body {
+  if (status === 204 || status === 304) return { kind: 'sized', left: 0 };
+  const { 'transfer-encoding': coding, 'content-length': length } = headers;
+  if (coding !== undefined) {
+    if (coding.toLowerCase() !== 'chunked' || length !== undefined) throw malformed('a framing that nobody knows');
+    return { kind: 'chunked', left: 0, line: '', at: 'size' };
+  }
+  if (length === undefined) return { kind: 'rest' };
+  if (!/^\d{1,16}$/.test(length)) throw malformed('a length that is no number');
+  return { kind: 'sized', left: Number(length) };
+}
+
+function readChunks(body: Extract<Body, { kind: 'chunked' }>, bytes: Buffer): readonly Buffer[] {
+  const found: Buffer[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (body.at === 'trailer' && body.left === 0) throw malformed('bytes after the end of an answer');
+    if (body.at === 'data') {
+      const piece = bytes.subarray(at, at + body.left);
+      found.push(piece);
+      at += piece.length;
+      body.left -= piece.length;
+      if (body.left === 0) body.at = 'data end';
+      continue;
+    }
+    const end = bytes.indexOf('\n', at);
+    body.line += bytes.toString('latin1', at, end < 0 ? bytes.length : end + 1);
+    if (body.line.length > longestHead) throw malformed('a line without end');
+    if (end < 0) return found;
+    at = end + 1;
+    const { line } = body;
+    body.line = '';
+    endLine(body, line);
+  }
+  return found;
+}
+
+function endLine(body: Extract<Body, { kind: 'chunked' }>, line: string): void {
+  if (!line.endsWith('\r\n')) throw malformed('a line that ends too soon');
+  if (body.at === 'data end') {
+    if (line !== '\r\n') throw malformed('a chunk longer than it says');
+    body.at = 'size';
+  } else if (body.at === 'size') {
+    const [, size] = /^([\da-f]{1,12})[\t ]*(?:;.*)?\r\n$/i.exec(line) ?? [];
+    if (size === undefined) throw malformed('a chunk without a size');
+    body.left = Number.parseInt(size, 16);
+    body.at = body.left === 0 ? 'trailer' : 'data';
+    if (body.left === 0) body.left = 1; // until the empty line
+  } else if (line === '\r\n') {
+    body.left = 0;
+  }
+}
+
+function malformed(what: string): Error {
+  // In the words of Node's parser, which means the same for whoever has to judge it.
+  return Object.assign(new Error(`The answer is malformed: ${what}.`), { code: 'HPE_INVALID_ANSWER' });
+}

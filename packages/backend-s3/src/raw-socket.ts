@@ -1,0 +1,186 @@
+import { connect as connectTcp, isIP } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+import type { ByteSink } from '@coffer/storage-core';
+
+import { StaleSocketError, timeoutError } from './lean-http.ts';
+import { RawAnswer } from './raw-answer.ts';
+import type { AnswerHead } from './raw-answer.ts';
+
+/** Who a connection goes to. */
+export interface RawTarget {
+  readonly hostname: string;
+  readonly port: number;
+  readonly isTls: boolean;
+  readonly verifySsl: boolean;
+  /** Milliseconds in which something has to happen. */
+  readonly timeout: number;
+}
+
+/** What becomes of an answer. */
+export interface Reception {
+  /** Before any of the body. What it throws ends the exchange. */
+  begin(head: AnswerHead): void;
+  readonly sink: ByteSink;
+}
+
+interface Exchange extends Reception {
+  readonly answer: RawAnswer;
+  hasBegun: boolean;
+  settle(error?: unknown): void;
+}
+
+const bufferBytes = 256 * 1024;
+// For the next range of a download; others want to have the socket's place.
+const keptFor = 1000;
+
+/**
+ * A connection whose bytes arrive in one buffer that is used again and again, and go from there to a sink: no stream, no
+ * copy, no garbage. For one request at a time, without a body.
+ */
+export class RawSocket {
+  readonly #socket: Socket;
+  readonly #timeout: number;
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  #exchange: Exchange | undefined;
+  #isUsed = false;
+  #isBusy = false;
+  #isSecure: boolean;
+
+  /** @param closed called once, when it is of no use any more */
+  constructor({ hostname: host, port, isTls, verifySsl, timeout }: RawTarget, closed: () => void) {
+    this.#timeout = timeout;
+    this.#isSecure = !isTls;
+    const onread: OnReadOpts = { buffer: this.#buffer, callback: (bytes) => this.#read(bytes) };
+    const options = { host, port, noDelay: true, onread };
+    this.#socket = isTls
+      ? connectTls({ ...options, rejectUnauthorized: verifySsl, ...(isIP(host) === 0 && { servername: host }) })
+      : connectTcp(options);
+    this.#socket.once('secureConnect', () => (this.#isSecure = true));
+    this.#socket.setTimeout(timeout, () => this.#fail(timeoutError(this.#isSecure ? this.#socket : null)));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.once('end', () => this.#end());
+    this.#socket.once('close', () => {
+      this.#end();
+      closed();
+    });
+  }
+
+  /** Whether it can serve another exchange. */
+  get isFree(): boolean {
+    return this.#exchange === undefined && !this.#socket.destroyed;
+  }
+
+  /** Sends a request and passes its answer on. On any error the connection is closed. */
+  async exchange(request: string, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
+    const isReused = this.#isUsed;
+    const before = this.#socket.bytesRead;
+    this.#isUsed = true;
+    const abort = (): void => this.#fail(signal?.reason);
+    this.#socket.ref();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const settle = (error?: unknown): void => {
+          this.#exchange = undefined;
+          if (error === undefined) resolve();
+          // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
+          else reject(error);
+        };
+        this.#exchange = { ...reception, answer: new RawAnswer(), hasBegun: false, settle };
+        signal?.addEventListener('abort', abort, { once: true });
+        this.#socket.write(request, 'latin1');
+        this.#socket.setTimeout(this.#timeout);
+      });
+    } catch (error) {
+      const { code } = (error ?? {}) as NodeJS.ErrnoException;
+      const isStale = isReused && (code === 'ECONNRESET' || code === 'EPIPE') && this.#socket.bytesRead === before;
+      throw isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      this.#socket.unref(); // one that is kept holds no process
+      this.#socket.setTimeout(Math.min(this.#timeout, keptFor));
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** @returns whether the buffer may be filled again at once */
+  #read(bytes: number): boolean {
+    const exchange = this.#exchange;
+    if (exchange === undefined) {
+      this.close(); // nobody asked
+      return false;
+    }
+    try {
+      const { answer } = exchange;
+      const pieces = answer.read(this.#buffer.subarray(0, bytes));
+      if (answer.head !== undefined && !exchange.hasBegun) {
+        exchange.hasBegun = true;
+        exchange.begin(answer.head);
+      }
+      const passing = pass(pieces, exchange.sink, () => this.#exchange === exchange);
+      if (passing === undefined) {
+        if (answer.isComplete) this.#finish(exchange);
+        return true;
+      }
+      this.#isBusy = true;
+      void this.#goOn(exchange, passing);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return false;
+  }
+
+  async #goOn(exchange: Exchange, passing: Promise<void>): Promise<void> {
+    try {
+      await passing;
+    } catch (error) {
+      this.#isBusy = false;
+      return this.#fail(error);
+    }
+    this.#isBusy = false;
+    if (this.#exchange !== exchange) return; // it was given up
+    if (exchange.answer.isComplete) this.#finish(exchange);
+    this.#socket.resume();
+    if (this.#socket.readableEnded || this.#socket.destroyed) this.#end();
+  }
+
+  #finish(exchange: Exchange): void {
+    if (!exchange.answer.keepsAlive) this.close();
+    exchange.settle();
+  }
+
+  /** No byte follows. */
+  #end(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return this.close();
+    if (this.#isBusy) return; // those that are here come first
+    if (exchange.answer.endsWithConnection && this.#socket.errored === null) this.#finish(exchange);
+    else this.#fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+  }
+
+  #fail(error: unknown): void {
+    this.close();
+    this.#exchange?.settle(error);
+  }
+}
+
+/** @returns undefined when the sink has taken all of them already */
+function pass(pieces: readonly Buffer[], sink: ByteSink, isWanted: () => boolean): Promise<void> | undefined {
+  for (const [index, piece] of pieces.entries()) {
+    const taking = sink(piece);
+    if (taking !== undefined) return passRest(taking, pieces.slice(index + 1), sink, isWanted);
+  }
+  return undefined;
+}
+
+async function passRest(taking: Promise<void>, rest: readonly Buffer[], sink: ByteSink, isWanted: () => boolean): Promise<void> {
+  await taking;
+  for (const piece of rest) {
+    if (!isWanted()) return;
+    await sink(piece);
+  }
+}

@@ -1,0 +1,68 @@
+import type { Socket } from 'node:net';
+
+import type { Connection } from './connection.ts';
+import type { HttpRequest } from './lean-http.ts';
+import type { Settings } from './options.ts';
+import { RawSocket } from './raw-socket.ts';
+import type { Reception } from './raw-socket.ts';
+
+/** The sockets of pulls. They count among those that the agent may have: while one is open, the agent has one less. */
+export class RawSockets {
+  readonly #agent: Connection['agent'];
+  readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
+  readonly #most: number;
+  readonly #open = new Map<RawSocket, string>();
+
+  constructor(
+    { timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>,
+    { agent, httpsAgent }: Pick<Connection, 'agent' | 'httpsAgent'>,
+  ) {
+    this.#agent = agent;
+    this.#most = agent.maxSockets;
+    this.#target = { isTls: agent === httpsAgent, verifySsl, timeout: timeout * 1000 };
+  }
+
+  /** Whether one is free, or may be opened. */
+  hasRoom(): boolean {
+    for (const socket of this.#open.keys()) if (socket.isFree) return true;
+    return this.#most > 1 && this.#open.size + open(this.#agent.sockets).length < this.#most;
+  }
+
+  exchange({ method, hostname, port, path, headers }: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
+    let request = `${method} ${path} HTTP/1.1\r\n`;
+    for (let index = 0; index < headers.length; index += 2) request += `${headers[index]}: ${headers[index + 1]}\r\n`;
+    if (/[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/.test(request) || request.split('\r\n').length !== headers.length / 2 + 2) {
+      throw new TypeError('A header holds what no header may hold.');
+    }
+    return this.#socketTo(hostname, port).exchange(`${request}\r\n`, reception, signal);
+  }
+
+  close(): void {
+    for (const socket of this.#open.keys()) socket.close();
+  }
+
+  #socketTo(hostname: string, port: number): RawSocket {
+    const place = `${hostname}:${port}`;
+    for (const [socket, to] of this.#open) if (to === place && socket.isFree) return socket;
+    for (const socket of this.#open.keys()) if (socket.isFree) socket.close(); // one to another place
+    const socket = new RawSocket({ ...this.#target, hostname, port }, () => {
+      this.#open.delete(socket);
+      this.#lend();
+    });
+    this.#open.set(socket, place);
+    this.#lend();
+    return socket;
+  }
+
+  #lend(): void {
+    const agent = this.#agent;
+    agent.maxSockets = Math.max(1, this.#most - this.#open.size);
+    const idle = open(agent.freeSockets);
+    const tooMany = open(agent.sockets).length + idle.length - agent.maxSockets;
+    for (const socket of idle.slice(0, Math.max(0, tooMany))) socket.destroy();
+  }
+}
+
+function open(sockets: NodeJS.ReadOnlyDict<readonly Socket[]>): readonly Socket[] {
+  return Object.values(sockets).flatMap((some = []) => some.filter((socket) => !socket.destroyed));
+}
