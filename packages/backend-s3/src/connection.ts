@@ -24,13 +24,14 @@ export function connect(settings: Settings): Connection {
   const httpAgent = new HttpAgent(pool);
   const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
   const isPlain = endpoint?.startsWith('http:') === true;
+  const clock = new Clock();
   return {
     httpAgent,
     httpsAgent,
     agent: isPlain ? httpAgent : httpsAgent,
     payloadSigning: new PayloadSigning(settings),
-    credentials: new Credentials(settings.credentials),
-    clock: new Clock(),
+    credentials: new Credentials(settings.credentials, clock),
+    clock,
     close() {
       httpAgent.destroy();
       httpsAgent.destroy();

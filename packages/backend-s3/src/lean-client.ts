@@ -27,10 +27,11 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
 interface Attempt {
   readonly place: Place;
   readonly keys: Keys;
+  /** Of the clock. */
+  readonly offset: number;
 }
 
 const emptyHash = hash('sha256', '');
-const refusedKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
 
 /** Signs and sends requests as often as there is hope, and puts right what servers find wrong with them. */
 export class LeanClient {
@@ -51,14 +52,14 @@ export class LeanClient {
 
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
   async send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    const { credentials } = this.#connection;
+    const { clock, credentials } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await credentials.load());
-      const made = { place: this.#places.of(request.at.bucket), keys };
+      const made = { place: this.#places.of(request.at.bucket), keys, offset: clock.offset };
       signal?.throwIfAborted();
       try {
         const answer = await this.#http.send(this.#signed(request, made), signal);
@@ -78,8 +79,8 @@ export class LeanClient {
     }
   }
 
-  #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys }: Attempt): HttpRequest {
-    const date = amzDate(this.#connection.clock.now());
+  #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys, offset }: Attempt): HttpRequest {
+    const date = amzDate(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
     const always = ['host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
@@ -98,17 +99,14 @@ export class LeanClient {
   }
 
   /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
-  async #correct({ at }: LeanRequest, { place, keys }: Attempt, error: AnswerError): Promise<string | undefined> {
-    const { name, region, $metadata } = error;
+  async #correct({ at }: LeanRequest, { place, keys, offset }: Attempt, error: AnswerError): Promise<string | undefined> {
+    const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
-    if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'))) return 'clock';
+    if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
     if ((status === 301 || status === 307 || status === 400) && this.#places.learn(at.bucket, place, region)) return 'region';
     if (this.#connection.payloadSigning.learn(error)) return 'payload';
-    // Answers to HEAD say no more than that.
-    const isCertain = refusedKeys.has(name);
-    if (!isCertain && !(isRefusal && (name === '' || name === 'SignatureDoesNotMatch'))) return undefined;
-    return (await this.#connection.credentials.replace(keys, isCertain).catch(() => false)) ? 'credentials' : undefined;
+    return (await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined;
   }
 }
 

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { refusalOf } from '../testing/answers.ts';
+import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
@@ -47,6 +48,25 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       expect(counts()).toEqual([2, 2, 2]);
     });
 
+    it('in the document of a refusal, as well', async () => {
+      const answer = { ...refusalOf(503, 'SlowDown', 'PUT', { 'content-length': '1000' }), thenCut: true };
+      Object.assign(bench.proxy.faults, { cut, answer: () => answer });
+      const backend = bench.through({ maxRetries: 1 });
+      await expect(put(backend)).rejects.toMatchObject({ code: 'storage_unavailable' });
+      expect(bench.proxy.count('PUT')).toBe(2);
+    });
+
+    it('in the rest of the answer to a write, it may count or not', async () => {
+      const answer = { ...answerOf(200, { etag: '"e"', 'content-length': '1000' }, 'x'), thenCut: true };
+      Object.assign(bench.proxy.faults, { cut, answer: () => answer });
+      const backend = bench.through({ maxRetries: 1 });
+      const outcome = await put(backend).catch((error: unknown) => error);
+      expect(['e', undefined]).toContain((outcome as { readonly etag?: string }).etag);
+      expect([undefined, 'storage_unavailable']).toContain((outcome as { readonly code?: string }).code);
+      bench.proxy.faults.answer = () => undefined;
+      expect((await backend.head(bench.at('small'), noContext)).size).toBe(small.length);
+    });
+
     it('once, nobody notices', async () => {
       Object.assign(bench.proxy.faults, { cut, answer: () => (bench.proxy.requests.length <= 3 ? 'cut' : undefined) });
       await Promise.all(calls(bench.through({ maxRetries: 3 })));
@@ -73,6 +93,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       bench.proxy.faults.cut = cut;
       bench.proxy.cutAll();
       await eventually(() => bench.proxy.connections()).toBe(0);
+      await delay(50); // the client hears of it
       await Promise.all(calls(backend));
     });
 
@@ -82,9 +103,9 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       const stream = Readable.from([large], { objectMode: false });
       await expect(backend.put(bench.at('cut'), { kind: 'stream', stream }, options, noContext)).rejects.toMatchObject(unavailable);
       expect(stream.destroyed).toBe(true);
-      await expect(backend.put(bench.at('cut'), { kind: 'buffer', data: large.subarray(0, 5_000_000) }, options, noContext)).rejects.toMatchObject(
-        unavailable,
-      );
+      await expect(
+        backend.put(bench.at('cut'), { kind: 'buffer', data: large.subarray(0, 5_000_000) }, options, noContext),
+      ).rejects.toMatchObject(unavailable);
       await expect(bench.direct.head(bench.at('cut'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
       await eventually(() => bench.leftovers()).toEqual([]);
     });
@@ -97,7 +118,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
   });
 
   it('with an answer that is no HTTP, the provider has failed', async () => {
-    bench.proxy.faults.answer = () => 'SSH-2.0-OpenSSH_9.2\r\n';
+    bench.proxy.faults.answer = () => ({ text: 'SSH-2.0-OpenSSH_9.2\r\n' });
     await expect(put(bench.through())).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 });

@@ -42,7 +42,9 @@ describe.each(doors)('when the server is killed (%s)', (door) => {
     const sources = bodies.slice(0, 2).map(([key, source]) => [key, source()] as const);
     const puts = sources.map(([key, source]) => backend.put(bench.at(key), source, options, noContext));
     const calls = Promise.allSettled([...puts, backend.get(bench.at('read'), {}, noContext), backend.head(bench.at('read'), noContext)]);
-    await eventually(() => bench.proxy.count('HEAD', '/read') + bench.proxy.count('PUT', '/put') + bench.proxy.count('PUT', '/gathered')).toBe(3);
+    await eventually(
+      () => bench.proxy.count('HEAD', '/read') + bench.proxy.count('PUT', '/put') + bench.proxy.count('PUT', '/gathered'),
+    ).toBe(3);
 
     await gateway.kill();
     expect(await outcome).toEqual([unavailable]);

@@ -6,6 +6,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { answerOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
@@ -95,6 +96,16 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
       if (++reads % 60 === 0) await delay(300);
     }
     expect(Buffer.concat(chunks).equals(large)).toBe(true);
+  });
+
+  it('are given back when an answer is not what was asked for', async () => {
+    const backend = bench.through({ maxPoolConnections: 1, timeout: 10 });
+    const range = { start: 0, end: 9 };
+    // A server that knows no ranges, and a body that does not end by itself.
+    bench.proxy.faults.answer = () => answerOf(200, { 'content-length': '1000000', etag: '"x"' });
+    await expect(backend.get(bench.at('large'), { range }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+    bench.proxy.faults.answer = () => undefined;
+    expect((await backend.head(bench.at('large'), noContext)).size).toBe(large.length);
   });
 
   it('are given back by clients who leave', async () => {

@@ -83,9 +83,11 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
     }
   }
 
-  it('it holds no connection, and no timeout of one ends it', async () => {
+  it('a small one holds no connection, and no timeout of one ends it', async () => {
     const backend = bench.through({ timeout: 1, maxPoolConnections: 1 });
-    const bodies = [{ size: 15 }, {}].map((size) => ({ kind: 'stream', stream: Readable.from(drip(), { objectMode: false }), ...size }) as const);
+    const bodies = [{ size: 15 }, {}].map(
+      (size) => ({ kind: 'stream', stream: Readable.from(drip(), { objectMode: false }), ...size }) as const,
+    );
     const puts = bodies.map((body, index) => backend.put(bench.at(`drip ${index}`), body, options, noContext));
     await backend.put(bench.at('between'), { kind: 'buffer', data: small }, options, noContext);
     expect((await Promise.all(puts)).map(({ size }) => size)).toEqual([15, 15]);

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
-import type { SeenRequest } from '../testing/proxy.ts';
+import type { Reply, SeenRequest } from '../testing/proxy.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -18,13 +18,14 @@ type Call = (backend: StorageBackend) => Promise<unknown>;
 
 describe.each(doors)('when the server has had enough (%s)', (door) => {
   const bench = faultBench(door);
-  const slowDown = ({ method }: SeenRequest): string => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
+  const slowDown = ({ method }: SeenRequest): Reply => refusalOf(503, 'SlowDown', method, { 'retry-after': '0' });
   const put: Call = (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
   const calls: readonly [string, Call, string, string][] = [
     ['put', put, 'PUT', '/put'],
     [
       'put of a stream',
-      (backend) => backend.put(bench.at('stream'), { kind: 'stream', stream: Readable.from([small], { objectMode: false }) }, options, noContext),
+      (backend) =>
+        backend.put(bench.at('stream'), { kind: 'stream', stream: Readable.from([small], { objectMode: false }) }, options, noContext),
       'PUT',
       '/stream',
     ],
@@ -73,7 +74,7 @@ describe.each(doors)('when the server has had enough (%s)', (door) => {
     expect(second!.at - first!.at).toBeGreaterThan(1900);
   });
 
-  it.each<[string, string, string]>([
+  it.each<[string, string, Reply]>([
     ['500', 'InternalError', refusalOf(500, 'InternalError', 'PUT')],
     ['503 with a page of a proxy', '', answerOf(503, { 'content-type': 'text/html' }, '<html><body><h1>503</h1><hr></body></html>')],
     ['502 without words', '', answerOf(502)],

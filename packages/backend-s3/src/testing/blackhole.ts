@@ -21,7 +21,10 @@ export async function blackhole(): Promise<{ readonly endpoint: string; close():
   for (let isFull = false; !isFull;) {
     const socket = connect(port, '127.0.0.1');
     sockets.push(socket);
-    isFull = await Promise.race([once(socket, 'connect').then(() => false), new Promise<true>((resolve) => setTimeout(resolve, 300, true))]);
+    isFull = await Promise.race([
+      once(socket, 'connect').then(() => false),
+      new Promise<true>((resolve) => setTimeout(resolve, 300, true)),
+    ]);
   }
   return {
     endpoint: `http://127.0.0.1:${port}`,

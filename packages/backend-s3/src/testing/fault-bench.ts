@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { s3Backend } from '../backend.ts';
 import { openStore } from '../open-store.ts';
 import type { S3BackendOptions } from '../options.ts';
+import type { EndpointProfile } from '../profile.ts';
 import { openUploads } from '../uploads.ts';
 import { proxyTo } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
@@ -15,7 +16,7 @@ import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 
 /** What serves the hot calls; all faults are shown on each. */
-export const doors = ['sdk'] as const;
+export const doors = ['sdk', 'lean'] as const;
 export type Door = (typeof doors)[number];
 
 /** A bucket on a real server, and a proxy before it that fails as it is told. */
@@ -47,8 +48,10 @@ export class FaultBench {
   }
 
   /** A backend whose connections lead through the proxy, and are closed with the test. Without retries unless told. */
-  through(extra: S3BackendOptions = {}): StorageBackend {
-    const backend = s3Backend({ ...this.account, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 5, ...extra });
+  through(extra: S3BackendOptions = {}, { profile }: { readonly profile?: EndpointProfile } = {}): StorageBackend {
+    const defaults = { transport: this.#door, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 5 };
+    const account = 'credentials' in extra ? {} : this.account;
+    const backend = s3Backend({ ...account, ...defaults, ...extra }, profile);
     this.#open.push(backend);
     return backend;
   }

@@ -14,6 +14,9 @@ export interface SeenRequest {
   readonly at: number;
 }
 
+/** In place of the server's. */
+export type Reply = { readonly text: string; readonly thenCut?: boolean } | 'cut' | 'silence';
+
 /** What happens to the connections of a proxy. */
 interface Faults {
   /** Bytes of the server's answers that pass before a connection is cut. */
@@ -22,6 +25,8 @@ interface Faults {
   cutBodyAfter?: number;
   /** Bytes from the client that pass before a connection is cut. */
   cutUploadAfter?: number;
+  /** The last byte of each piece from the client, save heads, arrives as another. */
+  corrupt?: boolean;
   /** How a connection is cut. Default: FIN, as by a process that ended. */
   cut?: 'end' | 'reset';
   /** Nothing passes any more, and nobody is told. */
@@ -29,7 +34,7 @@ interface Faults {
   /** Answers pass in pieces of so many bytes, one every so many milliseconds. */
   drip?: { readonly bytes: number; readonly ms: number };
   /** What becomes of a request that does not reach the server: an answer, a cut, or silence. */
-  answer?: (request: SeenRequest) => string | 'cut' | 'silence' | undefined;
+  answer?: (request: SeenRequest) => Reply | undefined;
 }
 
 export interface Proxy {
@@ -85,6 +90,8 @@ export async function proxyTo(target: string): Promise<Proxy> {
   };
 }
 
+const endOfHead = Buffer.from('\r\n\r\n');
+
 interface State {
   readonly faults: Faults;
   readonly requests: SeenRequest[];
@@ -126,10 +133,11 @@ function serve(client: Socket, state: State): void {
       isSwallowed = answer !== undefined;
       isBody = false;
       if (answer === 'cut') return cut();
-      if (answer !== undefined && answer !== 'silence') client.write(answer);
+      if (typeof answer === 'object') client.write(answer.text, () => answer.thenCut === true && cut());
     }
     if (isSwallowed || faults.frozen === true) return;
     if ((sent += chunk.length) > (faults.cutUploadAfter ?? Infinity)) return cut();
+    if (faults.corrupt === true && !chunk.subarray(-4).equals(endOfHead)) chunk[chunk.length - 1]! ^= 1;
     if (!upstream.write(chunk)) client.pause();
   });
   upstream.on('drain', () => client.resume());
