@@ -5,9 +5,17 @@ export class ChunkReader {
   readonly #iterator: AsyncIterator<Buffer>;
   #left: Buffer | undefined;
   #size = 0;
+  #failure: Error | undefined;
+  #fail: ((reason: Error) => void) | undefined;
 
   constructor(stream: Readable) {
     this.#iterator = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    const destroy = stream.destroy.bind(stream);
+    // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too.
+    stream.destroy = (error) => {
+      if (error) this.#giveUp(error);
+      return destroy(error);
+    };
   }
 
   /** Bytes handed out so far. */
@@ -18,11 +26,24 @@ export class ChunkReader {
   /** Whether there is another byte. */
   async more(): Promise<boolean> {
     while (this.#left === undefined || this.#left.length === 0) {
-      const { done, value } = await this.#iterator.next();
+      const { done, value } = await this.#next();
       if (done === true) return false;
       this.#left = value;
     }
     return true;
+  }
+
+  #next(): Promise<IteratorResult<Buffer>> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#fail = reject;
+      this.#iterator.next().then(resolve, reject);
+    });
+  }
+
+  #giveUp(reason: Error): void {
+    this.#failure = reason;
+    this.#fail?.(reason);
   }
 
   /** Chunks as they come, until they are `atLeast` so many bytes or the stream ends. */

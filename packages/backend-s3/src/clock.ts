@@ -14,11 +14,20 @@ export class Clock {
     return Date.now() + this.#offset;
   }
 
-  /** @returns whether a request may fare better now. @param date the header of an answer that refuses it */
-  learn(date: string | undefined): boolean {
-    const time = Date.parse(date ?? '');
-    if (!(Math.abs(time - this.now()) >= mostSkew)) return false;
-    this.#offset = time - Date.now();
+  /**
+   * @param date the header of an answer that refuses a request
+   * @param offset the one that the request was signed with: others may have learnt meanwhile
+   * @returns whether the request may fare better now
+   */
+  learn(date: string | undefined, offset: number): boolean {
+    const ahead = Date.parse(date ?? '') - Date.now();
+    if (!(Math.abs(ahead - offset) >= mostSkew)) return false;
+    this.set(ahead);
     return true;
+  }
+
+  /** Differences that do no harm change nothing. */
+  set(offset: number): void {
+    if (Math.abs(offset - this.#offset) >= mostSkew) this.#offset = offset;
   }
 }

@@ -31,15 +31,16 @@ export function connect(settings: Settings): Connection {
   const isPlain = endpoint?.startsWith('http:') === true;
   const agent = isPlain ? httpAgent : httpsAgent;
   const rawSockets = new RawSockets(settings, { agent, httpsAgent });
+  const clock = new Clock();
   return {
     httpAgent,
     httpsAgent,
     agent,
     rawSockets,
     payloadSigning: new PayloadSigning(settings),
-    credentials: new Credentials(settings.credentials),
-    clock: new Clock(),
-    places: new Places(settings),
+    credentials: new Credentials(settings.credentials, clock),
+    clock,
+      places: new Places(settings),
     close() {
       rawSockets.close();
       httpAgent.destroy();

@@ -1,5 +1,7 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
+import type { Clock } from './clock.ts';
+import { statusOf } from './errors.ts';
 import type { Keys } from './signature.ts';
 
 /** As the providers of the AWS SDK give them. */
@@ -12,22 +14,39 @@ type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Ident
 const early = 300_000;
 /** Between two attempts to get better keys than those that still serve. */
 const pause = 30_000;
+const badKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
+/** What refusals are called that do not say why, as those of HEAD do. */
+const nameless: ReadonlySet<string> = new Set([
+  '',
+  '400',
+  '401',
+  '403',
+  'BadRequest',
+  'Forbidden',
+  'Unauthorized',
+  'Unknown',
+  'UnknownError',
+]);
 
 /** The keys in use: given once, or of a provider that is asked again before they expire and when they are refused. */
 export class Credentials {
   readonly #provide: Provider | undefined;
   #identity: Identity | undefined;
+  readonly #clock: Clock;
   #loading: Promise<Identity> | undefined;
   #askAgainAt = 0;
+  /** When the last refusal was that other keys did not help. */
+  #doubtAgainAt = 0;
 
-  constructor(given: S3ClientConfig['credentials']) {
+  constructor(given: S3ClientConfig['credentials'], clock: Clock) {
+    this.#clock = clock;
     if (typeof given === 'object') this.#identity = given;
     else this.#provide = (given as Provider | undefined) ?? defaultChain;
   }
 
   /** Undefined when they have to be waited for. */
   get known(): Identity | undefined {
-    const left = (this.#identity?.expiration?.getTime() ?? Infinity) - Date.now();
+    const left = this.#secondsLeft() * 1000;
     return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
   }
 
@@ -35,23 +54,29 @@ export class Credentials {
     try {
       return await this.#load(false);
     } catch (error) {
-      const identity = this.#identity;
-      if ((identity?.expiration?.getTime() ?? 0) > Date.now()) return identity!;
+      if (this.#identity?.expiration !== undefined && this.#secondsLeft() > 0) return this.#identity;
       throw error;
     }
   }
 
   /**
-   * After a server has refused them. @returns whether there are others now
-   * @param isCertain whether it said that it is the keys; a provider is not asked at every refusal that may mean something else
+   * After a server has refused a request that was signed with `used`. @returns whether there are others now
    */
-  async replace(refused: Keys, isCertain: boolean): Promise<boolean> {
-    if (this.#provide === undefined) return false;
-    if (this.#identity === refused) {
-      if (!isCertain && Date.now() < this.#askAgainAt) return false;
-      await this.#load(true);
+  async replace(used: Keys, refusal: Error): Promise<boolean> {
+    if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
+    if (isSame(this.#identity, used)) {
+      // A provider is not asked at every refusal that may well mean something else.
+      if (!badKeys.has(refusal.name) && Date.now() < this.#doubtAgainAt) return false;
+      await this.#load(true).catch(() => {});
     }
-    return !isSame(this.#identity, refused);
+    if (!isSame(this.#identity, used)) return true;
+    this.#doubtAgainAt = Date.now() + pause;
+    return false;
+  }
+
+  #secondsLeft(): number {
+    const { expiration } = this.#identity ?? {};
+    return expiration === undefined ? (this.#identity === undefined ? 0 : Infinity) : (expiration.getTime() - this.#clock.now()) / 1000;
   }
 
   #load(forceRefresh: boolean): Promise<Identity> {
@@ -63,6 +88,12 @@ export class Credentials {
     this.#askAgainAt = Date.now() + pause;
     return (this.#identity = await this.#provide!(forceRefresh ? { forceRefresh } : undefined));
   }
+}
+
+function isAboutKeys(refusal: Error): boolean {
+  const status = statusOf(refusal);
+  if (status !== 400 && status !== 401 && status !== 403) return false;
+  return badKeys.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || nameless.has(refusal.name);
 }
 
 function isSame(one: Keys | undefined, other: Keys): boolean {

@@ -36,10 +36,11 @@ export class LastAttemptError extends Error {}
 interface Attempt {
   readonly place: Place;
   readonly keys: Keys;
+  /** Of the clock. */
+  readonly offset: number;
 }
 
 const emptyHash = hash('sha256', '');
-const refusedKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
 
 /** Signs and sends requests as often as there is hope, and puts right what servers find wrong with them. */
 export class LeanClient {
@@ -79,14 +80,14 @@ export class LeanClient {
 
   /** Has a request made as often as there is hope, in whatever way. */
   async attempt<T>(request: LeanRequest, signal: AbortSignal | undefined, make: (signed: HttpRequest) => Promise<T>): Promise<T> {
-    const { credentials, places } = this.#connection;
+    const { clock, credentials, places } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await credentials.load());
-      const made = { place: places.of(request.at.bucket), keys };
+      const made = { place: places.of(request.at.bucket), keys, offset: clock.offset };
       signal?.throwIfAborted();
       try {
         const result = await make(this.#signed(request, made));
@@ -112,8 +113,8 @@ export class LeanClient {
     return answer;
   }
 
-  #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys }: Attempt): HttpRequest {
-    const date = amzDate(this.#connection.clock.now());
+  #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys, offset }: Attempt): HttpRequest {
+    const date = amzDate(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
     const always = ['host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
@@ -132,17 +133,14 @@ export class LeanClient {
   }
 
   /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
-  async #correct({ at }: LeanRequest, { place, keys }: Attempt, error: AnswerError): Promise<string | undefined> {
-    const { name, region, $metadata } = error;
+  async #correct({ at }: LeanRequest, { place, keys, offset }: Attempt, error: AnswerError): Promise<string | undefined> {
+    const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
-    if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'))) return 'clock';
+    if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
     if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
     if (this.#connection.payloadSigning.learn(error)) return 'payload';
-    // Answers to HEAD say no more than that.
-    const isCertain = refusedKeys.has(name);
-    if (!isCertain && !(isRefusal && (name === '' || name === 'SignatureDoesNotMatch'))) return undefined;
-    return (await this.#connection.credentials.replace(keys, isCertain).catch(() => false)) ? 'credentials' : undefined;
+    return (await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined;
   }
 }
 

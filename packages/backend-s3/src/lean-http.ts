@@ -39,10 +39,14 @@ export class Http {
       const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
       let head: IncomingMessage | undefined;
       let bytesBefore = 0;
-      const waiting = setTimeout(() => sent.destroy(timeoutError(null)), this.#timeout);
-      const abort = (): void => {
-        sent.destroy(signal?.reason as Error);
+      // A request that still waits for a socket would tell of its end only when it gets one.
+      const end = (reason: Error): void => {
+        settle();
+        reject(reason);
+        sent.destroy(reason);
       };
+      const waiting = setTimeout(() => end(timeoutError(null)), this.#timeout);
+      const abort = (): void => end(signal?.reason as Error);
       const timeOut = (): void => {
         if (head?.complete === true) sent.socket?.destroy(); // what is left to read is here
         else (head ?? sent).destroy(timeoutError(sent.socket));

@@ -40,16 +40,18 @@ function isFromNetwork(error: Error): boolean {
 
 function watch(body: Readable, seconds: number): NodeJS.Timeout {
   const { socket } = body as IncomingMessage;
-  const progress = (): number => socket?.bytesRead ?? 0;
-  let seen = progress();
+  let [received, left] = [-1, -1];
   let idleSince = performance.now();
   const look = (): void => {
-    if (progress() !== seen || (body.readableFlowing === true && body.readableLength > 0)) {
-      seen = progress();
+    const now = socket?.bytesRead ?? 0;
+    // A reader who takes from what is in memory already is not idle either.
+    if (now !== received || body.readableLength !== left || (body.readableFlowing === true && left > 0)) {
+      [received, left] = [now, body.readableLength];
       idleSince = performance.now();
     } else if (performance.now() - idleSince >= seconds * 1000) {
       body.destroy(storageError('read_timeout', `The body of the object made no progress for ${seconds} s.`));
     }
   };
+  look();
   return setInterval(look, Math.max(50, seconds * 250)).unref();
 }

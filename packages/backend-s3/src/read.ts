@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
 
@@ -40,13 +42,10 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       return { ...result, etag };
     }
     guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
-    const { total, resolved } = partOf(result.headers, range);
-    return {
-      kind: 'object',
-      info: await infoOf(store, at, result.headers, total),
-      body: result.body,
-      ...(resolved && { range: resolved }),
-    };
+    return await openedObject(store, at, result, range).catch((error: unknown) => {
+      result.body.destroy();
+      throw error;
+    });
   } catch (error) {
     release();
     if (!hasCode(error, 'range_not_satisfiable') || range === undefined) throw error;
@@ -54,6 +53,16 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
     resolveRange(range, (await headObject(store, at, ctx)).size);
     throw error;
   }
+}
+
+async function openedObject(
+  store: Store,
+  at: ObjectAddress,
+  { headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable },
+  range: ByteRange | undefined,
+): Promise<GetResult> {
+  const { total, resolved } = partOf(headers, range);
+  return { kind: 'object', info: await infoOf(store, at, headers, total), body, ...(resolved && { range: resolved }) };
 }
 
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */

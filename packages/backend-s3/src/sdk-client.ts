@@ -5,6 +5,7 @@ import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 
 import type { Connection } from './connection.ts';
+import { addCorrections } from './sdk-corrections.ts';
 import type { Settings } from './options.ts';
 
 export interface Sdk {
@@ -17,8 +18,9 @@ const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
 /** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
-export function openSdk(settings: Settings, { httpAgent, httpsAgent }: Connection): Sdk {
+export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, publicEndpoint, timeout } = settings;
+  const { httpAgent, httpsAgent, credentials, clock } = connection;
   const requestHandler = new NodeHttpHandler({
     httpAgent,
     httpsAgent,
@@ -38,7 +40,8 @@ export function openSdk(settings: Settings, { httpAgent, httpsAgent }: Connectio
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler,
     logger: silent,
-    ...(settings.credentials !== undefined && { credentials: settings.credentials }),
+    // Not to be kept by the SDK, which would never ask again for what does not expire.
+    credentials: Object.assign(async () => credentials.known ?? credentials.load(), { memoized: true }),
   };
   const client = new S3Client({
     ...shared,
@@ -52,8 +55,12 @@ export function openSdk(settings: Settings, { httpAgent, httpsAgent }: Connectio
     ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
     // The checksum would be that of nothing, and every upload to the URL would fail.
     requestChecksumCalculation: 'WHEN_REQUIRED',
-    credentials: () => client.config.credentials(), // fetched and refreshed once for both
   });
+  // What anybody has learnt of the server's clock holds for all.
+  for (const { config } of [client, signer]) {
+    Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
+  }
+  addCorrections(client, connection);
   return { client, signer };
 }
 

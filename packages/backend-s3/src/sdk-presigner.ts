@@ -14,10 +14,12 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
   return {
     async secondsLeft() {
       const { expiration } = await client.config.credentials();
-      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - Date.now()) / 1000);
+      return expiration === undefined
+        ? undefined
+        : Math.floor((expiration.getTime() - Date.now() - client.config.systemClockOffset) / 1000);
     },
-    form: (at, options) => form(inTime(), at, options),
-    putUrl: (at, options) => putUrl(inTime(), at, options),
+    form: (at, options) => form(signer, at, options),
+    putUrl: (at, options) => putUrl(signer, at, options),
     getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn }) {
       const command = new GetObjectCommand({
         Bucket: bucket,
@@ -25,15 +27,9 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
         ...(contentDisposition !== undefined && { ResponseContentDisposition: contentDisposition }),
         ...(contentType !== undefined && { ResponseContentType: contentType }),
       });
-      return getSignedUrl(inTime(), command, { expiresIn });
+      return getSignedUrl(signer, command, { expiresIn });
     },
   };
-
-  /** What the client has learnt of the server's clock holds for what is signed here. */
-  function inTime(): S3Client {
-    signer.config.systemClockOffset = client.config.systemClockOffset;
-    return signer;
-  }
 }
 
 export async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {

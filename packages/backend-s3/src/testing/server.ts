@@ -9,7 +9,7 @@ import { openStore } from '../open-store.ts';
 import { openUploads } from '../uploads.ts';
 
 /** A server of the fixtures, as far as it matters here. */
-interface TestServer {
+export interface TestServer {
   readonly endpoint: string;
   newUser(): Promise<{ readonly accessKey: string; readonly secretKey: string }>;
 }

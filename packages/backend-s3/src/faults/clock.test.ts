@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+
+import { noContext, readAll } from '@coffer/storage-core';
+import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { awsProfile } from '../profile.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain' };
+const small = Buffer.from('small');
+const large = randomBytes(9 * 2 ** 20);
+const hour = 3_600_000;
+
+describe.each(doors)('when our clock is wrong (%s)', (door) => {
+  const bench = faultBench(door);
+  const setClock = (hours: number): void => void vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + hours * hour });
+  const calls: readonly [string, (backend: StorageBackend) => Promise<unknown>][] = [
+    ['put', (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext)],
+    ['get', (backend) => backend.get(bench.at('small'), {}, noContext).then((result) => readAll((result as ObjectStream).body))],
+    ['head', (backend) => backend.head(bench.at('small'), noContext)],
+    ['list', (backend) => backend.list(bench.bucket, { maxKeys: 1 }, noContext)],
+    ['put by parts', (backend) => backend.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext)],
+    ['delete', (backend) => backend.delete(bench.at('put'), noContext)],
+  ];
+
+  beforeAll(() => bench.direct.put(bench.at('small'), { kind: 'buffer', data: small }, options, noContext));
+  beforeEach(() => void vi.useRealTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it.each(calls)('by hours, %s succeeds nevertheless', async (_name, call) => {
+    for (const hours of [3, -5]) {
+      setClock(hours);
+      await call(bench.through({ maxRetries: 1 }));
+      vi.useRealTimers();
+    }
+  });
+
+  it('what was learnt is kept: later calls need one attempt each', async () => {
+    setClock(7);
+    const backend = bench.through({ maxRetries: 1 });
+    await calls[0]![1](backend);
+    expect(bench.proxy.count('PUT')).toBe(2);
+    const before = bench.proxy.requests.length;
+    for (const [, call] of calls.slice(0, 4)) await call(backend);
+    expect(bench.proxy.requests.length - before).toBe(4);
+  });
+
+  it('for a while only, calls succeed afterwards, too', async () => {
+    setClock(3);
+    const backend = bench.through({ maxRetries: 1 });
+    await calls[2]![1](backend);
+    vi.useRealTimers();
+    await calls[2]![1](backend);
+    await calls[0]![1](backend);
+    expect(bench.proxy.count('HEAD')).toBe(4);
+    expect(bench.proxy.count('PUT')).toBe(1);
+  });
+
+  it('many calls at once all succeed', async () => {
+    setClock(-3);
+    const backend = bench.through({ maxRetries: 1 });
+    await Promise.all(Array.from({ length: 10 }, () => calls[2]![1](backend)));
+  });
+
+  it('what is signed for others holds by the clock of the server', async () => {
+    setClock(6);
+    const backend = bench.through({ maxRetries: 1 }, { profile: awsProfile });
+    await calls[2]![1](backend);
+    const { url } = (await backend.presign?.download(bench.at('small'), { expiresIn: 60 }, noContext)) ?? { url: '' };
+    expect(await (await fetch(url)).text()).toBe('small');
+    const upload = (method: 'PUT' | 'POST') =>
+      backend.presign?.upload(bench.at('presigned'), { method, contentType: 'text/plain', size: 5, expiresIn: 60 }, noContext);
+    const put = await upload('PUT');
+    expect((await fetch(put!.url, { method: 'PUT', body: small, headers: { ...put!.headers } })).status).toBe(200);
+    const post = await upload('POST');
+    const form = new FormData();
+    for (const [name, value] of Object.entries(post!.fields)) form.append(name, value);
+    form.append('file', new Blob([small]));
+    expect((await fetch(post!.url, { method: 'POST', body: form })).status).toBe(204);
+  });
+});

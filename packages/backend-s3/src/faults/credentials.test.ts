@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { startGateway } from '@coffer/fixtures';
+import type { S3Credentials } from '@coffer/fixtures';
+import { noContext, readAll } from '@coffer/storage-core';
+import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import type { Identity } from '../credentials.ts';
+import { refusalOf } from '../testing/answers.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const gateway = await startGateway();
+const folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
+afterAll(async () => {
+  await gateway.stop();
+  await rm(folder, { recursive: true });
+});
+
+const options = { contentType: 'text/plain' };
+const small = Buffer.from('small');
+const large = randomBytes(9 * 2 ** 20);
+const identityOf = ({ accessKey, secretKey }: S3Credentials): Identity => ({
+  accessKeyId: accessKey,
+  secretAccessKey: secretKey,
+});
+
+describe.each(doors)('the credentials (%s)', (door) => {
+  const bench = faultBench(door, async () => gateway);
+  const calls: readonly [string, (backend: StorageBackend) => Promise<unknown>][] = [
+    ['put', (backend) => backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext)],
+    ['get', (backend) => backend.get(bench.at('small'), {}, noContext).then((result) => readAll((result as ObjectStream).body))],
+    ['head', (backend) => backend.head(bench.at('small'), noContext)],
+    ['list', (backend) => backend.list(bench.bucket, { maxKeys: 1 }, noContext)],
+    ['put by parts', (backend) => backend.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext)],
+  ];
+  const newKey = (): Promise<S3Credentials> => gateway.newKey(bench.account.accessKey ?? '');
+
+  beforeAll(() => bench.direct.put(bench.at('small'), { kind: 'buffer', data: small }, options, noContext));
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it.each([
+    ['an unknown key', { accessKey: 'nobody' }],
+    ['a wrong secret', { secretKey: 'wrong-secret' }],
+  ])('%s is access_denied at once, and no secret is told', async (_name, wrong) => {
+    const backend = bench.through({ ...wrong, maxRetries: 3 });
+    const outcomes = await Promise.all(calls.map(([, call]) => call(backend).catch((error: unknown) => error)));
+    for (const error of outcomes) {
+      expect(error).toMatchObject({ code: 'access_denied', retryable: false });
+      expect(JSON.stringify([(error as Error).message, (error as Error).stack])).not.toContain('wrong-secret');
+    }
+    expect(bench.proxy.requests).toHaveLength(calls.length);
+  });
+
+  it.each(calls)('of a provider, revoked and replaced, are fetched again by %s', async (_name, call) => {
+    let current = await newKey();
+    const provider = vi.fn<() => Promise<Identity>>(async () => identityOf(current));
+    const backend = bench.through({ credentials: provider });
+    await call(backend);
+    await call(backend);
+    expect(provider).toHaveBeenCalledTimes(1);
+    const old = current;
+    current = await newKey();
+    await gateway.revoke(old.accessKey);
+    await call(backend);
+    await call(backend);
+    expect(provider).toHaveBeenCalledTimes(2);
+    await gateway.revoke(current.accessKey);
+  });
+
+  it('of a provider that has no others are access_denied', async () => {
+    const key = await newKey();
+    const backend = bench.through({ credentials: async () => identityOf(key) });
+    await gateway.revoke(key.accessKey);
+    for (const [, call] of calls.slice(0, 4))
+      await expect(call(backend)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
+  });
+
+  it('of a provider are fetched before they expire', async () => {
+    const keys = [await newKey(), await newKey()];
+    const lives = [1000, 3_600_000];
+    const left = [...keys];
+    const provider = async (): Promise<Identity> => ({ ...identityOf(left.shift()!), expiration: new Date(Date.now() + lives.shift()!) });
+    const backend = bench.through({ credentials: provider });
+    await calls[0]![1](backend);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await gateway.revoke(keys[0]!.accessKey);
+    for (const [, call] of calls.slice(0, 4)) await call(backend);
+    expect(bench.proxy.count('PUT')).toBe(2);
+    await gateway.revoke(keys[1]!.accessKey);
+  });
+
+  it('of a file that is written anew are read anew', async () => {
+    const file = join(folder, `credentials-${door}`);
+    const write = ({ accessKey, secretKey }: S3Credentials): Promise<void> =>
+      writeFile(file, `[default]\naws_access_key_id = ${accessKey}\naws_secret_access_key = ${secretKey}\n`);
+    for (const name of ['AWS_PROFILE', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) vi.stubEnv(name, undefined);
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', file);
+    vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'none'));
+    const [old, next] = [await newKey(), await newKey()];
+    await write(old);
+    const backend = bench.through({ credentials: undefined });
+    for (const [, call] of calls) await call(backend);
+    await write(next);
+    await gateway.revoke(old.accessKey);
+    for (const [, call] of calls) await call(backend);
+    await gateway.revoke(next.accessKey);
+  });
+
+  it('of the environment are taken, with their session token', async () => {
+    const token = 'session/token+==';
+    vi.stubEnv('AWS_PROFILE', undefined);
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'id-of-the-environment');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
+    vi.stubEnv('AWS_SESSION_TOKEN', token);
+    bench.proxy.faults.answer = ({ method }) => refusalOf(403, 'AccessDenied', method);
+    const backend = bench.through({ credentials: undefined });
+    for (const [, call] of calls) await expect(call(backend)).rejects.toMatchObject({ code: 'access_denied' });
+    for (const { headers } of bench.proxy.requests) {
+      expect(headers['x-amz-security-token']).toBe(token);
+      expect(headers['authorization']).toMatch(/Credential=id-of-the-environment\/.*SignedHeaders=[^,]*x-amz-security-token/);
+    }
+    const { url } = (await backend.presign?.download(bench.at('small'), { expiresIn: 60 }, noContext)) ?? { url: '' };
+    expect(new URL(url).searchParams.get('X-Amz-Security-Token')).toBe(token);
+  });
+
+  it('that are nowhere are access_denied, and say so', async () => {
+    for (const name of ['AWS_PROFILE', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) vi.stubEnv(name, undefined);
+    for (const name of ['AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE']) vi.stubEnv(name, join(folder, 'none'));
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    const backend = bench.through({ credentials: undefined });
+    for (const [, call] of calls) {
+      await expect(call(backend)).rejects.toMatchObject({
+        code: 'access_denied',
+        message: expect.stringContaining('no credentials') as string,
+      });
+    }
+    expect(bench.proxy.requests).toHaveLength(0);
+  });
+});

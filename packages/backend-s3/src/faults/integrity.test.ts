@@ -1,0 +1,63 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import { noContext } from '@coffer/storage-core';
+import type { Body } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain' };
+const sizes = { 'a few bytes': randomBytes(1000), 'a megabyte': randomBytes(2 ** 20), parts: randomBytes(9 * 2 ** 20) };
+const streamOf = (data: Buffer): Readable => Readable.from([data.subarray(0, 700), data.subarray(700)], { objectMode: false });
+const ways: readonly [string, (data: Buffer) => Body][] = [
+  ['a buffer', (data) => ({ kind: 'buffer', data })],
+  ['a stream of known size', (data) => ({ kind: 'stream', stream: streamOf(data), size: data.length })],
+  ['a stream of unknown size', (data) => ({ kind: 'stream', stream: streamOf(data) })],
+];
+const cases = Object.entries(sizes).flatMap(([size, data]) => ways.map(([way, body]) => [size, way, data, body] as const));
+
+describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
+  const bench = faultBench(door);
+
+  it.each(cases)('%s in %s are refused by their sums, and nothing is stored', async (_size, _way, data, body) => {
+    const backend = bench.through();
+    const wrong = [{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }];
+    for (const sums of wrong) {
+      const source = body(data);
+      const put = backend.put(bench.at('wrong'), source, { ...options, ...sums }, noContext);
+      await expect(put).rejects.toMatchObject({ code: 'checksum_mismatch', retryable: false });
+      if (source.kind === 'stream') expect(source.stream.destroyed).toBe(true);
+    }
+    await expect(bench.direct.head(bench.at('wrong'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await bench.leftovers()).toEqual([]);
+    // Of what can be known before, nothing has been sent.
+    expect(bench.proxy.count('PUT', '/wrong?') === 0 || data === sizes.parts).toBe(true);
+    expect(bench.proxy.requests.filter(({ target }) => target === `/${bench.bucket}/wrong`)).toEqual([]);
+  });
+
+  it.each(cases)('%s in %s are taken when they are', async (_size, _way, data, body) => {
+    const [sha256, md5] = [createHash('sha256').update(data).digest('hex'), createHash('md5').update(data).digest('hex')];
+    const info = await bench.through().put(bench.at('right'), body(data), { ...options, sha256, md5 }, noContext);
+    expect(info).toMatchObject({ size: data.length, sha256 });
+  });
+
+  it.each(Object.entries(sizes))('%s that change on the way are refused, where payloads are signed', async (_size, data) => {
+    const backend = bench.through({ payloadSigning: 'always' });
+    bench.proxy.faults.corrupt = true;
+    for (const body of [{ kind: 'buffer', data } as const, { kind: 'stream', stream: streamOf(data) } as const]) {
+      await expect(backend.put(bench.at('changed'), body, options, noContext)).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    }
+    await expect(bench.direct.head(bench.at('changed'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it.each(['sha256', 'md5'] as const)('and that change on the way are refused by a declared %s', async (name) => {
+    const data = sizes['a megabyte'];
+    bench.proxy.faults.corrupt = true;
+    const declared = { ...options, [name]: createHash(name).update(data).digest('hex') };
+    const put = bench.through().put(bench.at('changed'), { kind: 'stream', stream: streamOf(data) }, declared, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    await expect(bench.direct.head(bench.at('changed'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+  });
+});

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { noContext, readAll } from '@coffer/storage-core';
+import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { answerOf } from '../testing/answers.ts';
+import { eventually } from '../testing/eventually.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain' };
+const small = Buffer.from('small');
+const large = randomBytes(12 * 2 ** 20);
+const fifty = Array.from({ length: 50 }, (_, index) => index);
+
+describe.each(doors)('the sockets to the provider (%s)', (door) => {
+  const bench = faultBench(door);
+  const open = async (backend: StorageBackend, key = 'large', signal?: AbortSignal): Promise<Readable> =>
+    ((await backend.get(bench.at(key), {}, signal === undefined ? noContext : { signal })) as ObjectStream).body;
+
+  beforeAll(async () => {
+    await bench.direct.put(bench.at('small'), { kind: 'buffer', data: small }, options, noContext);
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+  });
+
+  it.each([1, 4])('are never more than %i at once, and no fewer, under 50 puts, gets and heads', async (maxPoolConnections) => {
+    const backend = bench.through({ maxPoolConnections, timeout: 20 });
+    bench.proxy.faults.drip = { bytes: 4096, ms: 1 };
+    await Promise.all(
+      fifty.flatMap((index) => [
+        backend.put(bench.at(`many ${index % 7}`), { kind: 'buffer', data: small }, options, noContext),
+        open(backend, 'small').then(readAll),
+        backend.head(bench.at('small'), noContext),
+      ]),
+    );
+    expect(bench.proxy.mostConnections()).toBe(maxPoolConnections);
+    expect(bench.proxy.requests).toHaveLength(150);
+  });
+
+  it('are enough for uploads by parts beside each other, however few', async () => {
+    const backend = bench.through({ maxPoolConnections: 2, timeout: 20 });
+    await Promise.all(['a', 'b'].map((key) => backend.put(bench.at(key), { kind: 'buffer', data: large }, options, noContext)));
+    expect(bench.proxy.mostConnections()).toBe(2);
+  });
+
+  it('are kept: calls one after the other need one', async () => {
+    const backend = bench.through();
+    for (let turn = 0; turn < 5; turn++) {
+      await backend.put(bench.at('kept'), { kind: 'buffer', data: small }, options, noContext);
+      await readAll(await open(backend, 'small'));
+      await backend.head(bench.at('small'), noContext);
+      await expect(backend.head(bench.at('none'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+      await expect(backend.get(bench.at('none'), {}, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    }
+    expect(bench.proxy.mostConnections()).toBe(1);
+  });
+
+  it.each([2, 5])('are not used up by bodies that nobody reads, of %i', async (maxPoolConnections) => {
+    const backend = bench.through({ maxPoolConnections, timeout: 2 });
+    const forgotten = await Promise.all(fifty.slice(0, maxPoolConnections - 1).map(() => open(backend)));
+    await backend.put(bench.at('other'), { kind: 'buffer', data: small }, options, noContext);
+    await backend.head(bench.at('other'), noContext);
+    // The next reader waits for one of them to be given up.
+    expect((await readAll(await open(backend, 'small'))).toString()).toBe('small');
+    await eventually(() => forgotten.map(({ errored }) => errored)).toEqual(
+      forgotten.map(() => expect.objectContaining({ code: 'read_timeout' }) as unknown),
+    );
+    await eventually(() => bench.proxy.connections()).toBeLessThanOrEqual(1);
+  });
+
+  it('are given back by readers who stop, one by one', async () => {
+    const backend = bench.through({ maxPoolConnections: 2, timeout: 1 });
+    for (let turn = 0; turn < 2; turn++) {
+      const body = await open(backend);
+      const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      await iterator.next();
+      await eventually(() => body.destroyed).toBe(true);
+      const rest = async (): Promise<void> => {
+        while ((await iterator.next()).done !== true);
+      };
+      await expect(rest()).rejects.toMatchObject({ code: 'read_timeout' });
+    }
+    await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('are kept by readers who are slow', async () => {
+    const backend = bench.through({ maxPoolConnections: 1, timeout: 1 });
+    const body = await open(backend);
+    const chunks: Buffer[] = [];
+    let reads = 0;
+    for await (const chunk of body) {
+      chunks.push(chunk as Buffer);
+      // The last ones, too, when the server has sent everything and a whole buffer is left.
+      if (++reads % 60 === 0) await delay(300);
+    }
+    expect(Buffer.concat(chunks).equals(large)).toBe(true);
+  });
+
+  it('are given back when an answer is not what was asked for', async () => {
+    const backend = bench.through({ maxPoolConnections: 1, timeout: 10 });
+    const range = { start: 0, end: 9 };
+    // A server that knows no ranges, and a body that does not end by itself.
+    bench.proxy.faults.answer = () => answerOf(200, { 'content-length': '1000000', etag: '"x"' });
+    await expect(backend.get(bench.at('large'), { range }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+    bench.proxy.faults.answer = () => undefined;
+    expect((await backend.head(bench.at('large'), noContext)).size).toBe(large.length);
+  });
+
+  it('are given back by clients who leave', async () => {
+    const backend = bench.through({ maxPoolConnections: 2 });
+    for (let turn = 0; turn < 20; turn++) {
+      const cancel = new AbortController();
+      const body = await open(backend, 'large', cancel.signal);
+      if (turn % 2 === 0) cancel.abort();
+      else body.destroy();
+    }
+    expect((await backend.head(bench.at('large'), noContext)).size).toBe(large.length);
+    await eventually(() => bench.proxy.connections()).toBeLessThanOrEqual(1);
+    expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
+  });
+});
+
+describe.each(doors)('a reader who takes little at a time (%s)', (door) => {
+  const bench = faultBench(door);
+
+  it('is not idle, also when all that is left is in memory', async () => {
+    const data = randomBytes(60_000);
+    await bench.direct.put(bench.at('sips'), { kind: 'buffer', data }, options, noContext);
+    const { body } = (await bench.through({ timeout: 1 }).get(bench.at('sips'), {}, noContext)) as ObjectStream;
+    await new Promise((resolve) => body.once('readable', resolve));
+    const sips: Buffer[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      await delay(400);
+      sips.push(body.read(8000) as Buffer);
+    }
+    const rest = await readAll(body);
+    expect(Buffer.concat([...sips, rest]).equals(data)).toBe(true);
+  });
+});

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import { noContext, readAll } from '@coffer/storage-core';
+import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { awsProfile } from '../profile.ts';
+import { s3Backend } from '../backend.ts';
+import { blackhole } from '../testing/blackhole.ts';
+import { eventually } from '../testing/eventually.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain' };
+const small = Buffer.from('forty bytes, one after the other, please');
+const large = randomBytes(12 * 2 ** 20);
+const readTimeout = { code: 'read_timeout', retryable: true };
+
+describe.each(doors)('when nothing is heard (%s)', (door) => {
+  const bench = faultBench(door);
+  const put = (backend: StorageBackend): Promise<unknown> =>
+    backend.put(bench.at('put'), { kind: 'buffer', data: small }, options, noContext);
+  const get = async (backend: StorageBackend, key: string): Promise<Readable> =>
+    ((await backend.get(bench.at(key), {}, noContext)) as ObjectStream).body;
+
+  beforeAll(async () => {
+    await bench.direct.put(bench.at('small'), { kind: 'buffer', data: small }, options, noContext);
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+  });
+
+  it('to a connection, it is connect_timeout', async () => {
+    const hole = await blackhole();
+    const backend = bench.through({ endpoint: hole.endpoint, timeout: 1 });
+    const calls = [put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext), backend.check(noContext)];
+    for (const result of await Promise.allSettled(calls)) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'connect_timeout', retryable: true } });
+    }
+    await hole.close();
+  });
+
+  it('to a request, it is read_timeout after the retries', async () => {
+    bench.proxy.faults.answer = () => 'silence';
+    const backend = bench.through({ timeout: 1, maxRetries: 1 });
+    const calls = [put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext)];
+    for (const result of await Promise.allSettled(calls)) expect(result).toMatchObject({ status: 'rejected', reason: readTimeout });
+    expect([bench.proxy.count('PUT'), bench.proxy.count('GET'), bench.proxy.count('HEAD')]).toEqual([2, 2, 2]);
+    await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('in the middle of a body, its reader gets read_timeout', async () => {
+    const body = await get(bench.through({ timeout: 1 }), 'large');
+    body.once('data', () => (bench.proxy.faults.frozen = true));
+    await expect(readAll(body)).rejects.toMatchObject(readTimeout);
+    await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('in the middle of an upload, it is read_timeout', async () => {
+    const backend = bench.through({ timeout: 1 });
+    bench.proxy.faults.answer = ({ target }) => (target.includes('partNumber') ? 'silence' : undefined);
+    const stream = Readable.from([large], { objectMode: false });
+    await expect(backend.put(bench.at('part'), { kind: 'stream', stream }, options, noContext)).rejects.toMatchObject(readTimeout);
+    expect(stream.destroyed).toBe(true);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it('for less than the timeout, between two bytes, an answer is not idle', async () => {
+    const backend = bench.through({ timeout: 2 });
+    bench.proxy.faults.drip = { bytes: 10, ms: 60 };
+    const [, body, head] = await Promise.all([put(backend), get(backend, 'small'), backend.head(bench.at('small'), noContext)]);
+    expect(head.size).toBe(small.length);
+    bench.proxy.faults.drip = { bytes: 1, ms: 100 };
+    expect((await readAll(body)).equals(small)).toBe(true);
+  });
+});
+
+describe.each(doors)('when a source is slow (%s)', (door) => {
+  const bench = faultBench(door);
+
+  async function* drip(): AsyncGenerator<Buffer> {
+    for (let byte = 0; byte < 15; byte++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      yield Buffer.from('x');
+    }
+  }
+
+  it('a small one holds no connection, and no timeout of one ends it', async () => {
+    const backend = bench.through({ timeout: 1, maxPoolConnections: 1 });
+    const bodies = [{ size: 15 }, {}].map(
+      (size) => ({ kind: 'stream', stream: Readable.from(drip(), { objectMode: false }), ...size }) as const,
+    );
+    const puts = bodies.map((body, index) => backend.put(bench.at(`drip ${index}`), body, options, noContext));
+    await backend.put(bench.at('between'), { kind: 'buffer', data: small }, options, noContext);
+    expect((await Promise.all(puts)).map(({ size }) => size)).toEqual([15, 15]);
+  });
+
+  it('a large one that stalls holds none either, and ends when its caller goes', async () => {
+    const backend = bench.through({ timeout: 1, maxPoolConnections: 1 });
+    const stalled = new Readable({ read: () => {} });
+    stalled.push(large);
+    const put = backend.put(bench.at('stalled'), { kind: 'stream', stream: stalled }, options, noContext).catch((error: unknown) => error);
+    await eventually(() => bench.proxy.count('PUT', 'partNumber=1&')).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await backend.put(bench.at('between'), { kind: 'buffer', data: small }, options, noContext);
+    const reason = new Error('the client went away');
+    stalled.destroy(reason);
+    expect(await put).toBe(reason);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it('one that has to be sent as it comes is given up', async () => {
+    const options = { contentType: 'text/plain', ifNoneMatch: '*' as const };
+    const settings = { ...bench.account, endpoint: bench.proxy.endpoint, maxRetries: 2, timeout: 1 };
+    const backend = s3Backend(settings, { ...awsProfile, conditionalComplete: false });
+    const stream = new Readable({ read: () => {} });
+    stream.push(large.subarray(0, 1_000_000));
+    const put = backend.put(bench.at('as it comes'), { kind: 'stream', stream, size: large.length }, options, noContext);
+    await expect(put).rejects.toMatchObject(readTimeout);
+    expect(bench.proxy.count('PUT')).toBe(1);
+    expect(stream.destroyed).toBe(true);
+    await backend.close();
+  });
+});
