@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { startApi } from './testing/start-api.ts';
+import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as } from './testing/tokens.ts';
 
@@ -32,12 +32,12 @@ async function hashOf(stream: AsyncIterable<Buffer>): Promise<{ sha256: string; 
   return { sha256: hash.digest('hex'), size };
 }
 
-describe('a file of 1 GiB', () => {
+onEachBackend('a file of 1 GiB', ({ start }) => {
   let api: TestApi;
   let expected: { sha256: string; size: number };
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     expected = await hashOf(Readable.from(generated()) as AsyncIterable<Buffer>);
   });
   afterAll(() => api.stop());
