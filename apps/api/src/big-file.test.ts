@@ -32,7 +32,7 @@ async function hashOf(stream: AsyncIterable<Buffer>): Promise<{ sha256: string; 
   return { sha256: hash.digest('hex'), size };
 }
 
-onEachBackend('a file of 1 GiB', ({ start }) => {
+onEachBackend('a file of 1 GiB', ({ start, abilities }) => {
   let api: TestApi;
   let expected: { sha256: string; size: number };
 
@@ -73,7 +73,7 @@ onEachBackend('a file of 1 GiB', ({ start }) => {
     );
     expect(created.statusCode).toBe(201);
     const file = await jsonOf(created);
-    expect(file).toMatchObject({ size_bytes: GiB, sha256: expected.sha256 });
+    expect(file).toMatchObject({ size_bytes: GiB, sha256: abilities.hashes ? expected.sha256 : null });
     expect(await hashOf(await stream('GET', `/api/v1/files/${file.id}/download`, ann))).toEqual(expected);
     clearInterval(watch);
     // Server and client are one process here; a body that is held anywhere would be four times as much.

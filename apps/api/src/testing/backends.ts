@@ -1,4 +1,4 @@
-import { startS3 } from '@coffer/fixtures';
+import { startS3, UnavailableServerError } from '@coffer/fixtures';
 import type { S3Kind, S3Server } from '@coffer/fixtures';
 
 /** What a backend can do, as the tests of the API have to know it. Everything else is the same on each. */
@@ -38,8 +38,10 @@ export interface TestBackend {
   readonly abilities: Abilities;
   /** The server of an S3 backend. */
   readonly server?: S3Server;
-  /** Why there is none here. */
+  /** Why there is none here, where there is none. */
   readonly missing?: string;
+  /** Whether tests fail rather than be skipped where there is none. */
+  readonly required: boolean;
 }
 
 const all: Abilities = {
@@ -63,13 +65,13 @@ const local: TestBackend = {
   title: 'local',
   label: 'local',
   env: {},
+  required: true,
   abilities: { ...all, versioning: false, lifecycle: false, otherClass: 'STANDARD_IA', regions: true, hashes: true, local: true },
 };
 
 async function ceph(): Promise<TestBackend> {
-  const server = await startS3('ceph');
   const abilities = { ...all, refusedAcls: ['aws-exec-read'], region: 'default', checksTokens: false };
-  return { title: 'Ceph', label: 's3', env: envOf('s3', server), abilities, server };
+  return { title: 'Ceph', label: 's3', abilities, required: true, ...(await onServer('ceph', 's3')) };
 }
 
 async function minio(): Promise<TestBackend> {
@@ -82,28 +84,23 @@ async function minio(): Promise<TestBackend> {
     refusesKey: (key) => key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
     hidesKeysBelowObjects: true,
   };
-  const server = await ifAvailable('minio');
-  const backend = { title: 'MinIO', label: 'minio', abilities };
-  if (typeof server === 'string') return { ...backend, env: {}, missing: server };
-  return { ...backend, env: envOf('minio', server), server };
+  return { title: 'MinIO', label: 'minio', abilities, required: false, ...(await onServer('minio', 'minio')) };
 }
 
-function envOf(backend: string, { endpoint, accessKey, secretKey }: S3Server): Readonly<Record<string, string>> {
-  return {
-    STORAGE_BACKEND: backend,
-    STORAGE_S3_ENDPOINT: endpoint,
-    STORAGE_S3_ACCESS_KEY: accessKey,
-    STORAGE_S3_SECRET_KEY: secretKey,
-    STORAGE_AUTO_PROVISION: 'true', // as on local, where it is the default
-  };
-}
-
-async function ifAvailable(kind: S3Kind): Promise<S3Server | string> {
+async function onServer(kind: S3Kind, backend: string): Promise<Pick<TestBackend, 'env' | 'server' | 'missing'>> {
   try {
-    return await startS3(kind);
+    const server = await startS3(kind);
+    const env = {
+      STORAGE_BACKEND: backend,
+      STORAGE_S3_ENDPOINT: server.endpoint,
+      STORAGE_S3_ACCESS_KEY: server.accessKey,
+      STORAGE_S3_SECRET_KEY: server.secretKey,
+      STORAGE_AUTO_PROVISION: 'true', // as on local, where it is the default
+    };
+    return { env, server };
   } catch (error) {
-    if (error instanceof Error && error.name === 'UnavailableServerError') return error.message;
-    throw error;
+    if (!(error instanceof UnavailableServerError)) throw error;
+    return { env: {}, missing: error.message.replaceAll(/\s+/g, ' ') };
   }
 }
 

@@ -27,7 +27,7 @@ export interface ApiOnBackend extends TestApi {
 
 /** A suite of the API, run on each backend: only the environment differs, and what is expected where an ability is missing. */
 export function onEachBackend(what: string, suite: (on: OnBackend) => void): void {
-  for (const { title, label, env, abilities, server, missing } of backends) {
+  for (const { title, label, env, abilities, server, missing, required } of backends) {
     const prefix = `t${randomBytes(4).toString('hex')}-`;
     const bucket = (name: string): string => prefix + name;
     const names = {
@@ -36,6 +36,7 @@ export function onEachBackend(what: string, suite: (on: OnBackend) => void): voi
       STORAGE_BUCKET_NAMING_PATTERN: bucket('{tenant_slug}-uploads'),
     };
     const start = async (more: Readonly<Record<string, string>> = {}): Promise<ApiOnBackend> => {
+      if (missing !== undefined) throw new Error(missing);
       const api = await startApi({ ...names, ...env, ...more });
       return {
         ...api,
@@ -49,7 +50,7 @@ export function onEachBackend(what: string, suite: (on: OnBackend) => void): voi
         },
       };
     };
-    describe.skipIf(missing !== undefined)(`${what}, on ${title}${missing === undefined ? '' : `: ${missing}`}`, () => {
+    describe.skipIf(missing !== undefined && !required)(`${what}, on ${title}${missing === undefined ? '' : `: ${missing}`}`, () => {
       suite({ start, bucket, abilities, label });
     });
   }
