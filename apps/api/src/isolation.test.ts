@@ -1,10 +1,10 @@
 import { SignJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { rawToken } from './testing/forge.ts';
 import { fileForm, sendPresigned, uploadFile } from './testing/files.ts';
 import type { Answer, SendOptions } from './testing/send.ts';
-import { startApi } from './testing/start-api.ts';
+import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
 
@@ -17,7 +17,7 @@ interface Endpoint {
 
 const owner = { tenant: acme };
 
-describe('what belongs to one tenant', () => {
+onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
   let api: TestApi;
   let ann: Headers;
   let closed: string; // ann's private file
@@ -26,7 +26,7 @@ describe('what belongs to one tenant', () => {
   let before: unknown;
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     ann = await as('ann', owner);
     closed = (await uploadFile(api, ann, 'closed')).json.id;
     open = (await uploadFile(api, ann, 'open', { fields: { is_public: 'true' } })).json.id;
@@ -35,7 +35,7 @@ describe('what belongs to one tenant', () => {
       json: { filename: 'p', content_type: 'text/plain', size_bytes: 5 },
     });
     await sendPresigned(pending, 'hello', 'text/plain');
-    await api.send('PUT', '/api/v1/storage/objects/loose?bucket=acme-uploads', { headers: await admin(), body: 'loose' });
+    await api.send('PUT', `/api/v1/storage/objects/loose?bucket=${bucket('acme-uploads')}`, { headers: await admin(), body: 'loose' });
     await uploadFile(api, await as('gus', { tenant: globex })); // registers the other tenant
     before = await state();
   });
@@ -55,7 +55,7 @@ describe('what belongs to one tenant', () => {
         async (id) => (await api.send('GET', `/api/v1/files/${id}`, { headers: ann })).json,
       ),
     );
-    const objects = (await api.send('GET', '/api/v1/storage/objects?bucket=acme-uploads', { headers: root })).json;
+    const objects = (await api.send('GET', `/api/v1/storage/objects?bucket=${bucket('acme-uploads')}`, { headers: root })).json;
     const { json: tenant } = await api.send('GET', '/api/v1/admin/tenants/acme', { headers: root });
     const { json: usage } = await api.send('GET', '/api/v1/admin/tenants/acme/usage', { headers: root });
     return { texts, records, objects, tenant, usage };
@@ -72,57 +72,61 @@ describe('what belongs to one tenant', () => {
     { method: 'DELETE', path: `/api/v1/files/${id}` },
   ];
   const onObjects: Endpoint[] = [
-    { method: 'GET', path: '/api/v1/storage/objects?bucket=acme-uploads' },
-    { method: 'GET', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
-    { method: 'HEAD', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
-    { method: 'PUT', path: '/api/v1/storage/objects/loose?bucket=acme-uploads', options: () => ({ body: 'stolen' }) },
+    { method: 'GET', path: `/api/v1/storage/objects?bucket=${bucket('acme-uploads')}` },
+    { method: 'GET', path: `/api/v1/storage/objects/loose?bucket=${bucket('acme-uploads')}` },
+    { method: 'HEAD', path: `/api/v1/storage/objects/loose?bucket=${bucket('acme-uploads')}` },
+    { method: 'PUT', path: `/api/v1/storage/objects/loose?bucket=${bucket('acme-uploads')}`, options: () => ({ body: 'stolen' }) },
     {
       method: 'POST',
       path: '/api/v1/storage/objects/loose',
-      options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' } }) }),
+      options: () => ({ form: fileForm('stolen', { fields: { bucket: bucket('acme-uploads') } }) }),
     },
     {
       method: 'POST',
       path: '/api/v1/storage/objects/loose',
-      options: () => ({ form: fileForm('stolen', { fields: { bucket: 'acme-uploads' }, last: true }) }),
+      options: () => ({ form: fileForm('stolen', { fields: { bucket: bucket('acme-uploads') }, last: true }) }),
     },
-    { method: 'DELETE', path: '/api/v1/storage/objects/loose?bucket=acme-uploads' },
-    { method: 'GET', path: '/api/v1/storage/objects/loose/acl?bucket=acme-uploads' },
-    { method: 'PUT', path: '/api/v1/storage/objects/loose/acl?bucket=acme-uploads', options: () => ({ json: { acl: 'public-read' } }) },
+    { method: 'DELETE', path: `/api/v1/storage/objects/loose?bucket=${bucket('acme-uploads')}` },
+    { method: 'GET', path: `/api/v1/storage/objects/loose/acl?bucket=${bucket('acme-uploads')}` },
+    {
+      method: 'PUT',
+      path: `/api/v1/storage/objects/loose/acl?bucket=${bucket('acme-uploads')}`,
+      options: () => ({ json: { acl: 'public-read' } }),
+    },
     {
       method: 'POST',
       path: '/api/v1/storage/copy',
-      options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }),
+      options: () => ({ json: { source: { bucket: bucket('acme-uploads'), key: 'loose' }, destination: { key: 'x' } } }),
     },
     {
       method: 'POST',
       path: '/api/v1/storage/copy',
-      options: () => ({ json: { source: { key: 'x' }, destination: { bucket: 'acme-uploads', key: 'loose' } } }),
+      options: () => ({ json: { source: { key: 'x' }, destination: { bucket: bucket('acme-uploads'), key: 'loose' } } }),
     },
     {
       method: 'POST',
       path: '/api/v1/storage/move',
-      options: () => ({ json: { source: { bucket: 'acme-uploads', key: 'loose' }, destination: { key: 'x' } } }),
+      options: () => ({ json: { source: { bucket: bucket('acme-uploads'), key: 'loose' }, destination: { key: 'x' } } }),
     },
-    { method: 'POST', path: '/api/v1/storage/delete', options: () => ({ json: { bucket: 'acme-uploads', keys: ['loose'] } }) },
+    { method: 'POST', path: '/api/v1/storage/delete', options: () => ({ json: { bucket: bucket('acme-uploads'), keys: ['loose'] } }) },
   ];
   const onBuckets: Endpoint[] = [
-    { method: 'POST', path: '/api/v1/storage/buckets', options: () => ({ json: { name: 'mine' } }) },
+    { method: 'POST', path: '/api/v1/storage/buckets', options: () => ({ json: { name: bucket('mine') } }) },
     { method: 'GET', path: '/api/v1/storage/buckets' },
     { method: 'GET', path: '/api/v1/storage/buckets/' },
-    { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads' },
-    { method: 'DELETE', path: '/api/v1/storage/buckets/acme-uploads?force=true' },
-    { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads/acl' },
-    { method: 'PUT', path: '/api/v1/storage/buckets/acme-uploads/acl', options: () => ({ json: { acl: 'public-read' } }) },
-    { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads/versioning' },
-    { method: 'PUT', path: '/api/v1/storage/buckets/acme-uploads/versioning', options: () => ({ json: { enabled: true } }) },
-    { method: 'GET', path: '/api/v1/storage/buckets/acme-uploads/lifecycle' },
+    { method: 'GET', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}` },
+    { method: 'DELETE', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}?force=true` },
+    { method: 'GET', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/acl` },
+    { method: 'PUT', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/acl`, options: () => ({ json: { acl: 'public-read' } }) },
+    { method: 'GET', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/versioning` },
+    { method: 'PUT', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/versioning`, options: () => ({ json: { enabled: true } }) },
+    { method: 'GET', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/lifecycle` },
     {
       method: 'PUT',
-      path: '/api/v1/storage/buckets/acme-uploads/lifecycle',
+      path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/lifecycle`,
       options: () => ({ json: { rules: [{ id: 'x', prefix: '', expire_days: 1 }] } }),
     },
-    { method: 'DELETE', path: '/api/v1/storage/buckets/acme-uploads/lifecycle' },
+    { method: 'DELETE', path: `/api/v1/storage/buckets/${bucket('acme-uploads')}/lifecycle` },
   ];
   const onTenants: Endpoint[] = [
     { method: 'POST', path: '/api/v1/admin/tenants', options: () => ({ json: { tenant_uuid: 'mine', tenant_slug: 'mine' } }) },
@@ -207,10 +211,10 @@ describe('what belongs to one tenant', () => {
     expect(await attempt(onObjects, elsewhere, forbidden)).toEqual([]);
     expect(await attempt([...onBuckets, ...onTenants], elsewhere, forbidden)).toEqual([]);
     expect(await attempt([...onBuckets, ...onTenants], { ...worker, 'x-tenant-id': acme.slug }, forbidden)).toEqual([]);
-    for (const bucket of ['coffer-uploads', 'staging-uploads', 'no-such-bucket', 'globex-uploads']) {
+    for (const name of ['coffer-uploads', 'staging-uploads', 'no-such-bucket', 'globex-uploads'].map(bucket)) {
       expect(
         await attempt(
-          [{ method: 'GET', path: `/api/v1/storage/objects?bucket=${bucket}` }],
+          [{ method: 'GET', path: `/api/v1/storage/objects?bucket=${name}` }],
           { ...worker, 'x-tenant-id': acme.slug },
           forbidden,
         ),
@@ -223,7 +227,7 @@ describe('what belongs to one tenant', () => {
     expect((await api.send('GET', `/api/v1/files/${closed}/download`, { headers: { ...worker, 'x-tenant-id': acme.uuid } })).text).toBe(
       'closed',
     );
-    for (const query of ['', '?bucket=acme-uploads'])
+    for (const query of ['', `?bucket=${bucket('acme-uploads')}`])
       expect(
         (await api.send('GET', `/api/v1/storage/objects/loose${query}`, { headers: { ...worker, 'x-tenant-id': acme.slug } })).text,
       ).toBe('loose');

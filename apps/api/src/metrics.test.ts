@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
 import { closeNow } from './shutdown.ts';
 import { sendPresigned, uploadFile } from './testing/files.ts';
 import { send } from './testing/send.ts';
-import { startApi } from './testing/start-api.ts';
+import { onEachBackend, where } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
 
@@ -21,11 +21,11 @@ function parse(text: string): Map<string, number> {
   return samples;
 }
 
-describe('metrics', () => {
+onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
   let api: TestApi;
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
   });
   afterAll(() => api.stop());
 
@@ -59,13 +59,14 @@ describe('metrics', () => {
     });
     await api.send('GET', '/api/v1/storage/objects/copy/acl', { headers: { ...root, 'x-tenant-id': 'acme' } });
     await api.send('DELETE', '/api/v1/storage/objects/copy', { headers: { ...root, 'x-tenant-id': 'acme' } });
-    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: 'fresh' } });
-    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: 'fresh' } });
+    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: bucket('fresh') } });
+    await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name: bucket('fresh') } });
 
+    const acl = abilities.acl ? 'success' : 'error';
     const samples = await scrape();
     const at = (name: string, labels: string): number | undefined => samples.get(`${name}{${labels}}`);
     const ok = (operation: string, tenant: string): number | undefined =>
-      at('storage_operations_total', `backend=local,operation=${operation},status=success,tenant=${tenant}`);
+      at('storage_operations_total', `backend=${label},operation=${operation},status=success,tenant=${tenant}`);
     expect({
       upload: ok('upload', 'acme'),
       other: ok('upload', 'globex'),
@@ -85,46 +86,50 @@ describe('metrics', () => {
       copy: 1,
       delete: 1,
     });
-    expect(at('storage_operations_total', 'backend=local,operation=download,status=error,tenant=acme')).toBe(1);
-    expect(at('storage_errors_total', 'backend=local,operation=download,tenant=acme')).toBe(1);
-    expect(at('storage_operation_duration_seconds_count', 'backend=local,operation=download,tenant=acme')).toBe(3);
-    expect(at('storage_upload_bytes_total', 'backend=local,tenant=acme')).toBe(1000);
-    expect(at('storage_upload_bytes_total', 'backend=local,tenant=globex')).toBe(10);
-    expect(at('storage_download_bytes_total', 'backend=local,tenant=acme')).toBe(1100);
+    expect(at('storage_operations_total', `backend=${label},operation=download,status=error,tenant=acme`)).toBe(1);
+    expect(at('storage_errors_total', `backend=${label},operation=download,tenant=acme`)).toBe(1);
+    expect(at('storage_operation_duration_seconds_count', `backend=${label},operation=download,tenant=acme`)).toBe(3);
+    expect(at('storage_upload_bytes_total', `backend=${label},tenant=acme`)).toBe(1000);
+    expect(at('storage_upload_bytes_total', `backend=${label},tenant=globex`)).toBe(10);
+    expect(at('storage_download_bytes_total', `backend=${label},tenant=acme`)).toBe(1100);
     expect(at('storage_bucket_operations_total', 'operation=create_bucket,status=error')).toBe(1);
-    expect(at('storage_operations_total', 'backend=local,operation=create_bucket,status=error,tenant=none')).toBe(1);
-    expect(at('storage_acl_operations_total', 'operation=get_object_acl,status=success')).toBe(1);
-    expect(at('storage_operations_total', 'backend=local,operation=get_object_acl,status=success,tenant=acme')).toBe(1);
+    expect(at('storage_operations_total', `backend=${label},operation=create_bucket,status=error,tenant=none`)).toBe(1);
+    expect(at('storage_acl_operations_total', `operation=get_object_acl,status=${acl}`)).toBe(1);
+    expect(at('storage_operations_total', `backend=${label},operation=get_object_acl,status=${acl},tenant=acme`)).toBe(1);
     expect(at('storage_tenant_usage_bytes', 'tenant=acme')).toBe(1000);
     expect(at('storage_tenant_usage_bytes', 'tenant=globex')).toBe(10);
   });
 
-  it('count what passes below /local/ too', async () => {
-    await api.send('PUT', '/api/v1/storage/objects/open?acl=public-read', { headers: await admin(), body: 'x'.repeat(77) });
-    const before = (await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}') ?? 0;
-    expect((await api.send('GET', '/local/staging-uploads/open')).text).toHaveLength(77);
-    expect((await scrape()).get('storage_download_bytes_total{backend=local,tenant=none}')).toBe(before + 77);
-  });
+  where(abilities.local, () =>
+    it('count what passes below /local/ too', async () => {
+      await api.send('PUT', '/api/v1/storage/objects/open?acl=public-read', { headers: await admin(), body: 'x'.repeat(77) });
+      const before = (await scrape()).get(`storage_download_bytes_total{backend=${label},tenant=none}`) ?? 0;
+      expect((await api.send('GET', `/local/${bucket('staging-uploads')}/open`)).text).toHaveLength(77);
+      expect((await scrape()).get(`storage_download_bytes_total{backend=${label},tenant=none}`)).toBe(before + 77);
+    }),
+  );
 
-  it('count presigned traffic for the tenant that it was signed for, and log it with the id of its request', async () => {
-    const ann = await as('ann', { tenant: acme });
-    const presigned = await api.send('POST', '/api/v1/files/presigned-upload', {
-      headers: ann,
-      json: { filename: 'p.txt', content_type: 'text/plain', size_bytes: 33 },
-    });
-    const bytes = (samples: Map<string, number>, way: string): number =>
-      samples.get(`storage_${way}_bytes_total{backend=local,tenant=acme}`) ?? 0;
-    const before = await scrape();
-    expect((await sendPresigned(presigned, 'x'.repeat(33), 'text/plain')).status).toBe(204);
-    await api.send('POST', `/api/v1/files/${presigned.json.file_id}/complete`, { headers: ann });
-    const { json } = await api.send('POST', `/api/v1/files/${presigned.json.file_id}/presigned-download`, { headers: ann });
-    const { status } = await fetch(json.download_url as string, { headers: { 'x-request-id': 'presigned-read' } });
-    expect(status).toBe(200);
-    const after = await scrape();
-    expect(bytes(after, 'upload') - bytes(before, 'upload')).toBe(33);
-    expect(bytes(after, 'download') - bytes(before, 'download')).toBeGreaterThanOrEqual(33);
-    expect(api.log).toContainEqual(expect.objectContaining({ request_id: 'presigned-read', operation: 'download', tenant: 'acme' }));
-  });
+  where(abilities.local, () =>
+    it('count presigned traffic for the tenant that it was signed for, and log it with the id of its request', async () => {
+      const ann = await as('ann', { tenant: acme });
+      const presigned = await api.send('POST', '/api/v1/files/presigned-upload', {
+        headers: ann,
+        json: { filename: 'p.txt', content_type: 'text/plain', size_bytes: 33 },
+      });
+      const bytes = (samples: Map<string, number>, way: string): number =>
+        samples.get(`storage_${way}_bytes_total{backend=${label},tenant=acme}`) ?? 0;
+      const before = await scrape();
+      expect((await sendPresigned(presigned, 'x'.repeat(33), 'text/plain')).ok).toBe(true);
+      await api.send('POST', `/api/v1/files/${presigned.json.file_id}/complete`, { headers: ann });
+      const { json } = await api.send('POST', `/api/v1/files/${presigned.json.file_id}/presigned-download`, { headers: ann });
+      const { status } = await fetch(json.download_url as string, { headers: { 'x-request-id': 'presigned-read' } });
+      expect(status).toBe(200);
+      const after = await scrape();
+      expect(bytes(after, 'upload') - bytes(before, 'upload')).toBe(33);
+      expect(bytes(after, 'download') - bytes(before, 'download')).toBeGreaterThanOrEqual(33);
+      expect(api.log).toContainEqual(expect.objectContaining({ request_id: 'presigned-read', operation: 'download', tenant: 'acme' }));
+    }),
+  );
 
   it('name no tenant that nobody registered', async () => {
     await api.send('GET', '/api/v1/files', { headers: { ...(await admin()), 'x-tenant-id': 'invented' } });

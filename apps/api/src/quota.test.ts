@@ -1,21 +1,21 @@
 import { Readable } from 'node:stream';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { sendPresigned, uploadFile } from './testing/files.ts';
-import { startApi } from './testing/start-api.ts';
+import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { admin, as } from './testing/tokens.ts';
 
 const exceeded = { status: 413, json: { code: 'quota_exceeded' } };
 
-describe('a quota', () => {
+onEachBackend('a quota', ({ start }) => {
   let api: TestApi;
   let root: { authorization: string };
   let count = 0;
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     root = await admin();
   });
   afterAll(() => api.stop());

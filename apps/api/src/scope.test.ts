@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { uploadFile } from './testing/files.ts';
-import { startApi } from './testing/start-api.ts';
+import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
 
@@ -9,64 +9,64 @@ const put = async (api: TestApi, headers: Record<string, string>, query = '') =>
   api.send('PUT', `/api/v1/storage/objects/x${query}`, { headers, body: 'x' });
 const required = { status: 400, json: { code: 'tenant_context_required' } };
 
-describe('the bucket of a request', () => {
+onEachBackend('the bucket of a request', ({ start, bucket }) => {
   let api: TestApi;
-  const start = async (env: Record<string, string>): Promise<void> => {
-    api = await startApi(env);
+  const begin = async (env: Record<string, string>): Promise<void> => {
+    api = await start(env);
   };
 
   describe('with multi-tenancy', () => {
-    beforeAll(() => start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' }));
+    beforeAll(() => begin({ STORAGE_ENABLE_MULTI_TENANCY: 'true' }));
     afterAll(() => api.stop());
 
     it("is the tenant's, or the shared one", async () => {
       expect((await uploadFile(api, await as('ann', { tenant: acme }))).json).toMatchObject({
-        bucket: 'acme-uploads',
+        bucket: bucket('acme-uploads'),
         tenant_uuid: acme.uuid,
       });
-      expect((await uploadFile(api, await as('ann'))).json).toMatchObject({ bucket: 'staging-uploads', tenant_uuid: null });
+      expect((await uploadFile(api, await as('ann'))).json).toMatchObject({ bucket: bucket('staging-uploads'), tenant_uuid: null });
       expect((await uploadFile(api, { ...(await admin()), 'x-tenant-id': 'acme' })).json).toMatchObject({
-        bucket: 'acme-uploads',
+        bucket: bucket('acme-uploads'),
         tenant_uuid: acme.uuid,
         owner_id: 'root',
       });
-      expect((await uploadFile(api, await admin())).json).toMatchObject({ bucket: 'staging-uploads', tenant_uuid: null });
+      expect((await uploadFile(api, await admin())).json).toMatchObject({ bucket: bucket('staging-uploads'), tenant_uuid: null });
       expect((await uploadFile(api, { ...(await service()), 'x-tenant-id': acme.uuid })).json).toMatchObject({
-        bucket: 'acme-uploads',
+        bucket: bucket('acme-uploads'),
         owner_id: 'worker',
       });
-      expect((await put(api, await admin())).json.bucket).toBe('staging-uploads');
+      expect((await put(api, await admin())).json.bucket).toBe(bucket('staging-uploads'));
       for (const token of [await admin(), await service()])
-        expect((await put(api, { ...token, 'x-tenant-id': 'acme' })).json.bucket).toBe('acme-uploads');
-      expect((await put(api, await as('root', { roles: ['admin'], tenant: acme }))).json.bucket).toBe('acme-uploads');
+        expect((await put(api, { ...token, 'x-tenant-id': 'acme' })).json.bucket).toBe(bucket('acme-uploads'));
+      expect((await put(api, await as('root', { roles: ['admin'], tenant: acme }))).json.bucket).toBe(bucket('acme-uploads'));
     });
 
     it('is the one an administrator names, whosever it is', async () => {
       const headers = { ...(await admin()), 'x-tenant-id': 'acme' };
-      expect((await put(api, headers, '?bucket=staging-uploads')).json.bucket).toBe('staging-uploads');
-      expect(await put(api, headers, '?bucket=never-made')).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
+      expect((await put(api, headers, `?bucket=${bucket('staging-uploads')}`)).json.bucket).toBe(bucket('staging-uploads'));
+      expect(await put(api, headers, `?bucket=${bucket('never-made')}`)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     });
 
     it('is the primary one of several, and a service may name each', async () => {
       const headers = await admin();
       await api.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: globex.uuid, tenant_slug: globex.slug } });
-      for (const name of ['globex-first', 'globex-second'])
+      for (const name of ['globex-first', 'globex-second'].map(bucket))
         await api.send('POST', '/api/v1/storage/buckets', { headers, json: { name, tenant_uuid: globex.uuid } });
-      expect((await uploadFile(api, await as('gus', { tenant: globex }))).json.bucket).toBe('globex-first');
+      expect((await uploadFile(api, await as('gus', { tenant: globex }))).json.bucket).toBe(bucket('globex-first'));
       const worker = { ...(await service()), 'x-tenant-id': 'globex' };
-      expect((await put(api, worker)).json.bucket).toBe('globex-first');
-      expect((await put(api, worker, '?bucket=globex-second')).json.bucket).toBe('globex-second');
-      expect(await put(api, worker, '?bucket=acme-uploads')).toMatchObject({ status: 403, json: { code: 'forbidden' } });
-      expect(await put(api, worker, '?bucket=globex-uploads')).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+      expect((await put(api, worker)).json.bucket).toBe(bucket('globex-first'));
+      expect((await put(api, worker, `?bucket=${bucket('globex-second')}`)).json.bucket).toBe(bucket('globex-second'));
+      expect(await put(api, worker, `?bucket=${bucket('acme-uploads')}`)).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+      expect(await put(api, worker, `?bucket=${bucket('globex-uploads')}`)).toMatchObject({ status: 403, json: { code: 'forbidden' } });
     });
 
     it('of a new tenant may be named by a service from the start', async () => {
       const tenant = { tenant_uuid: '22222222-2222-4222-8222-222222222222', tenant_slug: 'fresh' };
       await api.send('POST', '/api/v1/admin/tenants', { headers: await admin(), json: tenant });
       const worker = { ...(await service()), 'x-tenant-id': 'fresh' };
-      expect(await put(api, worker, '?bucket=acme-uploads')).toMatchObject({ status: 403 });
-      expect((await put(api, worker)).json.bucket).toBe('fresh-uploads');
-      expect((await put(api, worker, '?bucket=fresh-uploads')).json.bucket).toBe('fresh-uploads');
+      expect(await put(api, worker, `?bucket=${bucket('acme-uploads')}`)).toMatchObject({ status: 403 });
+      expect((await put(api, worker)).json.bucket).toBe(bucket('fresh-uploads'));
+      expect((await put(api, worker, `?bucket=${bucket('fresh-uploads')}`)).json.bucket).toBe(bucket('fresh-uploads'));
     });
 
     it("is asked for by the tenant's former slug too, while the token carries it", async () => {
@@ -94,32 +94,35 @@ describe('the bucket of a request', () => {
   });
 
   describe('without multi-tenancy', () => {
-    beforeAll(() => start({}));
+    beforeAll(() => begin({}));
     afterAll(() => api.stop());
 
     it('is the default one, and files still belong to tenants', async () => {
       expect((await uploadFile(api, await as('ann', { tenant: acme }))).json).toMatchObject({
-        bucket: 'coffer-uploads',
+        bucket: bucket('coffer-uploads'),
         tenant_uuid: acme.uuid,
       });
-      expect((await uploadFile(api, await as('ann'))).json).toMatchObject({ bucket: 'coffer-uploads', tenant_uuid: null });
-      expect((await put(api, { ...(await admin()), 'x-tenant-id': 'acme' })).json.bucket).toBe('coffer-uploads');
+      expect((await uploadFile(api, await as('ann'))).json).toMatchObject({ bucket: bucket('coffer-uploads'), tenant_uuid: null });
+      expect((await put(api, { ...(await admin()), 'x-tenant-id': 'acme' })).json.bucket).toBe(bucket('coffer-uploads'));
       expect((await api.send('GET', '/api/v1/files', { headers: await as('ann', { tenant: globex }) })).json.files).toEqual([]);
       expect((await api.send('GET', '/api/v1/admin/tenants/acme', { headers: await admin() })).json.buckets).toEqual([]);
     });
 
     it("is no service's, since all tenants share it", async () => {
       const worker = { ...(await service()), 'x-tenant-id': 'acme' };
-      for (const query of ['', '?bucket=coffer-uploads', '?bucket=acme-uploads'])
+      for (const query of ['', `?bucket=${bucket('coffer-uploads')}`, `?bucket=${bucket('acme-uploads')}`])
         expect(await put(api, worker, query)).toMatchObject({ status: 403, json: { code: 'forbidden' } });
-      await api.send('POST', '/api/v1/storage/buckets', { headers: await admin(), json: { name: 'acme-own', tenant_uuid: acme.uuid } });
-      expect((await put(api, worker, '?bucket=acme-own')).json.bucket).toBe('acme-own');
-      expect((await uploadFile(api, worker)).json.bucket).toBe('coffer-uploads');
+      await api.send('POST', '/api/v1/storage/buckets', {
+        headers: await admin(),
+        json: { name: bucket('acme-own'), tenant_uuid: acme.uuid },
+      });
+      expect((await put(api, worker, `?bucket=${bucket('acme-own')}`)).json.bucket).toBe(bucket('acme-own'));
+      expect((await uploadFile(api, worker)).json.bucket).toBe(bucket('coffer-uploads'));
     });
   });
 
   describe('where a tenant is required', () => {
-    beforeAll(() => start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_REQUIRE_TENANT_CONTEXT: 'true' }));
+    beforeAll(() => begin({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_REQUIRE_TENANT_CONTEXT: 'true' }));
     afterAll(() => api.stop());
 
     it('is refused to whoever has none', async () => {
@@ -137,13 +140,13 @@ describe('the bucket of a request', () => {
         expect(await api.send('GET', '/api/v1/storage/objects', { headers })).toMatchObject(required);
       }
       expect(await uploadFile(api, await as('ann', { tenant: acme }))).toMatchObject({ status: 201 });
-      expect((await put(api, { ...(await admin()), 'x-tenant-id': 'acme' })).json.bucket).toBe('acme-uploads');
-      expect((await put(api, await admin(), '?bucket=acme-uploads')).json.bucket).toBe('acme-uploads');
+      expect((await put(api, { ...(await admin()), 'x-tenant-id': 'acme' })).json.bucket).toBe(bucket('acme-uploads'));
+      expect((await put(api, await admin(), `?bucket=${bucket('acme-uploads')}`)).json.bucket).toBe(bucket('acme-uploads'));
     });
   });
 
   describe('without auto-provisioning', () => {
-    beforeAll(() => start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_AUTO_PROVISION: 'false' }));
+    beforeAll(() => begin({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_AUTO_PROVISION: 'false' }));
     afterAll(() => api.stop());
 
     it('has to be made first', async () => {
@@ -156,7 +159,7 @@ describe('the bucket of a request', () => {
           json: { tenant_slug: 'acme' },
         }),
       ).toMatchObject({ status: 200 });
-      expect(await uploadFile(api, ann)).toMatchObject({ status: 201, json: { bucket: 'acme-uploads' } });
+      expect(await uploadFile(api, ann)).toMatchObject({ status: 201, json: { bucket: bucket('acme-uploads') } });
     });
   });
 });

@@ -147,7 +147,15 @@ export function tenantRoutes(router: Router, services: Services): void {
         z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'),
         'The bucket is there',
       ),
-      ...problems(...guarded, 'tenant_conflict', 'bucket_already_exists', 'invalid_argument', ...badJson),
+      ...problems(
+        ...guarded,
+        'tenant_conflict',
+        'bucket_already_exists',
+        'invalid_argument',
+        'acl_not_supported',
+        'not_supported',
+        ...badJson,
+      ),
     },
     handler: async (c, { params, json: body }) => {
       const { bucket } = await tenantService.provision(

@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto';
 
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { sendPresigned } from '../../testing/files.ts';
 import type { Answer } from '../../testing/send.ts';
-import { startApi } from '../../testing/start-api.ts';
+import { onEachBackend } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as } from '../../testing/tokens.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-describe('a presigned upload', () => {
+onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
   let api: TestApi;
   let ann: { authorization: string };
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     ann = await as('ann', { tenant: acme });
   });
   afterAll(() => api.stop());
@@ -35,7 +35,7 @@ describe('a presigned upload', () => {
     expect(begun.json).toEqual({
       file_id: expect.any(String),
       method: 'POST',
-      upload_url: expect.stringContaining(`${api.url}/local/acme-uploads`),
+      upload_url: expect.stringContaining(bucket('acme-uploads')),
       upload_fields: expect.objectContaining({ key: expect.any(String), 'Content-Type': 'text/plain' }),
       upload_headers: {},
       expires_in: 3600,
@@ -74,10 +74,12 @@ describe('a presigned upload', () => {
 
   it('works from the page of another origin', async () => {
     const { json } = await begin();
-    const preflight = await api.send('OPTIONS', new URL(json.upload_url).pathname, {
+    const preflight = await fetch(json.upload_url, {
+      method: 'OPTIONS',
       headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST' },
     });
-    expect(preflight).toMatchObject({ status: 204, headers: { 'access-control-allow-origin': '*' } });
+    expect(preflight.ok).toBe(true);
+    expect(['*', 'https://app.example.com']).toContain(preflight.headers.get('access-control-allow-origin'));
   });
 
   it('takes just the bytes that were announced', async () => {
@@ -117,7 +119,7 @@ describe('a presigned upload', () => {
     await sendPresigned(begun, 'HELLO', 'text/plain');
     const download = (): Promise<Answer> => api.send('GET', `/api/v1/files/${begun.json.file_id}/download`, { headers: ann });
     expect((await download()).text).toBe('hello');
-    expect(await complete(begun)).toMatchObject({ status: 200, json: { sha256: sha256('hello') } });
+    expect(await complete(begun)).toMatchObject({ status: 200, json: { sha256: abilities.hashes ? sha256('hello') : null } });
     await api.send('DELETE', `/api/v1/files/${begun.json.file_id}`, { headers: ann });
     await sendPresigned(begun, 'HELLO', 'text/plain');
     expect(await complete(begun)).toMatchObject({ status: 404 });
@@ -156,7 +158,7 @@ describe('a presigned upload', () => {
   it('of nothing is a file of nothing', async () => {
     const begun = await begin({ size_bytes: 0 });
     expect((await sendPresigned(begun, '', 'text/plain')).ok).toBe(true);
-    expect(await complete(begun)).toMatchObject({ status: 200, json: { size_bytes: 0, sha256: sha256('') } });
+    expect(await complete(begun)).toMatchObject({ status: 200, json: { size_bytes: 0, sha256: abilities.hashes ? sha256('') : null } });
   });
 
   it('completed many times at once is one file', async () => {

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { uploadFile } from '../../testing/files.ts';
-import { startApi } from '../../testing/start-api.ts';
+import { onEachBackend } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as, service } from '../../testing/tokens.ts';
 
-describe('records of files', () => {
+onEachBackend('records of files', ({ start }) => {
   let api: TestApi;
   let ann: { authorization: string };
   let bob: { authorization: string };
@@ -13,7 +13,7 @@ describe('records of files', () => {
     api.send(method, `/api/v1/files${path}`, { ...options, headers: { ...ann, ...options.headers } });
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     ann = await as('ann', { tenant: acme });
     bob = await as('bob', { tenant: acme });
   });

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { fileForm, uploadFile } from '../../testing/files.ts';
-import { startApi } from '../../testing/start-api.ts';
+import { onEachBackend } from '../../testing/on-each-backend.ts';
+import type { ApiOnBackend } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as, service } from '../../testing/tokens.ts';
 
@@ -15,13 +14,13 @@ const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 const hash = (algorithm: string, text: string, encoding: 'hex' | 'base64' = 'hex'): string =>
   createHash(algorithm).update(text).digest(encoding);
 
-describe('an upload of a file', () => {
-  let api: TestApi;
+onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
+  let api: ApiOnBackend;
   let ann: { authorization: string };
   let sql: postgres.Sql;
 
   beforeAll(async () => {
-    api = await startApi({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_MAX_UPLOAD_BYTES: '2000000' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_MAX_UPLOAD_BYTES: '2000000' });
     ann = await as('ann', { tenant: acme });
     sql = postgres(api.databaseUrl, { max: 1 });
     expect(await uploadFile(api, ann)).toMatchObject({ status: 201 }); // creates tenant and bucket
@@ -33,8 +32,7 @@ describe('an upload of a file', () => {
 
   const stored = async (): Promise<{ rows: number; blobs: number }> => {
     const [row] = await sql<{ count: number }[]>`select count(*)::int from files`;
-    const entries = await readdir(join(api.objects, 'acme-uploads'), { recursive: true, withFileTypes: true });
-    return { rows: row?.count ?? 0, blobs: entries.filter((entry) => entry.isFile()).length };
+    return { rows: row?.count ?? 0, blobs: (await api.stored()).length };
   };
 
   it('answers the record', async () => {
@@ -49,14 +47,14 @@ describe('an upload of a file', () => {
       filename: 'Größe 日本.txt',
       content_type: 'text/plain',
       size_bytes: 5,
-      bucket: 'acme-uploads',
+      bucket: bucket('acme-uploads'),
       storage_key: expect.stringContaining(json.id),
       owner_id: 'ann',
       tenant_uuid: acme.uuid,
       is_public: true,
       status: 'available',
       etag: hash('md5', 'hello'),
-      sha256: hash('sha256', 'hello'),
+      sha256: abilities.hashes ? hash('sha256', 'hello') : null,
       metadata: { a: { b: [1, null, 'ü'] } },
       created_at: time,
       updated_at: time,

@@ -56,7 +56,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
-    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, ...badJson) },
+    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, 'invalid_argument', ...badJson) },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);

@@ -1,61 +1,92 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { startApi } from '../../testing/start-api.ts';
+import { onEachBackend, where } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, globex } from '../../testing/tokens.ts';
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
 const owned = { owner: { display_name: expect.any(String), id: expect.any(String) } };
 
-describe('buckets', () => {
+onEachBackend('buckets', ({ start, bucket, abilities }) => {
   let api: TestApi;
   let headers: { authorization: string };
   const send: TestApi['send'] = (method, path, options) => api.send(method, `/api/v1/storage/buckets${path}`, { headers, ...options });
 
   beforeAll(async () => {
-    api = await startApi();
+    api = await start();
     headers = await admin();
   });
   afterAll(() => api.stop());
 
+  /** Those of this suite: others share the server. */
+  const listed = async (): Promise<unknown[]> => {
+    const { buckets, total } = (await send('GET', '')).json as { buckets: { name: string }[]; total: number };
+    expect(total).toBe(buckets.length);
+    return buckets.filter(({ name }) => name.startsWith(bucket('')));
+  };
+
   it('are created, described, listed and deleted', async () => {
-    const bucket = { name: 'one', region: 'us-east-1', creation_date: time, versioning_enabled: false, tenant_uuid: null };
-    expect(await send('POST', '', { json: { name: 'one' } })).toMatchObject({ status: 201 });
-    expect(await send('POST', '/', { json: { name: 'two', region: 'eu-west-1', acl: 'public-read' } })).toMatchObject({
+    const one = { name: bucket('one'), region: abilities.region, creation_date: time, versioning_enabled: false, tenant_uuid: null };
+    const two = { ...one, name: bucket('two') };
+    expect(await send('POST', '', { json: { name: one.name } })).toMatchObject({
       status: 201,
-      json: { name: 'two', region: 'eu-west-1' },
+      json: { ...one, region: expect.any(String) },
     });
-    expect((await send('GET', '/one')).json).toEqual(bucket);
-    expect((await send('GET', '')).json).toEqual({ buckets: [bucket, { ...bucket, name: 'two', region: 'eu-west-1' }], total: 2 });
-    expect((await send('GET', '/two/acl')).json.grants).toHaveLength(2);
-    for (const name of ['one', 'two']) expect(await send('DELETE', `/${name}`)).toMatchObject({ status: 204, text: '' });
-    expect((await send('GET', '')).json).toEqual({ buckets: [], total: 0 });
+    expect(await send('POST', '/', { json: { name: two.name, region: 'us-east-1' } })).toMatchObject({ status: 201 });
+    expect((await send('GET', `/${one.name}`)).json).toEqual(one);
+    expect(await listed()).toEqual([one, two]);
+    for (const { name } of [one, two]) expect(await send('DELETE', `/${name}`)).toMatchObject({ status: 204, text: '' });
+    expect(await listed()).toEqual([]);
   });
 
+  where(abilities.regions, () =>
+    it('are in the region that they were made for', async () => {
+      const far = { name: bucket('far'), region: 'eu-west-1' };
+      expect(await send('POST', '', { json: far })).toMatchObject({ status: 201, json: far });
+      expect((await send('GET', `/${far.name}`)).json).toMatchObject(far);
+      expect(await send('DELETE', `/${far.name}`)).toMatchObject({ status: 204 });
+    }),
+  );
+
   it('of a name exist once, and those that do not exist are 404', async () => {
-    await send('POST', '', { json: { name: 'once' } });
-    expect(await send('POST', '', { json: { name: 'once' } })).toMatchObject({ status: 409, json: { code: 'bucket_already_exists' } });
+    await send('POST', '', { json: { name: bucket('once') } });
+    expect(await send('POST', '', { json: { name: bucket('once') } })).toMatchObject({
+      status: 409,
+      json: { code: 'bucket_already_exists' },
+    });
     for (const [method, path] of [
-      ['GET', '/none'],
-      ['DELETE', '/none'],
-      ['DELETE', '/none?force=true'],
-      ['GET', '/none/acl'],
+      ['GET', ''],
+      ['DELETE', ''],
+      ['DELETE', '?force=true'],
+      ...(abilities.acl ? ([['GET', '/acl']] as const) : []),
+      ...(abilities.versioning ? ([['GET', '/versioning']] as const) : []),
+      ...(abilities.lifecycle
+        ? ([
+            ['GET', '/lifecycle'],
+            ['DELETE', '/lifecycle'],
+          ] as const)
+        : []),
     ] as const) {
-      expect(await send(method, path)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
+      expect(await send(method, `/${bucket('none')}${path}`)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     }
-    expect(await send('PUT', '/none/acl', { json: { acl: 'private' } })).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
-    await send('DELETE', '/once');
+    if (abilities.acl)
+      expect(await send('PUT', `/${bucket('none')}/acl`, { json: { acl: 'private' } })).toMatchObject({
+        status: 404,
+        json: { code: 'no_such_bucket' },
+      });
+    await send('DELETE', `/${bucket('once')}`);
   });
 
   it('with objects are only deleted by force', async () => {
-    await send('POST', '', { json: { name: 'full' } });
-    for (const key of ['a', 'b/c']) await api.send('PUT', `/api/v1/storage/objects/${key}?bucket=full`, { headers, body: 'x' });
+    await send('POST', '', { json: { name: bucket('full') } });
+    for (const key of ['a', 'b/c'])
+      await api.send('PUT', `/api/v1/storage/objects/${key}?bucket=${bucket('full')}`, { headers, body: 'x' });
     for (const query of ['', '?force=false'])
-      expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 409, json: { code: 'bucket_not_empty' } });
+      expect(await send('DELETE', `/${bucket('full')}${query}`)).toMatchObject({ status: 409, json: { code: 'bucket_not_empty' } });
     for (const query of ['?force=', '?force=yes', '?force=1', '?force=TRUE', '?force=true&force=true'])
-      expect(await send('DELETE', `/full${query}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
-    expect(await send('DELETE', '/full?force=true')).toMatchObject({ status: 204 });
-    expect(await send('GET', '/full')).toMatchObject({ status: 404 });
+      expect(await send('DELETE', `/${bucket('full')}${query}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    expect(await send('DELETE', `/${bucket('full')}?force=true`)).toMatchObject({ status: 204 });
+    expect(await send('GET', `/${bucket('full')}`)).toMatchObject({ status: 404 });
   });
 
   it.each([
@@ -109,75 +140,69 @@ describe('buckets', () => {
     });
   });
 
-  it('have any canned ACL', async () => {
-    await send('POST', '', { json: { name: 'acls' } });
-    for (const acl of [
-      'private',
-      'public-read',
-      'public-read-write',
-      'authenticated-read',
-      'aws-exec-read',
-      'bucket-owner-read',
-      'bucket-owner-full-control',
-    ]) {
-      const set = await send('PUT', '/acls/acl', { json: { acl } });
-      expect(set).toMatchObject({ status: 200, json: owned });
-      expect((await send('GET', '/acls/acl')).json).toEqual(set.json);
-    }
-    expect(await send('PUT', '/acls/acl', { json: { acl: 'public' } })).toMatchObject({
-      status: 400,
-      json: { code: 'validation_failed', errors: [{ field: 'acl' }] },
-    });
-    await send('DELETE', '/acls');
-  });
+  const cannedAcls = [
+    'private',
+    'public-read',
+    'public-read-write',
+    'authenticated-read',
+    'aws-exec-read',
+    'bucket-owner-read',
+    'bucket-owner-full-control',
+  ];
 
-  it('of the local backend have neither versions nor lifecycle rules', async () => {
-    await send('POST', '', { json: { name: 'plain' } });
-    const unsupported = { status: 501, json: { code: 'not_supported' } };
-    expect(await send('GET', '/plain/versioning')).toMatchObject(unsupported);
-    expect(await send('PUT', '/plain/versioning', { json: { enabled: true } })).toMatchObject(unsupported);
-    expect(await send('GET', '/plain/lifecycle')).toMatchObject(unsupported);
-    expect(
-      await send('PUT', '/plain/lifecycle', {
-        json: {
-          rules: [
-            { id: 'tmp', prefix: 'tmp/', expire_days: 7, abort_multipart_days: 1, transition: { days: 30, storage_class: 'GLACIER' } },
-          ],
-        },
-      }),
-    ).toMatchObject(unsupported);
-    expect(await send('DELETE', '/plain/lifecycle')).toMatchObject(unsupported);
-    expect(await send('PUT', '/plain/versioning', { json: { enabled: 'yes' } })).toMatchObject({
-      status: 400,
-      json: { code: 'validation_failed' },
-    });
-    expect(await send('PUT', '/plain/lifecycle', { json: { rules: [{ id: 'tmp', prefix: '', expire_days: 0 }] } })).toMatchObject({
-      status: 400,
-      json: { errors: [{ field: 'rules.0.expire_days' }] },
-    });
-    await send('DELETE', '/plain');
-  });
+  where(abilities.acl, () =>
+    it('have any canned ACL, from the start or later', async () => {
+      await send('POST', '', { json: { name: bucket('acls'), acl: 'public-read' } });
+      expect((await send('GET', `/${bucket('acls')}/acl`)).json.grants).toHaveLength(2);
+      for (const acl of cannedAcls) {
+        const set = await send('PUT', `/${bucket('acls')}/acl`, { json: { acl } });
+        if (abilities.refusedAcls.includes(acl)) {
+          expect(set).toMatchObject({ status: 400, json: { code: 'invalid_argument' } });
+          continue;
+        }
+        expect(set).toMatchObject({ status: 200, json: owned });
+        expect((await send('GET', `/${bucket('acls')}/acl`)).json).toEqual(set.json);
+      }
+      expect(await send('PUT', `/${bucket('acls')}/acl`, { json: { acl: 'public' } })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field: 'acl' }] },
+      });
+      await send('DELETE', `/${bucket('acls')}`);
+    }),
+  );
+
+  where(!abilities.acl, () =>
+    it('have no ACLs where the provider has none, and are not made as if they had', async () => {
+      const unsupported = { status: 501, json: { code: 'acl_not_supported' } };
+      expect(await send('POST', '', { json: { name: bucket('acls'), acl: 'public-read' } })).toMatchObject(unsupported);
+      expect(await send('GET', `/${bucket('acls')}`)).toMatchObject({ status: 404 });
+      expect(await send('POST', '', { json: { name: bucket('acls'), acl: 'private' } })).toMatchObject({ status: 201 });
+      expect(await send('GET', `/${bucket('acls')}/acl`)).toMatchObject(unsupported);
+      for (const acl of cannedAcls) expect(await send('PUT', `/${bucket('acls')}/acl`, { json: { acl } })).toMatchObject(unsupported);
+      await send('DELETE', `/${bucket('acls')}`);
+    }),
+  );
 
   it('belong to a registered tenant, and to one at most', async () => {
     await api.send('POST', '/api/v1/admin/tenants', { headers, json: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } });
-    expect(await send('POST', '', { json: { name: 'acme-more', tenant_uuid: acme.uuid.toUpperCase() } })).toMatchObject({
+    expect(await send('POST', '', { json: { name: bucket('acme-more'), tenant_uuid: acme.uuid.toUpperCase() } })).toMatchObject({
       status: 201,
-      json: { name: 'acme-more', tenant_uuid: acme.uuid },
+      json: { name: bucket('acme-more'), tenant_uuid: acme.uuid },
     });
-    expect((await send('GET', '/acme-more')).json.tenant_uuid).toBe(acme.uuid);
-    expect((await send('GET', '')).json.buckets).toEqual([expect.objectContaining({ name: 'acme-more', tenant_uuid: acme.uuid })]);
-    expect((await api.send('GET', `/api/v1/admin/tenants/acme`, { headers })).json.buckets).toEqual(['acme-more']);
-    expect(await send('POST', '', { json: { name: 'for-nobody', tenant_uuid: globex.uuid } })).toMatchObject({
+    expect((await send('GET', `/${bucket('acme-more')}`)).json.tenant_uuid).toBe(acme.uuid);
+    expect(await listed()).toEqual([expect.objectContaining({ name: bucket('acme-more'), tenant_uuid: acme.uuid })]);
+    expect((await api.send('GET', `/api/v1/admin/tenants/acme`, { headers })).json.buckets).toEqual([bucket('acme-more')]);
+    expect(await send('POST', '', { json: { name: bucket('for-nobody'), tenant_uuid: globex.uuid } })).toMatchObject({
       status: 404,
       json: { code: 'tenant_not_found' },
     });
-    expect(await send('GET', '/for-nobody')).toMatchObject({ status: 404 });
-    for (const name of ['coffer-uploads', 'staging-uploads'])
+    expect(await send('GET', `/${bucket('for-nobody')}`)).toMatchObject({ status: 404 });
+    for (const name of ['coffer-uploads', 'staging-uploads'].map(bucket))
       expect(await send('POST', '', { json: { name, tenant_uuid: acme.uuid } })).toMatchObject({
         status: 409,
         json: { code: 'tenant_conflict' },
       });
-    expect(await send('DELETE', '/acme-more')).toMatchObject({ status: 204 });
+    expect(await send('DELETE', `/${bucket('acme-more')}`)).toMatchObject({ status: 204 });
     expect((await api.send('GET', `/api/v1/admin/tenants/acme`, { headers })).json.buckets).toEqual([]);
   });
 });

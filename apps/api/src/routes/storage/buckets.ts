@@ -42,6 +42,8 @@ export function bucketRoutes(router: Router, services: Services): void {
         'invalid_argument',
         'tenant_not_found',
         'tenant_conflict',
+        'acl_not_supported',
+        'not_supported',
         ...badJson,
       ),
     },

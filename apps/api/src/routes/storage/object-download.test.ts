@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { startApi } from '../../testing/start-api.ts';
+import { onEachBackend, where } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { admin } from '../../testing/tokens.ts';
 
-describe('a download of an object', () => {
+onEachBackend('a download of an object', ({ start, bucket, abilities }) => {
   let api: TestApi;
   let headers: { authorization: string };
   let modified: string;
@@ -18,7 +18,7 @@ describe('a download of an object', () => {
     api.send(method, `/api/v1/storage/objects/${key}`, { headers: { ...headers, ...extra } });
 
   beforeAll(async () => {
-    api = await startApi();
+    api = await start();
     headers = await admin();
     await api.send('PUT', '/api/v1/storage/objects/data', { headers, body: data });
     await api.send('PUT', '/api/v1/storage/objects/empty', { headers, body: '' });
@@ -152,20 +152,22 @@ describe('a download of an object', () => {
     }
   });
 
-  it('of a public object needs no token at its local address, and of a private one a signature', async () => {
-    await api.send('PUT', '/api/v1/storage/objects/open/%C3%BC.txt?acl=public-read', { headers, body: 'for all' });
-    const local = '/local/coffer-uploads/open/%C3%BC.txt';
-    expect(await api.send('GET', local)).toMatchObject({ status: 200, text: 'for all', headers: { 'x-request-id': expect.any(String) } });
-    expect(await api.send('HEAD', local)).toMatchObject({ status: 200, text: '' });
-    expect(await api.send('GET', local, { headers: { range: 'bytes=0-2' } })).toMatchObject({ status: 206, text: 'for' });
-    await api.send('PUT', '/api/v1/storage/objects/open/%C3%BC.txt/acl', { headers, json: { acl: 'private' } });
-    const refused = await api.send('GET', local, { headers: { ...headers, 'x-request-id': 'my-id' } });
-    expect(refused).toMatchObject({
-      status: 403,
-      json: { code: 'access_denied', request_id: 'my-id', type: 'about:blank', title: 'Forbidden' },
-    });
-    for (const method of ['PUT', 'POST', 'DELETE', 'PATCH'])
-      expect((await api.send(method, local, { headers })).status).toBeGreaterThanOrEqual(400);
-    expect((await get({}, 'open/%C3%BC.txt')).text).toBe('for all');
-  });
+  where(abilities.local, () =>
+    it('of a public object needs no token at its local address, and of a private one a signature', async () => {
+      await api.send('PUT', '/api/v1/storage/objects/open/%C3%BC.txt?acl=public-read', { headers, body: 'for all' });
+      const local = `/local/${bucket('coffer-uploads')}/open/%C3%BC.txt`;
+      expect(await api.send('GET', local)).toMatchObject({ status: 200, text: 'for all', headers: { 'x-request-id': expect.any(String) } });
+      expect(await api.send('HEAD', local)).toMatchObject({ status: 200, text: '' });
+      expect(await api.send('GET', local, { headers: { range: 'bytes=0-2' } })).toMatchObject({ status: 206, text: 'for' });
+      await api.send('PUT', '/api/v1/storage/objects/open/%C3%BC.txt/acl', { headers, json: { acl: 'private' } });
+      const refused = await api.send('GET', local, { headers: { ...headers, 'x-request-id': 'my-id' } });
+      expect(refused).toMatchObject({
+        status: 403,
+        json: { code: 'access_denied', request_id: 'my-id', type: 'about:blank', title: 'Forbidden' },
+      });
+      for (const method of ['PUT', 'POST', 'DELETE', 'PATCH'])
+        expect((await api.send(method, local, { headers })).status).toBeGreaterThanOrEqual(400);
+      expect((await get({}, 'open/%C3%BC.txt')).text).toBe('for all');
+    }),
+  );
 });

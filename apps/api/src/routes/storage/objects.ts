@@ -41,7 +41,7 @@ export function objectRoutes(router: Router, services: Services): void {
         prefix: listingText('uploads/').optional(),
         delimiter: listingText('/').optional(),
         max_keys: integerParam({ min: 1, max: 1000, description: 'Most entries of one page; default 1000.', example: 100 }).optional(),
-        continuation_token: z.string().max(4096).optional(),
+        continuation_token: z.string().min(1).max(4096).optional(),
         bucket: BucketName.optional(),
       }),
     },

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+
+import type { StorageService } from '@coffer/storage-core';
+import { describe } from 'vitest';
+
+import { backends } from './backends.ts';
+import type { Abilities } from './backends.ts';
+import { startApi } from './start-api.ts';
+import type { TestApi } from './start-api.ts';
+import { filesBelow, heldByS3 } from './stored.ts';
+
+/** What a suite is given of the backend it runs on. */
+export interface OnBackend {
+  /** The API on this backend; every bucket it makes by itself begins as `bucket` says. */
+  start(env?: Readonly<Record<string, string>>): Promise<ApiOnBackend>;
+  /** A name of a bucket that no other suite uses: of `acme-uploads`, that of the tenant `acme`. */
+  bucket(name: string): string;
+  readonly abilities: Abilities;
+  /** The `backend` label in metrics and logs. */
+  readonly label: string;
+}
+
+export interface ApiOnBackend extends TestApi {
+  /** What the provider holds of all this, down to parts of unfinished uploads: to see that something left nothing behind. */
+  stored(): Promise<readonly string[]>;
+}
+
+/** A suite of the API, run on each backend: only the environment differs, and what is expected where an ability is missing. */
+export function onEachBackend(what: string, suite: (on: OnBackend) => void): void {
+  for (const { title, label, env, abilities, server, missing, required } of backends) {
+    const prefix = `t${randomBytes(4).toString('hex')}-`;
+    const bucket = (name: string): string => prefix + name;
+    const names = {
+      STORAGE_BUCKET: bucket('coffer-uploads'),
+      STORAGE_SHARED_BUCKET: bucket('staging-uploads'),
+      STORAGE_BUCKET_NAMING_PATTERN: bucket('{tenant_slug}-uploads'),
+    };
+    const start = async (more: Readonly<Record<string, string>> = {}): Promise<ApiOnBackend> => {
+      if (missing !== undefined) throw new Error(missing);
+      const api = await startApi({ ...names, ...env, ...more });
+      return {
+        ...api,
+        stored: () => (server === undefined ? filesBelow(api.objects) : heldByS3(server, prefix)),
+        stop: async () => {
+          try {
+            if (server !== undefined) await removeBuckets(api.runtime.storage, prefix);
+          } finally {
+            await api.stop();
+          }
+        },
+      };
+    };
+    describe.skipIf(missing !== undefined && !required)(`${what}, on ${title}${missing === undefined ? '' : `: ${missing}`}`, () => {
+      suite({ start, bucket, abilities, label });
+    });
+  }
+}
+
+/** The server is shared with other suites. */
+async function removeBuckets(storage: StorageService, prefix: string): Promise<void> {
+  const buckets = (await storage.listBuckets()).filter(({ name }) => name.startsWith(prefix));
+  await Promise.all(buckets.map(({ name }) => storage.deleteBucket(name, { force: true })));
+}
+
+/** Tests of what only some backends have, or lack. On the others there are none, rather than some that were skipped. */
+export function where(applies: boolean, tests: () => void): void {
+  if (applies) tests();
+}

@@ -1,0 +1,39 @@
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+
+import { ListBucketsCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3';
+import type { S3Server } from '@coffer/fixtures';
+
+/** The files below a directory, the local backend's own index left out. */
+export async function filesBelow(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('index.db'))
+    .map((entry) => join(relative(directory, entry.parentPath), entry.name))
+    .sort();
+}
+
+/** Versions and open multipart uploads in the buckets whose names begin so: a page of each, since tests leave little. */
+export async function heldByS3({ endpoint, accessKey, secretKey }: S3Server, prefix: string): Promise<readonly string[]> {
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  try {
+    const { Buckets = [] } = await client.send(new ListBucketsCommand({}));
+    const names = Buckets.map(({ Name = '' }) => Name).filter((name) => name.startsWith(prefix));
+    const held = await Promise.all(
+      names.map(async (Bucket) => {
+        const [{ Versions = [] }, { Uploads = [] }] = await Promise.all([
+          client.send(new ListObjectVersionsCommand({ Bucket })),
+          client.send(new ListMultipartUploadsCommand({ Bucket })),
+        ]);
+        return [
+          ...Versions.map(({ Key, ETag }) => `${Bucket}/${Key} ${ETag}`),
+          ...Uploads.map(({ Key, UploadId }) => `${Bucket}/${Key} upload ${UploadId}`),
+        ];
+      }),
+    );
+    return held.flat().sort();
+  } finally {
+    client.destroy();
+  }
+}
