@@ -9,6 +9,7 @@ import { nodeFlags } from './harness/servers.ts';
 import { memory } from './memory.ts';
 import { overhead } from './overhead.ts';
 import { requests } from './requests.ts';
+import { s3Api } from './s3-api/s3-api.ts';
 import { startup } from './startup.ts';
 import { throughput } from './throughput.ts';
 
@@ -18,6 +19,7 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
   throughput: { run: throughput, rounds: 5 },
   requests: { run: requests, rounds: 5 },
   overhead: { run: overhead, rounds: 5 },
+  's3-api': { run: s3Api, rounds: 5 },
 };
 
 const { values, positionals } = parseArgs({
@@ -27,13 +29,15 @@ const { values, positionals } = parseArgs({
     flags: { type: 'string' },
     profile: { type: 'string' },
     cold: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    cells: { type: 'string', default: '' },
   },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(benchmarks, name));
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (positionals.length === 0 || unknown.length > 0 || (rounds !== undefined && !(rounds >= 1 && rounds <= 50))) {
   process.stderr.write(
-    `Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--flags 'NODE FLAGS'] [--profile DIRECTORY] [--cold]\n`,
+    `Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--flags 'NODE FLAGS'] [--profile DIRECTORY] [--cold] [--quick] [--cells NAME,...]\n`,
   );
   process.exit(2);
 }
@@ -54,10 +58,12 @@ for (const name of positionals) {
   try {
     await benchmark.run({
       resources,
-      rounds: rounds ?? benchmark.rounds,
+      rounds: rounds ?? (values.quick ? 2 : benchmark.rounds),
       nodeFlags: values.flags?.split(' ').filter(Boolean) ?? nodeFlags,
       profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
       cold: values.cold,
+      quick: values.quick,
+      cells: values.cells.split(',').filter(Boolean),
     });
   } catch (error) {
     await ending; // what fails while everything is being ended says nothing

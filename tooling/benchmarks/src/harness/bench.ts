@@ -14,6 +14,10 @@ export interface Bench {
   readonly profileDirectory: string | undefined;
   /** `startup` only: measures several starts of a bare clone. */
   readonly cold: boolean;
+  /** `s3-api` only: small bodies, and fewer of them. */
+  readonly quick: boolean;
+  /** `s3-api` only: the cells to measure; all when it is empty. */
+  readonly cells: readonly string[];
 }
 
 /** A folder on disk (not in memory: syncing is part of what is measured) that goes with the benchmark. */

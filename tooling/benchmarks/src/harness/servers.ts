@@ -40,6 +40,8 @@ export async function startPeer(bench: Bench, name: string, args: readonly strin
 export interface ApiOptions {
   readonly databaseUrl: string;
   readonly dataDirectory: string;
+  /** Beside, or instead of, what the benchmarks set. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Starts the built API server as `npm start` does, with a database that is running, and waits until it is ready. */
@@ -60,7 +62,7 @@ export async function startApi(bench: Bench, options: ApiOptions): Promise<Serve
   return { url, pid: child.pid!, stop, readyAfterMs: performance.now() - started };
 }
 
-function apiEnvironment({ databaseUrl, dataDirectory }: ApiOptions, port: number): Readonly<Record<string, string>> {
+function apiEnvironment({ databaseUrl, dataDirectory, environment }: ApiOptions, port: number): Readonly<Record<string, string>> {
   return {
     NODE_ENV: 'production',
     HOST: '127.0.0.1',
@@ -71,6 +73,7 @@ function apiEnvironment({ databaseUrl, dataDirectory }: ApiOptions, port: number
     AUTH_JWT_SECRET: jwtSecret,
     STORAGE_ENABLE_MULTI_TENANCY: 'true',
     LOG_LEVEL: 'warn',
+    ...environment,
   };
 }
 

@@ -2,57 +2,57 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
 import { formEnd, formStart, formType } from './form.ts';
-import { digestOf, pieces } from './generated-bytes.ts';
+import { digestOf, matches, pieces } from './generated-bytes.ts';
 import type { LoadResult, RequestsJob } from './job.ts';
 import { responseReader } from './response-reader.ts';
 import type { SmallResponse } from './response-reader.ts';
 
 /**
- * A closed loop over plain sockets: the request is written as one prepared buffer, so that the generator takes little of the
- * machine it shares with the server.
+ * A closed loop over plain sockets: what is sent lies prepared, so that the generator takes little of the machine it shares
+ * with the server.
  */
 export async function requests(job: RequestsJob): Promise<LoadResult> {
-  const message = messageOf(job);
-  const { expect, body } = job;
-  const sha256 = expect.sha256 === true && body !== undefined && 'file' in body ? digestOf('sha256', body.file) : undefined;
-  const check = ({ status, body: answer }: SmallResponse): void => {
-    const right =
-      status === expect.status &&
-      (expect.length === undefined || answer.byteLength === expect.length) &&
-      (sha256 === undefined || answer.includes(sha256));
-    if (!right)
-      throw new Error(
-        `${job.method} ${job.url} was answered ${status} with ${answer.byteLength} bytes: ${answer.toString('latin1', 0, 300)}`,
-      );
-  };
-  let left = job.count;
-  const take = (): boolean => left-- > 0;
+  const messages = messagesOf(job);
+  const check = checkOf(job);
+  const latencies: number[] = [];
+  let sent = 0;
+  const take = (): readonly Buffer[] | undefined => (sent < job.count ? messages(sent++) : undefined);
 
   const { hostname, port } = new URL(job.url);
   const sockets = await Promise.all(Array.from({ length: job.connections }, () => opened(Number(port), hostname)));
   const started = performance.now();
   try {
-    await Promise.all(sockets.map((socket) => converse(socket, { message, take, check })));
+    await Promise.all(sockets.map((socket) => converse(socket, { take, check, latencies })));
   } finally {
     for (const socket of sockets) socket.destroy();
   }
-  return { seconds: (performance.now() - started) / 1000, answers: [] };
+  const seconds = (performance.now() - started) / 1000;
+  return { seconds, p99: latencies.toSorted((a, b) => a - b)[Math.ceil(job.count * 0.99) - 1]!, answers: [] };
 }
 
 interface Conversation {
-  readonly message: Buffer;
-  /** Whether there is another request to send. */
-  readonly take: () => boolean;
+  /** The next request to send, if there is another one. */
+  readonly take: () => readonly Buffer[] | undefined;
   readonly check: (response: SmallResponse) => void;
+  readonly latencies: number[];
 }
 
-function converse(socket: Socket, { message, take, check }: Conversation): Promise<void> {
+function converse(socket: Socket, { take, check, latencies }: Conversation): Promise<void> {
   return new Promise((resolve, reject) => {
+    let begun = 0;
     const next = (): void => {
-      if (take()) socket.write(message);
-      else resolve();
+      const message = take();
+      if (message === undefined) {
+        resolve();
+        return;
+      }
+      begun = performance.now();
+      socket.cork();
+      for (const part of message) socket.write(part);
+      socket.uncork();
     };
     const read = responseReader((response) => {
+      latencies.push(performance.now() - begun);
       check(response);
       next();
     });
@@ -69,22 +69,41 @@ function converse(socket: Socket, { message, take, check }: Conversation): Promi
   });
 }
 
-function messageOf({ url, method, headers, body }: RequestsJob): Buffer {
-  const { pathname, search, host } = new URL(url);
-  const content =
-    body === undefined
-      ? undefined
-      : 'json' in body
-        ? Buffer.from(body.json)
-        : Buffer.concat([formStart, ...pieces(body.file, body.file), formEnd]);
+function checkOf({ method, url, body, expect }: RequestsJob): (response: SmallResponse) => void {
+  const sha256 = expect.sha256 === true && body !== undefined && 'file' in body ? digestOf('sha256', body.file) : undefined;
+  return ({ status, body: answer }) => {
+    const right =
+      status === expect.status &&
+      (expect.length === undefined || answer.byteLength === expect.length) &&
+      (sha256 === undefined || answer.includes(sha256)) &&
+      (expect.generated !== true || matches(answer, 0));
+    if (right) return;
+    throw new Error(`${method} ${url} was answered ${status} with ${answer.byteLength} bytes: ${answer.toString('latin1', 0, 300)}`);
+  };
+}
+
+/** What is sent as the request of a number. */
+function messagesOf({ url, method, headers, body }: RequestsJob): (index: number) => readonly Buffer[] {
+  const { origin, host } = new URL(url);
+  const target = url.slice(origin.length); // as it stands: `URL` would encode the braces
+  const content = contentOf(body);
   const fields = {
     host,
     ...headers,
-    ...(body !== undefined && { 'content-type': 'json' in body ? 'application/json' : formType }),
-    ...(content !== undefined && { 'content-length': String(content.byteLength) }),
+    ...(content !== undefined && { 'content-type': content.type, 'content-length': String(content.bytes.byteLength) }),
   };
-  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.concat([Buffer.from(`${method} ${pathname}${search} HTTP/1.1\r\n${head.join('')}\r\n`), content ?? Buffer.alloc(0)]);
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `${method} ${target} HTTP/1.1\r\n${lines.join('')}\r\n`;
+  const whole = Buffer.concat([Buffer.from(head), content?.bytes ?? Buffer.alloc(0)]);
+  if (!target.includes('{index}')) return () => [whole];
+  return (index) => [Buffer.from(head.replace('{index}', String(index))), ...(content === undefined ? [] : [content.bytes])];
+}
+
+function contentOf(body: RequestsJob['body']): { readonly type: string; readonly bytes: Buffer } | undefined {
+  if (body === undefined) return undefined;
+  if ('json' in body) return { type: 'application/json', bytes: Buffer.from(body.json) };
+  if ('raw' in body) return { type: 'application/octet-stream', bytes: Buffer.concat([...pieces(body.raw, body.raw)]) };
+  return { type: formType, bytes: Buffer.concat([formStart, ...pieces(body.file, body.file), formEnd]) };
 }
 
 function opened(port: number, host: string): Promise<Socket> {

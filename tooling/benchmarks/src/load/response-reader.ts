@@ -3,6 +3,14 @@ export interface SmallResponse {
   readonly body: Buffer;
 }
 
+interface Head {
+  readonly status: number;
+  /** Where the body begins. */
+  readonly start: number;
+  /** Where it ends; undefined for a chunked body, which says so itself. */
+  readonly end: number | undefined;
+}
+
 const headEnd = Buffer.from('\r\n\r\n');
 const lastChunk = Buffer.from('\r\n0\r\n\r\n');
 
@@ -11,25 +19,38 @@ const lastChunk = Buffer.from('\r\n0\r\n\r\n');
  * request at a time. A chunked body is handed on with its framing.
  */
 export function responseReader(onResponse: (response: SmallResponse) => void): (chunk: Buffer) => void {
-  let held: Buffer = Buffer.alloc(0);
+  let held: Buffer[] = [];
+  let length = 0;
+  let head: Head | undefined;
+  const joined = (): Buffer => {
+    if (held.length > 1) held = [Buffer.concat(held, length)];
+    return held[0]!;
+  };
   return (chunk) => {
-    held = held.byteLength === 0 ? chunk : Buffer.concat([held, chunk]);
-    const head = held.indexOf(headEnd);
-    if (head === -1) return;
-    const start = head + headEnd.byteLength;
-    const end = bodyEnd(held, head, start);
-    if (end === undefined || held.byteLength < end) return;
-    const response = { status: Number(held.toString('latin1', 9, 12)), body: held.subarray(start, end) };
-    held = held.subarray(end);
+    held.push(chunk);
+    length += chunk.byteLength;
+    head ??= headOf(joined());
+    if (head === undefined || length < (head.end ?? head.start)) return;
+    const end = head.end ?? endOfChunks(joined(), head.start);
+    if (end === undefined) return;
+    if (length > end) throw new Error('The server answered more than it was asked.');
+    const response = { status: head.status, body: joined().subarray(head.start, end) };
+    [held, length, head] = [[], 0, undefined];
     onResponse(response);
   };
 }
 
-function bodyEnd(held: Buffer, head: number, start: number): number | undefined {
-  const fields = held.toString('latin1', 0, head);
-  const length = /\r\ncontent-length: *(\d+)/i.exec(fields)?.[1];
-  if (length !== undefined) return start + Number(length);
-  if (!/\r\ntransfer-encoding: *chunked/i.test(fields)) return start;
-  const last = held.indexOf(lastChunk, start - 2);
+function headOf(received: Buffer): Head | undefined {
+  const at = received.indexOf(headEnd);
+  if (at === -1) return undefined;
+  const fields = received.toString('latin1', 0, at);
+  const start = at + headEnd.byteLength;
+  const isChunked = /\r\ntransfer-encoding: *chunked/i.test(fields);
+  const length = Number(/\r\ncontent-length: *(\d+)/i.exec(fields)?.[1] ?? 0);
+  return { status: Number(fields.slice(9, 12)), start, end: isChunked ? undefined : start + length };
+}
+
+function endOfChunks(received: Buffer, start: number): number | undefined {
+  const last = received.indexOf(lastChunk, start - 2);
   return last === -1 ? undefined : last + lastChunk.byteLength;
 }

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { testDatabase } from '@coffer/fixtures';
+import type { PostgresServer, S3Server } from '@coffer/fixtures';
+import postgres from 'postgres';
+
+import type { Bench } from '../harness/bench.ts';
+import { scratch } from '../harness/bench.ts';
+import { startApi, startPeer } from '../harness/servers.ts';
+import type { ServerProcess } from '../harness/servers.ts';
+import { asAdmin, asUser } from '../harness/token.ts';
+import type { S3PeerOptions } from '../peers/s3-peer.ts';
+import { BenchBucket } from './bucket.ts';
+import type { Work } from './cells.ts';
+
+/** Sockets to S3 of every contender: what a team sets that expects 64 requests at once. */
+export const sockets = 64;
+
+export const names = ['coffer', 'fastify', 'ceiling'] as const;
+export type Name = (typeof names)[number];
+
+export interface Contender {
+  readonly server: ServerProcess;
+  readonly bucket: BenchBucket;
+  /** Where each work is done. `{index}` is part of the name of an object, which has to be a new one. */
+  readonly paths: Readonly<Record<Exclude<Work, 'download'>, string>>;
+  readonly download: (id: string) => string;
+  readonly headers: (work: Work) => Readonly<Record<string, string>>;
+  /** Rows in the database. */
+  readonly rows: () => Promise<number>;
+}
+
+export interface Stores {
+  readonly s3: S3Server;
+  readonly client: S3Client;
+  readonly postgres: PostgresServer;
+}
+
+const peerPaths = { form: '/upload', raw: '/objects/{index}', presign: '/presigned-upload', list: '/files?limit=100' };
+
+/** Starts all of them, each in a process of its own, on one S3 server and one PostgreSQL. */
+export async function startContenders(bench: Bench, stores: Stores): Promise<Readonly<Record<Name, Contender>>> {
+  const prefix = `coffer-bench-${randomBytes(4).toString('hex')}`;
+  const user = await asUser();
+  const admin = { ...(await asAdmin()), 'x-tenant-id': 'bench' };
+  const { s3, client } = stores;
+
+  const bucketOf = (name: string): BenchBucket => {
+    const bucket = new BenchBucket(client, name);
+    bench.resources.defer(() => bucket.drop().catch(() => {})); // one that was never made
+    return bucket;
+  };
+  const coffer = async (): Promise<Contender> => {
+    const { url, rows } = await databaseOf(bench, stores, 'files');
+    const bucket = bucketOf(`${prefix}-bench`);
+    const server = await startApi(bench, {
+      databaseUrl: url,
+      dataDirectory: await scratch(bench, 's3-api'),
+      environment: {
+        STORAGE_BACKEND: 's3',
+        STORAGE_S3_ENDPOINT: s3.endpoint,
+        STORAGE_S3_ACCESS_KEY: s3.accessKey,
+        STORAGE_S3_SECRET_KEY: s3.secretKey,
+        STORAGE_BUCKET: `${prefix}-default`,
+        STORAGE_BUCKET_NAMING_PATTERN: `${prefix}-{tenant_slug}`,
+        STORAGE_AUTO_PROVISION: 'true',
+        STORAGE_MAX_POOL_CONNECTIONS: String(sockets),
+      },
+    });
+    return {
+      server,
+      bucket,
+      paths: {
+        form: '/api/v1/files/upload',
+        raw: '/api/v1/storage/objects/{index}',
+        presign: '/api/v1/files/presigned-upload',
+        list: '/api/v1/files?limit=100',
+      },
+      download: (id) => `/api/v1/files/${id}/download`,
+      headers: (work) => (work === 'raw' ? admin : user),
+      rows,
+    };
+  };
+  const peer = async (name: string, program: string): Promise<Contender> => {
+    const { url, rows } = await databaseOf(bench, stores, 'peer_files');
+    const bucket = bucketOf(`${prefix}-${name}`);
+    await client.send(new CreateBucketCommand({ Bucket: bucket.name }));
+    const { endpoint, accessKey, secretKey } = s3;
+    const options: S3PeerOptions = { endpoint, accessKey, secretKey, bucket: bucket.name, databaseUrl: url, sockets };
+    const server = await startPeer(bench, program, [JSON.stringify(options)]);
+    return { server, bucket, paths: peerPaths, download: (id) => `/files/${id}/download`, headers: () => user, rows };
+  };
+  return { coffer: await coffer(), fastify: await peer('fastify', 'fastify-s3'), ceiling: await peer('ceiling', 'bare-s3/main') };
+}
+
+async function databaseOf(bench: Bench, stores: Stores, table: string): Promise<{ url: string; rows: () => Promise<number> }> {
+  const database = await testDatabase({ on: stores.postgres });
+  bench.resources.defer(() => database.drop());
+  const { url } = database;
+  const sql = postgres(url, { max: 1 });
+  bench.resources.defer(() => sql.end());
+  return {
+    url,
+    rows: async () => {
+      const [row] = await sql<{ rows: string }[]>`select count(*) as rows from ${sql(table)}`;
+      return Number(row?.rows);
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import type { Load } from '../harness/load.ts';
+import { mebibyte } from '../harness/transfers.ts';
+import { pieces } from '../load/generated-bytes.ts';
+import type { Answer, UploadJob } from '../load/job.ts';
+import type { Contender } from './contenders.ts';
+import { presignAsk } from './turn.ts';
+
+/** Files that are there throughout, by size. */
+export type Kept = Readonly<Record<number, string>>;
+
+const smallBytes = 10_240;
+const listed = 100;
+
+/**
+ * Nothing is measured of a contender that gives back another byte than it was given. What this uploads stays: it is what
+ * is listed and downloaded.
+ */
+export async function passGate(load: Load, contender: Contender): Promise<Kept> {
+  const { server, bucket, paths } = contender;
+  const form = (size: number, parallel: number): UploadJob => ({
+    kind: 'upload',
+    url: server.url + paths.form,
+    method: 'POST',
+    framing: 'form',
+    headers: contender.headers('form'),
+    size,
+    announced: true,
+    parallel,
+    verify: ['size_bytes'],
+  });
+  const idOf = ([answer]: readonly Answer[]): string => answer?.id ?? '';
+  await load(form(smallBytes, 1)); // the first one may have to make the bucket
+  const small = idOf((await load(form(smallBytes, listed))).answers);
+  const large = idOf((await load(form(mebibyte, 1))).answers);
+  const unannounced = { ...form(20 * mebibyte + 1, 1), announced: false };
+  await load(unannounced);
+  const raw = {
+    ...form(mebibyte, 2),
+    url: server.url + paths.raw,
+    method: 'PUT',
+    framing: 'raw',
+    headers: contender.headers('raw'),
+  } as const;
+  await load(raw);
+
+  for (const [id, size] of [
+    [small, smallBytes],
+    [large, mebibyte],
+  ] as const) {
+    await load({ kind: 'download', url: server.url + contender.download(id), headers: contender.headers('download'), size, skip: 0 });
+  }
+  await assertListed(contender);
+  await assertPresigned(contender);
+  for (const object of await bucket.landed()) await bucket.assertGenerated(object);
+  await bucket.keep();
+  return { [smallBytes]: small, [mebibyte]: large };
+}
+
+async function assertListed({ server, paths, headers }: Contender): Promise<void> {
+  const response = await fetch(server.url + paths.list, { headers: headers('list') });
+  const { files } = (await response.json()) as { readonly files: readonly unknown[] };
+  if (files.length !== listed) throw new Error(`${server.url} listed ${files.length} files instead of ${listed}.`);
+}
+
+interface PresignedUpload {
+  readonly method: string;
+  readonly upload_url: string;
+  readonly upload_fields: Readonly<Record<string, string>>;
+  readonly upload_headers: Readonly<Record<string, string>>;
+}
+
+/** The store takes a file on what was presigned. */
+async function assertPresigned({ server, bucket, paths, headers }: Contender): Promise<void> {
+  const before = (await bucket.landed()).length;
+  const asked = { ...headers('presign'), 'content-type': 'application/json' };
+  const response = await fetch(server.url + paths.presign, { method: 'POST', headers: asked, body: presignAsk(smallBytes) });
+  const { method, upload_url: url, upload_fields: fields, upload_headers: uploadHeaders } = (await response.json()) as PresignedUpload;
+  const bytes = new Uint8Array(Buffer.concat([...pieces(smallBytes, smallBytes)]));
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', new Blob([bytes]));
+  const { status } = await fetch(url, { method, headers: uploadHeaders, body: method === 'POST' ? form : bytes });
+  if (status < 200 || status > 299) throw new Error(`What ${server.url} had presigned was refused with ${status}.`);
+  const landed = await bucket.landed();
+  if (landed.length !== before + 1) throw new Error(`What ${server.url} had presigned did not land.`);
+}
