@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
 // From the global registry, so that streams of another copy of this package are known as well.
@@ -19,6 +18,11 @@ export function isDirectSource(stream: Readable): stream is Readable & DirectSou
   return method in stream;
 }
 
+/** An open file, as far as its bytes go: a `FileHandle`, say. */
+export interface OpenFile {
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+}
+
 const chunkBytes = 256 * 1024;
 
 /**
@@ -26,16 +30,16 @@ const chunkBytes = 256 * 1024;
  * caller's to close, and is not to change meanwhile: at `size` bytes the body ends, whatever follows.
  * @param options where it begins, default 0, and how long it is at most, default to the end of the file
  */
-export function fileBody(file: FileHandle, options: { readonly start?: number; readonly size?: number } = {}): Readable & DirectSource {
+export function fileBody(file: OpenFile, options: { readonly start?: number; readonly size?: number } = {}): Readable & DirectSource {
   return new FileBody(file, options);
 }
 
 class FileBody extends Readable implements DirectSource {
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   #position: number;
   #left: number;
 
-  constructor(file: FileHandle, { start = 0, size = Infinity }: { readonly start?: number; readonly size?: number }) {
+  constructor(file: OpenFile, { start = 0, size = Infinity }: { readonly start?: number; readonly size?: number }) {
     super({ highWaterMark: chunkBytes });
     this.#file = file;
     this.#position = start;

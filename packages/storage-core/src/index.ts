@@ -59,6 +59,7 @@ export {
 } from './errors.ts';
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
 export { fileBody, isDirectSource, readInto } from './file-body.ts';
+export type { OpenFile } from './file-body.ts';
 export type { DirectSource } from './file-body.ts';
 export type { HealthReport } from './health.ts';
 export { getStorageService, setStorageService } from './instance.ts';

@@ -59,7 +59,8 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
       if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
         const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
         if (opened.info.size <= largeFrom) return done(path, await save(opened, path, settings, running));
-        large = new LargeDownload({ at: { bucket, key }, target: path, opened, ...settings });
+        opened.body.destroy();
+        large = new LargeDownload({ at: { bucket, key }, target: path, info: opened.info, ...settings });
       }
       large ??= new LargeDownload({ at: { bucket, key }, target: path, ...settings });
       return done(path, await large.run(running));

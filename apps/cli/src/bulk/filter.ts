@@ -14,5 +14,6 @@ export function filterOf(include: readonly string[], exclude: readonly string[])
 }
 
 function matcher(patterns: readonly string[]): Filter {
-  return picomatch([...patterns], { dot: true, basename: true });
+  const matchers = patterns.map((pattern) => picomatch(pattern, { dot: true, basename: !pattern.includes('/') }));
+  return (name) => matchers.some((matches) => matches(name));
 }

@@ -1,4 +1,4 @@
-import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
+import type { ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
 import type { Session } from '../services/open-session.ts';
@@ -16,15 +16,14 @@ export interface LargeDownloadOptions {
   readonly session: Session;
   readonly at: ObjectAddress;
   readonly target: string;
-  /** An open stream of the whole object: its first piece. */
-  readonly opened?: ObjectStream;
+  /** What is known of the object. */
+  readonly info?: ObjectInfo;
   readonly resume: boolean;
 }
 
 /** An object in pieces, all of one ETag. A piece that is there stays, whatever happens to the others. */
 export class LargeDownload {
   readonly #options: LargeDownloadOptions;
-  #opened: ObjectStream | undefined;
   #info: ObjectInfo | undefined;
   #part: PartFile | undefined;
   #log: PieceLog | undefined;
@@ -32,12 +31,12 @@ export class LargeDownload {
 
   constructor(options: LargeDownloadOptions) {
     this.#options = options;
-    this.#opened = options.opened;
+    this.#info = options.info;
   }
 
   async run(running: Running): Promise<ObjectInfo> {
     const { session, at } = this.#options;
-    this.#info ??= this.#opened?.info ?? (await session.storage.getFileInfo(at, session.ctx));
+    this.#info ??= await session.storage.getFileInfo(at, session.ctx);
     const info = this.#info;
     const part = (this.#part ??= await this.#begin(info));
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
@@ -52,20 +51,11 @@ export class LargeDownload {
         await this.#log?.add(piece);
       }
     };
-    const ended = await Promise.allSettled(
-      Array.from({ length: atOnce }, () =>
-        work().catch((error: unknown) => {
-          giveUp.abort(error);
-          throw error;
-        }),
-      ),
-    );
+    const guarded = (): Promise<void> => work().catch((error: unknown) => giveUp.abort(error));
+    await Promise.all(Array.from({ length: atOnce }, guarded));
     running.signal.throwIfAborted();
-    if (giveUp.signal.aborted) {
-      if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
-      throw giveUp.signal.reason;
-    }
-    for (const result of ended) if (result.status === 'rejected') throw result.reason;
+    if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
+    giveUp.signal.throwIfAborted();
     await part.commit();
     await this.#log?.remove();
     return info;
@@ -73,7 +63,6 @@ export class LargeDownload {
 
   /** With `resume`, what is there stays for a later run. */
   async abandon(): Promise<void> {
-    this.#opened?.body.destroy();
     if (this.#options.resume && this.#log !== undefined) {
       await this.#part?.close();
       await this.#log.close();
@@ -97,23 +86,16 @@ export class LargeDownload {
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
     const end = Math.min(start + pieceSize, size);
-    const whole = piece === 0 ? this.#opened : undefined;
-    this.#opened = piece === 0 ? undefined : this.#opened;
-    const { body, info } = whole ?? (await session.storage.openFile(at, { range: { start, end: end - 1 } }, { ...session.ctx, signal }));
-    try {
-      if (info.etag !== etag || info.size !== size) throw new ChangedError();
-      let position = start;
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        const rest = position + chunk.length > end ? chunk.subarray(0, end - position) : chunk;
-        await part.write(rest, position);
-        position += rest.length;
-        running.moved(rest.length);
-        if (position === end && whole !== undefined) break;
-      }
-      if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
-    } finally {
-      body.destroy();
-    }
+    let position = start;
+    const sink = async (chunk: Uint8Array): Promise<void> => {
+      await part.write(chunk, position);
+      position += chunk.length;
+      running.moved(chunk.length);
+    };
+    const { info } = await session.storage.pullFile(at, { range: { start, end: end - 1 } }, sink, { ...session.ctx, signal });
+    // Asking for the ETag would cost some servers another request.
+    if (info.etag !== etag || info.size !== size) throw new ChangedError();
+    if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
   }
 
   async #forget(): Promise<void> {

@@ -1,7 +1,10 @@
 import { close, constants, fstat, open, read } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+
+import { fileBody } from '@coffer/storage-core';
+import type { OpenFile } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
 import { notRegular } from './walk.ts';
@@ -11,7 +14,7 @@ const statFile = promisify(fstat);
 const closeFile = promisify(close);
 const readFile = promisify(read) as (
   fd: number,
-  buffer: Buffer,
+  target: Uint8Array,
   offset: number,
   length: number,
   position: number,
@@ -19,7 +22,6 @@ const readFile = promisify(read) as (
 
 /** Files up to this size are read whole: one buffer is cheaper than a stream, and can be sent again. */
 export const wholeFrom = 2 * 2 ** 20;
-const chunkSize = 512 * 1024;
 
 /** An open file whose bytes are promised to be those of one moment: it must not change while it is read. */
 export class LocalFile {
@@ -60,32 +62,19 @@ export class LocalFile {
   }
 
   /**
-   * All of it as a stream, which is the source of every large upload. The last bytes come only when the file has not changed
+   * All of it as a body, which is the source of every large upload. The last bytes come only when the file has not changed
    * meanwhile, so that no object is made of bytes that never were together.
-   * @param passed told of the bytes of each chunk
+   * @param passed told of bytes as they are read
    */
-  stream(passed: (bytes: number) => void): Readable {
-    let position = 0;
-    const next = async (): Promise<Buffer | null> => {
-      const length = Math.min(chunkSize, this.size - position);
-      if (length === 0) return null;
-      const buffer = Buffer.allocUnsafe(length);
-      const { bytesRead } = await readFile(this.#fd, buffer, 0, length, position);
-      if (bytesRead === 0) throw fileChanged();
-      position += bytesRead;
-      if (position === this.size) await this.assertUnchanged();
-      passed(bytesRead);
-      return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
+  body(passed: (bytes: number) => void): Readable {
+    const read: OpenFile['read'] = async (target, offset, length, position) => {
+      const result = await readFile(this.#fd, target, offset, length, position);
+      if (result.bytesRead === 0) throw fileChanged();
+      if (position + result.bytesRead >= this.size) await this.assertUnchanged();
+      passed(result.bytesRead);
+      return result;
     };
-    return new Readable({
-      highWaterMark: chunkSize,
-      read() {
-        next().then(
-          (chunk) => this.push(chunk),
-          (error: unknown) => this.destroy(error as Error),
-        );
-      },
-    });
+    return fileBody({ read }, { size: this.size });
   }
 
   /** @throws LocalError `file_changed` */

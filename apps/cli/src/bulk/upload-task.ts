@@ -45,7 +45,7 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
   const contentType = settings.contentType ?? typeOf(key, path);
   const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
   if (file.size > wholeFrom) {
-    const body = file.stream((bytes) => running.moved(bytes));
+    const body = file.body((bytes) => running.moved(bytes));
     return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);
   }
   const info = await session.storage.uploadFile({ ...options, body: await file.readAll() }, session.ctx);

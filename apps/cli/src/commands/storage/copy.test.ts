@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+
+import { objectsIn, putObjects } from '../../testing/files.ts';
+import { describeStores } from '../../testing/stores.ts';
+
+describeStores('copy and move', (bench) => {
+  it('copies within the bucket and to another', async () => {
+    const { bucket, storage, coffer, newBucket } = bench();
+    const other = await newBucket();
+    await storage.uploadFile({ key: 'uploads/source.pdf', body: 'text', contentType: 'text/x-note', metadata: { by: 'me' } });
+    const ended = await coffer(['copy', 'uploads/source.pdf', 'uploads/dest.pdf', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json).toEqual({
+      copied: [{ key: 'uploads/dest.pdf', bucket, source_key: 'uploads/source.pdf', size_bytes: 4, etag: expect.any(String) as string }],
+      failed: [],
+    });
+    expect(await storage.getFileInfo('uploads/dest.pdf')).toMatchObject({ contentType: 'text/x-note', metadata: { by: 'me' } });
+    await coffer(['copy', 'uploads/source.pdf', '--to-bucket', other, '--to-key', 'archives/file.pdf']);
+    await coffer(['copy', 'uploads/source.pdf', '--to-bucket', other]);
+    await coffer(['copy', 'uploads/source.pdf', 'folder/', '--to-bucket', other]);
+    expect(Object.keys(await objectsIn(storage, other))).toEqual(['archives/file.pdf', 'folder/source.pdf', 'uploads/source.pdf']);
+    expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['uploads/dest.pdf', 'uploads/source.pdf']);
+  });
+
+  it('moves an object, or everything below a prefix', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'temp/a': 'a', 'temp/sub/b': 'b', temporary: 't', 'old name': 'o' });
+    const ended = await coffer(['move', 'old name', 'new name', '--json']);
+    expect(ended.json.moved).toMatchObject([{ key: 'new name', source_key: 'old name' }]);
+    expect(await coffer(['move', 'temp', 'kept', '--recursive'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'kept/a': 'a', 'kept/sub/b': 'b', 'new name': 'o', temporary: 't' });
+  });
+
+  it('names what fails', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { a: 'a' });
+    expect((await coffer(['copy', 'nosuch', 'x', '--json'])).json).toMatchObject({
+      copied: [],
+      failed: [{ key: 'nosuch', code: 'file_not_found' }],
+    });
+    expect(await coffer(['move', 'a', '--to-bucket', 'there-is-no-such-bucket'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^no_such_bucket: a: [^\n]+\n$/) as string,
+    });
+    expect(await coffer(['copy', 'a', '../b'])).toMatchObject({ code: 1, stderr: expect.stringMatching(/^invalid_key: a: /) as string });
+    expect(await objectsIn(storage, bucket)).toEqual({ a: 'a' });
+  });
+});

@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+
+import { objectsIn, putObjects } from '../../testing/files.ts';
+import { describeStores } from '../../testing/stores.ts';
+
+describeStores('delete', (bench, store) => {
+  // MinIO lists nothing below an object.
+  const itself: Readonly<Record<string, string>> = store === 'minio' ? {} : { old: 'itself' };
+
+  it('deletes nothing without --confirm, and says what would go', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'old/a': 'aaa', 'old/sub/b': 'b', older: 'o', ...itself });
+    const ended = await coffer(['delete', 'old/', '--prefix', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json).toEqual({ dry_run: true, keys: ['old/a', 'old/sub/b'], count: 2, bytes: 4, failed: [] });
+    const human = await coffer(['delete', 'older', 'nosuch']);
+    expect(human).toMatchObject({ code: 0, stderr: 'note: there is no object nosuch.\n' });
+    expect(human.stdout).toContain('would delete 1 object (1 B)');
+    expect(await storage.fileExists('old/a')).toBe(true);
+    expect(await storage.fileExists({ bucket, key: 'older' })).toBe(true);
+  });
+
+  it('deletes below a prefix at the boundary of a folder, until nothing is left', async () => {
+    const { bucket, storage, coffer } = bench();
+    // Of these, MinIO lists one after the other.
+    await putObjects(storage, { 'old/x': '1', 'old/x/y': '22', 'old/x/y/z': '333', older: 'o', ...itself });
+    const ended = await coffer(['delete', 'old', '--prefix', '--confirm', '--json']);
+    expect(ended.code).toBe(0);
+    expect(ended.json).toEqual({
+      dry_run: false,
+      keys: expect.arrayContaining(['old/x', 'old/x/y', 'old/x/y/z']) as unknown,
+      count: 3,
+      bytes: 6,
+      failed: [],
+    });
+    expect(await objectsIn(storage, bucket)).toEqual({ ...itself, older: 'o' });
+  });
+
+  it('deletes the objects that are named', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { a: 'a', b: 'b', 'c/d': 'd', 'c/e': 'e' });
+    const ended = await coffer(['delete', 'a', 'c/d', 'a\u0001', '--confirm', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json).toMatchObject({ dry_run: false, count: 2, bytes: 2, failed: [{ key: 'a\u0001', code: 'invalid_key' }] });
+    expect(ended.stderr).toMatch(/^invalid_key: a\\u\{1\}: /);
+    expect(await objectsIn(storage, bucket)).toEqual({ b: 'b', 'c/e': 'e' });
+  });
+
+  it('takes more objects than a batch, a page or a request holds', async () => {
+    const { bucket, storage, coffer } = bench();
+    const many = Array.from({ length: 1203 }, (_, index) => [`many/${String(index).padStart(4, '0')}`, 'x'] as const);
+    for (let start = 0; start < many.length; start += 50) await putObjects(storage, Object.fromEntries(many.slice(start, start + 50)));
+    const listed = await coffer(['list', 'many/', '--json']);
+    expect(listed.json.objects.map(({ key }: { key: string }) => key)).toEqual(many.map(([key]) => key));
+    expect(listed.json.truncated).toBe(false);
+    const ended = await coffer(['delete', 'many', '--prefix', '--confirm', '--quiet']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toMatch(/^deleted 1,203 objects \(1.17 KiB\) in [\d.]+ s\n$/);
+    expect(await objectsIn(storage, bucket)).toEqual({});
+  });
+});

@@ -1,0 +1,124 @@
+import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { filesIn, putFiles, putObjects, randomFile } from '../../testing/files.ts';
+import { describeStores } from '../../testing/stores.ts';
+
+describeStores('download', (bench, store) => {
+  it('writes one object to the file that is named, over the one that is there', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'uploads/file.pdf': 'a report' });
+    await putFiles(folder, { 'local.pdf': 'something longer than that' });
+    const ended = await coffer(['download', 'uploads/file.pdf', '--output', './local.pdf', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json).toEqual({
+      downloaded: [
+        { key: 'uploads/file.pdf', bucket, path: 'local.pdf', size_bytes: 8, etag: expect.stringMatching(/^[0-9a-f]{32}$/) as string },
+      ],
+      failed: [],
+    });
+    expect(await coffer(['download', 'uploads/file.pdf', '--output', 'new/sub/file'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await filesIn(folder)).toEqual({ 'local.pdf': 'a report', 'new/sub/file': 'a report' });
+  });
+
+  it('takes --output for a folder when it ends in "/", is one, or several keys come', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'a/x': 'ax', 'a/y': 'ay', 'b/x': 'bx', z: 'z' });
+    await mkdir(join(folder, 'there'));
+    await coffer(['download', 'a/x', '--output', 'slash/']);
+    await coffer(['download', 'a/x', '--output', 'there']);
+    await coffer(['download', 'a/y', 'z', '--output', 'several']);
+    await coffer(['download', 'a/x', 'b/x', 'z', '--output', 'meeting']);
+    expect(await filesIn(folder)).toEqual({
+      'slash/x': 'ax',
+      'there/x': 'ax',
+      'several/y': 'ay',
+      'several/z': 'z',
+      'meeting/a/x': 'ax',
+      'meeting/b/x': 'bx',
+      'meeting/z': 'z',
+    });
+  });
+
+  it('places what is below a prefix by its path below it', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a.txt': 'a', 'docs/sub/b.txt': 'b', 'docs/empty': '', 'docs-old/c.txt': 'c', other: 'o' });
+    const ended = await coffer(['download', 'docs', '--output', 'copy', '--recursive']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await filesIn(folder)).toEqual({ 'copy/a.txt': 'a', 'copy/sub/b.txt': 'b', 'copy/empty': '' });
+    const update = await coffer(['download', 'docs', '--output', 'copy', '--recursive', '--update', '--json']);
+    expect(update.json).toEqual({ downloaded: [], failed: [] });
+  });
+
+  it('names what fails, and does the rest', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a': 'a', 'docs/b': 'b', 'docs/c/d': 'd', 'docs/e/f': 'f' });
+    await mkdir(join(folder, 'out/a'), { recursive: true });
+    await putFiles(folder, { 'out/c': 'a file where a folder has to be', 'elsewhere/g': 'g' });
+    await symlink('../elsewhere', join(folder, 'out/e'));
+    const ended = await coffer(['download', 'docs', '-r', '-o', 'out', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.downloaded).toMatchObject([{ key: 'docs/b' }]);
+    expect(new Map(ended.json.failed.map((failure: { key: string; code: string }) => [failure.key, failure.code]))).toEqual(
+      new Map([
+        ['docs/a', 'is_a_directory'],
+        ['docs/c/d', 'path_conflict'],
+        ['docs/e/f', 'unsafe_path'],
+      ]),
+    );
+    expect(await filesIn(folder)).toMatchObject({ 'out/b': 'b', 'elsewhere/g': 'g' });
+    expect(Object.keys(await filesIn(folder)).filter((name) => name.includes('.part'))).toEqual([]);
+    expect(await coffer(['download', 'nosuch', '-o', 'x'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^file_not_found: nosuch: /) as string,
+    });
+    expect(await coffer(['download', 'nosuch', '-r', '-o', 'x'])).toMatchObject({ code: 1 });
+    expect(await readdir(folder)).not.toContain('x');
+  });
+
+  describe('of a large object', () => {
+    it('comes in pieces that make the whole, with or without a listing', async () => {
+      const { folder, storage, coffer } = bench();
+      const bytes = randomFile(50_000_001);
+      await putObjects(storage, { 'big/one': bytes });
+      expect(await coffer(['download', 'big/one', '-o', 'one'])).toMatchObject({ code: 0, stderr: '' });
+      expect(await coffer(['download', 'big', '-r', '-o', 'all'])).toMatchObject({ code: 0, stderr: '' });
+      expect(await coffer(['upload', 'one', '--key', 'big/one', '--update', '--json'])).toMatchObject({ json: { uploaded: [] } });
+      expect(await coffer(['upload', 'all/one', '--key', 'two'])).toMatchObject({ code: 0 });
+      expect((await storage.downloadFile('two')).equals(bytes)).toBe(true);
+      expect((await readdir(folder)).toSorted()).toEqual(['all', 'one']);
+    });
+
+    it('leaves nothing after Ctrl-C, or with --resume what a later run goes on with', async () => {
+      const { folder, storage, coffer, start } = bench();
+      const bytes = randomFile(90_000_000);
+      await putObjects(storage, { big: bytes });
+      const files = (): Promise<readonly string[]> => readdir(folder);
+      const stopped = start(['download', 'big', '-o', 'big']);
+      while ((await files()).length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      stopped.child.kill('SIGINT');
+      expect(await stopped.ended).toMatchObject({ code: 130, stderr: 'interrupted: Stopped by SIGINT.\n' });
+      expect(await files()).toEqual([]);
+
+      const killed = start(['download', 'big', '-o', 'big', '--resume']);
+      while ((await files()).length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+      killed.child.kill('SIGKILL');
+      await killed.ended;
+      expect(await files()).not.toContain('big');
+      expect(await coffer(['download', 'big', '-o', 'big', '--resume'])).toMatchObject({ code: 0 });
+      expect(await files()).toEqual(['big']);
+      expect(await coffer(['download', 'big', '-o', 'big', '--update', '--json'])).toMatchObject({ json: { downloaded: [], failed: [] } });
+    });
+  });
+
+  it('keeps two names apart that differ by case or accents, where the disk does', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'n/a': '1', 'n/A': '2', 'n/caf\u00e9': '3' });
+    if (store !== 'minio') await putObjects(storage, { 'n/cafe\u0301': '4' });
+    const ended = await coffer(['download', 'n', '-r', '-o', 'out']);
+    expect(ended.code).toBe(0);
+    expect(Object.values(await filesIn(folder)).toSorted()).toEqual(store === 'minio' ? ['1', '2', '3'] : ['1', '2', '3', '4']);
+  });
+});

@@ -1,0 +1,98 @@
+import { mkdir, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { expect, it } from 'vitest';
+
+import { objectsIn, putFiles, randomFile } from '../../testing/files.ts';
+import { describeStores } from '../../testing/stores.ts';
+
+describeStores('upload', (bench, store) => {
+  it('makes an object of a file, under its name or the key that is given', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'sub/report.pdf': 'a report' });
+    expect(await coffer(['upload', 'sub/report.pdf'])).toMatchObject({ code: 0, stderr: '' });
+    const ended = await coffer(['upload', 'sub/report.pdf', '--key', 'uploads/file', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json).toEqual({
+      uploaded: [
+        { key: 'uploads/file', bucket, path: 'sub/report.pdf', size_bytes: 8, etag: expect.stringMatching(/^[0-9a-f]{32}$/) as string },
+      ],
+      failed: [],
+    });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'report.pdf': 'a report', 'uploads/file': 'a report' });
+    expect(await storage.getFileInfo('uploads/file')).toMatchObject({ contentType: 'application/pdf' });
+  });
+
+  it('takes what is in a directory by its path below it', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'documents/a.txt': 'a', 'documents/sub/deep/b.txt': 'b', 'documents/.hidden': 'h', 'documents/empty': '' });
+    const ended = await coffer(['upload', './documents/', '--prefix', 'uploads/docs', '--recursive']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain('uploaded documents/sub/deep/b.txt -> ');
+    expect(await objectsIn(storage, bucket)).toEqual({
+      'uploads/docs/.hidden': 'h',
+      'uploads/docs/a.txt': 'a',
+      'uploads/docs/empty': '',
+      'uploads/docs/sub/deep/b.txt': 'b',
+    });
+  });
+
+  it('names what fails, and does the rest', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'tree/a.txt': 'a', 'tree/bad\nname': 'x' });
+    await mkdir(join(folder, 'tree/sub'));
+    await symlink('..', join(folder, 'tree/sub/loop'));
+    await symlink('nowhere', join(folder, 'tree/dangling'));
+    const ended = await coffer(['upload', 'tree', 'missing.txt', '--recursive', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.uploaded).toMatchObject([{ key: 'a.txt' }]);
+    expect(new Map(ended.json.failed.map((failure: { path: string; code: string }) => [failure.path, failure.code]))).toEqual(
+      new Map([
+        ['missing.txt', 'no_such_file'],
+        ['tree/bad\nname', 'invalid_key'],
+        ['tree/sub/loop', 'symlink_loop'],
+        ['tree/dangling', 'no_such_file'],
+      ]),
+    );
+    expect(ended.stderr.trim().split('\n')).toHaveLength(4);
+    expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
+  });
+
+  it('leaves out what is there already, with --update', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    const big = randomFile(20_000_000);
+    await putFiles(folder, { 'tree/a': 'aaa', 'tree/b': 'bbb', 'tree/big': big });
+    await coffer(['upload', 'tree', '-r']);
+    await putFiles(folder, { 'tree/b': 'BBB', 'tree/c': 'c' });
+    const ended = await coffer(['upload', 'tree', '-r', '--update', '--json']);
+    expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['b', 'c']);
+    expect((await storage.downloadFile({ bucket, key: 'big' })).equals(big)).toBe(true);
+  });
+
+  it('chooses by patterns', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'tree/a.txt': '1', 'tree/a.tmp': '2', 'tree/sub/b.txt': '3', 'tree/sub/c.md': '4', 'tree/skip/d.txt': '5' });
+    await coffer(['upload', 'tree', '-r', '--include', '*.txt', '--include', '**/*.md', '--exclude', 'skip/**']);
+    expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['a.txt', 'sub/b.txt', 'sub/c.md']);
+  });
+
+  it('shows what it would do, and does nothing, with --dry-run', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'a.txt': 'abc' });
+    const ended = await coffer(['upload', 'a.txt', '--dry-run', '--json']);
+    expect(ended.json).toEqual({ dry_run: true, uploaded: [{ key: 'a.txt', bucket, path: 'a.txt', size_bytes: 3 }], failed: [] });
+    expect(await objectsIn(storage, bucket)).toEqual({});
+  });
+
+  it('sets ACL, storage class and type', async () => {
+    const { folder, storage, coffer } = bench();
+    await putFiles(folder, { 'a.bin': 'abc' });
+    const ended = await coffer(['upload', 'a.bin', '--content-type', 'text/x-note', '--storage-class', 'STANDARD']);
+    expect(ended.code).toBe(0);
+    expect(await storage.getFileInfo('a.bin')).toMatchObject({ contentType: 'text/x-note', storageClass: 'STANDARD' });
+    const open = await coffer(['upload', 'a.bin', '--acl', 'public-read', '--json']);
+    expect(open.code).toBe(store === 'minio' ? 1 : 0);
+    if (store === 'minio') expect(open.json.failed).toMatchObject([{ path: 'a.bin', code: 'acl_not_supported' }]);
+    else expect((await storage.getObjectAcl('a.bin')).grants).toHaveLength(2);
+  });
+});

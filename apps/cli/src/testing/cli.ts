@@ -1,0 +1,81 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+export type Env = Readonly<Record<string, string>>;
+
+export interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** stdout, which has to be one document. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of every shape
+  readonly json: any;
+}
+
+export interface RunOptions {
+  readonly cwd: string;
+  readonly env?: Env;
+}
+
+/** The command line as it is built, run as a process. */
+export class Cli {
+  readonly root: string;
+  readonly bin: string;
+
+  private constructor(root: string) {
+    this.root = root;
+    this.bin = join(root, 'bin/coffer.js');
+  }
+
+  /** Builds it apart from `dist`, inside the package, from where it finds oclif's plugins. */
+  static async build(): Promise<Cli> {
+    const root = join(packageRoot, 'node_modules/.cli-test', String(process.pid));
+    await promisify(execFile)(process.execPath, ['build.mjs', root], { cwd: packageRoot });
+    return new Cli(root);
+  }
+
+  /** With no environment but what is given. */
+  start(args: readonly string[], { cwd, env = {} }: RunOptions): RunningCli {
+    return new RunningCli(this.bin, args, { cwd, env });
+  }
+
+  async run(args: readonly string[], options: RunOptions): Promise<Ended> {
+    return this.start(args, options).ended;
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.root, { recursive: true, force: true });
+  }
+}
+
+export class RunningCli {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+
+  constructor(bin: string, args: readonly string[], { cwd, env }: { readonly cwd: string; readonly env: Env }) {
+    this.child = spawn(process.execPath, [bin, ...args], {
+      cwd,
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    this.ended = once(this.child, 'close').then(([code, signal]) => ({
+      code: (code as number | null) ?? (signal as NodeJS.Signals),
+      stdout,
+      stderr,
+      get json() {
+        return JSON.parse(stdout) as unknown;
+      },
+    }));
+  }
+}

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { startS3 } from '@coffer/fixtures';
+import type { S3Server } from '@coffer/fixtures';
+import { createStorage, parseConfig } from '@coffer/runtime';
+import type { StorageRuntime } from '@coffer/runtime';
+import type { StorageService } from '@coffer/storage-core';
+import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+
+import { Cli } from './cli.ts';
+import type { Ended, Env, RunningCli } from './cli.ts';
+
+const ceph = await startS3('ceph');
+const minio = await startS3('minio').catch((error: unknown) => {
+  if (error instanceof Error && error.name === 'UnavailableServerError') return error.message;
+  throw error;
+});
+
+const servers: readonly { readonly name: string; readonly server?: S3Server; readonly missing: boolean }[] = [
+  { name: 'local', missing: false },
+  { name: ceph.name, server: ceph, missing: false },
+  typeof minio === 'string' ? { name: minio, missing: true } : { name: minio.name, server: minio, missing: false },
+];
+
+/** Where a test works: an empty folder, an empty bucket, and the command line set up for it. */
+export interface Bench {
+  readonly folder: string;
+  readonly bucket: string;
+  readonly env: Env;
+  /** What the command line works on, for tests to prepare and to look at. */
+  readonly storage: StorageService;
+  /** `coffer storage ...` in the folder. */
+  coffer(args: readonly string[], env?: Env): Promise<Ended>;
+  start(args: readonly string[], env?: Env): RunningCli;
+  /** Another bucket, deleted with this one. */
+  newBucket(): Promise<string>;
+}
+
+/** The suite on the local backend, Ceph and, where there is one, MinIO. `bench()` is for use within tests. */
+export function describeStores(title: string, suite: (bench: () => Bench, store: string) => void): void {
+  for (const { name, server, missing } of servers) {
+    describe.skipIf(missing)(`${title} on ${name}`, () => {
+      let cli: Cli;
+      let current: (Bench & { close(): Promise<void> }) | undefined;
+      beforeAll(async () => {
+        cli = await Cli.build();
+      });
+      beforeEach(async () => {
+        current = await openBench(cli, server);
+        return () => current?.close();
+      });
+      afterAll(() => cli.remove());
+      suite(() => current!, server?.kind ?? 'local');
+    });
+  }
+}
+
+/** One bench on the local backend. */
+export async function localBench(cli: Cli): Promise<Bench & { close(): Promise<void> }> {
+  return openBench(cli, undefined);
+}
+
+async function openBench(cli: Cli, server: S3Server | undefined): Promise<Bench & { close(): Promise<void> }> {
+  const parent = await mkdtemp(join(tmpdir(), 'coffer-cli-'));
+  const folder = await mkdtemp(join(parent, 'work-'));
+  const bucket = `cli-${randomBytes(6).toString('hex')}`;
+  const env: Env = { STORAGE_BUCKET: bucket, COFFER_DATA_DIR: join(parent, 'data'), ...(server && serverEnv(server)) };
+  const runtime: StorageRuntime = await createStorage(parseConfig(env, { serve: false }));
+  const { storage } = runtime;
+  const buckets: string[] = [];
+  const create = async (name: string): Promise<string> => {
+    await storage.createBucket({ bucket: name });
+    buckets.push(name);
+    return name;
+  };
+  await create(bucket);
+  const start: Bench['start'] = (args, more = {}) => cli.start(['storage', ...args], { cwd: folder, env: { ...env, ...more } });
+  return {
+    folder,
+    bucket,
+    env,
+    storage,
+    start,
+    coffer: (args, more) => start(args, more).ended,
+    newBucket: () => create(`cli-${randomBytes(6).toString('hex')}`),
+    async close() {
+      for (const name of buckets) await storage.deleteBucket(name, { force: true }).catch(() => {}); // some tests delete theirs
+      await runtime.close();
+      await rm(parent, { recursive: true, force: true });
+    },
+  };
+}
+
+function serverEnv({ kind, endpoint, accessKey, secretKey }: S3Server): Env {
+  return {
+    STORAGE_BACKEND: kind === 'minio' ? 'minio' : 's3',
+    STORAGE_S3_ENDPOINT: endpoint,
+    STORAGE_S3_ACCESS_KEY: accessKey,
+    STORAGE_S3_SECRET_KEY: secretKey,
+  };
+}

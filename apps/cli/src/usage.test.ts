@@ -1,0 +1,99 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Cli } from './testing/cli.ts';
+import type { Ended } from './testing/cli.ts';
+import { putFiles } from './testing/files.ts';
+
+describe('calling it', () => {
+  let cli: Cli;
+  let folder: string;
+  const coffer = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    cli.run(args, { cwd: folder, env });
+
+  beforeAll(async () => {
+    cli = await Cli.build();
+    folder = await mkdtemp(join(tmpdir(), 'coffer-usage-'));
+    await putFiles(folder, { 'a.txt': 'a', 'b.txt': 'b', 'tree/a.txt': 'a' });
+  });
+  afterAll(async () => {
+    await cli.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it.each([
+    [['upload', 'tree'], 'tree is a directory'],
+    [['upload', 'a.txt', 'b.txt', '--key', 'k'], '--key names one object'],
+    [['upload', 'tree', '-r', '--key', 'k'], '--key names one object'],
+    [['upload', 'a.txt', '--key', 'k', '--prefix', 'p'], '--prefix'],
+    [['upload', 'a.txt', 'tree/a.txt'], 'would both become a.txt'],
+    [['upload', 'a.txt', '--acl', 'public'], '--acl'],
+    [['upload', 'a.txt', '--concurrency', '0'], '--concurrency'],
+    [['upload'], 'path'],
+    [['download', 'k'], 'output'],
+    [['download', '--output', 'x'], 'key'],
+    [['copy', 'k'], '--to-bucket'],
+    [['copy', 'k', 'l', '--to-key', 'm'], 'DST and --to-key'],
+    [['copy', 'k', 'k'], 'the same'],
+    [['move', 'a', 'a/b', '--recursive'], 'below the source'],
+    [['delete', '', '--prefix', '--confirm'], 'buckets delete'],
+    [['list', '--limit', '0'], '--limit'],
+    [['list', '--nope'], '--nope'],
+    [['lst'], 'did you mean "storage list"?'],
+    [['buckets', 'creat', 'x'], 'did you mean "storage buckets create"?'],
+  ])('%j is no way to', async (args, message) => {
+    const ended = await coffer(['storage', ...args]);
+    expect(ended).toMatchObject({ code: 2, stdout: '' });
+    expect(ended.stderr).toMatch(/^usage: [^\n]+\n$/);
+    expect(ended.stderr).toContain(message);
+    const inJson = await coffer(['storage', ...args, '--json']);
+    expect(inJson).toMatchObject({ code: 2, json: { error: { code: 'usage', message: expect.stringContaining(message) as string } } });
+    expect(await readdir(folder)).not.toContain('x');
+  });
+
+  it('tells its version, with nothing loaded', async () => {
+    expect(await coffer(['--version'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^@coffer\/cli\/\d+\.\d+\.\d+ /) as string,
+    });
+  });
+
+  it.each([[['--help']], [['help']], [['storage']], [['storage', '--help']], [['storage', 'buckets']], [['help', 'storage', 'list']]])(
+    '%j helps',
+    async (args) => {
+      const ended = await coffer(args);
+      expect(ended).toMatchObject({ code: 0, stderr: '' });
+      expect(ended.stdout).toContain('USAGE');
+    },
+  );
+
+  it('has help with examples for every command', async () => {
+    const text = await readFile(join(cli.root, 'oclif.manifest.json'), 'utf8');
+    const { commands } = JSON.parse(text) as { commands: Record<string, { examples?: unknown[]; summary?: string }> };
+    for (const [id, command] of Object.entries(commands)) {
+      expect(command.examples?.length, id).toBeGreaterThan(0);
+      expect(command.summary, id).toMatch(/\.$/);
+    }
+  });
+
+  it('names every mistake in the configuration, and no secret', async () => {
+    const env = { STORAGE_BACKEND: 'gcs', STORAGE_MAX_RETRIES: 'many', STORAGE_S3_ACCESS_KEY: 'a-key-that-is-secret' };
+    const ended = await coffer(['storage', 'list', '--json'], env);
+    expect(ended.code).toBe(2);
+    expect(ended.json.error.code).toBe('configuration');
+    for (const text of [ended.stderr, ended.json.error.message]) {
+      for (const name of ['STORAGE_BACKEND', 'STORAGE_MAX_RETRIES', 'STORAGE_S3_SECRET_KEY']) expect(text).toContain(name);
+      expect(text).not.toContain('a-key-that-is-secret');
+      expect(text).not.toContain('    at ');
+    }
+  });
+
+  it('has no colours where there is no terminal', async () => {
+    const { stdout, stderr } = await coffer(['storage', 'buckets', 'list'], { COFFER_DATA_DIR: join(folder, 'data') });
+    expect(stdout + stderr).not.toContain('\u001b');
+  });
+});
