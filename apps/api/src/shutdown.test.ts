@@ -49,6 +49,21 @@ describe('a server that is asked to stop', () => {
     await drained;
   });
 
+  it('finishes an upload that asked with Expect: 100-continue', async () => {
+    const upload = await RawConnection.open(api.url);
+    await upload.write(
+      `PUT /api/v1/storage/objects/expected HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: ${data.length}\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    await upload.write(data.subarray(0, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    api.beginStopping();
+    const drained = api.drain(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than heads are waited for
+    await upload.write(data.subarray(1000));
+    expect(await upload.answer()).toMatchObject({ status: 201 });
+    await drained;
+  });
+
   it('does not wait for a request whose head never becomes whole', async () => {
     const stuck = await RawConnection.open(api.url);
     await stuck.write('GET /he');

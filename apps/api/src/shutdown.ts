@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it. */
@@ -23,10 +23,12 @@ export function drainOf(server: Server): Drain {
     underWay.set(socket, 0);
     socket.once('close', () => underWay.delete(socket));
   });
-  server.on('request', ({ socket }, response) => {
+  const begin = ({ socket }: IncomingMessage, response: ServerResponse): void => {
     change(socket, 1);
     response.once('close', () => change(socket, -1));
-  });
+  };
+  // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   return async (deadlineMs) => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
