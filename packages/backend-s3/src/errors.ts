@@ -185,6 +185,7 @@ function networkError(error: ProviderError): StorageError | undefined {
       ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)
       : storageError('read_timeout', 'The storage provider did not answer in time.', options);
   }
+  if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
     return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
   }

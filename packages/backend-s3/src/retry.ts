@@ -74,8 +74,7 @@ export class RetryPolicy {
     const price = isThrottled ? throttledCost : cost;
     if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) throw error;
     this.#capacity -= price;
-    const backoff = Math.random() * Math.min(longestDelay, (isThrottled ? throttledBaseDelay : baseDelay) * 2 ** (attempt - 1));
-    await delay(Math.max(backoff, Math.min(askedDelay(error), backoff + mostExtraDelay)), undefined, signal && { signal });
+    await delay(delayAfter(error, attempt, Math.random()), undefined, signal && { signal });
     return price;
   }
 
@@ -86,6 +85,12 @@ export class RetryPolicy {
     }
     await unlessAborted(this.#limiter.getSendToken(), signal);
   }
+}
+
+/** Milliseconds. @param chance from 0 to 1, so that not all come again at once */
+export function delayAfter(error: unknown, attempt: number, chance: number): number {
+  const backoff = chance * Math.min(longestDelay, (isThrottling(error) ? throttledBaseDelay : baseDelay) * 2 ** (attempt - 1));
+  return Math.max(backoff, Math.min(askedDelay(error), backoff + mostExtraDelay));
 }
 
 function isThrottling(error: unknown): boolean {

@@ -1,0 +1,110 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import { Credentials } from './credentials.ts';
+
+const minute = 60_000;
+
+/** Gives other keys each time it is asked, which live so many minutes. */
+function provider(...minutes: readonly (number | undefined)[]): { readonly credentials: Credentials; readonly asked: () => number } {
+  let asked = 0;
+  const credentials = new Credentials(async () => {
+    const lifetime = minutes[Math.min(asked, minutes.length - 1)];
+    return {
+      accessKeyId: `key${++asked}`,
+      secretAccessKey: 'secret',
+      ...(lifetime !== undefined && { expiration: new Date(Date.now() + lifetime * minute) }),
+    };
+  });
+  return { credentials, asked: () => asked };
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+});
+
+describe('credentials', () => {
+  it('that are given are known at once, and there are no others', async () => {
+    const keys = { accessKeyId: 'who', secretAccessKey: 'secret' };
+    const credentials = new Credentials(keys);
+    expect(credentials.known).toBe(keys);
+    expect(await credentials.replace(keys, true)).toBe(false);
+  });
+
+  it('are fetched once for all who wait, and kept', async () => {
+    const { credentials, asked } = provider(undefined);
+    expect(credentials.known).toBeUndefined();
+    const [one, other] = await Promise.all([credentials.load(), credentials.load()]);
+    expect(one).toBe(other);
+    expect(credentials.known).toBe(one);
+    expect(asked()).toBe(1);
+  });
+
+  it('are fetched again shortly before they expire', async () => {
+    vi.useFakeTimers();
+    const { credentials } = provider(60, 60);
+    await credentials.load();
+    vi.advanceTimersByTime(54 * minute);
+    expect(credentials.known?.accessKeyId).toBe('key1');
+    vi.advanceTimersByTime(2 * minute);
+    expect(credentials.known).toBeUndefined();
+    expect((await credentials.load()).accessKeyId).toBe('key2');
+  });
+
+  it('serve to their end when there are no better ones', async () => {
+    vi.useFakeTimers();
+    let isThere = true;
+    const credentials = new Credentials(async () => {
+      if (!isThere) throw new Error('no metadata service');
+      return { accessKeyId: 'key', secretAccessKey: 'secret', expiration: new Date(Date.now() + 10 * minute) };
+    });
+    await credentials.load();
+    isThere = false;
+    vi.advanceTimersByTime(6 * minute);
+    expect(credentials.known).toBeUndefined();
+    expect((await credentials.load()).accessKeyId).toBe('key');
+    expect(credentials.known?.accessKeyId).toBe('key'); // for a while: the provider is not asked with every request
+    vi.advanceTimersByTime(5 * minute);
+    await expect(credentials.load()).rejects.toThrow('no metadata service');
+  });
+
+  it('that were refused are replaced, once for all who used them', async () => {
+    const { credentials, asked } = provider(undefined);
+    const refused = await credentials.load();
+    expect(await Promise.all([credentials.replace(refused, true), credentials.replace(refused, true)])).toEqual([true, true]);
+    expect(await credentials.replace(refused, true)).toBe(true);
+    expect(asked()).toBe(2);
+  });
+
+  it('are not fetched again and again for refusals that may mean something else', async () => {
+    vi.useFakeTimers();
+    const { credentials, asked } = provider(undefined);
+    expect(await credentials.replace(await credentials.load(), false)).toBe(false);
+    vi.advanceTimersByTime(minute);
+    expect(await credentials.replace(credentials.known!, false)).toBe(true);
+    expect(await credentials.replace(credentials.known!, false)).toBe(false);
+    expect(asked()).toBe(2);
+  });
+
+  it('of the default chain are read again from their file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
+    const path = join(folder, 'credentials');
+    const write = (key: string): Promise<void> =>
+      writeFile(path, `[default]\naws_access_key_id = ${key}\naws_secret_access_key = secret\n`);
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path);
+    vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
+    const credentials = new Credentials(undefined);
+    await write('before');
+    const before = await credentials.load();
+    expect(before).toMatchObject({ accessKeyId: 'before', secretAccessKey: 'secret' });
+    await write('after');
+    expect(await credentials.replace(before, true)).toBe(true);
+    expect(credentials.known).toMatchObject({ accessKeyId: 'after' });
+    await rm(folder, { recursive: true });
+  });
+});

@@ -1,0 +1,98 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { AnswerError } from './answer-error.ts';
+import { delayAfter, RetryPolicy } from './retry.ts';
+
+const answer = (status: number, name = '', headers = {}): Error => new AnswerError(status, headers, `<Code>${name}</Code>`);
+const failure = (code: string): Error => Object.assign(new Error(code), { code });
+const standard = { maxRetries: 3, retryMode: 'standard' } as const;
+
+beforeEach(() => {
+  vi.spyOn(Math, 'random').mockReturnValue(0);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('retries', () => {
+  it.each([
+    ['500', answer(500, 'InternalError')],
+    ['503', answer(503)],
+    ['429', answer(429)],
+    ['SlowDown', answer(503, 'SlowDown')],
+    ['RequestTimeout', answer(400, 'RequestTimeout')],
+    ['a cut connection', failure('ECONNRESET')],
+    ['a missing server', failure('ECONNREFUSED')],
+    ['a timeout', Object.assign(new Error('late'), { name: 'TimeoutError' })],
+  ])('follow %s', async (_name, error) => {
+    expect(await new RetryPolicy(standard).again(error, 1, undefined)).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['404', answer(404, 'NoSuchKey')],
+    ['403', answer(403, 'AccessDenied')],
+    ['501', answer(501, 'NotImplemented')],
+    ['a certificate', failure('CERT_HAS_EXPIRED')],
+    ['a mistake of ours', new TypeError('x is undefined')],
+  ])('do not follow %s', async (_name, error) => {
+    await expect(new RetryPolicy(standard).again(error, 1, undefined)).rejects.toBe(error);
+  });
+
+  it('end after as many as are allowed', async () => {
+    const policy = new RetryPolicy({ ...standard, maxRetries: 1 });
+    await policy.again(answer(500), 1, undefined);
+    await expect(policy.again(answer(500), 2, undefined)).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
+    await expect(new RetryPolicy({ ...standard, maxRetries: 0 }).again(answer(500), 1, undefined)).rejects.toThrow();
+  });
+
+  it('become few while everything fails, and many again afterwards', async () => {
+    const policy = new RetryPolicy(standard);
+    const count = async (): Promise<number> => {
+      for (let made = 0; ; made++) {
+        const price = await policy.again(answer(500), 1, undefined).catch(() => undefined);
+        if (price === undefined) return made;
+      }
+    };
+    expect(await count()).toBe(35); // 14 of 500 each
+    expect(await count()).toBe(0);
+    for (let success = 0; success < 28; success++) policy.succeeded();
+    expect(await count()).toBe(2);
+    policy.succeeded(14);
+    expect(await count()).toBe(1);
+  });
+
+  it('wait longer each time, longest while a server throttles', () => {
+    expect([1, 2, 3, 20].map((attempt) => delayAfter(answer(500), attempt, 1))).toEqual([50, 100, 200, 20_000]);
+    expect([1, 2, 3, 20].map((attempt) => delayAfter(answer(429), attempt, 1))).toEqual([1000, 2000, 4000, 20_000]);
+    expect(delayAfter(answer(500), 3, 0.5)).toBe(100);
+  });
+
+  it('wait as long as a server asks, within reason', () => {
+    const after = (headers: Readonly<Record<string, string>>): number => delayAfter(answer(503, '', headers), 1, 1);
+    expect(after({ 'retry-after': '2' })).toBe(2000);
+    expect(after({ 'retry-after': '3600' })).toBe(5050);
+    expect(after({ 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() })).toBe(5050);
+    expect(after({ 'x-amz-retry-after': '700' })).toBe(700);
+    expect(after({ 'retry-after': 'soon' })).toBe(50);
+  });
+
+  it('are given up with their signal', async () => {
+    const cancel = new AbortController();
+    const again = new RetryPolicy(standard).again(answer(503, 'SlowDown', { 'retry-after': '5' }), 1, cancel.signal);
+    cancel.abort();
+    await expect(again).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('of the adaptive mode slow all requests down while a server throttles', async () => {
+    const policy = new RetryPolicy({ maxRetries: 3, retryMode: 'adaptive' });
+    expect(new RetryPolicy(standard).pace(undefined)).toBeUndefined();
+    await policy.pace(undefined);
+    for (let request = 0; request < 5; request++) policy.succeeded();
+    await policy.again(answer(503, 'SlowDown'), 1, undefined);
+    const cancel = new AbortController();
+    const waiting = Array.from({ length: 5 }, () => Promise.resolve(policy.pace(cancel.signal)));
+    cancel.abort(new Error('enough'));
+    const ended = await Promise.allSettled(waiting);
+    expect(ended.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0);
+  });
+});

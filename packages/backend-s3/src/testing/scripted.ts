@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Scripted {
+  readonly endpoint: string;
+  /** What has come in, oldest first. */
+  readonly requests: IncomingMessage[];
+  /** Connections that were opened. */
+  readonly connections: () => number;
+  close(): Promise<void>;
+}
+
+export type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** Gives the answers that no real server gives on demand, one for each request; the last one again and again. */
+export async function scripted(...answers: readonly Answer[]): Promise<Scripted> {
+  const requests: IncomingMessage[] = [];
+  let connections = 0;
+  const server = createServer((request, response) => {
+    const answer = answers[Math.min(requests.length, answers.length - 1)];
+    requests.push(request);
+    answer?.(request, response);
+  });
+  server.on('connection', () => connections++);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    connections: () => connections,
+    async close() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** A success; the body of the request is read. */
+export const ok: Answer = (request, response) => {
+  request.resume();
+  request.once('end', () => response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() }).end());
+};
+
+/** An error as S3 has it. */
+export function refusal(status: number, code: string, headers: Readonly<Record<string, string>> = {}, more = ''): Answer {
+  return (request, response) => {
+    request.resume();
+    const document = `<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>${code} it is</Message>${more}</Error>`;
+    request.once('end', () => response.writeHead(status, headers).end(request.method === 'HEAD' || code === '' ? '' : document));
+  };
+}
