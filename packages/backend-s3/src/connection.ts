@@ -25,7 +25,10 @@ export interface Connection {
 
 export function connect(settings: Settings): Connection {
   const { endpoint, maxPoolConnections, timeout, verifySsl } = settings;
-  const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: timeout * 1000 } as const;
+  // Kept sockets are closed when nobody wants them for as long. Not exactly: of timers that are due together, Node fires also
+  // those that the callback of another one has just started anew, as when a body that is given up makes room for a request.
+  const idle = timeout * 1000 + 1;
+  const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
   const httpAgent = new HttpAgent(pool);
   const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
   const isPlain = endpoint?.startsWith('http:') === true;
