@@ -43,7 +43,7 @@ export function connect(settings: Settings): Connection {
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials, clock),
     clock,
-      places: new Places(settings),
+    places: new Places(settings),
     close() {
       rawSockets.close();
       httpAgent.destroy();

@@ -4,22 +4,27 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { AnswerError } from './answer-error.ts';
+import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
+import type { Identity } from './credentials.ts';
 
 const minute = 60_000;
+const badKeys = new AnswerError(403, {}, '<Code>InvalidAccessKeyId</Code>');
+const nameless = new AnswerError(403, {}, '');
 
 /** Gives other keys each time it is asked, which live so many minutes. */
 function provider(...minutes: readonly (number | undefined)[]): { readonly credentials: Credentials; readonly asked: () => number } {
   let asked = 0;
-  const credentials = new Credentials(async () => {
+  const provide = async (): Promise<Identity> => {
     const lifetime = minutes[Math.min(asked, minutes.length - 1)];
     return {
       accessKeyId: `key${++asked}`,
       secretAccessKey: 'secret',
       ...(lifetime !== undefined && { expiration: new Date(Date.now() + lifetime * minute) }),
     };
-  });
-  return { credentials, asked: () => asked };
+  };
+  return { credentials: new Credentials(provide, new Clock()), asked: () => asked };
 }
 
 afterEach(() => {
@@ -30,9 +35,9 @@ afterEach(() => {
 describe('credentials', () => {
   it('that are given are known at once, and there are no others', async () => {
     const keys = { accessKeyId: 'who', secretAccessKey: 'secret' };
-    const credentials = new Credentials(keys);
+    const credentials = new Credentials(keys, new Clock());
     expect(credentials.known).toBe(keys);
-    expect(await credentials.replace(keys, true)).toBe(false);
+    expect(await credentials.replace(keys, badKeys)).toBe(false);
   });
 
   it('are fetched once for all who wait, and kept', async () => {
@@ -58,10 +63,11 @@ describe('credentials', () => {
   it('serve to their end when there are no better ones', async () => {
     vi.useFakeTimers();
     let isThere = true;
-    const credentials = new Credentials(async () => {
+    const provide = async (): Promise<Identity> => {
       if (!isThere) throw new Error('no metadata service');
       return { accessKeyId: 'key', secretAccessKey: 'secret', expiration: new Date(Date.now() + 10 * minute) };
-    });
+    };
+    const credentials = new Credentials(provide, new Clock());
     await credentials.load();
     isThere = false;
     vi.advanceTimersByTime(6 * minute);
@@ -75,19 +81,25 @@ describe('credentials', () => {
   it('that were refused are replaced, once for all who used them', async () => {
     const { credentials, asked } = provider(undefined);
     const refused = await credentials.load();
-    expect(await Promise.all([credentials.replace(refused, true), credentials.replace(refused, true)])).toEqual([true, true]);
-    expect(await credentials.replace(refused, true)).toBe(true);
+    expect(await Promise.all([credentials.replace(refused, badKeys), credentials.replace(refused, badKeys)])).toEqual([true, true]);
+    expect(await credentials.replace(refused, badKeys)).toBe(true);
     expect(asked()).toBe(2);
   });
 
-  it('are not fetched again and again for refusals that may mean something else', async () => {
+  it('are not fetched again and again for refusals that mean something else', async () => {
     vi.useFakeTimers();
-    const { credentials, asked } = provider(undefined);
-    expect(await credentials.replace(await credentials.load(), false)).toBe(false);
+    let asked = 0;
+    const keys = { accessKeyId: 'key', secretAccessKey: 'secret' };
+    const credentials = new Credentials(async () => (asked++, { ...keys }), new Clock());
+    const used = await credentials.load();
+    expect(await credentials.replace(used, new AnswerError(403, {}, '<Code>AccessDenied</Code>'))).toBe(false);
+    expect(asked).toBe(1);
+    for (let refusal = 0; refusal < 3; refusal++) expect(await credentials.replace(used, nameless)).toBe(false);
+    expect(asked).toBe(2);
     vi.advanceTimersByTime(minute);
-    expect(await credentials.replace(credentials.known!, false)).toBe(true);
-    expect(await credentials.replace(credentials.known!, false)).toBe(false);
-    expect(asked()).toBe(2);
+    expect(await credentials.replace(used, nameless)).toBe(false);
+    expect(await credentials.replace(used, badKeys)).toBe(false);
+    expect(asked).toBe(4);
   });
 
   it('of the default chain are read again from their file', async () => {
@@ -98,12 +110,12 @@ describe('credentials', () => {
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path);
     vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'config'));
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
-    const credentials = new Credentials(undefined);
+    const credentials = new Credentials(undefined, new Clock());
     await write('before');
     const before = await credentials.load();
     expect(before).toMatchObject({ accessKeyId: 'before', secretAccessKey: 'secret' });
     await write('after');
-    expect(await credentials.replace(before, true)).toBe(true);
+    expect(await credentials.replace(before, badKeys)).toBe(true);
     expect(credentials.known).toMatchObject({ accessKeyId: 'after' });
     await rm(folder, { recursive: true });
   });

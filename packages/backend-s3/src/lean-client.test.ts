@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 
 import { noContext } from '@coffer/storage-core';
@@ -138,6 +141,19 @@ describe('failures', () => {
   it('to answer in time are read_timeout', async () => {
     const server = await serve((request) => request.resume());
     await expect(transportTo(server, { maxRetries: 0, timeout: 0.2 }).head(at, noContext)).rejects.toMatchObject({ code: 'read_timeout' });
+  });
+
+  it('to get through a handshake in time are connect_timeout', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, timeout: 0.2 });
+    open.push(() => {
+      store.connection.close();
+      server.close();
+    });
+    await expect(store.transport.head(at, noContext)).rejects.toMatchObject({ code: 'connect_timeout' });
   });
 
   it('with long documents are not read to the end', async () => {
