@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { expect, it } from 'vitest';
+
+import { objectsIn, putFiles, putObjects, randomFile } from './testing/files.ts';
+import { openUploads } from './testing/open-uploads.ts';
+import { describeStores } from './testing/stores.ts';
+
+describeStores('a process', (bench, store) => {
+  it('that is stopped while it uploads leaves whole objects, nothing half, and one document', async () => {
+    const { folder, bucket, env, storage, start } = bench();
+    const large = randomFile(60_000_000);
+    await putFiles(folder, { 'tree/large': large, ...Object.fromEntries(Array.from({ length: 300 }, (_, id) => [`tree/${id}`, 'small'])) });
+    const running = start(['upload', 'tree', '-r', '--concurrency', '2', '--json']);
+    await once(running.child.stdout!, 'data'); // something is up
+    running.child.kill('SIGINT');
+    const ended = await running.ended;
+    expect(ended).toMatchObject({ code: 130, stderr: 'interrupted: Stopped by SIGINT.\n' });
+    expect(ended.json).toMatchObject({ failed: [], error: { code: 'interrupted' } });
+    const objects = await objectsIn(storage, bucket);
+    for (const { key } of ended.json.uploaded as { key: string }[]) expect(objects).toHaveProperty([key]);
+    for (const [key, text] of Object.entries(objects))
+      expect(key === 'large' ? text.length > 0 : text).toBe(key === 'large' ? true : 'small');
+    if ('large' in objects) expect((await storage.getFileInfo('large')).size).toBe(large.length);
+    // What it had open at the provider is closed.
+    if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
+  });
+
+  it('whose reader goes away ends in peace', async () => {
+    const { storage, start } = bench();
+    await putObjects(
+      storage,
+      Object.fromEntries(Array.from({ length: 200 }, (_, id) => [`some-long-name-of-an-object/${'x'.repeat(200)}/${id}`, ''])),
+    );
+    const { child } = start(['list']);
+    child.stdout?.destroy();
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(0);
+  });
+
+  it('fails a file that changes while it is read, and leaves no object of it', async () => {
+    const { folder, bucket, storage, start } = bench();
+    await mkdir(join(folder, 'tree'));
+    const path = join(folder, 'tree/changing');
+    await writeFile(path, randomFile(120_000_000));
+    const running = start(['upload', 'tree', '-r', '--json']);
+    let isOver = false;
+    void running.ended.then(() => (isOver = true));
+    for (let second = 1_600_000_000; !isOver; second++) {
+      await utimes(path, second, second);
+      await delay(1);
+    }
+    const ended = await running.ended;
+    expect(ended.json).toMatchObject({ uploaded: [], failed: [{ path: 'tree/changing', code: 'file_changed' }] });
+    expect(ended.code).toBe(1);
+    expect(await objectsIn(storage, bucket)).toEqual({});
+  });
+});
