@@ -19,7 +19,8 @@ export type {
   UploadFileRequest,
 } from './file-requests.ts';
 export { FileService } from './file-service.ts';
-export { migrateDatabase } from './migrate.ts';
+export { migrateDatabase, pendingMigrations } from './migrate.ts';
+export type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts';
 export { files, tenantBuckets, tenants, tenantSlugs, tenantUsage } from './schema.ts';
 export type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
 export { TenantRepository } from './tenant-repository.ts';

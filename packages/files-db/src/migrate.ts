@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres';
 
-import { databaseError, isMissingTable } from './database-error.ts';
+import { databaseError, isMissingTable, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { migrations } from './migrations.ts';
 
@@ -28,6 +28,11 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
   } catch (error) {
     throw databaseError(error);
   }
+}
+
+/** The names of migrations that the database has not seen. @throws storage_unavailable */
+export async function pendingMigrations({ sql }: Pick<Database, 'sql'>): Promise<readonly string[]> {
+  return (await onDatabase(() => missing(sql))).map(({ name }) => name);
 }
 
 async function missing(sql: Sql | TransactionSql): Promise<typeof migrations> {

@@ -132,6 +132,11 @@ export class TenantRepository {
     return rows.map(({ tenant, bytes }) => ({ tenant, bytes: Number(bytes) }));
   }
 
+  /** The bucket that `bucketFor` would give, which is not recorded by this. */
+  plannedBucketFor(tenant: TenantContext, primary: string | null): string {
+    return primary ?? this.#bucketNameFor(tenant);
+  }
+
   /**
    * The tenant's primary bucket; gives it one on first use, so that a later slug does not change it. No statement while
    * the tenant is remembered.

@@ -7,6 +7,8 @@ import { hurrySweep } from './file-statements.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, reopenTenant } from './mass-deletion.ts';
 import type { TombstoneRow } from './mass-deletion.ts';
 import { removeObjects } from './object-removal.ts';
+import { relocateFile, strayFiles } from './relocate-file.ts';
+import type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts';
 import type { TenantRepository } from './tenant-repository.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -119,6 +121,19 @@ export class TenantService {
     // Rows whose objects went with the bucket.
     if (tracked) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
+  }
+
+  /** Files that lie in no bucket of their tenant, with the bucket that is: what was uploaded before tenants had buckets. */
+  strayFiles(): AsyncGenerator<StrayFile, void, undefined> {
+    return strayFiles({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage });
+  }
+
+  /**
+   * Moves a file to its tenant's bucket. It can be read all the while; its former object is removed by a later sweep.
+   * @throws checksum_mismatch when the object is not the file, file_not_found when it is missing, no_such_bucket, tenant_conflict
+   */
+  async relocateFile(file: StrayFile, options: RelocateOptions, ctx: CallContext = noContext): Promise<Relocation> {
+    return relocateFile({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage }, file, options, ctx);
   }
 
   async #registered(id: string, slug: string): Promise<Tenant> {

@@ -68,8 +68,10 @@ export async function loadBackend(config: Config, options: LoadOptions): Promise
   return load(config, options);
 }
 
-function s3Options({ region, maxPoolConnections, maxRetries, retryMode, timeout, s3 }: StorageConfig): S3BackendOptions {
-  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...s3 };
+/** What the S3 backend is made with. */
+export function s3Options({ region, maxPoolConnections, maxRetries, retryMode, timeout, s3 }: StorageConfig): S3BackendOptions {
+  const { useSsl: _useSsl, ...connection } = s3; // it is in the endpoint by now
+  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...connection };
 }
 
 const thirdParty: Loader = async (config, { publicUrl }) => {

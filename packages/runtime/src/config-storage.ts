@@ -45,6 +45,8 @@ export interface S3Config {
   readonly endpoint?: string;
   /** What presigned URLs are signed for; default the endpoint. */
   readonly publicEndpoint?: string;
+  /** The scheme of endpoints that are given without one. */
+  readonly useSsl: boolean;
   readonly verifySsl: boolean;
   readonly forcePathStyle: boolean;
   readonly transport: 'lean' | 'sdk';
@@ -121,9 +123,9 @@ function readS3(env: EnvReader, backend: string): S3Config {
   if (accessKey !== undefined && secretKey === undefined) env.mistake('STORAGE_S3_SECRET_KEY', half);
   if (accessKey === undefined && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);
 
-  const secure = env.value('STORAGE_S3_USE_SSL', yesOrNo, true);
-  const endpoint = env.optional('STORAGE_S3_ENDPOINT', endpointUrl(secure));
-  const publicEndpoint = env.optional('STORAGE_S3_PUBLIC_ENDPOINT', endpointUrl(secure)) ?? endpoint;
+  const useSsl = env.value('STORAGE_S3_USE_SSL', yesOrNo, true);
+  const endpoint = env.optional('STORAGE_S3_ENDPOINT', endpointUrl(useSsl));
+  const publicEndpoint = env.optional('STORAGE_S3_PUBLIC_ENDPOINT', endpointUrl(useSsl)) ?? endpoint;
   if (backend === 'minio' && !env.isSet('STORAGE_S3_ENDPOINT')) {
     env.mistake('STORAGE_S3_ENDPOINT', 'is required by the minio backend: the URL of the server, like http://127.0.0.1:9000.');
   }
@@ -138,6 +140,7 @@ function readS3(env: EnvReader, backend: string): S3Config {
     ...(secretKey !== undefined && { secretKey }),
     ...(endpoint !== undefined && { endpoint }),
     ...(publicEndpoint !== undefined && { publicEndpoint }),
+    useSsl,
     verifySsl,
     forcePathStyle: env.value('STORAGE_S3_FORCE_PATH_STYLE', yesOrNo, backend === 'minio' || (endpoint !== undefined && !isAws(endpoint))),
     transport: env.value('STORAGE_S3_TRANSPORT', oneOf(transports), 'lean'),

@@ -47,7 +47,7 @@ describe('defaults', () => {
         corsOrigins: ['*'],
         maxUploadBytes: 5_368_709_120,
         localPath: '/srv/app/.coffer/objects',
-        s3: { verifySsl: true, forcePathStyle: false, transport: 'lean' },
+        s3: { useSsl: true, verifySsl: true, forcePathStyle: false, transport: 'lean' },
         extra: {},
       },
       server: { host: '127.0.0.1', port: 8080, publicUrl: 'http://127.0.0.1:8080' },

@@ -27,10 +27,23 @@ const oldest = 15;
  * @throws StartupError when it cannot be reached, is too old, or does not start; the reason of `signal`
  */
 export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
+  const loading = import('@coffer/files-db');
+  return openWith(config, options, async (database) => (await loading).migrateDatabase(database));
+}
+
+/**
+ * The same, as `prepare` leaves it.
+ * @throws what `openDatabase` does, and what `prepare` rejects with; nothing is left open then
+ */
+export async function openWith(
+  config: Config,
+  options: OpenDatabaseOptions,
+  prepare: (database: Database) => Promise<void>,
+): Promise<OpenDatabase> {
   const { url } = config.database;
   const loading = import('@coffer/files-db');
   const embedded = url === undefined ? await startEmbedded(config, options, loading) : undefined;
-  const { connectDatabase, migrateDatabase } = await loading;
+  const { connectDatabase } = await loading;
   let database: Database | undefined;
   const close = async (): Promise<void> => {
     try {
@@ -47,7 +60,7 @@ export async function openDatabase(config: Config, options: OpenDatabaseOptions 
     database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
     signal?.addEventListener('abort', cut);
     if (embedded === undefined) await assertVersion(database);
-    await migrateDatabase(database);
+    await prepare(database);
     signal?.throwIfAborted();
     return { database, close };
   } catch (error) {

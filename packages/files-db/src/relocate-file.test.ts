@@ -1,0 +1,295 @@
+import { hasCode, memoryBackend, storageError } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import type { FileRecord, Relocation, StrayFile } from './index.ts';
+import { connectDatabase, TenantRepository, TenantService } from './index.ts';
+import { acme, admin, bytesOf, codeOf, defaultBucket, globex, openRig, presigning, upload, variant } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+const day = 86_400;
+const inDays = (days: number): Date => new Date(Date.now() + days * day * 1000);
+const keep = { keepSeconds: 7 * day, provision: true };
+
+describe.each(['embedded', 'debian'] as const)('moving files to the bucket of their tenant on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  let multiTenancy = false;
+  const open = async (backend: StorageBackend = presigning(memoryBackend())): Promise<void> => {
+    multiTenancy = false;
+    rig = await openRig({
+      server,
+      backend,
+      cacheSeconds: 0,
+      storage: {
+        resolveBucket: async ({ bucket, tenant }) => {
+          if (bucket !== undefined) return { bucket, because: 'explicit' };
+          if (!multiTenancy || tenant === undefined) return { bucket: defaultBucket, because: 'default' };
+          return { bucket: await rig.tenants.bucketFor(tenant), because: 'tenant_mapping' };
+        },
+      },
+    });
+    for (const tenant of [acme, globex]) await rig.tenants.create(tenant);
+  };
+  beforeEach(() => open());
+  afterEach(() => rig.close());
+
+  const strays = async (service = rig.tenantService): Promise<readonly StrayFile[]> => {
+    const found: StrayFile[] = [];
+    for await (const file of service.strayFiles()) found.push(file);
+    return found;
+  };
+  const moveAll = async (options = keep, service = rig.tenantService): Promise<readonly Relocation[]> => {
+    const results: Relocation[] = [];
+    for (const file of await strays(service)) results.push(await service.relocateFile(file, options));
+    return results;
+  };
+  const now = (file: FileRecord): Promise<FileRecord> => rig.files.get(file.id, admin);
+
+  it('takes what lies outside, and leaves the rest', async () => {
+    const [a, b, none] = [
+      await upload(rig, 'of acme', { tenantContext: acme }),
+      await upload(rig, 'of globex', { tenantContext: globex }),
+      await upload(rig, 'of nobody'),
+    ];
+    multiTenancy = true;
+    const own = await upload(rig, 'in its place', { tenantContext: acme });
+    await rig.tenantService.createBucket({ bucket: 'acme-second', tenant: 'acme' });
+    expect(await strays()).toMatchObject([
+      { id: a.id, tenant: acme, from: defaultBucket, to: 'acme-uploads', sizeBytes: 7, waits: false },
+      { id: b.id, tenant: globex, from: defaultBucket, to: 'globex-uploads' },
+    ]);
+    expect(await moveAll()).toEqual(['moved', 'moved']);
+    for (const [file, bucket] of [
+      [a, 'acme-uploads'],
+      [b, 'globex-uploads'],
+      [none, defaultBucket],
+      [own, 'acme-uploads'],
+    ] as const) {
+      const { bucket: _former, ...unchanged } = file;
+      expect(await now(file)).toEqual({ ...unchanged, bucket });
+      expect((await bytesOf(rig, await now(file))).length).toBe(file.sizeBytes);
+    }
+    expect(await strays()).toEqual([]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 19, files: 2, reserved: 0 });
+  });
+
+  it('keeps the former object for URLs that were handed out, and then has the sweep remove it', async () => {
+    const file = await upload(rig, 'kept', { tenantContext: acme });
+    multiTenancy = true;
+    await moveAll();
+    const former = `${defaultBucket}/${file.storageKey}`;
+    await rig.files.sweep({ now: inDays(6.9) });
+    expect(await rig.keys()).toContain(former);
+    expect(await rig.files.sweep({ now: inDays(7.1) })).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await bytesOf(rig, await now(file))).toBe('kept');
+    expect(await rig.query('select 1 from files')).toHaveLength(1);
+  });
+
+  it('leaves nothing for the next day when nothing is to be kept', async () => {
+    const file = await upload(rig, 'moved', { tenantContext: acme });
+    await moveAll({ ...keep, keepSeconds: 0 });
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+  });
+
+  it('shows nobody but an admin what is left for the sweep', async () => {
+    await upload(rig, 'moved', { tenantContext: acme });
+    await moveAll();
+    const user = { subject: 'alice', role: 'user', tenant: acme.tenantUuid } as const;
+    expect((await rig.files.list({ access: user, status: 'deleted' })).files).toEqual([]);
+    expect((await rig.files.list({ access: user })).files).toHaveLength(1);
+  });
+
+  it('carries on after having died anywhere, without a trace', async () => {
+    const dead = new Error('killed');
+    const steps = ['copy', 'head'] as const;
+    for (const step of steps) {
+      await rig.close();
+      let lives = false;
+      const inner = presigning(memoryBackend());
+      await open(
+        variant(inner, {
+          // After the step, as a kill would be.
+          copy: async (...call) => {
+            const copied = await inner.copy(...call);
+            if (!lives && step === 'copy') throw dead;
+            return copied;
+          },
+          head: async (at, ctx) => {
+            const info = await inner.head(at, ctx);
+            if (!lives && step === 'head' && at.bucket === 'acme-uploads') throw dead;
+            return info;
+          },
+        }),
+      );
+      const file = await upload(rig, step, { tenantContext: acme });
+      multiTenancy = true;
+      await expect(moveAll()).rejects.toBe(dead);
+      expect(await now(file)).toEqual(file);
+      expect(await rig.keys()).toHaveLength(2);
+      lives = true;
+      expect(await moveAll()).toEqual(['moved']);
+      await rig.files.sweep({ now: inDays(9) });
+      expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+      expect(await bytesOf(rig, await now(file))).toBe(step);
+    }
+  });
+
+  it('has the sweep clear the copy of a process that died, when its file is gone before the next one comes', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    await open(variant(inner, { head: () => Promise.reject(new Error('killed')) }));
+    const file = await upload(rig, 'gone', { tenantContext: acme });
+    await expect(moveAll()).rejects.toThrow('killed');
+    await rig.files.delete(file.id, admin);
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await strays()).toEqual([]);
+    await rig.files.sweep({ now: inDays(3) });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+  });
+
+  it('shares the work with other processes: every file is moved once, and none is lost', async () => {
+    const files: FileRecord[] = [];
+    for (let index = 0; index < 60; index++)
+      files.push(await upload(rig, `file ${index}`, { tenantContext: index % 2 === 0 ? acme : globex }));
+    multiTenancy = true;
+    const databases = [1, 2, 3].map(() => connectDatabase({ url: rig.url, max: 3 }));
+    const services = databases.map((database) => {
+      const tenants = new TenantRepository({
+        database,
+        bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,
+        reservedBuckets: [defaultBucket],
+      });
+      return new TenantService({ database, tenants, storage: rig.storage });
+    });
+    const deleting = Promise.all(files.slice(0, 10).map(({ id }) => rig.files.delete(id, admin)));
+    const sweeping = (async () => {
+      for (let round = 0; round < 20; round++) await rig.files.sweep({ olderThanSeconds: 0 });
+    })();
+    const results = (await Promise.all(services.map((service) => moveAll(keep, service)))).flat();
+    await Promise.all([deleting, sweeping]);
+    await Promise.all(databases.map((database) => database.close()));
+    expect(results.filter((result) => result === 'moved').length).toBeLessThanOrEqual(60);
+    await moveAll();
+    await rig.files.sweep({ now: inDays(30) });
+    const left = files.slice(10);
+    for (const file of left) expect(await bytesOf(rig, await now(file))).toBe(`file ${files.indexOf(file)}`);
+    expect(await rig.keys()).toEqual(
+      left.map((file, index) => `${index % 2 === 0 ? 'acme' : 'globex'}-uploads/${file.storageKey}`).toSorted(),
+    );
+    expect(await rig.query('select 1 from files')).toHaveLength(50);
+    for (const tenant of [acme, globex]) await rig.usage(tenant);
+  });
+
+  it('moves back and forth, and waits where a sweep clears the place', async () => {
+    const file = await upload(rig, 'travels', { tenantContext: acme });
+    await moveAll();
+    await rig.query(`update tenant_buckets set bucket = 'acme-other'`);
+    await rig.query(`update files set sweep_at = now() + interval '10 minutes' where status = 'deleted' and bucket = '${defaultBucket}'`);
+    expect(await moveAll()).toEqual(['moved']); // acme-uploads -> acme-other
+    await rig.query(`update tenant_buckets set bucket = 'acme-uploads'`);
+    expect(await moveAll()).toEqual(['moved']); // and back, over what was left there
+    await rig.query(`update tenant_buckets set bucket = '${defaultBucket}'`);
+    expect(await moveAll()).toEqual(['waits']); // a sweep may have taken that place
+    await rig.files.sweep({ now: inDays(30) });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await moveAll()).toEqual(['moved']);
+    expect(await bytesOf(rig, await now(file))).toBe('travels');
+  });
+
+  it('lets a presigned form end where it began', async () => {
+    const asked = await rig.files.createPresignedUpload({
+      filename: 'a',
+      contentType: 'text/plain',
+      sizeBytes: 3,
+      ownerId: 'alice',
+      tenantContext: acme,
+    });
+    const incoming = { bucket: defaultBucket, key: `incoming/${asked.fileId}` };
+    const put = (): Promise<unknown> => rig.storage.uploadFile({ ...incoming, body: 'abc', contentType: 'text/plain' });
+    await put();
+    expect(await strays()).toEqual([]); // pending: completed where it is
+    const file = await rig.files.completeUpload(asked.fileId, admin);
+    multiTenancy = true;
+    expect(await moveAll()).toEqual(['moved']);
+    await put(); // the form is still good
+    await rig.files.sweep({ now: inDays(10) });
+    expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await bytesOf(rig, await now(file))).toBe('abc');
+  });
+
+  it('leaves a file whose completion was tried twice to a later day', async () => {
+    const asked = await rig.files.createPresignedUpload({
+      filename: 'a',
+      contentType: 'text/plain',
+      sizeBytes: 3,
+      ownerId: 'alice',
+      tenantContext: acme,
+    });
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: `incoming/${asked.fileId}`, body: 'abc', contentType: 'text/plain' });
+    await rig.query('update files set complete_attempts = 1');
+    const file = await rig.files.completeUpload(asked.fileId, admin);
+    expect(await moveAll()).toEqual(['waits']);
+    await rig.files.sweep({ now: inDays(2) });
+    expect(await moveAll()).toEqual(['moved']);
+    expect(await bytesOf(rig, await now(file))).toBe('abc');
+  });
+
+  it('refuses an object that is not the recorded one, and tells of one that is missing', async () => {
+    const [changed, lost] = [await upload(rig, 'right', { tenantContext: acme }), await upload(rig, 'lost', { tenantContext: acme })];
+    await rig.storage.uploadFile({ bucket: defaultBucket, key: changed.storageKey, body: 'wrong' });
+    await rig.storage.deleteFile({ bucket: defaultBucket, key: lost.storageKey });
+    const codes: string[] = [];
+    for (const file of await strays()) codes.push(await codeOf(rig.tenantService.relocateFile(file, keep)));
+    expect(codes).toEqual(['checksum_mismatch', 'file_not_found']);
+    expect(await now(changed)).toEqual(changed);
+  });
+
+  it('takes another ETag where the store gives copies one, once the bytes have been compared', async () => {
+    await rig.close();
+    const inner = presigning(memoryBackend());
+    let spoil = false;
+    await open(
+      variant(inner, {
+        head: async (at, ctx) => {
+          const info = await inner.head(at, ctx);
+          return at.bucket === defaultBucket ? info : { ...info, etag: `${info.etag}-2` };
+        },
+        get: async (at, options, ctx) => {
+          if (spoil && at.bucket !== defaultBucket)
+            await inner.put(at, { kind: 'buffer', data: Buffer.from('spoilt') }, { contentType: 'text/plain' }, {});
+          return inner.get(at, options, ctx);
+        },
+      }),
+    );
+    const file = await upload(rig, 'parts!', { tenantContext: acme });
+    spoil = true;
+    expect(await codeOf(moveAll())).toBe('checksum_mismatch');
+    spoil = false;
+    expect(await moveAll()).toEqual(['moved']);
+    expect(await now(file)).toMatchObject({ bucket: 'acme-uploads', etag: `${file.etag}-2` });
+  });
+
+  it('needs the bucket where none is to be made, and a tenant that is not being deleted', async () => {
+    await upload(rig, 'a', { tenantContext: acme });
+    await upload(rig, 'b', { tenantContext: globex });
+    const [ofAcme] = await strays();
+    await rig.query(`update tenants set state = 'deleting' where tenant_slug = 'globex'`);
+    expect(await strays()).toEqual([ofAcme]);
+    const refused = rig.tenantService.relocateFile(ofAcme!, { ...keep, provision: false }).catch((error: unknown) => error);
+    expect(hasCode(await refused, 'no_such_bucket')).toBe(true);
+    await rig.tenantService.provision('acme', { tenantSlug: 'acme' });
+    expect(await rig.tenantService.relocateFile(ofAcme!, { ...keep, provision: false })).toBe('moved');
+    expect(await rig.tenantService.relocateFile(ofAcme!, keep)).toBe('gone');
+  });
+
+  it('stops where it is told to', async () => {
+    await upload(rig, 'a', { tenantContext: acme });
+    const [file] = await strays();
+    const stopped = storageError('internal_error', 'stopped');
+    await expect(rig.tenantService.relocateFile(file!, keep, { signal: AbortSignal.abort(stopped) })).rejects.toBe(stopped);
+    expect(await strays()).toEqual([file]);
+  });
+});

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+
+import { hasCode, storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, StorageService, TenantContext } from '@coffer/storage-core';
+import type { Sql } from 'postgres';
+
+import { claimPlace, findAt, findStrays, switchPlace } from './relocation-statements.ts';
+import type { StrayRow } from './relocation-statements.ts';
+import type { TenantRepository } from './tenant-repository.ts';
+
+/** A tracked file that lies in no bucket of its tenant. */
+export interface StrayFile {
+  readonly id: string;
+  readonly tenant: TenantContext;
+  readonly key: string;
+  readonly from: string;
+  /** The tenant's bucket. */
+  readonly to: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly sha256: string | null;
+  /** It stays until the form that it was uploaded with has expired and the sweep has come by. */
+  readonly waits: boolean;
+}
+
+export interface RelocateOptions {
+  /** Seconds that the object it leaves stays, for URLs that were handed out before. */
+  readonly keepSeconds: number;
+  /** Create the tenant's bucket when it is missing. */
+  readonly provision: boolean;
+}
+
+/** `waits`: not yet; `gone`: it was deleted, or somebody else has moved it. */
+export type Relocation = 'moved' | 'waits' | 'gone';
+
+interface Parts {
+  readonly sql: Sql;
+  readonly storage: StorageService;
+  readonly tenants: TenantRepository;
+}
+
+const pageSize = 500;
+/** Seconds that a copy may take, and then that a killed process's lies around. */
+const claimSeconds = 86_400;
+/** Seconds after `sweep_at` that a sweep waits by default. */
+const sweepDelay = 86_400;
+
+/** See `TenantService.strayFiles`. */
+export async function* strayFiles({ sql, tenants }: Parts): AsyncGenerator<StrayFile, void, undefined> {
+  let last = { tenant: '', after: '00000000-0000-0000-0000-000000000000' };
+  for (;;) {
+    const rows = await findStrays(sql, { ...last, limit: pageSize });
+    for (const row of rows) {
+      const file = strayOf(row, tenants);
+      if (file.from !== file.to) yield file;
+    }
+    const end = rows.at(-1);
+    if (end === undefined || rows.length < pageSize) return;
+    last = { tenant: end.tenant_uuid, after: end.id };
+  }
+}
+
+/**
+ * See `TenantService.relocateFile`. Copies, verifies, and then says in one statement where the file is; until then it is where it was. Killed at any point, it
+ * may be run again, by several processes at once as well: what it leaves is on record for the sweep.
+ */
+export async function relocateFile(parts: Parts, file: StrayFile, options: RelocateOptions, ctx: CallContext): Promise<Relocation> {
+  if (file.waits) return 'waits';
+  const { sql, storage, tenants } = parts;
+  const { id, key, from, tenant } = file;
+  const to = await tenants.bucketFor(tenant);
+  if (to === from) return 'gone';
+  const counted = { tenant: tenant.tenantSlug, ...ctx };
+  if (options.provision) await storage.ensureBucket(to, {}, counted);
+  const move = { id, key, from, to };
+  const claimed = await claimPlace(sql, { ...move, until: inSeconds(claimSeconds) });
+  if (claimed.length === 0) return (await isThere(sql, file)) ? 'waits' : 'gone';
+  try {
+    const copied = await copyVerified(storage, file, to, counted);
+    ctx.signal?.throwIfAborted();
+    const sweepAt = inSeconds(options.keepSeconds - sweepDelay);
+    if ((await switchPlace(sql, { ...move, etag: copied, sweepAt })).length > 0) return 'moved';
+  } catch (error) {
+    if (!hasCode(error, 'file_not_found') || (await isThere(sql, file))) throw error;
+  }
+  return (await isThere(sql, file)) ? 'waits' : 'gone';
+}
+
+/** @returns the copy's ETag: some stores give objects of several parts another one */
+async function copyVerified(storage: StorageService, file: StrayFile, to: string, ctx: CallContext): Promise<string> {
+  const source: ObjectAddress = { bucket: file.from, key: file.key };
+  const destination: ObjectAddress = { bucket: to, key: file.key };
+  await storage.copyFile({ source, destination }, ctx);
+  const { etag, size } = await storage.getFileInfo(destination, ctx);
+  if (size !== file.sizeBytes) throw changed();
+  if (etag === file.etag) return etag;
+  if ((await storage.getFileInfo(source, ctx)).etag !== file.etag) throw changed();
+  const sha256 = file.sha256 ?? (await hash(storage, source, ctx));
+  if ((await hash(storage, destination, ctx)) !== sha256) throw changed();
+  return etag;
+}
+
+function changed(): Error {
+  return storageError('checksum_mismatch', 'The object is not the one that was recorded for the file; the file stays where it is.');
+}
+
+async function isThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
+  return (await findAt(sql, { id, bucket: from })).length > 0;
+}
+
+async function hash(storage: StorageService, at: ObjectAddress, ctx: CallContext): Promise<string> {
+  const { body } = await storage.openFile(at, {}, ctx);
+  const sum = createHash('sha256');
+  for await (const chunk of body) sum.update(chunk as Buffer);
+  return sum.digest('hex');
+}
+
+function inSeconds(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString();
+}
+
+function strayOf(row: StrayRow, tenants: TenantRepository): StrayFile {
+  const tenant = { tenantUuid: row.tenant_uuid, tenantSlug: row.tenant_slug };
+  return {
+    id: row.id,
+    tenant,
+    key: row.storage_key,
+    from: row.bucket,
+    to: tenants.plannedBucketFor(tenant, row.primary_bucket),
+    sizeBytes: Number(row.size_bytes),
+    etag: row.etag,
+    sha256: row.sha256,
+    waits: row.unsettled,
+  };
+}

@@ -1,0 +1,77 @@
+import { statement } from './statement.ts';
+
+// While a file moves, the place it moves to and the place it leaves are each the place of a tombstone, which the sweep
+// clears in its time: whatever dies in between, no object is left that no row knows. A place has one tombstone at most,
+// since its id is made from it.
+const placeOf = (bucket: string): string => `md5(${bucket} || '/' || {key}::text)::uuid`;
+/** A sweep that has taken a row may be at work on its object for ten minutes, whatever `sweep_at` says. */
+const untaken = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
+
+export interface StrayRow {
+  readonly id: string;
+  readonly tenant_uuid: string;
+  readonly tenant_slug: string;
+  readonly bucket: string;
+  readonly storage_key: string;
+  readonly size_bytes: string;
+  readonly etag: string;
+  readonly sha256: string | null;
+  /** The tenant's primary bucket. */
+  readonly primary_bucket: string | null;
+  /** Whether copies may lie beside it that only the sweep after its form's expiry finds. */
+  readonly unsettled: boolean;
+}
+
+/** Available files that lie in no bucket of their tenant, by tenant and id. */
+export const findStrays = statement<{ readonly tenant: string; readonly after: string; readonly limit: number }, StrayRow>(`
+  select f.id, f.tenant_uuid, t.tenant_slug, f.bucket, f.storage_key, f.size_bytes, f.etag, f.sha256,
+    (select b.bucket from tenant_buckets b where b.tenant_uuid = f.tenant_uuid order by b.position, b.bucket limit 1) as primary_bucket,
+    f.upload_key is not null and f.complete_attempts > 1 as unsettled
+  from files f join tenants t on t.tenant_uuid = f.tenant_uuid
+  where (f.tenant_uuid, f.id) > ({tenant}::text, {after}::uuid) and f.status = 'available' and t.state = 'active'
+    and not exists (select from tenant_buckets b where b.bucket = f.bucket and b.tenant_uuid = f.tenant_uuid)
+  order by f.tenant_uuid, f.id limit {limit}::int8`);
+
+export const findAt = statement<{ readonly id: string; readonly bucket: string }, { readonly id: string }>(
+  `select id from files where id = {id}::uuid and status = 'available' and bucket = {bucket}::text`,
+);
+
+export interface Move {
+  readonly id: string;
+  readonly key: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const asItWas = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
+  and (upload_key is null or complete_attempts <= 1)`;
+
+/** The place where a copy will be; no row when the file is not where it was, or a sweep is clearing the place. */
+export const claimPlace = statement<Move & { readonly until: string }, { readonly id: string }>(`
+  insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
+  select ${placeOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', {until}::text::timestamptz
+  from files where ${asItWas} for update
+  on conflict (id) do update set sweep_at = excluded.sweep_at where ${untaken('files')}
+  returning id`);
+
+/**
+ * The file is where its copy is, and the place it was in is for the sweep; with it the key that a presigned form still
+ * writes to. No row when the file is not where it was, or the copy's place is not claimed any more.
+ */
+export const switchPlace = statement<Move & { readonly etag: string; readonly sweepAt: string }, { readonly id: string }>(`
+  with file as (
+    select * from files where ${asItWas} for update
+  ), claimed as (
+    delete from files f using file where f.id = ${placeOf('{to}::text')} and ${untaken('f')} returning f.id
+  ), moved as (
+    update files f set bucket = {to}::text, etag = {etag}::text, upload_key = null, expires_at = null, sweep_at = null
+    from file, claimed where f.id = file.id
+    returning f.id
+  ), vacated as (
+    insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, upload_key, status, expires_at, sweep_at)
+    select ${placeOf('{from}::text')}, file.tenant_uuid, '', file.filename, file.content_type, file.bucket, file.storage_key,
+      file.upload_key, 'deleted', file.expires_at, greatest({sweepAt}::text::timestamptz, file.sweep_at, file.expires_at)
+    from file, moved
+    on conflict (id) do update set upload_key = excluded.upload_key, expires_at = excluded.expires_at, sweep_at = excluded.sweep_at
+  )
+  select id from moved`);
