@@ -1,3 +1,5 @@
+import type { Env } from '@coffer/runtime';
+
 import { Command, Flags } from './oclif.ts';
 import type { Output } from './output.ts';
 import { openSession } from './services/open-session.ts';
@@ -21,12 +23,17 @@ export abstract class StorageCommand extends Command {
     return sharedInvocation().signal;
   }
 
+  /** For the runtime's parser: nothing else reads it. */
+  protected get environment(): Env {
+    // oxlint-disable-next-line node/no-process-env -- the one place that hands it over
+    return process.env;
+  }
+
   /** Opens what the environment configures, for the time of `work`. */
   protected async withSession<T>(flags: SessionFlags, work: (session: Session) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const { output, signal } = this;
     const { bucket, explain } = flags;
-    // oxlint-disable-next-line node/no-process-env -- the one place that hands the environment to the runtime's parser
-    const session = await openSession(process.env, {
+    const session = await openSession(this.environment, {
       ...options,
       signal,
       note: (text) => output.note(text),

@@ -21,12 +21,12 @@ export async function inspectDatabase(config: Config, options: OpenDatabaseOptio
   const { pendingMigrations } = await import('@coffer/files-db');
   let pending: readonly string[] = [];
   let version = '';
-  const { close } = await openWith(config, options, async (database) => {
+  const open = await openWith(config, options, async (database) => {
     await database.check();
     pending = await pendingMigrations(database);
     const [row] = await database.sql<{ version: string }[]>`select current_setting('server_version') as version`;
     version = row?.version.split(' ')[0] ?? '';
   });
-  await close();
+  await open.close();
   return { kind: config.database.url === undefined ? 'embedded' : 'external', version, pendingMigrations: pending };
 }

@@ -1,20 +1,30 @@
 import type { Session } from './open-session.ts';
 
-/** Deletes a bucket, or without `confirm` counts what it holds. @throws no_such_bucket, bucket_not_empty */
-export async function deleteBucket(
-  { storage, ctx }: Session,
-  bucket: string,
-  { confirm, force }: { readonly confirm: boolean; readonly force: boolean },
-): Promise<{ readonly count: number; readonly bytes: number }> {
-  let count = 0;
-  let bytes = 0;
-  if (confirm) {
-    await storage.deleteBucket(bucket, { force }, ctx);
-    return { count, bytes };
-  }
+/** What a bucket holds. */
+export interface Contents {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** @throws no_such_bucket */
+export async function contentsOf({ storage, ctx }: Session, bucket: string): Promise<Contents> {
+  let [count, bytes] = [0, 0];
   for await (const { size } of storage.listFiles({ bucket }, ctx)) {
     count += 1;
     bytes += size;
   }
   return { count, bytes };
+}
+
+/**
+ * Deletes a bucket; where the session has a database, also what that knows of it: whose it is, and which files are in it.
+ * @throws no_such_bucket, bucket_not_empty
+ */
+export async function deleteBucket(
+  { storage, runtime, ctx }: Session,
+  bucket: string,
+  options: { readonly force: boolean },
+): Promise<void> {
+  if (runtime === undefined) await storage.deleteBucket(bucket, options, ctx);
+  else await runtime.tenantService.deleteBucket(bucket, options, ctx);
 }

@@ -14,8 +14,10 @@ export interface SessionOptions {
   readonly explain?: boolean;
   /** How much is done at once: as many sockets to the provider, unless STORAGE_MAX_POOL_CONNECTIONS is set. */
   readonly concurrency?: number;
-  /** The command is about what the database holds: without one, the embedded one is made. */
-  readonly database?: boolean;
+  /** The command is about what the database holds: without one, the embedded one is made. `existing`: unless there is none. */
+  readonly database?: boolean | 'existing';
+  /** False: no bucket is created, whatever STORAGE_AUTO_PROVISION says. */
+  readonly provision?: boolean;
 }
 
 /** What a command works on. */
@@ -36,13 +38,14 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
   const { signal, note } = options;
   signal.throwIfAborted();
   const { createRuntime, createStorage, hasDatabase, parseConfig } = await import('@coffer/runtime');
-  const config = pooled(parseConfig(env, { serve: false }), options.concurrency);
+  const config = adjusted(parseConfig(env, { serve: false }), options);
   // Who lacks a bucket is told so by the error.
   for (const warning of config.warnings) if (!warning.startsWith('STORAGE_BUCKET is not set')) note(`warning: ${warning}`);
 
   // Who names a bucket needs no tenant to find it, and no database is made just to learn that nobody is registered.
-  const looksUp = options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
-  const withDatabase = options.database === true || (looksUp && (await hasDatabase(config)));
+  const { database = false } = options;
+  const looksUp = database === false && options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
+  const withDatabase = database === true || ((looksUp || database === 'existing') && (await hasDatabase(config)));
   const opened: StorageRuntime[] = [];
   const close = async (): Promise<void> => {
     for (const each of opened.toReversed()) await each.close();
@@ -77,9 +80,10 @@ function requestFor(bucket: string | undefined, tenant: TenantContext | undefine
   return tenant === undefined ? {} : { tenant };
 }
 
-/** The variable's default is that of a server, which shares the provider with others of its kind. */
-function pooled(config: Config, concurrency = 1): Config {
-  if (config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env') return config;
-  const { storage } = config;
-  return { ...config, storage: { ...storage, maxPoolConnections: Math.max(storage.maxPoolConnections, concurrency) } };
+function adjusted(config: Config, { concurrency = 1, provision = true }: Pick<SessionOptions, 'concurrency' | 'provision'>): Config {
+  const { autoProvision, maxPoolConnections } = config.storage;
+  // The variable's default is that of a server, which shares the provider with others of its kind.
+  const isSet = config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env';
+  const sockets = isSet ? maxPoolConnections : Math.max(maxPoolConnections, concurrency);
+  return { ...config, storage: { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets } };
 }

@@ -2,12 +2,13 @@ import { StorageCommand } from '../../../base-command.ts';
 import { confirmFlag } from '../../../flags.ts';
 import { Args, Flags } from '../../../oclif.ts';
 import { bytesText, countText } from '../../../render/units.ts';
-import { deleteBucket } from '../../../services/delete-bucket.ts';
+import { contentsOf, deleteBucket } from '../../../services/delete-bucket.ts';
+import type { Contents } from '../../../services/delete-bucket.ts';
 
 export default class BucketsDelete extends StorageCommand {
   static override readonly summary = 'Delete a bucket.';
   static override readonly description =
-    'Without --confirm nothing is deleted: the command shows how much the bucket holds. A bucket that is not empty is deleted with --force only, and with it all objects, versions and open uploads.';
+    "Without --confirm nothing is deleted: the command shows how much the bucket holds. A bucket that is not empty is deleted with --force only, and with it all objects, versions and open uploads. Where there is a database, what it knows of the bucket goes too: the records of its files, and that it is a tenant's.";
   static override readonly examples = [
     { description: 'What would go', command: '<%= config.bin %> <%= command.id %> my-bucket' },
     '<%= config.bin %> <%= command.id %> my-bucket --confirm',
@@ -22,9 +23,17 @@ export default class BucketsDelete extends StorageCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(BucketsDelete);
     const { confirm, force } = flags;
-    const { count, bytes } = await this.withSession(flags, (session) => deleteBucket(session, args.name, { confirm, force }));
-    this.output.document({ dry_run: !confirm, bucket: args.name, ...(!confirm && { count, bytes }) });
+    const { name } = args;
+    if (!confirm) return this.#preview(name, await this.withSession(flags, (session) => contentsOf(session, name)), force);
+    await this.withSession(flags, (session) => deleteBucket(session, name, { force }), { database: 'existing' });
+    this.output.document({ dry_run: false, bucket: name });
+    this.output.line(`deleted ${name}`);
+  }
+
+  #preview(bucket: string, { count, bytes }: Contents, force: boolean): void {
+    this.output.document({ dry_run: true, bucket, count, bytes });
     const holds = `${countText(count, 'object')} (${bytesText(bytes)})`;
-    this.output.line(confirm ? `deleted ${args.name}` : `would delete ${args.name} with ${holds}; nothing is deleted without --confirm`);
+    const missing = count > 0 && !force ? '--force and --confirm' : '--confirm';
+    this.output.line(`would delete ${bucket} with ${holds}; nothing is deleted without ${missing}`);
   }
 }

@@ -1,0 +1,38 @@
+import { StorageCommand } from '../../base-command.ts';
+import { checkLine } from '../../render/check.ts';
+import { JsonDocument } from '../../render/json-document.ts';
+import { runChecks } from '../../services/check.ts';
+
+export default class CheckCommand extends StorageCommand {
+  static override readonly summary = 'Try out whether everything works that is configured.';
+  static override readonly description = [
+    'Asks the database, the provider and the bucket, and writes, reads and deletes an object of its own there. Of an S3 endpoint it finds out what it really does, in a bucket of its own where the credentials may create one. Each line is "ok", "lacks" (the provider cannot do it; what Coffer does instead is said) or "failed".',
+    'The exit status is 1 when something failed.',
+  ].join('\n\n');
+  static override readonly examples = [
+    '<%= config.bin %> <%= command.id %>',
+    { description: "A tenant's bucket", command: 'TENANT_ID=acme <%= config.bin %> <%= command.id %>' },
+    {
+      description: 'What failed',
+      command: `<%= config.bin %> <%= command.id %> --json | jq '.checks[] | select(.status == "failed")'`,
+    },
+  ];
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(CheckCommand);
+    const { output, signal } = this;
+    const document = new JsonDocument(output);
+    const options = { signal, note: (text: string) => output.note(text), ...(flags.bucket !== undefined && { bucket: flags.bucket }) };
+    let failures = 0;
+    const check = async (): Promise<void> => {
+      for await (const result of runChecks(this.environment, options)) {
+        if (result.status === 'failed') failures += 1;
+        if (output.json) document.array('checks', [result]);
+        else output.line(checkLine(result));
+      }
+      if (output.json) document.value('ok', failures === 0);
+    };
+    await (output.json ? document.guard(check) : check());
+    if (failures > 0) process.exitCode = 1;
+  }
+}

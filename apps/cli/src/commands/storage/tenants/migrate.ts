@@ -1,0 +1,58 @@
+import type { StrayFile } from '@coffer/files-db';
+
+import { StorageCommand } from '../../../base-command.ts';
+import { bulkFlags, filterFlags } from '../../../bulk-command.ts';
+import { Flags } from '../../../oclif.ts';
+import { BulkReport } from '../../../render/bulk-report.ts';
+import type { ReportStyle } from '../../../render/bulk-report.ts';
+import { printable } from '../../../render/printable.ts';
+import { migrateTenants } from '../../../services/migrate-tenants.ts';
+import type { Session } from '../../../services/open-session.ts';
+
+const stillShared = 'new files still go to the default bucket. Switch it on, and run this again.';
+
+const style = (dryRun: boolean): ReportStyle<StrayFile> => ({
+  verb: 'move',
+  past: 'moved',
+  line: ({ tenant, from, to, key }) => printable(`${tenant.tenantSlug}: ${from}/${key} -> ${to}/${key}`),
+  json: ({ id, tenant, from, to, key, sizeBytes }) => ({
+    file_id: id,
+    tenant_uuid: tenant.tenantUuid,
+    key,
+    source_bucket: from,
+    bucket: to,
+    size_bytes: sizeBytes,
+  }),
+  size: ({ sizeBytes }) => sizeBytes,
+  before: () => ({ dry_run: dryRun }),
+  after: ({ count, bytes, skipped }) => ({ count, bytes, skipped }),
+});
+
+export default class TenantsMigrate extends StorageCommand {
+  static override readonly summary = "Move tracked files into their tenants' buckets.";
+  static override readonly description = [
+    "Takes every file of a tenant that lies in none of the tenant's buckets, as those do that were uploaded before STORAGE_ENABLE_MULTI_TENANCY was on, to the tenant's own. Each is copied on the provider's side and verified before its record says where it is, so that it can be read all the while.",
+    'The former object stays for --keep days, for URLs that were handed out before; a sweep after that removes it. Ended at any point, the command may be run again, and does what is left.',
+  ].join('\n\n');
+  static override readonly examples = [
+    { description: 'What would move', command: '<%= config.bin %> <%= command.id %> --dry-run' },
+    '<%= config.bin %> <%= command.id %>',
+    { description: 'Nobody holds an older URL', command: '<%= config.bin %> <%= command.id %> --keep 0' },
+  ];
+  static override readonly flags = {
+    'dry-run': filterFlags['dry-run'],
+    keep: Flags.integer({ description: 'Days that the former objects stay.', helpValue: 'DAYS', default: 7, min: 0, max: 3650 }),
+    ...bulkFlags,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(TenantsMigrate);
+    const { keep: keepDays, 'dry-run': dryRun, quiet, concurrency } = flags;
+    const report = new BulkReport(this.output, style(dryRun), { dryRun, quiet });
+    const migrate = async (session: Session): Promise<void> => {
+      if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);
+      await migrateTenants(session, { keepDays, concurrency, dryRun }, report);
+    };
+    await report.during(() => this.withSession(flags, migrate, { database: true, concurrency }));
+  }
+}

@@ -1,0 +1,27 @@
+import { StorageCommand } from '../../../base-command.ts';
+import { Args } from '../../../oclif.ts';
+import { fields } from '../../../render/table.ts';
+import { quotaText } from '../../../render/tenant.ts';
+import { bytesText, countText } from '../../../render/units.ts';
+import { runtimeOf } from '../../../services/tenants.ts';
+
+export default class TenantsUsage extends StorageCommand {
+  static override readonly summary = 'Show what a tenant stores.';
+  static override readonly description = 'Its tracked files. Objects that are written past the files API are not counted.';
+  static override readonly examples = ['<%= config.bin %> <%= command.id %> acme', '<%= config.bin %> <%= command.id %> acme --json'];
+  static override readonly args = { id: Args.string({ description: 'Uuid or slug of the tenant.', required: true }) };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(TenantsUsage);
+    const usage = await this.withSession(flags, (session) => runtimeOf(session).tenants.usage(args.id), { database: true });
+    const { bytes, files, quotaBytes } = usage;
+    this.output.document({ bytes, files, quota_bytes: quotaBytes });
+    this.output.line(
+      fields([
+        ['files', countText(files, 'file')],
+        ['bytes', bytesText(bytes)],
+        ['quota', quotaText(quotaBytes)],
+      ]),
+    );
+  }
+}

@@ -1,0 +1,20 @@
+import type { Presigned } from '../services/presign.ts';
+
+export function presignedJson({ method, url, headers, fields, expiresIn, bucket, key }: Presigned): object {
+  return { method, url, headers, fields, expires_in: expiresIn, bucket, key };
+}
+
+/** Of a download the URL alone, of an upload a command that makes it. */
+export function presignedText(presigned: Presigned): string {
+  const { method, url, headers, fields } = presigned;
+  if (method === 'GET') return url;
+  const given = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  if (method === 'PUT') return ['curl', ...given, '-T FILE', quoted(url)].join(' ');
+  const form = Object.entries(fields).map(([name, value]) => `--form-string ${quoted(`${name}=${value}`)}`);
+  return ['curl', ...given, ...form, '-F file=@FILE', quoted(url)].join(' ');
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,19 @@
+import type { Swept } from '../services/sweep.ts';
+import { bytesText, countText } from './units.ts';
+
+export function sweptJson({ objects = null, files = null }: { objects?: Swept['objects'] | null; files?: Swept['files'] | null }): object {
+  return { objects, files };
+}
+
+export function sweptText({ objects, files }: Swept, dryRun: boolean): string {
+  const verb = dryRun ? 'would remove' : 'removed';
+  const lines = [
+    objects === undefined
+      ? 'objects: the backend has nothing to sweep'
+      : `objects: ${verb} ${countText(objects.removed, 'unfinished upload or unused object', 'unfinished uploads and unused objects')} (${bytesText(objects.bytes)})`,
+    files === undefined
+      ? 'files: there is no database'
+      : `files: ${verb} ${countText(files.expired, 'expired upload')}, ${countText(files.failed, 'failed upload')}, ${countText(files.deleted, 'deleted file')}, ${countText(files.received, 'used upload form')}`,
+  ];
+  return lines.join('\n');
+}

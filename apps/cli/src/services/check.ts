@@ -1,0 +1,176 @@
+import { mkdtemp, rmdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Config, Env } from '@coffer/runtime';
+import { hasCode } from '@coffer/storage-core';
+
+import { problemOf } from '../problem.ts';
+import { bytesText } from '../render/units.ts';
+import { endpointChecks } from './endpoint-checks.ts';
+import { openSession } from './open-session.ts';
+import type { Session } from './open-session.ts';
+import { tryBucket, tryNewBucket } from './try-bucket.ts';
+
+/** `lacks`: the provider cannot do it, or nothing is configured for it; Coffer works without. */
+export interface Check {
+  readonly name: string;
+  readonly status: 'ok' | 'failed' | 'lacks';
+  readonly message: string;
+  /** With `failed`: an error code. */
+  readonly code?: string;
+}
+
+export interface CheckOptions {
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+  readonly bucket?: string;
+}
+
+/** An embedded database may have to be started first. */
+const startSeconds = 60;
+
+/**
+ * Looks at everything that the environment configures, and changes none of it: what is tried out is tried on objects and
+ * buckets of its own.
+ * @throws ConfigError, the signal's reason; everything else is in the checks
+ */
+export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerator<Check, void, undefined> {
+  const { parseConfig } = await import('@coffer/runtime');
+  const config = parseConfig(env, { serve: false });
+  const database = await checkDatabase(config, options);
+  yield database;
+  if (!config.storage.enabled) {
+    yield failed('storage', 'storage_not_configured', 'is switched off (STORAGE_ENABLED=false)');
+    return;
+  }
+  // A tenant's bucket is looked up in the database.
+  const needsDatabase = options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
+  const bucket = options.bucket ?? (needsDatabase && database.status === 'failed' ? config.storage.sharedBucket : undefined);
+  let session: Session;
+  try {
+    session = await openSession(env, { ...options, ...(bucket !== undefined && { bucket }), provision: false });
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ConfigError') throw error;
+    options.signal.throwIfAborted();
+    yield failure('storage', error);
+    return;
+  }
+  try {
+    yield* checkStorage(session, config, { ...options, isTenantUnknown: bucket !== options.bucket });
+  } finally {
+    await session.close();
+  }
+}
+
+async function checkDatabase(config: Config, { signal, note }: CheckOptions): Promise<Check> {
+  const { inspectDatabase } = await import('@coffer/runtime');
+  const seconds = config.database.url === undefined ? startSeconds : config.storage.healthCheckTimeout;
+  const late = AbortSignal.timeout(seconds * 1000);
+  try {
+    const report = await inspectDatabase(config, { signal: AbortSignal.any([signal, late]), log: note, resolveFrom: [import.meta.url] });
+    if (report === undefined) return { name: 'database', status: 'lacks', message: 'is made by the first command or server that needs it' };
+    const { kind, version, pendingMigrations: pending } = report;
+    const what = `PostgreSQL ${version}${kind === 'embedded' ? ' (embedded)' : ''}`;
+    if (pending.length === 0) return { name: 'database', status: 'ok', message: `${what}, tables up to date` };
+    return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start sees to that`);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (late.aborted) return failed('database', 'storage_unavailable', `did not answer within ${seconds} s`);
+    return failure('database', error);
+  }
+}
+
+async function* checkStorage(
+  session: Session,
+  { storage: settings, dataDir }: Config,
+  options: CheckOptions & { readonly isTenantUnknown: boolean },
+): AsyncGenerator<Check, void, undefined> {
+  const { signal } = options;
+  const { healthy, backend, latencyMs, message = 'fails' } = await session.storage.healthCheck();
+  signal.throwIfAborted();
+  if (!healthy) {
+    yield failed('provider', 'storage_unavailable', `${backend}: ${message}`);
+    return;
+  }
+  yield { name: 'provider', status: 'ok', message: `${backend} answers within ${latencyMs} ms` };
+  if (settings.backend === 'local') yield* checkDisk(settings.localPath, dataDir);
+  yield* options.isTenantUnknown
+    ? [failed('bucket', 'storage_unavailable', 'which one it is stands in the database')]
+    : checkBucket(session, settings);
+  signal.throwIfAborted();
+  yield* checkEndpoint(session, settings.bucket);
+}
+
+async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, void, undefined> {
+  try {
+    await rmdir(await mkdtemp(join(dataDir, '.check-')));
+    yield { name: 'data_directory', status: 'ok', message: `${dataDir} can be written to` };
+  } catch (error) {
+    yield failure('data_directory', error);
+  }
+  try {
+    const { bavail, blocks, bsize } = await statfs(path);
+    const [free, all] = [bavail * bsize, blocks * bsize];
+    const message = `${bytesText(free)} free of ${bytesText(all)}`;
+    yield free > 0 ? { name: 'disk', status: 'ok', message } : failed('disk', 'disk_full', message);
+  } catch (error) {
+    yield failure('disk', error);
+  }
+}
+
+async function* checkBucket(session: Session, settings: Config['storage']): AsyncGenerator<Check, void, undefined> {
+  const { storage, ctx } = session;
+  let bucket: string;
+  try {
+    bucket = await session.bucket();
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    const isMissing = hasCode(error, 'storage_not_configured') || hasCode(error, 'tenant_context_required');
+    yield isMissing ? { name: 'bucket', status: 'lacks', message: problemOf(error).message } : failure('bucket', error);
+    return;
+  }
+  try {
+    const { region, versioningEnabled } = await storage.getBucketInfo(bucket, ctx);
+    yield { name: 'bucket', status: 'ok', message: `${bucket} in ${region}${versioningEnabled ? ', keeps versions' : ''}` };
+    if (versioningEnabled) yield { name: 'round_trip', status: 'ok', message: 'not tried out: the bucket would keep what is tried' };
+    else yield await attempt('round_trip', session, () => tryBucket(session, bucket));
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision) {
+      yield failure('bucket', error);
+      return;
+    }
+    yield { name: 'bucket', status: 'ok', message: `${bucket} is made by its first use` };
+    yield await attempt('round_trip', session, () => tryNewBucket(session));
+  }
+}
+
+async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefined): AsyncGenerator<Check, void, undefined> {
+  const { profileEndpoint } = await import('@coffer/runtime');
+  try {
+    // Not to be stopped half-way: it cleans up after itself.
+    const profile = await profileEndpoint(config, bucket);
+    if (profile !== undefined) yield* endpointChecks(profile);
+  } catch (error) {
+    yield failure('endpoint', error);
+  }
+  ctx.signal.throwIfAborted();
+}
+
+async function attempt(name: string, { ctx }: Session, run: () => Promise<string>): Promise<Check> {
+  try {
+    return { name, status: 'ok', message: await run() };
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    return failure(name, error);
+  }
+}
+
+function failure(name: string, error: unknown): Check {
+  const { code, message } = problemOf(error);
+  return failed(name, code, message);
+}
+
+function failed(name: string, code: string, message: string): Check {
+  return { name, status: 'failed', message, code };
+}

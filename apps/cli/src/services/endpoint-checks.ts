@@ -1,0 +1,87 @@
+import type { profileEndpoint } from '@coffer/runtime';
+
+import type { Check } from './check.ts';
+
+type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
+
+/** What an S3 endpoint can do, and what Coffer does where it cannot. */
+export function endpointChecks(profile: Profile): readonly Check[] {
+  const { putMatch, refusedKeys, hidesKeysBelowObjects } = profile;
+  const ability = (name: string, has: boolean, yes: string, no: string): Check => ({
+    name,
+    status: has ? 'ok' : 'lacks',
+    message: has ? yes : no,
+  });
+  return [
+    ability('acl', profile.acl, 'canned ACLs take effect', 'no ACLs: every one but private is refused with acl_not_supported'),
+    ability('post_policy', profile.postPolicy, 'takes forms with a signed policy', 'no forms: presigned uploads are PUT'),
+    ability(
+      'conditional_put',
+      profile.conditionalPut,
+      'PutObject enforces If-None-Match',
+      'PutObject ignores If-None-Match: Coffer looks first, so two writers at once may both succeed',
+    ),
+    ability(
+      'match_put',
+      putMatch !== false,
+      `PutObject enforces If-Match${putMatch === 'bare' ? ', of an ETag without quotes' : ''}`,
+      'PutObject ignores If-Match: Coffer looks first',
+    ),
+    ability(
+      'conditional_complete',
+      profile.conditionalComplete,
+      'CompleteMultipartUpload enforces conditions',
+      'CompleteMultipartUpload ignores conditions: Coffer looks first',
+    ),
+    ability(
+      'conditional_copy',
+      profile.conditionalCopy,
+      'CopyObject enforces If-None-Match',
+      'CopyObject ignores If-None-Match: conditional copies of small objects pass through Coffer',
+    ),
+    ability(
+      'copy_source_condition',
+      profile.copySourceCondition,
+      'CopyObject enforces conditions on its source',
+      'CopyObject ignores conditions on its source: Coffer compares what it copied',
+    ),
+    ability(
+      'sha256',
+      profile.verifiesSha256,
+      'verifies x-amz-checksum-sha256',
+      'takes bytes that do not match x-amz-checksum-sha256: Coffer verifies them on the way',
+    ),
+    ability('versioning', profile.versioning, 'buckets can keep versions', 'buckets keep no versions (not_supported)'),
+    ability('lifecycle', profile.lifecycle, 'buckets have lifecycle rules', 'buckets have no lifecycle rules (not_supported)'),
+    ability(
+      'abort_rule',
+      profile.abortRule,
+      'rules abort stale multipart uploads',
+      'no rule aborts stale multipart uploads: "sweep" does, as the server does every hour',
+    ),
+    ability(
+      'cors',
+      profile.cors,
+      'buckets have CORS rules of their own',
+      'no CORS rules: STORAGE_CORS_ORIGINS has no effect on buckets, the server has one setting for all',
+    ),
+    ability(
+      'metadata_names',
+      profile.keepsUnderscores,
+      'names of metadata keep "_"',
+      'names of metadata lose "_": Coffer writes them in another way',
+    ),
+    ability(
+      'nested_keys',
+      !hidesKeysBelowObjects,
+      'lists "x/y" beside "x"',
+      '"x" beside "x/y" hides "x/y" from lists: it can be read, and is listed once "x" is gone',
+    ),
+    ability(
+      'keys',
+      refusedKeys.length === 0,
+      'keeps every key apart from others',
+      `does not keep every key apart: keys with ${refusedKeys.join(', ')} are refused with invalid_key`,
+    ),
+  ];
+}

@@ -1,0 +1,35 @@
+import type { PresignedUpload } from '@coffer/storage-core';
+
+import type { Session } from './open-session.ts';
+
+export interface PresignRequest {
+  readonly key: string;
+  /** For uploading instead of downloading. */
+  readonly put: boolean;
+  /** Seconds. Default STORAGE_PRESIGN_EXPIRES. */
+  readonly expires?: number;
+  /** The one type that an upload may have. */
+  readonly contentType?: string;
+  /** The one size in bytes. */
+  readonly size?: number;
+}
+
+/** How to use an object without credentials, until it expires. */
+export type Presigned = Omit<PresignedUpload, 'method'> & {
+  readonly method: 'GET' | 'PUT' | 'POST';
+  readonly bucket: string;
+  readonly key: string;
+};
+
+export async function presign(session: Session, request: PresignRequest): Promise<Presigned> {
+  const { storage, ctx } = session;
+  const { key, put, expires, contentType, size } = request;
+  const at = { bucket: await session.bucket(), key };
+  const expiresIn = expires !== undefined && { expiresIn: expires };
+  if (put) {
+    const asked = { ...at, method: 'PUT' as const, ...expiresIn, ...(contentType && { contentType }), ...(size !== undefined && { size }) };
+    return { ...at, ...(await storage.getPresignedUploadUrl(asked, ctx)) };
+  }
+  const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl({ ...at, ...expiresIn }, ctx);
+  return { ...at, method: 'GET', url, headers: {}, fields: {}, expiresIn: lasts };
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+
+import { storageError } from '@coffer/storage-core';
+import type { StorageService } from '@coffer/storage-core';
+
+import type { Session } from './open-session.ts';
+
+const size = 1024;
+
+/** Writes, reads and deletes an object of a name that nobody has. @throws what the storage does; the object is gone then too */
+export async function tryBucket({ storage, ctx }: Session, bucket: string): Promise<string> {
+  const at = { bucket, key: `.coffer-check/${randomBytes(8).toString('hex')}` };
+  const body = randomBytes(size);
+  const since = performance.now();
+  try {
+    await storage.uploadFile({ ...at, body, contentType: 'application/octet-stream' }, ctx);
+    if (!body.equals(await storage.downloadFile(at, ctx))) {
+      throw storageError('checksum_mismatch', 'An object came back with other bytes than were written.');
+    }
+  } finally {
+    await removed(storage, at);
+  }
+  return `wrote, read and deleted an object of ${size} B in ${Math.round(performance.now() - since)} ms`;
+}
+
+/** The same in a bucket that is made for it, and goes with it. */
+export async function tryNewBucket(session: Session): Promise<string> {
+  const { storage, ctx } = session;
+  const bucket = `coffer-check-${randomBytes(8).toString('hex')}`;
+  await storage.createBucket({ bucket }, ctx);
+  try {
+    return await tryBucket(session, bucket);
+  } finally {
+    await storage.deleteBucket(bucket, { force: true });
+  }
+}
+
+/** Also after Ctrl-C. */
+async function removed(storage: StorageService, at: { readonly bucket: string; readonly key: string }): Promise<void> {
+  await storage.deleteFile(at);
+}
