@@ -31,7 +31,8 @@ export default class Sweep extends StorageCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Sweep);
-    const { 'dry-run': dryRun, 'older-than': olderThan } = flags;
+    const { 'older-than': olderThan } = flags;
+    const dryRun = flags['dry-run'] === true;
     const swept = await this.withSession(flags, (session) => sweep(session, { olderThan, dryRun }), { database: 'existing' });
     this.output.document({ dry_run: dryRun, ...sweptJson(swept) });
     this.output.line(sweptText(swept, dryRun));

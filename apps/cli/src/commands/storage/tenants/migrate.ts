@@ -47,7 +47,8 @@ export default class TenantsMigrate extends StorageCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(TenantsMigrate);
-    const { keep: keepDays, 'dry-run': dryRun, quiet, concurrency } = flags;
+    const { keep: keepDays, quiet, concurrency } = flags;
+    const dryRun = flags['dry-run'] === true;
     const report = new BulkReport(this.output, style(dryRun), { dryRun, quiet });
     const migrate = async (session: Session): Promise<void> => {
       if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);

@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+
+import { testDatabase } from '@coffer/fixtures';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { Cli } from '../../testing/cli.ts';
+import type { Ended } from '../../testing/cli.ts';
+import { describeStores, localBench } from '../../testing/stores.ts';
+import type { Bench } from '../../testing/stores.ts';
+
+const statuses = ({ json }: Ended): Readonly<Record<string, string>> =>
+  Object.fromEntries(json.checks.map((check: { name: string; status: string }) => [check.name, check.status]));
+
+describeStores('check', (bench, store) => {
+  it('tries out what is configured, and leaves nothing', async () => {
+    const { bucket, storage, coffer } = bench();
+    const ended = await coffer(['check', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json.ok).toBe(true);
+    expect(statuses(ended)).toMatchObject({ database: 'lacks', provider: 'ok', bucket: 'ok', round_trip: 'ok' });
+    const { objects } = await storage.listFiles({ bucket });
+    expect(objects).toEqual([]);
+    expect((await storage.listBuckets()).filter(({ name }) => name.startsWith('coffer-check-'))).toEqual([]);
+  });
+
+  it('says what the endpoint does, and what Coffer does where it cannot', async () => {
+    const { coffer } = bench();
+    const { code, stdout } = await coffer(['check']);
+    expect(code).toBe(0);
+    const { acl, nested, conditionalCopy } = {
+      acl: /^(\w+) +acl /m.exec(stdout)?.[1],
+      nested: /^(\w+) +nested keys +(.*)$/m.exec(stdout),
+      conditionalCopy: /^(\w+) +conditional copy /m.exec(stdout)?.[1],
+    };
+    if (store === 'local') {
+      expect(acl).toBeUndefined();
+      expect(stdout).toMatch(/^ok +disk +.* free of /m);
+    } else {
+      expect([acl, nested?.[1], conditionalCopy]).toEqual(store === 'ceph' ? ['ok', 'ok', 'lacks'] : ['lacks', 'lacks', 'lacks']);
+    }
+    if (store === 'minio') expect(nested?.[2]).toContain('"x" beside "x/y" hides "x/y" from lists');
+  });
+
+  it('fails for a bucket that is not there', async () => {
+    const { coffer } = bench();
+    const ended = await coffer(['check', '--bucket', 'cli-nobody-has-this', '--json'], { STORAGE_AUTO_PROVISION: 'false' });
+    expect(ended.code).toBe(1);
+    expect(ended.json.ok).toBe(false);
+    expect(ended.json.checks.find(({ name }: { name: string }) => name === 'bucket')).toMatchObject({
+      status: 'failed',
+      code: 'no_such_bucket',
+    });
+  });
+
+  it('makes no bucket that is made by its first use', async () => {
+    const { storage, coffer } = bench();
+    const ended = await coffer(['check', '--json'], { STORAGE_AUTO_PROVISION: 'true', STORAGE_BUCKET: 'cli-not-used-yet' });
+    expect(ended).toMatchObject({ code: 0 });
+    expect(statuses(ended)).toMatchObject({ bucket: 'ok', round_trip: 'ok' });
+    expect(await storage.bucketExists('cli-not-used-yet')).toBe(false);
+  });
+});
+
+describe('check', () => {
+  let cli: Cli;
+  let bench: Bench & { close(): Promise<void> };
+  beforeAll(async () => {
+    cli = await Cli.build();
+  });
+  beforeEach(async () => {
+    bench = await localBench(cli);
+  });
+  afterEach(() => bench.close());
+  afterAll(() => cli.remove());
+  const credentials = { STORAGE_S3_ACCESS_KEY: 'access', STORAGE_S3_SECRET_KEY: 'hidden' };
+
+  it('does not wait for a provider that hangs longer than STORAGE_HEALTH_CHECK_TIMEOUT', async () => {
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const env = {
+      ...credentials,
+      STORAGE_BACKEND: 's3',
+      STORAGE_S3_ENDPOINT: `http://127.0.0.1:${port}`,
+      STORAGE_HEALTH_CHECK_TIMEOUT: '0.5',
+    };
+    const ended = await bench.coffer(['check'], env);
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain('storage_unavailable: s3: The storage provider did not answer within 0.5 s.');
+    expect(ended.stdout).not.toContain('bucket');
+  });
+
+  it('says so when nobody is there', async () => {
+    const env = { ...credentials, STORAGE_BACKEND: 'minio', STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1', STORAGE_MAX_RETRIES: '0' };
+    const ended = await bench.coffer(['check'], env);
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toMatch(/^failed +provider +storage_unavailable: minio: /m);
+    expect(`${ended.stdout}${ended.stderr}`).not.toContain('hidden');
+  });
+
+  it('asks the database, and changes nothing in it', async () => {
+    const database = await testDatabase();
+    const env = { DATABASE_URL: database.url };
+    const before = await bench.coffer(['check'], env);
+    expect(before.code).toBe(1);
+    expect(before.stdout).toMatch(/^failed +database +storage_unavailable: PostgreSQL 18\S*, tables not up to date \(0000_initial\b/m);
+    expect(await bench.coffer(['tenants', 'list'], env)).toMatchObject({ code: 0 });
+    const after = await bench.coffer(['check'], env);
+    expect(after.code).toBe(0);
+    expect(after.stdout).toMatch(/^ok +database +PostgreSQL 18\S*, tables up to date$/m);
+    await database.drop();
+  });
+
+  it('goes on without a database that is away, but for what it knows', async () => {
+    const env = { DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' };
+    const ended = await bench.coffer(['check', '--json'], env);
+    expect(ended.code).toBe(1);
+    expect(statuses(ended)).toMatchObject({ database: 'failed', provider: 'ok', bucket: 'ok' });
+    expect(ended.stdout).not.toContain('hidden');
+    const ofTenant = await bench.coffer(['check', '--json'], { ...env, STORAGE_ENABLE_MULTI_TENANCY: 'true', TENANT_ID: 'acme' });
+    expect(statuses(ofTenant)).toMatchObject({ database: 'failed', provider: 'ok', bucket: 'failed' });
+  });
+
+  it('says that storage is switched off', async () => {
+    const ended = await bench.coffer(['check', '--json'], { STORAGE_ENABLED: 'false' });
+    expect(ended.code).toBe(1);
+    expect(ended.json.checks.at(-1)).toMatchObject({ name: 'storage', code: 'storage_not_configured' });
+  });
+
+  it('names a folder that cannot be used', async () => {
+    await writeFile(join(bench.folder, 'file'), '');
+    const ended = await bench.coffer(['check', '--json'], { COFFER_DATA_DIR: 'file/data' });
+    expect(ended.code).toBe(1);
+    expect(ended.json.checks.at(-1)).toMatchObject({ name: 'storage', status: 'failed', code: 'storage_unavailable' });
+  });
+});

@@ -1,0 +1,43 @@
+import { testDatabase } from '@coffer/fixtures';
+import { createRuntime, parseConfig } from '@coffer/runtime';
+import { expect, it } from 'vitest';
+
+import { describeStores } from '../../testing/stores.ts';
+
+describeStores('sweep', (bench) => {
+  it('counts, without a database, what the provider holds of killed processes', async () => {
+    const ended = await bench().coffer(['sweep', '--dry-run', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json).toEqual({
+      dry_run: true,
+      objects: { removed: expect.any(Number) as number, bytes: expect.any(Number) as number },
+      files: null,
+    });
+  });
+
+  it('ends uploads that nobody completed', async () => {
+    const { bucket, env: base, storage, coffer } = bench();
+    const database = await testDatabase();
+    const env = { ...base, DATABASE_URL: database.url };
+    const { files, database: own, close } = await createRuntime(parseConfig(env, { serve: false }));
+    const asked = { filename: 'a.txt', contentType: 'text/plain', sizeBytes: 5, ownerId: 'ann' };
+    const { fileId } = await files.createPresignedUpload(asked);
+    await storage.uploadFile({ key: `incoming/${fileId}`, body: 'Hello' });
+    await own.sql`update files set sweep_at = now() - interval '2 days', expires_at = now() - interval '2 days'`;
+    const [dry, text] = [await coffer(['sweep', '--dry-run', '--json'], env), await coffer(['sweep', '--dry-run'], env)];
+    expect(dry.json.files).toEqual({ expired: 1, failed: 0, deleted: 0, received: 0, retained: 0 });
+    expect(text.stdout).toContain('files: would remove 1 expired upload, 0 failed uploads, ');
+    // On a server that others use as well, nothing of theirs is taken: what is younger than a day stays.
+    const swept = await coffer(['sweep', '--json'], env);
+    expect(swept).toMatchObject({ code: 0, json: { dry_run: false, files: { expired: 1 } } });
+    expect((await storage.listFiles({ bucket })).objects).toEqual([]);
+    expect((await coffer(['sweep', '--dry-run', '--json'], env)).json.files.expired).toBe(0);
+    await close();
+    await database.drop();
+  });
+
+  it('fails where storage is switched off', async () => {
+    const ended = await bench().coffer(['sweep', '--json'], { STORAGE_ENABLED: 'false' });
+    expect(ended).toMatchObject({ code: 1, json: { error: { code: 'storage_not_configured' } } });
+  });
+});

@@ -1,0 +1,127 @@
+import { testDatabase } from '@coffer/fixtures';
+import type { TestDatabase } from '@coffer/fixtures';
+import { createRuntime, parseConfig } from '@coffer/runtime';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { Cli } from '../../../testing/cli.ts';
+import type { Ended } from '../../../testing/cli.ts';
+import { describeStores, localBench } from '../../../testing/stores.ts';
+import type { Bench } from '../../../testing/stores.ts';
+
+const uuid = 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55';
+const other = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
+
+describe('tenants', () => {
+  let cli: Cli;
+  let bench: Bench & { close(): Promise<void> };
+  let database: TestDatabase;
+  const tenants = (...args: readonly string[]): Promise<Ended> => bench.coffer(['tenants', ...args], { DATABASE_URL: database.url });
+  beforeAll(async () => {
+    cli = await Cli.build();
+  });
+  beforeEach(async () => {
+    [bench, database] = [await localBench(cli), await testDatabase()];
+  });
+  afterEach(async () => {
+    await bench.close();
+    await database.drop();
+  });
+  afterAll(() => cli.remove());
+
+  it('registers a pair once, and says so when it is there', async () => {
+    const first = await tenants('create', uuid, 'acme', '--quota', '1000', '--json');
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    const tenant = { tenant_uuid: uuid, tenant_slug: 'acme', buckets: [], quota_bytes: 1000 };
+    expect(first.json).toEqual({ ...tenant, created_at: expect.stringMatching(/Z$/) as string, created: true });
+    const again = await tenants('create', uuid.toUpperCase(), 'acme', '--quota', '5', '--json');
+    expect(again).toMatchObject({ code: 0, stderr: 'The tenant is registered already; its quota stays 1000 B.\n' });
+    expect(again.json).toEqual({ ...first.json, created: false });
+    for (const pair of [
+      [uuid, 'acme-two'],
+      [other, 'acme'],
+    ])
+      expect(await tenants('create', ...pair)).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tenant_conflict: /) as string });
+  });
+
+  it('lists them, as a table or a document', async () => {
+    expect(await tenants('list')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect((await tenants('list', '--json')).json).toEqual({ tenants: [] });
+    await tenants('create', uuid, 'acme');
+    await tenants('create', other, 'globex', '--quota', '2048');
+    const { stdout } = await tenants('list');
+    expect(stdout.split('\n').map((line) => line.replaceAll(/ {2,}/g, '  ').replace(/\S+Z$/, 'TIME'))).toEqual([
+      'UUID  SLUG  BUCKETS  QUOTA  CREATED',
+      `${other}  globex  -  2.00 KiB  TIME`,
+      `${uuid}  acme  -  none  TIME`,
+      '',
+    ]);
+    expect((await tenants('list', '--json')).json.tenants).toMatchObject([
+      { tenant_slug: 'globex' },
+      { tenant_slug: 'acme', quota_bytes: null },
+    ]);
+  });
+
+  it('tells what a tenant stores, by its uuid or slug', async () => {
+    await tenants('create', uuid, 'acme');
+    const env = { ...bench.env, DATABASE_URL: database.url };
+    const { files, close } = await createRuntime(parseConfig(env, { serve: false }));
+    const tenantContext = { tenantUuid: uuid, tenantSlug: 'acme' };
+    await files.uploadFile({ body: 'Hello', filename: 'a', ownerId: 'ann', tenantContext });
+    await close();
+    for (const id of [uuid, 'acme']) expect((await tenants('usage', id, '--json')).json).toEqual({ bytes: 5, files: 1, quota_bytes: null });
+    expect((await tenants('usage', 'acme')).stdout).toBe('files  1 file\nbytes  5 B\nquota  none\n');
+    expect(await tenants('usage', 'nobody', '--json')).toMatchObject({ code: 1, json: { error: { code: 'tenant_not_found' } } });
+  });
+
+  it('tells of arguments that have no meaning', async () => {
+    for (const args of [
+      ['create', uuid],
+      ['create', uuid, 'acme', '--quota', 'much'],
+      ['usage'],
+      ['create', uuid, 'acme', '--quota', '-1'],
+    ])
+      expect(await tenants(...args)).toMatchObject({ code: 2, stdout: '' });
+    expect(await tenants('create', uuid, 'a\nb')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^validation_failed: /) as string,
+    });
+  });
+
+  it('needs a database that answers', async () => {
+    const ended = await bench.coffer(['tenants', 'list', '--json'], { DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' });
+    expect(ended).toMatchObject({ code: 1, json: { error: { code: 'storage_unavailable' } } });
+    expect(`${ended.stdout}${ended.stderr}`).not.toContain('hidden');
+  });
+
+  it('works on the embedded database, also while a server runs on it', async () => {
+    const alone = await bench.coffer(['tenants', 'create', uuid, 'acme']);
+    expect(alone).toMatchObject({ code: 0, stderr: '' });
+    const server = await createRuntime(parseConfig(bench.env, { serve: false }));
+    expect((await server.tenants.find('acme')).tenantUuid).toBe(uuid);
+    expect(await bench.coffer(['tenants', 'create', other, 'globex'])).toMatchObject({ code: 0, stderr: '' });
+    expect((await server.tenants.find('globex')).tenantUuid).toBe(other); // it still runs
+    await server.close();
+  });
+});
+
+describeStores('tenants provision', (bench) => {
+  it("creates and registers a tenant's bucket, and may be repeated", async () => {
+    const { storage, env: base, coffer } = bench();
+    const database = await testDatabase();
+    const env = { ...base, DATABASE_URL: database.url, STORAGE_BUCKET_NAMING_PATTERN: `${bench().bucket}-{tenant_slug}` };
+    const bucket = `${bench().bucket}-acme`;
+    const refused = await coffer(['tenants', 'provision', uuid], env);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tenant_not_found: .*--slug/) as string });
+    expect((await coffer(['tenants', 'provision', uuid, '--slug', 'acme', '--json'], env)).json).toEqual({ bucket, status: 'provisioned' });
+    for (const id of [uuid, 'acme'])
+      expect(await coffer(['tenants', 'provision', id], env)).toMatchObject({ code: 0, stdout: `provisioned ${bucket}\n` });
+    expect(await storage.bucketExists(bucket)).toBe(true);
+    const conflict = await coffer(['tenants', 'provision', uuid, '--slug', 'globex', '--json'], env);
+    expect(conflict).toMatchObject({ code: 1, json: { error: { code: 'tenant_conflict' } } });
+    expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [bucket] }]);
+    // What the database knows of a bucket goes with it.
+    expect(await coffer(['buckets', 'delete', bucket, '--confirm'], env)).toMatchObject({ code: 0 });
+    expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [] }]);
+    await database.drop();
+  });
+});
