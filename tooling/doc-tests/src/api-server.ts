@@ -1,24 +1,14 @@
-import { execFile, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 
 import { pathOf } from './documents.ts';
 
 const main = pathOf('apps/api/dist/main.js');
 const startMs = 30_000;
-
-/** Builds the server's bundle unless it is newer than everything it is made of. */
-export async function buildApi(): Promise<void> {
-  const sources = ['apps/api/build.mjs', 'apps/api/src/**/*.ts', 'packages/*/src/**/*.ts', 'packages/*/drizzle/**'];
-  const newest = Math.max(...globSync(sources, { cwd: pathOf('.') }).map((path) => statSync(pathOf(path)).mtimeMs));
-  if (existsSync(main) && statSync(main).mtimeMs > newest) return;
-  await promisify(execFile)(process.execPath, ['build.mjs'], { cwd: pathOf('apps/api') });
-}
 
 /** The built API server, in a process of its own. */
 export class ApiServer {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { buildApi } from './api-server.ts';
+import { buildApi, buildCli } from './builds.ts';
 import { brokenHeadingsOf, documents } from './documents.ts';
 import type { Block, Document } from './documents.ts';
 import { runFolder } from './run-folder.ts';
@@ -14,7 +14,7 @@ import { fileOf, printedBy, sameShape } from './snippets.ts';
 import { Walkthrough } from './walkthrough.ts';
 
 const run = await runFolder();
-beforeAll(buildApi);
+beforeAll(() => Promise.all([buildApi(), buildCli()]));
 afterAll(() => rm(run, { recursive: true, force: true }));
 
 const all = documents();
@@ -25,7 +25,7 @@ describe.each(all.map((document) => [document.path, document] as const))('%s', (
   it('links to headings that are there', () => expect(brokenHeadingsOf(document)).toEqual([]));
 
   it('has blocks that are run, shown, or left out for a reason', () => {
-    const unknown = document.blocks.filter((block) => !['sh', 'ts', ...shown].includes(block.language));
+    const unknown = document.blocks.filter((block) => !['sh', 'ts', 'console', ...shown].includes(block.language));
     expect(unknown.map(({ line, language }) => `${language} in line ${line}`)).toEqual([]);
     expect(document.blocks.filter(({ noRun }) => noRun === '').map(({ line }) => `line ${line}: no-run without a reason`)).toEqual([]);
   });
@@ -41,6 +41,8 @@ describe.each(all.map((document) => [document.path, document] as const))('%s', (
     async (_line, language, block) => {
       if (language === 'sh') {
         printed = (await walkthrough.sh(block)).stdout;
+      } else if (language === 'console') {
+        await walkthrough.session(block);
       } else if (language === 'ts') {
         const output = await walkthrough.ts(block);
         const promised = printedBy(block.code);

@@ -29,7 +29,7 @@ export function documents(): Document[] {
   const guides = readdirSync(new URL('docs/', root))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`);
-  return ['README.md', ...guides, ...packages, 'apps/api/README.md']
+  return ['README.md', ...guides, ...packages, 'apps/api/README.md', 'apps/cli/README.md']
     .filter((path) => existsSync(new URL(path, root)))
     .map((path) => {
       const text = readFileSync(new URL(path, root), 'utf8');

@@ -5,6 +5,8 @@ import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { pathOf } from './documents.ts';
+
 /** What a block did. */
 export interface ShellResult {
   /** Of what it printed, both streams in the order they came. */
@@ -16,7 +18,7 @@ export interface ShellResult {
   readonly start?: Readonly<Record<string, string>>;
 }
 
-const blockMs = 20_000;
+const blockMs = 40_000;
 
 /** `curl` behaves as always and notes what it was answered. */
 const curl = `#!/bin/sh
@@ -32,6 +34,12 @@ exit $result
 const npm = `#!/bin/sh
 [ "$1" = start ] && exec node -e 'fs.writeFileSync(process.env.DOC_TESTS + "/start", JSON.stringify(process.env))'
 exit 0
+`;
+
+/** The built command line, on the database that the server of the document has. */
+const coffer = `#!/bin/sh
+[ -f "$DOC_TESTS/database" ] && export DATABASE_URL="$(cat "$DOC_TESTS/database")"
+exec node '${pathOf('apps/cli/bin/coffer.js')}' "$@"
 `;
 
 /** One shell for all blocks of a document, so that a block finds the variables and functions of those before it. */
@@ -55,13 +63,18 @@ export class Shell {
   static async open(cwd: string): Promise<Shell> {
     const notes = join(cwd, '.doc-tests');
     await mkdir(join(notes, 'bin'), { recursive: true });
-    for (const [name, text] of Object.entries({ curl, npm })) {
+    for (const [name, text] of Object.entries({ curl, npm, coffer })) {
       await writeFile(join(notes, 'bin', name), text);
       await chmod(join(notes, 'bin', name), 0o755);
     }
     const path = `${join(notes, 'bin')}:${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`;
     const env = { PATH: path, HOME: cwd, LANG: 'C.UTF-8', DOC_TESTS: notes, DOC_TESTS_CURL: curlCommand() };
     return new Shell(spawn('sh', { cwd, env }), notes);
+  }
+
+  /** The database of `coffer` from now on. */
+  async useDatabase(url: string): Promise<void> {
+    await writeFile(join(this.#notes, 'database'), url);
   }
 
   /** @throws when a command fails, or a request gets no answer */

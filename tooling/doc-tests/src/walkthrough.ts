@@ -8,6 +8,7 @@ import type { TestDatabase } from '@coffer/fixtures';
 
 import { ApiServer, freePort } from './api-server.ts';
 import type { Block } from './documents.ts';
+import { isRecordOf, stepsOf } from './session.ts';
 import { Shell } from './shell.ts';
 import type { ShellResult } from './shell.ts';
 import { fileOf } from './snippets.ts';
@@ -34,8 +35,9 @@ export class Walkthrough {
    * anew, with the variables it is called with and the data that is there. A comment `# prints text` is a promise.
    * @throws when a command fails, a request is refused that is not said to be, or a promise is not kept
    */
-  async sh({ code, status }: Block): Promise<ShellResult> {
+  async sh({ code, status }: Pick<Block, 'code' | 'status'>): Promise<ShellResult> {
     this.#shell ??= await Shell.open(this.#folder);
+    if (this.#server !== undefined || /\bcoffer storage tenants\b/.test(code)) await this.#shell.useDatabase(await this.#databaseUrl());
     if (needsServer(code) && this.#server === undefined) await this.#start({});
     const exports = Object.entries(this.#exports).map(([name, value]) => `export ${name}='${value}'\n`);
     const result = await this.#shell.run(exports.join('') + (await this.#here(code)));
@@ -53,6 +55,17 @@ export class Walkthrough {
       await this.#start(settingsIn(result.start));
     }
     return result;
+  }
+
+  /**
+   * Runs what stands behind each `$ ` of a recorded session.
+   * @throws when something else is printed; `…` stands for any text of a line, and alone for any lines
+   */
+  async session({ code }: Block): Promise<void> {
+    for (const { command, printed } of stepsOf(code)) {
+      const { stdout } = await this.sh({ code: `{ ${command}\n} 2>&1` });
+      if (!isRecordOf(printed, stdout)) throw new Error(`$ ${command}\nshould print\n${printed}\nand prints\n${stdout}`);
+    }
   }
 
   /** Runs a module, in the folder of the document. @returns what it prints */

@@ -12,7 +12,7 @@ export default class BucketsCreate extends StorageCommand {
   static override readonly args = { name: Args.string({ description: 'Name of the bucket.', required: true }) };
   static override readonly flags = {
     region: Flags.string({ description: 'Region, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
-    acl: aclFlag(),
+    acl: aclFlag({ description: 'Canned ACL.' }),
   };
 
   async run(): Promise<void> {

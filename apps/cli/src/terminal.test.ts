@@ -1,0 +1,92 @@
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { createStorage, parseConfig } from '@coffer/runtime';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Cli } from './testing/cli.ts';
+import { hasTerminal, screenOf, Terminal } from './testing/terminal.ts';
+
+describe('screenOf', () => {
+  it('shows what is left of drawing over and erasing', () => {
+    expect(screenOf('1/9\r2/9\u001b[K\r\u001b[Kdone\r\nnext\u001b[31m red\u001b[39m\r\n')).toBe('done\nnext red\n');
+    expect(screenOf('question? \u001b[12Gyes\u001b[2K\u001b[Gquestion? Yes')).toBe('question? Yes');
+  });
+});
+
+describe.skipIf(!hasTerminal)('in a terminal', () => {
+  let cli: Cli;
+  let folder: string;
+  const large = 200 * 2 ** 20;
+  beforeAll(async () => {
+    cli = await Cli.build();
+    folder = await mkdtemp(join(tmpdir(), 'coffer-terminal-'));
+    await writeFile(join(folder, 'large.bin'), '');
+    await truncate(join(folder, 'large.bin'), large);
+    await writeFile(join(folder, 'small.txt'), 'Hello');
+  });
+  afterAll(async () => {
+    await cli.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const coffer = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Terminal =>
+    new Terminal([process.execPath, cli.bin, ...args], { cwd: folder, env });
+  const bold = '\u001b[1m';
+  const green = '\u001b[32m';
+
+  it('draws progress while it works, and leaves only results', async () => {
+    const terminal = coffer(['storage', 'upload', 'large.bin']);
+    await terminal.until(/\d+(?:\.\d+)? MiB {2}\d/);
+    expect(await terminal.end()).toBe(0);
+    expect(terminal.written).toMatch(/\r0\/1 objects {2}.*\/s/);
+    expect(terminal.screen).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\nuploaded 1 object \(200 MiB\) in \S+ s\n$/);
+  });
+
+  it('keeps progress to the width of the terminal', async () => {
+    const terminal = new Terminal([process.execPath, cli.bin, 'storage', 'upload', 'large.bin'], { cwd: folder, env: {}, columns: 20 });
+    expect(await terminal.end()).toBe(0);
+    const drawn = terminal.written
+      .split('\r')
+      .filter((text) => text.endsWith('\u001b[K'))
+      .map((text) => text.length - '\u001b[K'.length);
+    expect(drawn.length).toBeGreaterThan(1);
+    expect(Math.max(...drawn)).toBeLessThan(20);
+  });
+
+  it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
+    const terminal = coffer(['storage', 'upload', 'large.bin', '--key', 'cut.bin']);
+    await terminal.until(/[1-9]\S* MiB {2}/);
+    terminal.type('\u0003');
+    expect(await terminal.end()).toBe(130);
+    expect(terminal.screen).toContain('interrupted: Stopped by SIGINT.');
+    expect(terminal.screen).not.toContain('0/1 objects');
+    const { storage, close } = await createStorage(parseConfig({}, { serve: false, cwd: folder }));
+    const keys: string[] = [];
+    for await (const { key } of storage.listFiles({ bucket: 'coffer-uploads', prefix: 'cut' })) keys.push(key);
+    expect(keys).toEqual([]);
+    await close();
+  });
+
+  it('has colours, unless NO_COLOR is set', async () => {
+    const [list, plain, check] = [
+      coffer(['storage', 'buckets', 'list']),
+      coffer(['storage', 'buckets', 'list'], { NO_COLOR: '1' }),
+      coffer(['storage', 'check']),
+    ];
+    expect(await Promise.all([list.end(), plain.end(), check.end()])).toEqual([0, 0, 0]);
+    expect(list.written).toContain(`${bold}NAME `);
+    expect(plain.written).not.toContain('\u001b');
+    expect(check.written).toContain(`${green}ok `);
+    expect(check.screen).toMatch(/^ok +provider +local answers within \d+ ms$/m);
+  });
+
+  it('asks whether another command was meant', async () => {
+    const terminal = coffer(['storage', 'buckets', 'lst']);
+    await terminal.until('Did you mean');
+    expect(terminal.screen).toContain('storage buckets list?');
+    terminal.type('y\r');
+    expect(await terminal.end()).toBe(0);
+    expect(terminal.screen).toMatch(/^coffer-uploads +us-east-1 /m);
+  });
+});
