@@ -39,9 +39,10 @@ async function removeUploads(store: Store, bucket: string, ctx: CallContext): Pr
   return uploads.length;
 }
 
-/** @returns how many there were */
+/** @returns how many were removed */
 async function removeVersions(store: Store, bucket: string, ctx: CallContext): Promise<number> {
   let removed = 0;
+  let before = '';
   for (;;) {
     // Always the first page: the one before is gone.
     const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
@@ -52,7 +53,11 @@ async function removeVersions(store: Store, bucket: string, ctx: CallContext): P
     const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
       key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
     );
+    const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
+    // A key that the list shows changed is not the one that is deleted: the same page would come for ever.
+    if (names === before) return removed - objects.length;
+    before = names;
     await removeListed(store, bucket, objects, ctx);
     removed += objects.length;
   }

@@ -20,12 +20,24 @@ export interface Sandbox {
 /** Requires what the credentials may do: to create a bucket, else to write into `bucket`. */
 export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
   const own = `coffer-probe-${randomBytes(8).toString('hex')}`;
+  const used = new Set<string>();
   if (await isCreated(store, own)) {
-    return { bucket: own, isOwn: true, at: (key) => ({ bucket: own, key }), close: () => deleteBucketByForce(store, own, noContext) };
+    return {
+      bucket: own,
+      isOwn: true,
+      at(key) {
+        used.add(key);
+        return { bucket: own, key };
+      },
+      async close() {
+        // By name first: not every server lists every key as it is.
+        for (const key of used) await deleteObject(store, { bucket: own, key }, noContext, 'null').catch(() => {});
+        await deleteBucketByForce(store, own, noContext);
+      },
+    };
   }
   const prefix = `.${own}/`;
   await store.transport.headBucket(bucket, noContext);
-  const used = new Set<string>();
   return {
     bucket,
     isOwn: false,

@@ -3,6 +3,7 @@ import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { cli } from './cli/cli.ts';
 import type { Bench } from './harness/bench.ts';
 import { remark } from './harness/figures.ts';
 import { nodeFlags } from './harness/servers.ts';
@@ -20,6 +21,7 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
   requests: { run: requests, rounds: 5 },
   overhead: { run: overhead, rounds: 5 },
   's3-api': { run: s3Api, rounds: 5 },
+  cli: { run: cli, rounds: 5 },
 };
 
 const { values, positionals } = parseArgs({
