@@ -1,5 +1,6 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
 // two instead of hundreds. oclif itself becomes one CommonJS file (40 ms less at each start); its plugins stay packages.
+import { globSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +34,7 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/main.ts', 'src/commands/**/*.ts'],
+    entryPoints: ['src/main.ts', ...globSync('src/commands/**/*.ts', { cwd: here, exclude: ['**/*.test.ts'] })],
     outbase: 'src',
     outdir,
     splitting: true,

@@ -7,6 +7,8 @@ import type { Sql } from 'postgres';
 import { claimPlace, findAt, findStrays, switchPlace } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import type { TenantRepository } from './tenant-repository.ts';
+import { listTenants, tenantOf } from './tenant-rows.ts';
+import type { Tenant } from './tenant.ts';
 
 /** A tracked file that lies in no bucket of its tenant. */
 export interface StrayFile {
@@ -46,17 +48,26 @@ const claimSeconds = 86_400;
 const sweepDelay = 86_400;
 
 /** See `TenantService.strayFiles`. */
-export async function* strayFiles({ sql, tenants }: Parts): AsyncGenerator<StrayFile, void, undefined> {
-  let last = { tenant: '', after: '00000000-0000-0000-0000-000000000000' };
-  for (;;) {
-    const rows = await findStrays(sql, { ...last, limit: pageSize });
-    for (const row of rows) {
-      const file = strayOf(row, tenants);
-      if (file.from !== file.to) yield file;
-    }
-    const end = rows.at(-1);
-    if (end === undefined || rows.length < pageSize) return;
-    last = { tenant: end.tenant_uuid, after: end.id };
+export async function* strayFiles(parts: Parts): AsyncGenerator<StrayFile, void, undefined> {
+  for (let after = ''; ;) {
+    const rows = await listTenants(parts.sql, { after, limit: pageSize });
+    for (const row of rows) if (row.state === 'active') yield* straysOf(parts, tenantOf(row));
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = last.tenant_uuid;
+  }
+}
+
+async function* straysOf({ sql, tenants }: Parts, tenant: Tenant): AsyncGenerator<StrayFile, void, undefined> {
+  const { tenantUuid, tenantSlug } = tenant;
+  const to = tenants.plannedBucketFor(tenant);
+  const buckets = JSON.stringify([...tenant.buckets, to]);
+  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+    const rows = await findStrays(sql, { tenant: tenantUuid, buckets, after, limit: pageSize });
+    for (const row of rows) yield strayOf(row, { tenantUuid, tenantSlug }, to);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = last.id;
   }
 }
 
@@ -119,14 +130,13 @@ function inSeconds(seconds: number): string {
   return new Date(Date.now() + seconds * 1000).toISOString();
 }
 
-function strayOf(row: StrayRow, tenants: TenantRepository): StrayFile {
-  const tenant = { tenantUuid: row.tenant_uuid, tenantSlug: row.tenant_slug };
+function strayOf(row: StrayRow, tenant: TenantContext, to: string): StrayFile {
   return {
     id: row.id,
     tenant,
     key: row.storage_key,
     from: row.bucket,
-    to: tenants.plannedBucketFor(tenant, row.primary_bucket),
+    to,
     sizeBytes: Number(row.size_bytes),
     etag: row.etag,
     sha256: row.sha256,

@@ -133,8 +133,8 @@ export class TenantRepository {
   }
 
   /** The bucket that `bucketFor` would give, which is not recorded by this. */
-  plannedBucketFor(tenant: TenantContext, primary: string | null): string {
-    return primary ?? this.#bucketNameFor(tenant);
+  plannedBucketFor({ tenantUuid, tenantSlug, buckets }: Tenant): string {
+    return buckets[0] ?? this.#bucketNameFor({ tenantUuid, tenantSlug });
   }
 
   /**

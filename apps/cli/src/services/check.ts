@@ -86,8 +86,7 @@ async function* checkStorage(
   options: CheckOptions & { readonly isTenantUnknown: boolean },
 ): AsyncGenerator<Check, void, undefined> {
   const { signal } = options;
-  const { healthy, backend, latencyMs, message = 'fails' } = await session.storage.healthCheck();
-  signal.throwIfAborted();
+  const { healthy, backend, latencyMs, message = 'fails' } = await unlessInterrupted(session.storage.healthCheck(), signal);
   if (!healthy) {
     yield failed('provider', 'storage_unavailable', `${backend}: ${message}`);
     return;
@@ -155,6 +154,21 @@ async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefin
     yield failure('endpoint', error);
   }
   ctx.signal.throwIfAborted();
+}
+
+/** Waits no longer than until Ctrl-C, for what takes no signal. */
+async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let stop = (): void => {};
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 async function attempt(name: string, { ctx }: Session, run: () => Promise<string>): Promise<Check> {

@@ -83,23 +83,34 @@ describe('check', () => {
   afterAll(() => cli.remove());
   const credentials = { STORAGE_S3_ACCESS_KEY: 'access', STORAGE_S3_SECRET_KEY: 'hidden' };
 
-  it('does not wait for a provider that hangs longer than STORAGE_HEALTH_CHECK_TIMEOUT', async () => {
+  /** A provider that takes connections and says nothing. */
+  const hanging = async (work: (env: Readonly<Record<string, string>>, connected: Promise<unknown>) => Promise<void>): Promise<void> => {
     const sockets: Socket[] = [];
     const server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const env = {
-      ...credentials,
-      STORAGE_BACKEND: 's3',
-      STORAGE_S3_ENDPOINT: `http://127.0.0.1:${port}`,
-      STORAGE_HEALTH_CHECK_TIMEOUT: '0.5',
-    };
-    const ended = await bench.coffer(['check'], env);
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await work({ ...credentials, STORAGE_BACKEND: 's3', STORAGE_S3_ENDPOINT: endpoint }, once(server, 'connection'));
     for (const socket of sockets) socket.destroy();
     server.close();
-    expect(ended.code).toBe(1);
-    expect(ended.stdout).toContain('storage_unavailable: s3: The storage provider did not answer within 0.5 s.');
-    expect(ended.stdout).not.toContain('bucket');
+  };
+
+  it('does not wait for a provider that hangs longer than STORAGE_HEALTH_CHECK_TIMEOUT', async () => {
+    await hanging(async (env) => {
+      const ended = await bench.coffer(['check'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '0.5' });
+      expect(ended.code).toBe(1);
+      expect(ended.stdout).toContain('storage_unavailable: s3: The storage provider did not answer within 0.5 s.');
+      expect(ended.stdout).not.toContain('bucket');
+    });
+  });
+
+  it('ends on Ctrl-C while it waits', async () => {
+    await hanging(async (env, connected) => {
+      const running = bench.start(['check', '--json'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '300' });
+      await connected;
+      running.child.kill('SIGINT');
+      const ended = await running.ended;
+      expect(ended).toMatchObject({ code: 130, json: { checks: [{ name: 'database' }], error: { code: 'interrupted' } } });
+    });
   });
 
   it('says so when nobody is there', async () => {

@@ -73,6 +73,24 @@ describe('tenants', () => {
     expect(await tenants('usage', 'nobody', '--json')).toMatchObject({ code: 1, json: { error: { code: 'tenant_not_found' } } });
   });
 
+  it('lists however many there are', async () => {
+    await tenants('list');
+    const { database: own, close } = await createRuntime(parseConfig({ ...bench.env, DATABASE_URL: database.url }, { serve: false }));
+    await own.sql`insert into tenants (tenant_uuid, tenant_slug) select lpad(n::text, 8, '0'), 't-' || n from generate_series(1, 2500) n`;
+    await close();
+    const { json } = await tenants('list', '--json');
+    expect(json.tenants.map((each: { tenant_slug: string }) => each.tenant_slug)).toEqual(
+      Array.from({ length: 2500 }, (_, n) => `t-${n + 1}`),
+    );
+    expect((await tenants('list')).stdout.trim().split('\n')).toHaveLength(2501);
+  });
+
+  it('has nothing to do with TENANT_ID', async () => {
+    const env = { DATABASE_URL: database.url, STORAGE_ENABLE_MULTI_TENANCY: 'true', TENANT_ID: 'somebody' };
+    expect(await bench.coffer(['tenants', 'create', uuid, 'acme'], env)).toMatchObject({ code: 0, stderr: '' });
+    expect((await bench.coffer(['tenants', 'list', '--json'], env)).json.tenants).toHaveLength(1);
+  });
+
   it('tells of arguments that have no meaning', async () => {
     for (const args of [
       ['create', uuid],
