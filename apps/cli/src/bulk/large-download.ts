@@ -76,7 +76,7 @@ export class LargeDownload {
     this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
     const part = await PartFile.open(target, this.#log === undefined ? {} : { path: this.#log.partPath });
     if (this.#log !== undefined) this.#done = new Set(this.#log.done);
-    // A full disk shows now, and the pieces lie where they belong.
+    // What an earlier run of another object has left behind its end goes.
     await part.resize(info.size);
     return part;
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 
@@ -51,8 +51,9 @@ export class PieceLog {
         return undefined;
       }
       const own = JSON.stringify(head);
-      const done = first === own ? rest.map(Number).filter((piece) => Number.isSafeInteger(piece) && piece >= 0) : [];
-      if (first !== own) await rm(part, { force: true });
+      const isWorth = first === own && (await sizeOf(part)) === head.size;
+      const done = isWorth ? rest.map(Number).filter((piece) => Number.isSafeInteger(piece) && piece >= 0) : [];
+      if (!isWorth) await rm(part, { force: true });
       await file.truncate();
       await file.appendFile([own, process.pid, ...done, ''].join('\n'));
       return new PieceLog({ partPath: part, path, file, done });
@@ -76,6 +77,13 @@ export class PieceLog {
     await this.close();
     await rm(this.#path, { force: true });
   }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
 }
 
 function isRunning(pid: number): boolean {
