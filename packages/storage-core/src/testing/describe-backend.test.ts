@@ -69,12 +69,39 @@ function mapped(change: (key: string) => string): Fault {
   });
 }
 
+/** Clears each chunk a moment after the sink was called, whether it is done or not. */
+function pullingTooSoon(good: StorageBackend): NonNullable<StorageBackend['pull']> {
+  return (at, options, sink, ctx) =>
+    good.pull!(
+      at,
+      options,
+      (chunk) => {
+        setTimeout(() => chunk.fill(0), 5);
+        return sink(chunk);
+      },
+      ctx,
+    );
+}
+
 const faults: readonly [string, string, Fault][] = [
   [
     'presigns though it is stated not to',
     'abilities',
     () => ({ presign: { upload: async () => Promise.reject(), download: async () => Promise.reject() } }),
   ],
+  [
+    'does not wait for the sink',
+    'pulls',
+    (good) => ({
+      pull: (at, options, sink, ctx) => good.pull!(at, options, (chunk) => void Promise.resolve(sink(chunk)).catch(() => {}), ctx),
+    }),
+  ],
+  [
+    'ignores the ETag of a pull',
+    'pulls',
+    (good) => ({ pull: (at, { ifMatch: _ifMatch, ...options }, sink, ctx) => good.pull!(at, options, sink, ctx) }),
+  ],
+  ['hands out memory that is used again too soon', 'pulls', (good) => ({ pull: pullingTooSoon(good) })],
   ['folds case', 'objects', mapped((key) => key.toLowerCase())],
   ['normalises Unicode', 'objects', mapped((key) => key.normalize('NFC'))],
   ['collapses slashes', 'objects', mapped((key) => key.replaceAll('//', '/'))],

@@ -158,7 +158,7 @@ async function withFile(data: Uint8Array, work: (file: FileHandle) => Promise<vo
 /** Bodies that a backend may read without their chunks. */
 function files({ test }: Suite): void {
   test('takes the body of a file, announced or not', async (t) => {
-    for (const size of [0, 10, 300_000, 3 * big + 7]) {
+    for (const size of [0, 10, 300_000, big]) {
       const data = randomBytes(size);
       const md5 = createHash('md5').update(data).digest('hex');
       await withFile(data, async (file) => {
@@ -178,11 +178,11 @@ function files({ test }: Suite): void {
   });
 
   test('refuses the body of a file that is shorter or longer than announced, or is given up', async (t) => {
-    await withFile(randomBytes(3 * big), async (file) => {
-      for (const announced of [10, 3 * big - 1, 3 * big + 1, 4 * big]) {
+    await withFile(randomBytes(big), async (file) => {
+      for (const announced of [10, big - 1, big + 1, 2 * big]) {
         await assertRejects(t.putBody(t.at('file'), streamBody(fileBody(file), announced)), 'invalid_argument');
       }
-      for (const announced of [undefined, 3 * big]) {
+      for (const announced of [undefined, big]) {
         const cancel = new AbortController();
         const reason = new Error('cancelled by the test');
         const body = streamBody(fileBody(file), announced);
