@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
 import { startS3 } from '@coffer/fixtures';
-import { noContext, readAll } from '@coffer/storage-core';
+import { fileBody, noContext, readAll } from '@coffer/storage-core';
 import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -35,12 +39,17 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
   const options = { contentType: 'video/mp4', metadata: { my_title: 'x' } };
   const md5 = createHash('md5').update(data).digest('hex');
   const sha256 = createHash('sha256').update(data).digest('hex');
+  let folder: string;
+  let file: FileHandle;
   let started: StartedStore;
   let backend: StorageBackend;
   let account: S3BackendOptions;
   const at = (key: string): ObjectAddress => ({ bucket: started.bucket, key });
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'coffer-uploads-'));
+    await writeFile(join(folder, 'file'), data);
+    file = await open(join(folder, 'file'));
     account = await accountOn(server);
     started = await startOn(account);
     backend = started.backend;
@@ -48,12 +57,16 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
   afterAll(async () => {
     await backend.close();
     await started.stop();
+    await file.close();
+    await rm(folder, { recursive: true });
   });
 
   it.each<[string, () => Body]>([
     ['a buffer', () => ({ kind: 'buffer', data })],
     ['a stream of known size', () => streamOf(data, data.length)],
     ['a stream of unknown size', () => streamOf(data)],
+    ['a file of known size', () => ({ kind: 'stream', stream: fileBody(file), size: data.length })],
+    ['a file of unknown size', () => ({ kind: 'stream', stream: fileBody(file) })],
     ['a stream in one chunk', () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }) })],
   ])('writes %s by parts', async (name, body) => {
     const info = await backend.put(at(name), body(), { ...options, md5, sha256 }, noContext);

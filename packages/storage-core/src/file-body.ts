@@ -6,7 +6,10 @@ const method: unique symbol = Symbol.for('@coffer/read-into') as never;
 
 /** A stream whose bytes can be read into memory of the reader's instead of being handed over in chunks. */
 export interface DirectSource {
-  /** Reads what comes next, at most as much as `target` holds. @returns how many bytes; 0 at the end of the stream */
+  /**
+   * Reads what comes next, at most as much as `target` holds. Rejects with the stream's error once it is destroyed.
+   * @returns how many bytes; 0 at the end of the stream
+   */
   [method](target: Uint8Array): Promise<number>;
 }
 

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { noContext } from '../context.ts';
-import { assertRejects, assertSameBytes, streamBody, streamOf } from './harness.ts';
+import { fileBody } from '../file-body.ts';
+import { assertRejects, assertRejectsAsIs, assertSameBytes, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 
 const big = 5 * 1024 * 1024 + 1;
@@ -19,8 +24,11 @@ function cut(data: Buffer): Buffer[] {
   return chunks;
 }
 
-export function streams({ describe, test }: Suite): void {
+export function streams(suite: Suite): void {
+  const { describe, test } = suite;
   describe('streams', () => {
+    files(suite);
+
     for (const [name, size] of [
       ['unknown', undefined],
       ['announced', big],
@@ -128,6 +136,62 @@ export function streams({ describe, test }: Suite): void {
         for await (const chunk of body) chunks.push(chunk as Buffer);
         assertSameBytes(Buffer.concat(chunks), data);
       }
+    });
+  });
+}
+
+async function withFile(data: Uint8Array, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-suite-'));
+  try {
+    await writeFile(join(folder, 'file'), data);
+    const file = await open(join(folder, 'file'));
+    try {
+      await work(file);
+    } finally {
+      await file.close();
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Bodies that a backend may read without their chunks. */
+function files({ test }: Suite): void {
+  test('takes the body of a file, announced or not', async (t) => {
+    for (const size of [0, 10, 300_000, 3 * big + 7]) {
+      const data = randomBytes(size);
+      const md5 = createHash('md5').update(data).digest('hex');
+      await withFile(data, async (file) => {
+        for (const announced of [undefined, size]) {
+          const body = streamBody(fileBody(file), announced);
+          const info = await t.putBody(t.at('file'), body, { md5 });
+          assert.equal(info.size, size);
+          await t.assertHolds(t.at('file'), data);
+          assert.ok(body.stream.destroyed, 'the stream is read to its end');
+        }
+        if (size > 20) {
+          await t.putBody(t.at('part'), streamBody(fileBody(file, { start: 7, size: size - 20 }), size - 20));
+          await t.assertHolds(t.at('part'), data.subarray(7, size - 13));
+        }
+      });
+    }
+  });
+
+  test('refuses the body of a file that is shorter or longer than announced, or is given up', async (t) => {
+    await withFile(randomBytes(3 * big), async (file) => {
+      for (const announced of [10, 3 * big - 1, 3 * big + 1, 4 * big]) {
+        await assertRejects(t.putBody(t.at('file'), streamBody(fileBody(file), announced)), 'invalid_argument');
+      }
+      for (const announced of [undefined, 3 * big]) {
+        const cancel = new AbortController();
+        const reason = new Error('cancelled by the test');
+        const body = streamBody(fileBody(file), announced);
+        const upload = t.putBody(t.at('file'), body, {}, cancel.signal);
+        setImmediate(() => cancel.abort(reason));
+        await assertRejectsAsIs(upload, reason);
+        assert.ok(body.stream.destroyed, 'the stream is destroyed');
+      }
+      await t.assertAbsent(t.at('file'));
     });
   });
 }
