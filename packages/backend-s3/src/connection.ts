@@ -1,8 +1,9 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
+import { agentFor } from './node-http.ts';
 import type { Settings } from './options.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
@@ -10,10 +11,8 @@ import { RawSockets } from './raw-sockets.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
-  readonly httpAgent: HttpAgent;
-  readonly httpsAgent: HttpsAgent;
-  /** The one of the two that reaches the endpoint. */
-  readonly agent: HttpAgent | HttpsAgent;
+  readonly agent: Agent | HttpsAgent;
+  readonly isTls: boolean;
   /** They count among those of the agent. */
   readonly rawSockets: RawSockets;
   readonly payloadSigning: PayloadSigning;
@@ -29,16 +28,13 @@ export function connect(settings: Settings): Connection {
   // those that the callback of another one has just started anew, as when a body that is given up makes room for a request.
   const idle = timeout * 1000 + 1;
   const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
-  const httpAgent = new HttpAgent(pool);
-  const httpsAgent = new HttpsAgent({ ...pool, rejectUnauthorized: verifySsl });
-  const isPlain = endpoint?.startsWith('http:') === true;
-  const agent = isPlain ? httpAgent : httpsAgent;
-  const rawSockets = new RawSockets(settings, { agent, httpsAgent });
+  const isTls = endpoint?.startsWith('http:') !== true;
+  const agent = agentFor(isTls, { ...pool, rejectUnauthorized: verifySsl });
+  const rawSockets = new RawSockets(settings, { agent, isTls });
   const clock = new Clock();
   return {
-    httpAgent,
-    httpsAgent,
     agent,
+    isTls,
     rawSockets,
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials, clock),
@@ -46,8 +42,7 @@ export function connect(settings: Settings): Connection {
     places: new Places(settings),
     close() {
       rawSockets.close();
-      httpAgent.destroy();
-      httpsAgent.destroy();
+      agent.destroy();
     },
   };
 }

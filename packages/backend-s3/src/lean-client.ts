@@ -52,7 +52,7 @@ export class LeanClient {
 
   constructor(settings: Settings, connection: Connection) {
     this.#connection = connection;
-    this.#http = new Http(connection.agent, settings.timeout);
+    this.#http = new Http(connection, settings.timeout);
     this.#retries = new RetryPolicy(settings);
     this.#mostStale = settings.maxPoolConnections;
   }

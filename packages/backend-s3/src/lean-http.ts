@@ -1,9 +1,10 @@
-import { request as httpRequest } from 'node:http';
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+
+import type { Connection } from './connection.ts';
+import { requestFor } from './node-http.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -22,14 +23,14 @@ export class StaleSocketError extends Error {}
 
 /** Requests over sockets that the agent keeps. They resolve with the head of the answer, whatever its status. */
 export class Http {
-  readonly #agent: Agent | HttpsAgent;
-  readonly #request: typeof httpRequest;
+  readonly #agent: Connection['agent'];
+  readonly #request: ReturnType<typeof requestFor>;
   readonly #timeout: number;
 
   /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
-  constructor(agent: Agent | HttpsAgent, timeout: number) {
+  constructor({ agent, isTls }: Pick<Connection, 'agent' | 'isTls'>, timeout: number) {
     this.#agent = agent;
-    this.#request = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
+    this.#request = requestFor(isTls);
     this.#timeout = timeout * 1000;
   }
 

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 
 import type { PresignedUpload } from '@coffer/storage-core';
 
 import { toStorageError } from './errors.ts';
+import { requestFor } from './node-http.ts';
 import type { Store } from './store.ts';
 
 const boundary = 'coffer-probe-form';
@@ -17,7 +16,7 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
     `Content-Disposition: form-data; name="file"; filename="probe"\r\nContent-Type: text/plain\r\n\r\n${content}`,
   ];
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
-  const send = url.startsWith('https:') ? httpsRequest : httpRequest;
+  const send = requestFor(url.startsWith('https:'));
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
   const request = send(url, { method: 'POST', agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
   request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));

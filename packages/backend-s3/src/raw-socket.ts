@@ -1,6 +1,5 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import type { OnReadOpts, Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 
 import type { ByteSink } from '@coffer/storage-core';
 
@@ -55,7 +54,9 @@ export class RawSocket {
     const onread: OnReadOpts = { buffer: this.#buffer, callback: (bytes) => this.#read(bytes) };
     const options = { host, port, noDelay: true, onread };
     this.#socket = isTls
-      ? connectTls({ ...options, rejectUnauthorized: verifySsl, ...(isIP(host) === 0 && { servername: host }) })
+      ? process
+          .getBuiltinModule('node:tls')
+          .connect({ ...options, rejectUnauthorized: verifySsl, ...(isIP(host) === 0 && { servername: host }) })
       : connectTcp(options);
     this.#socket.once('secureConnect', () => (this.#isSecure = true));
     this.#socket.setTimeout(timeout, () => this.#fail(timeoutError(this.#isSecure ? this.#socket : null)));

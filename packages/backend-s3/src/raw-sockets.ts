@@ -13,13 +13,10 @@ export class RawSockets {
   readonly #most: number;
   readonly #open = new Map<RawSocket, string>();
 
-  constructor(
-    { timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>,
-    { agent, httpsAgent }: Pick<Connection, 'agent' | 'httpsAgent'>,
-  ) {
+  constructor({ timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>, { agent, isTls }: Pick<Connection, 'agent' | 'isTls'>) {
     this.#agent = agent;
     this.#most = agent.maxSockets;
-    this.#target = { isTls: agent === httpsAgent, verifySsl, timeout: timeout * 1000 };
+    this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
   }
 
   /** Whether one is free, or may be opened. */

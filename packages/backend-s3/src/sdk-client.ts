@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Agent as HttpsAgent } from 'node:https';
 
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
@@ -20,10 +21,9 @@ function nothing(): void {}
 /** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
 export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, publicEndpoint, timeout } = settings;
-  const { httpAgent, httpsAgent, credentials, clock } = connection;
+  const { agent, isTls, credentials, clock } = connection;
   const requestHandler = new NodeHttpHandler({
-    httpAgent,
-    httpsAgent,
+    ...(isTls ? { httpsAgent: agent as HttpsAgent } : { httpAgent: agent }),
     connectionTimeout: timeout * 1000,
     socketTimeout: timeout * 1000,
     logger: silent, // it writes to the console otherwise, when requests wait for a socket
