@@ -148,7 +148,7 @@ function serve(client: Socket, state: State): void {
     const left = (faults.cutAfter ?? Infinity) - answered;
     const end = isBody ? 0 : chunk.indexOf('\r\n\r\n') + 4;
     const bodyLeft = (faults.cutBodyAfter ?? Infinity) - bodySent + end;
-    const most = Math.min(left, bodyLeft);
+    const most = Math.max(0, Math.min(left, bodyLeft));
     if (chunk.length > most) {
       // Not before the bytes that may pass have left.
       client.write(chunk.subarray(0, most), cut);
