@@ -24,18 +24,21 @@ export class StaleSocketError extends Error {}
 /** Requests over sockets that the agent keeps. They resolve with the head of the answer, whatever its status. */
 export class Http {
   readonly #agent: Connection['agent'];
+  readonly #rawSockets: Connection['rawSockets'];
   readonly #request: ReturnType<typeof requestFor>;
   readonly #timeout: number;
 
   /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
-  constructor({ agent, isTls }: Pick<Connection, 'agent' | 'isTls'>, timeout: number) {
+  constructor({ agent, isTls, rawSockets }: Pick<Connection, 'agent' | 'isTls' | 'rawSockets'>, timeout: number) {
     this.#agent = agent;
+    this.#rawSockets = rawSockets;
     this.#request = requestFor(isTls);
     this.#timeout = timeout * 1000;
   }
 
   send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
+    this.#rawSockets.giveWay();
     return new Promise((resolve, reject) => {
       const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
       let head: IncomingMessage | undefined;

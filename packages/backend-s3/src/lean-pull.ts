@@ -13,7 +13,8 @@ const longestError = 64 * 1024;
 export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required<Transport>, 'pull'> {
   return {
     async pull(at, headers, { begin, sink }, ctx) {
-      if (!sockets.hasRoom()) return false;
+      const release = sockets.lease();
+      if (release === undefined) return false;
       await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
         client.attempt({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal, async (signed) => {
           let isPassing = false;
@@ -33,7 +34,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
           }
           if (!isPassing) throw refusal.error();
         }),
-      );
+      ).finally(release);
       return true;
     },
   };

@@ -36,7 +36,8 @@ class ScriptedServer {
     });
     server.on('connection', (socket: Socket) => {
       this.sockets.add(socket);
-      this.mostSockets = Math.max(this.mostSockets, this.sockets.size);
+      // One that was closed for it may be heard of a moment later.
+      setTimeout(() => (this.mostSockets = Math.max(this.mostSockets, this.sockets.size)), 10);
       socket.on('error', () => {}).once('close', () => this.sockets.delete(socket));
     });
   }
@@ -158,8 +159,7 @@ describe('a pull', () => {
       await Promise.all([...begun, ...many(second, 12)]);
       await Promise.all(many(head, 12));
       await expect.poll(() => server.sockets.size).toBeLessThanOrEqual(5);
-      // One that makes room may be closed a moment after the other one was opened.
-      expect(server.mostSockets).toBeLessThanOrEqual(first === pull ? 5 : 9);
+      expect(server.mostSockets).toBeLessThanOrEqual(5);
     }
     const { server, backend } = await serve([slow], { maxPoolConnections: 1 });
     await Promise.all([pull(backend), pull(backend), head(backend), head(backend)]);

@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
+import type { SeenRequest } from '../testing/proxy.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -95,6 +96,19 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       await eventually(() => bench.proxy.connections()).toBe(0);
       await delay(50); // the client hears of it
       await Promise.all(calls(backend));
+    });
+
+    it('instead of the answer that all parts are an object now, they are one', async () => {
+      const backend = bench.through({ maxRetries: 1 });
+      const isCompletion = ({ method, target }: SeenRequest): boolean => method === 'POST' && target.includes('uploadId');
+      bench.proxy.faults.cut = cut;
+      bench.proxy.faults.answer = (request) => {
+        bench.proxy.faults.cutAfter = isCompletion(request) && bench.proxy.count('POST', 'uploadId') === 1 ? 0 : Infinity;
+        return undefined;
+      };
+      const { etag } = await backend.put(bench.at('complete'), { kind: 'buffer', data: large }, options, noContext);
+      expect(bench.proxy.count('POST', 'uploadId')).toBe(2);
+      expect(await bench.direct.head(bench.at('complete'), noContext)).toMatchObject({ etag, size: large.length });
     });
 
     it('in the middle of an upload, it fails and leaves nothing', async () => {

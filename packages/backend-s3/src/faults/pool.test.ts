@@ -57,9 +57,9 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     expect(bench.proxy.mostConnections()).toBe(1);
   });
 
-  it.each([2, 5])('are not used up by bodies that nobody reads, of %i', async (maxPoolConnections) => {
-    const backend = bench.through({ maxPoolConnections, timeout: 2 });
-    const forgotten = await Promise.all(fifty.slice(0, maxPoolConnections - 1).map(() => open(backend)));
+  it('are not used up by bodies that nobody reads, even if there are two', async () => {
+    const backend = bench.through({ maxPoolConnections: 2, timeout: 2 });
+    const forgotten = [await open(backend)];
     await backend.put(bench.at('other'), { kind: 'buffer', data: small }, options, noContext);
     await backend.head(bench.at('other'), noContext);
     // The next reader waits for one of them to be given up.
@@ -70,18 +70,16 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     await eventually(() => bench.proxy.connections()).toBeLessThanOrEqual(1);
   });
 
-  it('are given back by readers who stop, one by one', async () => {
+  it('are given back by readers who stop', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 1 });
-    for (let turn = 0; turn < 2; turn++) {
-      const body = await open(backend);
-      const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-      await iterator.next();
-      await eventually(() => body.destroyed).toBe(true);
-      const rest = async (): Promise<void> => {
-        while ((await iterator.next()).done !== true);
-      };
-      await expect(rest()).rejects.toMatchObject({ code: 'read_timeout' });
-    }
+    const body = await open(backend);
+    const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    await iterator.next();
+    await eventually(() => body.destroyed).toBe(true);
+    const rest = async (): Promise<void> => {
+      while ((await iterator.next()).done !== true);
+    };
+    await expect(rest()).rejects.toMatchObject({ code: 'read_timeout' });
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
@@ -131,7 +129,7 @@ describe.each(doors)('a reader who takes little at a time (%s)', (door) => {
     const { body } = (await bench.through({ timeout: 1 }).get(bench.at('sips'), {}, noContext)) as ObjectStream;
     await new Promise((resolve) => body.once('readable', resolve));
     const sips: Buffer[] = [];
-    for (let turn = 0; turn < 6; turn++) {
+    for (let turn = 0; turn < 4; turn++) {
       await delay(400);
       sips.push(body.read(8000) as Buffer);
     }

@@ -114,7 +114,8 @@ function serve(client: Socket, state: State): void {
   const { faults, open, requests } = state;
   const upstream = connect(Number(new URL(state.target).port), '127.0.0.1');
   open.add(client);
-  state.most = Math.max(state.most, open.size);
+  // One that was closed for it may be heard of a moment later.
+  setTimeout(() => (state.most = Math.max(state.most, open.size)), 10);
   const cut = (): void => {
     cutSocket(client, faults);
     upstream.destroy();
@@ -148,7 +149,7 @@ function serve(client: Socket, state: State): void {
     const left = (faults.cutAfter ?? Infinity) - answered;
     const end = isBody ? 0 : chunk.indexOf('\r\n\r\n') + 4;
     const bodyLeft = (faults.cutBodyAfter ?? Infinity) - bodySent + end;
-    const most = Math.min(left, bodyLeft);
+    const most = Math.max(0, Math.min(left, bodyLeft));
     if (chunk.length > most) {
       // Not before the bytes that may pass have left.
       client.write(chunk.subarray(0, most), cut);
