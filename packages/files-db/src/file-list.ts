@@ -68,16 +68,19 @@ function listText({ tenant, owner, settled, continued }: Shape): string {
     settled ? `status = 'available'` : 'status = {status}::text and sweep_at is not null',
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
+  // The indexes of users' lists have an order of their own, and `files_by_tenant` the plain one.
+  const byId = owner === 'all' || tenant === 'any' ? 'id desc' : 'id desc nulls last';
   // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
-  const order = tenant === 'none' ? 'tenant_uuid desc, id desc' : 'id desc';
+  const order = tenant !== 'none' ? byId : owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
   const page = (...conditions: readonly string[]): string =>
     `select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8`;
-  // One condition with "or" would read all of the tenant's files to find the few that the caller sees.
+  // One condition with "or" would read all of the tenant's files to find the few that the caller sees. Of public ones its own
+  // are taken out of their page, not kept from it: that would read past all of them.
   const source =
     owner === 'visible'
-      ? `(${page('owner_id = {subject}::text')}) union all (${page('is_public', 'owner_id <> {subject}::text')})`
+      ? `(${page('owner_id = {subject}::text')}) union all (select * from (${page('is_public')}) as public where owner_id <> {subject}::text)`
       : page(...(owner === 'one' || owner === 'public' ? ['owner_id = {owner}::text'] : []), ...(owner === 'public' ? ['is_public'] : []));
-  return `select ${recordColumns} from (${source}) as page order by id desc limit {limit}::int8`;
+  return `select ${recordColumns} from (${source}) as page order by ${byId} limit {limit}::int8`;
 }
 
 function encodeCursor(id: string): string {

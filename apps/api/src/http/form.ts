@@ -86,7 +86,7 @@ class FormReader implements MultipartHandler {
       },
       // A reader that gives up ends the form: nobody will read the rest of the part.
       destroy: (error, done) => {
-        this.#stop(error ?? new Error('The file was not read to its end.'));
+        if (!this.#over) this.#stop(error ?? new Error('The file was not read to its end.'));
         done(error);
       },
       autoDestroy: false,

@@ -1,4 +1,3 @@
-import { finished } from 'node:stream';
 import type { Readable } from 'node:stream';
 
 import { isStorageError } from '../errors.ts';
@@ -51,15 +50,32 @@ export function observe(observer: Observer): Around {
       return result;
     }
     countBytes(object.body, (length) => count('download', length));
-    finished(object.body, { writable: false }, (error) => {
-      if (error === undefined || error === null) done('success');
+    whenOver(object.body, (error) => {
+      if (error === undefined) done('success');
       else if (isStorageError(error)) done('error', error.code);
       // The provider did its part: it is the reader who did not want the rest.
-      else if (call.ctx.signal?.aborted === true || leftEarly(error)) done('success', 'aborted');
+      else if (call.ctx.signal?.aborted === true || error === 'left' || leftEarly(error)) done('success', 'aborted');
       else done('error', 'internal_error');
     });
     return result;
   };
+}
+
+/**
+ * Tells once how a body ended: `left` when it was closed before its end. `finished` of `node:stream` does this for any stream, and
+ * costs several times as much.
+ */
+function whenOver(body: Readable, tell: (error?: Error | 'left') => void): void {
+  let told = false;
+  const once = (error?: Error | 'left'): void => {
+    if (told) return;
+    told = true;
+    tell(error);
+  };
+  body.on('end', () => once());
+  body.on('error', once);
+  body.on('close', () => once('left'));
+  if (body.closed) once(body.readableEnded ? undefined : (body.errored ?? 'left'));
 }
 
 // How a body fails whose reader destroyed it, was cancelled, or wrote to a client that is gone.

@@ -62,7 +62,9 @@ export function uploadRoute(router: Router, services: Services): void {
       const form = await openForm(incoming, maxUploadBytes);
       try {
         // Fields that are here already are judged before a byte is stored.
-        assertOwner(scope, uploadFieldsOf(form.fields).ownerId);
+        const early = uploadFieldsOf(form.fields);
+        const { size: seen } = form.fields;
+        assertOwner(scope, early.ownerId);
         const record = await files.uploadFile(
           {
             body: form.file,
@@ -73,7 +75,7 @@ export function uploadRoute(router: Router, services: Services): void {
             ownerId: scope.access.subject,
             ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),
             late: async () => {
-              const fields = uploadFieldsOf(form.fields);
+              const fields = form.fields.size === seen ? early : uploadFieldsOf(form.fields);
               assertOwner(scope, fields.ownerId);
               return fields;
             },

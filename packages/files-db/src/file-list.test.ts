@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { connectDatabase, FileService } from './index.ts';
+import type { Database } from './index.ts';
+import { acme, openRig, userOf } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+// Enough for the planner to know them.
+const each = 2000;
+
+describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %s', (server) => {
+  let rig: Rig;
+  let database: Database;
+
+  beforeAll(async () => {
+    rig = await openRig({ server });
+    // One connection: its counters are the list's.
+    database = connectDatabase({ url: rig.url, max: 1 });
+  });
+  afterAll(async () => {
+    await database.close();
+    await rig.close();
+  });
+
+  const insert = async (first: number, status: string, tenant: string | undefined): Promise<void> => {
+    await rig.query(`insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, is_public, status, sweep_at)
+      select (lpad(to_hex(${first} + n), 8, '0') || '-0000-7000-8000-000000000000')::uuid, ${tenant === undefined ? 'null' : `'${tenant}'`}, 'alice',
+        'a', 'text/plain', 'b', 'k', n % 2 = 0, '${status}', case when '${status}' <> 'available' then now() + interval '1 day' end
+      from generate_series(1, ${each}) as n`);
+  };
+
+  const rowsRead = async (): Promise<number> => {
+    await database.sql`select pg_stat_force_next_flush()`;
+    await database.sql`select 1`;
+    const [row] = await database.sql<{ rows: string }[]>`
+      select seq_tup_read + coalesce(idx_tup_fetch, 0) as rows from pg_stat_user_tables where relname = 'files'`;
+    return Number(row?.rows);
+  };
+
+  it.each([
+    ['of a tenant', acme],
+    ['without a tenant', undefined],
+  ])('is what they give, whatever else is newer, %s', async (_, tenant) => {
+    const files = new FileService({ database, storage: rig.storage });
+    const first = tenant === undefined ? 0 : 100_000;
+    await insert(first, 'available', tenant?.tenantUuid);
+    await insert(first + each, 'pending', tenant?.tenantUuid);
+    await insert(first + 2 * each, 'deleted', tenant?.tenantUuid);
+    await rig.query('analyze files');
+    for (const subject of ['alice', 'bob']) {
+      await files.list({ access: userOf(tenant, subject), limit: 50 }); // plans may read, too
+      const before = await rowsRead();
+      const page = await files.list({ access: userOf(tenant, subject), limit: 50 });
+      expect(page.files).toHaveLength(50);
+      // Of its two sources a list reads one page each.
+      expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51);
+    }
+  });
+});
