@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from 'vitest';
+
+const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+const all = (text: string, pattern: RegExp): readonly string[] => [...new Set([...text.matchAll(pattern)].map(([, found = '']) => found))];
+
+describe('docker/', () => {
+  const dockerfile = read('docker/Dockerfile');
+  const compose = read('docker/compose.yaml');
+
+  it('starts the server as the documented unit and `npm start` do', () => {
+    const flagsOf = (text: string): readonly string[] => all(text, /(--[a-z-]+=\d+)(?=["', ])/g);
+    const flags = flagsOf(/^CMD (.*)$/m.exec(dockerfile)?.[1] ?? '');
+    expect(flags).toHaveLength(2);
+    expect(flagsOf(/^const serverFlags = (.*)$/m.exec(read('tooling/bootstrap/tasks.mjs'))?.[1] ?? '')).toEqual(flags);
+    expect(flagsOf(/^ExecStart=(.*)$/m.exec(read('docs/operations.md'))?.[1] ?? '')).toEqual(flags);
+  });
+
+  it('runs the major version of Node that is pinned', () => {
+    const [major] = read('.node-version').split('.');
+    expect(dockerfile).toContain(`ARG NODE_IMAGE=node:${major}-`);
+  });
+
+  it('sets variables that exist', () => {
+    const set = [...all(compose, /^ {6}((?:STORAGE|AUTH|COFFER)_\w+|\w*_URL):/gm), ...all(dockerfile, /((?:COFFER|STORAGE|AUTH)_\w+)=/g)];
+    const documented = read('docs/configuration.md');
+    expect(set.length).toBeGreaterThan(8);
+    expect(set.filter((name) => !documented.includes(`| \`${name}\` |`))).toEqual([]);
+  });
+
+  it('names in its example every secret that it asks for, and holds none', () => {
+    const example = read('docker/.env.example');
+    const asked = all(compose, /\$\{(\w+):\?/g);
+    expect(all(example, /^(\w+)=$/gm).toSorted()).toEqual(asked.toSorted());
+    expect(all(example, /^(\w+)=./gm)).toEqual([]);
+  });
+});
