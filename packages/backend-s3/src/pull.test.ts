@@ -133,6 +133,7 @@ describe('a pull', () => {
     const { server, backend } = await serve([whole], { maxRetries: 0 });
     await read(backend);
     await read(backend);
+    await delay(20);
     expect([server.requests.length, server.mostSockets, server.sockets.size]).toEqual([2, 1, 1]);
     for (const socket of server.sockets) socket.resetAndDestroy();
     expect((await read(backend)).equals(data)).toBe(true);
