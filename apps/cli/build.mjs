@@ -1,7 +1,6 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
 // two instead of hundreds. oclif itself becomes one CommonJS file (40 ms less at each start); its plugins stay packages.
-import { globSync } from 'node:fs';
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,6 +21,8 @@ if (root !== here) {
   for (const file of ['package.json', 'bin/coffer.js']) await copyFile(join(here, file), join(root, file));
 }
 
+const commands = [];
+for await (const file of glob('src/commands/**/*.ts', { cwd: here })) if (!file.endsWith('.test.ts')) commands.push(file);
 const shared = { absWorkingDir: here, bundle: true, platform: 'node', target: 'node22', logLevel: 'warning' };
 await Promise.all([
   build({
@@ -34,7 +35,7 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: ['src/main.ts', ...globSync('src/commands/**/*.ts', { cwd: here, exclude: ['**/*.test.ts'] })],
+    entryPoints: ['src/main.ts', ...commands],
     outbase: 'src',
     outdir,
     splitting: true,

@@ -93,6 +93,7 @@ function rclone({ endpoint, accessKey, secretKey }: S3Server, program: string): 
   return {
     name: 'rclone-32',
     env: {
+      AWS_CA_BUNDLE: '', // the rclone of Debian fails where it is set
       RCLONE_CONFIG_BENCH_TYPE: 's3',
       RCLONE_CONFIG_BENCH_PROVIDER: 'Other',
       RCLONE_CONFIG_BENCH_ENDPOINT: endpoint,
