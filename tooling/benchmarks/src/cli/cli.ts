@@ -56,7 +56,9 @@ async function onServer(bench: Bench, kind: S3Kind, { files, big, peers }: Work)
         figures.set(cell, cells.set(contender.name, [...(cells.get(contender.name) ?? []), run]));
       }
     }
-    const walls = [...(figures.get('upload')?.entries() ?? [])].map(([name, runs]) => `${name} ${median(runs.map((run) => run.wallMs)).toFixed(0)}`);
+    const walls = [...(figures.get('upload')?.entries() ?? [])].map(
+      ([name, runs]) => `${name} ${median(runs.map((run) => run.wallMs)).toFixed(0)}`,
+    );
     remark(`${kind}: round ${round + 1} of ${bench.rounds}; upload ms: ${walls.join(', ')}`);
   }
   report(`${server.name}; ${files} files of 10 KiB, one of ${big / mib} MiB`, figures);

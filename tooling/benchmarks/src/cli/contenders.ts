@@ -116,7 +116,12 @@ function aws({ endpoint, accessKey, secretKey }: S3Server, program: string): Con
   const start = [program, '--endpoint-url', endpoint, 's3'];
   return {
     name: 'aws',
-    env: { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey, AWS_DEFAULT_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true' },
+    env: {
+      AWS_ACCESS_KEY_ID: accessKey,
+      AWS_SECRET_ACCESS_KEY: secretKey,
+      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
     version: [program, '--version'],
     help: [program, '--version'],
     uploadAll: (folder, bucket) => [...start, 'cp', '--recursive', '--only-show-errors', folder, `s3://${bucket}/small/`],

@@ -37,7 +37,7 @@ export async function measured(command: readonly string[], env: Readonly<Record<
   for (const stream of [child.stdout, child.stderr]) {
     stream!.on('data', (chunk: Buffer) => {
       firstByte ??= performance.now() - started;
-      if (stream === child.stderr) complaint = `${complaint}${chunk}`.slice(-2000);
+      if (stream === child.stderr) complaint = `${complaint}${chunk.toString()}`.slice(-2000);
     });
   }
   const [report] = await Promise.all([text(child.stdio[3] as NodeJS.ReadableStream), once(child, 'close')]);

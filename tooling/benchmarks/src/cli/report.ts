@@ -69,7 +69,9 @@ function line(runs: readonly Run[] | undefined): string {
 
 function figureOf(runs: readonly Run[] | undefined, measure: Measure): number | undefined {
   if (runs === undefined || runs.length === 0) return undefined;
-  const values = runs.map(({ wallMs, cpuMs, peakRss, firstByteMs }) => ({ wall: wallMs, cpu: cpuMs, rss: peakRss, first: firstByteMs ?? wallMs })[measure]);
+  const values = runs.map(
+    ({ wallMs, cpuMs, peakRss, firstByteMs }) => ({ wall: wallMs, cpu: cpuMs, rss: peakRss, first: firstByteMs ?? wallMs })[measure],
+  );
   return median(values);
 }
 
