@@ -15,7 +15,7 @@ export interface OpenedBody {
 }
 
 /**
- * Waits for the first bytes of a body. One that ends within them becomes a buffer.
+ * Waits for the first bytes of a body. One that ends within them, or has come whole by then, becomes a buffer.
  * @throws what the stream fails with, the signal's reason, or invalid_argument for a body shorter than announced
  */
 export async function openBody(body: Body, signal?: AbortSignal): Promise<OpenedBody> {
@@ -32,6 +32,7 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
       length += chunk.length;
     }
   }
+  if (!stream.readableEnded && stream.readableLength === 0) await endIfOver(stream);
   const [first, second] = chunks;
   const data = first !== undefined && second === undefined ? first : Buffer.concat(chunks);
   const sample = data.subarray(0, sampleBytes);
@@ -41,6 +42,12 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
   return { body: { kind: 'buffer', data }, sample };
+}
+
+/** A stream of which everything has been read ends no sooner than it is read once more, and then in the next tick. */
+async function endIfOver(stream: Readable): Promise<void> {
+  stream.read(0);
+  await new Promise<void>((resolve) => process.nextTick(resolve));
 }
 
 const changes = ['readable', 'end', 'error', 'close'] as const;
