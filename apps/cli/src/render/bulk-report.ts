@@ -4,7 +4,7 @@ import { Spool } from '../bulk/spool.ts';
 import type { Output } from '../output.ts';
 import { JsonDocument } from './json-document.ts';
 import { Progress } from './progress.ts';
-import { bytesText, countText, durationText } from './units.ts';
+import { bytesText, countText, durationText, grouped } from './units.ts';
 
 /** How the results of one command look. */
 export interface ReportStyle<R> {
@@ -146,8 +146,8 @@ export class BulkReport<R> implements Follower<R> {
     const { verb, past, dryRunHint = 'nothing was done (--dry-run)' } = this.#style;
     const extent = `${countText(this.#count, 'object')} (${bytesText(this.#bytes)})`;
     const others = [
-      ...(this.#skipped > 0 ? [`${this.#skipped.toLocaleString('en-US')} skipped`] : []),
-      ...(this.#failed > 0 ? [`${this.#failed.toLocaleString('en-US')} failed`] : []),
+      ...(this.#skipped > 0 ? [`${grouped(this.#skipped)} skipped`] : []),
+      ...(this.#failed > 0 ? [`${grouped(this.#failed)} failed`] : []),
     ];
     if (this.#dryRun) return [`would ${verb} ${extent}`, ...others].join(', ') + `; ${dryRunHint}`;
     return [`${past} ${extent} in ${durationText((performance.now() - this.#since) / 1000)}`, ...others].join(', ');

@@ -1,5 +1,5 @@
 import type { Output } from '../output.ts';
-import { bytesText, durationText } from './units.ts';
+import { bytesText, durationText, grouped } from './units.ts';
 
 const everyMs = 100;
 const windowMs = 5000;
@@ -61,7 +61,7 @@ export class Progress {
 
   #extent(): string {
     const more = this.#isPlanned ? '' : '+';
-    const files = `${this.#files.toLocaleString('en-US')}/${this.#plannedFiles.toLocaleString('en-US')}${more} objects`;
+    const files = `${grouped(this.#files)}/${grouped(this.#plannedFiles)}${more} objects`;
     const bytes = bytesText(Math.max(this.#bytes, 0));
     return this.#isMeasured ? `${files}  ${bytes}/${bytesText(this.#plannedBytes)}${more}` : `${files}  ${bytes}`;
   }

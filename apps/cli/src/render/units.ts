@@ -8,8 +8,13 @@ export function bytesText(bytes: number): string {
   return `${value.toFixed(digits)} ${units[power]}`;
 }
 
+/** `1,234,567`. What Node has for this loads the rules of every language: 40 ms. */
+export function grouped(count: number): string {
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
+}
+
 export function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
+  return `${grouped(count)} ${count === 1 ? one : many}`;
 }
 
 /** `1 h 5 min`, `3 min 20 s`, `12 s`, `0.4 s`. */
