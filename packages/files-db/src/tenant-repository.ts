@@ -207,7 +207,8 @@ export class TenantRepository {
   }
 
   async #assertFree(bucket: string): Promise<void> {
-    if ((await this.ownerOf(bucket)) !== undefined || !(await this.#holdsObjects(bucket))) return;
+    // In this order: a bucket has its owner before it gets the owner's first object.
+    if (!(await this.#holdsObjects(bucket)) || (await this.ownerOf(bucket)) !== undefined) return;
     throw storageError('tenant_conflict', `The bucket "${bucket}" holds objects and is no tenant's; an administrator may give it to one.`);
   }
 
