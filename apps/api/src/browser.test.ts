@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 onEachBackend('a page in a browser', ({ start, abilities }) => {
-  describe.skipIf(missing !== undefined)(missing ?? 'Chromium', () => {
+  describe.skipIf(missing !== undefined)(`Chromium${missing === undefined ? '' : `: ${missing}`}`, () => {
     let api: TestApi;
     let ours: PageOrigin;
     let foreign: PageOrigin;
