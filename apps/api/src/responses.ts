@@ -64,7 +64,13 @@ export const provider: readonly StorageErrorCode[] = [
 export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', ...provider];
 
 /** The same of routes that work for a tenant, which the token or X-Tenant-ID names. */
-export const scoped: readonly StorageErrorCode[] = [...guarded, 'tenant_context_required', 'tenant_not_found', 'validation_failed'];
+export const scoped: readonly StorageErrorCode[] = [
+  ...guarded,
+  'tenant_context_required',
+  'tenant_not_found',
+  'tenant_conflict',
+  'validation_failed',
+];
 
 /** What a route answers to a body that is no good JSON. */
 export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
-import { statusByCode } from '@coffer/storage-core/http';
+import { baseName, statusByCode } from '@coffer/storage-core/http';
 
 import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
 
@@ -63,6 +63,12 @@ export function plainText(max: number) {
       .refine((value) => value.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(value), 'no control characters and no lone surrogates')
   );
 }
+
+/** The name of a file, without the sender's own folder, as in forms. */
+export const Filename = plainText(1024)
+  .transform(baseName)
+  .pipe(z.string().min(1, 'a name, not a folder'))
+  .openapi({ type: 'string', minLength: 1, maxLength: 1024, example: 'document.pdf' });
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 

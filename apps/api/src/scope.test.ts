@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { uploadFile } from './testing/files.ts';
 import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
+import type { TestTenant } from './testing/tokens.ts';
 
 const put = async (api: TestApi, headers: Record<string, string>, query = '') =>
   api.send('PUT', `/api/v1/storage/objects/x${query}`, { headers, body: 'x' });
@@ -151,8 +154,15 @@ onEachBackend('the bucket of a request', ({ start, bucket }) => {
 
     it('has to be made first', async () => {
       const ann = await as('ann', { tenant: acme });
-      expect(await uploadFile(api, ann)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
-      expect((await api.send('GET', '/api/v1/files', { headers: ann })).json.files).toEqual([]);
+      const presign = () =>
+        api.send('POST', '/api/v1/files/presigned-upload', {
+          headers: ann,
+          json: { filename: 'a', content_type: 'text/plain', size_bytes: 1 },
+        });
+      for (const answer of [await uploadFile(api, ann), await presign(), await presign()])
+        expect(answer).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
+      for (const query of ['', '?status=pending'])
+        expect((await api.send('GET', `/api/v1/files${query}`, { headers: ann })).json.files).toEqual([]);
       expect(
         await api.send('POST', `/api/v1/admin/tenants/${acme.uuid}/provision-storage`, {
           headers: await admin(),
@@ -160,6 +170,58 @@ onEachBackend('the bucket of a request', ({ start, bucket }) => {
         }),
       ).toMatchObject({ status: 200 });
       expect(await uploadFile(api, ann)).toMatchObject({ status: 201, json: { bucket: bucket('acme-uploads') } });
+      expect(await presign()).toMatchObject({ status: 201 });
+    });
+  });
+
+  describe.each(['true', 'false'])('of a tenant that has none yet, with auto-provisioning %s', (autoProvision) => {
+    beforeAll(() => begin({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_AUTO_PROVISION: autoProvision }));
+    afterAll(() => api.stop());
+    const tenantOf = (slug: string): TestTenant => ({ uuid: randomUUID(), slug });
+    const create = async (name: string) =>
+      api.send('POST', '/api/v1/storage/buckets', { headers: await admin(), json: { name: bucket(name) } });
+
+    it('may be made before the tenant comes', async () => {
+      await create('early-uploads');
+      const ann = await as('ann', { tenant: tenantOf('early') });
+      expect(await uploadFile(api, ann)).toMatchObject({ status: 201, json: { bucket: bucket('early-uploads') } });
+    });
+
+    it("is never one that holds something and is nobody's, unless an administrator gives it", async () => {
+      await create('logs-uploads');
+      await put(api, await admin(), `?bucket=${bucket('logs-uploads')}`);
+      const tenant = tenantOf('logs');
+      const ann = await as('ann', { tenant });
+      const worker = { ...(await service()), 'x-tenant-id': tenant.uuid };
+      const refused = { status: 409, json: { code: 'tenant_conflict' } };
+      expect(await uploadFile(api, ann)).toMatchObject(refused);
+      for (const query of ['', `?bucket=${bucket('logs-uploads')}`]) {
+        expect(await put(api, worker, query)).toMatchObject(refused);
+        expect(await api.send('GET', `/api/v1/storage/objects${query}`, { headers: worker })).toMatchObject(refused);
+      }
+      const root = await admin();
+      const about = () => api.send('GET', `/api/v1/admin/tenants/${tenant.uuid}`, { headers: root });
+      expect((await about()).json).toMatchObject({ buckets: [] });
+      expect(await api.send('DELETE', `/api/v1/admin/tenants/${tenant.uuid}?force=true`, { headers: root })).toMatchObject({ status: 204 });
+      expect(await api.send('GET', `/api/v1/storage/objects/x?bucket=${bucket('logs-uploads')}`, { headers: root })).toMatchObject({
+        text: 'x',
+      });
+    });
+
+    it('is one that holds something if an administrator gives it', async () => {
+      await create('moved-uploads');
+      const root = await admin();
+      await put(api, root, `?bucket=${bucket('moved-uploads')}`);
+      const tenant = tenantOf('moved');
+      const given = { status: 200, json: { bucket: bucket('moved-uploads') } };
+      for (let times = 0; times < 2; times++)
+        expect(
+          await api.send('POST', `/api/v1/admin/tenants/${tenant.uuid}/provision-storage`, {
+            headers: root,
+            json: { tenant_slug: 'moved' },
+          }),
+        ).toMatchObject(given);
+      expect(await uploadFile(api, await as('ann', { tenant }))).toMatchObject({ status: 201, json: { bucket: bucket('moved-uploads') } });
     });
   });
 });

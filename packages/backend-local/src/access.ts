@@ -24,12 +24,16 @@ export interface WriteGrant extends ObjectAddress, SignedFor {
  * `{ ...wrapBackend(local, observe(observer)), access: local.access }` makes presigned traffic be counted.
  */
 export interface LocalAccess {
-  /** Checks the signature, the expiry and the method of a presigned URL. @throws access_denied */
-  verifyRead(at: ObjectAddress, query: URLSearchParams): ReadGrant;
+  /**
+   * Checks the signature, the expiry and the method of a presigned URL, which holds for the bucket of its time only, not for a
+   * later one of the same name.
+   * @throws access_denied
+   */
+  verifyRead(at: ObjectAddress, query: URLSearchParams): Promise<ReadGrant>;
   /** @throws access_denied */
-  verifyWrite(at: ObjectAddress, query: URLSearchParams): WriteGrant;
+  verifyWrite(at: ObjectAddress, query: URLSearchParams): Promise<WriteGrant>;
   /** Checks the fields of a presigned form, by their lower-case names. @throws access_denied, invalid_key */
-  verifyForm(bucket: string, fields: ReadonlyMap<string, string>): WriteGrant;
+  verifyForm(bucket: string, fields: ReadonlyMap<string, string>): Promise<WriteGrant>;
   /**
    * The storage as anybody sees it: only objects whose ACL grants public read. All others, there or not, are
    * access_denied.
@@ -51,6 +55,7 @@ export const parameters = {
   acl: 'x-coffer-acl',
   storageClass: 'x-coffer-storage-class',
   tenant: 'x-coffer-tenant',
+  bucketId: 'x-coffer-bucket',
   responseType: 'response-content-type',
   responseDisposition: 'response-content-disposition',
   policy: 'policy',

@@ -1,4 +1,4 @@
-import { discard, hasCode, isPublicRead, keyProblem, storageError } from '@coffer/storage-core';
+import { discard, hasCode, isPublicRead, keyProblem, noContext, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, StorageBackend } from '@coffer/storage-core';
 
 import type { LocalAccess } from './access.ts';
@@ -40,7 +40,8 @@ export function localBackend(options: LocalBackendOptions): LocalBackend {
   const { root, region = 'local', now = () => new Date() } = options;
   const store = new LazyStore(root);
   const { using } = store;
-  const signer = options.presign === undefined ? undefined : new Signer(options.presign, now);
+  const bucketIdOf = (bucket: string): Promise<number | undefined> => using(noContext, ({ buckets }) => buckets.idOf(bucket));
+  const signer = options.presign === undefined ? undefined : new Signer(options.presign, now, bucketIdOf);
   const { verifyRead, verifyWrite, verifyForm } = signer ?? refuseSigned;
 
   return {

@@ -63,6 +63,11 @@ export class BucketIndex {
     });
   }
 
+  /** What tells a bucket from an earlier one of its name; undefined when there is none. */
+  idOf(name: string): Promise<number | undefined> {
+    return this.#file.read(() => (this.#id.get(name) as { readonly id: number } | undefined)?.id);
+  }
+
   /** @throws bucket_already_exists */
   create(bucket: BucketRow): Promise<void> {
     return this.#file.write(() => {

@@ -1,22 +1,37 @@
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
+import { scratch } from './testing/storage.ts';
 
 const start = new Date('2026-01-01T00:00:00.500Z');
 const at = { bucket: 'bucket', key: 'a b/ü?.txt' };
 const denied = (message?: RegExp): unknown =>
   expect.objectContaining({ code: 'access_denied', ...(message && { message: expect.stringMatching(message) }) });
 
-/** A backend that never touches its directory, with a clock that the test moves. */
+let root = '';
+let removeRoot: () => Promise<void>;
+const opened: LocalBackend[] = [];
+
+beforeAll(async () => {
+  ({ path: root, remove: removeRoot } = await scratch());
+  await backendAt().backend.buckets?.create('bucket', {}, noContext);
+});
+afterAll(async () => {
+  await Promise.all(opened.map((backend) => backend.close()));
+  await removeRoot();
+});
+
+/** A backend on the one bucket, with a clock that the test moves. */
 function backendAt(secret: string | Uint8Array = 'a secret of the tests'): { readonly backend: LocalBackend; pass(ms: number): void } {
   let time = start.getTime();
   const backend = localBackend({
-    root: '/nonexistent',
+    root,
     presign: { baseUrl: 'https://files.example/base/', secret },
     now: () => new Date(time),
   });
+  opened.push(backend);
   return { backend, pass: (ms) => (time += ms) };
 }
 
@@ -25,7 +40,7 @@ describe('presigned URLs', () => {
     const { backend } = backendAt();
     const { url } = await backend.presign!.download(at, { expiresIn: 60 }, noContext);
     expect(url).toMatch(
-      /^https:\/\/files\.example\/base\/local\/bucket\/a%20b\/%C3%BC%3F\.txt\?x-coffer-expires=\d+&x-coffer-signature=[\w-]{43}$/,
+      /^https:\/\/files\.example\/base\/local\/bucket\/a%20b\/%C3%BC%3F\.txt\?x-coffer-bucket=\d+&x-coffer-expires=\d+&x-coffer-signature=[\w-]{43}$/,
     );
   });
 
@@ -35,9 +50,9 @@ describe('presigned URLs', () => {
     const query = new URL(url).searchParams;
     expect(expiresIn).toBe(1);
     pass(999);
-    expect(backend.access.verifyRead(at, query)).toEqual(at);
+    expect(await backend.access.verifyRead(at, query)).toEqual(at);
     pass(1);
-    expect(() => backend.access.verifyRead(at, query)).toThrow(denied(/expired/));
+    await expect(backend.access.verifyRead(at, query)).rejects.toEqual(denied(/expired/));
   });
 
   it('live a week at most, and say so', async () => {
@@ -53,29 +68,62 @@ describe('presigned URLs', () => {
     const query = new URL(upload.url).searchParams;
     const { verifyWrite, verifyRead } = backend.access;
     const { size, contentType, acl, storageClass } = options;
-    expect(verifyWrite(at, query)).toEqual({ ...at, size, contentType, acl, storageClass });
+    expect(await verifyWrite(at, query)).toEqual({ ...at, size, contentType, acl, storageClass });
     for (const name of query.keys()) {
       const without = new URLSearchParams(query);
       without.delete(name);
-      expect(() => verifyWrite(at, without)).toThrow(denied());
+      await expect(verifyWrite(at, without)).rejects.toEqual(denied());
       const changed = new URLSearchParams(query);
       changed.set(name, `${query.get(name) ?? ''}1`);
-      expect(() => verifyWrite(at, changed)).toThrow(denied());
+      await expect(verifyWrite(at, changed)).rejects.toEqual(denied());
     }
-    expect(() => verifyWrite({ ...at, key: 'other' }, query)).toThrow(denied());
-    expect(() => verifyWrite({ ...at, bucket: 'other' }, query)).toThrow(denied());
-    expect(() => verifyRead(at, query)).toThrow(denied());
+    await expect(verifyWrite({ ...at, key: 'other' }, query)).rejects.toEqual(denied());
+    await expect(verifyWrite({ ...at, bucket: 'other' }, query)).rejects.toEqual(denied());
+    await expect(verifyRead(at, query)).rejects.toEqual(denied());
     const download = new URL((await backend.presign!.download(at, { expiresIn: 60 }, noContext)).url).searchParams;
-    expect(() => verifyWrite(at, download)).toThrow(denied());
+    await expect(verifyWrite(at, download)).rejects.toEqual(denied());
     download.set('response-content-type', 'text/html');
-    expect(() => verifyRead(at, download)).toThrow(denied());
+    await expect(verifyRead(at, download)).rejects.toEqual(denied());
   });
 
   it('are of no use to another secret, and the same for one secret in text and in bytes', async () => {
     const { backend } = backendAt('a secret of the tests');
     const query = new URL((await backend.presign!.download(at, { expiresIn: 60 }, noContext)).url).searchParams;
-    expect(() => backendAt('another secret of tests').backend.access.verifyRead(at, query)).toThrow(denied());
-    expect(backendAt(Buffer.from('a secret of the tests')).backend.access.verifyRead(at, query)).toEqual(at);
+    await expect(backendAt('another secret of tests').backend.access.verifyRead(at, query)).rejects.toEqual(denied());
+    expect(await backendAt(Buffer.from('a secret of the tests')).backend.access.verifyRead(at, query)).toEqual(at);
+  });
+});
+
+describe('the bucket that something was presigned for', () => {
+  const again = { ...at, bucket: 'again' };
+  const missing = expect.objectContaining({ code: 'no_such_bucket' });
+
+  it('is the one of that time, not a later one of its name', async () => {
+    const { backend } = backendAt();
+    const buckets = backend.buckets!;
+    const { verifyRead, verifyWrite, verifyForm } = backend.access;
+    await buckets.create('again', {}, noContext);
+    const read = new URL((await backend.presign!.download(again, { expiresIn: 60 }, noContext)).url).searchParams;
+    const write = new URL((await backend.presign!.upload(again, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
+    const fields = new Map(Object.entries((await backend.presign!.upload(again, { expiresIn: 60 }, noContext)).fields));
+    expect(await verifyRead(again, read)).toEqual(again);
+    expect(await verifyForm('again', fields)).toEqual(again);
+    const refused = async (error: unknown): Promise<void> => {
+      await expect(verifyRead(again, read)).rejects.toEqual(error);
+      await expect(verifyWrite(again, write)).rejects.toEqual(error);
+      await expect(verifyForm('again', fields)).rejects.toEqual(error);
+    };
+    await buckets.delete('again', {}, noContext);
+    await refused(missing);
+    await buckets.create('again', {}, noContext);
+    await refused(denied(/is gone/));
+  });
+
+  it('has to be there', async () => {
+    const { backend } = backendAt();
+    const nowhere = { ...at, bucket: 'nowhere' };
+    await expect(backend.presign!.upload(nowhere, { expiresIn: 60 }, noContext)).rejects.toEqual(missing);
+    await expect(backend.presign!.download(nowhere, { expiresIn: 60 }, noContext)).rejects.toEqual(missing);
   });
 });
 
@@ -87,17 +135,17 @@ describe('the tenant that something was presigned for', () => {
     const read = new URL((await backend.presign!.download(at, { expiresIn: 60 }, ctx)).url).searchParams;
     const write = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, ctx)).url).searchParams;
     const { fields } = await backend.presign!.upload(at, { expiresIn: 60 }, ctx);
-    expect(verifyRead(at, read)).toEqual({ ...at, ...ctx });
-    expect(verifyWrite(at, write)).toEqual({ ...at, ...ctx });
-    expect(verifyForm('bucket', new Map(Object.entries(fields)))).toEqual({ ...at, ...ctx });
+    expect(await verifyRead(at, read)).toEqual({ ...at, ...ctx });
+    expect(await verifyWrite(at, write)).toEqual({ ...at, ...ctx });
+    expect(await verifyForm('bucket', new Map(Object.entries(fields)))).toEqual({ ...at, ...ctx });
     for (const [query, verify] of [
       [read, verifyRead],
       [write, verifyWrite],
     ] as const) {
       query.set('x-coffer-tenant', 'globex');
-      expect(() => verify(at, query)).toThrow(denied());
+      await expect(verify(at, query)).rejects.toEqual(denied());
       query.delete('x-coffer-tenant');
-      expect(() => verify(at, query)).toThrow(denied());
+      await expect(verify(at, query)).rejects.toEqual(denied());
     }
   });
 });
@@ -113,30 +161,30 @@ describe('presigned forms', () => {
     const { backend, pass } = backendAt();
     const fields = await fieldsOf(backend);
     const { verifyForm } = backend.access;
-    expect(verifyForm('bucket', fields)).toEqual({ ...at, size: 5, contentType: 'text/plain' });
-    expect(() => verifyForm('other', fields)).toThrow(denied());
+    expect(await verifyForm('bucket', fields)).toEqual({ ...at, size: 5, contentType: 'text/plain' });
+    await expect(verifyForm('other', fields)).rejects.toEqual(denied());
     for (const name of ['key', 'policy', 'x-coffer-signature']) {
       const without = new Map(fields);
       without.delete(name);
-      expect(() => verifyForm('bucket', without)).toThrow(denied());
-      expect(() => verifyForm('bucket', new Map(fields).set(name, `${fields.get(name) ?? ''}A`))).toThrow(denied());
+      await expect(verifyForm('bucket', without)).rejects.toEqual(denied());
+      await expect(verifyForm('bucket', new Map(fields).set(name, `${fields.get(name) ?? ''}A`))).rejects.toEqual(denied());
     }
-    expect(() => verifyForm('bucket', new Map(fields).set('acl', 'public-read'))).toThrow(denied());
+    await expect(verifyForm('bucket', new Map(fields).set('acl', 'public-read'))).rejects.toEqual(denied());
     pass(60_000);
-    expect(() => verifyForm('bucket', fields)).toThrow(denied(/expired/));
+    await expect(verifyForm('bucket', fields)).rejects.toEqual(denied(/expired/));
   });
 
   it('cannot be made of what a URL signs', async () => {
     const { backend } = backendAt();
     const query = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
-    const claims = JSON.stringify(['PUT', at.bucket, at.key, Number(query.get('x-coffer-expires')), null, null, null, null, null]);
+    const claims = JSON.stringify(['PUT', at.bucket, 1, at.key, Number(query.get('x-coffer-expires')), null, null, null, null, null]);
     for (const policy of [claims, Buffer.from(claims).toString('base64url'), 'null', '']) {
       const fields = new Map([
         ['key', at.key],
         ['policy', policy],
         ['x-coffer-signature', query.get('x-coffer-signature') ?? ''],
       ]);
-      expect(() => backend.access.verifyForm('bucket', fields)).toThrow(denied());
+      await expect(backend.access.verifyForm('bucket', fields)).rejects.toEqual(denied());
     }
   });
 });
@@ -154,11 +202,11 @@ it('a storage class that does not exist is not signed', async () => {
   });
 });
 
-it('without a secret there is nothing to presign with, and nothing presigned is let in', () => {
+it('without a secret there is nothing to presign with, and nothing presigned is let in', async () => {
   const backend = localBackend({ root: '/nonexistent' });
   expect(backend.presign).toBeUndefined();
   const query = new URLSearchParams({ 'x-coffer-expires': '99999999999999', 'x-coffer-signature': 'x' });
-  expect(() => backend.access.verifyRead(at, query)).toThrow(denied());
-  expect(() => backend.access.verifyWrite(at, query)).toThrow(denied());
-  expect(() => backend.access.verifyForm('bucket', new Map())).toThrow(denied());
+  await expect(backend.access.verifyRead(at, query)).rejects.toEqual(denied());
+  await expect(backend.access.verifyWrite(at, query)).rejects.toEqual(denied());
+  await expect(backend.access.verifyForm('bucket', new Map())).rejects.toEqual(denied());
 });

@@ -13,6 +13,7 @@ import type {
 
 import { parameters } from './access.ts';
 import type { LocalAccess, ReadGrant, WriteGrant } from './access.ts';
+import { noSuchBucket } from './object-index.ts';
 
 export interface PresignSettings {
   /** Base of the URLs, under which the HTTP handler answers: `https://files.example.com`. */
@@ -32,8 +33,15 @@ interface Claims extends WriteGrant {
   readonly method: 'GET' | 'PUT' | 'POST';
   /** Milliseconds since 1970. */
   readonly expires: number;
+  /** So that nothing that was signed for a bucket is of use in a later one of its name. */
+  readonly bucketId: number;
   readonly contentDisposition?: string;
 }
+
+type InBucket<Grant> = Grant & Pick<Claims, 'bucketId'>;
+
+/** Undefined when there is no such bucket. */
+type FindBucketId = (bucket: string) => Promise<number | undefined>;
 
 /** Signs URLs and forms, and checks them: HMAC-SHA256 over everything that they allow. */
 export class Signer {
@@ -41,8 +49,9 @@ export class Signer {
   readonly #base: string;
   readonly #key: Buffer;
   readonly #now: () => Date;
+  readonly #bucketIdOf: FindBucketId;
 
-  constructor({ baseUrl, secret }: PresignSettings, now: () => Date) {
+  constructor({ baseUrl, secret }: PresignSettings, now: () => Date, bucketIdOf: FindBucketId) {
     if (Buffer.byteLength(secret) < shortestSecret) {
       throw storageError('invalid_argument', `The secret of presigned URLs has at least ${shortestSecret} bytes.`);
     }
@@ -50,16 +59,21 @@ export class Signer {
     // A key of its own, so that a secret that also signs tokens gives away nothing here.
     this.#key = createHmac('sha256', secret).update('coffer local presigned requests, version 1').digest();
     this.#now = now;
+    this.#bucketIdOf = bucketIdOf;
     this.operations = {
       upload: async (at, options, { tenant }) => {
-        const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }) };
+        const bucketId = await this.#existing(at.bucket);
+        const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }), bucketId };
         return options.method === 'PUT' ? this.#put(grant, options) : this.#form(grant, options);
       },
-      download: async (at, options, { tenant }) => this.#download({ ...at, ...(tenant !== undefined && { tenant }) }, options),
+      download: async (at, options, { tenant }) => {
+        const bucketId = await this.#existing(at.bucket);
+        return this.#download({ ...at, ...(tenant !== undefined && { tenant }), bucketId }, options);
+      },
     };
   }
 
-  readonly verifyRead: LocalAccess['verifyRead'] = (at, query) => {
+  readonly verifyRead: LocalAccess['verifyRead'] = async (at, query) => {
     const contentDisposition = query.get(parameters.responseDisposition);
     const contentType = query.get(parameters.responseType);
     const tenant = query.get(parameters.tenant);
@@ -70,11 +84,11 @@ export class Signer {
       ...(contentType !== null && { contentType }),
       ...(tenant !== null && { tenant }),
     };
-    this.#verify({ method: 'GET', ...grant, expires: Number(query.get(parameters.expires)) }, query.get(parameters.signature));
+    await this.#verify({ method: 'GET', ...grant }, query);
     return grant;
   };
 
-  readonly verifyWrite: LocalAccess['verifyWrite'] = (at, query) => {
+  readonly verifyWrite: LocalAccess['verifyWrite'] = async (at, query) => {
     const size = query.get(parameters.size);
     const contentType = query.get(parameters.contentType);
     const acl = query.get(parameters.acl);
@@ -89,11 +103,11 @@ export class Signer {
       ...(storageClass !== null && { storageClass }),
       ...(tenant !== null && { tenant }),
     };
-    this.#verify({ method: 'PUT', ...grant, expires: Number(query.get(parameters.expires)) }, query.get(parameters.signature));
+    await this.#verify({ method: 'PUT', ...grant }, query);
     return grant;
   };
 
-  readonly verifyForm: LocalAccess['verifyForm'] = (bucket, fields) => {
+  readonly verifyForm: LocalAccess['verifyForm'] = async (bucket, fields) => {
     const policy = fields.get(parameters.policy);
     if (policy === undefined) throw denied('The form has no policy.');
     this.#assertSignature(`${formScope}${policy}`, fields.get(parameters.signature));
@@ -104,11 +118,12 @@ export class Signer {
     }
     const added = [...fields.keys()].find((name) => !formFields.has(name));
     if (added !== undefined) throw denied(`The form was signed without a field "${added}".`);
-    const { method: _method, expires: _expires, ...grant } = claims;
+    await this.#assertSameBucket(claims);
+    const { method: _method, expires: _expires, bucketId: _bucketId, ...grant } = claims;
     return grant;
   };
 
-  #download(at: ReadGrant, options: PresignDownloadOptions): PresignedDownload {
+  #download({ bucketId, ...at }: InBucket<ReadGrant>, options: PresignDownloadOptions): PresignedDownload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
     const { contentDisposition, contentType } = options;
     const signature = this.#sign(
@@ -117,6 +132,7 @@ export class Signer {
         bucket: at.bucket,
         key: at.key,
         expires,
+        bucketId,
         ...(at.tenant !== undefined && { tenant: at.tenant }),
         ...(contentDisposition !== undefined && { contentDisposition }),
         ...(contentType !== undefined && { contentType }),
@@ -126,13 +142,14 @@ export class Signer {
       ...(contentDisposition !== undefined && { [parameters.responseDisposition]: contentDisposition }),
       ...(contentType !== undefined && { [parameters.responseType]: contentType }),
       ...(at.tenant !== undefined && { [parameters.tenant]: at.tenant }),
+      [parameters.bucketId]: String(bucketId),
       [parameters.expires]: String(expires),
       [parameters.signature]: signature,
     });
     return { url: this.#url(at, query), expiresIn };
   }
 
-  #put(grant: WriteGrant, options: PresignUploadOptions): PresignedUpload {
+  #put(grant: InBucket<WriteGrant>, options: PresignUploadOptions): PresignedUpload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
     const claims: Claims = { method: 'PUT', ...grant, expires };
     const query = new URLSearchParams({
@@ -141,6 +158,7 @@ export class Signer {
       ...(claims.acl !== undefined && { [parameters.acl]: claims.acl }),
       ...(claims.storageClass !== undefined && { [parameters.storageClass]: claims.storageClass }),
       ...(claims.tenant !== undefined && { [parameters.tenant]: claims.tenant }),
+      [parameters.bucketId]: String(claims.bucketId),
       [parameters.expires]: String(expires),
       [parameters.signature]: this.#sign(canonical(claims)),
     });
@@ -149,7 +167,7 @@ export class Signer {
     return { method: 'PUT', url: this.#url(grant, query), fields: {}, headers, expiresIn };
   }
 
-  #form(grant: WriteGrant, options: PresignUploadOptions): PresignedUpload {
+  #form(grant: InBucket<WriteGrant>, options: PresignUploadOptions): PresignedUpload {
     const { expiresIn, expires } = this.#expiry(options.expiresIn);
     const claims: Claims = { method: 'POST', ...grant, expires };
     const policy = Buffer.from(JSON.stringify(claims)).toString('base64url');
@@ -175,9 +193,23 @@ export class Signer {
     return createHmac('sha256', this.#key).update(text).digest('base64url');
   }
 
-  #verify(claims: Claims, signature: string | null): void {
-    this.#assertSignature(canonical(claims), signature ?? undefined);
+  async #verify(asked: Omit<Claims, 'bucketId' | 'expires'>, query: URLSearchParams): Promise<void> {
+    const claims = { ...asked, expires: Number(query.get(parameters.expires)), bucketId: Number(query.get(parameters.bucketId)) };
+    this.#assertSignature(canonical(claims), query.get(parameters.signature) ?? undefined);
     this.#assertFresh(claims);
+    await this.#assertSameBucket(claims);
+  }
+
+  async #assertSameBucket({ bucket, bucketId }: Claims): Promise<void> {
+    if ((await this.#existing(bucket)) !== bucketId)
+      throw denied('The bucket that this was signed for is gone; the present one is another.');
+  }
+
+  /** @throws no_such_bucket */
+  async #existing(bucket: string): Promise<number> {
+    const id = await this.#bucketIdOf(bucket);
+    if (id === undefined) throw noSuchBucket(bucket);
+    return id;
   }
 
   #assertSignature(text: string, signature: string | undefined): void {
@@ -200,7 +232,7 @@ export const refuseSigned: Pick<LocalAccess, 'verifyRead' | 'verifyWrite' | 'ver
   verifyForm: refuse,
 };
 
-function refuse(): never {
+async function refuse(): Promise<never> {
   throw denied('This storage serves no presigned requests.');
 }
 
@@ -222,10 +254,11 @@ function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: Pr
 
 /** One spelling of the claims, in which no value can pass for two. */
 function canonical(claims: Claims): string {
-  const { method, bucket, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant } = claims;
+  const { method, bucket, bucketId, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant } = claims;
   return JSON.stringify([
     method,
     bucket,
+    bucketId,
     key,
     expires,
     size ?? null,

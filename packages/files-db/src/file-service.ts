@@ -61,7 +61,7 @@ export class FileService {
 
   /**
    * A form or URL that takes just this file from whoever holds it, until it expires.
-   * @throws validation_failed, quota_exceeded, not_supported
+   * @throws validation_failed, quota_exceeded, not_supported, no_such_bucket
    */
   async createPresignedUpload(request: PresignedUploadRequest, ctx?: CallContext): Promise<PresignedFileUpload> {
     return presignUpload(this.#parts, request, ctx);

@@ -37,6 +37,7 @@ export async function presignUpload(
   });
   const ctx = labelled(context, tenant);
   const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
+  await storage.requireBucket(bucket, ctx); // a form for one that is not there would fail only when it is sent
   const id = parts.newId();
   const key = `incoming/${id}`;
   const expiresIn = request.expiresIn ?? parts.presignExpires;

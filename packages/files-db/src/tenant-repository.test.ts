@@ -243,6 +243,34 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await codeOf(rig.tenants.addBucket('unknown', 'some-bucket'))).toBe('tenant_not_found');
   });
 
+  it("gives no tenant a bucket that holds something and is nobody's, unless it is to be adopted", async () => {
+    const holds = new Set<string>();
+    const tenants = new TenantRepository({
+      database: rig.database,
+      bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,
+      reservedBuckets: [],
+      holdsObjects: async (bucket) => holds.has(bucket),
+    });
+    const [a, b, c] = [pair(), pair(), pair()];
+    holds.add(`${a.tenantSlug}-uploads`);
+    expect(await codeOf(tenants.bucketFor(a))).toBe('tenant_conflict');
+    expect((await tenants.find(a.tenantUuid)).buckets).toEqual([]);
+    expect(await tenants.bucketFor(a, { adopt: true })).toBe(`${a.tenantSlug}-uploads`);
+    expect(await tenants.bucketFor(a)).toBe(`${a.tenantSlug}-uploads`);
+    expect(await tenants.bucketFor(b)).toBe(`${b.tenantSlug}-uploads`);
+    // What it holds came from the tenant itself, whose other request was faster.
+    const racing = new TenantRepository({
+      database: rig.database,
+      bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,
+      reservedBuckets: [],
+      holdsObjects: async () => {
+        await tenants.bucketFor(c);
+        return true;
+      },
+    });
+    expect(await racing.bucketFor(c)).toBe(`${c.tenantSlug}-uploads`);
+  });
+
   it('keeps the first bucket primary, until it is taken away', async () => {
     const a = pair();
     await rig.tenants.resolve(a);

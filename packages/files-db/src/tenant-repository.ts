@@ -31,6 +31,11 @@ export interface TenantRepositoryOptions {
   readonly bucketNameFor: (tenant: TenantContext) => string;
   /** Buckets that no tenant may have: the default and the shared one. */
   readonly reservedBuckets: readonly string[];
+  /**
+   * Whether a bucket holds something already. One that does, and is no tenant's, becomes one's only when an administrator says so,
+   * not because the tenant's name leads to it. Default: none does.
+   */
+  readonly holdsObjects?: (bucket: string) => Promise<boolean>;
   /** Seconds for which this process may not see what another one changed of a tenant. Default 5. */
   readonly cacheSeconds?: number;
 }
@@ -40,12 +45,14 @@ export class TenantRepository {
   readonly #database: Database;
   readonly #bucketNameFor: TenantRepositoryOptions['bucketNameFor'];
   readonly #reserved: ReadonlySet<string>;
+  readonly #holdsObjects: NonNullable<TenantRepositoryOptions['holdsObjects']>;
   readonly #cache: TenantCache;
 
   constructor(options: TenantRepositoryOptions) {
     this.#database = options.database;
     this.#bucketNameFor = options.bucketNameFor;
     this.#reserved = new Set(options.reservedBuckets);
+    this.#holdsObjects = options.holdsObjects ?? (async () => false);
     this.#cache = new TenantCache(options.cacheSeconds ?? 5);
   }
 
@@ -140,9 +147,10 @@ export class TenantRepository {
   /**
    * The tenant's primary bucket; gives it one on first use, so that a later slug does not change it. No statement while
    * the tenant is remembered.
+   * @param adopt whether it may be one that holds something and is nobody's
    * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's
    */
-  async bucketFor(tenant: TenantContext): Promise<string> {
+  async bucketFor(tenant: TenantContext, { adopt = false }: { readonly adopt?: boolean } = {}): Promise<string> {
     let bucket = '';
     // Another look finds the bucket that another process gave the tenant, or that it took away, meanwhile.
     for (let look = 1; look <= 3; look++) {
@@ -150,6 +158,7 @@ export class TenantRepository {
       const [primary] = buckets;
       if (primary !== undefined) return primary;
       bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
+      if (!adopt) await this.#assertFree(bucket);
       if (await this.#claim(tenantUuid, bucket, true)) return bucket;
     }
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
@@ -195,6 +204,12 @@ export class TenantRepository {
   /** Another writer changed the tenant: it is read anew on its next use. */
   forget(tenantUuid: string): void {
     this.#cache.forget(canonicalTenantUuid(tenantUuid));
+  }
+
+  async #assertFree(bucket: string): Promise<void> {
+    // In this order: a bucket has its owner before it gets the owner's first object.
+    if (!(await this.#holdsObjects(bucket)) || (await this.ownerOf(bucket)) !== undefined) return;
+    throw storageError('tenant_conflict', `The bucket "${bucket}" holds objects and is no tenant's; an administrator may give it to one.`);
   }
 
   async #rename(transaction: TransactionSql, tenant: string, slug: string): Promise<void> {

@@ -45,13 +45,14 @@ export class TenantService {
   }
 
   /**
-   * Creates the tenant's bucket and sets its rules; registers an unknown tenant, whose uuid `id` then is. Idempotent.
+   * Creates the tenant's bucket and sets its rules; registers an unknown tenant, whose uuid `id` then is. A bucket of that name
+   * that nobody has becomes the tenant's with all that is in it. Idempotent.
    * @throws tenant_conflict for another slug than the registered one, or a bucket that is not free
    */
   async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
-    const bucket = await this.#tenants.bucketFor(tenant);
+    const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     await this.#storage.provisionBucket(bucket, created({ region, acl }), { tenant: tenant.tenantSlug, ...ctx });
     return { bucket };
   }

@@ -1,5 +1,6 @@
 import type { Database, FileService, TenantRepository, TenantService } from '@coffer/files-db';
-import { getStorageService, setStorageService } from '@coffer/storage-core';
+import { getStorageService, hasCode, noContext, setStorageService } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
 import { bucketNameFor } from '@coffer/tenancy';
 
 import type { OpenBackend } from './backends.ts';
@@ -59,6 +60,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       database,
       bucketNameFor: (tenant) => bucketNameFor(bucketNamingPattern, tenant, reservedBuckets),
       reservedBuckets,
+      holdsObjects: (bucket) => holdsObjects(opened.backend, bucket),
     });
     if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
     const assembled = await assembleStorage(config, opened, options, (tenant) => tenants.bucketFor(tenant));
@@ -88,6 +90,15 @@ async function assertReserved(tenants: TenantRepository, buckets: readonly strin
   const [taken] = (await tenants.ownersOf(buckets)).keys();
   if (taken === undefined) return;
   throw new StartupError(`The bucket ${taken} belongs to a tenant; STORAGE_BUCKET and STORAGE_SHARED_BUCKET must name others.`);
+}
+
+async function holdsObjects(backend: StorageBackend, bucket: string): Promise<boolean> {
+  try {
+    return (await backend.list(bucket, { maxKeys: 1 }, noContext)).objects.length > 0;
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied')) return false; // to be made, or for the provider to refuse
+    throw error;
+  }
 }
 
 function hasKey({ auth }: Config): boolean {

@@ -14,6 +14,8 @@ export class BucketProvisioner {
   readonly #backend: StorageBackend;
   readonly #corsOrigins: readonly string[];
   readonly #known = new Map<string, Promise<void>>();
+  /** Those that were there when they were asked for, whoever made them. */
+  readonly #seen = new Set<string>();
 
   constructor(backend: StorageBackend, corsOrigins: readonly string[]) {
     this.#backend = backend;
@@ -50,6 +52,20 @@ export class BucketProvisioner {
     await buckets.provision?.(bucket, { corsOrigins: this.#corsOrigins }, ctx);
   }
 
+  /**
+   * Asks the provider once per bucket and process; a bucket that it lets nobody look at counts as there.
+   * @throws no_such_bucket
+   */
+  async require(bucket: string, ctx: CallContext): Promise<void> {
+    if (this.#known.has(bucket) || this.#seen.has(bucket)) return;
+    try {
+      await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
+    } catch (error) {
+      if (!hasCode(error, 'access_denied') && !hasCode(error, 'not_supported')) throw error;
+    }
+    this.#seen.add(bucket);
+  }
+
   async exists(bucket: string, ctx: CallContext): Promise<boolean> {
     try {
       await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
@@ -63,5 +79,6 @@ export class BucketProvisioner {
   /** The bucket is provisioned again on its next use. */
   forget(bucket: string): void {
     this.#known.delete(bucket);
+    this.#seen.delete(bucket);
   }
 }

@@ -29,6 +29,32 @@ describe('buckets and ACLs', () => {
     await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
+  it('are required to be there by asking once, until one turns out to be gone', async () => {
+    const asked: string[] = [];
+    const counting = wrapBackend(backend, ({ operation, bucket }, next) => {
+      if (operation === 'bucket_info') asked.push(bucket ?? '');
+      return next();
+    });
+    service = new StorageService({ backend: counting });
+    for (let times = 0; times < 2; times++) await service.requireBucket('main');
+    for (let times = 0; times < 2; times++) await expect(service.requireBucket('later')).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await service.createBucket({ bucket: 'later' });
+    for (let times = 0; times < 2; times++) await service.requireBucket('later');
+    expect(asked).toEqual(['main', 'later', 'later', 'later']);
+    await backend.buckets?.delete('later', {}, noContext);
+    await service.requireBucket('later');
+    await expect(service.uploadFile({ bucket: 'later', key: 'k', body: '' })).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await expect(service.requireBucket('later')).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await expect(service.requireBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
+  });
+
+  it('take one that nobody may look at for one that is there', async () => {
+    const closed = wrapBackend(backend, ({ operation }, next) =>
+      operation === 'bucket_info' ? Promise.reject(storageError('access_denied', 'No.')) : next(),
+    );
+    await new StorageService({ backend: closed }).requireBucket('nobody-knows');
+  });
+
   it('refuse names and ACLs that are none', async () => {
     for (const call of [
       () => service.createBucket({ bucket: 'X' }),

@@ -52,6 +52,15 @@ export class BucketService {
     return this.provisioner.exists(bucket, ctx);
   }
 
+  /**
+   * For what would fail only later without the bucket, such as a presigned upload. Asks the provider once per bucket and process.
+   * @throws no_such_bucket
+   */
+  async requireBucket(bucket: string, ctx: CallContext = noContext): Promise<void> {
+    assertBucketName(bucket);
+    await this.provisioner.require(bucket, ctx);
+  }
+
   async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'buckets').head(bucket, ctx);

@@ -17,6 +17,8 @@ export interface Abilities {
   readonly regions: boolean;
   /** What the provider calls the region of a bucket that was made in the configured one. */
   readonly region: string;
+  /** Which origins may use a bucket is a setting of that bucket; where not, the server lets all of them. */
+  readonly bucketCors: boolean;
   /** The provider knows the sha256 of each object; where not, a file has the one that was declared, or none. */
   readonly hashes: boolean;
   /** Tokens of lists that no list gave are refused; where not, they are places in the list like any other. */
@@ -54,6 +56,7 @@ const all: Abilities = {
   otherClass: undefined,
   regions: false,
   region: 'us-east-1',
+  bucketCors: true,
   hashes: false,
   checksTokens: true,
   refusesKey: () => false,
@@ -79,6 +82,7 @@ async function minio(): Promise<TestBackend> {
     ...all,
     acl: false,
     abortRule: false,
+    bucketCors: false,
     transitionRule: false,
     otherClass: 'REDUCED_REDUNDANCY',
     refusesKey: (key) => key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),

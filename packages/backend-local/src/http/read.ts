@@ -28,7 +28,7 @@ export function contextFor({ ctx }: Exchange, { tenant }: { readonly tenant?: st
 export async function answerRead(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const signed = isSigned(query);
-  const grant: Partial<ReadGrant> = signed ? backend.access.verifyRead(at, query) : {};
+  const grant: Partial<ReadGrant> = signed ? await backend.access.verifyRead(at, query) : {};
   const { contentDisposition, contentType } = grant;
   const ctx = contextFor(exchange, grant);
   const source = signed ? backend : backend.access.anonymous;

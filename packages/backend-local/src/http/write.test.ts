@@ -109,7 +109,9 @@ describe('presigned PUTs', () => {
   });
 
   it('into a bucket that is gone are 404', async () => {
+    await served.backend.buckets!.create('gone-bucket', {}, noContext);
     const { url } = await served.backend.presign!.upload({ bucket: 'gone-bucket', key: 'x' }, { expiresIn: 60, method: 'PUT' }, noContext);
+    await served.backend.buckets!.delete('gone-bucket', {}, noContext);
     expect(JSON.parse((await client.get(client.targetOf(url), { method: 'PUT', body: 'x' })).text)).toMatchObject({
       status: 404,
       code: 'no_such_bucket',

@@ -11,7 +11,7 @@ import type { Exchange, Target } from './read.ts';
 /** PUT with the raw body. */
 export async function answerPut(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
-  const grant = backend.access.verifyWrite(at, query);
+  const grant = await backend.access.verifyWrite(at, query);
   const contentType = acceptedType(grant, request.headers['content-type']);
   const size = contentLength(request) ?? grant.size;
   if (size !== undefined && grant.size !== undefined && size !== grant.size) throw sizeMismatch(size, grant.size);
@@ -26,7 +26,7 @@ export async function answerPut(backend: LocalBackend, { at, query }: Target, ex
 export async function answerForm(backend: LocalBackend, bucket: string, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const info = await receiveFile(request, async ({ fields, stream, contentType }): Promise<ObjectInfo> => {
-    const grant = backend.access.verifyForm(bucket, fields);
+    const grant = await backend.access.verifyForm(bucket, fields);
     const type = acceptedType(grant, fields.get('content-type') ?? (grant.contentType === undefined ? contentType : undefined));
     const body: Body = { kind: 'stream', stream, ...(grant.size !== undefined && { size: grant.size }) };
     return backend.put({ bucket: grant.bucket, key: grant.key }, body, putOptionsOf(grant, type), contextFor(exchange, grant));

@@ -3,7 +3,7 @@ export { contentDisposition, runsInBrowser } from './content-disposition.ts';
 export { answerPreflight, setCorsHeaders } from './cors.ts';
 export { multipartBoundary, MultipartParser } from './multipart.ts';
 export type { MultipartHandler } from './multipart.ts';
-export { fieldText, malformedForm } from './part-head.ts';
+export { baseName, fieldText, malformedForm } from './part-head.ts';
 export type { PartHead } from './part-head.ts';
 export { problemHeaders, problemOf, sendProblem, statusByCode, toStorageError, validationFailed } from './problem.ts';
 export type { Problem } from './problem.ts';

@@ -109,7 +109,8 @@ function extended(text: string | undefined): string | undefined {
   }
 }
 
-function baseName(path: string): string {
+/** The last part of a path of either kind, and nothing where that is no name: browsers and tools send their own folders along. */
+export function baseName(path: string): string {
   const name = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
   return name === '.' || name === '..' ? '' : name;
 }

@@ -101,7 +101,7 @@ export function downloadRoutes(router: Router, services: Services): void {
         z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'),
         'A URL that needs no token',
       ),
-      ...problems(...scoped, 'file_not_found', 'not_supported', ...badJson),
+      ...problems(...scoped, 'file_not_found', 'no_such_bucket', 'not_supported', ...badJson),
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);

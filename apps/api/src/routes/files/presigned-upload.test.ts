@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { sendPresigned } from '../../testing/files.ts';
 import type { Answer } from '../../testing/send.ts';
-import { onEachBackend } from '../../testing/on-each-backend.ts';
+import { onEachBackend, where } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as } from '../../testing/tokens.ts';
 
@@ -82,6 +82,25 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     expect(['*', 'https://app.example.com']).toContain(preflight.headers.get('access-control-allow-origin'));
   });
 
+  it.each([
+    ['../../etc/passwd', 'passwd'],
+    ['C:\\Users\\ann\\my file.txt', 'my file.txt'],
+    ['/a/b\\c', 'c'],
+    ['..x', '..x'],
+  ])('called %s is named without the folder', async (filename, kept) => {
+    const { json } = await begin({ filename });
+    expect((await api.send('GET', `/api/v1/files/${json.file_id}`, { headers: ann })).json.filename).toBe(kept);
+    const renamed = await api.send('PATCH', `/api/v1/files/${json.file_id}`, { headers: ann, json: { filename } });
+    expect(renamed).toMatchObject({ status: 200, json: { filename: kept } });
+  });
+
+  it.each(['a/', '..', 'a/..', '\\', 'C:\\.'])('is not called %s, which is no name', async (filename) => {
+    const refused = { status: 400, json: { code: 'validation_failed', errors: [{ field: 'filename' }] } };
+    expect(await begin({ filename })).toMatchObject(refused);
+    const { json } = await begin();
+    expect(await api.send('PATCH', `/api/v1/files/${json.file_id}`, { headers: ann, json: { filename } })).toMatchObject(refused);
+  });
+
   it('takes just the bytes that were announced', async () => {
     for (const [content, type] of [
       ['hell', 'text/plain'],
@@ -125,6 +144,28 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     expect(await complete(begun)).toMatchObject({ status: 404 });
     expect(await download()).toMatchObject({ status: 404 });
   });
+
+  where(abilities.local, () =>
+    it('is of no use in a later bucket of the same name', async () => {
+      const root = await admin();
+      const create = async (slug: string) => {
+        const tenant = { uuid: randomUUID(), slug };
+        const json = { tenant_uuid: tenant.uuid, tenant_slug: tenant.slug };
+        await api.send('POST', '/api/v1/admin/tenants', { headers: root, json });
+        return tenant;
+      };
+      const first = await create('first');
+      const begun = await begin({}, await as('ann', { tenant: first }));
+      const { bucket: name } = (await api.send('GET', `/api/v1/files/${begun.json.file_id}`, { headers: root })).json;
+      await api.send('DELETE', `/api/v1/admin/tenants/${first.uuid}?force=true`, { headers: root });
+      expect((await sendPresigned(begun, 'hello', 'text/plain')).status).toBe(404);
+      const second = await create('second');
+      const made = await api.send('POST', '/api/v1/storage/buckets', { headers: root, json: { name, tenant_uuid: second.uuid } });
+      expect(made.status).toBe(201);
+      expect((await sendPresigned(begun, 'hello', 'text/plain')).status).toBe(403);
+      expect((await api.send('GET', `/api/v1/storage/objects?bucket=${name}`, { headers: root })).json.objects).toEqual([]);
+    }),
+  );
 
   it('ends in time', async () => {
     const expired = await begin();

@@ -4,7 +4,7 @@ import { isContentType } from '@coffer/storage-core';
 
 import { badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { FileSchema, plainText } from '../../schemas.ts';
+import { FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -40,7 +40,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     tags: ['Files'],
     request: {
       json: z.object({
-        filename: plainText(1024).openapi({ example: 'document.pdf' }),
+        filename: Filename,
         content_type: z.string().refine(isContentType, 'a media type such as application/pdf').openapi({ example: 'application/pdf' }),
         size_bytes: z.int().min(0).openapi({ example: 1_024_000 }),
         is_public: z.boolean().optional(),

@@ -4,7 +4,7 @@ import { fileStatuses } from '@coffer/files-db';
 
 import { badJson, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { FileSchema, integerParam, plainText } from '../../schemas.ts';
+import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -74,7 +74,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: z.object({ filename: plainText(1024).optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
+      json: z.object({ filename: Filename.optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
     },
     responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found', ...badJson) },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
