@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 
-import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
+import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
 import type { Session } from '../services/open-session.ts';
@@ -56,6 +56,7 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
       await settings.folding.take(name);
       const path = await folders.pathFor(name);
       if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
+      if (listed !== undefined && listed.size <= wholeFrom) return done(path, await saveSmall({ bucket, key }, path, settings, running));
       if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
         const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
         if (opened.info.size <= largeFrom) return done(path, await save(opened, path, settings, running));
@@ -77,46 +78,50 @@ async function makeFolder({ name, listed }: PlannedDownload, { folders }: Downlo
   return path;
 }
 
-/** Checked before it has its name; a small one before there is any file. */
-async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
-  const { info } = opened;
-  const sum = await (info.size <= wholeFrom ? saveWhole(opened, path, settings, running) : saveStream(opened, path, settings, running));
-  if (sum === undefined) return info;
-  // Other bytes than the ETag says. The same ones again, and it says nothing about bytes.
-  const again = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
-  const isSame = again.info.etag === info.etag && (await sumOf(again)) === sum;
-  if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
-  settings.sums.areMd5 = false;
-  return save(
-    await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx),
-    path,
-    settings,
-    running,
-  );
-}
-
-/** @returns the MD5, when it is another one than the object should have; nothing has been written then */
-async function saveWhole(
-  { info, body }: ObjectStream,
-  path: string,
-  { sums }: DownloadSettings,
-  running: Running,
-): Promise<string | undefined> {
+/** Read into memory, without a stream, and checked before there is any file. */
+async function saveSmall(at: ObjectAddress, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
+  const { session, sums } = settings;
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    size += chunk.length;
-    running.moved(chunk.length);
-  }
+  const { info } = await session.storage.pullFile(
+    at,
+    {},
+    (chunk) => {
+      chunks.push(Buffer.from(chunk)); // its memory is used again
+      size += chunk.length;
+      running.moved(chunk.length);
+    },
+    session.ctx,
+  );
   assertSize(size, info.size);
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   const check = checkFor(info, sums);
   check?.update(bytes);
-  const wrong = check?.wrong();
-  if (wrong !== undefined) return wrong;
+  await assertRight(info, check?.wrong(), settings);
   await withPart(path, (part) => part.write(bytes, 0));
-  return undefined;
+  return info;
+}
+
+/** Checked before it has its name. */
+async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
+  const { info } = opened;
+  const wrong = await saveStream(opened, path, settings, running);
+  if (wrong === undefined) return info;
+  await assertRight(info, wrong, settings);
+  const again = await settings.session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, settings.session.ctx);
+  return save(again, path, settings, running);
+}
+
+/**
+ * Looks again at bytes that are others than the ETag says. The same ones once more, and it says nothing about bytes.
+ * @throws LocalError `checksum_mismatch`
+ */
+async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: DownloadSettings): Promise<void> {
+  if (wrong === undefined) return;
+  const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
+  const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
+  if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
+  sums.areMd5 = false;
 }
 
 async function saveStream(
