@@ -21,20 +21,6 @@ if (root !== here) {
   for (const file of ['package.json', 'bin/coffer.js']) await copyFile(join(here, file), join(root, file));
 }
 
-// An ECMAScript import of a module of Node evaluates all that it exports, used or not: with node:crypto all of Web Crypto
-// (20 ms), with node:http all of fetch (40 ms). A property that is read when it is needed costs nothing before.
-const nodeModulesWhenUsed = {
-  name: 'node-modules-when-used',
-  setup(building) {
-    building.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === 'import-statement' ? { path, namespace: 'node', sideEffects: false } : undefined,
-    );
-    building.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-    }));
-  },
-};
-
 const commands = [];
 for await (const file of glob('src/commands/**/*.ts', { cwd: here })) if (!file.endsWith('.test.ts')) commands.push(file);
 const shared = { absWorkingDir: here, bundle: true, platform: 'node', target: 'node22', logLevel: 'warning' };
@@ -63,7 +49,19 @@ await Promise.all([
         name: 'oclif-in-one-file',
         setup: (building) => building.onResolve({ filter: /\/oclif\.ts$/ }, () => ({ path: '#oclif', external: true })),
       },
-      nodeModulesWhenUsed,
+      {
+        // An ECMAScript import of a module of Node evaluates all that it exports, used or not: with node:crypto all of Web Crypto
+        // (20 ms), with node:http all of fetch (40 ms). A property that is read when it is needed costs nothing before.
+        name: 'node-modules-when-used',
+        setup: (building) => {
+          building.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+            kind === 'import-statement' ? { path, namespace: 'node', sideEffects: false } : undefined,
+          );
+          building.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
+            contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+          }));
+        },
+      },
     ],
     // CommonJS packages in the bundle reach Node's own modules through require.
     banner: { js: "import { createRequire as cofferRequire } from 'node:module'; const require = cofferRequire(import.meta.url);" },
