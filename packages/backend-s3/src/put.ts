@@ -1,10 +1,12 @@
+import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
-import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
+import { destroyOnAbort, discard, hasCode, noContext, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import { DeclaredSums, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
+import { wasRepeated } from './errors.ts';
 import { quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
@@ -13,6 +15,7 @@ import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
+import { versionOf } from './version-id.ts';
 
 const mib = 2 ** 20;
 const largestPut = 5 * 2 ** 30;
@@ -90,8 +93,25 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
   verifySums(data, options);
   const { sha256, md5 } = options;
   const sums = { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
-  const written = await store.transport.put(at, { kind: 'buffer', data, ...sums }, headers, ctx);
+  const written = await store.transport
+    .put(at, { kind: 'buffer', data, ...sums }, headers, ctx)
+    .catch((error: unknown) => writtenBefore(store, { at, data, headers }, error));
   return { size: data.byteLength, ...written };
+}
+
+/** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the one sent */
+async function writtenBefore(
+  store: Store,
+  { at, data, headers }: Pick<Write, 'at' | 'headers'> & { readonly data: Uint8Array },
+  error: unknown,
+): Promise<Written> {
+  if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
+  const now = await store.transport.head(at, noContext).catch(() => undefined);
+  const sent = Object.entries(headers.metadata ?? {});
+  if (now?.etag !== hash('md5', data) || now.contentType !== headers.contentType || !sent.every(([name, value]) => now.metadata[name] === value)) {
+    throw error;
+  }
+  return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
 async function putStream(store: Store, { stream, size }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
