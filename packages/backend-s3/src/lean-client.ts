@@ -21,7 +21,7 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
   readonly query?: string;
   /** Lower-case names in order, each followed by its value; without those that every request has. */
   readonly headers?: readonly string[];
-  /** Of the body in memory, lower-case hex, where it is known already. */
+  /** Of the body, lower-case hex, where it is known already. */
   readonly sha256?: string | undefined;
 }
 
