@@ -107,7 +107,11 @@ async function writtenBefore(
   if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
   const now = await store.transport.head(at, noContext).catch(() => undefined);
   const sent = Object.entries(headers.metadata ?? {});
-  if (now?.etag !== hash('md5', data) || now.contentType !== headers.contentType || !sent.every(([name, value]) => now.metadata[name] === value)) {
+  if (
+    now?.etag !== hash('md5', data) ||
+    now.contentType !== headers.contentType ||
+    !sent.every(([name, value]) => now.metadata[name] === value)
+  ) {
     throw error;
   }
   return { etag: now.etag, ...versionOf(now.versionId) };
