@@ -14,8 +14,9 @@ export function sweepRegularly(runtime: Runtime, log: Logger): () => void {
     running = true;
     try {
       const files = await runtime.files.sweep({ olderThanSeconds: dayInSeconds });
+      const among = (buckets: readonly string[]): Promise<readonly string[]> => runtime.tenants.ours(buckets);
       const objects =
-        runtime.storage.backend.maintenance === undefined ? undefined : await runtime.storage.sweep({ olderThan: dayInSeconds });
+        runtime.storage.backend.maintenance === undefined ? undefined : await runtime.storage.sweep({ olderThan: dayInSeconds, among });
       log.debug({ files, objects }, 'swept');
     } catch (error) {
       log.warn({ err: error }, 'the sweep failed and will be tried again');

@@ -46,6 +46,44 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
     await backend.close();
   });
 
+  it('are told to lie where they do, also when another place was asked for', async () => {
+    const backend = s3Backend(await accountOn(server));
+    const bucket = newName();
+    const region = server.kind === 'minio' ? 'eu-west-1' : 'us-east-1';
+    const made = await backend.buckets?.create(bucket, { region }, noContext);
+    expect(made?.region).toBe((await backend.buckets?.head(bucket, noContext))?.region);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    await backend.close();
+  });
+
+  it('are deleted by force with nameless delete markers of odd keys', async () => {
+    const backend = s3Backend(await accountOn(server));
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.versioning?.setVersioning(bucket, false, noContext);
+    for (const key of [' a', 'a ']) {
+      await backend.put({ bucket, key }, text, options, noContext);
+      await backend.delete({ bucket, key }, noContext);
+    }
+    await backend.versioning?.setVersioning(bucket, true, noContext);
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await backend.close();
+  });
+
+  it('have no rule that the server would leave a part of out', async () => {
+    const backend = s3Backend(await accountOn(server));
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    const rules = [{ id: 'both', prefix: '', expireDays: 3, abortMultipartDays: 2 }];
+    const set = backend.lifecycle?.setLifecycle(bucket, rules, noContext);
+    if (server.kind === 'minio') await expect(set).rejects.toMatchObject({ code: 'not_supported' });
+    else await set;
+    expect(await backend.lifecycle?.getLifecycle(bucket, noContext)).toEqual(server.kind === 'minio' ? [] : rules);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    await backend.close();
+  });
+
   it('get rules for browsers and stale uploads, and keep the rules that they have', async () => {
     const backend = s3Backend(await accountOn(server));
     const bucket = newName();

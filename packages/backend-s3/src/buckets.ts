@@ -1,5 +1,5 @@
 import { GetBucketLocationCommand } from '@aws-sdk/client-s3';
-import { hasCode, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
@@ -27,7 +27,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
       } finally {
         creating.delete(bucket);
       }
-      return { name: bucket, region: options.region ?? store.settings.region, createdAt: new Date(), versioningEnabled: false };
+      return { name: bucket, region: await regionMade(store, bucket, options.region), createdAt: new Date(), versioningEnabled: false };
     },
     head: (bucket, ctx) => headBucket(store, bucket, ctx),
     async list(ctx) {
@@ -62,6 +62,16 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
     createdAtOf(store, bucket, ctx),
   ]);
   return { name: bucket, region, createdAt, versioningEnabled };
+}
+
+/** Where a new bucket lies: some servers have one place only, and take any region for it. */
+async function regionMade(store: Store, bucket: string, asked = store.settings.region): Promise<string> {
+  if (store.settings.isAws) return asked;
+  try {
+    return (await store.transport.headBucket(bucket, noContext)).region ?? (await regionOf(store, bucket, noContext));
+  } catch {
+    return asked; // nobody may look, and the bucket is there
+  }
 }
 
 async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {

@@ -4,7 +4,7 @@ import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
 import { bucketAclOf } from './acl.ts';
 import { call } from './call.ts';
-import { causeName } from './errors.ts';
+import { causeName, wasRepeated } from './errors.ts';
 import type { Store } from './store.ts';
 
 // The first region has no name as a place.
@@ -18,7 +18,11 @@ export async function createBucket(
 ): Promise<void> {
   const send = async (place: string): Promise<void> => {
     const command = createCommand(bucket, place, acl);
-    await call({ bucket, permission: 's3:CreateBucket' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
+    try {
+      await call({ bucket, permission: 's3:CreateBucket' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
+    } catch (error) {
+      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasRepeated(error)) throw error; // else of a first attempt, whose answer got lost
+    }
   };
   const { region: configured, isAws } = store.settings;
   try {

@@ -64,13 +64,15 @@ async function removeVersions(store: Store, bucket: string, ctx: CallContext): P
 }
 
 async function removeListed(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
-  const together = objects.filter(({ key }) => isPlainInXml(key));
+  // Together also where spaces might get lost, since all go: some servers leave a delete marker without a version if asked alone.
+  const isTogether = ({ key }: ObjectVersion): boolean => isPlainInXml(key.trim());
+  const together = objects.filter(isTogether);
   const batches: ObjectVersion[][] = [];
   for (let start = 0; start < together.length; start += 250) batches.push(together.slice(start, start + 250));
   const failures = (await inParallel(batches, 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   const [failure] = failures;
   if (failure !== undefined)
     throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
-  const alone = objects.filter(({ key }) => !isPlainInXml(key));
+  const alone = objects.filter((object) => !isTogether(object));
   await inParallel(alone, 4, ({ key, versionId }) => deleteObject(store, { bucket, key }, ctx, versionId));
 }

@@ -67,7 +67,7 @@ interface ProviderError {
   readonly name?: string;
   readonly code?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 
@@ -106,6 +106,11 @@ export function statusOf(error: unknown): number | undefined {
 /** As `statusOf`, of what a StorageError was made from. */
 export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
+}
+
+/** Whether an earlier attempt of the same request may have succeeded, of what a StorageError was made from. */
+export function wasRepeated(error: unknown): boolean {
+  return isStorageError(error) && ((error.cause as ProviderError | undefined)?.$metadata?.attempts ?? 1) > 1;
 }
 
 /** A header of the answer that became this error. */

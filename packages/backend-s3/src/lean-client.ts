@@ -21,7 +21,7 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
   readonly query?: string;
   /** Lower-case names in order, each followed by its value; without those that every request has. */
   readonly headers?: readonly string[];
-  /** Of the body in memory, lower-case hex, where it is known already. */
+  /** Of the body, lower-case hex, where it is known already. */
   readonly sha256?: string | undefined;
 }
 
@@ -84,13 +84,15 @@ export class LeanClient {
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
+    let made = 0;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await credentials.load());
-      const made = { place: places.of(request.at.bucket), keys, offset: clock.offset };
+      const used = { place: places.of(request.at.bucket), keys, offset: clock.offset };
       signal?.throwIfAborted();
+      made++;
       try {
-        const result = await make(this.#signed(request, made));
+        const result = await make(this.#signed(request, used));
         this.#retries.succeeded(price);
         return result;
       } catch (thrown) {
@@ -98,7 +100,8 @@ export class LeanClient {
         if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
-        const correction = error instanceof AnswerError ? await this.#correct(request, made, error) : undefined;
+        if (error instanceof AnswerError) error.$metadata.attempts = made;
+        const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;
         if (isStale && stale++ < this.#mostStale) continue;
         if (correction === undefined || corrected.includes(correction)) price = await this.#retries.again(error, attempt++, signal);
@@ -133,13 +136,14 @@ export class LeanClient {
   }
 
   /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
-  async #correct({ at }: LeanRequest, { place, keys, offset }: Attempt, error: AnswerError): Promise<string | undefined> {
+  async #correct({ at, sha256 }: LeanRequest, { place, keys, offset }: Attempt, error: AnswerError): Promise<string | undefined> {
     const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
     if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
     if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
-    if (this.#connection.payloadSigning.learn(error)) return 'payload';
+    // A hash that was signed and does not match says that the bytes changed on their way.
+    if (sha256 === undefined && this.#connection.payloadSigning.learn(error)) return 'payload';
     return (await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined;
   }
 }

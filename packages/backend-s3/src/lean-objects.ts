@@ -22,33 +22,20 @@ export function leanObjects(
   return {
     put(at, payload, headers, ctx) {
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
-        const answer =
-          payload.kind === 'stream'
-            ? await client.send(
-                { method: 'PUT', at, headers: writeHeaders(headers, payload.size), body: payload.stream, isRead: false },
-                abortSignal,
-              )
-            : await client.send(
-                {
-                  method: 'PUT',
-                  at,
-                  headers: writeHeaders(headers, payload.data.byteLength, payload.md5, checksumOf(payload.data)),
-                  body: payload.data,
-                  sha256: payload.sha256,
-                  isRead: false,
-                },
-                abortSignal,
-              );
+        const { kind, sha256, md5 } = payload;
+        const [body, size] = kind === 'stream' ? [payload.stream, payload.size] : [payload.data, payload.data.byteLength];
+        const written = writeHeaders(headers, size, md5, kind === 'stream' ? [] : checksumOf(payload.data));
+        const answer = await client.send({ method: 'PUT', at, headers: written, body, sha256, isRead: false }, abortSignal);
         return { etag: bare(answer.headers.etag), ...versionOf(answer.headers['x-amz-version-id'] as string | undefined) };
       });
     },
 
-    uploadPart({ at, uploadId, number }, data, ctx) {
+    uploadPart({ at, uploadId, number, sha256 }, data, ctx) {
       const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
         const checksum = checksumOf(data);
         const headers = ['content-length', String(data.byteLength), ...checksum];
-        const answer = await client.send({ method: 'PUT', at, query, headers, body: data, isRead: false }, abortSignal);
+        const answer = await client.send({ method: 'PUT', at, query, headers, body: data, sha256, isRead: false }, abortSignal);
         const [, crc32Sent] = checksum;
         return { etag: bare(answer.headers.etag), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
       });

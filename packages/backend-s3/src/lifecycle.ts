@@ -4,6 +4,7 @@ import {
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3';
 import type { LifecycleRule as S3Rule, TransitionStorageClass } from '@aws-sdk/client-s3';
+import { storageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleOperations, LifecycleRule } from '@coffer/storage-core';
 
 import { call } from './call.ts';
@@ -19,10 +20,19 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
   };
   return {
     getLifecycle: async (bucket, ctx) => (await getRules(store, bucket, ctx)).filter((rule) => rule.Status === 'Enabled').map(ruleFrom),
-    setLifecycle: async (bucket, rules, ctx) =>
-      rules.length === 0 ? remove(bucket, ctx) : putRules(store, bucket, rules.map(ruleTo), ctx),
+    async setLifecycle(bucket, rules, ctx) {
+      if (rules.length === 0) return remove(bucket, ctx);
+      await assertAbortHolds(store, bucket, rules);
+      await putRules(store, bucket, rules.map(ruleTo), ctx);
+    },
     deleteLifecycle: remove,
   };
+}
+
+/** Some servers drop it from a rule that says more, and answer as if they had not. @throws not_supported */
+async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[]): Promise<void> {
+  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined) || (await store.profile(bucket)).abortRule) return;
+  throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 
 export async function getRules(store: Store, bucket: string, ctx: CallContext): Promise<readonly S3Rule[]> {

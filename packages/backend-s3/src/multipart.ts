@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { causeName } from './errors.ts';
+import { causeName, wasRepeated } from './errors.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -109,8 +109,9 @@ async function complete(
     const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
-    if (causeName(error) !== 'NoSuchUpload') throw error;
-    // A first attempt may have succeeded whose answer got lost.
+    // A first attempt may have succeeded whose answer got lost: then the upload is gone, or the object meets the condition no more.
+    const isOdd = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasRepeated(error));
+    if (!isOdd) throw error;
     const expected = etagOfParts(sent);
     const now = await store.transport.head(upload.at, noContext).catch(() => undefined);
     if (now?.etag !== expected) throw error;

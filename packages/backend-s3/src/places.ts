@@ -33,7 +33,7 @@ export class Places {
 
   /** @returns whether the bucket lies elsewhere than `asked` */
   learn(bucket: string | undefined, asked: Place, region: string | undefined): boolean {
-    if (bucket === undefined || region === undefined || region === asked.region) return false;
+    if (bucket === undefined || region === undefined || region === asked.region || !isRegion(region)) return false;
     this.#remember(bucket, region);
     return true;
   }
@@ -61,6 +61,11 @@ function placeOf({ endpoint, forcePathStyle, isAws, region: configured }: Settin
     host: given.host,
     prefix: isHosted || bucket === '' ? `${base}/` : `${base}/${uriEncode(bucket)}/`,
   };
+}
+
+/** It becomes part of a host, and of a header: nothing else may. */
+function isRegion(text: string): boolean {
+  return /^[\w-]{1,63}$/.test(text);
 }
 
 /** A certificate for `*.host` covers no name with further dots. */

@@ -1,18 +1,21 @@
+import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
-import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
+import { destroyOnAbort, discard, hasCode, noContext, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
-import { DeclaredSums, verifySums } from './checksums.ts';
+import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
+import { wasRepeated } from './errors.ts';
 import { quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
-import type { WriteHeaders, Written } from './transport.ts';
+import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
+import { versionOf } from './version-id.ts';
 
 const mib = 2 ** 20;
 const largestPut = 5 * 2 ** 30;
@@ -76,7 +79,8 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
       next: async () => {
         if (start >= size) return undefined;
         const part = data.subarray(start, (start += partSize));
-        return { send: (upload, ctx) => store.transport.uploadPart(upload, part, ctx), done: () => {} };
+        const sum = partSum(part, write.options);
+        return { send: (upload, ctx) => store.transport.uploadPart({ ...upload, ...sum }, part, ctx), done: () => {} };
       },
       fail: () => {},
       verify: async () => {},
@@ -88,10 +92,29 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
 
 async function putWhole(store: Store, data: Uint8Array, { at, headers, options, ctx }: Write): Promise<Put> {
   verifySums(data, options);
-  const { sha256, md5 } = options;
-  const sums = { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
-  const written = await store.transport.put(at, { kind: 'buffer', data, ...sums }, headers, ctx);
+  const written = await store.transport
+    .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
+    .catch((error: unknown) => writtenBefore(store, { at, data, headers }, error));
   return { size: data.byteLength, ...written };
+}
+
+/** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the one sent */
+async function writtenBefore(
+  store: Store,
+  { at, data, headers }: Pick<Write, 'at' | 'headers'> & { readonly data: Uint8Array },
+  error: unknown,
+): Promise<Written> {
+  if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
+  const now = await store.transport.head(at, noContext).catch(() => undefined);
+  const sent = Object.entries(headers.metadata ?? {});
+  if (
+    now?.etag !== hash('md5', data) ||
+    now.contentType !== headers.contentType ||
+    !sent.every(([name, value]) => now.metadata[name] === value)
+  ) {
+    throw error;
+  }
+  return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
 async function putStream(store: Store, { stream, size }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
@@ -170,7 +193,11 @@ async function putParts(store: Store, { reader, stream, size, first }: Source, {
       }
       const data = held.buffer.subarray(0, end);
       sums.update(data);
-      return { send: (upload, sending) => store.transport.uploadPart(upload, data, sending), done: (sent) => held.release(sent) };
+      const sum = partSum(data, options);
+      return {
+        send: (upload, sending) => store.transport.uploadPart({ ...upload, ...sum }, data, sending),
+        done: (sent) => held.release(sent),
+      };
     },
     fail: (error) => {
       ready?.held.release(false);
@@ -230,10 +257,15 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
   const body = Readable.from(checked(), { objectMode: false });
   body.on('error', () => {}); // `giveUp` tells of it
   try {
-    return { size, ...(await store.transport.put(at, { kind: 'stream', stream: body, size }, headers, { ...ctx, signal })) };
+    const payload = { kind: 'stream', stream: body, size, ...declaredIn(options) } as const;
+    return { size, ...(await store.transport.put(at, payload, headers, { ...ctx, signal })) };
   } finally {
     body.destroy();
   }
+}
+
+function declaredIn({ sha256, md5 }: PutOptions): KnownSums {
+  return { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
 }
 
 /** Whole MiB, so that the object fits into the parts that there may be. */

@@ -84,6 +84,9 @@ export class RawSocket {
       await new Promise<void>((resolve, reject) => {
         const settle = (error?: unknown): void => {
           this.#exchange = undefined;
+          // At once: the next exchange may begin before anybody else learns of this.
+          this.#socket.unref(); // one that is kept holds no process
+          this.#socket.setTimeout(Math.min(this.#timeout, keptFor));
           if (error === undefined) resolve();
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
           else reject(error);
@@ -99,8 +102,6 @@ export class RawSocket {
       throw isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
     } finally {
       signal?.removeEventListener('abort', abort);
-      this.#socket.unref(); // one that is kept holds no process
-      this.#socket.setTimeout(Math.min(this.#timeout, keptFor));
     }
   }
 

@@ -23,11 +23,11 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           Key: at.key,
           Body: isWhole ? payload.data : payload.stream,
           ContentLength: isWhole ? payload.data.byteLength : payload.size,
-          ...(isWhole && payload.md5 !== undefined && { ContentMD5: Buffer.from(payload.md5, 'hex').toString('base64') }),
+          ...(payload.md5 !== undefined && { ContentMD5: Buffer.from(payload.md5, 'hex').toString('base64') }),
           ...writeInput(headers),
         });
         if (isWhole) withHash(made.middlewareStack, signing, payload.sha256);
-        else setHash(made.middlewareStack, unsignedPayload);
+        else setHash(made.middlewareStack, payload.sha256 ?? unsignedPayload);
         return made;
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {

@@ -26,7 +26,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
       });
     },
 
-    uploadPart({ at, uploadId, number }, data, ctx) {
+    uploadPart({ at, uploadId, number, sha256 }, data, ctx) {
       const command = (): UploadPartCommand => {
         const made = new UploadPartCommand({
           Bucket: at.bucket,
@@ -36,7 +36,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
           Body: data,
           ContentLength: data.byteLength,
         });
-        withHash(made.middlewareStack as unknown as Parameters<typeof withHash>[0], signing);
+        withHash(made.middlewareStack as unknown as Parameters<typeof withHash>[0], signing, sha256);
         return made;
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {

@@ -14,16 +14,15 @@ export interface WriteHeaders {
   readonly ifMatch?: string;
 }
 
+/** Sums that are known already, in lower-case hex: the server verifies them, too. */
+export interface KnownSums {
+  readonly sha256?: string;
+  readonly md5?: string;
+}
+
 /** Bytes in memory can be sent again; a stream has just one attempt. */
-type Payload =
-  | {
-      readonly kind: 'buffer';
-      readonly data: Uint8Array;
-      /** Sums that are known already, in lower-case hex: the server verifies them, too. */
-      readonly sha256?: string;
-      readonly md5?: string;
-    }
-  | { readonly kind: 'stream'; readonly stream: Readable; readonly size: number };
+type Payload = KnownSums &
+  ({ readonly kind: 'buffer'; readonly data: Uint8Array } | { readonly kind: 'stream'; readonly stream: Readable; readonly size: number });
 
 export interface ReadHeaders {
   readonly range?: string;
@@ -127,7 +126,11 @@ export interface Transport {
     headers: Omit<WriteHeaders, 'ifMatch' | 'ifNoneMatch'> & CarriedHeaders,
     ctx: CallContext,
   ): Promise<string>;
-  uploadPart(part: Upload & { readonly number: number }, data: Uint8Array, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
+  uploadPart(
+    part: Upload & Pick<KnownSums, 'sha256'> & { readonly number: number },
+    data: Uint8Array,
+    ctx: CallContext,
+  ): Promise<Omit<SentPart, 'number'>>;
   /** Not every server tells the ETag: it may be empty. */
   completeUpload(
     upload: Upload,

@@ -160,6 +160,13 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     const { maintenance } = backend;
     const mine = async (olderThan: number, dryRun: boolean): Promise<unknown> => maintenance?.sweep({ olderThan, dryRun }, noContext);
     expect(await mine(3600, true)).toEqual({ removed: 0, bytes: 0 });
+    const asked: string[] = [];
+    const among = async (buckets: readonly string[]): Promise<readonly string[]> => {
+      asked.push(...buckets);
+      return [];
+    };
+    expect(await maintenance?.sweep({ olderThan: 0, among }, noContext)).toEqual({ removed: 0, bytes: 0 });
+    expect(asked).toContain(started.bucket);
     expect(await mine(0, true)).toEqual({ removed: 1, bytes: 4 });
     expect(await started.leftovers()).toHaveLength(1);
     expect(await mine(0, false)).toEqual({ removed: 1, bytes: 4 });

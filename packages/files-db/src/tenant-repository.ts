@@ -201,6 +201,12 @@ export class TenantRepository {
     return (await this.ownersOf([bucket])).get(bucket);
   }
 
+  /** Which of these buckets are in the keeping of this installation: tenants' buckets, and those that can be no tenant's. */
+  async ours(buckets: readonly string[]): Promise<readonly string[]> {
+    const owners = await this.ownersOf(buckets);
+    return buckets.filter((bucket) => this.#reserved.has(bucket) || owners.has(bucket));
+  }
+
   /** Another writer changed the tenant: it is read anew on its next use. */
   forget(tenantUuid: string): void {
     this.#cache.forget(canonicalTenantUuid(tenantUuid));

@@ -169,7 +169,17 @@ export interface SweepReport {
 
 export interface MaintenanceOperations {
   /** Removes what killed processes left behind, once it is older than `olderThan` seconds. */
-  sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext): Promise<SweepReport>;
+  sweep(options: SweepOptions, ctx: CallContext): Promise<SweepReport>;
+}
+
+export interface SweepOptions {
+  readonly olderThan: number;
+  readonly dryRun?: boolean;
+  /**
+   * Which of these buckets are the caller's, where unfinished uploads may just as well be those of others. All of them when
+   * left out. What only the backend itself can have left is removed everywhere.
+   */
+  readonly among?: (buckets: readonly string[]) => Promise<Iterable<string>>;
 }
 
 export interface PullOptions {

@@ -1,7 +1,7 @@
 import { requireAbility } from './ability.ts';
 import { assertCannedAcl } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
-import type { BucketInfo, LifecycleRule, StorageBackend, SweepReport } from './backend.ts';
+import type { BucketInfo, LifecycleRule, StorageBackend, SweepOptions, SweepReport } from './backend.ts';
 import { assertBucketName } from './bucket-name.ts';
 import { BucketProvisioner } from './bucket-provisioner.ts';
 import type { NewBucket } from './bucket-provisioner.ts';
@@ -113,7 +113,7 @@ export class BucketService {
   }
 
   /** Removes what killed processes left at the provider. */
-  async sweep(options: { readonly olderThan: number; readonly dryRun?: boolean }, ctx: CallContext = noContext): Promise<SweepReport> {
+  async sweep(options: SweepOptions, ctx: CallContext = noContext): Promise<SweepReport> {
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 

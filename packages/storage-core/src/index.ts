@@ -19,6 +19,7 @@ export type {
   Pulled,
   PullOptions,
   StorageBackend,
+  SweepOptions,
   SweepReport,
   VersioningOperations,
 } from './backend.ts';

@@ -15,6 +15,9 @@ export async function sweep(session: Session, options: { readonly olderThan: num
   const { storage, runtime, ctx, config } = session;
   const { olderThan, dryRun } = options;
   const files = config.storage.enabled ? await runtime?.files.sweep({ olderThanSeconds: olderThan, dryRun }, ctx) : undefined;
-  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun }, ctx);
+  const { bucket, sharedBucket } = config.storage;
+  const among = async (buckets: readonly string[]): Promise<readonly string[]> =>
+    runtime === undefined ? buckets.filter((name) => name === bucket || name === sharedBucket) : runtime.tenants.ours(buckets);
+  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, among }, ctx);
   return { ...(objects && { objects }), ...(files && { files }) };
 }

@@ -5,6 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import type { Body } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
+import { awsProfile } from '../profile.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain' };
@@ -52,12 +53,30 @@ describe.each(doors)('bytes that are not what was declared (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  it.each(['sha256', 'md5'] as const)('and that change on the way are refused by a declared %s', async (name) => {
-    const data = sizes['a megabyte'];
-    bench.proxy.faults.corrupt = true;
+  it.each(
+    (['sha256', 'md5'] as const).flatMap((name) =>
+      (['a megabyte', 'parts'] as const).flatMap((size) => ways.map(([way, body]) => [size, way, name, body] as const)),
+    ),
+  )('%s in %s that change on the way are refused by a declared %s', async (size, _way, name, body) => {
+    const data = sizes[size];
+    bench.proxy.faults.answer = ({ method }) => {
+      bench.proxy.faults.corrupt = method === 'PUT'; // documents have sums of their own
+      return undefined;
+    };
     const declared = { ...options, [name]: createHash(name).update(data).digest('hex') };
-    const put = bench.through().put(bench.at('changed'), { kind: 'stream', stream: streamOf(data) }, declared, noContext);
-    await expect(put).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    const backend = bench.through();
+    await expect(backend.put(bench.at('changed'), body(data), declared, noContext)).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    await expect(bench.direct.head(bench.at('changed'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  it.each(['sha256', 'md5'] as const)('in one conditional PUT that change on the way are refused by a declared %s', async (name) => {
+    const data = sizes.parts;
+    bench.proxy.faults.corrupt = true;
+    const declared = { ...options, ifNoneMatch: '*', [name]: createHash(name).update(data).digest('hex') } as const;
+    const backend = bench.through({}, { profile: { ...awsProfile, conditionalComplete: false } });
+    const body = { kind: 'stream', stream: streamOf(data), size: data.length } as const;
+    await expect(backend.put(bench.at('changed'), body, declared, noContext)).rejects.toMatchObject({ code: 'checksum_mismatch' });
     await expect(bench.direct.head(bench.at('changed'), noContext)).rejects.toMatchObject({ code: 'file_not_found' });
   });
 });

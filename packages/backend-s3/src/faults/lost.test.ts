@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { awsProfile } from '../profile.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain', metadata: { by: 'us' } };
+const bodies = { 'a small object': randomBytes(1000), 'an object of parts': randomBytes(9 * 2 ** 20) };
+const cases = Object.entries(bodies);
+
+describe.each(doors)('a write that succeeded although its answer got lost (%s)', (door) => {
+  const bench = faultBench(door, () => startS3('minio'));
+
+  /** The answer to the first request that makes the object is lost. */
+  const loseAnswer = (key: string): void => {
+    let asked = 0;
+    bench.proxy.faults.answer = ({ method, target }) => {
+      const isPut = method === 'PUT' && target.startsWith(`/${bench.bucket}/${key}`) && !target.includes('partNumber=');
+      const isLast = isPut || (method === 'POST' && target.includes('uploadId='));
+      if (!isLast) return undefined;
+      asked++;
+      if (asked === 1) bench.proxy.faults.cutAfter = 10;
+      else delete bench.proxy.faults.cutAfter;
+      return undefined;
+    };
+  };
+
+  it.each(cases)('as %s where there was none, is no failure of the condition', async (name, data) => {
+    const at = bench.at(`absent-${data.length}`);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const info = await backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+    expect(info, name).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
+  });
+
+  it.each(cases)('as %s in the place of another, is none either', async (name, data) => {
+    const at = bench.at(`matched-${data.length}`);
+    const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const info = await backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
+    expect(info, name).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
+  });
+
+  it.each([
+    ['other bytes', Buffer.from('theirs'), options.metadata],
+    ['the same bytes, from somebody else', bodies['a small object'], { by: 'them' }],
+  ])('is told from %s', async (_name, theirs, metadata) => {
+    const at = bench.at(`theirs-${theirs.length}`);
+    await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, metadata }, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const put = backend.put(at, { kind: 'buffer', data: bodies['a small object'] }, { ...options, ifNoneMatch: '*' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+});
