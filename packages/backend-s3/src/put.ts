@@ -117,7 +117,7 @@ async function writtenBefore(
   return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
-async function putStream(store: Store, { stream, size }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
+async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
   const { memory } = store;
   const { signal } = write.ctx;
   if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
@@ -126,7 +126,7 @@ async function putStream(store: Store, { stream, size }: Extract<Body, { kind: '
     const chunks = await reader.chunks(UploadMemory.unasked);
     const isWhole = reader.size < UploadMemory.unasked || (reader.size <= memory.partSize && !(await reader.more()));
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
-    return putUnknown(store, { reader, stream, chunks }, write);
+    return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
   const held = await memory.take(size, signal);
@@ -150,19 +150,40 @@ interface Source {
   readonly first?: { readonly held: Awaited<ReturnType<UploadMemory['take']>>; readonly end: number };
 }
 
-/** A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. */
-async function putUnknown(
-  store: Store,
-  { reader, stream, chunks }: { readonly reader: ChunkReader; readonly stream: Readable; readonly chunks: readonly Buffer[] },
-  write: Write,
-): Promise<Put> {
+interface Unknown {
+  readonly reader: ChunkReader;
+  readonly stream: Readable;
+  /** What has been read of it. */
+  readonly chunks: readonly Buffer[];
+  readonly sizeHint: number | undefined;
+}
+
+/** Forms end a few bytes sooner or later than their hints say. */
+const hintSlack = 1024;
+
+/**
+ * A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. No more of
+ * the memory is taken than a hint says that there will be; a wrong hint costs a copy.
+ */
+async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  const held = await memory.take(memory.partSize, write.ctx.signal);
+  const { signal } = write.ctx;
+  const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
+  let held = await memory.take(expected, signal);
   let isHeld = true;
   try {
     reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    const end = await reader.fill(held.buffer);
-    if (end < memory.partSize || !(await reader.more())) {
+    let end = await reader.fill(held.buffer);
+    if (end === expected && expected < memory.partSize && (await reader.more())) {
+      const { buffer } = held;
+      isHeld = false;
+      held.release(false); // nobody waits for memory while holding some
+      held = await memory.take(memory.partSize, signal);
+      isHeld = true;
+      buffer.copy(held.buffer);
+      end = await reader.fill(held.buffer, end);
+    }
+    if (end < held.buffer.length || !(await reader.more())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
       held.release(true);
       isHeld = false;

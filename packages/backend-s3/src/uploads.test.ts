@@ -61,12 +61,22 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     await rm(folder, { recursive: true });
   });
 
+  it.each([1, 2 * mib - 2, 2 * mib, 9 * mib])('writes what fits into a part whole, at a hint of %i bytes', async (sizeHint) => {
+    const small = data.subarray(0, 2 * mib);
+    const sum = createHash('md5').update(small).digest('hex');
+    const info = await backend.put(at(`hint-${sizeHint}`), { ...streamOf(small), sizeHint }, { ...options, md5: sum }, noContext);
+    expect(info).toMatchObject({ size: small.length, etag: sum });
+    expect(small.equals(await bytesOf(await backend.get(at(`hint-${sizeHint}`), {}, noContext)))).toBe(true);
+  });
+
   it.each<[string, () => Body]>([
     ['a buffer', () => ({ kind: 'buffer', data })],
     ['a stream of known size', () => streamOf(data, data.length)],
     ['a stream of unknown size', () => streamOf(data)],
     ['a file of known size', () => ({ kind: 'stream', stream: fileBody(file), size: data.length })],
     ['a file of unknown size', () => ({ kind: 'stream', stream: fileBody(file) })],
+    ['a stream whose hint is far too small', () => ({ ...streamOf(data), sizeHint: 300_000 })],
+    ['a stream whose hint is right', () => ({ ...streamOf(data), sizeHint: data.length })],
     ['a stream in one chunk', () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }) })],
   ])('writes %s by parts', async (name, body) => {
     const info = await backend.put(at(name), body(), { ...options, md5, sha256 }, noContext);

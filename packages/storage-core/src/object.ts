@@ -71,6 +71,8 @@ export type Body =
       readonly stream: Readable;
       /** Exact size in bytes, where it is known; a stream of another length is refused. */
       readonly size?: number;
+      /** About how many bytes, where nobody knows exactly: what memory is set aside for. More or fewer may come. */
+      readonly sizeHint?: number;
     };
 
 export interface PutOptions {

@@ -42,6 +42,8 @@ export interface UploadFile extends InBucket {
   readonly body: BodyInput;
   /** Exact size in bytes of a streamed body, where it is known: saves buffering on some providers. */
   readonly size?: number;
+  /** About how many bytes a streamed body has, where its size is not known: no more memory is set aside for it. */
+  readonly sizeHint?: number;
   /** Default: from the key's extension. */
   readonly contentType?: string;
   readonly acl?: CannedAcl;

@@ -19,7 +19,7 @@ import { observe } from './layers/observe.ts';
 import { retry } from './layers/retry.ts';
 import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
-import type { GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream } from './object.ts';
+import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
 import { putOptionsOf } from './put-options.ts';
 import type {
@@ -67,7 +67,7 @@ export class StorageService extends BucketService {
 
   /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
-    const body = bodyOf(file.body, file.size);
+    const body = withSizeHint(bodyOf(file.body, file.size), file.sizeHint);
     try {
       assertObjectKey(file.key);
       const options = putOptionsOf(file, this.#options);
@@ -231,6 +231,10 @@ export class StorageService extends BucketService {
       throw error;
     }
   }
+}
+
+function withSizeHint(body: Body, sizeHint: number | undefined): Body {
+  return body.kind === 'stream' && body.size === undefined && sizeHint !== undefined ? { ...body, sizeHint } : body;
 }
 
 function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
