@@ -130,6 +130,16 @@ describe('requests', () => {
   });
 });
 
+describe('a list that is cut short', () => {
+  const listOf = (more: string): string => `<ListBucketResult><IsTruncated>true</IsTruncated>${more}</ListBucketResult>`;
+
+  it('is no list without a word of where it goes on', () => {
+    for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('no word');
+    const page = listPageFrom(listOf('<NextContinuationToken>on</NextContinuationToken>'));
+    expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
+  });
+});
+
 describe('an error in an answer that began well', () => {
   it.each([
     ['<Error><Code>InternalError</Code></Error>', true],

@@ -25,7 +25,8 @@ export function listPageFrom(document: string): ListPage {
     ),
   };
   const next = textOf(root, 'NextContinuationToken');
-  if (textOf(root, 'IsTruncated') !== 'true' || next === undefined) return { ...page, isTruncated: false };
+  if (textOf(root, 'IsTruncated') !== 'true') return { ...page, isTruncated: false };
+  if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }
 

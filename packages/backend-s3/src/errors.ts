@@ -48,6 +48,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   InternalError: 'storage_unavailable',
   RequestTimeout: 'storage_unavailable',
   OperationAborted: 'storage_unavailable',
+  MalformedXmlError: 'storage_unavailable',
   NoSuchUpload: 'storage_unavailable',
   XMinioServerNotInitialized: 'storage_unavailable',
 };

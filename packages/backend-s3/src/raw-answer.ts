@@ -82,7 +82,7 @@ export class RawAnswer {
     const headers: Record<string, string> = {};
     for (const line of lines) {
       const colon = line.indexOf(':');
-      if (colon < 1 || line.startsWith(' ') || line.startsWith('\t')) throw malformed('a header that is none');
+      if (colon < 1 || /^[ \t]|^[^:]*[ \t]:/.test(line)) throw malformed('a header that is none');
       const name = line.slice(0, colon).toLowerCase();
       const value = line.slice(colon + 1).trim();
       const known = headers[name];

@@ -24,7 +24,7 @@ it('waits as long for the second answer as for the first one, however soon it is
   const got: string[] = [];
   const begin = (): void => {};
   const again = async (): Promise<void> => {
-    while (!socket.isFree) await undefined;
+    while (!socket.isFree) await Promise.resolve();
     await socket.exchange('GET / HTTP/1.1\r\n\r\n', { begin, sink: (chunk) => void got.push(chunk.toString()) }, undefined);
   };
   let second: Promise<void> | undefined;
