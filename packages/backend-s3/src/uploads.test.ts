@@ -23,7 +23,7 @@ function* cut(data: Buffer, size = 70_001): Generator<Buffer> {
   for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
 }
 
-const streamOf = (data: Buffer, size?: number): Body => ({
+const streamOf = (data: Buffer, size?: number): Extract<Body, { kind: 'stream' }> => ({
   kind: 'stream',
   stream: Readable.from(cut(data), { objectMode: false }),
   ...(size !== undefined && { size }),
