@@ -1,4 +1,4 @@
-import { basename, dirname, sep } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 import type { ObjectSummary } from '@coffer/storage-core';
 
@@ -26,7 +26,7 @@ export interface Place {
 /** `--output` is a folder when it ends in a slash, is one, or more than one file may come. */
 export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
   if (output === '') throw new UsageError('--output names a file or a folder.');
-  const isNamedFolder = output.endsWith('/') || output.endsWith(sep);
+  const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
   if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
   return { folder: dirname(output), file: basename(output) };
 }
