@@ -79,6 +79,19 @@ describeStores('download', (bench, store) => {
     expect(await readdir(folder)).not.toContain('x');
   });
 
+  it('fails what meets the file of an earlier prefix, and does not write over it', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });
+    const ended = await coffer(['download', 'a', 'a/', 'b', 'c', '-r', '-o', 'out', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.failed).toMatchObject([
+      { key: 'b/f', code: 'path_conflict', message: 'a/f goes to the same file.' },
+      { key: 'c/f', code: 'path_conflict' },
+      { key: 'c/é', code: 'path_conflict', message: 'b/é goes to the same file.' },
+    ]);
+    expect(await filesIn(folder)).toEqual({ 'out/f': '1', 'out/x/y': '2', 'out/g': '4', 'out/é': '5' });
+  });
+
   it('makes no folder outside of --output, and says where a file is in the way', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'docs/out/deep/er/a': 'a', 'docs/gone/b': 'b', 'docs/in/c': 'c', 'docs/link': 'd' });
