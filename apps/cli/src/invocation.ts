@@ -49,6 +49,13 @@ export function unknownCommand(args: readonly string[], { commands }: Settings):
   return `"${said}" is not a command of coffer${meant} "coffer help" lists them all.`;
 }
 
+/** What to say, instead of help, where a document is asked for and a topic is all that is named. */
+export function unfinishedCommand(args: readonly string[]): string | undefined {
+  if (['help', 'autocomplete'].includes(args[0] ?? '') || args.some((arg) => ['--help', '-h', '--version'].includes(arg))) return undefined;
+  const words = args.filter((arg) => !arg.startsWith('-'));
+  return `No command is named; "${['coffer', ...words, '--help'].join(' ')}" lists them.`;
+}
+
 function startsWith(args: readonly string[], words: readonly string[]): boolean {
   return words.every((word, index) => args[index] === word);
 }

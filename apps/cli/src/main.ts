@@ -1,5 +1,5 @@
 import { interruptSignal } from './interrupt.ts';
-import { knownCommand, settingsOf, unknownCommand } from './invocation.ts';
+import { knownCommand, settingsOf, unfinishedCommand, unknownCommand } from './invocation.ts';
 import { Config, run } from './oclif.ts';
 import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
@@ -25,7 +25,7 @@ async function runCommand(args: readonly string[], output: Output): Promise<void
   const settings = await settingsOf(import.meta.url);
   const known = knownCommand(args, settings);
   if (known === undefined) {
-    const message = unknownCommand(args, settings);
+    const message = unknownCommand(args, settings) ?? (output.json ? unfinishedCommand(args) : undefined);
     // A person is asked by oclif's plugin whether he meant another one.
     if (message !== undefined && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) throw new UsageError(message);
   }

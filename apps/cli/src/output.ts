@@ -14,12 +14,15 @@ export class Output {
   #pending = '';
   #scheduled = false;
   #isClosed = false;
+  #failure: Error | undefined;
+  #ready: Promise<void> | undefined;
   #isStatusShown = false;
 
   constructor(options: { readonly json: boolean }) {
     this.json = options.json;
+    process.stdout.removeAllListeners('error'); // oclif's throws
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (error.code !== 'EPIPE') this.#failure = error;
       this.#isClosed = true;
     });
     process.stderr.on('error', () => {}); // nobody to tell
@@ -58,13 +61,15 @@ export class Output {
   async ready(): Promise<void> {
     const { stdout } = process;
     if (!stdout.writableNeedDrain || this.#isClosed) return;
-    await new Promise<void>((resolve) => {
+    this.#ready ??= new Promise<void>((resolve) => {
       const done = (): void => {
         for (const event of ['drain', 'close', 'error']) stdout.off(event, done);
+        this.#ready = undefined;
         resolve();
       };
       for (const event of ['drain', 'close', 'error']) stdout.on(event, done);
     });
+    await this.#ready;
   }
 
   /** A line on stderr that is no result and no error. */
@@ -108,9 +113,18 @@ export class Output {
     process.stderr.write(text);
   }
 
-  /** Resolves when everything is out of this process. */
+  /** Resolves when everything is out of this process, or cannot be: then it says so, and the exit status is not 0. */
   async end(): Promise<void> {
     this.flush();
-    await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))));
+    await written(process.stdout);
+    if (this.#failure !== undefined) {
+      this.failure('stdout', problemOf(this.#failure));
+      process.exitCode ||= 1;
+    }
+    await written(process.stderr);
   }
+}
+
+async function written(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }

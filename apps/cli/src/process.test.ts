@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -39,6 +40,31 @@ describeStores('a process', (bench, store) => {
     child.stdout?.destroy();
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(0);
+  });
+
+  it('whose reader goes away while many wait for it says nothing of that', async () => {
+    const { folder, start } = bench();
+    await putFiles(folder, Object.fromEntries(Array.from({ length: 2000 }, (_, id) => [`tree/${'x'.repeat(200)}-${id}`, ''])));
+    for (const json of [[], ['--json']]) {
+      const { child, ended } = start(['upload', 'tree', '-r', '--dry-run', ...json]);
+      child.stdout?.destroy();
+      expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    }
+  });
+
+  it.runIf(existsSync('/dev/full'))('whose results cannot be written does its work, and says so', async () => {
+    const { folder, storage, bucket, cli, env } = bench();
+    await putFiles(folder, { 'tree/a': 'a', 'tree/b': 'b' });
+    const stdout = openSync('/dev/full', 'w');
+    try {
+      for (const json of [[], ['--json']]) {
+        const { ended } = cli.start(['storage', 'upload', 'tree', '-r', ...json], { cwd: folder, env, stdout });
+        expect(await ended).toMatchObject({ code: 1, stderr: 'disk_full: stdout: The disk is full.\n' });
+      }
+      expect(await objectsIn(storage, bucket)).toEqual({ a: 'a', b: 'b' });
+    } finally {
+      closeSync(stdout);
+    }
   });
 
   it('fails a file that changes while it is read, and leaves no object of it', async () => {

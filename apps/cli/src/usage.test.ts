@@ -54,6 +54,13 @@ describe('calling it', () => {
     expect(await readdir(folder)).not.toContain('x');
   });
 
+  it.each([[[]], [['storage']], [['storage', 'buckets']]])('%j with --json is one document too', async (args) => {
+    const ended = await coffer([...args, '--json']);
+    expect(ended).toMatchObject({ code: 2, json: { error: { code: 'usage', message: expect.stringContaining('--help') as string } } });
+    expect(ended.stderr).toMatch(/^usage: [^\n]+\n$/);
+    expect(await coffer(args)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('USAGE') as string });
+  });
+
   it('tells its version, with nothing loaded', async () => {
     expect(await coffer(['--version'])).toMatchObject({
       code: 0,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
@@ -15,6 +15,7 @@ import type { PlannedDownload } from './plan-downloads.ts';
 import { assertTarget } from './target-path.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
+import { notRegular } from './walk.ts';
 
 export interface DownloadSettings {
   readonly session: Session;
@@ -55,19 +56,28 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
       if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
       await settings.folding.take(name);
       const path = await folders.pathFor(name);
+      const target = settings.isNamed ? await endOf(path) : path;
       if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
       if (listed !== undefined && listed.size <= wholeFrom) return done(path, await saveSmall({ bucket, key }, path, settings, running));
       if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
         const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
-        if (opened.info.size <= largeFrom) return done(path, await save(opened, path, settings, running));
+        if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
         opened.body.destroy();
-        large = new LargeDownload({ at: { bucket, key }, target: path, info: opened.info, ...settings });
+        large = new LargeDownload({ at: { bucket, key }, target, info: opened.info, ...settings });
       }
-      large ??= new LargeDownload({ at: { bucket, key }, target: path, ...settings });
+      large ??= new LargeDownload({ at: { bucket, key }, target, ...settings });
       return done(path, await large.run(running));
     },
     abandon: async () => large?.abandon(),
   };
+}
+
+/** Where links lead that the user has named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
+async function endOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return path;
+  if (!found.isFile() && !found.isDirectory()) throw notRegular();
+  return realpath(path);
 }
 
 /** Consoles of providers make empty objects for folders. */

@@ -12,7 +12,7 @@ export class Folders {
   readonly #known = new Map<string, Promise<void>>();
 
   constructor(root: string) {
-    this.root = root;
+    this.root = dirname(join(root, 'x')); // as it will be written in the paths of what is below it
   }
 
   /** The path of a name with `/`. */
@@ -38,13 +38,19 @@ export class Folders {
     return known;
   }
 
+  /** Level by level: a folder is made only in one that is known to lie inside. */
   async #make(folder: string): Promise<void> {
     this.#real ??= this.#makeRoot();
     const root = await this.#real;
-    await mkdir(folder, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR') throw error;
-      throw new LocalError('path_conflict', 'There is a file where a folder has to be.', { cause: error });
-    });
+    if (folder === this.root) return;
+    await this.prepare(dirname(folder));
+    try {
+      await mkdir(folder);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    if (!(await isFolder(folder))) throw fileInTheWay();
     const inside = relative(root, await realpath(folder));
     if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
       throw new LocalError('unsafe_path', 'A symbolic link leads out of the folder of --output.');
@@ -52,9 +58,15 @@ export class Folders {
   }
 
   async #makeRoot(): Promise<string> {
-    await mkdir(this.root, { recursive: true });
+    await mkdir(this.root, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWay(error) : error;
+    });
     return realpath(this.root);
   }
+}
+
+function fileInTheWay(cause?: unknown): LocalError {
+  return new LocalError('path_conflict', 'There is a file where a folder has to be.', { cause });
 }
 
 export async function isFolder(path: string): Promise<boolean> {

@@ -1,10 +1,11 @@
-import { basename, dirname, sep } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 import type { ObjectSummary } from '@coffer/storage-core';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { isFolder } from './folders.ts';
+import { SortedNames } from './sorted-names.ts';
 import type { Failure } from './task.ts';
 
 /** An object and where it will be. */
@@ -26,7 +27,7 @@ export interface Place {
 /** `--output` is a folder when it ends in a slash, is one, or more than one file may come. */
 export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
   if (output === '') throw new UsageError('--output names a file or a folder.');
-  const isNamedFolder = output.endsWith('/') || output.endsWith(sep);
+  const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
   if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
   return { folder: dirname(output), file: basename(output) };
 }
@@ -44,19 +45,28 @@ export function* planKeys(keys: readonly string[], place: Place): Generator<Plan
 
 export interface Below {
   readonly prefix: string;
+  /** Prefixes whose objects go to the same folder, and were first. */
+  readonly before: readonly string[];
   readonly filter: Filter;
   readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
 }
 
-/** What lies below a prefix, by its path below it. */
-export async function* planBelow({ prefix, filter, list }: Below): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
+/** What lies below a prefix, by its path below it. Where that meets the one of an earlier prefix, it is a failure. */
+export async function* planBelow({ prefix, before, filter, list }: Below): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
   const folder = folderPrefix(prefix);
+  const others = before.map((other) => ({ other: folderPrefix(other), names: new SortedNames(namesBelow(folderPrefix(other), list)) }));
   let isEmpty = true;
-  for await (const { key, size, etag } of list(folder)) {
-    const name = key.slice(folder.length);
-    if (name === '') continue; // the object that stands for the folder itself
-    isEmpty = false;
-    if (filter(name)) yield { key, name, listed: { size, etag } };
+  try {
+    for await (const { key, size, etag } of list(folder)) {
+      const name = key.slice(folder.length);
+      if (name === '') continue; // the object that stands for the folder itself
+      isEmpty = false;
+      if (!filter(name)) continue;
+      const meeting = name.endsWith('/') ? undefined : await firstWith(name, others);
+      yield meeting === undefined ? { key, name, listed: { size, etag } } : { subject: { key }, problem: problemOf(meets(meeting + name)) };
+    }
+  } finally {
+    for (const { names } of others) await names.close();
   }
   if (!isEmpty) return;
   const error = new LocalError('file_not_found', folder === '' ? 'The bucket is empty.' : `There are no objects below ${folder}`);
@@ -70,6 +80,22 @@ export function folderPrefix(prefix: string): string {
 
 function lastPart(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
+}
+
+async function* namesBelow(folder: string, list: Below['list']): AsyncGenerator<string, void, undefined> {
+  for await (const { key } of list(folder)) yield key.slice(folder.length);
+}
+
+async function firstWith(
+  name: string,
+  others: readonly { readonly other: string; readonly names: SortedNames }[],
+): Promise<string | undefined> {
+  for (const { other, names } of others) if (await names.has(name)) return other;
+  return undefined;
+}
+
+function meets(other: string): Error {
+  return new LocalError('path_conflict', `${other} goes to the same file.`);
 }
 
 function namesFolder(key: string): Error {

@@ -40,10 +40,13 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
 
 async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<ObjectSummary, void, undefined> {
   const filter = filterOf(request.include, request.exclude);
-  for (const key of new Set(request.keys)) {
-    const prefix = folderPrefix(key);
+  const isMeant = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
+  const prefixes = [...new Set(request.keys.map(folderPrefix))];
+  for (const [index, prefix] of prefixes.entries()) {
+    const before = prefixes.slice(0, index);
     for await (const object of session.storage.listFiles({ bucket, prefix }, session.ctx)) {
-      if (filter(object.key.slice(prefix.length))) yield object;
+      // Each is counted once, also where one prefix lies below another.
+      if (isMeant(object.key, prefix) && !before.some((earlier) => isMeant(object.key, earlier))) yield object;
     }
   }
 }

@@ -3,7 +3,7 @@ import type { DownloadSettings } from '../bulk/download-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { Folders } from '../bulk/folders.ts';
 import { Folding } from '../bulk/folding.ts';
-import { planBelow, planKeys } from '../bulk/plan-downloads.ts';
+import { folderPrefix, planBelow, planKeys } from '../bulk/plan-downloads.ts';
 import type { Place } from '../bulk/plan-downloads.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
@@ -38,8 +38,10 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
     for (const planned of planKeys(keys.filter(filter), place)) yield 'problem' in planned ? planned : downloadTask(planned, settings);
     return;
   }
-  for (const prefix of new Set(keys)) {
-    const below = planBelow({ prefix, filter, list: (start) => session.storage.listFiles({ bucket, prefix: start }, session.ctx) });
+  const prefixes = [...new Map(keys.map((key) => [folderPrefix(key), key])).values()];
+  for (const [index, prefix] of prefixes.entries()) {
+    const before = prefixes.slice(0, index);
+    const below = planBelow({ prefix, before, filter, list: (start) => session.storage.listFiles({ bucket, prefix: start }, session.ctx) });
     for await (const planned of below) yield 'problem' in planned ? planned : downloadTask(planned, settings);
   }
 }

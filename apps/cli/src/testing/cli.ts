@@ -22,6 +22,8 @@ export interface Ended {
 export interface RunOptions {
   readonly cwd: string;
   readonly env?: Env;
+  /** An open file instead of a pipe. */
+  readonly stdout?: number;
 }
 
 /** The command line as it is built, run as a process. */
@@ -42,8 +44,8 @@ export class Cli {
   }
 
   /** With no environment but what is given. */
-  start(args: readonly string[], { cwd, env = {} }: RunOptions): RunningCli {
-    return new RunningCli(this.bin, args, { cwd, env });
+  start(args: readonly string[], options: RunOptions): RunningCli {
+    return new RunningCli(this.bin, args, options);
   }
 
   async run(args: readonly string[], options: RunOptions): Promise<Ended> {
@@ -59,11 +61,11 @@ export class RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
 
-  constructor(bin: string, args: readonly string[], { cwd, env }: { readonly cwd: string; readonly env: Env }) {
+  constructor(bin: string, args: readonly string[], { cwd, env, stdout: target }: RunOptions) {
     this.child = spawn(process.execPath, [bin, ...args], {
       cwd,
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', target ?? 'pipe', 'pipe'],
     });
     let stdout = '';
     let stderr = '';

@@ -32,6 +32,7 @@ export interface Bench {
   readonly env: Env;
   /** What the command line works on, for tests to prepare and to look at. */
   readonly storage: StorageService;
+  readonly cli: Cli;
   /** `coffer storage ...` in the folder. */
   coffer(args: readonly string[], env?: Env): Promise<Ended>;
   start(args: readonly string[], env?: Env): RunningCli;
@@ -83,6 +84,7 @@ async function openBench(cli: Cli, server: S3Server | undefined): Promise<Bench 
     bucket,
     env,
     storage,
+    cli,
     start,
     coffer: (args, more) => start(args, more).ended,
     newBucket: () => create(`cli-${randomBytes(6).toString('hex')}`),

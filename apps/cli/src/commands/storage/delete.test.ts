@@ -36,6 +36,15 @@ describeStores('delete', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ ...itself, older: 'o' });
   });
 
+  it('counts an object once that lies below several of the prefixes', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { 'old/a': 'aaa', 'old/sub/b': 'b', 'old/sub/c': 'c' });
+    for (const confirm of [[], ['--confirm']]) {
+      const ended = await coffer(['delete', 'old', 'old/', 'old/sub', '--prefix', '--json', ...confirm]);
+      expect(ended.json).toMatchObject({ count: 3, bytes: 5, failed: [] });
+    }
+  });
+
   it('deletes the objects that are named', async () => {
     const { bucket, storage, coffer } = bench();
     await putObjects(storage, { a: 'a', b: 'b', 'c/d': 'd', 'c/e': 'e' });

@@ -1,4 +1,5 @@
-import { mkdir, readdir, symlink } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
@@ -76,6 +77,60 @@ describeStores('download', (bench, store) => {
     });
     expect(await coffer(['download', 'nosuch', '-r', '-o', 'x'])).toMatchObject({ code: 1 });
     expect(await readdir(folder)).not.toContain('x');
+  });
+
+  it('fails what meets the file of an earlier prefix, and does not write over it', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });
+    const ended = await coffer(['download', 'a', 'a/', 'b', 'c', '-r', '-o', 'out', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.failed).toMatchObject([
+      { key: 'b/f', code: 'path_conflict', message: 'a/f goes to the same file.' },
+      { key: 'c/f', code: 'path_conflict' },
+      { key: 'c/é', code: 'path_conflict', message: 'b/é goes to the same file.' },
+    ]);
+    expect(await filesIn(folder)).toEqual({ 'out/f': '1', 'out/x/y': '2', 'out/g': '4', 'out/é': '5' });
+  });
+
+  it('makes no folder outside of --output, and says where a file is in the way', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'docs/out/deep/er/a': 'a', 'docs/gone/b': 'b', 'docs/in/c': 'c', 'docs/link': 'd' });
+    await mkdir(join(folder, 'elsewhere'));
+    await mkdir(join(folder, 'copy/real'), { recursive: true });
+    await putFiles(folder, { file: 'f' });
+    for (const [name, to] of Object.entries({ out: '../elsewhere', gone: '../nowhere', in: 'real', link: '../file' }))
+      await symlink(to, join(folder, 'copy', name));
+    const ended = await coffer(['download', 'docs', '-r', '-o', 'copy', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.failed.map(({ key, code }: { key: string; code: string }) => `${key} ${code}`).toSorted()).toEqual([
+      'docs/gone/b path_conflict',
+      'docs/out/deep/er/a unsafe_path',
+    ]);
+    expect(await readdir(join(folder, 'elsewhere'))).toEqual([]);
+    expect(await filesIn(folder)).toMatchObject({ file: 'f', 'copy/real/c': 'c', 'copy/link': 'd' });
+    for (const output of ['file/', 'file/x'])
+      expect(await coffer(['download', 'docs/link', '-o', output, '--json'])).toMatchObject({
+        json: { failed: [{ code: 'path_conflict' }] },
+      });
+  });
+
+  it('follows a link that --output names, and puts nothing in the place of a pipe or device', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { a: 'new' });
+    await putFiles(folder, { 'real/file': 'old' });
+    await symlink('real/file', join(folder, 'link'));
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    await symlink('pipe', join(folder, 'to-pipe'));
+    expect(await coffer(['download', 'a', '-o', 'link'])).toMatchObject({ code: 0 });
+    expect(await readlink(join(folder, 'link'))).toBe('real/file');
+    expect(await filesIn(folder)).toEqual({ 'real/file': 'new' });
+    for (const output of ['pipe', 'to-pipe'])
+      expect(await coffer(['download', 'a', '-o', output, '--json'])).toMatchObject({
+        code: 1,
+        json: { downloaded: [], failed: [{ key: 'a', code: 'not_a_file' }] },
+      });
+    expect((await lstat(join(folder, 'pipe'))).isFIFO()).toBe(true);
+    expect((await lstat(join(folder, 'to-pipe'))).isSymbolicLink()).toBe(true);
   });
 
   describe('of a large object', () => {

@@ -1,0 +1,28 @@
+/** Names that come in the order of their bytes, as listings do. They are asked for in the same order, so none has to be remembered. */
+export class SortedNames {
+  readonly #names: AsyncIterator<string>;
+  #next: string | undefined;
+  #isBegun = false;
+
+  constructor(names: AsyncIterable<string>) {
+    this.#names = names[Symbol.asyncIterator]();
+  }
+
+  /** @param name none that lies before one that was asked for earlier */
+  async has(name: string): Promise<boolean> {
+    if (!this.#isBegun) await this.#advance();
+    this.#isBegun = true;
+    const wanted = Buffer.from(name);
+    while (this.#next !== undefined && Buffer.compare(Buffer.from(this.#next), wanted) < 0) await this.#advance();
+    return this.#next === name;
+  }
+
+  async close(): Promise<void> {
+    await this.#names.return?.();
+  }
+
+  async #advance(): Promise<void> {
+    const { done, value } = await this.#names.next();
+    this.#next = done === true ? undefined : value;
+  }
+}
