@@ -29,9 +29,14 @@ async function runCommand(args: readonly string[], output: Output): Promise<void
     // A person is asked by oclif's plugin whether he meant another one.
     if (message !== undefined && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) throw new UsageError(message);
   }
-  // The plugins are for help, completion and unknown commands; loading them takes as long as many a command.
+  // None of the user's: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
+  // The others are for help, completion and unknown commands; loading them takes as long as many a command.
   const { root, pjson } = settings;
-  const config = await Config.load({ root, ...(known !== undefined && { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } }) });
+  const config = await Config.load({
+    root,
+    userPlugins: false,
+    ...(known !== undefined && { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } }),
+  });
   await run([...args], config);
 }
 

@@ -61,6 +61,19 @@ describe('calling it', () => {
     expect(await coffer(args)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('USAGE') as string });
   });
 
+  it('runs no plugins of the data directory, which oclif takes for its own', async () => {
+    await putFiles(folder, {
+      'data/package.json': JSON.stringify({ name: 'x', oclif: { plugins: [{ name: 'evil', type: 'link', root: './data/evil' }] } }),
+      'data/evil/package.json': JSON.stringify({ name: 'evil', version: '1.0.0', oclif: { hooks: { init: './init.cjs' } } }),
+      'data/evil/init.cjs': "exports.default = () => console.error('evil');",
+    });
+    const env = { COFFER_DATA_DIR: join(folder, 'data') };
+    expect(await coffer(['storage', 'buckets', 'list'], env)).toMatchObject({ code: 0, stderr: '' });
+    expect(await coffer(['storage', '--help'], env)).toMatchObject({ code: 0, stderr: '' });
+    await putFiles(folder, { 'data/package.json': 'no JSON' });
+    expect(await coffer(['storage', 'buckets', 'list'], env)).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('tells its version, with nothing loaded', async () => {
     expect(await coffer(['--version'])).toMatchObject({
       code: 0,
