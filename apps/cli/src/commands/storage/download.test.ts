@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
@@ -114,23 +115,25 @@ describeStores('download', (bench, store) => {
       });
   });
 
-  it('follows a link that --output names, and puts nothing in the place of a pipe or device', async () => {
+  it('follows a link that --output names, and puts nothing in the place of what is no file', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { a: 'new' });
     await putFiles(folder, { 'real/file': 'old' });
     await symlink('real/file', join(folder, 'link'));
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
-    await symlink('pipe', join(folder, 'to-pipe'));
+    const server = createServer().listen(join(folder, 'socket'));
+    await once(server, 'listening');
+    await symlink('socket', join(folder, 'to-socket'));
     expect(await coffer(['download', 'a', '-o', 'link'])).toMatchObject({ code: 0 });
     expect(await readlink(join(folder, 'link'))).toBe('real/file');
     expect(await filesIn(folder)).toEqual({ 'real/file': 'new' });
-    for (const output of ['pipe', 'to-pipe'])
+    for (const output of ['socket', 'to-socket'])
       expect(await coffer(['download', 'a', '-o', output, '--json'])).toMatchObject({
         code: 1,
         json: { downloaded: [], failed: [{ key: 'a', code: 'not_a_file' }] },
       });
-    expect((await lstat(join(folder, 'pipe'))).isFIFO()).toBe(true);
-    expect((await lstat(join(folder, 'to-pipe'))).isSymbolicLink()).toBe(true);
+    expect((await lstat(join(folder, 'socket'))).isSocket()).toBe(true);
+    expect((await lstat(join(folder, 'to-socket'))).isSymbolicLink()).toBe(true);
+    server.close();
   });
 
   describe('of a large object', () => {
