@@ -114,7 +114,7 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         if (abilities.abortRule) {
           expect(put).toMatchObject({ status: 200 });
           expect((await send('GET', '/lifecycle')).json).toEqual({ rules: aborting });
-        } else expect(put).toMatchObject({ status: 400, json: { code: 'invalid_argument' } });
+        } else expect(put).toMatchObject({ status: 501, json: { code: 'not_supported' } });
         await send('DELETE', '/lifecycle');
       });
 
