@@ -9,7 +9,7 @@ import { unstoppable } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
-import { beginCompleting, failFile, findFile, settleFile } from './file-statements.ts';
+import { beginCompleting, failFile, findFile } from './file-statements.ts';
 import type { PendingUpload } from './file-statements.ts';
 import { removeObject } from './object-removal.ts';
 
@@ -73,7 +73,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
       await removeObject(storage, destination, unstoppable(ctx));
       return await fail(parts, row, { source, problem: late }, ctx);
     }
-    const [settled] = await settleFile(sql, {
+    const settled = await parts.turns.settle(row.tenant_uuid, {
       id: row.id,
       sizeBytes: info.size,
       contentType: row.content_type,

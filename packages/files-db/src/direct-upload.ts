@@ -15,7 +15,7 @@ import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
 import type { LateFields, UploadFileRequest } from './file-requests.ts';
-import { abandonFile, findFile, forgetFile, settleFile } from './file-statements.ts';
+import { abandonFile, findFile, forgetFile } from './file-statements.ts';
 import { removeObject } from './object-removal.ts';
 import { reserve, topUp } from './reservation.ts';
 import type { Reservation } from './reservation.ts';
@@ -93,7 +93,7 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
         },
         ctx,
       );
-      const record = await settle(parts, { id, contentType, info, sha256, late: await lateFields(file) });
+      const record = await settle(parts, { id, tenant, contentType, info, sha256, late: await lateFields(file) });
       parts.waiters.wake(tenant?.tenantUuid);
       return record;
     } catch (error) {
@@ -151,14 +151,15 @@ async function settle(
   parts: FileParts,
   upload: {
     readonly id: string;
+    readonly tenant: TenantContext | undefined;
     readonly contentType: string;
     readonly info: ObjectInfo;
     readonly sha256: string | undefined;
     readonly late: LateFields;
   },
 ): Promise<FileRecord> {
-  const { id, contentType, info, late } = upload;
-  const [row] = await settleFile(parts.sql, {
+  const { id, tenant, contentType, info, late } = upload;
+  const row = await parts.turns.settle(tenant?.tenantUuid ?? null, {
     id,
     contentType,
     sizeBytes: info.size,

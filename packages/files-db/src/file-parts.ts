@@ -2,6 +2,7 @@ import type { CallContext, StorageService, TenantContext } from '@coffer/storage
 import type { Sql } from 'postgres';
 
 import type { QuotaWaiters } from './quota-wait.ts';
+import type { TenantTurns } from './tenant-turns.ts';
 
 /** What the operations on files work with. */
 export interface FileParts {
@@ -10,6 +11,7 @@ export interface FileParts {
   readonly newId: () => string;
   readonly presignExpires: number | undefined;
   readonly waiters: QuotaWaiters;
+  readonly turns: TenantTurns;
 }
 
 /** Counts and logs a call under the tenant's slug, unless the caller says otherwise. */

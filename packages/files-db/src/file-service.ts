@@ -32,6 +32,7 @@ import { removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
 import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
+import { TenantTurns } from './tenant-turns.ts';
 
 /** Tracked files: a row in PostgreSQL and an object in storage that move together. */
 export class FileService {
@@ -47,6 +48,7 @@ export class FileService {
       newId: createIdGenerator(),
       presignExpires: options.presignExpires,
       waiters: new QuotaWaiters(),
+      turns: new TenantTurns(sql),
     };
     this.#lister = new FileLister(sql);
   }

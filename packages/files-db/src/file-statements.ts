@@ -5,7 +5,7 @@ import type { FileRow, FileStatus } from './file-record.ts';
 import { statement } from './statement.ts';
 
 // A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
-// statement each, and so one transaction and one round trip. Whatever moves a file into or out of `pending` or
+// statement each, and so one transaction and one round trip; uploads of one tenant at the same time share them (TenantTurns). Whatever moves a file into or out of `pending` or
 // `available` moves the tenant's numbers in the same statement; the row is locked first, the numbers second, so that no
 // two of them wait for each other.
 
@@ -27,10 +27,27 @@ export interface NewFileRow {
   readonly sweepAt: string;
 }
 
-const insertedColumns = `id, owner_id, filename, content_type, size_bytes, bucket, storage_key, upload_key, is_public, sha256, metadata,
-  expires_at, sweep_at`;
-const insertedValues = `{id}::uuid, {ownerId}::text, {filename}::text, {contentType}::text, {sizeBytes}::int8, {bucket}::text, {storageKey}::text,
-  {uploadKey}::text, {isPublic}::boolean, {sha256}::text, {metadata}::text::jsonb, {expiresAt}::text::timestamptz, {sweepAt}::text::timestamptz`;
+/** Column, parameter, the type that it is sent as, and the one that it is for. */
+const inserted = [
+  ['id', 'id', 'uuid'],
+  ['owner_id', 'ownerId', 'text'],
+  ['filename', 'filename', 'text'],
+  ['content_type', 'contentType', 'text'],
+  ['size_bytes', 'sizeBytes', 'int8'],
+  ['bucket', 'bucket', 'text'],
+  ['storage_key', 'storageKey', 'text'],
+  ['upload_key', 'uploadKey', 'text'],
+  ['is_public', 'isPublic', 'boolean'],
+  ['sha256', 'sha256', 'text'],
+  ['metadata', 'metadata', 'text', 'jsonb'],
+  ['expires_at', 'expiresAt', 'text', 'timestamptz'],
+  ['sweep_at', 'sweepAt', 'text', 'timestamptz'],
+] as const satisfies readonly (readonly [column: string, parameter: keyof NewFileRow, sent: string, meant?: string])[];
+const insertedColumns = inserted.map(([column]) => column).join(', ');
+const insertedValues = inserted.map(([, name, sent, meant = sent]) => `{${name}}::${sent}::${meant}`).join(', ');
+// The same out of JSON, whose names are those of the parameters.
+const insertedRecord = inserted.map(([, name, sent]) => `"${name}" ${sent}`).join(', ');
+const insertedOfRecord = inserted.map(([, name, sent, meant = sent]) => `"${name}"::${meant}`).join(', ');
 
 // A conditional update rechecks its condition against the newest version of the row it waited for, and computes from it:
 // that is what keeps parallel uploads within the quota. `granted_bytes` is how what it computed comes back.
@@ -44,11 +61,19 @@ export interface Granted {
   readonly limited: boolean;
 }
 
+export interface ReservedFile extends NewFileRow {
+  /** Canonical uuid. */
+  readonly tenant: string;
+  /** Bytes, and here. */
+  readonly asked: number;
+  readonly least: number;
+}
+
 /**
  * A pending file, with as much of `asked` reserved as the quota has left. No row when that is less than `least`, or
  * the tenant is unknown or being deleted.
  */
-export const reserveFile = statement<NewFileRow & { readonly tenant: string; readonly asked: number; readonly least: number }, Granted>(`
+export const reserveFile = statement<ReservedFile, Granted>(`
   with granted as (
     update tenant_usage set ${grant}
     where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {least}::int8, true)
@@ -57,6 +82,24 @@ export const reserveFile = statement<NewFileRow & { readonly tenant: string; rea
     insert into files (tenant_uuid, reserved_bytes, ${insertedColumns}) select tenant_uuid, granted_bytes, ${insertedValues} from granted
   )
   select granted_bytes, limited from granted`);
+
+/**
+ * Pending files of one tenant, JSON, with all that they ask for reserved; `asked` is the sum. No row when the quota has less, or
+ * the tenant is unknown or being deleted.
+ */
+export const reserveFiles = statement<
+  { readonly tenant: string; readonly asked: number; readonly files: string },
+  { readonly limited: boolean }
+>(`
+  with granted as (
+    update tenant_usage set reserved_bytes = reserved_bytes + {asked}::int8
+    where tenant_uuid = {tenant}::text and not closed and coalesce(${free} >= {asked}::int8, true)
+    returning tenant_uuid, quota_bytes is not null as limited
+  ), created as (
+    insert into files (tenant_uuid, reserved_bytes, ${insertedColumns}) select tenant_uuid, asked, ${insertedOfRecord}
+    from granted, json_to_recordset({files}::text::json) as file(asked int8, ${insertedRecord})
+  )
+  select limited from granted`);
 
 /** A pending file that belongs to no tenant. */
 export const insertFile = statement<NewFileRow, never>(`insert into files (${insertedColumns}) values (${insertedValues})`);
@@ -104,6 +147,30 @@ export const settleFile = statement<SettledFile, FileRow>(`
     update tenant_usage u set used_bytes = u.used_bytes + moved.size_bytes, used_files = u.used_files + 1,
       reserved_bytes = u.reserved_bytes - moved.reserved_bytes
     from moved where u.tenant_uuid = moved.tenant_uuid
+  )
+  select ${recordColumns} from moved`);
+
+/**
+ * The same for several files of one tenant, JSON; a row for each that was moved. The ids, an array as text, keep the planner to the
+ * primary key, whatever it believes about the size of the table.
+ */
+export const settleFiles = statement<{ readonly ids: string; readonly files: string }, FileRow>(`
+  with given as materialized (
+    select * from json_to_recordset({files}::text::json) as file(id uuid, "sizeBytes" int8, "contentType" text, etag text, sha256 text,
+      "storageKey" text, "ownerId" text, "isPublic" boolean, metadata text)
+  ), moved as (
+    update files f set status = 'available', size_bytes = g."sizeBytes", content_type = g."contentType", etag = g.etag, sha256 = g.sha256,
+      storage_key = coalesce(g."storageKey", f.storage_key), owner_id = coalesce(g."ownerId", f.owner_id),
+      is_public = coalesce(g."isPublic", f.is_public), metadata = coalesce(g.metadata::jsonb, f.metadata),
+      sweep_at = case when f.upload_key is null then null else f.sweep_at end, updated_at = now()
+    from given g where f.id = any({ids}::text::uuid[]) and f.id = g.id and f.status = 'pending'
+    returning f.*
+  ), sums as (
+    select tenant_uuid, sum(size_bytes)::int8 as bytes, count(*) as files, sum(reserved_bytes)::int8 as reserved from moved group by tenant_uuid
+  ), counted as (
+    update tenant_usage u set used_bytes = u.used_bytes + sums.bytes, used_files = u.used_files + sums.files,
+      reserved_bytes = u.reserved_bytes - sums.reserved
+    from sums where u.tenant_uuid = sums.tenant_uuid
   )
   select ${recordColumns} from moved`);
 

@@ -2,7 +2,7 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 
 import type { FileParts } from './file-parts.ts';
-import { findContention, findQuota, insertFile, reserveFile, reserveMore } from './file-statements.ts';
+import { findContention, findQuota, insertFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
 import type { Patience } from './quota-wait.ts';
 import { resolveTenant } from './tenant-rows.ts';
@@ -22,7 +22,7 @@ export interface Reservation {
  * @throws quota_exceeded, tenant_not_found, tenant_mismatch, the signal's reason
  */
 export async function reserve(
-  { sql, waiters }: FileParts,
+  { sql, waiters, turns }: FileParts,
   row: NewFileRow,
   ask: {
     readonly tenant: TenantContext | undefined;
@@ -40,7 +40,7 @@ export async function reserve(
   const parameters = { ...row, tenant: tenantUuid, asked: bytes, least };
   let patience: Patience | undefined;
   for (;;) {
-    const [granted] = await reserveFile(sql, parameters);
+    const granted = await turns.reserve(parameters);
     if (granted !== undefined) return { granted: Number(granted.granted_bytes), limited: granted.limited };
     const [quota] = await findQuota(sql, { tenant: tenantUuid });
     if (quota?.closed === true) throw storageError('tenant_not_found', 'The tenant is being deleted.');

@@ -122,6 +122,11 @@ describe('statements that reach the database', () => {
     expect(statements).toHaveLength(count);
   });
 
+  it('are shared by uploads of a tenant that come together', async () => {
+    const together = async (): Promise<unknown> => Promise.all(Array.from({ length: 20 }, upload));
+    expect((await logged(together)).length).toBeLessThan(20);
+  });
+
   it('are prepared: what runs again is known by its name', async () => {
     const first = await logged(async () => void (await upload()));
     const again = await logged(async () => void (await upload()));

@@ -7,7 +7,10 @@ import { boundary, end, field, file, part, startFormServer } from '../testing/fo
 import type { FormServer, PostOptions } from '../testing/form-server.ts';
 import { RawConnection } from '../testing/raw-http.ts';
 
-describe('a form that is none', () => {
+describe.each([
+  ['and announces its length', {}],
+  ['and is of unknown length', { length: null }],
+])('a form that is none %s', (_how, framing) => {
   let server: FormServer;
   const loose: unknown[] = [];
   const onLoose = (error: unknown): void => void loose.push(error);
@@ -31,7 +34,7 @@ describe('a form that is none', () => {
     body: Parameters<FormServer['post']>[0],
     options: PostOptions = {},
   ): Promise<{ status: number; code: string; field?: string }> => {
-    const answer = await server.post(body, { timeoutMs: 5000, ...options });
+    const answer = await server.post(body, { timeoutMs: 5000, ...framing, ...options });
     const { code, errors } = JSON.parse(answer.body) as { code: string; errors?: { field: string }[] };
     const named = errors?.[0]?.field;
     return { status: answer.status, code, ...(named !== undefined && { field: named }) };

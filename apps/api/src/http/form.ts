@@ -9,17 +9,19 @@ import {
   multipartBoundary,
   MultipartParser,
   payloadTooLarge,
+  smallBody,
   validationFailed,
 } from '@coffer/storage-core/http';
 import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 
-/** A form whose file part has begun; nothing of the file has been read yet. */
+/** A form whose file part has begun, or a small one as a whole. */
 export interface UploadForm {
   /**
-   * The file's bytes. They end only once the form has been read to its own end, and fail when it turns out to be cut
-   * short, malformed or too large: what was written of them can still be thrown away then.
+   * The file's bytes; those of a form that announces a small length once all of it is there. A stream ends only once the form
+   * has been read to its own end, and fails when it turns out to be cut short, malformed or too large: what was written of it can
+   * still be thrown away then.
    */
-  readonly file: Readable;
+  readonly file: Buffer | Readable;
   /** Base name; undefined when the part has none. */
   readonly filename: string | undefined;
   /** As declared by the part. */
@@ -31,6 +33,8 @@ export interface UploadForm {
   readonly sizeHint: number | undefined;
   /** The fields seen so far; all of them once the file has ended. */
   readonly fields: ReadonlyMap<string, string>;
+  /** Nobody reads the file any more. */
+  close(): void;
 }
 
 const maxFieldBytes = 65_536;
@@ -61,11 +65,14 @@ class FormReader implements MultipartHandler {
   readonly #maxFileBytes: number;
   readonly #fields = new Map<string, string>();
   readonly #open = Promise.withResolvers<UploadForm>();
-  readonly #file: Readable;
+  /** Undefined for a small form. */
+  readonly #stream: Readable | undefined;
+  /** The file of a small form. */
+  readonly #pieces: Buffer[] = [];
   #current: PartHead | undefined;
   #value: Buffer[] = [];
   #size = 0;
-  #hasFile = false;
+  #fileHead: PartHead | undefined;
   #isOpen = false;
   #over = false;
   /** Bytes of the form that the parser has got, and those before the file's content. */
@@ -79,19 +86,8 @@ class FormReader implements MultipartHandler {
     this.#parser = new MultipartParser(boundary, this);
     this.#endLength = `\r\n--${boundary}--\r\n`.length; // a boundary is ASCII
     this.opened = this.#open.promise;
-    this.#file = new Readable({
-      highWaterMark: fileHighWaterMark,
-      read: () => {
-        if (!this.#over) incoming.resume();
-      },
-      // A reader that gives up ends the form: nobody will read the rest of the part.
-      destroy: (error, done) => {
-        if (!this.#over) this.#stop(error ?? new Error('The file was not read to its end.'));
-        done(error);
-      },
-      autoDestroy: false,
-    });
-    this.#file.on('error', () => {}); // also one that nobody reads yet
+    const length = contentLength(incoming);
+    if (length === undefined || length > smallBody) this.#stream = this.#openStream();
     if (incoming.destroyed) {
       this.#onCut();
     } else {
@@ -100,6 +96,23 @@ class FormReader implements MultipartHandler {
       incoming.once('error', this.#onCut);
       incoming.once('close', this.#onCut);
     }
+  }
+
+  #openStream(): Readable {
+    const stream = new Readable({
+      highWaterMark: fileHighWaterMark,
+      read: () => {
+        if (!this.#over) this.#incoming.resume();
+      },
+      // A reader that gives up ends the form: nobody will read the rest of the part.
+      destroy: (error, done) => {
+        if (!this.#over) this.#stop(error ?? new Error('The file was not read to its end.'));
+        done(error);
+      },
+      autoDestroy: false,
+    });
+    stream.on('error', () => {}); // also one that nobody reads yet
+    return stream;
   }
 
   part(head: PartHead): void {
@@ -114,8 +127,8 @@ class FormReader implements MultipartHandler {
     }
     if (head.name !== 'file')
       throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
-    if (this.#hasFile) throw validationFailed([{ field: 'file', message: 'exactly one file is taken per request' }]);
-    this.#hasFile = true;
+    if (this.#fileHead !== undefined) throw validationFailed([{ field: 'file', message: 'exactly one file is taken per request' }]);
+    this.#fileHead = head;
     this.#fileStart = this.#parsed;
   }
 
@@ -124,8 +137,12 @@ class FormReader implements MultipartHandler {
     this.#size += bytes.length;
     if (name === 'file') {
       if (this.#size > this.#maxFileBytes) throw payloadTooLarge(this.#maxFileBytes);
-      this.#openFile();
-      if (!this.#file.push(bytes)) this.#incoming.pause();
+      if (this.#stream === undefined) {
+        this.#pieces.push(bytes);
+        return;
+      }
+      this.#openFile(this.#stream);
+      if (!this.#stream.push(bytes)) this.#incoming.pause();
       return;
     }
     if (this.#size > maxFieldBytes) throw validationFailed([{ field: name, message: `at most ${maxFieldBytes} bytes` }]);
@@ -141,20 +158,21 @@ class FormReader implements MultipartHandler {
     }
     // What a browser sends for a form in which no file was chosen.
     if (this.#size === 0 && filename === '') throw validationFailed([{ field: 'file', message: 'no file was chosen' }]);
-    this.#openFile();
+    if (this.#stream !== undefined) this.#openFile(this.#stream);
   }
 
   end(): void {
-    if (!this.#hasFile) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
+    if (this.#fileHead === undefined) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
     this.#leave();
-    this.#file.push(null);
+    if (this.#stream !== undefined) this.#stream.push(null);
+    else this.#openFile(this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces));
   }
 
   readonly #onData = (chunk: Buffer): void => {
     try {
       // Until the file has begun, pieces end wherever a head may end: then nothing of the content has been parsed with it.
       for (let at = 0; at < chunk.length;) {
-        const end = this.#hasFile ? chunk.length : endOfHead(chunk, at);
+        const end = this.#fileHead !== undefined ? chunk.length : endOfHead(chunk, at);
         this.#parsed += end - at;
         this.#parser.push(chunk.subarray(at, end));
         at = end;
@@ -166,17 +184,18 @@ class FormReader implements MultipartHandler {
 
   readonly #onCut = (): void => this.#stop(malformedForm('The form is cut short.'));
 
-  #openFile(): void {
+  #openFile(file: Buffer | Readable): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
-    const { filename, contentType } = this.#head();
+    const { filename, contentType } = this.#fileHead!;
     const length = contentLength(this.#incoming);
     this.#open.resolve({
-      file: this.#file,
+      file,
       filename: filename === '' ? undefined : filename,
       contentType,
       sizeHint: length === undefined ? undefined : Math.max(length - this.#fileStart - this.#endLength, 0),
       fields: this.#fields,
+      close: () => this.#stream?.destroy(),
     });
   }
 
@@ -189,7 +208,7 @@ class FormReader implements MultipartHandler {
     if (this.#over) return;
     this.#leave();
     this.#open.reject(error);
-    this.#file.destroy(error);
+    this.#stream?.destroy(error);
   }
 
   /** What is left of the request is not read any more; the server gets rid of it. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
-import { readAll, storageError } from '@coffer/storage-core';
-import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
+import { storageError } from '@coffer/storage-core';
+import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFailed } from '@coffer/storage-core/http';
 
 const defaults = { maxBytes: 1_048_576, timeoutMs: 30_000 };
 
@@ -27,7 +27,7 @@ export async function readJson(incoming: IncomingMessage, limits: JsonLimits = {
   }
   assertPlainBody(incoming);
   if (length !== undefined && length > maxBytes) throw payloadTooLarge(maxBytes);
-  const text = textOf(await readBytes(incoming, { maxBytes, timeoutMs }));
+  const text = textOf(await readBody(incoming, maxBytes, timeoutMs));
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
@@ -37,19 +37,11 @@ export async function readJson(incoming: IncomingMessage, limits: JsonLimits = {
   }
 }
 
-async function readBytes(incoming: IncomingMessage, { maxBytes, timeoutMs }: Required<JsonLimits>): Promise<Buffer> {
-  const body = requestBody(incoming, maxBytes);
-  const timer = setTimeout(() => body.destroy(storageError('validation_failed', 'The body did not arrive in time.')), timeoutMs);
-  try {
-    return await readAll(body);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function textOf(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch (cause) {
     throw storageError('validation_failed', 'The body is not valid UTF-8.', { cause });
   }

@@ -65,7 +65,7 @@ export async function startFormServer(maxFileBytes = 1_000_000): Promise<FormSer
           else setTimeout(done, result.pauseMs);
         },
       });
-      await pipeline(form.file, sink);
+      await pipeline(Buffer.isBuffer(form.file) ? [form.file] : form.file, sink);
       return {
         ...(form.filename !== undefined && { filename: form.filename }),
         ...(form.contentType !== undefined && { contentType: form.contentType }),

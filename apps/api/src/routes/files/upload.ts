@@ -84,7 +84,7 @@ export function uploadRoute(router: Router, services: Services): void {
         );
         return c.json(fileView(record), 201);
       } finally {
-        form.file.destroy();
+        form.close();
       }
     },
   });

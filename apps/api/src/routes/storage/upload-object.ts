@@ -5,7 +5,15 @@ import { z } from '@hono/zod-openapi';
 
 import { isContentType, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectInfo, UploadFile } from '@coffer/storage-core';
-import { assertPlainBody, contentLength, payloadTooLarge, requestBody, validationFailed } from '@coffer/storage-core/http';
+import {
+  assertPlainBody,
+  contentLength,
+  payloadTooLarge,
+  readBody,
+  requestBody,
+  smallBody,
+  validationFailed,
+} from '@coffer/storage-core/http';
 
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
@@ -75,7 +83,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const contentType = assertContentType(incoming.headers['content-type']);
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, asked);
-      const body = requestBody(incoming, maxUploadBytes);
+      const isSmall = size !== undefined && size <= smallBody;
+      const body = isSmall ? await readBody(incoming, maxUploadBytes) : requestBody(incoming, maxUploadBytes);
       const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
       return answer(c, await storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx));
     },
@@ -121,18 +130,19 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
           const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
           return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
         };
-        if (placementFields.every((field) => form.fields.has(field))) return answer(c, await write(form.file));
+        const { file } = form;
+        if (Buffer.isBuffer(file) || placementFields.every((field) => form.fields.has(field))) return answer(c, await write(file));
         // A field that says where the bytes go may still follow them; those that are here are judged before that.
         const { bucket: asked } = placementOf(form.fields);
         if (asked !== undefined) await assertBucket(await bucketOf(scope, services, asked), scope.ctx);
-        const spooled = await spool(form.file, join(config.dataDir, 'spool'));
+        const spooled = await spool(file, join(config.dataDir, 'spool'));
         try {
           return answer(c, await write(spooled.body, spooled.size));
         } finally {
           await spooled.release();
         }
       } finally {
-        form.file.destroy();
+        form.close();
       }
     },
   });

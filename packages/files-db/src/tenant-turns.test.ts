@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { ReservedFile, SettledFile } from './file-statements.ts';
+import { createIdGenerator } from './ids.ts';
+import { connectDatabase } from './index.ts';
+import { TenantTurns } from './tenant-turns.ts';
+import { acme, codeOf, globex, openRig, upload } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+describe('turns on the numbers of a tenant', () => {
+  let rig: Rig;
+  const newId = createIdGenerator();
+  beforeAll(async () => {
+    rig = await openRig();
+    await rig.tenants.create(acme);
+    await rig.tenants.create(globex);
+    await upload(rig, 'first', { tenantContext: globex });
+  });
+  afterAll(() => rig.close());
+
+  const reserved = (more: Partial<ReservedFile> = {}): ReservedFile => ({
+    id: newId(),
+    ownerId: 'alice',
+    filename: 'ä "quoted" \\ name.txt',
+    contentType: 'text/plain',
+    sizeBytes: 7,
+    bucket: 'acme-uploads',
+    storageKey: 'files/1',
+    uploadKey: null,
+    isPublic: true,
+    sha256: null,
+    metadata: '{"a":{"b":[1,"\\"ü"]}}',
+    expiresAt: null,
+    sweepAt: '2026-01-02T03:04:05.678Z',
+    tenant: acme.tenantUuid,
+    asked: 7,
+    least: 7,
+    ...more,
+  });
+  const settled = (id: string, more: Partial<SettledFile> = {}): SettledFile => ({
+    id,
+    sizeBytes: 7,
+    contentType: 'image/png',
+    etag: 'etag',
+    sha256: null,
+    storageKey: null,
+    ownerId: null,
+    isPublic: null,
+    metadata: null,
+    ...more,
+  });
+  const rows = async (ids: readonly string[]): Promise<readonly Record<string, unknown>[]> =>
+    rig.query(`select * from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`);
+
+  it('writes the same rows, one by one and together', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const expires = { uploadKey: 'incoming/1', expiresAt: '2026-02-03T04:05:06.789Z', sha256: 'a'.repeat(64), isPublic: false };
+    const alone = [reserved(), reserved(expires)];
+    for (const file of alone) expect(await turns.reserve(file)).toEqual({ granted_bytes: '7', limited: false });
+    // The first one goes alone, since nothing else is there yet.
+    const together = [reserved(), reserved(), reserved(expires), reserved()];
+    expect(await Promise.all(together.map((file) => turns.reserve(file)))).toEqual(
+      together.map(() => ({ granted_bytes: '7', limited: false })),
+    );
+    const [one, two, , first, second] = await rows([...alone, ...together].map(({ id }) => id));
+    const times = { id: '', created_at: '', updated_at: '' };
+    expect({ ...first, ...times }).toEqual({ ...one, ...times });
+    expect({ ...second, ...times }).toEqual({ ...two, ...times });
+
+    const late = { ownerId: 'bob', isPublic: false, metadata: '{"c":null}', storageKey: 'files/2', sha256: 'b'.repeat(64) };
+    await turns.settle(acme.tenantUuid, settled(alone[0]!.id, late));
+    await turns.settle(acme.tenantUuid, settled(alone[1]!.id));
+    const ids = together.map(({ id }) => id);
+    const answers = await Promise.all(
+      ids.map((id, index) => turns.settle(acme.tenantUuid.toUpperCase(), settled(id, index === 1 ? late : {}))),
+    );
+    expect(answers.map((answer) => answer?.id)).toEqual(ids);
+    const after = await rows([...alone.map(({ id }) => id), ...ids]);
+    expect({ ...after[3], ...times }).toEqual({ ...after[0], ...times });
+    expect({ ...after[4], ...times }).toEqual({ ...after[1], ...times });
+    expect(await rig.usage(acme)).toMatchObject({ bytes: 42, files: 6, reserved: 0 });
+  });
+
+  it('moves nothing twice, and tells whoever came too late', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved(), reserved()];
+    await Promise.all(files.map((file) => turns.reserve(file)));
+    const [gone, ...others] = files.map(({ id }) => id) as [string, string, string];
+    await rig.files.delete(gone, { subject: 'root', role: 'admin' });
+    const before = await rig.usage(acme);
+    const answers = await Promise.all([others[0]!, gone, others[1]!].map((id) => turns.settle(acme.tenantUuid, settled(id))));
+    expect(answers.map((answer) => answer?.status)).toEqual(['available', undefined, 'available']);
+    expect(await rig.usage(acme)).toMatchObject({ files: before.files + 2, reserved: 0 });
+  });
+
+  it('keeps what is wrong with one from the others', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];
+    const results = await Promise.allSettled(files.map((file) => turns.reserve(file)));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(results[2]).toMatchObject({ reason: { code: 'validation_failed' } });
+    for (const { id } of [files[0]!, files[1]!, files[3]!]) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+  });
+
+  it('shares out the last bytes one by one', async () => {
+    const { bytes } = await rig.usage(acme);
+    await rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes + 30 });
+    const uploads = Array.from({ length: 20 }, () => codeOf(upload(rig, '0123456789', { tenantContext: acme })));
+    const codes = await Promise.all(uploads);
+    expect(codes.filter((code) => code === 'resolved')).toHaveLength(3);
+    expect(codes.filter((code) => code === 'quota_exceeded')).toHaveLength(17);
+    expect(await rig.usage(acme)).toMatchObject({ bytes: bytes + 30, reserved: 0 });
+    await rig.tenants.update(acme.tenantUuid, { quotaBytes: null });
+  });
+
+  it('leaves connections to other tenants, however many uploads of one wait', async () => {
+    const holder = await rig.database.sql.reserve();
+    await holder`begin`;
+    await holder`select 1 from tenant_usage where tenant_uuid = ${acme.tenantUuid} for update`;
+    const before = await rig.usage(globex);
+    const waiting = Array.from({ length: 30 }, (_, index) => upload(rig, `waiting ${index}`, { tenantContext: acme }));
+    for (let index = 0; index < 5; index++) await upload(rig, `passing ${index}`, { tenantContext: globex });
+    expect(await rig.usage(globex)).toMatchObject({ files: before.files + 5 });
+    await holder`commit`;
+    holder.release();
+    expect(await Promise.all(waiting)).toHaveLength(30);
+  });
+
+  it('tells all that wait when the database is away', async () => {
+    const nobody = connectDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' });
+    const turns = new TenantTurns(nobody.sql);
+    const results = await Promise.allSettled([reserved(), reserved(), reserved()].map((file) => turns.reserve(file)));
+    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'storage_unavailable' } });
+    await nobody.close();
+  });
+});

@@ -1,0 +1,133 @@
+import { canonicalTenantUuid, hasCode } from '@coffer/storage-core';
+import type { Sql } from 'postgres';
+
+import type { FileRow } from './file-record.ts';
+import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
+import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
+
+/** Most files in one statement. */
+const most = 64;
+
+/**
+ * The statements that every upload changes its tenant's numbers by: one at a time for each tenant, and as one what has come while
+ * another one ran. In the database they would wait for each other all the same, each on a connection that other tenants need.
+ */
+export class TenantTurns {
+  readonly #sql: Sql;
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** See `reserveFile`. */
+  reserve(file: ReservedFile): Promise<Granted | undefined> {
+    return this.#in(file.tenant, (lane) => lane.reserving, file);
+  }
+
+  /** See `settleFile`. @param tenantUuid null for a file of no tenant, whose row nobody else waits for */
+  async settle(tenantUuid: string | null, file: SettledFile): Promise<FileRow | undefined> {
+    if (tenantUuid !== null) return this.#in(canonicalTenantUuid(tenantUuid), (lane) => lane.settling, file);
+    const [row] = await settleFile(this.#sql, file);
+    return row;
+  }
+
+  #in<P, R>(tenant: string, queueOf: (lane: Lane) => Queue<P, R>, parameters: P): Promise<R> {
+    const known = this.#lanes.get(tenant);
+    const lane = known ?? { reserving: reserving(this.#sql), settling: settling(this.#sql) };
+    const done = queueOf(lane).add(parameters);
+    if (known === undefined) {
+      this.#lanes.set(tenant, lane);
+      void this.#run(tenant, lane);
+    }
+    return done;
+  }
+
+  async #run(tenant: string, lane: Lane): Promise<void> {
+    while (lane.settling.isWaiting || lane.reserving.isWaiting) {
+      await lane.settling.take();
+      await lane.reserving.take();
+    }
+    this.#lanes.delete(tenant);
+  }
+}
+
+interface Lane {
+  readonly reserving: Queue<ReservedFile, Granted | undefined>;
+  readonly settling: Queue<SettledFile, FileRow | undefined>;
+}
+
+function reserving(sql: Sql): Lane['reserving'] {
+  return new Queue({
+    one: async (file) => {
+      const [granted] = await reserveFile(sql, file);
+      return granted;
+    },
+    async many(files) {
+      // All of them or none: who gets what of the last bytes is for each to ask.
+      const asked = files.reduce((sum, file) => sum + file.asked, 0);
+      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked, files: JSON.stringify(files) });
+      return granted && files.map((file) => ({ granted_bytes: String(file.asked), limited: granted.limited }));
+    },
+  });
+}
+
+function settling(sql: Sql): Lane['settling'] {
+  return new Queue({
+    one: async (file) => {
+      const [row] = await settleFile(sql, file);
+      return row;
+    },
+    async many(files) {
+      const ids = `{${files.map(({ id }) => id).join(',')}}`;
+      const rows = await settleFiles(sql, { ids, files: JSON.stringify(files) });
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return files.map(({ id }) => byId.get(id));
+    },
+  });
+}
+
+interface Statements<P, R> {
+  readonly one: (parameters: P) => Promise<R>;
+  /** The same for several; undefined when that cannot be done for all of them. */
+  readonly many: (parameters: readonly P[]) => Promise<readonly R[] | undefined>;
+}
+
+/** What waits for its turn. */
+class Queue<P, R> {
+  readonly #statements: Statements<P, R>;
+  #waiting: { readonly parameters: P; readonly resolve: (result: R) => void; readonly reject: (error: unknown) => void }[] = [];
+
+  constructor(statements: Statements<P, R>) {
+    this.#statements = statements;
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  add(parameters: P): Promise<R> {
+    return new Promise((resolve, reject) => this.#waiting.push({ parameters, resolve, reject }));
+  }
+
+  /** Does what is waiting now. Never rejects: whoever waits is told. */
+  async take(): Promise<void> {
+    const taken = this.#waiting.splice(0, most);
+    if (taken.length > 1) {
+      try {
+        const results = await this.#statements.many(taken.map(({ parameters }) => parameters));
+        if (results !== undefined) {
+          for (const [index, { resolve }] of taken.entries()) resolve(results[index]!);
+          return;
+        }
+      } catch (error) {
+        // What is wrong with one of them is nobody else's; when the database is away, that is all the same to all.
+        if (hasCode(error, 'storage_unavailable')) {
+          for (const { reject } of taken) reject(error);
+          return;
+        }
+      }
+    }
+    for (const { parameters, resolve, reject } of taken) await this.#statements.one(parameters).then(resolve, reject);
+  }
+}
