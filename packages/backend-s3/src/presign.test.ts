@@ -39,6 +39,13 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     expect((await lasting.download(at, { expiresIn: 9_999_999 }, {})).expiresIn).toBe(604_800);
   });
 
+  it('are not given for more than one request can write', async () => {
+    const { presign } = s3Backend({ transport, accessKey: 'who', secretKey: 'secret' }, awsProfile);
+    const key = { bucket: 'bucket', key: 'large' };
+    expect(await presign!.upload(key, { ...exact, size: 5 * 2 ** 30 }, {})).toMatchObject({ method: 'POST' });
+    await expect(presign!.upload(key, { ...exact, size: 5 * 2 ** 30 + 1 }, {})).rejects.toMatchObject({ code: 'payload_too_large' });
+  });
+
   it('are no forms where a form would change the key, or there are none', async () => {
     const keys = { transport, accessKey: 'who', secretKey: 'secret' };
     expect((await s3Backend(keys, awsProfile).presign!.upload(at, exact, {})).method).toBe('PUT');

@@ -1,6 +1,8 @@
+import { storageError } from '@coffer/storage-core';
 import type { PresignOperations } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { largestPut } from './put.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 
@@ -15,6 +17,9 @@ export function presignOperations(store: Store): PresignOperations {
   };
   return {
     async upload(at, options, ctx) {
+      if (options.size !== undefined && options.size > largestPut) {
+        throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB; upload larger files by parts, through the API.');
+      }
       await assertKeyHolds(store, at, ctx);
       await assertAclHolds(store, at.bucket, options.acl);
       const isForm = options.method !== 'PUT' && !at.key.includes('${filename}') && (await store.profile(at.bucket)).postPolicy;

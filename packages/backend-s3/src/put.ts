@@ -18,7 +18,8 @@ import { UploadMemory } from './upload-memory.ts';
 import { versionOf } from './version-id.ts';
 
 const mib = 2 ** 20;
-const largestPut = 5 * 2 ** 30;
+/** Bytes that one request can write; forms as well. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
+export const largestPut = 5 * 2 ** 30;
 
 interface Write {
   readonly at: ObjectAddress;

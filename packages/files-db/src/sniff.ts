@@ -63,8 +63,7 @@ async function clash(shown: string, declared: string): Promise<boolean> {
   // Markup, or a container, of which other formats may consist: only types that would have shown themselves clash.
   const open = containers.test(found) || found === 'text/html' || found === 'image/svg+xml';
   if (!open) return true;
-  const { supportedMimeTypes } = await import('file-type');
-  const wouldShow: ReadonlySet<string> = supportedMimeTypes;
+  const wouldShow: ReadonlySet<string> = (await fileTypes()).supportedMimeTypes;
   return wouldShow.has(declared) || (found !== 'application/zip' && /^(?:image|audio|video|font)\//.test(declared));
 }
 
@@ -72,9 +71,15 @@ function bareType(type: string): string {
   return (type.split(';', 1)[0] ?? type).trim().toLowerCase();
 }
 
-// file-type is loaded by the first file that is not text.
+// Loaded by the first file that is not text, and asked for once: importing it again takes as long as looking at a file.
+let loading: Promise<typeof import('file-type')> | undefined;
+
+async function fileTypes(): Promise<typeof import('file-type')> {
+  return (loading ??= import('file-type'));
+}
+
 async function sniffed(sample: Uint8Array): Promise<string | undefined> {
-  const { fileTypeFromBuffer } = await import('file-type');
+  const { fileTypeFromBuffer } = await fileTypes();
   return (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
 }
 
