@@ -2,34 +2,29 @@ import type { Readable } from 'node:stream';
 
 import { isDirectSource, readInto } from '@coffer/storage-core';
 
+import { directSource } from './direct-source.ts';
+import { FlowingSource } from './flowing-source.ts';
+
 const chunkBytes = 64 * 1024;
+
+/** Where the bytes of a reader come from. Rejects with the error of whatever that is. */
+export interface ChunkSource {
+  /** What comes next, at most `most` bytes where that can be told; undefined at the end. */
+  next(most: number): Promise<Buffer | undefined>;
+  /** Fills `target` as far as there is something. @returns how many bytes: fewer than it holds at the end only */
+  fill(target: Buffer): Promise<number>;
+}
 
 /** Reads a stream in the amounts that its reader wants. Rejects with the stream's own error. */
 export class ChunkReader {
-  /** What comes next, at most `most` bytes where the source can be told; undefined at the end. */
-  readonly #next: (most: number) => Promise<Buffer | undefined>;
-  /** The same into memory that is there, of a source that can do so. */
-  readonly #readInto: ((target: Buffer) => Promise<number>) | undefined;
+  readonly #source: ChunkSource;
   #left: Buffer | undefined;
   #size = 0;
   #failure: Error | undefined;
   #fail: ((reason: Error) => void) | undefined;
 
   constructor(stream: Readable) {
-    if (isDirectSource(stream)) {
-      this.#readInto = (target) => stream[readInto](target);
-      this.#next = async (most) => {
-        const chunk = Buffer.allocUnsafe(most);
-        const bytes = await stream[readInto](chunk);
-        return bytes === 0 ? undefined : chunk.subarray(0, bytes);
-      };
-    } else {
-      const iterator = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-      this.#next = async () => {
-        const { done, value } = await iterator.next();
-        return done === true ? undefined : value;
-      };
-    }
+    this.#source = isDirectSource(stream) ? directSource((target) => stream[readInto](target)) : new FlowingSource(stream);
     const destroy = stream.destroy.bind(stream);
     // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too.
     stream.destroy = (error) => {
@@ -70,20 +65,13 @@ export class ChunkReader {
   /** Fills `target` from `start` on. @returns where the bytes end: before the end of `target` when the stream is over */
   async fill(target: Buffer, start = 0): Promise<number> {
     let end = start;
-    while (end < target.length) {
-      const read = this.#readInto;
-      if (read !== undefined && this.#left === undefined) {
-        const free = target.subarray(end);
-        const bytes = await this.#unlessGivenUp(() => read(free));
-        if (bytes === 0) break;
-        end += bytes;
-        continue;
-      }
-      if (!(await this.#load(chunkBytes))) break;
-      const chunk = this.#left!;
-      const copied = chunk.copy(target, end);
-      this.#left = copied < chunk.length ? chunk.subarray(copied) : undefined;
-      end += copied;
+    if (this.#left !== undefined) {
+      end += this.#left.copy(target, end);
+      this.#left = this.#left.length > end - start ? this.#left.subarray(end - start) : undefined;
+    }
+    if (end < target.length) {
+      const free = end === 0 ? target : target.subarray(end);
+      end += await this.#unlessGivenUp(() => this.#source.fill(free));
     }
     this.#size += end - start;
     return end;
@@ -91,7 +79,7 @@ export class ChunkReader {
 
   async #load(most: number): Promise<boolean> {
     while (this.#left === undefined || this.#left.length === 0) {
-      this.#left = await this.#unlessGivenUp(() => this.#next(most));
+      this.#left = await this.#unlessGivenUp(() => this.#source.next(most));
       if (this.#left === undefined) return false;
     }
     return true;

@@ -19,7 +19,7 @@ import { versionOf } from './version-id.ts';
 
 const mib = 2 ** 20;
 /** Bytes that one request can write; forms as well. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
-export const largestPut = 5 * 2 ** 30;
+export const largestPut: number = 5 * 2 ** 30;
 
 interface Write {
   readonly at: ObjectAddress;

@@ -23,6 +23,10 @@ describe('parseXml', () => {
     );
   });
 
+  it('keeps white space behind a comment', () => {
+    expect(parseXml('<a><!-- x --> \v <!-- y -->\u00a0</a>').text).toBe(' \v \u00a0');
+  });
+
   it('reads elements in elements, empty ones, and those with attributes', () => {
     const leaf = (name: string, text: string): object => ({ name, text, children: [] });
     expect(parseXml('\n<?xml version="1.0"?><A x="1">\n <B/><C y=\'<\'.</C> </A>'.replace("'<'.", "'>'> "))).toEqual({

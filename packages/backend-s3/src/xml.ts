@@ -10,7 +10,8 @@ const deepest = 20;
 
 // With attributes, whose values may hold any character but their quote and "<".
 const startTag = /<([\w.:-]+)(?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*(\/?)>/y;
-// What may stand between elements.
+// What means nothing wherever it stands, and what may stand around the outermost element.
+const remark = /<\?[^?]*\?>|<!--[^]*?-->/y;
 const filler = /(?:\s+|\ufeff|<\?[^?]*\?>|<!--[^]*?-->)*/y;
 
 interface OpenElement {
@@ -27,7 +28,7 @@ interface OpenElement {
 export function parseXml(document: string): XmlElement {
   const open: OpenElement[] = [];
   let parent: OpenElement = { name: '', text: '', children: [] };
-  let at = endOfFiller(document, 0);
+  let at = endOf(filler, document, 0);
   do {
     const next = document.indexOf('<', at);
     if (next < 0) throw new MalformedXmlError(`"${parent.name}" has no end`);
@@ -54,7 +55,7 @@ export function parseXml(document: string): XmlElement {
     }
   } while (open.length > 0);
   const [root] = parent.children;
-  if (root === undefined || parent.text !== '' || endOfFiller(document, at) < document.length) {
+  if (root === undefined || parent.text !== '' || endOf(filler, document, at) < document.length) {
     throw new MalformedXmlError('something stands outside of the document');
   }
   return root;
@@ -95,7 +96,7 @@ function tagAt(document: string, at: number, end: number): { readonly name: stri
 /** Behind a comment, an instruction, or characters that are quoted, which are text. */
 function afterSpecial(document: string, at: number, parent: OpenElement): number {
   const isQuoted = document.startsWith('<![CDATA[', at);
-  const end = isQuoted ? document.indexOf(']]>', at) : endOfFiller(document, at);
+  const end = isQuoted ? document.indexOf(']]>', at) : endOf(remark, document, at);
   if (end <= at) throw new MalformedXmlError('something with "<!" that is no part of an answer');
   if (!isQuoted) return end;
   parent.text += document.slice(at + 9, end);
@@ -108,10 +109,11 @@ function finished({ name, text, children }: OpenElement): XmlElement {
   return { name, text: '', children };
 }
 
-function endOfFiller(document: string, at: number): number {
-  filler.lastIndex = at;
-  filler.exec(document);
-  return filler.lastIndex;
+/** Where what the expression finds at this very place is over; 0 when it is not there. */
+function endOf(expression: RegExp, document: string, at: number): number {
+  expression.lastIndex = at;
+  expression.exec(document);
+  return expression.lastIndex;
 }
 
 const named: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'" };

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 import { contentTypeOf, defaultContentType, isContentType } from '@coffer/storage-core';
+import type * as FileTypes from 'file-type';
 
 /** How many of the first bytes show what most files are. */
 export const sampleBytes = 4100;
@@ -72,9 +73,9 @@ function bareType(type: string): string {
 }
 
 // Loaded by the first file that is not text, and asked for once: importing it again takes as long as looking at a file.
-let loading: Promise<typeof import('file-type')> | undefined;
+let loading: Promise<typeof FileTypes> | undefined;
 
-async function fileTypes(): Promise<typeof import('file-type')> {
+async function fileTypes(): Promise<typeof FileTypes> {
   return (loading ??= import('file-type'));
 }
 

@@ -1,0 +1,21 @@
+import type { ChunkSource } from './chunk-reader.ts';
+
+/** A source that reads into memory that is there: no chunk is made only to be copied. */
+export function directSource(read: (target: Buffer) => Promise<number>): ChunkSource {
+  return {
+    async next(most) {
+      const chunk = Buffer.allocUnsafe(most);
+      const bytes = await read(chunk);
+      return bytes === 0 ? undefined : chunk.subarray(0, bytes);
+    },
+    async fill(target) {
+      let end = 0;
+      while (end < target.length) {
+        const bytes = await read(end === 0 ? target : target.subarray(end));
+        if (bytes === 0) break;
+        end += bytes;
+      }
+      return end;
+    },
+  };
+}

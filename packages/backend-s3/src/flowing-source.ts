@@ -1,0 +1,95 @@
+import type { Readable } from 'node:stream';
+
+import type { ChunkSource } from './chunk-reader.ts';
+
+/**
+ * A stream, whose chunks are copied to where they are wanted as they arrive. Its iterator would join what has piled up, in
+ * memory of its own, and make promises for each piece of that.
+ */
+export class FlowingSource implements ChunkSource {
+  readonly #stream: Readable;
+  /** Came when nobody wanted it, or more than was wanted. */
+  readonly #kept: Buffer[] = [];
+  #target: Buffer | undefined;
+  #end = 0;
+  #isOver = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    if (stream.readableEnded) this.#isOver = true;
+    else if (stream.destroyed) this.#failure = failureOf(stream);
+    stream.pause(); // or the first listener would let it flow
+    stream.on('data', this.#take);
+    stream.once('end', () => {
+      this.#isOver = true;
+      this.#wake?.();
+    });
+    stream.once('error', (error: Error) => this.#fail(error));
+    stream.once('close', () => {
+      if (!this.#isOver) this.#fail(failureOf(stream));
+    });
+  }
+
+  async next(): Promise<Buffer | undefined> {
+    while (this.#kept.length === 0 && (await this.#hasMore()));
+    return this.#kept.shift();
+  }
+
+  async fill(target: Buffer): Promise<number> {
+    this.#target = target;
+    this.#end = 0;
+    try {
+      for (let next = this.#kept.shift(); next !== undefined; next = this.#end < target.length ? this.#kept.shift() : undefined) {
+        const copied = this.#copy(next, target);
+        if (copied < next.length) this.#kept.unshift(next.subarray(copied));
+      }
+      while (this.#end < target.length && (await this.#hasMore()));
+      return this.#end;
+    } finally {
+      this.#target = undefined;
+    }
+  }
+
+  /** Waits until there may be something new. @returns false at the end */
+  async #hasMore(): Promise<boolean> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isOver) return false;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#stream.resume();
+    });
+    this.#wake = undefined;
+    return true;
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    const target = this.#target;
+    if (target !== undefined && this.#kept.length === 0) {
+      const copied = this.#copy(chunk, target);
+      if (this.#end < target.length) return;
+      if (copied < chunk.length) this.#kept.push(chunk.subarray(copied));
+    } else {
+      this.#kept.push(chunk);
+    }
+    this.#stream.pause();
+    this.#wake?.();
+  };
+
+  #copy(chunk: Buffer, target: Buffer): number {
+    const copied = Math.min(chunk.length, target.length - this.#end);
+    target.set(copied === chunk.length ? chunk : chunk.subarray(0, copied), this.#end);
+    this.#end += copied;
+    return copied;
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+}
+
+function failureOf(stream: Readable): Error {
+  return stream.errored ?? Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+}
