@@ -29,6 +29,14 @@ describe('buckets and ACLs', () => {
     await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
+  it('are created by name alone', async () => {
+    service = new StorageService({ backend, region: 'eu-west-1' });
+    expect(await service.createBucket('plain')).toMatchObject({ name: 'plain', region: 'eu-west-1' });
+    expect((await service.getBucketAcl('plain')).grants.length).toBe(1);
+    await expect(service.createBucket('plain')).rejects.toMatchObject({ code: 'bucket_already_exists' });
+    await expect(service.createBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
+  });
+
   it('are required to be there by asking once, until one turns out to be gone', async () => {
     const asked: string[] = [];
     const counting = wrapBackend(backend, ({ operation, bucket }, next) => {
