@@ -56,7 +56,7 @@ describe('a form that is none', () => {
     '; boundary="a\tb"',
     '; boundary="a "',
   ])('is refused without a usable boundary: multipart/form-data%s', async (rest) => {
-    expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual(invalid);
+    expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual({ ...invalid, field: 'request' });
   });
 
   it.each([
