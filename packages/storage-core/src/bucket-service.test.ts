@@ -114,6 +114,24 @@ describe('auto-provisioning', () => {
     expect(await provisioned.getBucketInfo('made-up')).toMatchObject({ region: 'eu-west-1' });
   });
 
+  it('sets the rules of a bucket once for all who ask at the same time', async () => {
+    const { calls, service: provisioned } = provisioning();
+    const rules = (): readonly string[] => calls.filter((call) => call.startsWith('provision'));
+    await Promise.all(Array.from({ length: 4 }, () => provisioned.provisionBucket('main')));
+    expect(rules()).toHaveLength(1);
+    await provisioned.provisionBucket('main');
+    expect(rules()).toHaveLength(2);
+  });
+
+  it('tries to set them again after a failure', async () => {
+    let failures = 1;
+    const provision = (): Promise<void> =>
+      failures-- > 0 ? Promise.reject(storageError('storage_unavailable', 'Busy.')) : Promise.resolve();
+    const { service: provisioned } = provisioning({ provision });
+    await expect(provisioned.provisionBucket('main')).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await provisioned.provisionBucket('main');
+  });
+
   it('does not create what a caller named', async () => {
     const { service: provisioned } = provisioning();
     await expect(provisioned.uploadFile({ bucket: 'named', key: 'k', body: '' })).rejects.toMatchObject({ code: 'no_such_bucket' });
