@@ -49,6 +49,9 @@ interface ParsedFlags {
 }
 
 export abstract class BulkCommand extends StorageCommand {
+  // Said again: where oclif notes down the flags of a command, for its help, a class without statics hides those of the ones above.
+  static override readonly baseFlags = StorageCommand.baseFlags;
+
   /** Runs one service that does many things, and tells of them. */
   protected async bulk<R>(
     flags: ParsedFlags,

@@ -61,6 +61,25 @@ describe('calling it', () => {
     expect(await coffer(args)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('USAGE') as string });
   });
 
+  it.each([
+    'check',
+    'copy',
+    'delete',
+    'download',
+    'info',
+    'list',
+    'move',
+    'presign',
+    'sweep',
+    'upload',
+    ...['create', 'delete', 'info', 'list'].map((name) => `buckets ${name}`),
+    ...['create', 'list', 'migrate', 'provision', 'usage'].map((name) => `tenants ${name}`),
+  ])('%s has help with examples, and with the flags that all commands have', async (command) => {
+    const { code, stdout } = await coffer(['storage', ...command.split(' '), '--help']);
+    expect(code).toBe(0);
+    for (const part of ['EXAMPLES', `$ coffer storage ${command}`, '-b, --bucket', '--json ']) expect(stdout).toContain(part);
+  });
+
   it('runs no plugins of the data directory, which oclif takes for its own', async () => {
     await putFiles(folder, {
       'data/package.json': JSON.stringify({ name: 'x', oclif: { plugins: [{ name: 'evil', type: 'link', root: './data/evil' }] } }),

@@ -13,20 +13,21 @@ import type { Store } from './store.ts';
 import { isVersioned } from './versioning.ts';
 
 export function bucketOperations(store: Store): Required<BucketOperations> {
-  // Some servers let the owner create a bucket twice: of several at once in this process one is to win.
-  const creating = new Set<string>();
+  // Some servers let the owner create a bucket twice: of several at once in this process one is to win. The others are told
+  // when it has, not before: they count on the bucket then.
+  const creating = new Map<string, Promise<void>>();
+  const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
+    if (await isThere(store, bucket, ctx)) throw existsAlready(bucket);
+    await assertAclHolds(store, bucket, options.acl);
+    await createBucket(store, bucket, options, ctx);
+  };
   return {
     async create(bucket, options, ctx) {
+      for (let other = creating.get(bucket); other !== undefined; other = creating.get(bucket)) await other.catch(() => {});
       ctx.signal?.throwIfAborted();
-      if (creating.has(bucket)) throw existsAlready(bucket);
-      creating.add(bucket);
-      try {
-        if (await isThere(store, bucket, ctx)) throw existsAlready(bucket);
-        await assertAclHolds(store, bucket, options.acl);
-        await createBucket(store, bucket, options, ctx);
-      } finally {
-        creating.delete(bucket);
-      }
+      const attempt = createAlone(bucket, options, ctx).finally(() => creating.delete(bucket));
+      creating.set(bucket, attempt);
+      await attempt;
       return { name: bucket, region: await regionMade(store, bucket, options.region), createdAt: new Date(), versioningEnabled: false };
     },
     head: (bucket, ctx) => headBucket(store, bucket, ctx),

@@ -36,6 +36,11 @@ describe('toStorageError', () => {
     expect(error.message).not.toContain('what the provider says');
   });
 
+  it('takes a missing key for a missing bucket where no key was asked for', () => {
+    const error = toStorageError(answer(404, 'NoSuchKey'), { bucket: 'bucket', permission: 's3:DeleteBucket' });
+    expect(error).toMatchObject({ code: 'no_such_bucket', message: 'There is no bucket "bucket".' });
+  });
+
   it('hints at the permission that may be missing', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), { ...about, permission: 's3:PutObjectAcl' }).message).toContain('s3:PutObjectAcl');
   });

@@ -85,7 +85,9 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   if (fullStores.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
-  const code = codeByName[name] ?? codeByStatus(statusOf(error), about);
+  // Ceph says NoSuchKey, too, of a bucket that goes while it is asked for something.
+  const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
+  const code = named ?? codeByStatus(statusOf(error), about);
   return storageError(code, messageOf(code, about), { cause, ...detailsOf(code, headers) });
 }
 

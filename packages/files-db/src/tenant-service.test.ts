@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { memoryBackend, storageError, wrapBackend } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -235,6 +237,17 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     await rig.tenantService.delete('acme', { force: true });
     expect(await buckets()).toEqual([]);
     expect(await codeOf(rig.tenants.find('acme'))).toBe('tenant_not_found');
+  });
+
+  it.each([false, true])('tells all but one of several at once that the tenant is gone, or deletes with them; force: %s', async (force) => {
+    for (let round = 0; round < 5; round++) {
+      const tenant = { tenantUuid: randomUUID(), tenantSlug: `at-once-${force}-${round}` };
+      await rig.tenants.create(tenant);
+      const calls = Array.from({ length: 8 }, () => rig.tenantService.delete(tenant.tenantUuid, { force }));
+      const results = await Promise.allSettled(calls);
+      expect(results.some(({ status }) => status === 'fulfilled')).toBe(true);
+      for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'tenant_not_found' });
+    }
   });
 
   it('leaves nothing of uploads that run while their tenant is deleted', async () => {

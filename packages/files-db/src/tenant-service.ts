@@ -68,7 +68,10 @@ export class TenantService {
     const { tenantUuid: tenant, tenantSlug, buckets } = await this.#tenants.read(id);
     const labelled = { tenant: tenantSlug, ...ctx };
     if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, labelled)) throw notEmpty();
-    if (!(await closeTenant(sql, { tenant, force }))) throw notEmpty();
+    if (!(await closeTenant(sql, { tenant, force }))) {
+      await this.#tenants.read(id); // another call may have deleted it since
+      throw notEmpty();
+    }
     this.#tenants.forget(tenant);
     for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
     for (const bucket of buckets) {

@@ -5,6 +5,7 @@ import type { S3BackendOptions } from '@coffer/backend-s3';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { ConfigError } from './config-error.ts';
+import { noSuchBackend } from './config-storage.ts';
 import type { StorageConfig } from './config-storage.ts';
 import type { Config } from './config.ts';
 import { ensureDataDir } from './data-dir.ts';
@@ -94,7 +95,7 @@ const thirdParty: Loader = async (config, { publicUrl }) => {
 /** Looks from the working directory, where an operator installs it, and then from here. */
 async function importModule(name: string): Promise<Readonly<Record<string, unknown>>> {
   const loaded = await attempt(() => importFrom(process.cwd(), name), 'does not load');
-  if (loaded === undefined) throw problem('names neither a backend (local, s3, minio) nor a module that is installed.');
+  if (loaded === undefined) throw problem(noSuchBackend);
   return loaded;
 }
 

@@ -32,6 +32,14 @@ describe('rules between variables', () => {
     expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_ENABLED: 'false' })).toEqual({});
   });
 
+  it('name a backend that is not installed together with what else is wrong', () => {
+    expect(Object.keys(mistakesOf({ STORAGE_BACKEND: '@acme/never-installed', PORT: 'x' }))).toEqual(['PORT', 'STORAGE_BACKEND']);
+    expect(Object.keys(mistakesOf({ STORAGE_BACKEND: './absent.mjs', PORT: 'x' }))).toEqual(['PORT', 'STORAGE_BACKEND']);
+    const installed = ['@coffer/storage-core', import.meta.filename, import.meta.url];
+    for (const STORAGE_BACKEND of installed) expect(Object.keys(mistakesOf({ STORAGE_BACKEND, PORT: 'x' }))).toEqual(['PORT']);
+    expect(Object.keys(mistakesOf({ STORAGE_BACKEND: '@acme/never-installed', STORAGE_ENABLED: 'false', PORT: 'x' }))).toEqual(['PORT']);
+  });
+
   it('take the scheme of an endpoint from its URL, else from STORAGE_S3_USE_SSL', () => {
     const endpoint = (env: Env): unknown => parse(env).storage.s3.endpoint;
     expect(endpoint({ STORAGE_S3_ENDPOINT: 'minio:9000' })).toBe('https://minio:9000');

@@ -52,6 +52,8 @@ export interface S3Config {
   readonly transport: 'lean' | 'sdk';
 }
 
+export const isOwnBackend = (name: string): boolean => ['local', 's3', 'minio'].includes(name);
+
 /** Backends of which only the name exists. */
 const announced = ['gcs', 'azure'];
 const retryModes = ['standard', 'adaptive', 'legacy'] as const;
@@ -63,10 +65,13 @@ const backendName: Parser<string> = (value) => {
   const lower = name.toLowerCase();
   if (announced.includes(lower))
     return { problem: `${lower} is not available yet; use local, s3, minio, or the module name of a third-party backend.` };
-  if (['local', 's3', 'minio'].includes(lower)) return { value: lower };
+  if (isOwnBackend(lower)) return { value: lower };
   const isModule = /^(?:@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*(?:\/[\w.~-]+)*$/i.test(name) || /^(?:\.{0,2}\/|file:\/\/)/.test(name);
   return isModule ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
 };
+
+/** What is wrong with a name that no module has. */
+export const noSuchBackend = 'names neither a backend (local, s3, minio) nor a module that is installed.';
 
 const bucketPattern: Parser<string> = (value) => {
   const problem = patternProblem(value.trim());
@@ -77,7 +82,7 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
   const enabled = env.value('STORAGE_ENABLED', yesOrNo, true);
   const backend = env.value('STORAGE_BACKEND', backendName, 'local');
   const isLocal = backend === 'local';
-  const isOurs = isLocal || backend === 's3' || backend === 'minio';
+  const isOurs = isOwnBackend(backend);
   const bucket = env.optional('STORAGE_BUCKET', bucketName) ?? (isLocal ? 'coffer-uploads' : undefined);
   const multiTenancy = env.value('STORAGE_ENABLE_MULTI_TENANCY', yesOrNo, false);
   if (enabled && bucket === undefined && !multiTenancy && !env.isSet('STORAGE_BUCKET')) {

@@ -2,10 +2,11 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 
 import { ConfigError } from './config-error.ts';
-import { readStorage } from './config-storage.ts';
+import { isOwnBackend, noSuchBackend, readStorage } from './config-storage.ts';
 import type { StorageConfig } from './config-storage.ts';
 import { EnvReader } from './env-reader.ts';
 import type { Env } from './env-reader.ts';
+import { isInstalled } from './import-from.ts';
 import { keySetProblem } from './key-set.ts';
 import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
 
@@ -83,7 +84,12 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
     const meant = env.closest(name);
     env.warnings.push(`${name} is no variable of Coffer${meant === undefined ? '' : `; did you mean ${meant}?`}`);
   }
-  if (env.mistakes.length > 0) throw new ConfigError(env.mistakes);
+  if (env.mistakes.length > 0) {
+    // Loading a backend tells this too, but it comes to that only once all else is right.
+    const { enabled, backend } = storage;
+    if (enabled && !isOwnBackend(backend) && !isInstalled(cwd, backend)) env.mistake('STORAGE_BACKEND', noSuchBackend);
+    throw new ConfigError(env.mistakes);
+  }
   return deepFreeze({
     storage,
     server,

@@ -42,6 +42,19 @@ export async function importFrom(directory: string, name: string): Promise<Modul
   }
 }
 
+/** Whether `importFrom` would find such a module, without running any of it. */
+export function isInstalled(directory: string, name: string): boolean {
+  if (name.startsWith('file:')) return existsSync(new URL(name));
+  return [join(directory, 'package.json'), import.meta.url].some((base) => {
+    try {
+      createRequire(base).resolve(name);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND'; // found, but exported for `import` alone
+    }
+  });
+}
+
 function attempt<T>(work: () => T): T | undefined {
   try {
     return work();

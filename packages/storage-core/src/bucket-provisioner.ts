@@ -14,6 +14,7 @@ export class BucketProvisioner {
   readonly #backend: StorageBackend;
   readonly #corsOrigins: readonly string[];
   readonly #known = new Map<string, Promise<void>>();
+  readonly #settingRules = new Map<string, Promise<void>>();
   /** Those that were there when they were asked for, whoever made them. */
   readonly #seen = new Set<string>();
 
@@ -49,7 +50,20 @@ export class BucketProvisioner {
         await buckets.head(bucket, ctx);
       }
     }
-    await buckets.provision?.(bucket, { corsOrigins: this.#corsOrigins }, ctx);
+    await this.#setRules(bucket, ctx);
+  }
+
+  /** Once for all who ask meanwhile: some servers fail one of several writers of a bucket's rules. */
+  async #setRules(bucket: string, ctx: CallContext): Promise<void> {
+    let setting = this.#settingRules.get(bucket);
+    if (setting === undefined) {
+      const { signal: _signal, ...shared } = ctx;
+      setting = this.#backend.buckets?.provision?.(bucket, { corsOrigins: this.#corsOrigins }, shared) ?? Promise.resolve();
+      setting = setting.finally(() => this.#settingRules.delete(bucket));
+      this.#settingRules.set(bucket, setting);
+    }
+    await setting;
+    ctx.signal?.throwIfAborted();
   }
 
   /**

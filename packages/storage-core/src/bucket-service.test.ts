@@ -29,6 +29,14 @@ describe('buckets and ACLs', () => {
     await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
+  it('are created by name alone', async () => {
+    service = new StorageService({ backend, region: 'eu-west-1' });
+    expect(await service.createBucket('plain')).toMatchObject({ name: 'plain', region: 'eu-west-1' });
+    expect((await service.getBucketAcl('plain')).grants.length).toBe(1);
+    await expect(service.createBucket('plain')).rejects.toMatchObject({ code: 'bucket_already_exists' });
+    await expect(service.createBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
+  });
+
   it('are required to be there by asking once, until one turns out to be gone', async () => {
     const asked: string[] = [];
     const counting = wrapBackend(backend, ({ operation, bucket }, next) => {
@@ -104,6 +112,24 @@ describe('auto-provisioning', () => {
     await provisioned.downloadFile('a');
     expect(calls).toEqual(['bucket_info', 'create_bucket', 'provision made-up for https://a.example']);
     expect(await provisioned.getBucketInfo('made-up')).toMatchObject({ region: 'eu-west-1' });
+  });
+
+  it('sets the rules of a bucket once for all who ask at the same time', async () => {
+    const { calls, service: provisioned } = provisioning();
+    const rules = (): readonly string[] => calls.filter((call) => call.startsWith('provision'));
+    await Promise.all(Array.from({ length: 4 }, () => provisioned.provisionBucket('main')));
+    expect(rules()).toHaveLength(1);
+    await provisioned.provisionBucket('main');
+    expect(rules()).toHaveLength(2);
+  });
+
+  it('tries to set them again after a failure', async () => {
+    let failures = 1;
+    const provision = (): Promise<void> =>
+      failures-- > 0 ? Promise.reject(storageError('storage_unavailable', 'Busy.')) : Promise.resolve();
+    const { service: provisioned } = provisioning({ provision });
+    await expect(provisioned.provisionBucket('main')).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await provisioned.provisionBucket('main');
   });
 
   it('does not create what a caller named', async () => {

@@ -59,7 +59,7 @@ describe.each([
     '; boundary="a\tb"',
     '; boundary="a "',
   ])('is refused without a usable boundary: multipart/form-data%s', async (rest) => {
-    expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual(invalid);
+    expect(await refused(file('x') + end, { type: `multipart/form-data${rest}` })).toEqual({ ...invalid, field: 'request' });
   });
 
   it.each([

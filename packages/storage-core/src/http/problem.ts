@@ -62,6 +62,7 @@ export function toStorageError(error: unknown): StorageError {
 
 export function problemOf(error: StorageError, requestId?: string): Problem {
   const status = statusByCode[error.code];
+  const errors = error.errors ?? unlistedMistake(error);
   return {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
@@ -69,8 +70,13 @@ export function problemOf(error: StorageError, requestId?: string): Problem {
     detail: error.code === 'internal_error' ? internalDetail(requestId) : error.message,
     code: error.code,
     ...(requestId !== undefined && { request_id: requestId }),
-    ...(error.errors !== undefined && { errors: error.errors }),
+    ...(errors !== undefined && { errors }),
   };
+}
+
+/** A request that is not valid has a list of mistakes always, also where no field of it is to blame. */
+function unlistedMistake({ code, message }: StorageError): readonly FieldError[] | undefined {
+  return code === 'validation_failed' ? [{ field: 'request', message }] : undefined;
 }
 
 function internalDetail(requestId: string | undefined): string {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 
 import type { BucketOperations } from '../backend.ts';
 import { noContext } from '../context.ts';
+import { hasCode } from '../errors.ts';
 import { assertRejects, newBucketName, streamBody, streamOf } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
@@ -53,6 +54,21 @@ export function buckets({ describe, test }: Suite): void {
       const { buckets: operations } = t.backend;
       const results = await Promise.allSettled(Array.from({ length: 8 }, async () => operations?.create(bucket, {}, noContext)));
       assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
+      await operations?.delete(bucket, {}, noContext);
+    });
+
+    test('tells a creator that a bucket exists already only once it does', async (t) => {
+      const bucket = newBucketName();
+      const { buckets: operations } = t.backend;
+      const create = async (): Promise<void> => {
+        try {
+          await operations?.create(bucket, {}, noContext);
+        } catch (error) {
+          assert.ok(hasCode(error, 'bucket_already_exists'), String(error));
+          await operations?.head(bucket, noContext);
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, create));
       await operations?.delete(bucket, {}, noContext);
     });
 

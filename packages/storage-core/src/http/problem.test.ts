@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+
+import { storageError } from '../errors.ts';
+import { problemOf, validationFailed } from './problem.ts';
+
+describe('a problem document', () => {
+  it('of a request that is not valid names at least one mistake', () => {
+    const message = 'The form is cut short.';
+    expect(problemOf(storageError('validation_failed', message), 'r1')).toMatchObject({
+      status: 400,
+      request_id: 'r1',
+      errors: [{ field: 'request', message }],
+    });
+    const errors = [{ field: 'acl', message: 'is unknown' }];
+    expect(problemOf(validationFailed(errors)).errors).toEqual(errors);
+  });
+
+  it('of anything else has no list of mistakes', () => {
+    expect(problemOf(storageError('file_not_found', 'Gone.'))).not.toHaveProperty('errors');
+  });
+});
