@@ -1,4 +1,5 @@
 const longestHead = 64 * 1024;
+const start = 'HTTP/1.';
 const none: readonly Buffer[] = [];
 
 export interface AnswerHead {
@@ -22,6 +23,12 @@ export class RawAnswer {
   #head: AnswerHead | undefined;
   #body: Body = { kind: 'sized', left: 0 };
   #keepsAlive = false;
+  readonly #isHead: boolean;
+
+  /** @param options.isHead the request was one of the head alone: whatever it says of a body, none comes */
+  constructor({ isHead = false }: { readonly isHead?: boolean } = {}) {
+    this.#isHead = isHead;
+  }
 
   /** Once it is there. */
   get head(): AnswerHead | undefined {
@@ -68,6 +75,7 @@ export class RawAnswer {
   #readHead(chunk: Buffer): Buffer | undefined {
     const before = this.#pending.length;
     this.#pending += chunk.toString('latin1', 0, Math.min(chunk.length, longestHead));
+    if (!this.#pending.startsWith(start.slice(0, this.#pending.length))) throw malformed('no HTTP');
     const end = this.#pending.indexOf('\r\n\r\n', Math.max(0, before - 3));
     if (end < 0) {
       if (this.#pending.length >= longestHead) throw malformed('a head without end');
@@ -90,7 +98,7 @@ export class RawAnswer {
     }
     const { connection = minor === '1' ? 'keep-alive' : 'close' } = headers;
     this.#keepsAlive = !/\bclose\b/i.test(connection) && (minor === '1' || /\bkeep-alive\b/i.test(connection));
-    this.#body = framingOf(Number(status), headers);
+    this.#body = this.#isHead ? { kind: 'sized', left: 0 } : framingOf(Number(status), headers);
     this.#head = { status: Number(status), headers };
     return chunk.subarray(end + 4 - before);
   }

@@ -5,6 +5,7 @@ import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { Reception } from './raw-socket.ts';
+import { requestHead } from './request-head.ts';
 
 /** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
 export class RawSockets {
@@ -39,13 +40,9 @@ export class RawSockets {
   }
 
   /** Needs a lease. */
-  exchange({ method, hostname, port, path, headers }: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
-    let request = `${method} ${path} HTTP/1.1\r\n`;
-    for (let index = 0; index < headers.length; index += 2) request += `${headers[index]}: ${headers[index + 1]}\r\n`;
-    if (/[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/.test(request) || request.split('\r\n').length !== headers.length / 2 + 2) {
-      throw new TypeError('A header holds what no header may hold.');
-    }
-    return this.#socketTo(hostname, port).exchange(`${request}\r\n`, reception, signal);
+  exchange(request: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
+    const head = requestHead(request);
+    return this.#socketTo(request.hostname, request.port).exchange(head, reception, signal);
   }
 
   close(): void {
