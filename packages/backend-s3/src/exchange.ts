@@ -37,8 +37,10 @@ interface PooledSocket extends Socket {
 /** More than a thousand of the longest keys. */
 const longestDocument = 16 * 2 ** 20;
 const longestError = 64 * 1024;
-/** Bodies up to this size are copied behind their head: one short write costs less than two. */
+/** Bodies are copied behind their head up to this size of both: one write costs less than two. */
 const copied = 64 * 1024;
+/** Where they are until the system has taken them, which it does at once, mostly. */
+let outgoing = Buffer.allocUnsafeSlow(copied);
 
 /**
  * A request whose body is in memory, and its answer, which is short: what `http.request` would do at half the processor
@@ -128,11 +130,15 @@ class Exchange {
     const head = this.#head;
     if (body === undefined || body.byteLength === 0) {
       socket.write(head, 'latin1');
-    } else if (body.byteLength <= copied) {
-      const all = Buffer.allocUnsafe(head.length + body.byteLength);
+    } else if (head.length + body.byteLength <= copied) {
+      const size = head.length + body.byteLength;
+      const isShared = !socket.connecting && !('encrypted' in socket);
+      const all = isShared ? outgoing.subarray(0, size) : Buffer.allocUnsafe(size);
       all.write(head, 'latin1');
       all.set(body, head.length);
       socket.write(all);
+      // What the system has not taken yet is still read from there.
+      if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(copied);
     } else {
       socket.cork();
       socket.write(head, 'latin1');

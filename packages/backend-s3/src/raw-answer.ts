@@ -90,7 +90,7 @@ export class RawAnswer {
     const headers: Record<string, string> = {};
     for (const line of lines) {
       const colon = line.indexOf(':');
-      if (colon < 1 || /^[ \t]|^[^:]*[ \t]:/.test(line)) throw malformed('a header that is none');
+      if (colon < 1 || isSpace(line, 0) || isSpace(line, colon - 1)) throw malformed('a header that is none');
       const name = line.slice(0, colon).toLowerCase();
       const value = line.slice(colon + 1).trim();
       const known = headers[name];
@@ -160,4 +160,9 @@ function endLine(body: Extract<Body, { kind: 'chunked' }>, line: string): void {
 function malformed(what: string): Error {
   // In the words of Node's parser, which means the same for whoever has to judge it.
   return Object.assign(new Error(`The answer is malformed: ${what}.`), { code: 'HPE_INVALID_ANSWER' });
+}
+
+function isSpace(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
 }
