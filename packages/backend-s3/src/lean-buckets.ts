@@ -12,7 +12,7 @@ export function leanBuckets(client: LeanClient): Calls {
     async delete(at, ctx, versionId) {
       const query = parameters([['versionId', versionId]]);
       await call({ ...at, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) =>
-        client.send({ method: 'DELETE', at, query, isRead: false }, abortSignal),
+        client.answer({ method: 'DELETE', at, query, isRead: false }, abortSignal),
       );
     },
 
@@ -37,8 +37,8 @@ export function leanBuckets(client: LeanClient): Calls {
 
     headBucket: (bucket, ctx) =>
       call({ bucket, permission: 's3:ListBucket' }, ctx, async ({ abortSignal }) => {
-        const { headers } = await client.send({ method: 'HEAD', at: { bucket }, isRead: false }, abortSignal);
-        const region = headers['x-amz-bucket-region'] as string | undefined;
+        const { headers } = await client.answer({ method: 'HEAD', at: { bucket }, isRead: false }, abortSignal);
+        const region = headers['x-amz-bucket-region'];
         return region === undefined ? {} : { region };
       }),
 

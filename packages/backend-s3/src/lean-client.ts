@@ -1,18 +1,19 @@
 import { hash } from 'node:crypto';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 
 import { AnswerError, answerError } from './answer-error.ts';
 import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf } from './errors.ts';
-import { Http, StaleSocketError } from './lean-http.ts';
+import type { Answer, ExchangeRequest } from './exchange.ts';
+import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
 import type { Place } from './places.ts';
-import { readDocument } from './read-document.ts';
 import { RetryPolicy } from './retry.ts';
 import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
+import { StaleSocketError } from './socket-errors.ts';
 
 export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRead'> {
   /** Without a key it is the bucket; without a bucket, the account. */
@@ -57,6 +58,11 @@ export class LeanClient {
     this.#mostStale = settings.maxPoolConnections;
   }
 
+  /** Resolves with a successful answer to a request whose body, if any, is in memory. */
+  answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
+    return this.attempt(request, signal, (signed) => this.#answer(signed as ExchangeRequest, signal));
+  }
+
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
   send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     return this.attempt(request, signal, (signed) => this.#send(signed, signal));
@@ -66,15 +72,14 @@ export class LeanClient {
   document<T>(
     { document, headers = [], ...request }: DocumentRequest,
     signal: AbortSignal | undefined,
-    read: (document: string, headers: IncomingHttpHeaders) => T,
+    read: (document: string, headers: Answer['headers']) => T,
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
     return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
-      const answer = await this.#send(signed, signal);
-      const text = await readDocument(answer, signal);
+      const { headers: told, document: text } = await this.#answer(signed as ExchangeRequest, signal);
       // As if it had been one from the start.
-      if (isErrorDocument(text)) throw new AnswerError(503, answer.headers as Readonly<Record<string, string>>, text);
-      return read(text, answer.headers);
+      if (isErrorDocument(text)) throw new AnswerError(503, told, text);
+      return read(text, told);
     });
   }
 
@@ -108,6 +113,12 @@ export class LeanClient {
         else corrected.push(correction);
       }
     }
+  }
+
+  async #answer(signed: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
+    const answer = await this.#http.exchange(signed, signal);
+    if (answer.status >= 300) throw new AnswerError(answer.status, answer.headers, answer.document);
+    return answer;
   }
 
   async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {

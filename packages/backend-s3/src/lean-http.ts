@@ -1,10 +1,12 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 
 import type { Connection } from './connection.ts';
+import { exchange } from './exchange.ts';
+import type { Answer, ExchangeRequest } from './exchange.ts';
 import { requestFor } from './node-http.ts';
+import { StaleSocketError, timeoutError } from './socket-errors.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -18,10 +20,7 @@ export interface HttpRequest {
   readonly isRead: boolean;
 }
 
-/** A failure on a kept socket that the server had closed: nobody has seen the request. */
-export class StaleSocketError extends Error {}
-
-/** Requests over sockets that the agent keeps. They resolve with the head of the answer, whatever its status. */
+/** Requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
 export class Http {
   readonly #agent: Connection['agent'];
   readonly #rawSockets: Connection['rawSockets'];
@@ -36,6 +35,13 @@ export class Http {
     this.#timeout = timeout * 1000;
   }
 
+  /** A request whose body, if any, is in memory, with all of its answer that somebody reads. */
+  exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
+    this.#rawSockets.giveWay();
+    return exchange(request, { agent: this.#agent, timeout: this.#timeout, signal });
+  }
+
+  /** A request with a stream, on either side. */
   send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
     this.#rawSockets.giveWay();
@@ -97,11 +103,4 @@ function stopSending(sent: ClientRequest, answer: IncomingMessage, body: HttpReq
   answer.once('end', () => {
     if (!sent.writableFinished) sent.destroy();
   });
-}
-
-export function timeoutError(socket: Socket | null): Error {
-  const isConnecting =
-    socket === null || socket.connecting || (socket as TLSSocket & { readonly secureConnecting?: boolean }).secureConnecting;
-  const message = isConnecting === true ? 'could not establish a connection in time' : 'no answer in time';
-  return Object.assign(new Error(message), { name: 'TimeoutError' });
 }

@@ -31,14 +31,14 @@ export function leanUploads(
       return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
         client.document({ ...request, document: completeDocument(parts) }, abortSignal, (document, headers) => ({
           etag: completedEtagFrom(document),
-          ...versionOf(headers['x-amz-version-id'] as string | undefined),
+          ...versionOf(headers['x-amz-version-id']),
         })),
       );
     },
 
     async abortUpload({ at, uploadId }, ctx) {
       await call({ ...at, permission: 's3:AbortMultipartUpload' }, ctx, ({ abortSignal }) =>
-        client.send({ method: 'DELETE', at, query: `uploadId=${uriEncode(uploadId)}`, isRead: false }, abortSignal),
+        client.answer({ method: 'DELETE', at, query: `uploadId=${uriEncode(uploadId)}`, isRead: false }, abortSignal),
       );
     },
   };

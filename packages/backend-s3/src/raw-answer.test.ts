@@ -118,4 +118,17 @@ describe('an answer', () => {
   ])('is refused for %s', (_name, text) => {
     for (const length of [1, 1000]) expect(() => read(Buffer.from(text), [length])).toThrow('malformed');
   });
+
+  it('that is no HTTP is known as such by its first bytes', () => {
+    const text = Buffer.from('SSH-2.0-OpenSSH_9.2\r\n');
+    expect(() => read(text, [1])).toThrow('malformed');
+    expect(() => read(Buffer.from('HTTP/2'), [1])).toThrow('malformed');
+  });
+
+  it('to HEAD has no body, whatever it says', () => {
+    const answer = new RawAnswer({ isHead: true });
+    answer.read(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n'));
+    expect([answer.isComplete, answer.keepsAlive, answer.head?.headers['content-length']]).toEqual([true, true, '5']);
+    expect(() => answer.read(Buffer.from('hello'))).toThrow('bytes after the end');
+  });
 });

@@ -1,4 +1,5 @@
 const longestHead = 64 * 1024;
+const start = 'HTTP/1.';
 const none: readonly Buffer[] = [];
 
 export interface AnswerHead {
@@ -22,6 +23,12 @@ export class RawAnswer {
   #head: AnswerHead | undefined;
   #body: Body = { kind: 'sized', left: 0 };
   #keepsAlive = false;
+  readonly #isHead: boolean;
+
+  /** @param options.isHead the request was one of the head alone: whatever it says of a body, none comes */
+  constructor({ isHead = false }: { readonly isHead?: boolean } = {}) {
+    this.#isHead = isHead;
+  }
 
   /** Once it is there. */
   get head(): AnswerHead | undefined {
@@ -68,6 +75,7 @@ export class RawAnswer {
   #readHead(chunk: Buffer): Buffer | undefined {
     const before = this.#pending.length;
     this.#pending += chunk.toString('latin1', 0, Math.min(chunk.length, longestHead));
+    if (!this.#pending.startsWith(start.slice(0, this.#pending.length))) throw malformed('no HTTP');
     const end = this.#pending.indexOf('\r\n\r\n', Math.max(0, before - 3));
     if (end < 0) {
       if (this.#pending.length >= longestHead) throw malformed('a head without end');
@@ -82,7 +90,7 @@ export class RawAnswer {
     const headers: Record<string, string> = {};
     for (const line of lines) {
       const colon = line.indexOf(':');
-      if (colon < 1 || /^[ \t]|^[^:]*[ \t]:/.test(line)) throw malformed('a header that is none');
+      if (colon < 1 || isSpace(line, 0) || isSpace(line, colon - 1)) throw malformed('a header that is none');
       const name = line.slice(0, colon).toLowerCase();
       const value = line.slice(colon + 1).trim();
       const known = headers[name];
@@ -90,7 +98,7 @@ export class RawAnswer {
     }
     const { connection = minor === '1' ? 'keep-alive' : 'close' } = headers;
     this.#keepsAlive = !/\bclose\b/i.test(connection) && (minor === '1' || /\bkeep-alive\b/i.test(connection));
-    this.#body = framingOf(Number(status), headers);
+    this.#body = this.#isHead ? { kind: 'sized', left: 0 } : framingOf(Number(status), headers);
     this.#head = { status: Number(status), headers };
     return chunk.subarray(end + 4 - before);
   }
@@ -152,4 +160,9 @@ function endLine(body: Extract<Body, { kind: 'chunked' }>, line: string): void {
 function malformed(what: string): Error {
   // In the words of Node's parser, which means the same for whoever has to judge it.
   return Object.assign(new Error(`The answer is malformed: ${what}.`), { code: 'HPE_INVALID_ANSWER' });
+}
+
+function isSpace(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
 }

@@ -3,9 +3,9 @@ import type { OnReadOpts, Socket } from 'node:net';
 
 import type { ByteSink } from '@coffer/storage-core';
 
-import { StaleSocketError, timeoutError } from './lean-http.ts';
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
+import { StaleSocketError, timeoutError } from './socket-errors.ts';
 
 /** Who a connection goes to. */
 export interface RawTarget {

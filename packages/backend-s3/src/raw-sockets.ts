@@ -5,6 +5,7 @@ import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { Reception } from './raw-socket.ts';
+import { requestHead } from './request-head.ts';
 
 /** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
 export class RawSockets {
@@ -12,6 +13,8 @@ export class RawSockets {
   readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
   readonly #most: number;
   readonly #open = new Map<RawSocket, string>();
+  /** Those of the open ones that wait for their next exchange, the latest last. Some may be closing. */
+  readonly #idle: RawSocket[] = [];
   #leases = 0;
 
   constructor({ timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>, { agent, isTls }: Pick<Connection, 'agent' | 'isTls'>) {
@@ -35,17 +38,20 @@ export class RawSockets {
   /** Before a request of the agent: that a socket is kept is no reason to wait. */
   giveWay(): void {
     if (this.#open.size <= this.#leases || open(this.#agent.sockets).length < this.#agent.maxSockets) return;
-    for (const socket of this.#open.keys()) if (socket.isFree) return this.#drop(socket);
+    for (let socket = this.#idle.shift(); socket !== undefined; socket = this.#idle.shift()) {
+      if (socket.isFree) return this.#drop(socket);
+    }
   }
 
   /** Needs a lease. */
-  exchange({ method, hostname, port, path, headers }: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
-    let request = `${method} ${path} HTTP/1.1\r\n`;
-    for (let index = 0; index < headers.length; index += 2) request += `${headers[index]}: ${headers[index + 1]}\r\n`;
-    if (/[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/.test(request) || request.split('\r\n').length !== headers.length / 2 + 2) {
-      throw new TypeError('A header holds what no header may hold.');
+  async exchange(request: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
+    const head = requestHead(request);
+    const socket = this.#socketTo(request.hostname, request.port);
+    try {
+      await socket.exchange(head, reception, signal);
+    } finally {
+      if (socket.isFree) this.#idle.push(socket);
     }
-    return this.#socketTo(hostname, port).exchange(`${request}\r\n`, reception, signal);
   }
 
   close(): void {
@@ -54,10 +60,15 @@ export class RawSockets {
 
   #socketTo(hostname: string, port: number): RawSocket {
     const place = `${hostname}:${port}`;
-    for (const [socket, to] of this.#open) if (to === place && socket.isFree) return socket;
-    for (const socket of this.#open.keys()) if (socket.isFree) this.#drop(socket); // one to another place
+    for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
+      if (!kept.isFree) continue;
+      if (this.#open.get(kept) === place) return kept;
+      this.#drop(kept); // one to another place
+    }
     const socket = new RawSocket({ ...this.#target, hostname, port }, () => {
       this.#open.delete(socket);
+      const index = this.#idle.indexOf(socket);
+      if (index >= 0) this.#idle.splice(index, 1);
       this.#lend();
     });
     this.#open.set(socket, place);
@@ -73,7 +84,9 @@ export class RawSockets {
 
   #lend(): void {
     const agent = this.#agent;
-    agent.maxSockets = Math.max(1, this.#most - Math.max(this.#open.size, this.#leases));
+    const most = Math.max(1, this.#most - Math.max(this.#open.size, this.#leases));
+    if (most === agent.maxSockets) return;
+    agent.maxSockets = most;
     const idle = open(agent.freeSockets);
     const tooMany = open(agent.sockets).length + idle.length - agent.maxSockets;
     for (const socket of idle.slice(0, Math.max(0, tooMany))) socket.destroy();

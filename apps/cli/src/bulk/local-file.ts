@@ -1,4 +1,4 @@
-import { close, constants, fstat, open, read } from 'node:fs';
+import { constants, read } from 'node:fs';
 import type { Stats } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -7,11 +7,9 @@ import { fileBody } from '@coffer/storage-core';
 import type { OpenFile } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
+import { disk } from './disk.ts';
 import { notRegular } from './walk.ts';
 
-const openFile = promisify(open);
-const statFile = promisify(fstat);
-const closeFile = promisify(close);
 const readFile = promisify(read) as (
   fd: number,
   target: Uint8Array,
@@ -37,13 +35,13 @@ export class LocalFile {
 
   /** Not to be held up by a pipe that took the file's place. @throws LocalError, errors of the file system */
   static async open(path: string): Promise<LocalFile> {
-    const fd = await openFile(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const fd = await disk.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
-      const found = await statFile(fd);
+      const found = await disk.stat(fd);
       if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'It is a directory.') : notRegular();
       return new LocalFile(fd, found);
     } catch (error) {
-      await closeFile(fd);
+      await disk.close(fd);
       throw error;
     }
   }
@@ -53,7 +51,7 @@ export class LocalFile {
     const buffer = Buffer.allocUnsafe(this.size);
     let end = 0;
     while (end < this.size) {
-      const { bytesRead } = await readFile(this.#fd, buffer, end, this.size - end, end);
+      const bytesRead = await disk.read(this.#fd, buffer, end, end);
       if (bytesRead === 0) throw fileChanged();
       end += bytesRead;
     }
@@ -79,13 +77,13 @@ export class LocalFile {
 
   /** @throws LocalError `file_changed` */
   async assertUnchanged(): Promise<void> {
-    const { size, mtimeMs, ctimeMs } = await statFile(this.#fd);
+    const { size, mtimeMs, ctimeMs } = await disk.stat(this.#fd);
     const before = this.#before;
     if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChanged();
   }
 
   async close(): Promise<void> {
-    await closeFile(this.#fd);
+    await disk.close(this.#fd);
   }
 }
 

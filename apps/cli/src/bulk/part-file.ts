@@ -1,25 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { close, constants, ftruncate, open, rename, rm, write } from 'node:fs';
+import { constants, ftruncate, rm } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { LocalError } from '../problem.ts';
+import { disk } from './disk.ts';
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
-const renameFile = promisify(rename);
 const truncateFile = promisify(ftruncate);
 const removeFile = promisify(rm);
-const writeFile = promisify(write) as (
-  fd: number,
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesWritten: number }>;
+
+const anyMark = randomBytes(6).readUIntBE(0, 6);
+let marks = 0;
+
+/** Of this process alone. */
+function newMark(): string {
+  return ((anyMark + marks++) % 2 ** 48).toString(16).padStart(12, '0');
+}
 
 /** A name beside the target, so that renaming stays within the file system. */
-export function partPath(target: string, mark: string = randomBytes(6).toString('hex')): string {
+export function partPath(target: string, mark: string = newMark()): string {
   return join(dirname(target), `.coffer-${mark}.part`);
 }
 
@@ -41,15 +40,14 @@ export class PartFile {
     const { path } = options;
     if (path !== undefined) return new PartFile(path, target, await openOrCreate(path));
     const own = partPath(target);
-    return new PartFile(own, target, await openFile(own, 'wx'));
+    return new PartFile(own, target, await disk.open(own, 'wx'));
   }
 
   /** All of `bytes` at `position`. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await writeFile(this.#fd, bytes, done, bytes.length - done, position + done);
-      done += bytesWritten;
+      done += await disk.write(this.#fd, bytes, done, position + done);
     }
   }
 
@@ -60,16 +58,19 @@ export class PartFile {
   /** Gives it the target's name, over whatever file has it. @throws LocalError `is_a_directory` */
   async commit(): Promise<void> {
     await this.close();
-    await renameFile(this.path, this.#target).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EISDIR' && error.code !== 'ENOTEMPTY') throw error;
+    try {
+      await disk.rename(this.path, this.#target);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EISDIR' && code !== 'ENOTEMPTY') throw error;
       throw new LocalError('is_a_directory', `${this.#target} is a directory.`, { cause: error });
-    });
+    }
   }
 
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    await closeFile(this.#fd);
+    await disk.close(this.#fd);
   }
 
   async remove(): Promise<void> {
@@ -80,9 +81,9 @@ export class PartFile {
 
 async function openOrCreate(path: string): Promise<number> {
   try {
-    return await openFile(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+    return await disk.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return openFile(path, 'wx+');
+    return disk.open(path, 'wx+');
   }
 }

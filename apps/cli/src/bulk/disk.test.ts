@@ -1,0 +1,37 @@
+import { constants } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, expect, it, vi } from 'vitest';
+
+import { Disk } from './disk.ts';
+
+const path = fileURLToPath(import.meta.url);
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+it('makes calls at once, while they take long in threads, and at once again', async () => {
+  let now = 0;
+  let takes = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => (now += takes / 2));
+  const disk = new Disk();
+  const fd = await disk.open(path, constants.O_RDONLY);
+  const stat = (): boolean => {
+    const found = disk.stat(fd);
+    return found instanceof Promise;
+  };
+  takes = 1000;
+  expect(stat()).toBe(false); // one alone says nothing
+  takes = 4;
+  const turns = Array.from({ length: 20 }, stat);
+  expect([turns[0], turns.at(-1)]).toEqual([false, true]);
+  now += 1000;
+  expect(stat()).toBe(false);
+  await disk.close(fd);
+});
+
+it('fails as the calls do', async () => {
+  const disk = new Disk();
+  await expect(async () => disk.open(`${path}.none`, 'r')).rejects.toMatchObject({ code: 'ENOENT' });
+});

@@ -1,0 +1,104 @@
+import { close, closeSync, fstat, fstatSync, open, openSync, read, readSync, rename, renameSync, write, writeSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { promisify } from 'node:util';
+
+type Maybe<T> = T | Promise<T>;
+type Read = (fd: number, target: Uint8Array, offset: number, length: number, position: number) => Promise<{ readonly bytesRead: number }>;
+type Write = (
+  fd: number,
+  source: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ readonly bytesWritten: number }>;
+
+const threaded = {
+  open: promisify(open),
+  stat: promisify(fstat),
+  read: promisify(read) as Read,
+  write: promisify(write) as Write,
+  close: promisify(close),
+  rename: promisify(rename),
+};
+
+/** Milliseconds that a call may take on average. */
+const most = 0.5;
+/** How much of the average one call is, and the most that it counts: a process that waits for a processor has no slow disk. */
+const weight = 1 / 32;
+const mostCounted = 10;
+/** Milliseconds until calls are tried at once again. */
+const pause = 1000;
+
+/**
+ * Calls of the file system for small files. Most are answered from memory: then making them at once takes a fraction of the
+ * processor time that Node's threads cost. Where they have taken long, on disks that seek and across networks, threads make
+ * them for a while, so that requests go on meanwhile.
+ */
+export class Disk {
+  #average = 0;
+  #threadsUntil = 0;
+
+  open(path: string, flags: number | string): Maybe<number> {
+    return this.#call(
+      () => openSync(path, flags),
+      () => threaded.open(path, flags),
+    );
+  }
+
+  stat(fd: number): Maybe<Stats> {
+    return this.#call(
+      () => fstatSync(fd),
+      () => threaded.stat(fd),
+    );
+  }
+
+  /** @returns how many bytes were read; 0 at the end */
+  read(fd: number, target: Uint8Array, offset: number, position: number): Maybe<number> {
+    const length = target.length - offset;
+    return this.#call(
+      () => readSync(fd, target, offset, length, position),
+      async () => (await threaded.read(fd, target, offset, length, position)).bytesRead,
+    );
+  }
+
+  /** @returns how many bytes were written */
+  write(fd: number, source: Uint8Array, offset: number, position: number): Maybe<number> {
+    const length = source.length - offset;
+    return this.#call(
+      () => writeSync(fd, source, offset, length, position),
+      async () => (await threaded.write(fd, source, offset, length, position)).bytesWritten,
+    );
+  }
+
+  close(fd: number): Maybe<void> {
+    return this.#call(
+      () => closeSync(fd),
+      () => threaded.close(fd),
+    );
+  }
+
+  rename(from: string, to: string): Maybe<void> {
+    return this.#call(
+      () => renameSync(from, to),
+      () => threaded.rename(from, to),
+    );
+  }
+
+  #call<T>(atOnce: () => T, inThread: () => Promise<T>): Maybe<T> {
+    const begun = performance.now();
+    if (begun < this.#threadsUntil) return inThread();
+    try {
+      return atOnce();
+    } finally {
+      const now = performance.now();
+      this.#average += (Math.min(now - begun, mostCounted) - this.#average) * weight;
+      if (this.#average > most) {
+        this.#threadsUntil = now + pause;
+        this.#average = 0;
+      }
+    }
+  }
+}
+
+/** The disks of this command. */
+export const disk = new Disk();

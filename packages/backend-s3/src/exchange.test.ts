@@ -1,0 +1,89 @@
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { newStage } from './testing/lean.ts';
+import { ok } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+
+const at = { bucket: 'bucket', key: 'key' };
+const described = { contentType: 'text/plain' };
+const payload = (size: number) => ({ kind: 'buffer', data: Buffer.alloc(size, 'x') }) as const;
+
+const { serve, transportTo, clear } = newStage();
+afterEach(clear);
+
+describe('a request with its body in memory', () => {
+  it('arrives whole, whatever its size', async () => {
+    const sizes: number[] = [];
+    const count: Answer = (request, response) => {
+      let size = 0;
+      request.on('data', (chunk: Buffer) => (size += chunk.length));
+      request.once('end', () => {
+        sizes.push(size);
+        response.writeHead(200, { etag: '"made"' }).end();
+      });
+    };
+    const server = await serve(count);
+    const transport = transportTo(server, { maxPoolConnections: 1 });
+    const wanted = [0, 1, 10_000, 65_000, 66_000, 8_000_000, 10];
+    for (const size of wanted) await transport.put(at, payload(size), described, noContext);
+    expect([sizes, server.connections()]).toEqual([wanted, 1]);
+  });
+
+  it('keeps the bytes of each apart from those of others that leave at once', async () => {
+    const bodies: string[] = [];
+    const collect: Answer = (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.once('end', () => {
+        bodies.push(Buffer.concat(chunks).toString());
+        response.writeHead(200, { etag: '"made"' }).end();
+      });
+    };
+    const transport = transportTo(await serve(collect), { maxPoolConnections: 8 });
+    const all = Array.from({ length: 100 }, (_, index) => String(index).padStart(5, '0').repeat(8000));
+    await Promise.all(all.map((text) => transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, described, noContext)));
+    expect(bodies.sort()).toEqual(all);
+  });
+
+  it('learns of a refusal that comes before all of it is sent, and of one that is cut short', async () => {
+    const early: Answer = (_request, response) => void response.writeHead(413).end('<Error><Code>EntityTooLarge</Code></Error>');
+    const cut: Answer = (request, response) => {
+      request.resume();
+      response.writeHead(403, { 'content-length': 1000 });
+      response.write('<Error><Code>AccessDenied</Code>', () => response.destroy());
+    };
+    const server = await serve(early, cut, ok);
+    const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1 });
+    await expect(transport.put(at, payload(50_000_000), described, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    expect(await transport.put(at, payload(10), described, noContext)).toEqual({ etag: 'made' });
+  });
+
+  it('that is given up in the line leaves its turn to the next one', async () => {
+    let release = (): void => {};
+    const held: Answer = (request, response) => {
+      request.resume();
+      release = () => void response.writeHead(200, { etag: '"made"' }).end();
+    };
+    const server = await serve(held, ok);
+    const transport = transportTo(server, { maxPoolConnections: 1 });
+    const cancel = new AbortController();
+    const first = transport.put(at, payload(10), described, noContext);
+    const second = transport.put(at, payload(10), described, { signal: cancel.signal });
+    const third = transport.put(at, payload(10), described, noContext);
+    await expect.poll(() => server.requests.length).toBe(1);
+    cancel.abort(new Error('no more'));
+    await expect(second).rejects.toThrow('no more');
+    release();
+    await Promise.all([first, third]);
+    expect([server.requests.length, server.connections()]).toEqual([2, 1]);
+  });
+
+  it('is not sent with a header that holds another', async () => {
+    const server = await serve(ok);
+    const put = transportTo(server).put(at, payload(1), { ...described, contentType: 'a\r\nx-evil: 1' }, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(server.requests).toHaveLength(0);
+  });
+});

@@ -1,0 +1,244 @@
+import type { Socket } from 'node:net';
+
+import type { Connection } from './connection.ts';
+import type { HttpRequest } from './lean-http.ts';
+import { RawAnswer } from './raw-answer.ts';
+import type { AnswerHead } from './raw-answer.ts';
+import { requestHead } from './request-head.ts';
+import { StaleSocketError, timeoutError } from './socket-errors.ts';
+
+/** An answer that was read to its end. */
+export interface Answer extends AnswerHead {
+  /** Empty where nobody reads it. */
+  readonly document: string;
+}
+
+export interface ExchangeRequest extends HttpRequest {
+  readonly body?: Uint8Array | undefined;
+}
+
+interface Options {
+  readonly agent: Connection['agent'];
+  /** Milliseconds to connect, and until an answer, in which nothing happens. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What http.request asks of any agent. */
+interface Pool {
+  addRequest(request: Exchange, options: { readonly host: string; readonly port: number; readonly timeout: number }): void;
+}
+
+/** As the agent leaves them: to find out, once a socket is free, whether it may be kept. */
+interface PooledSocket extends Socket {
+  _httpMessage?: unknown;
+}
+
+/** More than a thousand of the longest keys. */
+const longestDocument = 16 * 2 ** 20;
+const longestError = 64 * 1024;
+/** Bodies are copied behind their head up to this size of both: one write costs less than two. */
+const copied = 64 * 1024;
+/** Where they are until the system has taken them, which it does at once, mostly. */
+let outgoing = Buffer.allocUnsafeSlow(copied);
+
+/**
+ * A request whose body is in memory, and its answer, which is short: what `http.request` would do at half the processor
+ * time, for nothing here is a stream. The sockets are those of the agent, which takes this for a request of node:http, so
+ * that all wait in one line, and whatever one has left open serves the next one.
+ */
+export function exchange(request: ExchangeRequest, options: Options): Promise<Answer> {
+  const head = requestHead(request);
+  return new Promise((resolve, reject) => {
+    const { hostname: host, port } = request;
+    const { agent, timeout } = options;
+    const made = new Exchange(request, head, { ...options, resolve, reject });
+    (agent as unknown as Pool).addRequest(made, { host, port, timeout });
+    made.begin();
+  });
+}
+
+interface Settling extends Options {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class Exchange {
+  /* For the agent. */
+  reusedSocket = false;
+  shouldKeepAlive = true;
+  res: AnswerHead | undefined;
+  readonly timeout: number;
+
+  readonly #request: ExchangeRequest;
+  readonly #head: string;
+  readonly #options: Settling;
+  readonly #answer: RawAnswer;
+  #socket: PooledSocket | undefined;
+  #bytesBefore = 0;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #waiting: NodeJS.Timeout | undefined;
+  #isSettled = false;
+  /** Nothing more is to come of it. */
+  #isOver = false;
+
+  constructor(request: ExchangeRequest, head: string, options: Settling) {
+    this.#request = request;
+    this.#head = head;
+    this.#options = options;
+    this.#answer = new RawAnswer({ isHead: request.method === 'HEAD' });
+    this.timeout = options.timeout;
+  }
+
+  /** The agent asks for the host, for TLS, which it knows better from its options. */
+  getHeader(): undefined {
+    return undefined;
+  }
+
+  /** Once the agent has been asked for a socket. */
+  begin(): void {
+    if (this.#isOver) return;
+    this.#options.signal?.addEventListener('abort', this.#abort, { once: true });
+    if (this.#socket === undefined) this.#waiting = setTimeout(() => this.#fail(timeoutError(null)), this.timeout);
+  }
+
+  /** Called by the agent. */
+  onSocket(socket: PooledSocket | null | undefined, error?: Error): void {
+    clearTimeout(this.#waiting);
+    if (error !== undefined && error !== null) return this.#fail(error);
+    if (socket === undefined || socket === null) return;
+    socket._httpMessage = this;
+    if (this.#isOver) {
+      socket.on('error', ignore);
+      process.nextTick(free, socket);
+      return;
+    }
+    this.#socket = socket;
+    this.#bytesBefore = socket.bytesRead;
+    socket.on('data', this.#read);
+    socket.on('error', this.#fail);
+    socket.on('end', this.#end);
+    socket.on('close', this.#end);
+    socket.on('timeout', this.#timeOut);
+    if (socket.destroyed) process.nextTick(this.#end);
+    else this.#write(socket);
+  }
+
+  #write(socket: PooledSocket): void {
+    const { body } = this.#request;
+    const head = this.#head;
+    if (body === undefined || body.byteLength === 0) {
+      socket.write(head, 'latin1');
+    } else if (head.length + body.byteLength <= copied) {
+      const size = head.length + body.byteLength;
+      const isShared = !socket.connecting && !('encrypted' in socket);
+      const all = isShared ? outgoing.subarray(0, size) : Buffer.allocUnsafe(size);
+      all.write(head, 'latin1');
+      all.set(body, head.length);
+      socket.write(all);
+      // What the system has not taken yet is still read from there.
+      if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(copied);
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+  }
+
+  readonly #read = (chunk: Buffer): void => {
+    try {
+      const answer = this.#answer;
+      const pieces = answer.read(chunk);
+      const { head } = answer;
+      if (head === undefined) return;
+      const isRefusal = head.status >= 300;
+      if (isRefusal || this.#request.isRead) {
+        for (const piece of pieces) this.#keep(piece);
+        if (isRefusal && this.#size > longestError) return this.#fail(new Error('an error without end'));
+        if (this.#size > longestDocument) throw new Error('The answer is longer than any document of S3.');
+      }
+      if (answer.isComplete) this.#finish();
+      else if (!isRefusal && !this.#request.isRead) this.#settle();
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  #keep(piece: Buffer): void {
+    this.#chunks.push(piece);
+    this.#size += piece.length;
+  }
+
+  /** The answer is here as far as somebody wants it. */
+  #settle(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    const chunks = this.#chunks;
+    const document = chunks.length === 0 ? '' : (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
+    this.#options.resolve({ ...this.#answer.head!, document });
+  }
+
+  #finish(): void {
+    const socket = this.#socket!;
+    this.#detach();
+    this.#settle();
+    this.res = this.#answer.head;
+    this.shouldKeepAlive = this.#answer.keepsAlive;
+    // A server that refuses a body need not wait for the rest of it.
+    if (this.shouldKeepAlive && socket.writableLength === 0) free(socket);
+    else socket.destroy();
+  }
+
+  readonly #end = (): void => {
+    if (this.#answer.endsWithConnection && this.#socket?.errored === null) this.#finish();
+    else this.#fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+  };
+
+  readonly #timeOut = (): void => this.#fail(timeoutError(this.#socket ?? null));
+
+  readonly #abort = (): void => {
+    this.#isSettled = true;
+    const reason: unknown = this.#options.signal?.reason;
+    this.#fail(reason);
+    this.#options.reject(reason);
+  };
+
+  readonly #fail = (error: unknown): void => {
+    if (this.#isOver) return;
+    const socket = this.#socket;
+    this.#detach();
+    socket?.destroy();
+    if (this.#isSettled) return;
+    // One that is cut short has told less, and is no other error.
+    if ((this.#answer.head?.status ?? 0) >= 300) return this.#settle();
+    this.#isSettled = true;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    const { code } = (error ?? {}) as NodeJS.ErrnoException;
+    const isStale = this.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
+    this.#options.reject(isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error);
+  };
+
+  #detach(): void {
+    this.#isOver = true;
+    clearTimeout(this.#waiting);
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.off('data', this.#read);
+    socket.off('end', this.#end);
+    socket.off('close', this.#end);
+    socket.off('timeout', this.#timeOut);
+    // Of a socket that is closed, errors may follow.
+    socket.off('error', this.#fail);
+    socket.on('error', ignore);
+  }
+}
+
+function free(socket: Socket): void {
+  socket.off('error', ignore);
+  socket.emit('free');
+}
+
+function ignore(): void {}

@@ -1,0 +1,22 @@
+import type { HttpRequest } from './lean-http.ts';
+
+const token = /^[!#$%&'*+.^_`|~\w-]+$/;
+const forbidden = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** A request up to its body, to be sent as Latin-1. @throws an error with Node's codes where no request may look like that */
+export function requestHead({ method, path, headers }: Pick<HttpRequest, 'method' | 'path' | 'headers'>): string {
+  if (/[^\x21-\xff]/.test(path)) throw invalid('ERR_UNESCAPED_CHARACTERS', 'The path holds what no path may hold.');
+  let head = `${method} ${path} HTTP/1.1\r\n`;
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!;
+    const value = headers[index + 1]!;
+    if (!token.test(name)) throw invalid('ERR_INVALID_HTTP_TOKEN', 'A header has a name that no header may have.');
+    if (forbidden.test(value)) throw invalid('ERR_INVALID_CHAR', 'A header holds what no header may hold.');
+    head += `${name}: ${value}\r\n`;
+  }
+  return `${head}connection: keep-alive\r\n\r\n`;
+}
+
+function invalid(code: string, message: string): Error {
+  return Object.assign(new TypeError(message), { code });
+}
