@@ -1,11 +1,15 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
-// two instead of hundreds. oclif itself becomes one CommonJS file (40 ms less at each start); its plugins stay packages.
+// two instead of hundreds. oclif itself becomes one CommonJS file; its plugins stay packages.
 import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Plugin } from '@oclif/core/config';
-import { build } from 'esbuild';
+import { build } from 'rolldown';
+
+import { chunkOf } from './build/chunks.ts';
+import { nodeWhenUsed } from './build/node-when-used.ts';
+import { oclifWhenUsed } from './build/oclif-when-used.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -21,51 +25,43 @@ if (root !== here) {
   for (const file of ['package.json', 'bin/coffer.js']) await copyFile(join(here, file), join(root, file));
 }
 
-const commands = [];
-for await (const file of glob('src/commands/**/*.ts', { cwd: here })) if (!file.endsWith('.test.ts')) commands.push(file);
-const shared = { absWorkingDir: here, bundle: true, platform: 'node', target: 'node22', logLevel: 'warning' };
-await Promise.all([
-  build({
+const input = { main: 'src/main.ts' };
+for await (const file of glob('src/commands/**/*.ts', { cwd: here }))
+  if (!file.endsWith('.test.ts')) input[file.slice('src/'.length, -'.ts'.length)] = file;
+
+const shared = { cwd: here, platform: 'node', transform: { target: 'node22' } };
+await build([
+  {
     ...shared,
-    entryPoints: ['src/oclif.ts'],
-    outfile: join(outdir, 'oclif.cjs'),
-    format: 'cjs',
-    minifySyntax: true,
-    minifyWhitespace: true,
-  }),
-  build({
+    input: { oclif: 'src/oclif.ts' },
+    plugins: [oclifWhenUsed(), nodeWhenUsed()],
+    output: {
+      dir: outdir,
+      format: 'cjs',
+      entryFileNames: '[name].cjs',
+      codeSplitting: false,
+      minify: { compress: true, mangle: false },
+    },
+  },
+  {
     ...shared,
-    entryPoints: ['src/main.ts', ...commands],
-    outbase: 'src',
-    outdir,
-    splitting: true,
-    format: 'esm',
-    chunkNames: 'chunks/[name]-[hash]',
-    conditions: ['@coffer/source'],
-    define: { COFFER_VERSION: JSON.stringify(version) },
-    external: ['@oclif/*'],
+    input,
+    external: [/^@oclif\//],
+    preserveEntrySignatures: 'allow-extension',
+    resolve: { conditionNames: ['@coffer/source', 'node', 'import', 'default'] },
+    transform: { ...shared.transform, define: { COFFER_VERSION: JSON.stringify(version) } },
     plugins: [
-      {
-        name: 'oclif-in-one-file',
-        setup: (building) => building.onResolve({ filter: /\/oclif\.ts$/ }, () => ({ path: '#oclif', external: true })),
-      },
-      {
-        // An ECMAScript import of a module of Node evaluates all that it exports, used or not: with node:crypto all of Web Crypto
-        // (20 ms), with node:http all of fetch (40 ms). A property that is read when it is needed costs nothing before.
-        name: 'node-modules-when-used',
-        setup: (building) => {
-          building.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-            kind === 'import-statement' ? { path, namespace: 'node', sideEffects: false } : undefined,
-          );
-          building.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
-            contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-          }));
-        },
-      },
+      { name: 'oclif-in-one-file', resolveId: (id) => (id.endsWith('/oclif.ts') ? { id: '#oclif', external: true } : undefined) },
+      nodeWhenUsed(),
     ],
-    // CommonJS packages in the bundle reach Node's own modules through require.
-    banner: { js: "import { createRequire as cofferRequire } from 'node:module'; const require = cofferRequire(import.meta.url);" },
-  }),
+    output: {
+      dir: outdir,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'loaded together', name: chunkOf(here) }] },
+    },
+  },
 ]);
 
 // With the manifest, oclif knows every command without loading any.

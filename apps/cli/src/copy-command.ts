@@ -9,8 +9,8 @@ import { copyFiles } from './services/copy.ts';
 /** `copy` and `move`, which take the same. */
 export abstract class CopyCommand extends BulkCommand {
   static override readonly args = {
-    src: Args.string({ description: 'Key of the object, or with --recursive a prefix.', required: true }),
-    dst: Args.string({ description: 'New key; the folder for it where DST ends in "/".' }),
+    src: Args.string({ ignoreStdin: true, description: 'Key of the object, or with --recursive a prefix.', required: true }),
+    dst: Args.string({ ignoreStdin: true, description: 'New key; the folder for it where DST ends in "/".' }),
   };
   static override readonly flags = {
     'to-bucket': Flags.string({ description: 'Bucket of the new object; by default that of SRC.', helpValue: 'BUCKET' }),

@@ -1,5 +1,6 @@
 import { interruptSignal } from './interrupt.ts';
 import { knownCommand, settingsOf, unfinishedCommand, unknownCommand } from './invocation.ts';
+import { oclifLogger } from './oclif-logger.ts';
 import { Config, run } from './oclif.ts';
 import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
@@ -35,6 +36,7 @@ async function runCommand(args: readonly string[], output: Output): Promise<void
   const config = await Config.load({
     root,
     userPlugins: false,
+    ...oclifLogger(),
     ...(known !== undefined && { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } }),
   });
   await run([...args], config);

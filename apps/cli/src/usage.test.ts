@@ -24,6 +24,14 @@ describe('calling it', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
+  it.each([['delete', '--confirm'], ['presign'], ['copy', 'a'], ['tenants', 'provision']])(
+    'takes no argument from stdin: %s',
+    async (...args) => {
+      const ended = await cli.run(['storage', ...args], { cwd: folder, stdin: 'a\n' });
+      expect(ended).toMatchObject({ code: 2, stdout: '' });
+    },
+  );
+
   it.each([
     [['upload', 'tree'], 'tree is a directory'],
     [['upload', 'a.txt', 'b.txt', '--key', 'k'], '--key names one object'],

@@ -10,14 +10,17 @@ export interface ListRequest {
 
 const largestPage = 1000;
 
-/** Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there are any. */
+/**
+ * Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there
+ * are any. The next page is under way while one is used.
+ */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { storage, ctx } = session;
   const { prefix, delimiter, limit = Number.POSITIVE_INFINITY } = request;
   const bucket = await session.bucket();
-  let token: string | undefined;
-  for (let left = limit; left > 0;) {
-    const page: ListPage = await storage.listFiles(
+  let left = limit;
+  const fetchPage = async (token?: string): Promise<ListPage> =>
+    storage.listFiles(
       {
         bucket,
         prefix,
@@ -27,9 +30,12 @@ export async function* listObjects(session: Session, request: ListRequest): Asyn
       },
       ctx,
     );
-    yield page;
+  for (let coming: Promise<ListPage> | undefined = fetchPage(); coming !== undefined;) {
+    const page: ListPage = await coming;
     left -= page.objects.length + page.commonPrefixes.length;
-    token = page.isTruncated ? page.nextContinuationToken : undefined;
-    if (token === undefined) return;
+    const token: string | undefined = page.isTruncated && left > 0 ? page.nextContinuationToken : undefined;
+    coming = token === undefined ? undefined : fetchPage(token);
+    coming?.catch(() => {}); // thrown where it is waited for, if it still is
+    yield page;
   }
 }

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly env?: Env;
   /** An open file instead of a pipe. */
   readonly stdout?: number;
+  /** What stdin has to give, through a pipe; nothing unless given. */
+  readonly stdin?: string;
 }
 
 /** The command line as it is built, run as a process. */
@@ -61,12 +63,13 @@ export class RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
 
-  constructor(bin: string, args: readonly string[], { cwd, env, stdout: target }: RunOptions) {
+  constructor(bin: string, args: readonly string[], { cwd, env, stdout: target, stdin }: RunOptions) {
     this.child = spawn(process.execPath, [bin, ...args], {
       cwd,
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-      stdio: ['ignore', target ?? 'pipe', 'pipe'],
+      stdio: [stdin === undefined ? 'ignore' : 'pipe', target ?? 'pipe', 'pipe'],
     });
+    this.child.stdin?.on('error', () => {}).end(stdin); // whoever does not read it may be gone before it is written
     let stdout = '';
     let stderr = '';
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -15,7 +15,9 @@ export default class Delete extends BulkCommand {
     { description: 'Two objects', command: '<%= config.bin %> <%= command.id %> uploads/file1.pdf uploads/file2.pdf --confirm' },
     { description: 'Some of them', command: '<%= config.bin %> <%= command.id %> logs --prefix --include "*.tmp" --confirm' },
   ];
-  static override readonly args = { key: Args.string({ description: 'Keys, or with --prefix prefixes.', required: true, multiple: true }) };
+  static override readonly args = {
+    key: Args.string({ ignoreStdin: true, description: 'Keys, or with --prefix prefixes.', required: true, multiple: true }),
+  };
   static override readonly usage = '<%= command.id %> KEY... [--prefix] [--confirm]';
   static override readonly flags = {
     prefix: Flags.boolean({ description: 'Delete what lies below each KEY.' }),

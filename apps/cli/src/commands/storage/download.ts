@@ -18,7 +18,7 @@ export default class Download extends BulkCommand {
     { description: 'Of another bucket', command: '<%= config.bin %> <%= command.id %> uploads/file.pdf --bucket my-bucket -o ./file.pdf' },
   ];
   static override readonly args = {
-    key: Args.string({ description: 'Keys, or with --recursive prefixes.', required: true, multiple: true }),
+    key: Args.string({ ignoreStdin: true, description: 'Keys, or with --recursive prefixes.', required: true, multiple: true }),
   };
   static override readonly usage = '<%= command.id %> KEY... --output PATH [--recursive]';
   static override readonly flags = {

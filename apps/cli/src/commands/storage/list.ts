@@ -13,7 +13,9 @@ export default class List extends StorageCommand {
     { description: 'One level, as folders', command: '<%= config.bin %> <%= command.id %> uploads/ --delimiter /' },
     { description: 'Keys alone', command: "<%= config.bin %> <%= command.id %> --json | jq -r '.objects[].key'" },
   ];
-  static override readonly args = { prefix: Args.string({ description: 'Beginning of the keys.', default: '', noCacheDefault: false }) };
+  static override readonly args = {
+    prefix: Args.string({ ignoreStdin: true, description: 'Beginning of the keys.', default: '', noCacheDefault: false }),
+  };
   static override readonly flags = {
     limit: Flags.integer({ char: 'n', min: 1, description: 'Show at most this many.', helpValue: 'N' }),
     recursive: Flags.boolean({ char: 'r', description: 'Show all levels, which is the default.', exclusive: ['delimiter'] }),

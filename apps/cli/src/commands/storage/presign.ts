@@ -18,7 +18,7 @@ export default class Presign extends StorageCommand {
     },
     { description: 'For a program', command: '<%= config.bin %> <%= command.id %> inbox/scan.pdf --put --json' },
   ];
-  static override readonly args = { key: Args.string({ description: 'Key of the object.', required: true }) };
+  static override readonly args = { key: Args.string({ ignoreStdin: true, description: 'Key of the object.', required: true }) };
   static override readonly flags = {
     put: Flags.boolean({ description: 'For uploading, instead of downloading.' }),
     expires: Flags.integer({

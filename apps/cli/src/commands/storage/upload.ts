@@ -21,7 +21,9 @@ export default class Upload extends BulkCommand {
     },
     { description: 'For a tenant', command: 'TENANT_ID=acme-123 <%= config.bin %> <%= command.id %> file.pdf --key uploads/file.pdf' },
   ];
-  static override readonly args = { path: Args.string({ description: 'Files and directories.', required: true, multiple: true }) };
+  static override readonly args = {
+    path: Args.string({ ignoreStdin: true, description: 'Files and directories.', required: true, multiple: true }),
+  };
   static override readonly usage = '<%= command.id %> PATH... [--key K | --prefix P] [--recursive]';
   static override readonly flags = {
     key: Flags.string({ char: 'k', description: 'Key of the object.', exclusive: ['prefix'] }),

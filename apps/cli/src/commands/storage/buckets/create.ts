@@ -9,7 +9,7 @@ export default class BucketsCreate extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket',
     '<%= config.bin %> <%= command.id %> my-bucket --region us-west-2 --acl private',
   ];
-  static override readonly args = { name: Args.string({ description: 'Name of the bucket.', required: true }) };
+  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
   static override readonly flags = {
     region: Flags.string({ description: 'Region, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
     acl: aclFlag({ description: 'Canned ACL.' }),

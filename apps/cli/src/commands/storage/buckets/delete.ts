@@ -14,7 +14,7 @@ export default class BucketsDelete extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket --confirm',
     '<%= config.bin %> <%= command.id %> my-bucket --force --confirm',
   ];
-  static override readonly args = { name: Args.string({ description: 'Name of the bucket.', required: true }) };
+  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
   static override readonly flags = {
     confirm: confirmFlag,
     force: Flags.boolean({ description: 'Delete everything in the bucket first.' }),

@@ -8,7 +8,7 @@ export default class BucketsInfo extends StorageCommand {
     '<%= config.bin %> <%= command.id %> my-bucket',
     '<%= config.bin %> <%= command.id %> my-bucket --json',
   ];
-  static override readonly args = { name: Args.string({ description: 'Name of the bucket.', required: true }) };
+  static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(BucketsInfo);

@@ -12,8 +12,8 @@ export default class TenantsCreate extends StorageCommand {
     '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 acme --quota 10737418240',
   ];
   static override readonly args = {
-    uuid: Args.string({ description: 'What identifies the tenant.', required: true }),
-    slug: Args.string({ description: 'Its readable name.', required: true }),
+    uuid: Args.string({ ignoreStdin: true, description: 'What identifies the tenant.', required: true }),
+    slug: Args.string({ ignoreStdin: true, description: 'Its readable name.', required: true }),
   };
   static override readonly flags = {
     quota: Flags.integer({ description: 'Most bytes that its files may have.', helpValue: 'BYTES', min: 0 }),

@@ -14,7 +14,7 @@ export default class TenantsProvision extends StorageCommand {
       command: '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 --slug acme',
     },
   ];
-  static override readonly args = { id: Args.string({ description: 'Uuid or slug of the tenant.', required: true }) };
+  static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
   static override readonly flags = {
     slug: Flags.string({ description: 'Slug of the tenant: it is registered if ID is the uuid of none.', helpValue: 'SLUG' }),
     region: Flags.string({ description: 'Region of the bucket, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),

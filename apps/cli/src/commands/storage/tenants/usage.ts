@@ -9,7 +9,7 @@ export default class TenantsUsage extends StorageCommand {
   static override readonly summary = 'Show what a tenant stores.';
   static override readonly description = 'Its tracked files. Objects that are written past the files API are not counted.';
   static override readonly examples = ['<%= config.bin %> <%= command.id %> acme', '<%= config.bin %> <%= command.id %> acme --json'];
-  static override readonly args = { id: Args.string({ description: 'Uuid or slug of the tenant.', required: true }) };
+  static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(TenantsUsage);
