@@ -40,7 +40,8 @@ await build([
       format: 'cjs',
       entryFileNames: '[name].cjs',
       codeSplitting: false,
-      minify: { compress: true, mangle: false },
+      // Without compression: Node 22 finds exports by how they are written, and `!0` is not it.
+      minify: { compress: false, mangle: false },
     },
   },
   {
