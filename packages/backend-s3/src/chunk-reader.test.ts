@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 
+import { withOwnedChunks } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { ChunkReader } from './chunk-reader.ts';
@@ -54,6 +55,19 @@ describe('a reader of chunks', () => {
     const target = Buffer.alloc(300);
     expect(await reader.fill(target)).toBe(200);
     expect(target.subarray(0, 200).equals(expected(200))).toBe(true);
+  });
+
+  it('gives back the memory of chunks that are its own, and of no others', async () => {
+    for (const isOwner of [true, false]) {
+      const chunks = [100, 50, 100].map((size, index) => Buffer.from(new ArrayBuffer(size)).fill(index + 1));
+      const stream = Readable.from(chunks, { objectMode: false });
+      const reader = new ChunkReader(isOwner ? withOwnedChunks(stream) : stream);
+      const [first, second] = [Buffer.alloc(120), Buffer.alloc(130)];
+      expect([await reader.fill(first), await reader.fill(second), await reader.more()]).toEqual([120, 130, false]);
+      expect(Buffer.concat([first, second])).toEqual(Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(100, 3)]));
+      // The second is cut in two, and what holds the bytes of both is nobody's to give back.
+      expect(chunks.map(({ length }) => length)).toEqual(isOwner ? [0, 50, 0] : [100, 50, 100]);
+    }
   });
 
   it('takes no more than it is asked for', async () => {

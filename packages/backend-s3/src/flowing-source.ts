@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 
+import { hasOwnedChunks, releaseChunk } from '@coffer/storage-core';
+
 import type { ChunkSource } from './chunk-reader.ts';
 
 /**
@@ -8,6 +10,7 @@ import type { ChunkSource } from './chunk-reader.ts';
  */
 export class FlowingSource implements ChunkSource {
   readonly #stream: Readable;
+  readonly #ownsChunks: boolean;
   /** Came when nobody wanted it, or more than was wanted. */
   readonly #kept: Buffer[] = [];
   #target: Buffer | undefined;
@@ -18,6 +21,7 @@ export class FlowingSource implements ChunkSource {
 
   constructor(stream: Readable) {
     this.#stream = stream;
+    this.#ownsChunks = hasOwnedChunks(stream);
     if (stream.readableEnded) this.#isOver = true;
     else if (stream.destroyed) this.#failure = failureOf(stream);
     stream.pause(); // or the first listener would let it flow
@@ -42,8 +46,8 @@ export class FlowingSource implements ChunkSource {
     this.#end = 0;
     try {
       for (let next = this.#kept.shift(); next !== undefined; next = this.#end < target.length ? this.#kept.shift() : undefined) {
-        const copied = this.#copy(next, target);
-        if (copied < next.length) this.#kept.unshift(next.subarray(copied));
+        const rest = this.#copy(next, target);
+        if (rest !== undefined) this.#kept.unshift(rest);
       }
       while (this.#end < target.length && (await this.#hasMore()));
       return this.#end;
@@ -67,9 +71,9 @@ export class FlowingSource implements ChunkSource {
   readonly #take = (chunk: Buffer): void => {
     const target = this.#target;
     if (target !== undefined && this.#kept.length === 0) {
-      const copied = this.#copy(chunk, target);
+      const rest = this.#copy(chunk, target);
       if (this.#end < target.length) return;
-      if (copied < chunk.length) this.#kept.push(chunk.subarray(copied));
+      if (rest !== undefined) this.#kept.push(rest);
     } else {
       this.#kept.push(chunk);
     }
@@ -77,11 +81,18 @@ export class FlowingSource implements ChunkSource {
     this.#wake?.();
   };
 
-  #copy(chunk: Buffer, target: Buffer): number {
-    const copied = Math.min(chunk.length, target.length - this.#end);
-    target.set(copied === chunk.length ? chunk : chunk.subarray(0, copied), this.#end);
-    this.#end += copied;
-    return copied;
+  /** @returns what of the chunk had no room */
+  #copy(chunk: Buffer, target: Buffer): Buffer | undefined {
+    const room = target.length - this.#end;
+    if (chunk.length > room) {
+      target.set(chunk.subarray(0, room), this.#end);
+      this.#end += room;
+      return chunk.subarray(room);
+    }
+    target.set(chunk, this.#end);
+    this.#end += chunk.length;
+    if (this.#ownsChunks) releaseChunk(chunk);
+    return undefined;
   }
 
   #fail(error: Error): void {

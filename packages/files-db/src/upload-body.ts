@@ -1,7 +1,7 @@
 import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
-import { sizeMismatch, storageError } from '@coffer/storage-core';
+import { hasOwnedChunks, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
 import type { Body } from '@coffer/storage-core';
 
 import { sampleBytes } from './sniff.ts';
@@ -35,13 +35,13 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   if (!stream.readableEnded && stream.readableLength === 0) await endIfOver(stream);
   const [first, second] = chunks;
   const data = first !== undefined && second === undefined ? first : Buffer.concat(chunks);
-  const sample = data.subarray(0, sampleBytes);
   if (!stream.readableEnded) {
+    const sample = Buffer.from(data.subarray(0, sampleBytes)); // the chunk is its reader's
     stream.unshift(data); // in the same tick as the last read(), after which the stream would end
     return { body, sample };
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
-  return { body: { kind: 'buffer', data }, sample };
+  return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
 }
 
 /** A stream of which everything has been read ends no sooner than it is read once more, and then in the next tick. */
@@ -93,7 +93,7 @@ export function meterBody(stream: Readable, granted: number, more: (passed: numb
     while (passed > most) most += await more(passed, gone.signal);
   };
   pipeline(stream, meter, () => {}); // whoever reads the meter gets the error
-  return { kind: 'stream', stream: meter };
+  return { kind: 'stream', stream: hasOwnedChunks(stream) ? withOwnedChunks(meter) : meter };
 }
 
 export function overQuota(): Error {

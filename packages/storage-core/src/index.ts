@@ -59,6 +59,7 @@ export {
   TenantMismatchError,
 } from './errors.ts';
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
+export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './chunk-memory.ts';
 export { fileBody, isDirectSource, readInto } from './file-body.ts';
 export type { OpenFile } from './file-body.ts';
 export type { DirectSource } from './file-body.ts';

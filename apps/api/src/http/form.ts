@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
+import { withOwnedChunks } from '@coffer/storage-core';
 import {
   assertPlainBody,
   contentLength,
@@ -112,7 +113,7 @@ class FormReader implements MultipartHandler {
       autoDestroy: false,
     });
     stream.on('error', () => {}); // also one that nobody reads yet
-    return stream;
+    return withOwnedChunks(stream); // or parts of chunks that nobody else reads
   }
 
   part(head: PartHead): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { releaseChunk } from '../chunk-memory.ts';
 import { multipartBoundary, MultipartParser } from './multipart.ts';
 import type { PartHead } from './part-head.ts';
 
@@ -8,7 +9,7 @@ interface Read {
   readonly finished: boolean;
 }
 
-/** What the parser tells of a form that arrives in chunks of `size` bytes. */
+/** What the parser tells of a form that arrives in chunks of `size` bytes, whose memory is given back as soon as it is read. */
 function read(form: string, size = form.length): Read {
   const parts: { head: PartHead; text: string; whole: boolean }[] = [];
   let ends = 0;
@@ -16,6 +17,7 @@ function read(form: string, size = form.length): Read {
     part: (head) => void parts.push({ head, text: '', whole: false }),
     data: (bytes) => {
       parts.at(-1)!.text += bytes.toString('latin1');
+      releaseChunk(bytes);
     },
     partEnd: () => {
       parts.at(-1)!.whole = true;
@@ -25,7 +27,7 @@ function read(form: string, size = form.length): Read {
     },
   });
   const bytes = Buffer.from(form, 'latin1');
-  for (let at = 0; at < bytes.length; at += size) parser.push(bytes.subarray(at, at + size));
+  for (let at = 0; at < bytes.length; at += size) parser.push(Buffer.from(Uint8Array.from(bytes.subarray(at, at + size)).buffer));
   expect(ends).toBe(parser.finished ? 1 : 0);
   if (parser.finished) expect(parts.every(({ whole }) => whole)).toBe(true);
   return { parts: parts.map(({ head, text }) => ({ head, text })), finished: parser.finished };

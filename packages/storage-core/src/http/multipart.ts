@@ -5,7 +5,7 @@ import type { PartHead } from './part-head.ts';
 /** Told what a form consists of, in its order. What it throws ends the parsing. */
 export interface MultipartHandler {
   part(head: PartHead): void;
-  /** Bytes of the part that was told of last; a view into what was pushed. */
+  /** Bytes of the part that was told of last; a view into what was pushed, of which the parser needs nothing more where it is all of it. */
   data(bytes: Buffer): void;
   partEnd(): void;
   /** The closing boundary has been read; what follows it means nothing. */
@@ -92,13 +92,18 @@ export class MultipartParser {
   #content(bytes: Buffer, at: number): number | undefined {
     const found = bytes.indexOf(this.#delimiter, at);
     const end = found === -1 ? this.#beginningOfDelimiter(bytes, at) : found;
+    // Before the bytes are handed out: their memory may be gone afterwards.
+    const kept = end === bytes.length ? emptyBuffer : bytes.subarray(end);
     if (this.#state === 'preamble') {
       this.#preamble += end - at;
       if (this.#preamble > maxPreambleBytes) throw malformedForm('The form does not begin with its boundary.');
     } else if (end > at) {
       this.#handler.data(bytes.subarray(at, end));
     }
-    if (found === -1) return this.#keep(bytes, end);
+    if (found === -1) {
+      this.#kept = kept;
+      return undefined;
+    }
     if (this.#state === 'body') this.#handler.partEnd();
     this.#state = 'boundary';
     return found + this.#delimiter.length;

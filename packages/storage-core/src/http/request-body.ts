@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
+import { releaseChunk, withOwnedChunks } from '../chunk-memory.ts';
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
 
@@ -28,22 +29,24 @@ export function assertPlainBody({ headers }: IncomingMessage): void {
 
 /**
  * The body of a request as a stream of its own. Whoever destroys it, as a refused upload does, leaves the connection up,
- * so that the refusal can still be sent. It fails with payload_too_large after `limit` bytes, and when the client
+ * so that the refusal can still be sent. Its chunks are its reader's. It fails with payload_too_large after `limit` bytes, and when the client
  * leaves before the end.
  */
 export function requestBody(incoming: IncomingMessage, limit: number = Infinity): Readable {
   let seen = 0;
-  const body = new Readable({
-    highWaterMark: 262_144,
-    read: () => void incoming.resume(),
-    destroy: (error, done) => {
-      incoming.off('data', onData);
-      incoming.off('end', onEnd);
-      incoming.off('close', onClose);
-      if (!incoming.readableEnded) incoming.pause();
-      done(error);
-    },
-  });
+  const body = withOwnedChunks(
+    new Readable({
+      highWaterMark: 262_144,
+      read: () => void incoming.resume(),
+      destroy: (error, done) => {
+        incoming.off('data', onData);
+        incoming.off('end', onEnd);
+        incoming.off('close', onClose);
+        if (!incoming.readableEnded) incoming.pause();
+        done(error);
+      },
+    }),
+  );
   const onData = (chunk: Buffer): void => {
     seen += chunk.byteLength;
     if (seen > limit) body.destroy(payloadTooLarge(limit));
@@ -99,7 +102,10 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
     };
     const onEnd = (): void => {
       leave();
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      if (chunks.length === 1) return resolve(chunks[0]!);
+      const body = Buffer.concat(chunks);
+      for (const chunk of chunks) releaseChunk(chunk);
+      resolve(body);
     };
     const onClose = (): void => fail(new Error('The client went away before the body was whole.'));
     const late = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
