@@ -124,6 +124,9 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
   if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
   const reader = new ChunkReader(stream);
   if (size === undefined) {
+    // Of one that is said to be more than a few bytes, none are gathered only to be copied.
+    if (sizeHint !== undefined && sizeHint > UploadMemory.unasked)
+      return putUnknown(store, { reader, stream, chunks: [], sizeHint }, write);
     const chunks = await reader.chunks(UploadMemory.unasked);
     const isWhole = reader.size < UploadMemory.unasked || (reader.size <= memory.partSize && !(await reader.more()));
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
@@ -173,7 +176,7 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
   let held = await memory.take(expected, signal);
   let isHeld = true;
   try {
-    reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     let end = await reader.fill(held.buffer);
     if (end === expected && expected < memory.partSize && (await reader.more())) {
       const { buffer } = held;

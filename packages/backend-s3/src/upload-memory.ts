@@ -7,15 +7,22 @@ export interface HeldBuffer {
   release(reusable: boolean): void;
 }
 
-const mostIdle = 4;
+const smallest = 64 * 1024;
+/** Parts' worth of memory that is kept while nobody uses it. */
+const mostIdleParts = 4;
 
-/** The one bound of what all uploads hold in memory. Buffers of the size of a part are used again. */
+/**
+ * The one bound of what all uploads hold in memory. What one has done with, the next one of about its size uses again: left to
+ * the garbage collection, which does not see how large it is, it would lie about for long.
+ */
 export class UploadMemory {
   /** Bytes that an upload may hold without asking: small uploads do not wait for large ones. */
   static readonly unasked: number = 256 * 1024;
   readonly partSize: number;
   readonly #slots: Slots;
+  /** Of the sizes that `sizeFor` gives, what was used last at the end. */
   readonly #idle: Buffer[] = [];
+  #idleBytes = 0;
 
   constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number }) {
     const { capacity, partSize, patience } = options;
@@ -25,14 +32,35 @@ export class UploadMemory {
 
   async take(size: number, signal: AbortSignal | undefined): Promise<HeldBuffer> {
     const release = size > UploadMemory.unasked ? await this.#slots.take(size, signal) : undefined;
-    const isPart = size === this.partSize;
-    const buffer = (isPart ? this.#idle.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
+    const memory = this.#takeIdle(this.#sizeFor(size)) ?? Buffer.allocUnsafeSlow(this.#sizeFor(size));
+    let isHeld = true;
     return {
-      buffer,
+      buffer: size === memory.length ? memory : memory.subarray(0, size),
       release: (reusable) => {
-        if (isPart && reusable && this.#idle.length < mostIdle && !this.#idle.includes(buffer)) this.#idle.push(buffer);
+        if (isHeld && reusable) this.#keep(memory);
+        isHeld = false;
         release?.();
       },
     };
+  }
+
+  /** Up to twice as much as is asked for, of which no more than that is ever touched. */
+  #sizeFor(size: number): number {
+    let rounded = smallest;
+    while (rounded < size) rounded *= 2;
+    return size <= this.partSize ? Math.min(rounded, this.partSize) : size;
+  }
+
+  #takeIdle(size: number): Buffer | undefined {
+    const index = this.#idle.findLastIndex(({ length }) => length === size);
+    if (index < 0) return undefined;
+    this.#idleBytes -= size;
+    return this.#idle.splice(index, 1)[0];
+  }
+
+  #keep(memory: Buffer): void {
+    this.#idle.push(memory);
+    this.#idleBytes += memory.length;
+    while (this.#idleBytes > mostIdleParts * this.partSize) this.#idleBytes -= this.#idle.shift()!.length;
   }
 }
