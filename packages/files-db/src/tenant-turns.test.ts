@@ -93,6 +93,37 @@ describe('turns on the numbers of a tenant', () => {
     expect(await rig.usage(acme)).toMatchObject({ files: before.files + 2, reserved: 0 });
   });
 
+  it('settles a file once, however many of those that wait together ask for it', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved()];
+    await Promise.all(files.map((file) => turns.reserve(file)));
+    const [first, twice] = files.map(({ id }) => id) as [string, string];
+    const before = await rig.usage(acme);
+    const answers = await Promise.all([
+      turns.settle(acme.tenantUuid, settled(first)),
+      turns.settle(acme.tenantUuid, settled(twice, { storageKey: 'files/one' })),
+      turns.settle(acme.tenantUuid, settled(twice, { storageKey: 'files/other' })),
+    ]);
+    expect(answers.map((answer) => answer?.storage_key)).toEqual(['files/1', 'files/one', undefined]);
+    expect(await rig.usage(acme)).toMatchObject({ bytes: before.bytes + 14, files: before.files + 2, reserved: 0 });
+  });
+
+  it('locks rows in the order in which deletions do', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved(), reserved()];
+    for (const file of files) await turns.reserve(file);
+    const [first, lower, upper] = files.map(({ id }) => id) as [string, string, string];
+    const deletion = await rig.database.sql.reserve();
+    await deletion`begin`;
+    await deletion`select 1 from files where id = ${lower} for update`;
+    const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
+    await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
+    await deletion`select 1 from files where id = ${upper} for update`;
+    await deletion`commit`;
+    deletion.release();
+    expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);
+  });
+
   it('keeps what is wrong with one from the others', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];
