@@ -55,6 +55,14 @@ export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
   }
 }
 
+// Of connections that were there. What fails with another code has not reached the server, or has failed in it.
+const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+
+/** Whether the statement that failed may have been done all the same: the connection ended while it ran. */
+export function mayBeDone(error: unknown): boolean {
+  return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
+}
+
 /** Whether a statement failed for the table it names not being there. */
 export function isMissingTable(error: unknown): boolean {
   return codeOf(queryCause(error)) === '42P01';
