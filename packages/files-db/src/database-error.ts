@@ -43,6 +43,8 @@ export function databaseError(error: unknown): unknown {
   // A character or a nesting that text or jsonb cannot hold.
   if (/^(?:22021|22P05|54001)$/.test(code))
     return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
+  // The only numbers that can grow too large are those of a tenant without a quota.
+  if (code === '22003') return storageError('quota_exceeded', 'That is more than can be counted for one tenant.', { cause });
   return cause;
 }
 

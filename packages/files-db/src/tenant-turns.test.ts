@@ -133,6 +133,26 @@ describe('turns on the numbers of a tenant', () => {
     for (const { id } of [files[0]!, files[1]!, files[3]!]) await rig.files.delete(id, { subject: 'root', role: 'admin' });
   });
 
+  it('counts every byte of what is asked for together, however much that is', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const most = Number.MAX_SAFE_INTEGER;
+    const files = [7, most, 2, ...Array.from({ length: 3 }, () => most)].map((asked) => reserved({ asked, least: asked }));
+    await Promise.all(files.map((file) => turns.reserve(file)));
+    for (const { id } of files) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
+  });
+
+  it('refuses what is more than can be counted', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const before = await rig.usage(acme);
+    const files = Array.from({ length: 1040 }, () => reserved({ asked: Number.MAX_SAFE_INTEGER }));
+    const codes = await Promise.all(files.map((file) => codeOf(turns.reserve(file))));
+    expect(new Set(codes)).toEqual(new Set(['resolved', 'quota_exceeded']));
+    for (const [index, { id }] of files.entries())
+      if (codes[index] === 'resolved') await rig.files.delete(id, { subject: 'root', role: 'admin' });
+    expect(await rig.usage(acme)).toEqual(before);
+  });
+
   it('shares out the last bytes one by one', async () => {
     const { bytes } = await rig.usage(acme);
     await rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes + 30 });

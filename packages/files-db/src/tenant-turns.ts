@@ -65,8 +65,8 @@ function reserving(sql: Sql): Lane['reserving'] {
     },
     async many(files) {
       // All of them or none: who gets what of the last bytes is for each to ask.
-      const asked = files.reduce((sum, file) => sum + file.asked, 0);
-      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked, files: JSON.stringify(files) });
+      const asked = files.reduce((sum, file) => sum + BigInt(file.asked), 0n);
+      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked: String(asked), files: JSON.stringify(files) });
       return granted && files.map((file) => ({ granted_bytes: String(file.asked), limited: granted.limited }));
     },
   });
