@@ -108,17 +108,18 @@ describe('turns on the numbers of a tenant', () => {
     expect(await rig.usage(acme)).toMatchObject({ bytes: before.bytes + 14, files: before.files + 2, reserved: 0 });
   });
 
-  it('locks rows in the order in which deletions do', async () => {
+  it.each(['the same order', 'the other order'])('settles all, though somebody else locks them in %s', async (order) => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved()];
     for (const file of files) await turns.reserve(file);
     const [first, lower, upper] = files.map(({ id }) => id) as [string, string, string];
+    const locked = order === 'the same order' ? [lower, upper] : [upper, lower];
     const deletion = await rig.database.sql.reserve();
     await deletion`begin`;
-    await deletion`select 1 from files where id = ${lower} for update`;
+    await deletion`select 1 from files where id = ${locked[0]!} for update`;
     const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
     await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
-    await deletion`select 1 from files where id = ${upper} for update`;
+    await deletion`select 1 from files where id = ${locked[1]!} for update`;
     await deletion`commit`;
     deletion.release();
     expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);

@@ -1,6 +1,7 @@
 import { canonicalTenantUuid, hasCode } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import { isConflict } from './database-error.ts';
 import type { FileRow } from './file-record.ts';
 import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
@@ -125,8 +126,8 @@ class Queue<P, R> {
           return;
         }
       } catch (error) {
-        // What is wrong with one of them is nobody else's; when the database is away, that is all the same to all.
-        if (hasCode(error, 'storage_unavailable')) {
+        // What is wrong with one of them, or in its way, is nobody else's; when the database is away, that is all the same to all.
+        if (hasCode(error, 'storage_unavailable') && !isConflict(error)) {
           for (const { reject } of taken) reject(error);
           return;
         }
