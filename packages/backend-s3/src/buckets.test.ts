@@ -5,7 +5,9 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { bucketOperations } from './buckets.ts';
 import { openStore } from './open-store.ts';
+import type { Store } from './store.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
@@ -135,5 +137,17 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
     }
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await backend.close();
+  });
+});
+
+describe('a bucket that is being created', () => {
+  it('is not waited for by who gives up', async () => {
+    const silent = { transport: { headBucket: () => new Promise(() => {}) } } as unknown as Store;
+    const operations = bucketOperations(silent);
+    void operations.create('bucket', {}, noContext);
+    const cancel = new AbortController();
+    const second = operations.create('bucket', {}, { signal: cancel.signal });
+    cancel.abort(new Error('no more'));
+    await expect(second).rejects.toThrow('no more');
   });
 });

@@ -9,6 +9,7 @@ import { deleteBucket, deleteBucketByForce } from './empty-bucket.ts';
 import { causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
+import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 import { isVersioned } from './versioning.ts';
 
@@ -23,7 +24,10 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   };
   return {
     async create(bucket, options, ctx) {
-      for (let other = creating.get(bucket); other !== undefined; other = creating.get(bucket)) await other.catch(() => {});
+      for (let other = creating.get(bucket); other !== undefined; other = creating.get(bucket)) {
+        const ended = other.catch(() => {});
+        await unlessAborted(ended, ctx.signal);
+      }
       ctx.signal?.throwIfAborted();
       const attempt = createAlone(bucket, options, ctx).finally(() => creating.delete(bucket));
       creating.set(bucket, attempt);

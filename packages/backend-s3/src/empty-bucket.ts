@@ -3,6 +3,7 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { call, inParallel } from './call.ts';
+import { causeStatus } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
@@ -26,7 +27,8 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
     try {
       return await deleteBucket(store, bucket, ctx);
     } catch (error) {
-      if (!hasCode(error, 'bucket_not_empty')) throw error;
+      const isDisturbed = causeStatus(error) === 499; // MinIO, when another call deletes it at the same time
+      if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
     }

@@ -25,6 +25,7 @@ describe('toStorageError', () => {
     [409, 'OperationAborted', 'storage_unavailable', true],
     [412, '', 'precondition_failed', false],
     [429, '', 'storage_unavailable', true],
+    [499, 'ClientDisconnected', 'storage_unavailable', true],
     [500, 'InternalError', 'storage_unavailable', true],
     [501, 'NotImplemented', 'not_supported', false],
     [502, '', 'storage_unavailable', true],

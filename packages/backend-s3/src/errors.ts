@@ -135,7 +135,8 @@ function codeByStatus(status: number | undefined, { key }: About): StorageErrorC
   if (status === 412) return 'precondition_failed';
   if (status === 413) return 'payload_too_large';
   if (status === 416) return 'range_not_satisfiable';
-  if (status === 408 || status === 409 || status === 429 || status >= 500) return 'storage_unavailable';
+  // 499: MinIO says so of requests of a bucket that goes meanwhile, whoever waits for their answer.
+  if (status === 408 || status === 409 || status === 429 || status >= 499) return 'storage_unavailable';
   // What is left of 3xx is a bucket of another region that no redirect led to.
   return 'invalid_argument';
 }

@@ -80,6 +80,16 @@ describe('a request with its body in memory', () => {
     expect([server.requests.length, server.connections()]).toEqual([2, 1]);
   });
 
+  it('is repeated when the connection closes with the answer to the one before it, of which no server need tell', async () => {
+    const closing: Answer = (request) => {
+      request.resume();
+      request.once('end', () => request.socket.end('HTTP/1.1 200 OK\r\netag: "made"\r\ncontent-length: 0\r\n\r\n'));
+    };
+    const transport = transportTo(await serve(closing), { maxPoolConnections: 2 });
+    const puts = Array.from({ length: 100 }, () => transport.put(at, payload(10), described, noContext));
+    expect((await Promise.allSettled(puts)).filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
   it('is not sent with a header that holds another', async () => {
     const server = await serve(ok);
     const put = transportTo(server).put(at, payload(1), { ...described, contentType: 'a\r\nx-evil: 1' }, noContext);

@@ -217,7 +217,9 @@ class Exchange {
     this.#isSettled = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
     const { code } = (error ?? {}) as NodeJS.ErrnoException;
-    const isStale = this.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
+    // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
+    const isKept = this.reusedSocket || this.#bytesBefore > 0;
+    const isStale = isKept && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
     this.#options.reject(isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error);
   };
 

@@ -73,8 +73,8 @@ export class Http {
       });
       sent.on('error', (error: NodeJS.ErrnoException) => {
         settle();
-        const isStale =
-          sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE') && sent.socket?.bytesRead === bytesBefore;
+        const isKept = sent.reusedSocket || bytesBefore > 0; // the agent does not tell of one that was handed on at once
+        const isStale = isKept && (error.code === 'ECONNRESET' || error.code === 'EPIPE') && sent.socket?.bytesRead === bytesBefore;
         reject(isStale ? new StaleSocketError(error.message, { cause: error }) : error);
       });
       sent.once('response', (answer: IncomingMessage) => {

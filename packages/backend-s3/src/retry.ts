@@ -110,8 +110,10 @@ function askedDelay(error: unknown): number {
   return [time, exact].find((found) => found > 0) ?? 0;
 }
 
-async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+/** What is waited for goes on without whoever gives up. @throws the signal's reason */
+export async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return work;
+  signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });

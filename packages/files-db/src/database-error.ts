@@ -20,6 +20,9 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
+// Two transactions in each other's way, of which one was ended.
+const conflicts = /^40(?:001|P01)$/;
+
 /**
  * The only place that knows error codes of PostgreSQL. Errors that mean a mistake of ours come back as they are, without
  * drizzle's wrapper, whose message quotes every parameter.
@@ -33,8 +36,7 @@ export function databaseError(error: unknown): unknown {
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
   // 55000: it takes no connections.
   if (/^(?:08|53|57P0|55000)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
-  // Two transactions in each other's way, of which one was ended.
-  if (/^40(?:001|P01)$/.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
+  if (conflicts.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
   if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
@@ -43,6 +45,8 @@ export function databaseError(error: unknown): unknown {
   // A character or a nesting that text or jsonb cannot hold.
   if (/^(?:22021|22P05|54001)$/.test(code))
     return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
+  // The only numbers that can grow too large are those of a tenant without a quota.
+  if (code === '22003') return storageError('quota_exceeded', 'That is more than can be counted for one tenant.', { cause });
   return cause;
 }
 
@@ -53,6 +57,19 @@ export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
   } catch (error) {
     throw databaseError(error);
   }
+}
+
+/** Whether a statement was undone for another one that was in its way. */
+export function isConflict(error: unknown): boolean {
+  return isStorageError(error) && conflicts.test(codeOf(error.cause) ?? '');
+}
+
+// Of connections that were there. What fails with another code has not reached the server, or has failed in it.
+const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+
+/** Whether the statement that failed may have been done all the same: the connection ended while it ran. */
+export function mayBeDone(error: unknown): boolean {
+  return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
 }
 
 /** Whether a statement failed for the table it names not being there. */

@@ -88,7 +88,7 @@ export const reserveFile = statement<ReservedFile, Granted>(`
  * the tenant is unknown or being deleted.
  */
 export const reserveFiles = statement<
-  { readonly tenant: string; readonly asked: number; readonly files: string },
+  { readonly tenant: string; readonly asked: string; readonly files: string },
   { readonly limited: boolean }
 >(`
   with granted as (

@@ -1,8 +1,10 @@
 import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
+import type { Sql } from 'postgres';
 
+import { mayBeDone } from './database-error.ts';
 import type { FileParts } from './file-parts.ts';
-import { findContention, findQuota, insertFile, reserveMore } from './file-statements.ts';
+import { abandonFile, findContention, findQuota, forgetFile, insertFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
 import type { Patience } from './quota-wait.ts';
 import { resolveTenant } from './tenant-rows.ts';
@@ -40,7 +42,13 @@ export async function reserve(
   const parameters = { ...row, tenant: tenantUuid, asked: bytes, least };
   let patience: Patience | undefined;
   for (;;) {
-    const granted = await turns.reserve(parameters);
+    const granted = await turns.reserve(parameters).catch(async (error: unknown) => {
+      if (mayBeDone(error)) {
+        await giveBack(sql, row.id);
+        waiters.wake(tenantUuid);
+      }
+      throw error;
+    });
     if (granted !== undefined) return { granted: Number(granted.granted_bytes), limited: granted.limited };
     const [quota] = await findQuota(sql, { tenant: tenantUuid });
     if (quota?.closed === true) throw storageError('tenant_not_found', 'The tenant is being deleted.');
@@ -55,6 +63,16 @@ export async function reserve(
       const left = Math.max(Number(quota.free_bytes), 0);
       throw storageError('quota_exceeded', `The file is larger than what is left of the tenant's quota: ${left} bytes.`);
     }
+  }
+}
+
+/** What nobody will use, and would miss until a sweep a day later. */
+async function giveBack(sql: Sql, id: string): Promise<void> {
+  try {
+    await abandonFile(sql, { id });
+    await forgetFile(sql, { id });
+  } catch {
+    // The database is away still: that is for the sweep.
   }
 }
 

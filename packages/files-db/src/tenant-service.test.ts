@@ -243,6 +243,8 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     for (let round = 0; round < 5; round++) {
       const tenant = { tenantUuid: randomUUID(), tenantSlug: `at-once-${force}-${round}` };
       await rig.tenants.create(tenant);
+      if (round > 0) await rig.tenantService.provision(tenant.tenantUuid, { tenantSlug: tenant.tenantSlug });
+      if (force) await upload(rig, 'some text', { tenantContext: tenant });
       const calls = Array.from({ length: 8 }, () => rig.tenantService.delete(tenant.tenantUuid, { force }));
       const results = await Promise.allSettled(calls);
       expect(results.some(({ status }) => status === 'fulfilled')).toBe(true);

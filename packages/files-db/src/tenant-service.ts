@@ -78,6 +78,7 @@ export class TenantService {
       try {
         await this.deleteBucket(bucket, { force }, labelled);
       } catch (error) {
+        if (hasCode(error, 'no_such_bucket')) continue; // another call has deleted it since
         if (force || !hasCode(error, 'bucket_not_empty')) throw error;
         await reopenTenant(sql, { tenant }); // something came in after the look, or was there for nobody to see
         throw notEmpty();

@@ -93,6 +93,38 @@ describe('turns on the numbers of a tenant', () => {
     expect(await rig.usage(acme)).toMatchObject({ files: before.files + 2, reserved: 0 });
   });
 
+  it('settles a file once, however many of those that wait together ask for it', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved()];
+    await Promise.all(files.map((file) => turns.reserve(file)));
+    const [first, twice] = files.map(({ id }) => id) as [string, string];
+    const before = await rig.usage(acme);
+    const answers = await Promise.all([
+      turns.settle(acme.tenantUuid, settled(first)),
+      turns.settle(acme.tenantUuid, settled(twice, { storageKey: 'files/one' })),
+      turns.settle(acme.tenantUuid, settled(twice, { storageKey: 'files/other' })),
+    ]);
+    expect(answers.map((answer) => answer?.storage_key)).toEqual(['files/1', 'files/one', undefined]);
+    expect(await rig.usage(acme)).toMatchObject({ bytes: before.bytes + 14, files: before.files + 2, reserved: 0 });
+  });
+
+  it.each(['the same order', 'the other order'])('settles all, though somebody else locks them in %s', async (order) => {
+    const turns = new TenantTurns(rig.database.sql);
+    const files = [reserved(), reserved(), reserved()];
+    for (const file of files) await turns.reserve(file);
+    const [first, lower, upper] = files.map(({ id }) => id) as [string, string, string];
+    const locked = order === 'the same order' ? [lower, upper] : [upper, lower];
+    const deletion = await rig.database.sql.reserve();
+    await deletion`begin`;
+    await deletion`select 1 from files where id = ${locked[0]!} for update`;
+    const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
+    await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
+    await deletion`select 1 from files where id = ${locked[1]!} for update`;
+    await deletion`commit`;
+    deletion.release();
+    expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);
+  });
+
   it('keeps what is wrong with one from the others', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];
@@ -100,6 +132,26 @@ describe('turns on the numbers of a tenant', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
     expect(results[2]).toMatchObject({ reason: { code: 'validation_failed' } });
     for (const { id } of [files[0]!, files[1]!, files[3]!]) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+  });
+
+  it('counts every byte of what is asked for together, however much that is', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const most = Number.MAX_SAFE_INTEGER;
+    const files = [7, most, 2, ...Array.from({ length: 3 }, () => most)].map((asked) => reserved({ asked, least: asked }));
+    await Promise.all(files.map((file) => turns.reserve(file)));
+    for (const { id } of files) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
+  });
+
+  it('refuses what is more than can be counted', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const before = await rig.usage(acme);
+    const files = Array.from({ length: 1040 }, () => reserved({ asked: Number.MAX_SAFE_INTEGER }));
+    const codes = await Promise.all(files.map((file) => codeOf(turns.reserve(file))));
+    expect(new Set(codes)).toEqual(new Set(['resolved', 'quota_exceeded']));
+    for (const [index, { id }] of files.entries())
+      if (codes[index] === 'resolved') await rig.files.delete(id, { subject: 'root', role: 'admin' });
+    expect(await rig.usage(acme)).toEqual(before);
   });
 
   it('shares out the last bytes one by one', async () => {

@@ -1,6 +1,7 @@
 import { canonicalTenantUuid, hasCode } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import { isConflict } from './database-error.ts';
 import type { FileRow } from './file-record.ts';
 import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
@@ -65,8 +66,8 @@ function reserving(sql: Sql): Lane['reserving'] {
     },
     async many(files) {
       // All of them or none: who gets what of the last bytes is for each to ask.
-      const asked = files.reduce((sum, file) => sum + file.asked, 0);
-      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked, files: JSON.stringify(files) });
+      const asked = files.reduce((sum, file) => sum + BigInt(file.asked), 0n);
+      const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked: String(asked), files: JSON.stringify(files) });
       return granted && files.map((file) => ({ granted_bytes: String(file.asked), limited: granted.limited }));
     },
   });
@@ -79,8 +80,12 @@ function settling(sql: Sql): Lane['settling'] {
       return row;
     },
     async many(files) {
-      const ids = `{${files.map(({ id }) => id).join(',')}}`;
-      const rows = await settleFiles(sql, { ids, files: JSON.stringify(files) });
+      // Of two that complete the same upload one is to be told that it came too late: that is for each to ask.
+      if (new Set(files.map(({ id }) => id)).size < files.length) return undefined;
+      // In the order in which whoever deletes many files locks them.
+      const sorted = files.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+      const ids = `{${sorted.map(({ id }) => id).join(',')}}`;
+      const rows = await settleFiles(sql, { ids, files: JSON.stringify(sorted) });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return files.map(({ id }) => byId.get(id));
     },
@@ -121,8 +126,8 @@ class Queue<P, R> {
           return;
         }
       } catch (error) {
-        // What is wrong with one of them is nobody else's; when the database is away, that is all the same to all.
-        if (hasCode(error, 'storage_unavailable')) {
+        // What is wrong with one of them, or in its way, is nobody else's; when the database is away, that is all the same to all.
+        if (hasCode(error, 'storage_unavailable') && !isConflict(error)) {
           for (const { reject } of taken) reject(error);
           return;
         }

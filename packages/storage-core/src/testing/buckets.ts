@@ -72,6 +72,18 @@ export function buckets({ describe, test }: Suite): void {
       await operations?.delete(bucket, {}, noContext);
     });
 
+    test('is deleted by one of several at once, and the others find that it is gone', (t) =>
+      withBucket(t, async (bucket, operations) => {
+        for (const key of ['a', 'b', 'c']) await t.put({ bucket, key }, 'x');
+        const calls = Array.from({ length: 5 }, () => operations.delete(bucket, { force: true }, noContext));
+        const results = await Promise.allSettled(calls);
+        assert.ok(results.some(({ status }) => status === 'fulfilled'));
+        for (const result of results) {
+          if (result.status === 'rejected') assert.ok(hasCode(result.reason, 'no_such_bucket'), String(result.reason));
+        }
+        await assertRejects(operations.head(bucket, noContext), 'no_such_bucket');
+      }));
+
     test('deletes an empty bucket', (t) =>
       withBucket(t, async (bucket, operations) => {
         await operations.delete(bucket, {}, noContext);

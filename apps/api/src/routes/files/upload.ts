@@ -53,7 +53,15 @@ export function uploadRoute(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, FileSchema, 'The record of the stored file'),
-      ...problems(...scoped, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'no_such_bucket'),
+      ...problems(
+        ...scoped,
+        'payload_too_large',
+        'quota_exceeded',
+        'unsupported_media_type',
+        'checksum_mismatch',
+        'no_such_bucket',
+        'file_not_found',
+      ),
     },
     handler: async (c) => {
       const { incoming } = c.env;

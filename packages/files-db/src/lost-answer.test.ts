@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { connectDatabase, FileService } from './index.ts';
+import type { Database } from './index.ts';
+import { acme, codeOf, openRig, upload } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+describe('a database whose answers get lost', () => {
+  let rig: Rig;
+  let proxy: Server;
+  let database: Database;
+  let files: FileService;
+  let isLosing = false;
+  const sockets = new Set<Socket>();
+
+  beforeAll(async () => {
+    rig = await openRig();
+    await rig.tenants.create(acme);
+    const { hostname, port } = new URL(rig.url);
+    proxy = createServer((client) => {
+      const server = connect(Number(port), hostname);
+      for (const socket of [client, server]) sockets.add(socket.on('error', () => {}));
+      client.pipe(server);
+      server.on('data', (bytes) => {
+        if (!isLosing) return client.write(bytes);
+        isLosing = false;
+        server.destroy();
+        return client.destroy();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const url = new URL(rig.url);
+    url.port = String((proxy.address() as AddressInfo).port);
+    database = connectDatabase({ url: url.href, max: 1 });
+    files = new FileService({ database, storage: rig.storage });
+  });
+  afterAll(async () => {
+    await database.close();
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+    await rig.close();
+  });
+
+  it('holds nothing for uploads that were told that it failed', async () => {
+    const through = { ...rig, files };
+    const uploads = () => Promise.all(['one', 'two', 'three'].map((text) => codeOf(upload(through, text, { tenantContext: acme }))));
+    expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']); // which prepares the statements
+    isLosing = true;
+    const codes = await uploads();
+    expect(codes).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
+    expect(await rig.query(`select 1 from files where status <> 'available'`)).toEqual([]);
+  });
+});
