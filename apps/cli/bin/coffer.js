@@ -3,12 +3,20 @@ import { readFileSync } from 'node:fs';
 import module from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { fetchedNode, runOn } from './fetched-node.js';
 
 const args = process.argv.slice(2);
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 22)) {
-  process.stderr.write(`usage: coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
-  process.exitCode = 2;
+  const node = fetchedNode();
+  if (node === undefined) {
+    process.stderr.write(`usage: coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
+    process.exitCode = 2;
+  } else {
+    runOn(node, [fileURLToPath(import.meta.url), ...args]);
+  }
 } else if (args.length === 1 && args[0] === '--version') {
   const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
