@@ -1,15 +1,15 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import module from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { fetchedNode, runOn } from './fetched-node.js';
-
+const program = new URL('../dist/main.js', import.meta.url);
 const args = process.argv.slice(2);
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 22)) {
+  const { fetchedNode, runOn } = await import('./fetched-node.js');
   const node = fetchedNode();
   if (node === undefined) {
     process.stderr.write(`usage: coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
@@ -20,9 +20,12 @@ if (major < 22 || (major === 22 && minor < 22)) {
 } else if (args.length === 1 && args[0] === '--version') {
   const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
+} else if (!existsSync(program)) {
+  process.stderr.write('usage: coffer is not built yet; "npm start" in the checkout, or "pnpm build", builds it.\n');
+  process.exitCode = 2;
 } else {
   // Of this user alone: what lies in a shared folder for temporary files, others could have put there.
   const caches = process.platform === 'darwin' ? 'Library/Caches' : process.platform === 'win32' ? 'AppData/Local' : '.cache';
   module.enableCompileCache(join(homedir(), caches, 'coffer', 'compiled'));
-  await import(new URL('../dist/main.js', import.meta.url).href);
+  await import(program.href);
 }

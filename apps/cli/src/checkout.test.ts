@@ -20,15 +20,11 @@ const program = `
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (console.log(signal), clearInterval(kept), (process.exitCode = 130)));
 `;
 
-describe('a Node that is too old', () => {
+describe('the command line in a checkout', () => {
   let checkout: string;
-  const start = (...args: string[]) => {
-    const child = spawn(process.execPath, [
-      '--import',
-      `data:text/javascript,${encodeURIComponent(old)}`,
-      join(checkout, 'apps/cli/bin/coffer.js'),
-      ...args,
-    ]);
+  const start = (...args: string[]) => startOn(['--import', `data:text/javascript,${encodeURIComponent(old)}`], args);
+  const startOn = (flags: readonly string[], args: readonly string[]) => {
+    const child = spawn(process.execPath, [...flags, join(checkout, 'apps/cli/bin/coffer.js'), ...args]);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
     return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, output })) };
@@ -48,19 +44,27 @@ describe('a Node that is too old', () => {
     await symlink(process.execPath, join(bin, 'node'));
   };
 
-  it('is refused by name', async () => {
+  it('says how to build it', async () => {
+    await rm(join(checkout, 'apps/cli/dist'), { recursive: true });
+    expect(await startOn([], ['storage', 'list']).ended).toEqual({
+      code: 2,
+      output: 'usage: coffer is not built yet; "npm start" in the checkout, or "pnpm build", builds it.\n',
+    });
+  });
+
+  it('names the Node that it needs', async () => {
     expect(await start('storage', 'list').ended).toEqual({
       code: 2,
       output: 'usage: coffer needs Node.js 22.22 or newer; this is 20.20.2.\n',
     });
   });
 
-  it('hands over to the one that npm start has fetched', async () => {
+  it('runs on the Node that npm start has fetched, where another is too old', async () => {
     await fetch();
     expect(await start('storage', 'a b').ended).toEqual({ code: 3, output: `${process.versions.node} storage,a b\n` });
   });
 
-  it('passes on the wish to stop, and its own end', async () => {
+  it('passes the wish to stop on to that one, and its own end', async () => {
     await fetch();
     const stopped = start('wait');
     await once(stopped.child.stdout, 'data');
