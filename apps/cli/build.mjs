@@ -22,7 +22,7 @@ const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'
 await Promise.all([rm(outdir, { recursive: true, force: true }), rm(manifest, { force: true })]);
 if (root !== here) {
   await mkdir(join(root, 'bin'), { recursive: true });
-  for (const file of ['package.json', 'bin/coffer.js']) await copyFile(join(here, file), join(root, file));
+  for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js']) await copyFile(join(here, file), join(root, file));
 }
 
 const input = { main: 'src/main.ts' };

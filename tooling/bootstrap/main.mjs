@@ -5,11 +5,12 @@ import { repository } from './repository.mjs';
 import { check, start, test } from './tasks.mjs';
 
 /**
- * What each task needs built before it runs: the server only its own part of the workspace, the others everything.
+ * What each task needs built before it runs: the server its own part of the workspace and the command line that goes with it, the others
+ * everything.
  * @type {Readonly<Record<string, { run: import('./tasks.mjs').Task, build: readonly string[], command: string }>>}
  */
 const tasks = {
-  start: { run: start, build: ['--filter=@coffer/api...'], command: 'npm start' },
+  start: { run: start, build: ['--filter=@coffer/api...', '--filter=@coffer/cli...'], command: 'npm start' },
   test: { run: test, build: [], command: 'npm test' },
   check: { run: check, build: [], command: 'npm run check' },
 };

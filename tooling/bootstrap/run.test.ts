@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 let root = '';
@@ -57,6 +57,21 @@ describe('the bootstrap', () => {
   it('leaves nothing behind that a later run would take for a tool', () => {
     run(['start']);
     expect(readdirSync(join(root, '.toolchain'))).toEqual([]);
+  });
+
+  it('builds the command line along with the server, as the documents promise', () => {
+    const platform = `${process.platform}-${process.arch}`;
+    for (const [path, script] of [
+      [`.toolchain/pnpm-12.0.0-${platform}/node_modules/pnpm/pnpm`, ''],
+      ['node_modules/.bin/turbo', 'echo "$@" > built'],
+    ] as const) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    }
+    const { lines } = run(['start']);
+    expect(lines).toEqual(['[coffer] installing dependencies', '[coffer] The build left no apps/api/dist/main.js to start.']);
+    const filters = readFileSync(join(root, 'built'), 'utf8').match(/(?<=--filter=)\S+/g);
+    expect(filters?.toSorted()).toEqual(['@coffer/api...', '@coffer/cli...']);
   });
 
   it('knows its tasks', () => {

@@ -5,7 +5,19 @@ import type { CannedAcl } from '@coffer/storage-core';
 import { patternProblem } from '@coffer/tenancy';
 
 import type { EnvReader, Parser } from './env-reader.ts';
-import { bucketName, endpointUrl, oneOf, origins, pathFrom, seconds, secretText, text, wholeNumber, yesOrNo } from './parsers.ts';
+import {
+  bucketName,
+  endpointUrl,
+  oneOf,
+  origins,
+  pathFrom,
+  regionName,
+  seconds,
+  secretText,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from './parsers.ts';
 
 /** The STORAGE_ variables. Times are in seconds, sizes in bytes. */
 export interface StorageConfig {
@@ -98,7 +110,7 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
     enabled,
     backend,
     ...(bucket !== undefined && { bucket }),
-    region: env.value('STORAGE_S3_REGION', text, 'us-east-1'),
+    region: env.value('STORAGE_S3_REGION', regionName, 'us-east-1'),
     multiTenancy,
     bucketNamingPattern: env.value('STORAGE_BUCKET_NAMING_PATTERN', bucketPattern, '{tenant_slug}-uploads'),
     sharedBucket: env.value('STORAGE_SHARED_BUCKET', bucketName, 'staging-uploads'),

@@ -56,6 +56,12 @@ export const bucketName: Parser<string> = (value) => {
   return problem === undefined ? ok(value.trim()) : no(problem);
 };
 
+/** A part of signatures and, with AWS, of the host name. */
+export const regionName: Parser<string> = (value) => {
+  const region = value.trim();
+  return /^[a-z0-9](?:[\w.-]{0,62})$/i.test(region) ? ok(region) : no('must be the name of a region, like us-east-1.');
+};
+
 /** Absolute, without credentials, query and trailing slashes. */
 export const httpUrl: Parser<string> = (value) => {
   const url = URL.parse(value.trim());

@@ -117,6 +117,27 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     });
   });
 
+  it('are deleted only in the state that the request asks for', async () => {
+    const past = new Date(0).toUTCString();
+    const { etag = '' } = (await put('guarded')).headers;
+    for (const condition of [
+      { 'if-match': '"other"' },
+      { 'if-none-match': '*' },
+      { 'if-none-match': etag },
+      { 'if-unmodified-since': past },
+    ]) {
+      expect(await send('DELETE', '/guarded', { headers: condition })).toMatchObject({
+        status: 412,
+        json: { code: 'precondition_failed' },
+      });
+    }
+    expect(await send('GET', '/guarded')).toMatchObject({ status: 200, text: 'x' });
+    const held = { 'if-match': etag, 'if-modified-since': new Date().toUTCString() }; // the latter is for reads
+    expect(await send('DELETE', '/guarded', { headers: held })).toMatchObject({ status: 204 });
+    expect(await send('DELETE', '/guarded', { headers: { 'if-match': '*' } })).toMatchObject({ status: 412 });
+    expect(await send('DELETE', '/guarded', { headers: { 'if-none-match': '*' } })).toMatchObject({ status: 204 });
+  });
+
   it('are deleted in batches, where a bad key is an error of its own', async () => {
     for (const key of ['batch/1', 'batch/2']) await put(key);
     const { status, json } = await api.send('POST', '/api/v1/storage/delete', {

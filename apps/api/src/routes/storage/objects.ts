@@ -1,7 +1,9 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 
-import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
+import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core';
+import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
+import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
@@ -99,14 +101,26 @@ export function objectRoutes(router: Router, services: Services): void {
     pattern: '/api/v1/storage/objects/:key{.+}',
     operationId: 'objects.delete',
     summary: 'Delete an object',
+    description:
+      'With `If-Match`, `If-None-Match` or `If-Unmodified-Since` only an object in that state is deleted. It is looked at first: ' +
+      'no provider is relied on to compare and delete in one step.',
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket },
-    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...scoped, ...missing) },
+    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...scoped, ...missing, 'precondition_failed') },
     handler: async (c, { query }) => {
       const key = keyOf(c);
       const scope = await scopeOf(c, services);
-      await storage.deleteFile({ bucket: await bucketOf(scope, services, query.bucket), key }, scope.ctx);
+      const at = { bucket: await bucketOf(scope, services, query.bucket), key };
+      const { range: _range, ifModifiedSince: _onlyOfReads, ...conditions } = readConditionsOf(c.env.incoming.headers);
+      if (Object.keys(conditions).length > 0) {
+        const info = await storage.getFileInfo(at, scope.ctx).catch((error: unknown) => {
+          if (hasCode(error, 'file_not_found')) return undefined;
+          throw error;
+        });
+        assertState(info, conditions);
+      }
+      await storage.deleteFile(at, scope.ctx);
       return c.body(null, 204);
     },
   });
@@ -148,4 +162,10 @@ export function objectRoutes(router: Router, services: Services): void {
       return c.json({ deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
     },
   });
+}
+
+/** @throws precondition_failed unless the object, or its absence, is what the conditions of a write ask for */
+function assertState(info: ObjectInfo | undefined, conditions: ReadConditions): void {
+  const holds = info === undefined ? conditions.ifMatch === undefined : evaluateConditions(info, conditions) === 'send';
+  if (!holds) throw storageError('precondition_failed', 'The object is not in the state that the condition asks for.');
 }
