@@ -9,6 +9,7 @@ import { build } from 'rolldown';
 
 import { chunkOf } from './build/chunks.ts';
 import { nodeWhenUsed } from './build/node-when-used.ts';
+import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -40,8 +41,7 @@ await build([
       format: 'cjs',
       entryFileNames: '[name].cjs',
       codeSplitting: false,
-      // Without compression: Node 22 finds exports by how they are written, and `!0` is not it.
-      minify: { compress: false, mangle: false },
+      minify: { compress: true, mangle: false },
     },
   },
   {
@@ -51,10 +51,7 @@ await build([
     preserveEntrySignatures: 'allow-extension',
     resolve: { conditionNames: ['@coffer/source', 'node', 'import', 'default'] },
     transform: { ...shared.transform, define: { COFFER_VERSION: JSON.stringify(version) } },
-    plugins: [
-      { name: 'oclif-in-one-file', resolveId: (id) => (id.endsWith('/oclif.ts') ? { id: '#oclif', external: true } : undefined) },
-      nodeWhenUsed(),
-    ],
+    plugins: [oclifInOneFile(), nodeWhenUsed()],
     output: {
       dir: outdir,
       format: 'esm',
