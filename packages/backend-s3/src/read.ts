@@ -62,7 +62,8 @@ async function openedObject(
   range: ByteRange | undefined,
 ): Promise<GetResult> {
   const { total, resolved } = partOf(headers, range);
-  return { kind: 'object', info: await infoOf(store, at, headers, total), body, ...(resolved && { range: resolved }) };
+  const info = await infoOf(store, at, headers, total);
+  return { kind: 'object', info, body, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
 
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */

@@ -52,6 +52,11 @@ export interface ObjectStream {
   /** Set when a range was asked for; the body then holds just these bytes. */
   readonly range?: ResolvedRange;
   readonly body: Readable;
+  /**
+   * Set when each chunk of the body is memory of its own, which nobody but its readers knows: the only one may give it back
+   * once it is done with it (see `releaseChunk`).
+   */
+  readonly ownsChunks?: boolean;
 }
 
 /** The caller's copy is current: there is nothing to send. */

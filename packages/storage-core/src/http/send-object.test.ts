@@ -203,6 +203,21 @@ describe('sendObject', () => {
     expect((await ask({ 'if-none-match': '*' })).header('cache-control')).toBe('private');
   });
 
+  it('gives back the memory of what it has sent, where nobody else has it', async () => {
+    for (const ownsChunks of [true, false]) {
+      const chunks = Array.from({ length: 40 }, (_, index) => Buffer.from(new ArrayBuffer(65_536)).fill(index));
+      const expected = Buffer.concat(chunks);
+      open = async () => {
+        const body = Readable.from(chunks, { objectMode: false });
+        return { kind: 'object', info: { ...info, size: expected.length }, body, ownsChunks };
+      };
+      const answer = await fetch(base);
+      expect(Buffer.from(await answer.arrayBuffer()).equals(expected)).toBe(true);
+      await Promise.all(sends);
+      expect(new Set(chunks.map(({ length }) => length))).toEqual(new Set([ownsChunks ? 0 : 65_536]));
+    }
+  });
+
   it('cuts the connection when the body fails on its way', async () => {
     open = async () => {
       const body = new Readable({ read() {} });

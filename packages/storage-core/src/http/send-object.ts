@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 
+import { releaseChunk } from '../chunk-memory.ts';
 import { evaluateConditions } from '../conditions.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
@@ -49,7 +50,7 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
 
 /**
  * Answers a GET for one object: range, conditions, headers, and the body with backpressure. A client that leaves
- * ends the read. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since an
+ * ends the read. The body is read by nobody else. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since an
  * answer that was begun cannot be taken back.
  */
 export async function sendObject(
@@ -68,7 +69,7 @@ export async function sendObject(
     response.end();
     return;
   }
-  const { info, range, body } = result;
+  const { info, range, body, ownsChunks } = result;
   if (response.destroyed || response.writableEnded) {
     body.destroy(); // the client left while the object was opened
     return;
@@ -84,16 +85,22 @@ export async function sendObject(
     body.destroy(); // a header was refused: nothing is sent, and nobody reads
     throw error;
   }
-  await pour(body, response);
+  await pour(body, response, ownsChunks === true);
 }
 
 /**
- * Pipes until the answer is over. When the provider fails after the first byte, or the body is destroyed, the cut connection tells
- * the client that it is not whole. `pipeline` does this for any two streams, at the price of everything else about a small answer.
+ * Passes all on until the answer is over. When the provider fails after the first byte, or the body is destroyed, the cut connection
+ * tells the client that it is not whole. `pipeline` does this for any two streams, at the price of everything else about a small
+ * answer.
  */
-function pour(body: Readable, response: ServerResponse): Promise<void> {
+function pour(body: Readable, response: ServerResponse, ownsChunks: boolean): Promise<void> {
   const cut = (): void => {
     if (!body.readableEnded) response.destroy();
+  };
+  const pass = (chunk: Buffer): void => {
+    // The system has all of it, or it is not wanted any more.
+    const written = ownsChunks ? (): void => releaseChunk(chunk) : undefined;
+    if (!response.write(chunk, written)) body.pause();
   };
   return new Promise((resolve) => {
     body.on('error', cut);
@@ -103,8 +110,10 @@ function pour(body: Readable, response: ServerResponse): Promise<void> {
       if (!body.readableEnded) body.destroy(); // the client left: nobody reads the rest
       resolve();
     });
-    if (body.destroyed) cut();
-    else body.pipe(response);
+    if (body.destroyed) return cut();
+    body.on('end', () => response.end());
+    response.on('drain', () => body.resume());
+    body.on('data', pass);
   });
 }
 
