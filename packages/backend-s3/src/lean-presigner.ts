@@ -105,27 +105,30 @@ function formOf(
   options: PresignUploadOptions,
 ): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
-  const described = {
-    ...(contentType !== undefined && { 'Content-Type': contentType }),
-    ...(acl !== undefined && acl !== 'private' && { acl }),
-    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+  const fields: Record<string, string> = {};
+  const conditions: unknown[] = [['content-length-range', size ?? 0, size ?? largestObject]];
+  const add = (name: string, value: string): void => {
+    fields[name] = value;
+    conditions.push({ [name]: value });
   };
-  const signed = {
-    'X-Amz-Algorithm': algorithm,
-    'X-Amz-Credential': scope.credential,
-    'X-Amz-Date': date,
-    ...(keys.sessionToken !== undefined && { 'X-Amz-Security-Token': keys.sessionToken }),
-    key,
-  };
-  // The bucket stands in the URL and in the policy; as a field, some servers do not compare it with either.
-  const all = Object.entries({ ...described, bucket, ...signed }).map(([name, value]) => ({ [name]: value }));
-  const conditions = [['content-length-range', size ?? 0, size ?? largestObject], ...all];
+  if (contentType !== undefined) add('Content-Type', contentType);
+  if (acl !== undefined && acl !== 'private') add('acl', acl);
+  if (storageClass !== undefined) add('x-amz-storage-class', storageClass);
+  // It stands in the URL and in the policy; as a field, some servers do not compare it with either.
+  conditions.push({ bucket });
+  add('X-Amz-Algorithm', algorithm);
+  add('X-Amz-Credential', scope.credential);
+  add('X-Amz-Date', date);
+  if (keys.sessionToken !== undefined) add('X-Amz-Security-Token', keys.sessionToken);
+  add('key', key);
   const expiration = new Date(now + expiresIn * 1000).toISOString().replace(/\.\d+/, '');
   const policy = Buffer.from(JSON.stringify({ expiration, conditions })).toString('base64');
+  fields['Policy'] = policy;
+  fields['X-Amz-Signature'] = scope.signText(policy);
   return {
     method: 'POST',
     url: `${scheme}//${place.host}${place.prefix === '/' ? '/' : place.prefix.slice(0, -1)}`,
-    fields: { ...described, ...signed, Policy: policy, 'X-Amz-Signature': scope.signText(policy) },
+    fields,
     headers: {},
     expiresIn,
   };

@@ -3,8 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import { storageError } from '@coffer/storage-core';
 import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFailed } from '@coffer/storage-core/http';
 
-const defaults = { maxBytes: 1_048_576, timeoutMs: 30_000 };
-
 export interface JsonLimits {
   /** Default 1 MiB. */
   readonly maxBytes?: number;
@@ -16,8 +14,7 @@ export interface JsonLimits {
  * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
-export async function readJson(incoming: IncomingMessage, limits: JsonLimits = {}): Promise<unknown> {
-  const { maxBytes, timeoutMs } = { ...defaults, ...limits };
+export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576, timeoutMs = 30_000 }: JsonLimits = {}): Promise<unknown> {
   const type = incoming.headers['content-type'];
   const length = contentLength(incoming);
   const empty = length === 0 || (length === undefined && incoming.headers['transfer-encoding'] === undefined);

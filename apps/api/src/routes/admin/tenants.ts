@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -35,7 +35,7 @@ export function tenantRoutes(router: Router, services: Services): void {
         tenantSlug: body.tenant_slug,
         quotaBytes: body.quota_bytes ?? null,
       });
-      return c.json(tenantView(tenant), created ? 201 : 200);
+      return answerJson(c, tenantView(tenant), created ? 201 : 200);
     },
   });
 
@@ -59,7 +59,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { query: { limit, cursor } }) => {
       const page = await tenants.list({ limit, cursor });
-      return c.json({ tenants: page.tenants.map(tenantView), next_cursor: page.nextCursor });
+      return answerJson(c, { tenants: page.tenants.map(tenantView), next_cursor: page.nextCursor });
     },
   });
 
@@ -72,7 +72,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found') },
-    handler: async (c, { params }) => c.json(tenantView(await tenants.find(params.tenant_id))),
+    handler: async (c, { params }) => answerJson(c, tenantView(await tenants.find(params.tenant_id))),
   });
 
   router.add({
@@ -86,7 +86,10 @@ export function tenantRoutes(router: Router, services: Services): void {
     request: { params: TenantId, json: z.object({ tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }) },
     responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson) },
     handler: async (c, { params, json: body }) => {
-      return c.json(tenantView(await tenants.update(params.tenant_id, { tenantSlug: body.tenant_slug, quotaBytes: body.quota_bytes })));
+      return answerJson(
+        c,
+        tenantView(await tenants.update(params.tenant_id, { tenantSlug: body.tenant_slug, quotaBytes: body.quota_bytes })),
+      );
     },
   });
 
@@ -125,7 +128,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { params }) => {
       const { bytes, files, quotaBytes } = await tenants.usage(params.tenant_id);
-      return c.json({ bytes, files, quota_bytes: quotaBytes });
+      return answerJson(c, { bytes, files, quota_bytes: quotaBytes });
     },
   });
 
@@ -163,7 +166,7 @@ export function tenantRoutes(router: Router, services: Services): void {
         { tenantSlug: body.tenant_slug, region: body.region, acl: body.acl },
         contextOf(c),
       );
-      return c.json({ bucket, status: 'provisioned' as const });
+      return answerJson(c, { bucket, status: 'provisioned' as const });
     },
   });
 }

@@ -5,7 +5,7 @@ import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
-import { badJson, bytes, empty, json, problems, provider, scoped } from '../../responses.ts';
+import { answerJson, badJson, bytes, empty, json, problems, provider, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
@@ -106,7 +106,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
       const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, { expiresIn: body?.expires_in }, access, ctx);
-      return c.json({ download_url: downloadUrl, expires_in: expiresIn });
+      return answerJson(c, { download_url: downloadUrl, expires_in: expiresIn });
     },
   });
 }

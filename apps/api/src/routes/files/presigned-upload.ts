@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { isContentType } from '@coffer/storage-core';
 
-import { badJson, json, problems, scoped } from '../../responses.ts';
+import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -72,7 +72,8 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
         },
         scope.ctx,
       );
-      return c.json(
+      return answerJson(
+        c,
         {
           file_id: upload.fileId,
           method: upload.method,
@@ -101,7 +102,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
-      return c.json(fileView(await files.completeUpload(params.id, scope.access, scope.ctx)));
+      return answerJson(c, fileView(await files.completeUpload(params.id, scope.access, scope.ctx)));
     },
   });
 }

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { fileStatuses } from '@coffer/files-db';
 
-import { badJson, empty, json, problems, scoped } from '../../responses.ts';
+import { answerJson, badJson, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
 import { scopeOf } from '../../scope.ts';
@@ -44,9 +44,9 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
       const { limit, cursor, owner_id: ownerId, status } = query;
-      if (status === 'deleted') return c.json({ files: [], next_cursor: null });
+      if (status === 'deleted') return answerJson(c, { files: [], next_cursor: null });
       const page = await files.list({ access: scope.access, limit, cursor, ownerId, status });
-      return c.json({ files: page.files.map(fileView), next_cursor: page.nextCursor });
+      return answerJson(c, { files: page.files.map(fileView), next_cursor: page.nextCursor });
     },
   });
 
@@ -61,7 +61,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
-      return c.json(fileView(await files.get(params.id, scope.access)));
+      return answerJson(c, fileView(await files.get(params.id, scope.access)));
     },
   });
 
@@ -79,7 +79,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found', ...badJson) },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
       const scope = await scopeOf(c, services);
-      return c.json(fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));
+      return answerJson(c, fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));
     },
   });
 

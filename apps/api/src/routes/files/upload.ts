@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
-import { json, problems, scoped } from '../../responses.ts';
+import { answerJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -90,7 +90,7 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
-        return c.json(fileView(record), 201);
+        return answerJson(c, fileView(record), 201);
       } finally {
         form.close();
       }

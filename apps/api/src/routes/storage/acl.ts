@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { badJson, json, problems, scoped } from '../../responses.ts';
+import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -43,7 +43,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, query.bucket);
-      return c.json(aclView(await storage.getObjectAcl({ bucket, key }, scope.ctx)));
+      return answerJson(c, aclView(await storage.getObjectAcl({ bucket, key }, scope.ctx)));
     },
   });
 
@@ -61,7 +61,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, query.bucket);
-      return c.json(aclView(await storage.setObjectAcl({ bucket, key, acl: body.acl }, scope.ctx)));
+      return answerJson(c, aclView(await storage.setObjectAcl({ bucket, key, acl: body.acl }, scope.ctx)));
     },
   });
 }

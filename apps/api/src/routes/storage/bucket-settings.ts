@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import type { LifecycleRule } from '@coffer/storage-core';
 
-import { badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -49,7 +49,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     tags: ['Buckets'],
     request,
     responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors, 'acl_not_supported') },
-    handler: async (c, { params }) => c.json(aclView(await storage.getBucketAcl(params.name, contextOf(c)))),
+    handler: async (c, { params }) => answerJson(c, aclView(await storage.getBucketAcl(params.name, contextOf(c)))),
   });
 
   router.add({
@@ -61,7 +61,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     tags: ['Buckets'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...writeErrors, 'acl_not_supported') },
-    handler: async (c, { params, json: body }) => c.json(aclView(await storage.setBucketAcl(params.name, body.acl, contextOf(c)))),
+    handler: async (c, { params, json: body }) => answerJson(c, aclView(await storage.setBucketAcl(params.name, body.acl, contextOf(c)))),
   });
 
   router.add({
@@ -73,7 +73,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     tags: ['Buckets'],
     request,
     responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...errors, 'not_supported') },
-    handler: async (c, { params }) => c.json({ enabled: await storage.getVersioning(params.name, contextOf(c)) }),
+    handler: async (c, { params }) => answerJson(c, { enabled: await storage.getVersioning(params.name, contextOf(c)) }),
   });
 
   router.add({
@@ -87,7 +87,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...writeErrors, 'not_supported') },
     handler: async (c, { params, json: { enabled } }) => {
       await storage.setVersioning(params.name, enabled, contextOf(c));
-      return c.json({ enabled });
+      return answerJson(c, { enabled });
     },
   });
 
@@ -100,7 +100,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     tags: ['Buckets'],
     request,
     responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...errors, 'not_supported') },
-    handler: async (c, { params }) => c.json({ rules: (await storage.getLifecycle(params.name, contextOf(c))).map(ruleView) }),
+    handler: async (c, { params }) => answerJson(c, { rules: (await storage.getLifecycle(params.name, contextOf(c))).map(ruleView) }),
   });
 
   router.add({
@@ -114,7 +114,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...writeErrors, 'not_supported') },
     handler: async (c, { params, json: { rules } }) => {
       await storage.setLifecycle(params.name, rules.map(ruleOf), contextOf(c));
-      return c.json({ rules });
+      return answerJson(c, { rules });
     },
   });
 

@@ -1,7 +1,7 @@
 import { assertBucketName } from '@coffer/storage-core';
 import { z } from '@hono/zod-openapi';
 
-import { badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -54,7 +54,7 @@ export function bucketRoutes(router: Router, services: Services): void {
         tenantUuid === undefined
           ? await storage.createBucket(request, ctx)
           : await tenantService.createBucket({ ...request, tenant: tenantUuid }, ctx);
-      return c.json(bucketView(bucket, (await tenants.ownerOf(name)) ?? null), 201);
+      return answerJson(c, bucketView(bucket, (await tenants.ownerOf(name)) ?? null), 201);
     },
   });
 
@@ -77,7 +77,10 @@ export function bucketRoutes(router: Router, services: Services): void {
     handler: async (c) => {
       const buckets = await storage.listBuckets(contextOf(c));
       const owners = await tenants.ownersOf(buckets.map(({ name }) => name));
-      return c.json({ buckets: buckets.map((bucket) => bucketView(bucket, owners.get(bucket.name) ?? null)), total: buckets.length });
+      return answerJson(c, {
+        buckets: buckets.map((bucket) => bucketView(bucket, owners.get(bucket.name) ?? null)),
+        total: buckets.length,
+      });
     },
   });
 
@@ -92,7 +95,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     responses: { ...json(200, BucketSchema, 'The bucket'), ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name') },
     handler: async (c, { params }) => {
       const bucket = await storage.getBucketInfo(params.name, contextOf(c));
-      return c.json(bucketView(bucket, (await tenants.ownerOf(params.name)) ?? null));
+      return answerJson(c, bucketView(bucket, (await tenants.ownerOf(params.name)) ?? null));
     },
   });
 

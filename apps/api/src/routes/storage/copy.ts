@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { badJson, json, problems, scoped } from '../../responses.ts';
+import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -56,7 +56,7 @@ export function copyRoutes(router: Router, services: Services): void {
           ...(storageClass !== undefined && { storageClass }),
         };
         const object = verb === 'copy' ? await storage.copyFile(request, scope.ctx) : await storage.moveFile(request, scope.ctx);
-        return c.json(objectView(object));
+        return answerJson(c, objectView(object));
       },
     });
   }

@@ -5,7 +5,7 @@ import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core'
 import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
-import { badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
+import { answerJson, badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -63,7 +63,7 @@ export function objectRoutes(router: Router, services: Services): void {
         },
         scope.ctx,
       );
-      return c.json(listView(page));
+      return answerJson(c, listView(page));
     },
   });
 
@@ -159,7 +159,7 @@ export function objectRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, body.bucket);
       const { deleted, errors } = await storage.deleteFiles({ keys: [...new Set(body.keys)], bucket }, scope.ctx);
-      return c.json({ deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
+      return answerJson(c, { deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
     },
   });
 }

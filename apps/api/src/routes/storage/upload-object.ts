@@ -19,7 +19,7 @@ import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
-import { json, problems, scoped } from '../../responses.ts';
+import { answerJson, json, problems, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -186,5 +186,5 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
 }
 
 function answer(c: AppContext, object: ObjectInfo): Response {
-  return c.json(objectView(object), 201, { etag: `"${object.etag}"` });
+  return answerJson(c, objectView(object), 201, { etag: `"${object.etag}"` });
 }
