@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import { contentTypeOf, defaultContentType, hasCode } from '@coffer/storage-core';
+import { contentTypeOf, defaultContentType, hasCode, releaseChunk } from '@coffer/storage-core';
 import type { CannedAcl, ObjectInfo } from '@coffer/storage-core';
 
 import type { Session } from '../services/open-session.ts';
@@ -48,7 +48,9 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
     const body = file.body((bytes) => running.moved(bytes));
     return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);
   }
-  const info = await session.storage.uploadFile({ ...options, body: await file.readAll() }, session.ctx);
+  const bytes = await file.readAll();
+  const info = await session.storage.uploadFile({ ...options, body: bytes }, session.ctx);
+  releaseChunk(bytes);
   running.moved(file.size);
   return info;
 }
