@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 
+import { AnswerBody, wholeBody } from './answer-body.ts';
 import type { Connection } from './connection.ts';
 import type { HttpRequest } from './lean-http.ts';
 import { RawAnswer } from './raw-answer.ts';
@@ -11,6 +13,13 @@ import { StaleSocketError, timeoutError } from './socket-errors.ts';
 export interface Answer extends AnswerHead {
   /** Empty where nobody reads it. */
   readonly document: string;
+}
+
+/** An answer of which the body, if it is a success, is still to be read. */
+export interface OpenAnswer extends Answer {
+  readonly body: Readable;
+  /** Whether all of it is here, and holds no socket. */
+  readonly isWhole: boolean;
 }
 
 export interface ExchangeRequest extends HttpRequest {
@@ -37,6 +46,8 @@ interface PooledSocket extends Socket {
 /** More than a thousand of the longest keys. */
 const longestDocument = 16 * 2 ** 20;
 const longestError = 64 * 1024;
+/** Bodies that are gathered rather than made a stream that holds a socket. */
+const longestWhole = 64 * 1024;
 /** Bodies are copied behind their head up to this size of both: one write costs less than two. */
 const copied = 64 * 1024;
 /** Where they are until the system has taken them, which it does at once, mostly. */
@@ -48,18 +59,29 @@ let outgoing = Buffer.allocUnsafeSlow(copied);
  * that all wait in one line, and whatever one has left open serves the next one.
  */
 export function exchange(request: ExchangeRequest, options: Options): Promise<Answer> {
+  return made(request, { ...options, opens: false });
+}
+
+/** The same for an answer whose body may be long: it is read from the socket. */
+export function openExchange(request: ExchangeRequest, options: Options): Promise<OpenAnswer> {
+  return made(request, { ...options, opens: true }) as Promise<OpenAnswer>;
+}
+
+function made(request: ExchangeRequest, options: Options & Pick<Settling, 'opens'>): Promise<Answer> {
   const head = requestHead(request);
   return new Promise((resolve, reject) => {
     const { hostname: host, port } = request;
     const { agent, timeout } = options;
-    const made = new Exchange(request, head, { ...options, resolve, reject });
-    (agent as unknown as Pool).addRequest(made, { host, port, timeout });
-    made.begin();
+    const each = new Exchange(request, head, { ...options, resolve, reject });
+    (agent as unknown as Pool).addRequest(each, { host, port, timeout });
+    each.begin();
   });
 }
 
 interface Settling extends Options {
-  readonly resolve: (answer: Answer) => void;
+  /** Whether it resolves with an `OpenAnswer`. */
+  readonly opens: boolean;
+  readonly resolve: (answer: Answer | OpenAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -78,6 +100,8 @@ class Exchange {
   #bytesBefore = 0;
   #chunks: Buffer[] = [];
   #size = 0;
+  /** Of an answer that is opened, and too long to be gathered. */
+  #body: AnswerBody | undefined;
   #waiting: NodeJS.Timeout | undefined;
   #isSettled = false;
   /** Nothing more is to come of it. */
@@ -154,6 +178,7 @@ class Exchange {
       const { head } = answer;
       if (head === undefined) return;
       const isRefusal = head.status >= 300;
+      if (this.#options.opens && !isRefusal) return this.#pass(pieces);
       if (isRefusal || this.#request.isRead) {
         for (const piece of pieces) this.#keep(piece);
         if (isRefusal && this.#size > longestError) return this.#fail(new Error('an error without end'));
@@ -166,6 +191,25 @@ class Exchange {
     }
   };
 
+  /** On to whoever opened it. */
+  #pass(pieces: readonly Buffer[]): void {
+    const answer = this.#answer;
+    const here = pieces.reduce((size, { length }) => size + length, this.#size);
+    if (this.#body === undefined && here + (answer.left ?? Infinity) > longestWhole) {
+      const socket = this.#socket!;
+      this.#body = new AnswerBody({
+        flow: (isWanted) => void (isWanted ? socket.resume() : socket.pause()),
+        leave: (error) => this.#fail(error),
+      });
+      this.#settle();
+    }
+    for (const piece of pieces) {
+      if (this.#body === undefined) this.#keep(piece);
+      else this.#body.arrive(piece);
+    }
+    if (answer.isComplete) this.#finish();
+  }
+
   #keep(piece: Buffer): void {
     this.#chunks.push(piece);
     this.#size += piece.length;
@@ -176,15 +220,21 @@ class Exchange {
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
-    const chunks = this.#chunks;
-    const document = chunks.length === 0 ? '' : (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString();
-    this.#options.resolve({ ...this.#answer.head!, document });
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const head = this.#answer.head!;
+    if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
+    const isWhole = this.#body === undefined;
+    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes), isWhole });
   }
 
   #finish(): void {
     const socket = this.#socket!;
     this.#detach();
     this.#settle();
+    if (this.#body !== undefined) {
+      this.#body.complete();
+      socket.resume(); // the next one expects it to flow
+    }
     this.res = this.#answer.head;
     this.shouldKeepAlive = this.#answer.keepsAlive;
     // A server that refuses a body need not wait for the rest of it.
@@ -211,6 +261,7 @@ class Exchange {
     const socket = this.#socket;
     this.#detach();
     socket?.destroy();
+    if (this.#body !== undefined && !this.#body.destroyed) this.#body.destroy(error as Error);
     if (this.#isSettled) return;
     // One that is cut short has told less, and is no other error.
     if ((this.#answer.head?.status ?? 0) >= 300) return this.#settle();

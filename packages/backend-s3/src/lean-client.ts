@@ -5,7 +5,7 @@ import { AnswerError, answerError } from './answer-error.ts';
 import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf } from './errors.ts';
-import type { Answer, ExchangeRequest } from './exchange.ts';
+import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
 import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
@@ -63,6 +63,11 @@ export class LeanClient {
     return this.attempt(request, signal, (signed) => this.#answer(signed as ExchangeRequest, signal));
   }
 
+  /** Resolves with a successful answer whose body is a stream. */
+  open(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<OpenAnswer> {
+    return this.attempt(request, signal, async (signed) => succeeded(await this.#http.open(signed as ExchangeRequest, signal)));
+  }
+
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
   send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     return this.attempt(request, signal, (signed) => this.#send(signed, signal));
@@ -116,9 +121,7 @@ export class LeanClient {
   }
 
   async #answer(signed: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
-    const answer = await this.#http.exchange(signed, signal);
-    if (answer.status >= 300) throw new AnswerError(answer.status, answer.headers, answer.document);
-    return answer;
+    return succeeded(await this.#http.exchange(signed, signal));
   }
 
   async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
@@ -157,6 +160,11 @@ export class LeanClient {
     if (sha256 === undefined && this.#connection.payloadSigning.learn(error)) return 'payload';
     return (await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined;
   }
+}
+
+function succeeded<T extends Answer>(answer: T): T {
+  if (answer.status >= 300) throw new AnswerError(answer.status, answer.headers, answer.document);
+  return answer;
 }
 
 /** Some servers insist on the MD5 of documents. */

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 import type { Connection } from './connection.ts';
-import { exchange } from './exchange.ts';
-import type { Answer, ExchangeRequest } from './exchange.ts';
+import { exchange, openExchange } from './exchange.ts';
+import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
 import { requestFor } from './node-http.ts';
 import { StaleSocketError, timeoutError } from './socket-errors.ts';
 
@@ -41,7 +41,13 @@ export class Http {
     return exchange(request, { agent: this.#agent, timeout: this.#timeout, signal });
   }
 
-  /** A request with a stream, on either side. */
+  /** A request whose body, if any, is in memory, and an answer that is a stream. */
+  open(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<OpenAnswer> {
+    this.#rawSockets.giveWay();
+    return openExchange(request, { agent: this.#agent, timeout: this.#timeout, signal });
+  }
+
+  /** A request with a stream. */
   send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
     this.#rawSockets.giveWay();

@@ -5,17 +5,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { noContext, readAll } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import type { AnswerBody } from './answer-body.ts';
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
 import { settingsOf } from './options.ts';
 import { newStage } from './testing/lean.ts';
 import { ok } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+import type { Transport } from './transport.ts';
 
 const at = { bucket: 'bucket', key: 'a b' };
 const data = Buffer.from('ten bytes!');
 const payload = { kind: 'buffer', data } as const;
 const described = { contentType: 'text/plain' };
 const nothing = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+const opened = async (transport: Transport) => {
+  const result = await transport.get(at, {}, noContext);
+  if (result.kind !== 'object') throw new Error('no object');
+  return result;
+};
 
 const { serve, transportTo, open, clear } = newStage();
 afterEach(clear);
@@ -158,14 +167,65 @@ describe('answers', () => {
     expect(server.requests[0]?.headers).toMatchObject({ 'if-none-match': '"x"', 'if-modified-since': lastModified });
   });
 
-  it('that are cut short fail their reader', async () => {
-    const server = await serve((request, response) => {
-      response.writeHead(200, { etag: '"x"', 'content-length': 100 });
+  const cut =
+    (size: number): Answer =>
+    (request, response) => {
+      response.writeHead(200, { etag: '"x"', 'content-length': size });
       response.write(data);
       void delay(20).then(() => request.socket.destroy());
+    };
+
+  it('that are long and cut short fail their reader', async () => {
+    const { body } = await opened(transportTo(await serve(cut(1_000_000))));
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('that are short and cut short are asked for again, for nobody has read of them', async () => {
+    const whole: Answer = (_request, response) => void response.writeHead(200, { etag: '"x"', 'content-length': data.length }).end(data);
+    const server = await serve(cut(100), whole);
+    expect(await readAll((await opened(transportTo(server))).body)).toEqual(data);
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it('are the same bytes whatever their size and framing, on one connection', async () => {
+    const sizes = [0, 1, 65_535, 65_536, 65_537, 3_000_000];
+    const answers = sizes.flatMap((size): Answer[] => {
+      const body = Buffer.alloc(size, 'abcdefg');
+      return [
+        (_request, response) => void response.writeHead(200, { etag: '"x"', 'content-length': size }).end(body),
+        (_request, response) => void response.writeHead(200, { etag: '"x"', 'transfer-encoding': 'chunked' }).end(body),
+      ];
     });
-    const result = await transportTo(server).get(at, {}, noContext);
-    if (result.kind !== 'object') throw new Error('no object');
-    await expect(readAll(result.body)).rejects.toMatchObject({ code: 'ECONNRESET' });
+    const server = await serve(...answers);
+    const transport = transportTo(server, { maxPoolConnections: 1 });
+    for (const size of sizes) {
+      for (const isSized of [true, false]) {
+        const result = await opened(transport);
+        expect(result.isWhole).toBe(isSized && size <= 65_536);
+        expect((await readAll(result.body)).equals(Buffer.alloc(size, 'abcdefg'))).toBe(true);
+      }
+    }
+    expect(server.connections()).toBe(1);
+  });
+
+  it('that nobody reads are not fetched, and give their socket back when they are closed', async () => {
+    const endless: Answer = (_request, response) => {
+      response.writeHead(200, { etag: '"x"', 'content-length': 1e9 });
+      const more = (): void => {
+        while (response.write(Buffer.alloc(65_536)));
+        response.once('drain', more);
+      };
+      more();
+    };
+    const whole: Answer = (_request, response) => void response.writeHead(200, { etag: '"x"', 'content-length': 1 }).end('x');
+    const server = await serve(endless, whole);
+    const transport = transportTo(server, { maxPoolConnections: 1 });
+    const { body } = await opened(transport);
+    await delay(100);
+    expect((body as AnswerBody).received).toBeLessThan(1_000_000);
+    const next = opened(transport);
+    body.destroy();
+    expect((await readAll((await next).body)).toString()).toBe('x');
+    expect(body.errored).toBeNull();
   });
 });

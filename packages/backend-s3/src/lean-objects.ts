@@ -52,8 +52,9 @@ export function leanObjects(
     get(at, headers, ctx) {
       return call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
         try {
-          const answer = await client.send({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal);
-          return { kind: 'object', headers: objectHeaders(answer), body: answer };
+          const answer = await client.open({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal);
+          const { body, isWhole } = answer;
+          return { kind: 'object', headers: objectHeaders(answer), body, isWhole };
         } catch (error) {
           if (statusOf(error) !== 304) throw error;
           const etag = headerOf(error, 'etag');

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { destroyOnAbort, storageError } from '@coffer/storage-core';
 
+import { AnswerBody } from './answer-body.ts';
 import { toStorageError } from './errors.ts';
 
 /**
@@ -40,10 +41,11 @@ function isFromNetwork(error: Error): boolean {
 
 function watch(body: Readable, seconds: number): NodeJS.Timeout {
   const { socket } = body as IncomingMessage;
+  const bytesSoFar = (): number => (body instanceof AnswerBody ? body.received : (socket?.bytesRead ?? 0));
   let [received, left] = [-1, -1];
   let idleSince = performance.now();
   const look = (): void => {
-    const now = socket?.bytesRead ?? 0;
+    const now = bytesSoFar();
     // A reader who takes from what is in memory already is not idle either.
     if (now !== received || body.readableLength !== left || (body.readableFlowing === true && left > 0)) {
       [received, left] = [now, body.readableLength];

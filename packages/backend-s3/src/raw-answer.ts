@@ -35,6 +35,11 @@ export class RawAnswer {
     return this.#head;
   }
 
+  /** Bytes of the body that are still to come, where its head says so. */
+  get left(): number | undefined {
+    return this.#head !== undefined && this.#body.kind === 'sized' ? this.#body.left : undefined;
+  }
+
   get isComplete(): boolean {
     const body = this.#body;
     if (this.#head === undefined || body.kind === 'rest') return false;

@@ -97,7 +97,13 @@ export interface Transport {
     headers: ReadHeaders,
     ctx: CallContext,
   ): Promise<
-    | { readonly kind: 'object'; readonly headers: ObjectHeaders; readonly body: Readable }
+    | {
+        readonly kind: 'object';
+        readonly headers: ObjectHeaders;
+        readonly body: Readable;
+        /** The body is in memory, and holds no socket. */
+        readonly isWhole?: boolean;
+      }
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders>;

@@ -74,10 +74,11 @@ export async function sendObject(
     body.destroy(); // the client left while the object was opened
     return;
   }
+  const size = range === undefined ? info.size : range.end - range.start + 1;
   try {
     const headers = objectHeaders(info, options);
     if (range !== undefined) {
-      headers['content-length'] = range.end - range.start + 1;
+      headers['content-length'] = size;
       headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
     }
     response.writeHead(range === undefined ? 200 : 206, headers);
@@ -85,7 +86,7 @@ export async function sendObject(
     body.destroy(); // a header was refused: nothing is sent, and nobody reads
     throw error;
   }
-  await pour(body, response, ownsChunks === true);
+  await pour({ body, size, ownsChunks: ownsChunks === true }, response);
 }
 
 /**
@@ -93,14 +94,17 @@ export async function sendObject(
  * tells the client that it is not whole. `pipeline` does this for any two streams, at the price of everything else about a small
  * answer.
  */
-function pour(body: Readable, response: ServerResponse, ownsChunks: boolean): Promise<void> {
+function pour(
+  { body, size, ownsChunks }: { readonly body: Readable; readonly size: number; readonly ownsChunks: boolean },
+  response: ServerResponse,
+): Promise<void> {
   const cut = (): void => {
     if (!body.readableEnded) response.destroy();
   };
+  // Once the system has all of it, or it is not wanted any more.
+  const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
   const pass = (chunk: Buffer): void => {
-    // The system has all of it, or it is not wanted any more.
-    const written = ownsChunks ? (): void => releaseChunk(chunk) : undefined;
-    if (!response.write(chunk, written)) body.pause();
+    if (!response.write(chunk, written(chunk))) body.pause();
   };
   return new Promise((resolve) => {
     body.on('error', cut);
@@ -111,6 +115,11 @@ function pour(body: Readable, response: ServerResponse, ownsChunks: boolean): Pr
       resolve();
     });
     if (body.destroyed) return cut();
+    if (size > 0 && body.readableLength === size) {
+      const all = body.read() as Buffer;
+      response.end(all, written(all));
+      return;
+    }
     body.on('end', () => response.end());
     response.on('drain', () => body.resume());
     body.on('data', pass);
