@@ -7,6 +7,7 @@ import { assertApart, planCopies } from '../bulk/plan-copies.ts';
 import type { CopyNames } from '../bulk/plan-copies.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
+import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
@@ -44,7 +45,7 @@ async function* plan(request: CopyRequest, settings: CopySettings): AsyncGenerat
     return;
   }
   const { session, fromBucket } = settings;
-  const objects = session.storage.listFiles({ bucket: fromBucket, prefix: from }, session.ctx);
+  const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
   for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
     yield 'problem' in planned ? planned : copyTask(planned, settings);
   }

@@ -7,6 +7,7 @@ import { filterOf } from '../bulk/filter.ts';
 import { folderPrefix } from '../bulk/plan-downloads.ts';
 import { problemOf } from '../problem.ts';
 import type { Failure, Follower, Planned } from '../bulk/task.ts';
+import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
@@ -44,7 +45,7 @@ async function* below(session: Session, bucket: string, request: DeleteRequest):
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
-    for await (const object of session.storage.listFiles({ bucket, prefix }, session.ctx)) {
+    for await (const object of objectsBelow(session, { bucket, prefix })) {
       // Each is counted once, also where one prefix lies below another.
       if (isMeant(object.key, prefix) && !before.some((earlier) => isMeant(object.key, earlier))) yield object;
     }

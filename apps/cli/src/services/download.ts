@@ -7,6 +7,7 @@ import { folderPrefix, planBelow, planKeys } from '../bulk/plan-downloads.ts';
 import type { Place } from '../bulk/plan-downloads.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
+import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
@@ -41,7 +42,7 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   const prefixes = [...new Map(keys.map((key) => [folderPrefix(key), key])).values()];
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
-    const below = planBelow({ prefix, before, filter, list: (start) => session.storage.listFiles({ bucket, prefix: start }, session.ctx) });
+    const below = planBelow({ prefix, before, filter, list: (start) => objectsBelow(session, { bucket, prefix: start }) });
     for await (const planned of below) yield 'problem' in planned ? planned : downloadTask(planned, settings);
   }
 }

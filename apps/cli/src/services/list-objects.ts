@@ -1,4 +1,4 @@
-import type { ListPage } from '@coffer/storage-core';
+import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 
@@ -37,5 +37,20 @@ export async function* listObjects(session: Session, request: ListRequest): Asyn
     coming = token === undefined ? undefined : fetchPage(token);
     coming?.catch(() => {}); // thrown where it is waited for, if it still is
     yield page;
+  }
+}
+
+/** Every object below a prefix. The next page is under way while the objects of one are used, so that it waits for none of them. */
+export async function* objectsBelow(
+  { storage, ctx }: Session,
+  at: { readonly bucket: string; readonly prefix?: string },
+): AsyncGenerator<ObjectSummary, void, undefined> {
+  const pages = storage.listFiles(at, ctx).pages();
+  for (let coming = pages.next(); ;) {
+    const page = await coming;
+    if (page.done === true) return;
+    coming = pages.next();
+    coming.catch(() => {}); // thrown where it is waited for, if it still is
+    yield* page.value.objects;
   }
 }
