@@ -60,6 +60,26 @@ describe('a request with its body in memory', () => {
     expect(await transport.put(at, payload(10), described, noContext)).toEqual({ etag: 'made' });
   });
 
+  it('is looked at no more once it is answered, whatever of it was not sent', async () => {
+    let others = 0;
+    const answered = Promise.withResolvers<void>();
+    const read = Promise.withResolvers<void>();
+    const early: Answer = (request, response) => {
+      response.writeHead(200, { etag: '"made"', 'content-length': 10 });
+      response.write('the', () => setTimeout(() => response.end(' answer'), 50));
+      request.socket.on('close', read.resolve);
+      request.on('error', () => {});
+      void answered.promise.then(() => request.on('data', (chunk: Buffer) => (others += chunk.filter((byte) => byte !== 120).length)));
+    };
+    const transport = transportTo(await serve(early));
+    const { data } = payload(50_000_000);
+    expect(await transport.put(at, { kind: 'buffer', data }, described, noContext)).toEqual({ etag: 'made' });
+    data.fill('y'); // by the next upload
+    answered.resolve();
+    await read.promise;
+    expect(others).toBe(0);
+  });
+
   it('that is given up in the line leaves its turn to the next one', async () => {
     let release = (): void => {};
     const held: Answer = (request, response) => {

@@ -185,7 +185,8 @@ class Exchange {
         if (this.#size > longestDocument) throw new Error('The answer is longer than any document of S3.');
       }
       if (answer.isComplete) this.#finish();
-      else if (!isRefusal && !this.#request.isRead) this.#settle();
+      // While the system still reads the bytes of the request, their memory is not to be used for others.
+      else if (!isRefusal && !this.#request.isRead && this.#socket!.writableLength === 0) this.#settle();
     } catch (error) {
       this.#fail(error);
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 import { S3Client } from '@aws-sdk/client-s3';
@@ -18,11 +19,26 @@ export interface Sdk {
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 function nothing(): void {}
 
+/** Ends a request with its answer, whatever of it was not sent: its memory may be used for something else from then on. */
+class Handler extends NodeHttpHandler {
+  override async handle(...given: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
+    const output = await super.handle(...given);
+    const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
+    const [{ body }] = given;
+    if (body instanceof Uint8Array && !answer.req.writableFinished) {
+      answer.once('end', () => {
+        if (!answer.req.writableFinished) answer.req.destroy();
+      });
+    }
+    return output;
+  }
+}
+
 /** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
 export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, publicEndpoint, timeout } = settings;
   const { agent, isTls, credentials, clock } = connection;
-  const requestHandler = new NodeHttpHandler({
+  const requestHandler = new Handler({
     ...(isTls ? { httpsAgent: agent as HttpsAgent } : { httpAgent: agent }),
     connectionTimeout: timeout * 1000,
     socketTimeout: timeout * 1000,

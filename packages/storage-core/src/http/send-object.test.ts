@@ -218,6 +218,27 @@ describe('sendObject', () => {
     }
   });
 
+  it.each([
+    ['more', 20],
+    ['fewer', 5],
+  ])(
+    'cuts the connection when the body has %s bytes than the head has told, rather than to let them pass for another answer',
+    async (_what, size) => {
+      open = async () => ({
+        kind: 'object',
+        info: { ...info, size: 10 },
+        body: Readable.from([Buffer.alloc(size, 'x')], { objectMode: false }),
+      });
+      const socket = connect(Number(new URL(base).port), '127.0.0.1');
+      socket.end('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      let answer = '';
+      socket.on('data', (chunk) => (answer += String(chunk))).on('error', () => {});
+      await once(socket, 'close');
+      expect(answer.split('HTTP/1.1').length).toBeLessThanOrEqual(2);
+      expect((answer.split('\r\n\r\n')[1] ?? '').length).toBeLessThanOrEqual(10);
+    },
+  );
+
   it('cuts the connection when the body fails on its way', async () => {
     open = async () => {
       const body = new Readable({ read() {} });

@@ -90,9 +90,9 @@ export async function sendObject(
 }
 
 /**
- * Passes all on until the answer is over. When the provider fails after the first byte, or the body is destroyed, the cut connection
- * tells the client that it is not whole. `pipeline` does this for any two streams, at the price of everything else about a small
- * answer.
+ * Passes all on until the answer is over. When the provider fails after the first byte, the body is destroyed, or it is not as long
+ * as was told, the cut connection tells the client that it is not whole. `pipeline` does this for any two streams, at the price of
+ * everything else about a small answer.
  */
 function pour(
   { body, size, ownsChunks }: { readonly body: Readable; readonly size: number; readonly ownsChunks: boolean },
@@ -103,8 +103,11 @@ function pour(
   };
   // Once the system has all of it, or it is not wanted any more.
   const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
+  let left = size;
   const pass = (chunk: Buffer): void => {
-    if (!response.write(chunk, written(chunk))) body.pause();
+    // What the head has not told of would pass for the next answer.
+    if ((left -= chunk.length) < 0) response.destroy();
+    else if (!response.write(chunk, written(chunk))) body.pause();
   };
   return new Promise((resolve) => {
     body.on('error', cut);
@@ -120,7 +123,7 @@ function pour(
       response.end(all, written(all));
       return;
     }
-    body.on('end', () => response.end());
+    body.on('end', () => (left === 0 ? response.end() : response.destroy()));
     response.on('drain', () => body.resume());
     body.on('data', pass);
   });

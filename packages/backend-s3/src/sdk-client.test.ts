@@ -1,0 +1,38 @@
+import { noContext } from '@coffer/storage-core';
+import { afterEach, expect, it } from 'vitest';
+
+import { openStore } from './open-store.ts';
+import { newStage } from './testing/lean.ts';
+import { ok } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+
+const { serve, open, clear } = newStage();
+afterEach(clear);
+
+it.each([
+  ['a success', [200]],
+  ['a refusal that is made good', [503, 200]],
+])('a request of the SDK is looked at no more once it is over, whatever of it was not sent: %s', async (_what, [early = 0, ...late]) => {
+  let others = 0;
+  const over = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const answerEarly: Answer = (request, response) => {
+    request.on('error', () => {});
+    request.on('data', (chunk: Buffer) => (others += chunk.filter((byte) => byte !== 120).length));
+    request.pause();
+    request.on('end', closed.resolve);
+    request.socket.on('close', closed.resolve);
+    response.writeHead(early, { etag: '"made"' }).end();
+    void over.promise.then(() => request.resume());
+  };
+  const server = await serve(answerEarly, ...late.map(() => ok));
+  const { transport, connection } = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport: 'sdk' });
+  open.push(() => connection.close());
+  const data = Buffer.alloc(50_000_000, 'x');
+  await transport.put({ bucket: 'bucket', key: 'key' }, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+  data.fill('y'); // by the next upload
+  over.resolve();
+  await closed.promise;
+  expect(others).toBe(0);
+  expect(server.requests).toHaveLength(1 + late.length);
+});
