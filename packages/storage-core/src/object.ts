@@ -54,7 +54,7 @@ export interface ObjectStream {
   readonly body: Readable;
   /**
    * Set when each chunk of the body is memory of its own, which nobody but its readers knows: the only one may give it back
-   * once it is done with it (see `releaseChunk`).
+   * once it is done with it (see `releaseChunk`). Whoever wraps a backend and keeps chunks, or gives another body, leaves it out.
    */
   readonly ownsChunks?: boolean;
 }
