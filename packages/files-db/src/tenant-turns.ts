@@ -84,8 +84,7 @@ function settling(sql: Sql): Lane['settling'] {
       if (new Set(files.map(({ id }) => id)).size < files.length) return undefined;
       // In the order in which whoever deletes many files locks them.
       const sorted = files.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-      const ids = `{${sorted.map(({ id }) => id).join(',')}}`;
-      const rows = await settleFiles(sql, { ids, files: JSON.stringify(sorted) });
+      const rows = await settleFiles(sql, { files: JSON.stringify(sorted) });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return files.map(({ id }) => byId.get(id));
     },

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { createIdGenerator } from './ids.ts';
+import { connectDatabase, FileService } from './index.ts';
+import type { Database } from './index.ts';
+import { TenantTurns } from './tenant-turns.ts';
+import { acme, openRig, userOf } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+// PostgreSQL plans a prepared statement for good after a few runs, which may be while the table has hardly a row.
+describe.each(['embedded', 'debian'] as const)('what is prepared while there are no files, on PostgreSQL (%s)', (server) => {
+  let rig: Rig;
+  let database: Database;
+  beforeAll(async () => {
+    rig = await openRig({ server });
+    await rig.tenants.create(acme);
+    // The counters of a connection are seen by itself at once.
+    database = connectDatabase({ url: rig.url, max: 1 });
+  });
+  afterAll(async () => {
+    await database.close();
+    await rig.close();
+  });
+
+  const scans = async (): Promise<number> => {
+    await database.sql`select pg_stat_force_next_flush()`;
+    const [row] = await database.sql<{ scans: string }[]>`select seq_scan as scans from pg_stat_user_tables where relname = 'files'`;
+    return Number(row!.scans);
+  };
+
+  it('never reads the whole table later, however many files are reserved, settled, found and deleted together', async () => {
+    const newId = createIdGenerator();
+    const turns = new TenantTurns(database.sql);
+    const files = new FileService({ database, storage: rig.storage });
+    const access = userOf(acme, 'alice');
+    const before = await scans();
+    for (let round = 0; round < 20; round++) {
+      const ids = Array.from({ length: 1 + (round % 8) }, () => newId());
+      await Promise.all(
+        ids.map((id) =>
+          turns.reserve({
+            id,
+            ownerId: 'alice',
+            filename: 'a.txt',
+            contentType: 'text/plain',
+            sizeBytes: 7,
+            bucket: 'acme-uploads',
+            storageKey: `files/${id}`,
+            uploadKey: null,
+            isPublic: false,
+            sha256: null,
+            metadata: '{}',
+            expiresAt: null,
+            sweepAt: new Date().toISOString(),
+            tenant: acme.tenantUuid,
+            asked: 7,
+            least: 7,
+          }),
+        ),
+      );
+      await Promise.all(
+        ids.map((id) =>
+          turns.settle(acme.tenantUuid, {
+            id,
+            sizeBytes: 7,
+            contentType: 'text/plain',
+            etag: 'etag',
+            sha256: null,
+            storageKey: null,
+            ownerId: null,
+            isPublic: null,
+            metadata: null,
+          }),
+        ),
+      );
+      await files.get(ids[0]!, access);
+      await files.list({ access, limit: 2 });
+      await files.delete(ids[0]!, access);
+    }
+    expect((await scans()) - before).toBe(0);
+  });
+});
