@@ -100,10 +100,10 @@ export function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUn
 }
 
 export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): ObjectHeaders {
-  const contentRange = headers['content-range'];
+  const { 'content-length': length, 'content-range': contentRange } = headers;
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
-    contentLength: Number(headers['content-length'] ?? 0),
+    contentLength: length === undefined ? undefined : Number(length),
     etag: bare(headers.etag),
     contentType: headers['content-type'] ?? defaultContentType,
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),

@@ -29,7 +29,7 @@ export async function pullObject(
     };
     const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
     if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
-      const info = await infoOf(store, at, told!, part!.total);
+      const info = await infoOf(store, at, told!, part!.total ?? guarded.received);
       return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
     }
   } catch (error) {
@@ -49,11 +49,20 @@ async function pullStream(store: Store, at: ObjectAddress, options: PullOptions,
   return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
 }
 
-/** Remembers what the sink threw, which comes back as it is. */
-function guardedSink(sink: ByteSink): { readonly sink: ByteSink; readonly failure: { readonly error: unknown } | undefined } {
+interface GuardedSink {
+  readonly sink: ByteSink;
+  /** Bytes. */
+  readonly received: number;
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+/** Counts what it is given, and remembers what the sink threw, which comes back as it is. */
+function guardedSink(sink: ByteSink): GuardedSink {
   const guarded = {
+    received: 0,
     failure: undefined as { readonly error: unknown } | undefined,
     sink(chunk: Buffer): void | Promise<void> {
+      guarded.received += chunk.length;
       try {
         return sink(chunk)?.catch(fail);
       } catch (error) {

@@ -12,6 +12,7 @@ import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
   await assertKeyHolds(store, at, ctx);
   const headers = await withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+  if (headers.contentLength === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
   return infoOf(store, at, headers, headers.contentLength);
 }
 
@@ -45,7 +46,7 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       release();
       destroyOnAbort(result.body, ctx.signal);
     } else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
-    return await openedObject(store, at, result, range).catch((error: unknown) => {
+    return await openedObject(store, at, result, range, ctx).catch((error: unknown) => {
       result.body.destroy();
       throw error;
     });
@@ -63,9 +64,10 @@ async function openedObject(
   at: ObjectAddress,
   { headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable },
   range: ByteRange | undefined,
+  ctx: CallContext,
 ): Promise<GetResult> {
   const { total, resolved } = partOf(headers, range);
-  const info = await infoOf(store, at, headers, total);
+  const info = await infoOf(store, at, headers, total ?? (await headObject(store, at, ctx)).size);
   return { kind: 'object', info, body, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
 
@@ -92,16 +94,19 @@ export function rangeHeader(range: ByteRange): string {
   return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
 }
 
+/** Which bytes came, and of how many; the `total` is undefined where a body of all of them was sent without its length. */
 export function partOf(
-  headers: ObjectHeaders,
+  { contentLength, contentRange }: ObjectHeaders,
   range: ByteRange | undefined,
-): { readonly total: number; readonly resolved?: ResolvedRange } {
-  if (range === undefined) return { total: headers.contentLength };
-  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.contentRange ?? '') ?? [];
+): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
+  if (range === undefined) return { total: contentLength };
+  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '') ?? [];
   if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
   // All of it was sent: right only where the range is all of it.
-  const resolved = resolveRange(range, headers.contentLength);
-  if (resolved.start === 0 && resolved.end === headers.contentLength - 1) return { total: headers.contentLength, resolved };
+  if (contentLength !== undefined) {
+    const resolved = resolveRange(range, contentLength);
+    if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
+  }
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 

@@ -86,7 +86,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
 
 function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectHeaders {
   return {
-    contentLength: output.ContentLength ?? 0,
+    contentLength: output.ContentLength,
     etag: bare(output.ETag),
     contentType: output.ContentType ?? defaultContentType,
     lastModified: output.LastModified ?? new Date(0),

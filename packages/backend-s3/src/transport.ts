@@ -35,8 +35,8 @@ export interface ReadHeaders {
 
 /** What the provider tells of an object. */
 export interface ObjectHeaders {
-  /** Bytes of the body that comes with it. */
-  readonly contentLength: number;
+  /** Bytes of the body that comes with it; undefined where that is not told beforehand. */
+  readonly contentLength: number | undefined;
   readonly contentRange?: string;
   /** Bare. */
   readonly etag: string;
