@@ -1,11 +1,20 @@
-/**
- * The elements of `source`, read before they are asked for: while workers are busy, the next page of a listing is under way.
- * @param most how many are held
- * @param onEnd called when `source` has given its last
- */
-export async function* readAhead<T>(source: AsyncIterable<T>, most: number, onEnd: () => void): AsyncGenerator<T, void, undefined> {
+/** Elements that are handed out before the array of those that are held is made shorter: that costs a copy of it. */
+const compacted = 32;
+
+interface Limits<T> {
+  /** How much is held, at least one element. */
+  readonly most: number;
+  /** How much an element counts for. */
+  readonly sizeOf: (element: T) => number;
+  /** Called when the source has given its last. */
+  readonly onEnd: () => void;
+}
+
+/** The elements of `source`, read before they are asked for: while workers are busy, the next page of a listing is under way. */
+export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
   const held: T[] = [];
   let first = 0;
+  let size = 0;
   let state: { readonly ended: boolean; readonly error?: unknown } = { ended: false };
   let isStopped = false;
   let wakeReader: (() => void) | undefined;
@@ -16,8 +25,9 @@ export async function* readAhead<T>(source: AsyncIterable<T>, most: number, onEn
       for await (const element of source) {
         if (isStopped) return;
         held.push(element);
+        size += sizeOf(element);
         wakeReader?.();
-        if (held.length - first >= most) await new Promise<void>((resolve) => (wakeWriter = resolve));
+        if (size >= most) await new Promise<void>((resolve) => (wakeWriter = resolve));
       }
       onEnd();
       state = { ended: true };
@@ -32,11 +42,12 @@ export async function* readAhead<T>(source: AsyncIterable<T>, most: number, onEn
     for (;;) {
       if (first < held.length) {
         const element = held[first++]!;
-        if (first >= most) {
+        size -= sizeOf(element);
+        if (first >= compacted) {
           held.splice(0, first);
           first = 0;
         }
-        if (held.length - first < most / 2) wakeWriter?.();
+        if (size < most / 2) wakeWriter?.();
         yield element;
       } else if (state.ended) {
         break;

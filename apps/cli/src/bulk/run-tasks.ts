@@ -18,7 +18,7 @@ export interface RunOptions<R> {
   readonly dryRun?: boolean;
 }
 
-/** As many tasks are planned before somebody is free to do them: two pages of a listing. */
+/** As many objects are planned before somebody is free to do what they need: two pages of a listing. */
 const ahead = 2000;
 
 /**
@@ -28,7 +28,7 @@ const ahead = 2000;
  */
 export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
-  const tasks = readAhead(counted(plan, follower), ahead, () => follower.allPlanned());
+  const tasks = readAhead(counted(plan, follower), { most: ahead, sizeOf: objectsOf, onEnd: () => follower.allPlanned() });
   const work = async (): Promise<void> => {
     for (;;) {
       signal.throwIfAborted();
@@ -42,6 +42,10 @@ export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunO
   await tasks.return();
   signal.throwIfAborted();
   for (const result of ended) if (result.status === 'rejected') throw result.reason;
+}
+
+function objectsOf<R>(planned: Planned<R>): number {
+  return isFailure(planned) ? 1 : (planned.count ?? 1);
 }
 
 async function* counted<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R>): AsyncGenerator<Planned<R>, void, undefined> {
