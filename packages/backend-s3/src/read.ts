@@ -12,7 +12,8 @@ import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
   await assertKeyHolds(store, at, ctx);
   const headers = await withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
-  if (headers.contentLength === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
+  if (headers.contentLength === undefined)
+    throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
   return infoOf(store, at, headers, headers.contentLength);
 }
 

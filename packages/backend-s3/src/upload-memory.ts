@@ -1,3 +1,5 @@
+import { releaseChunk } from '@coffer/storage-core';
+
 import { Slots } from './slots.ts';
 
 /** Bytes in memory, until they are given back. */
@@ -8,7 +10,7 @@ export interface HeldBuffer {
 }
 
 const smallest = 64 * 1024;
-/** Parts' worth of memory that is kept while nobody uses it. */
+/** Parts' worth of memory that is kept while nobody uses it; less while more than that is in use. */
 const mostIdleParts = 4;
 
 /**
@@ -23,6 +25,7 @@ export class UploadMemory {
   /** Of the sizes that `sizeFor` gives, what was used last at the end. */
   readonly #idle: Buffer[] = [];
   #idleBytes = 0;
+  #heldBytes = 0;
 
   constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number }) {
     const { capacity, partSize, patience } = options;
@@ -32,11 +35,13 @@ export class UploadMemory {
 
   async take(size: number, signal: AbortSignal | undefined): Promise<HeldBuffer> {
     const release = size > UploadMemory.unasked ? await this.#slots.take(size, signal) : undefined;
-    const memory = this.#takeIdle(this.#sizeFor(size)) ?? Buffer.allocUnsafeSlow(this.#sizeFor(size));
+    const memory = this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
+    this.#heldBytes += memory.length;
     let isHeld = true;
     return {
       buffer: size === memory.length ? memory : memory.subarray(0, size),
       release: (reusable) => {
+        if (isHeld) this.#heldBytes -= memory.length;
         if (isHeld && reusable) this.#keep(memory);
         isHeld = false;
         release?.();
@@ -58,9 +63,23 @@ export class UploadMemory {
     return this.#idle.splice(index, 1)[0];
   }
 
+  /** What lies idle in other sizes makes room for it. */
+  #allocate(size: number): Buffer {
+    this.#trimIdle(mostIdleParts * this.partSize - this.#heldBytes - size);
+    return Buffer.allocUnsafeSlow(size);
+  }
+
   #keep(memory: Buffer): void {
     this.#idle.push(memory);
     this.#idleBytes += memory.length;
-    while (this.#idleBytes > mostIdleParts * this.partSize) this.#idleBytes -= this.#idle.shift()!.length;
+    this.#trimIdle(mostIdleParts * this.partSize);
+  }
+
+  #trimIdle(most: number): void {
+    while (this.#idleBytes > Math.max(most, 0)) {
+      const memory = this.#idle.shift()!;
+      this.#idleBytes -= memory.length;
+      releaseChunk(memory);
+    }
   }
 }

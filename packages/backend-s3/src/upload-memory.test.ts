@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+
+import { UploadMemory } from './upload-memory.ts';
+import type { HeldBuffer } from './upload-memory.ts';
+
+const partSize = 1024 * 1024;
+const small = partSize / 4;
+
+describe('UploadMemory', () => {
+  const memory = (): UploadMemory => new UploadMemory({ capacity: 16 * partSize, partSize, patience: 1000 });
+  const take = (from: UploadMemory, count: number, size: number): Promise<readonly HeldBuffer[]> =>
+    Promise.all(Array.from({ length: count }, () => from.take(size, undefined)));
+  const give = (held: readonly HeldBuffer[]): void => held.forEach(({ release }) => release(true));
+  /** Whether the memory behind it has been given back. */
+  const isGone = ({ buffer }: HeldBuffer): boolean => (buffer.buffer as ArrayBuffer).detached;
+
+  it('uses again what was given back, and never what somebody may look at', async () => {
+    const uploads = memory();
+    const [first, second] = (await take(uploads, 2, partSize)) as [HeldBuffer, HeldBuffer];
+    first.release(true);
+    second.release(false);
+    const [again, other] = (await take(uploads, 2, partSize)) as [HeldBuffer, HeldBuffer];
+    expect(again.buffer.buffer).toBe(first.buffer.buffer);
+    expect([first.buffer.buffer, second.buffer.buffer]).not.toContain(other.buffer.buffer);
+    expect(isGone(second)).toBe(false);
+  });
+
+  it('keeps four parts, and gives the rest back at once, the oldest first', async () => {
+    const uploads = memory();
+    const held = await take(uploads, 6, partSize);
+    give(held);
+    expect(held.map(isGone)).toEqual([true, true, false, false, false, false]);
+  });
+
+  it('keeps less in other sizes while more is in use', async () => {
+    const uploads = memory();
+    const idle = await take(uploads, 12, small);
+    give(idle);
+    expect(idle.filter(isGone)).toHaveLength(0);
+    const held = await take(uploads, 2, partSize);
+    expect(idle.filter(isGone)).toHaveLength(4);
+    give(held);
+    expect(await take(uploads, 2, partSize)).toHaveLength(2);
+    expect(held.filter(isGone)).toHaveLength(0);
+    expect(idle.filter(isGone)).toHaveLength(4);
+  });
+
+  it('releases once, however often it is told', async () => {
+    const uploads = memory();
+    const [held] = (await take(uploads, 1, partSize)) as [HeldBuffer];
+    held.release(true);
+    held.release(true);
+    const [first, second] = (await take(uploads, 2, partSize)) as [HeldBuffer, HeldBuffer];
+    expect(first.buffer.buffer).not.toBe(second.buffer.buffer);
+  });
+});
