@@ -73,7 +73,11 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['noncharacters', (key) => /[\ufffe\uffff]/.test(key)],
 ];
 
+/** Whatever puts a key that is no longer than a segment may be into a class: one look at most keys is enough. */
+const unusual = /[^ -~]|\\|[. /](?:\/|$)/;
+
 export function keyClassesOf(key: string): readonly KeyClass[] {
+  if (key.length <= 255 && !unusual.test(key)) return [];
   return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
 }
 

@@ -49,7 +49,9 @@ async function withoutRefused(store: Store, bucket: string, keys: readonly strin
 
 /** What could not be deleted, of keys that are valid. */
 async function deleteListed(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<Failure[]> {
-  const [plain, odd] = [keys.filter(isPlainInXml), keys.filter((key) => !isPlainInXml(key))];
+  const plain: string[] = [];
+  const odd: string[] = [];
+  for (const key of keys) (isPlainInXml(key) ? plain : odd).push(key);
   const batches: ObjectVersion[][] = [];
   for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((key) => ({ key })));
   const alone = inParallel(odd, parallel, async (key) => {

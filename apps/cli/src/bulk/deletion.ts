@@ -35,7 +35,7 @@ function deletionTask({ storage, ctx }: Session, bucket: string, batch: readonly
   return {
     subject: { key: batch[0]?.key ?? '' },
     count: batch.length,
-    bytes: batch.reduce((sum, { size }) => sum + size, 0),
+    bytes: sizeOf(batch),
     preview: () => batch,
     async run(running) {
       const failed = await (storage.backend.batchDelete === undefined
@@ -43,10 +43,14 @@ function deletionTask({ storage, ctx }: Session, bucket: string, batch: readonly
         : deleteTogether(storage, bucket, batch, ctx));
       const names = new Set(failed.map(({ subject }) => ('key' in subject ? subject.key : '')));
       const done = batch.filter(({ key }) => !names.has(key));
-      for (const { size } of done) running.moved(size);
+      running.moved(sizeOf(done));
       return { done, failed } satisfies Outcome<Deleted>;
     },
   };
+}
+
+function sizeOf(objects: readonly Deleted[]): number {
+  return objects.reduce((sum, { size }) => sum + size, 0);
 }
 
 async function deleteTogether(

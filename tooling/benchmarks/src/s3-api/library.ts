@@ -14,7 +14,7 @@ import { sockets } from './contenders.ts';
 import type { Stores } from './contenders.ts';
 import type { Turn } from './report.ts';
 
-export interface LibraryCell extends Omit<CallsJob, 'prefix'> {
+export interface LibraryCell extends Omit<CallsJob, 'prefix' | 'compared'> {
   readonly name: string;
   readonly goals: Goals;
 }
@@ -62,8 +62,11 @@ export async function startCaller(bench: Bench, { s3, client }: Stores, door: Do
   return {
     async turn({ call: kind, size, count, atOnce }, round) {
       const pid = child.pid!;
-      const job = { call: kind, size, count, atOnce, prefix: `r${round}-` };
-      if (kind === 'get') await call({ ...job, call: 'put' });
+      const job: CallsJob = { call: kind, size, count, atOnce, prefix: `r${round}-`, compared: 'ends' };
+      if (kind === 'get') {
+        await call({ ...job, call: 'put' });
+        if (round <= 0) await call({ ...job, compared: 'all' });
+      }
       resetPeak(pid);
       const before = cpuSeconds(pid);
       const seconds = await call(job);

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+
+import { keyClassesOf, keyTwins } from './profile.ts';
+import type { KeyClass } from './profile.ts';
+
+describe('keyClassesOf', () => {
+  it.each(Object.entries(keyTwins) as [KeyClass, readonly [string, string]][])('finds %s', (name, [of]) => {
+    expect(keyClassesOf(of)).toContain(name);
+    expect(keyClassesOf(`before/${of}`)).toContain(name);
+  });
+
+  it.each(['a', 'a/b.txt', '.hidden/..x', 'a b/c d', '!"#$%&\'()*+,-0:;<=>?@AZ[]^_`az{|}~', `${'n'.repeat(85)}/n`, 'a.b/c. d'])(
+    'finds nothing in %s',
+    (key) => expect(keyClassesOf(key)).toEqual([]),
+  );
+
+  it.each<[string, KeyClass]>([
+    ['a.', 'spaces or dots at the end of a segment'],
+    ['a /b', 'spaces or dots at the end of a segment'],
+    ['a/', 'a "/" at the end'],
+    ['é/'.repeat(30) + 'é', 'composed or decomposed characters'],
+    [`${'é'.repeat(128)}`, 'segments over 255 bytes'],
+    [`a/${'n'.repeat(256)}/b`, 'segments over 255 bytes'],
+  ])('finds what is unusual in %s', (key, name) => {
+    expect(keyClassesOf(key)).toContain(name);
+  });
+});
