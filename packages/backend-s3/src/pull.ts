@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { getObject, infoOf, isOddRange, partOf, rangeHeader } from './read.ts';
+import { getObject, infoOf, isOddRange, partOf, rangeHeader, sizeOf } from './read.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
@@ -29,7 +29,7 @@ export async function pullObject(
     };
     const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
     if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
-      const info = await infoOf(store, at, told!, part!.total ?? guarded.received);
+      const info = await infoOf(store, at, told!, part!.total ?? (await sizeOf(store, at, told!, ctx)));
       return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
     }
   } catch (error) {
@@ -49,20 +49,11 @@ async function pullStream(store: Store, at: ObjectAddress, options: PullOptions,
   return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
 }
 
-interface GuardedSink {
-  readonly sink: ByteSink;
-  /** Bytes. */
-  readonly received: number;
-  readonly failure: { readonly error: unknown } | undefined;
-}
-
-/** Counts what it is given, and remembers what the sink threw, which comes back as it is. */
-function guardedSink(sink: ByteSink): GuardedSink {
+/** Remembers what the sink threw, which comes back as it is. */
+function guardedSink(sink: ByteSink): { readonly sink: ByteSink; readonly failure: { readonly error: unknown } | undefined } {
   const guarded = {
-    received: 0,
     failure: undefined as { readonly error: unknown } | undefined,
     sink(chunk: Buffer): void | Promise<void> {
-      guarded.received += chunk.length;
       try {
         return sink(chunk)?.catch(fail);
       } catch (error) {

@@ -10,11 +10,26 @@ import type { Store } from './store.ts';
 import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
-  await assertKeyHolds(store, at, ctx);
-  const headers = await withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+  const headers = await lookAt(store, at, ctx);
   if (headers.contentLength === undefined)
     throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
   return infoOf(store, at, headers, headers.contentLength);
+}
+
+async function lookAt(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders> {
+  await assertKeyHolds(store, at, ctx);
+  return withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+}
+
+/**
+ * The size of an object that was sent without it.
+ * @param sent what came with the object
+ * @throws storage_unavailable when it has become another one
+ */
+export async function sizeOf(store: Store, at: ObjectAddress, sent: ObjectHeaders, ctx: CallContext): Promise<number> {
+  const { etag, size } = await headObject(store, at, ctx);
+  if (etag === sent.etag) return size;
+  throw storageError('storage_unavailable', 'The object was replaced while it was opened.');
 }
 
 /**
@@ -28,19 +43,19 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
   try {
     let headers = passedOn(options);
     if (headers === undefined) {
-      const info = await headObject(store, at, ctx);
-      if (evaluateConditions(info, conditions) === 'not_modified') {
+      const { etag, lastModified, contentLength } = await lookAt(store, at, ctx);
+      if (evaluateConditions({ etag, lastModified }, conditions) === 'not_modified') {
         release();
-        return { kind: 'not_modified', etag: info.etag, lastModified: info.lastModified };
+        return { kind: 'not_modified', etag, lastModified };
       }
-      if (range !== undefined) resolveRange(range, info.size);
-      headers = { ifMatch: info.etag };
+      if (range !== undefined && contentLength !== undefined) resolveRange(range, contentLength);
+      headers = { ifMatch: etag };
     }
     const asked = range === undefined ? headers : { ...headers, range: rangeHeader(range) };
     const result = await store.transport.get(at, asked, ctx);
     if (result.kind === 'not_modified') {
       release();
-      const etag = result.etag ?? headers.ifNoneMatch ?? (await headObject(store, at, ctx)).etag;
+      const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
       return { ...result, etag };
     }
     if (result.isWhole === true) {
@@ -68,7 +83,12 @@ async function openedObject(
   ctx: CallContext,
 ): Promise<GetResult> {
   const { total, resolved } = partOf(headers, range);
-  const info = await infoOf(store, at, headers, total ?? (await headObject(store, at, ctx)).size);
+  if (total === undefined && store.settings.maxPoolConnections === 1) {
+    throw storageError('not_supported', 'The storage provider sends objects without their size; that needs two connections to it.');
+  }
+  const size = total ?? (await sizeOf(store, at, headers, ctx));
+  if (body.errored !== null) throw body.errored; // it has lain there for too long
+  const info = await infoOf(store, at, headers, size);
   return { kind: 'object', info, body, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
 

@@ -63,9 +63,10 @@ export class UploadMemory {
     return this.#idle.splice(index, 1)[0];
   }
 
-  /** What lies idle in other sizes makes room for it. */
+  /** What lies idle in other sizes makes room for it, and for no more. */
   #allocate(size: number): Buffer {
-    this.#trimIdle(mostIdleParts * this.partSize - this.#heldBytes - size);
+    const room = mostIdleParts * this.partSize - this.#heldBytes - size;
+    this.#trimIdle(Math.max(room, this.#idleBytes - size));
     return Buffer.allocUnsafeSlow(size);
   }
 

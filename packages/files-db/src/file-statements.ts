@@ -151,20 +151,25 @@ export const settleFile = statement<SettledFile, FileRow>(`
   select ${recordColumns} from moved`);
 
 /**
- * The same for several files of one tenant, JSON; a row for each that was moved. That sizes lie between all that there are makes the
- * planner expect one file instead of a hundred: its plan, which it keeps while the table grows, then goes by the primary key.
+ * The same for several files of one tenant, JSON; a row for each that was moved. They are locked in the order of their ids, as by
+ * whoever deletes many. That sizes lie between all that there are makes the planner expect one file instead of a hundred, and that it
+ * cannot see what the status is to be, many rows: the plan that it makes for an empty table, and keeps while that grows, then goes by
+ * the primary key.
  */
 export const settleFiles = statement<{ readonly files: string }, FileRow>(`
   with given as materialized (
     select * from json_to_recordset({files}::text::json) as file(id uuid, "sizeBytes" int8, "contentType" text, etag text, sha256 text,
       "storageKey" text, "ownerId" text, "isPublic" boolean, metadata text)
-    where "sizeBytes" between 0 and ${2n ** 63n - 1n}
+    where ("sizeBytes" between 0 and ${2n ** 63n - 1n}) is not false
+  ), locked as (
+    select g.* from given g join files f on f.id = g.id where case f.status when 'pending' then true else false end
+    order by f.id for update of f
   ), moved as (
     update files f set status = 'available', size_bytes = g."sizeBytes", content_type = g."contentType", etag = g.etag, sha256 = g.sha256,
       storage_key = coalesce(g."storageKey", f.storage_key), owner_id = coalesce(g."ownerId", f.owner_id),
       is_public = coalesce(g."isPublic", f.is_public), metadata = coalesce(g.metadata::jsonb, f.metadata),
       sweep_at = case when f.upload_key is null then null else f.sweep_at end, updated_at = now()
-    from given g where f.id = g.id and case f.status when 'pending' then true else false end
+    from locked g where f.id = g.id
     returning f.*
   ), sums as (
     select tenant_uuid, sum(size_bytes)::int8 as bytes, count(*) as files, sum(reserved_bytes)::int8 as reserved from moved group by tenant_uuid

@@ -125,6 +125,24 @@ describe('turns on the numbers of a tenant', () => {
     expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);
   });
 
+  it('locks in the order of ids, wherever the rows lie and however they are found', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const ids = Array.from({ length: 40 }, () => newId());
+    for (const id of ids.toReversed()) await turns.reserve(reserved({ id }));
+    await rig.query('vacuum analyze files'); // a hash of a table so small is cheaper than its index
+    const [first, lower, upper] = ids as [string, string, string];
+    const deletion = await rig.database.sql.reserve();
+    await deletion`begin`;
+    await deletion`select 1 from files where id = ${lower} for update`;
+    const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
+    await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
+    await deletion`select 1 from files where id = ${upper} for update nowait`;
+    await deletion`commit`;
+    deletion.release();
+    expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);
+    for (const id of ids) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+  });
+
   it('keeps what is wrong with one from the others', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];

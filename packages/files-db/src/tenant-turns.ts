@@ -82,9 +82,7 @@ function settling(sql: Sql): Lane['settling'] {
     async many(files) {
       // Of two that complete the same upload one is to be told that it came too late: that is for each to ask.
       if (new Set(files.map(({ id }) => id)).size < files.length) return undefined;
-      // In the order in which whoever deletes many files locks them.
-      const sorted = files.toSorted((one, other) => (one.id < other.id ? -1 : 1));
-      const rows = await settleFiles(sql, { files: JSON.stringify(sorted) });
+      const rows = await settleFiles(sql, { files: JSON.stringify(files) });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return files.map(({ id }) => byId.get(id));
     },

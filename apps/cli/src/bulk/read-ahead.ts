@@ -12,7 +12,7 @@ interface Limits<T> {
 
 /** The elements of `source`, read before they are asked for: while workers are busy, the next page of a listing is under way. */
 export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
-  const held: T[] = [];
+  const held: (T | undefined)[] = [];
   let first = 0;
   let size = 0;
   let state: { readonly ended: boolean; readonly error?: unknown } = { ended: false };
@@ -41,7 +41,8 @@ export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, on
   try {
     for (;;) {
       if (first < held.length) {
-        const element = held[first++]!;
+        const element = held[first]!;
+        held[first++] = undefined;
         size -= sizeOf(element);
         if (first >= compacted) {
           held.splice(0, first);

@@ -6,45 +6,81 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
-const data = { small: 'a small one', large: randomBytes(150_000).toString('hex') } as const;
+const objects = { small: 'a small one', large: randomBytes(150_000).toString('hex') } as const;
 const options = { contentType: 'text/plain' };
 
 // As a proxy that compresses, or caches, may send what it was given with a length.
 describe.each(doors)('when answers come without their length (%s)', (door) => {
   const bench = faultBench(door);
-  const chunked = (text: string): { readonly text: string } => {
-    const parts = [text.slice(0, 4), text.slice(4), ''].map((part) => `${part.length.toString(16)}\r\n${part}\r\n`);
-    return { text: `HTTP/1.1 200 OK\r\nETag: "x"\r\nTransfer-Encoding: chunked\r\n\r\n${parts.join('')}` };
-  };
+  const etags: Record<string, string> = {};
 
   beforeAll(async () => {
-    for (const [key, text] of Object.entries(data)) {
-      await bench.direct.put(bench.at(key), { kind: 'buffer', data: Buffer.from(text) }, options, noContext);
+    for (const [key, text] of Object.entries(objects)) {
+      const { etag } = await bench.direct.put(bench.at(key), { kind: 'buffer', data: Buffer.from(text) }, options, noContext);
+      etags[key] = etag;
     }
   });
 
-  describe.each(Object.entries(data))('a %s object', (key, text) => {
+  const head = (key: string, ...more: readonly string[]): string =>
+    [`HTTP/1.1 200 OK`, `ETag: "${etags[key]!}"`, ...more, '', ''].join('\r\n');
+  const chunked = (key: string, text: string): { readonly text: string } => {
+    const parts = [text.slice(0, 4), text.slice(4), ''].map((part) => `${part.length.toString(16)}\r\n${part}\r\n`);
+    return { text: head(key, 'Transfer-Encoding: chunked') + parts.join('') };
+  };
+
+  describe.each(Object.entries(objects))('a %s object', (key, text) => {
+    const pulled = async (): Promise<{ readonly size: number; readonly text: string } | undefined> => {
+      const chunks: Buffer[] = [];
+      const { pull } = bench.through();
+      const result = await pull?.(bench.at(key), {}, (chunk) => void chunks.push(Buffer.from(chunk)), noContext);
+      return result && { size: result.info.size, text: Buffer.concat(chunks).toString() };
+    };
+
     it('is opened with the size that it has', async () => {
-      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(text) : undefined);
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : undefined);
       const { info, body } = (await bench.through().get(bench.at(key), {}, noContext)) as ObjectStream;
       expect(info.size).toBe(text.length);
       expect((await readAll(body)).toString()).toBe(text);
     });
 
     it('is pulled with the size that it has', async () => {
-      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(text) : undefined);
-      const backend = bench.through();
-      if (backend.pull === undefined) return expect(door).toBe('sdk');
-      const chunks: Buffer[] = [];
-      const { info } = await backend.pull(bench.at(key), {}, (chunk) => void chunks.push(Buffer.from(chunk)), noContext);
-      expect(info.size).toBe(text.length);
-      expect(Buffer.concat(chunks).toString()).toBe(text);
+      if (door === 'sdk') return expect(bench.through().pull).toBeUndefined();
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : undefined);
+      expect(await pulled()).toEqual({ size: text.length, text });
     });
 
-    it('is refused where nobody tells its size', async () => {
-      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(text) : { text: 'HTTP/1.1 200 OK\r\nETag: "x"\r\n\r\n' });
-      const opening = bench.through().get(bench.at(key), {}, noContext);
-      await expect(opening).rejects.toMatchObject({ code: 'not_supported', message: expect.stringContaining('how large') });
+    it('is told to be larger than what came, when the end of the connection came too early', async () => {
+      const cut = { text: head(key, 'Connection: close') + text.slice(0, -3), thenCut: true };
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? cut : undefined);
+      const { info, body } = (await bench.through().get(bench.at(key), {}, noContext)) as ObjectStream;
+      expect(info.size).toBe(text.length);
+      const read = await readAll(body).catch(() => Buffer.alloc(0));
+      expect(read.length).toBeLessThan(text.length);
+      if (door === 'lean') expect((await pulled())?.size).toBe(text.length);
+    });
+
+    it('is no object when it has become another one meanwhile', async () => {
+      bench.proxy.faults.answer = ({ method }) =>
+        method === 'GET' ? { text: chunked(key, text).text.replace(etags[key]!, 'other') } : undefined;
+      const failure = { code: 'storage_unavailable', retryable: true };
+      await expect(bench.through().get(bench.at(key), {}, noContext)).rejects.toMatchObject(failure);
+      if (door === 'lean') await expect(pulled()).rejects.toMatchObject(failure);
+    });
+
+    it('is refused where nobody tells its size, save when that is of no interest', async () => {
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : { text: head(key) });
+      const backend = bench.through();
+      await expect(backend.get(bench.at(key), {}, noContext)).rejects.toMatchObject({
+        code: 'not_supported',
+        message: expect.stringContaining('how large'),
+      });
+      expect(await backend.get(bench.at(key), { ifNoneMatch: ['x', etags[key]!] }, noContext)).toMatchObject({ kind: 'not_modified' });
+    });
+
+    it('is refused where the pool has one connection, instead of waiting for another', async () => {
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? chunked(key, text) : undefined);
+      const opening = bench.through({ maxPoolConnections: 1 }).get(bench.at(key), {}, noContext);
+      await expect(opening).rejects.toMatchObject({ code: 'not_supported', message: expect.stringContaining('two connections') });
     });
   });
 });
