@@ -12,8 +12,8 @@ export interface Deleted {
   readonly size: number;
 }
 
-/** Many small batches at once are faster than a few of the 1,000 that a request may have. */
-const batchSize = 100;
+/** Several batches at once are done sooner than one of the 1,000 that a request may have; each request costs as well. */
+const batchSize = 250;
 
 /** @param objects to be deleted, of one bucket */
 export async function* planDeletions(

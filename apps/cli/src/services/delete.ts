@@ -21,7 +21,7 @@ export interface DeleteRequest extends BulkOptions {
 
 type Follow = Follower<Deleted> & { readonly totals: { readonly count: number; readonly failed: number } };
 
-/** Requests for batches at once; more gain nothing, since each is a hundred deletions. */
+/** Requests for batches at once; more gain nothing, since each is hundreds of deletions. */
 const mostBatches = 16;
 
 export async function deleteFiles(session: Session, request: DeleteRequest, follower: Follow): Promise<void> {
