@@ -55,6 +55,11 @@ class ScriptedServer {
 }
 
 const whole: Answer = (_request, response) => void response.writeHead(200, { ...described, 'content-length': data.length }).end(data);
+/** HEAD tells the length that the answer to GET leaves out. */
+const withHead =
+  (answer: Answer): Answer =>
+  (request, response) =>
+    request.method === 'HEAD' ? whole(request, response) : answer(request, response);
 const busy: Answer = (_request, response) =>
   void response.writeHead(503).end('<Error><Code>InternalError</Code><Message>Try again</Message></Error>');
 
@@ -122,11 +127,13 @@ describe('a pull', () => {
       response.end(data.subarray(70_001));
     };
     const endless: Answer = (_request, { socket }) => {
-      socket!.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n');
+      socket!.write('HTTP/1.1 200 OK\r\netag: "tag"\r\nconnection: close\r\n\r\n');
       socket!.end(data);
     };
-    const { backend } = await serve([chunked, endless, whole]);
-    for (let turn = 0; turn < 3; turn++) expect((await read(backend)).equals(data)).toBe(true);
+    for (const answer of [chunked, endless, whole]) {
+      const { backend } = await serve([withHead(answer)]);
+      expect((await read(backend)).equals(data)).toBe(true);
+    }
   });
 
   it('uses a connection again, and another where the provider has closed it', async () => {
@@ -138,7 +145,7 @@ describe('a pull', () => {
     for (const socket of server.sockets) socket.resetAndDestroy();
     expect((await read(backend)).equals(data)).toBe(true);
     const closing: Answer = (_request, response) => void response.writeHead(200, { ...described, connection: 'close' }).end(data);
-    const other = await serve([closing], { maxRetries: 0 });
+    const other = await serve([withHead(closing)], { maxRetries: 0 });
     for (let turn = 0; turn < 3; turn++) expect((await read(other.backend)).equals(data)).toBe(true);
   });
 
