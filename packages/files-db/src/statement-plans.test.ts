@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { createIdGenerator } from './ids.ts';
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
 import { TenantTurns } from './tenant-turns.ts';
+import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -29,53 +29,18 @@ describe.each(['embedded', 'debian'] as const)('what is prepared while there are
   };
 
   it('never reads the whole table later, however many files are reserved, settled, found and deleted together', async () => {
-    const newId = createIdGenerator();
     const turns = new TenantTurns(database.sql);
     const files = new FileService({ database, storage: rig.storage });
     const access = userOf(acme, 'alice');
     const before = await scans();
     for (let round = 0; round < 20; round++) {
-      const ids = Array.from({ length: 1 + (round % 8) }, () => newId());
-      await Promise.all(
-        ids.map((id) =>
-          turns.reserve({
-            id,
-            ownerId: 'alice',
-            filename: 'a.txt',
-            contentType: 'text/plain',
-            sizeBytes: 7,
-            bucket: 'acme-uploads',
-            storageKey: `files/${id}`,
-            uploadKey: null,
-            isPublic: false,
-            sha256: null,
-            metadata: '{}',
-            expiresAt: null,
-            sweepAt: new Date().toISOString(),
-            tenant: acme.tenantUuid,
-            asked: 7,
-            least: 7,
-          }),
-        ),
-      );
-      await Promise.all(
-        ids.map((id) =>
-          turns.settle(acme.tenantUuid, {
-            id,
-            sizeBytes: 7,
-            contentType: 'text/plain',
-            etag: 'etag',
-            sha256: null,
-            storageKey: null,
-            ownerId: null,
-            isPublic: null,
-            metadata: null,
-          }),
-        ),
-      );
-      await files.get(ids[0]!, access);
+      const together = Array.from({ length: 1 + (round % 8) }, () => reserved());
+      await Promise.all(together.map((file) => turns.reserve(file)));
+      await Promise.all(together.map(({ id }) => turns.settle(acme.tenantUuid, settled(id))));
+      const { id } = together[0]!;
+      await files.get(id, access);
       await files.list({ access, limit: 2 });
-      await files.delete(ids[0]!, access);
+      await files.delete(id, access);
     }
     expect((await scans()) - before).toBe(0);
   });

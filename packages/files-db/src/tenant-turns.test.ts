@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { ReservedFile, SettledFile } from './file-statements.ts';
-import { createIdGenerator } from './ids.ts';
 import { connectDatabase } from './index.ts';
 import { TenantTurns } from './tenant-turns.ts';
+import { reserved, settled } from './testing/rows.ts';
 import { acme, codeOf, globex, openRig, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 describe('turns on the numbers of a tenant', () => {
   let rig: Rig;
-  const newId = createIdGenerator();
   beforeAll(async () => {
     rig = await openRig();
     await rig.tenants.create(acme);
@@ -18,37 +16,6 @@ describe('turns on the numbers of a tenant', () => {
   });
   afterAll(() => rig.close());
 
-  const reserved = (more: Partial<ReservedFile> = {}): ReservedFile => ({
-    id: newId(),
-    ownerId: 'alice',
-    filename: 'ä "quoted" \\ name.txt',
-    contentType: 'text/plain',
-    sizeBytes: 7,
-    bucket: 'acme-uploads',
-    storageKey: 'files/1',
-    uploadKey: null,
-    isPublic: true,
-    sha256: null,
-    metadata: '{"a":{"b":[1,"\\"ü"]}}',
-    expiresAt: null,
-    sweepAt: '2026-01-02T03:04:05.678Z',
-    tenant: acme.tenantUuid,
-    asked: 7,
-    least: 7,
-    ...more,
-  });
-  const settled = (id: string, more: Partial<SettledFile> = {}): SettledFile => ({
-    id,
-    sizeBytes: 7,
-    contentType: 'image/png',
-    etag: 'etag',
-    sha256: null,
-    storageKey: null,
-    ownerId: null,
-    isPublic: null,
-    metadata: null,
-    ...more,
-  });
   const rows = async (ids: readonly string[]): Promise<readonly Record<string, unknown>[]> =>
     rig.query(`select * from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`);
 
@@ -127,8 +94,9 @@ describe('turns on the numbers of a tenant', () => {
 
   it('locks in the order of ids, wherever the rows lie and however they are found', async () => {
     const turns = new TenantTurns(rig.database.sql);
-    const ids = Array.from({ length: 40 }, () => newId());
-    for (const id of ids.toReversed()) await turns.reserve(reserved({ id }));
+    const files = Array.from({ length: 40 }, () => reserved());
+    for (const file of files.toReversed()) await turns.reserve(file);
+    const ids = files.map(({ id }) => id);
     await rig.query('vacuum analyze files'); // a hash of a table so small is cheaper than its index
     const [first, lower, upper] = ids as [string, string, string];
     const deletion = await rig.database.sql.reserve();

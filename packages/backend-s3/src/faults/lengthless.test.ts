@@ -49,6 +49,14 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       expect(await pulled()).toEqual({ size: text.length, text });
     });
 
+    it('is opened without an ETag as well', async () => {
+      const { text: answer } = chunked(key, text);
+      bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? { text: answer.replace(/ETag: .*\r\n/, '') } : undefined);
+      const { info, body } = (await bench.through().get(bench.at(key), {}, noContext)) as ObjectStream;
+      expect(info.size).toBe(text.length);
+      expect((await readAll(body)).toString()).toBe(text);
+    });
+
     it('is told to be larger than what came, when the end of the connection came too early', async () => {
       const cut = { text: head(key, 'Connection: close') + text.slice(0, -3), thenCut: true };
       bench.proxy.faults.answer = ({ method }) => (method === 'GET' ? cut : undefined);
