@@ -8,6 +8,6 @@ export function oclifInOneFile(): Plugin {
     name: 'oclif-in-one-file',
     resolveId: (id) => (id.endsWith('/oclif.ts') ? prefix : id === '#oclif' ? { id, external: true } : undefined),
     load: (id) =>
-      id === prefix ? "import oclif from '#oclif';\nexport const { Args, Command, Config, Flags, run } = oclif;\n" : undefined,
+      id === prefix ? "import oclif from '#oclif';\nexport const { Args, Command, Config, Flags, run, setLogger } = oclif;\n" : undefined,
   };
 }

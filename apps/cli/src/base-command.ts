@@ -14,6 +14,11 @@ export abstract class StorageCommand extends Command {
     explain: Flags.boolean({ description: 'Say on stderr which bucket was chosen, and why.', helpGroup: 'GLOBAL' }),
   };
 
+  /** Runs it, from its start to the end of it. */
+  async execute(): Promise<void> {
+    await this._run();
+  }
+
   protected get output(): Output {
     return sharedInvocation().output;
   }

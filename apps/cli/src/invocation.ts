@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,13 +17,13 @@ interface Manifest {
 }
 
 /** @param here URL of a file in `dist` */
-export async function settingsOf(here: string): Promise<Settings> {
+export function settingsOf(here: string): Settings {
   const root = dirname(dirname(fileURLToPath(here)));
-  const [pjson, manifest] = await Promise.all(['package.json', 'oclif.manifest.json'].map((name) => readFile(join(root, name), 'utf8')));
-  const { commands } = JSON.parse(manifest ?? '') as Manifest;
+  const read = (name: string): unknown => JSON.parse(readFileSync(join(root, name), 'utf8'));
+  const { commands } = read('oclif.manifest.json') as Manifest;
   return {
     root,
-    pjson: JSON.parse(pjson ?? '') as Config['pjson'],
+    pjson: read('package.json') as Config['pjson'],
     commands: Object.keys(commands).map((id) => id.replaceAll(':', ' ')),
   };
 }

@@ -1,14 +1,15 @@
 import { interruptSignal } from './interrupt.ts';
 import { knownCommand, settingsOf, unfinishedCommand, unknownCommand } from './invocation.ts';
-import { oclifLogger } from './oclif-logger.ts';
-import { Config, run } from './oclif.ts';
+import { runKnown } from './known-command.ts';
+import { silent } from './oclif-logger.ts';
+import { run } from './oclif.ts';
 import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
 import { shareInvocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
 async function main(args: readonly string[]): Promise<never> {
-  const output = new Output({ json: asksForJson(args) });
+  const output = new Output({ json: asksFor('--json', args) });
   shareInvocation({ output, signal: interruptSignal() });
   try {
     await runCommand(args, output);
@@ -23,23 +24,28 @@ async function main(args: readonly string[]): Promise<never> {
 }
 
 async function runCommand(args: readonly string[], output: Output): Promise<void> {
-  const settings = await settingsOf(import.meta.url);
+  const settings = settingsOf(import.meta.url);
   const known = knownCommand(args, settings);
   if (known === undefined) {
     const message = unknownCommand(args, settings) ?? (output.json ? unfinishedCommand(args) : undefined);
     // A person is asked by oclif's plugin whether he meant another one.
     if (message !== undefined && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) throw new UsageError(message);
   }
-  // None of the user's: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
-  // The others are for help, completion and unknown commands; loading them takes as long as many a command.
+  // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
+  const isQuiet = process.env['DEBUG'] === undefined;
+  if (known !== undefined && isQuiet && !asksFor('--help', args)) {
+    await runKnown(known, args.slice(known.split(' ').length), settings);
+    return;
+  }
+  // None of the user's plugins: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
+  // The others are for help of topics, completion and unknown commands; loading them takes as long as many a command.
   const { root, pjson } = settings;
-  const config = await Config.load({
+  await run([...args], {
     root,
     userPlugins: false,
-    ...oclifLogger(),
-    ...(known !== undefined && { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } }),
+    ...(isQuiet && { logger: silent }),
+    pjson: known === undefined ? pjson : { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
   });
-  await run([...args], config);
 }
 
 function tell(thrown: unknown, output: Output): void {
@@ -51,9 +57,9 @@ function tell(thrown: unknown, output: Output): void {
   if (process.env['COFFER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
 }
 
-function asksForJson(args: readonly string[]): boolean {
+function asksFor(flag: string, args: readonly string[]): boolean {
   const end = args.indexOf('--');
-  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+  return (end < 0 ? args : args.slice(0, end)).includes(flag);
 }
 
 /** oclif ends a command that has printed its help by throwing. */

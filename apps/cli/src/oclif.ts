@@ -4,4 +4,5 @@ export { Command } from '@oclif/core/command';
 export { Config } from '@oclif/core/config';
 export * as Flags from '@oclif/core/flags';
 export type { Logger } from '@oclif/core/interfaces';
+export { setLogger } from '@oclif/core/logger';
 export { run } from '@oclif/core/run';

@@ -83,7 +83,31 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
 });
 
 const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
-const summary = fc.record({ key, size: fc.maxSafeNat(), hash: fc.string({ unit: fc.constantFrom('0', '1', 'a', 'f') }) });
+const summary = fc.record({
+  key,
+  size: fc.maxSafeNat(),
+  hash: fc.string({ unit: fc.constantFrom('0', '1', 'a', 'f') }),
+  storageClass: fc.constantFrom('STANDARD', 'GLACIER'),
+  way: fc.nat(4),
+});
+
+/** An object as AWS, MinIO, Ceph, or nobody in particular writes it. */
+function objectIn({ size, hash, storageClass, way }: ReturnType<typeof summary.generate>['value'], name: string): string {
+  const quote = way === 1 ? '&#34;' : '&quot;';
+  const [sized, tagged] = [`<Size>${size}</Size>`, `<ETag>${quote}${hash}${quote}</ETag>`];
+  const modified = '<LastModified>2026-02-03T04:05:06.789Z</LastModified>';
+  const classed = `<StorageClass>${storageClass}</StorageClass>`;
+  const owner = '<Owner><ID>1</ID><DisplayName>a b</DisplayName></Owner>';
+  const checksum = '<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>';
+  const inner = [
+    modified + tagged + checksum + sized + owner + classed,
+    modified + tagged + sized + classed,
+    `${modified}${tagged}${sized}${classed}${owner}<Type>Normal</Type>`,
+    `${sized}${tagged}\n${modified}<Owner><ID>1</ID></Owner>${classed}`,
+    `${modified}${tagged}${sized}`,
+  ];
+  return `<Contents><Key>${name}</Key>${inner[way]}</Contents>`;
+}
 
 describe('any list', () => {
   it('is read as the SDK reads it', async () => {
@@ -102,12 +126,7 @@ describe('any list', () => {
         document = `<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
           ${isEncoded ? '<EncodingType>url</EncodingType>' : ''}<IsTruncated>${next === null ? 'false' : 'true'}</IsTruncated>
           ${next === null ? '' : `<NextContinuationToken>${xmlText(next)}</NextContinuationToken>`}
-          ${objects
-            .map(
-              (o) => `<Contents><Key>${written(o.key)}</Key><Size>${o.size}</Size><ETag>&quot;${o.hash}&quot;</ETag>
-            <LastModified>2026-02-03T04:05:06.789Z</LastModified><Owner><ID>1</ID></Owner></Contents>`,
-            )
-            .join('')}
+          ${objects.map((object) => objectIn(object, written(object.key))).join('')}
           ${prefixes.map((prefix) => `<CommonPrefixes><Prefix>${written(prefix)}</Prefix></CommonPrefixes>`).join('\n')}</ListBucketResult>`;
         expect(listPageFrom(document)).toEqual(await store.transport.list('bucket', {}, noContext));
       }),

@@ -1,33 +1,59 @@
-import type { ListPage } from '@coffer/storage-core';
+import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
 import { bare } from './etag.ts';
 import type { ListedBucket, ObjectVersion, SentPart } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
-import type { XmlElement } from './xml.ts';
+import type { ReadChild, XmlElement } from './xml.ts';
 
 const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
+// As AWS, Ceph, MinIO and most others write an object, whose key needs no other escapes than those of URLs.
+const usualObject = new RegExp(
+  [
+    '<Contents><Key>([^<&]*)</Key><LastModified>([^<&]*)</LastModified><ETag>(?:"|&quot;|&#34;)([^<&"]*)(?:"|&quot;|&#34;)</ETag>',
+    String.raw`(?:<Checksum(Algorithm|Type)>\w*</Checksum\4>)*<Size>(\d{1,16})</Size>`,
+    String.raw`(?:<Owner>(?:<(ID|DisplayName)>[^<&]*</\6>)*</Owner>)?<StorageClass>(\w+)</StorageClass>`,
+    String.raw`(?:<Owner>(?:<(ID|DisplayName)>[^<&]*</\8>)*</Owner>)?(?:<Type>\w*</Type>)?</Contents>`,
+  ].join(''),
+  'y',
+);
+
+type ReadObject = { -readonly [Name in keyof ObjectSummary]: ObjectSummary[Name] };
+
 /** An answer of ListObjectsV2. */
 export function listPageFrom(document: string): ListPage {
-  const root = rootOf(document, 'ListBucketResult');
-  const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
-  const page = {
-    objects: childrenOf(root, 'Contents').map((object) => ({
-      key: decode(textOf(object, 'Key') ?? ''),
-      size: sizeIn(object),
-      etag: bare(textOf(object, 'ETag')),
-      lastModified: dateIn(object, 'LastModified'),
-      storageClass: textOf(object, 'StorageClass') || 'STANDARD',
-    })),
-    commonPrefixes: childrenOf(root, 'CommonPrefixes').flatMap((prefixes) =>
-      childrenOf(prefixes, 'Prefix').map(({ text }) => decode(text)),
-    ),
-  };
+  const usual: ReadObject[] = [];
+  const root = rootOf(document, 'ListBucketResult', (text, at) => {
+    usualObject.lastIndex = at;
+    const found = usualObject.exec(text);
+    if (found === null) return at;
+    usual.push({ key: found[1]!, size: Number(found[5]), etag: found[3]!, lastModified: dateOf(found[2]), storageClass: found[7]! });
+    return usualObject.lastIndex;
+  });
+  // One that is not written so makes all be read the long way, so that they stay in order.
+  const objects =
+    childrenOf(root, 'Contents').length === 0 ? usual : childrenOf(rootOf(document, 'ListBucketResult'), 'Contents').map(summaryOf);
+  const commonPrefixes = childrenOf(root, 'CommonPrefixes').flatMap((prefixes) => childrenOf(prefixes, 'Prefix').map(({ text }) => text));
+  const isEncoded = textOf(root, 'EncodingType') === 'url'; // MinIO tells behind them
+  if (isEncoded) for (const object of objects) object.key = urlDecoded(object.key);
+  const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
   const next = textOf(root, 'NextContinuationToken');
   if (textOf(root, 'IsTruncated') !== 'true') return { ...page, isTruncated: false };
   if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
+}
+
+function summaryOf(object: XmlElement): ReadObject {
+  const size = textOf(object, 'Size') ?? '0';
+  if (!/^\d{1,16}$/.test(size)) throw new MalformedXmlError('a size that is no number');
+  return {
+    key: textOf(object, 'Key') ?? '',
+    size: Number(size),
+    etag: bare(textOf(object, 'ETag')),
+    lastModified: dateOf(textOf(object, 'LastModified')),
+    storageClass: textOf(object, 'StorageClass') || 'STANDARD',
+  };
 }
 
 /** An answer of ListBuckets. */
@@ -37,7 +63,7 @@ export function bucketsFrom(document: string): { readonly buckets: readonly List
   const buckets = listed.flatMap((bucket) => {
     const name = textOf(bucket, 'Name');
     const region = textOf(bucket, 'BucketRegion');
-    return name === undefined ? [] : [{ name, createdAt: dateIn(bucket, 'CreationDate'), ...(region !== undefined && { region }) }];
+    return name === undefined ? [] : [{ name, createdAt: dateOf(textOf(bucket, 'CreationDate')), ...(region !== undefined && { region }) }];
   });
   const next = textOf(root, 'ContinuationToken');
   return next === undefined || next === '' ? { buckets } : { buckets, continuationToken: next };
@@ -86,20 +112,14 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-function rootOf(document: string, name: string): XmlElement {
-  const root = parseXml(document);
+function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
+  const root = parseXml(document, readChild);
   if (root.name !== name) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }
 
-function sizeIn(object: XmlElement): number {
-  const text = textOf(object, 'Size') ?? '0';
-  if (!/^\d{1,16}$/.test(text)) throw new MalformedXmlError('a size that is no number');
-  return Number(text);
-}
-
-function dateIn(element: XmlElement, name: string): Date {
-  const date = new Date(textOf(element, name) ?? 0);
-  if (Number.isNaN(date.getTime())) throw new MalformedXmlError(`a ${name} that is no time`);
+function dateOf(text: string | undefined): Date {
+  const date = new Date(text ?? 0);
+  if (Number.isNaN(date.getTime())) throw new MalformedXmlError('a time that is none');
   return date;
 }

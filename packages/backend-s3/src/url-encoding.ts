@@ -1,4 +1,4 @@
 /** A key out of an answer whose keys are URL-encoded: as forms are, since some servers write a space as `+`. */
 export function urlDecoded(text: string): string {
-  return decodeURIComponent(text.replaceAll('+', '%20'));
+  return /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', '%20')) : text;
 }

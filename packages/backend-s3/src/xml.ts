@@ -14,6 +14,12 @@ const startTag = /<([\w.:-]+)(?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*(\/?
 const remark = /<\?[^?]*\?>|<!--[^]*?-->/y;
 const filler = /(?:\s+|\ufeff|<\?[^?]*\?>|<!--[^]*?-->)*/y;
 
+/**
+ * Reads an element that begins at `at` and is a child of the outermost one. @returns where it is over, or `at` to have it read
+ * as all others are
+ */
+export type ReadChild = (document: string, at: number) => number;
+
 interface OpenElement {
   readonly name: string;
   text: string;
@@ -23,9 +29,11 @@ interface OpenElement {
 /**
  * Reads a document as S3 writes them. Text is kept to the last space, and characters that XML has no way to write are
  * taken as they come: servers send them.
+ * @param readChild what it reads is no child of the result. A page of a list is a thousand elements alike, which one that knows
+ * how they look reads in a quarter of the time
  * @throws MalformedXmlError for all else that is not well-formed, and for declarations of document types
  */
-export function parseXml(document: string): XmlElement {
+export function parseXml(document: string, readChild?: ReadChild): XmlElement {
   const open: OpenElement[] = [];
   let parent: OpenElement = { name: '', text: '', children: [] };
   let at = endOf(filler, document, 0);
@@ -33,6 +41,10 @@ export function parseXml(document: string): XmlElement {
     const next = document.indexOf('<', at);
     if (next < 0) throw new MalformedXmlError(`"${parent.name}" has no end`);
     if (next > at) parent.text += unescaped(document.slice(at, next));
+    if (open.length === 1 && readChild !== undefined) {
+      at = readChild(document, next);
+      if (at > next) continue;
+    }
     const end = document.indexOf('>', next) + 1;
     const kind = document.charCodeAt(next + 1);
     if (kind === slash) {
@@ -116,7 +128,7 @@ function endOf(expression: RegExp, document: string, at: number): number {
   return expression.lastIndex;
 }
 
-const named: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'" };
+const named: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#34;': '"', '&apos;': "'" };
 
 function unescaped(text: string): string {
   return text.includes('&') ? text.replace(/&[^;&]{0,10};?/g, characterOf) : text;

@@ -15,18 +15,20 @@ export interface Deleted {
 /** Several batches at once are done sooner than one of the 1,000 that a request may have; each request costs as well. */
 const batchSize = 250;
 
-/** @param objects to be deleted, of one bucket */
+/** @param found objects to be deleted, of one bucket, some at a time */
 export async function* planDeletions(
   session: Session,
   bucket: string,
-  objects: AsyncIterable<Pick<ObjectSummary, 'key' | 'size'>>,
+  found: AsyncIterable<readonly Pick<ObjectSummary, 'key' | 'size'>[]>,
 ): AsyncGenerator<Task<Deleted>, void, undefined> {
   let batch: Deleted[] = [];
-  for await (const { key, size } of objects) {
-    batch.push({ bucket, key, size });
-    if (batch.length < batchSize) continue;
-    yield deletionTask(session, bucket, batch);
-    batch = [];
+  for await (const objects of found) {
+    for (const { key, size } of objects) {
+      batch.push({ bucket, key, size });
+      if (batch.length < batchSize) continue;
+      yield deletionTask(session, bucket, batch);
+      batch = [];
+    }
   }
   if (batch.length > 0) yield deletionTask(session, bucket, batch);
 }

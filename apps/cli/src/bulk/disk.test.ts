@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, expect, it, vi } from 'vitest';
 
+import * as clock from '../clock.ts';
 import { Disk } from './disk.ts';
+
+vi.mock(import('../clock.ts'), { spy: true });
 
 const path = fileURLToPath(import.meta.url);
 
@@ -14,7 +17,7 @@ afterEach(() => {
 it('makes calls at once, while they take long in threads, and at once again', async () => {
   let now = 0;
   let takes = 0;
-  vi.spyOn(performance, 'now').mockImplementation(() => (now += takes / 2));
+  vi.spyOn(clock, 'monotonicMs').mockImplementation(() => (now += takes / 2));
   const disk = new Disk();
   const fd = await disk.open(path, constants.O_RDONLY);
   const answers: unknown[] = [];

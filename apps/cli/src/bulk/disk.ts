@@ -1,6 +1,7 @@
 import { close, closeSync, fstat, fstatSync, open, openSync, read, readSync, rename, renameSync, write, writeSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
+import { monotonicMs } from '../clock.ts';
 
 type Maybe<T> = T | Promise<T>;
 type Read = (fd: number, target: Uint8Array, offset: number, length: number, position: number) => Promise<{ readonly bytesRead: number }>;
@@ -85,12 +86,12 @@ export class Disk {
   }
 
   #call<T>(atOnce: () => T, inThread: () => Promise<T>): Maybe<T> {
-    const begun = performance.now();
+    const begun = monotonicMs();
     if (begun < this.#threadsUntil) return inThread();
     try {
       return atOnce();
     } finally {
-      const now = performance.now();
+      const now = monotonicMs();
       this.#average += (Math.min(now - begun, mostCounted) - this.#average) * weight;
       if (this.#average > most) {
         this.#threadsUntil = now + pause;

@@ -4,7 +4,6 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 
 const most = 256 * 1024;
 
@@ -28,6 +27,7 @@ export class Spool<T> {
     await this.#writing;
     try {
       if (this.#file !== undefined) {
+        const { createInterface } = await import('node:readline');
         for await (const line of createInterface({ input: createReadStream(this.#path) })) yield JSON.parse(line) as T;
       }
       for (const line of this.#lines) yield JSON.parse(line) as T;

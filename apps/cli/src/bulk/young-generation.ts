@@ -1,5 +1,3 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
-
 /** Bytes, of both halves. What survives of some hundred requests under way has room in it. */
 const enough = 8 * 2 ** 20;
 const everyMs = 20;
@@ -12,6 +10,7 @@ const everyMs = 20;
  */
 export function boundYoungGeneration(): () => void {
   const timer = setInterval(() => {
+    const { getHeapSpaceStatistics, setFlagsFromString } = process.getBuiltinModule('node:v8');
     const { space_size: size = 0 } = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space') ?? {};
     if (size < enough) return;
     setFlagsFromString('--semi-space-growth-factor=1');

@@ -5,6 +5,7 @@ import type { Output } from '../output.ts';
 import { JsonDocument } from './json-document.ts';
 import { Progress } from './progress.ts';
 import { bytesText, countText, durationText, grouped } from './units.ts';
+import { monotonicMs } from '../clock.ts';
 
 /** How the results of one command look. */
 export interface ReportStyle<R> {
@@ -41,7 +42,7 @@ export class BulkReport<R> implements Follower<R> {
   readonly #document: JsonDocument;
   readonly #failures = new Spool<object>();
   readonly #progress: Progress;
-  readonly #since = performance.now();
+  readonly #since = monotonicMs();
   #count = 0;
   #bytes = 0;
   #skipped = 0;
@@ -150,6 +151,6 @@ export class BulkReport<R> implements Follower<R> {
       ...(this.#failed > 0 ? [`${grouped(this.#failed)} failed`] : []),
     ];
     if (this.#dryRun) return [`would ${verb} ${extent}`, ...others].join(', ') + `; ${dryRunHint}`;
-    return [`${past} ${extent} in ${durationText((performance.now() - this.#since) / 1000)}`, ...others].join(', ');
+    return [`${past} ${extent} in ${durationText((monotonicMs() - this.#since) / 1000)}`, ...others].join(', ');
   }
 }

@@ -1,5 +1,6 @@
 import type { Output } from '../output.ts';
 import { bytesText, durationText, grouped } from './units.ts';
+import { monotonicMs } from '../clock.ts';
 
 const everyMs = 100;
 const windowMs = 5000;
@@ -48,7 +49,7 @@ export class Progress {
   }
 
   #draw(): void {
-    const now = performance.now();
+    const now = monotonicMs();
     this.#samples.push({ at: now, bytes: this.#bytes, files: this.#files });
     while ((this.#samples[0]?.at ?? now) < now - windowMs) this.#samples.shift();
     const first = this.#samples[0];

@@ -7,7 +7,7 @@ import { filterOf } from '../bulk/filter.ts';
 import { folderPrefix } from '../bulk/plan-downloads.ts';
 import { problemOf } from '../problem.ts';
 import type { Failure, Follower, Planned } from '../bulk/task.ts';
-import { objectsBelow } from './list-objects.ts';
+import { pagesBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
@@ -39,15 +39,16 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
   }
 }
 
-async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<ObjectSummary, void, undefined> {
+/** Page by page: what goes through the plan one by one costs more than its deletion. */
+async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
   const filter = filterOf(request.include, request.exclude);
   const isMeant = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
-    for await (const object of objectsBelow(session, { bucket, prefix })) {
+    for await (const objects of pagesBelow(session, { bucket, prefix })) {
       // Each is counted once, also where one prefix lies below another.
-      if (isMeant(object.key, prefix) && !before.some((earlier) => isMeant(object.key, earlier))) yield object;
+      yield objects.filter(({ key }) => isMeant(key, prefix) && !before.some((earlier) => isMeant(key, earlier)));
     }
   }
 }
@@ -57,7 +58,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
   const { storage, ctx } = session;
   const failures: Failure[] = [];
   const keys = [...new Set(request.keys)].filter(filterOf(request.include, request.exclude));
-  async function* found(): AsyncGenerator<{ key: string; size: number }, void, undefined> {
+  async function* found(): AsyncGenerator<readonly { key: string; size: number }[], void, undefined> {
     for (let start = 0; start < keys.length; start += request.concurrency) {
       const looks = keys.slice(start, start + request.concurrency).map(async (key) => {
         try {
@@ -68,7 +69,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
           return undefined;
         }
       });
-      for (const object of await Promise.all(looks)) if (object !== undefined) yield object;
+      yield (await Promise.all(looks)).filter((object) => object !== undefined);
       ctx.signal.throwIfAborted();
     }
   }

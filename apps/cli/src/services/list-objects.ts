@@ -9,48 +9,52 @@ export interface ListRequest {
 }
 
 const largestPage = 1000;
+const smallPage = 250;
 
 /**
  * Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there
  * are any. The next page is under way while one is used.
  */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
-  const { storage, ctx } = session;
   const { prefix, delimiter, limit = Number.POSITIVE_INFINITY } = request;
-  const bucket = await session.bucket();
+  const at = { bucket: await session.bucket(), prefix, ...(delimiter !== undefined && { delimiter }) };
+  yield* pagesOf(session, at, limit);
+}
+
+/**
+ * The objects below a prefix, page by page. The first page is a small one: there is something to do while the second, on which
+ * a server works longer, is under way.
+ */
+export async function* pagesBelow(session: Session, at: At): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
+  for await (const { objects } of pagesOf(session, at, Number.POSITIVE_INFINITY, smallPage)) yield objects;
+}
+
+/** The same, one by one. */
+export async function* objectsBelow(session: Session, at: At): AsyncGenerator<ObjectSummary, void, undefined> {
+  for await (const objects of pagesBelow(session, at)) yield* objects;
+}
+
+interface At {
+  readonly bucket: string;
+  readonly prefix?: string;
+  readonly delimiter?: string;
+}
+
+async function* pagesOf(
+  { storage, ctx }: Session,
+  at: At,
+  limit: number,
+  firstPage = largestPage,
+): AsyncGenerator<ListPage, void, undefined> {
   let left = limit;
-  const fetchPage = async (token?: string): Promise<ListPage> =>
-    storage.listFiles(
-      {
-        bucket,
-        prefix,
-        maxKeys: Math.min(left, largestPage),
-        ...(delimiter !== undefined && { delimiter }),
-        ...(token !== undefined && { continuationToken: token }),
-      },
-      ctx,
-    );
-  for (let coming: Promise<ListPage> | undefined = fetchPage(); coming !== undefined;) {
+  const fetchPage = async (most: number, continuationToken?: string): Promise<ListPage> =>
+    storage.listFiles({ ...at, maxKeys: Math.min(left, most), ...(continuationToken !== undefined && { continuationToken }) }, ctx);
+  for (let coming: Promise<ListPage> | undefined = fetchPage(firstPage); coming !== undefined;) {
     const page: ListPage = await coming;
     left -= page.objects.length + page.commonPrefixes.length;
     const token: string | undefined = page.isTruncated && left > 0 ? page.nextContinuationToken : undefined;
-    coming = token === undefined ? undefined : fetchPage(token);
+    coming = token === undefined ? undefined : fetchPage(largestPage, token);
     coming?.catch(() => {}); // thrown where it is waited for, if it still is
     yield page;
-  }
-}
-
-/** Every object below a prefix. The next page is under way while the objects of one are used, so that it waits for none of them. */
-export async function* objectsBelow(
-  { storage, ctx }: Session,
-  at: { readonly bucket: string; readonly prefix?: string },
-): AsyncGenerator<ObjectSummary, void, undefined> {
-  const pages = storage.listFiles(at, ctx).pages();
-  for (let coming = pages.next(); ;) {
-    const page = await coming;
-    if (page.done === true) return;
-    coming = pages.next();
-    coming.catch(() => {}); // thrown where it is waited for, if it still is
-    yield* page.value.objects;
   }
 }

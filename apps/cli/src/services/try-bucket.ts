@@ -4,6 +4,7 @@ import { storageError } from '@coffer/storage-core';
 import type { StorageService } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
+import { monotonicMs } from '../clock.ts';
 
 const size = 1024;
 
@@ -11,7 +12,7 @@ const size = 1024;
 export async function tryBucket({ storage, ctx }: Session, bucket: string): Promise<string> {
   const at = { bucket, key: `.coffer-check/${randomBytes(8).toString('hex')}` };
   const body = randomBytes(size);
-  const since = performance.now();
+  const since = monotonicMs();
   try {
     await storage.uploadFile({ ...at, body, contentType: 'application/octet-stream' }, ctx);
     if (!body.equals(await storage.downloadFile(at, ctx))) {
@@ -20,7 +21,7 @@ export async function tryBucket({ storage, ctx }: Session, bucket: string): Prom
   } finally {
     await removed(storage, at);
   }
-  return `wrote, read and deleted an object of ${size} B in ${Math.round(performance.now() - since)} ms`;
+  return `wrote, read and deleted an object of ${size} B in ${Math.round(monotonicMs() - since)} ms`;
 }
 
 /** The same in a bucket that is made for it, and goes with it. */

@@ -1,0 +1,36 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import type { StorageCommand } from './base-command.ts';
+import type { Settings } from './invocation.ts';
+import { silent } from './oclif-logger.ts';
+import { Config, setLogger } from './oclif.ts';
+
+type CommandClass = (new (argv: string[], config: Config) => StorageCommand) & { id: string };
+
+/**
+ * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it
+ * loads one, which takes as long as many a command.
+ * @param args those behind the words of the command
+ */
+export async function runKnown(command: string, args: readonly string[], settings: Settings): Promise<void> {
+  setLogger({ root: settings.root, logger: silent });
+  const words = command.split(' ');
+  const file = pathToFileURL(`${join(settings.root, 'dist/commands', ...words)}.js`);
+  const { default: Command } = (await import(file.href)) as { readonly default: CommandClass };
+  Command.id = words.join(':');
+  await new Command([...args], new ProgramConfig(settings)).execute();
+}
+
+/** What a command asks its configuration for, without any plugins. */
+class ProgramConfig extends Config {
+  constructor({ root, pjson }: Settings) {
+    super({ root });
+    Object.assign(this, { root, pjson, bin: pjson.oclif.bin, name: pjson.name, version: pjson.version });
+  }
+
+  /** Hooks are those of plugins. */
+  override async runHook(): Promise<{ successes: []; failures: [] }> {
+    return { successes: [], failures: [] };
+  }
+}
