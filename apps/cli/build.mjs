@@ -11,6 +11,7 @@ import { chunkOf } from './build/chunks.ts';
 import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
+import { withoutFacades } from './build/without-facades.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -51,11 +52,12 @@ await build([
     preserveEntrySignatures: 'allow-extension',
     resolve: { conditionNames: ['@coffer/source', 'node', 'import', 'default'] },
     transform: { ...shared.transform, define: { COFFER_VERSION: JSON.stringify(version) } },
-    plugins: [oclifInOneFile(), nodeWhenUsed()],
+    plugins: [oclifInOneFile(), nodeWhenUsed(), withoutFacades()],
     output: {
       dir: outdir,
       format: 'esm',
       entryFileNames: '[name].js',
+      minifyInternalExports: false,
       chunkFileNames: 'chunks/[name]-[hash].js',
       codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'loaded together', name: chunkOf(here) }] },
     },

@@ -7,7 +7,7 @@ import { isNodeWhenUsed } from './node-when-used.ts';
 // Each file costs a start about half a millisecond: what is loaded together lies in one. A chunk holds what its roots import,
 // except for what an earlier chunk has; what is imported on demand stays a chunk of its own.
 const roots = {
-  base: ['src/main.ts', 'src/base-command.ts', 'src/render/json-document.ts', 'src/bulk/young-generation.ts'],
+  base: ['src/main.ts', 'src/base-command.ts', 'src/flags.ts', 'src/render/json-document.ts', 'src/bulk/young-generation.ts'],
   runtime: ['../../packages/storage-core/src/index.ts', '../../packages/runtime/src/index.ts'],
   s3: ['../../packages/backend-s3/src/index.ts'],
   local: ['../../packages/backend-local/src/index.ts'],
