@@ -35,6 +35,8 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
   readonly pattern?: string;
   /** Documents HEAD too, which every GET answers. */
   readonly head?: true;
+  /** HEAD of such a path is left to the routes that come after. */
+  readonly headIsAnothers?: true;
   /** Also answers with a trailing slash. */
   readonly collection?: true;
   readonly operationId: string;
@@ -80,8 +82,9 @@ export class Router {
     this.#document(route);
     const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
     for (const each of patterns) this.#methods.add('ANY', each, method);
-    this.app.on(method, patterns, async (c) => {
+    this.app.on(method, patterns, async (c, next) => {
       const { exchange } = c.env;
+      if (route.headIsAnothers === true && exchange.incoming.method === 'HEAD') return next();
       exchange.operation = operationId;
       await this.#guard(c, access);
       const errors: FieldError[] = [];

@@ -14,7 +14,7 @@ export abstract class StorageCommand extends Command {
     explain: Flags.boolean({ description: 'Say on stderr which bucket was chosen, and why.', helpGroup: 'GLOBAL' }),
   };
 
-  /** Runs it, from its start to the end of it. */
+  /** What oclif's own `run` does once it has found the command. */
   async execute(): Promise<void> {
     await this._run();
   }

@@ -8,12 +8,18 @@ import { Config, setLogger } from './oclif.ts';
 
 type CommandClass = (new (argv: string[], config: Config) => StorageCommand) & { id: string };
 
+interface KnownCommand {
+  /** Its words. */
+  readonly command: string;
+  /** Those behind its words. */
+  readonly args: readonly string[];
+}
+
 /**
  * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it
  * loads one, which takes as long as many a command.
- * @param args those behind the words of the command
  */
-export async function runKnown(command: string, args: readonly string[], settings: Settings): Promise<void> {
+export async function runKnown({ command, args }: KnownCommand, settings: Settings): Promise<void> {
   setLogger({ root: settings.root, logger: silent });
   const words = command.split(' ');
   const file = pathToFileURL(`${join(settings.root, 'dist/commands', ...words)}.js`);
@@ -22,7 +28,7 @@ export async function runKnown(command: string, args: readonly string[], setting
   await new Command([...args], new ProgramConfig(settings)).execute();
 }
 
-/** What a command asks its configuration for, without any plugins. */
+/** What the commands here ask their configuration for: names and version. The rest of it, folders and plugins, is never loaded. */
 class ProgramConfig extends Config {
   constructor({ root, pjson }: Settings) {
     super({ root });

@@ -34,7 +34,7 @@ async function runCommand(args: readonly string[], output: Output): Promise<void
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
   const isQuiet = process.env['DEBUG'] === undefined;
   if (known !== undefined && isQuiet && !asksFor('--help', args)) {
-    await runKnown(known, args.slice(known.split(' ').length), settings);
+    await runKnown({ command: known, args: args.slice(known.split(' ').length) }, settings);
     return;
   }
   // None of the user's plugins: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.

@@ -136,6 +136,15 @@ describe('any list', () => {
   });
 });
 
+it('a list with text between its objects is none, however they are written', () => {
+  const objects = [1, 3].map((way) => objectIn({ key: 'k', size: 1, hash: 'a', storageClass: 'STANDARD', way }, 'k'));
+  for (const object of objects) {
+    expect(listPageFrom(`<ListBucketResult>\n${object}\n${object}</ListBucketResult>`).objects).toHaveLength(2);
+    for (const text of [`x${object}`, `${object}x${object}`, `${object}x`])
+      expect(() => listPageFrom(`<ListBucketResult>${text}</ListBucketResult>`)).toThrow('text beside its elements');
+  }
+});
+
 describe('requests', () => {
   it('hold every key and ETag', () => {
     fc.assert(

@@ -28,7 +28,8 @@ export function listPageFrom(document: string): ListPage {
     usualObject.lastIndex = at;
     const found = usualObject.exec(text);
     if (found === null) return at;
-    usual.push({ key: found[1]!, size: Number(found[5]), etag: found[3]!, lastModified: dateOf(found[2]), storageClass: found[7]! });
+    const [, key = '', lastModified, etag = '', , size, , storageClass = ''] = found;
+    usual.push({ key, size: Number(size), etag, lastModified: dateOf(lastModified), storageClass });
     return usualObject.lastIndex;
   });
   // One that is not written so makes all be read the long way, so that they stay in order.

@@ -15,14 +15,16 @@ const remark = /<\?[^?]*\?>|<!--[^]*?-->/y;
 const filler = /(?:\s+|\ufeff|<\?[^?]*\?>|<!--[^]*?-->)*/y;
 
 /**
- * Reads an element that begins at `at` and is a child of the outermost one. @returns where it is over, or `at` to have it read
- * as all others are
+ * Reads an element that begins at `at` and is a child of the outermost one.
+ * @returns where it is over, or `at` to have it read as all others are
  */
 export type ReadChild = (document: string, at: number) => number;
 
 interface OpenElement {
   readonly name: string;
   text: string;
+  /** Beside `children`, some that were read by somebody else. */
+  hasOthers?: boolean;
   readonly children: XmlElement[];
 }
 
@@ -43,7 +45,10 @@ export function parseXml(document: string, readChild?: ReadChild): XmlElement {
     if (next > at) parent.text += unescaped(document.slice(at, next));
     if (open.length === 1 && readChild !== undefined) {
       at = readChild(document, next);
-      if (at > next) continue;
+      if (at > next) {
+        parent.hasOthers = true;
+        continue;
+      }
     }
     const end = document.indexOf('>', next) + 1;
     const kind = document.charCodeAt(next + 1);
@@ -115,8 +120,8 @@ function afterSpecial(document: string, at: number, parent: OpenElement): number
   return end + 3;
 }
 
-function finished({ name, text, children }: OpenElement): XmlElement {
-  if (children.length === 0) return { name, text, children };
+function finished({ name, text, children, hasOthers = false }: OpenElement): XmlElement {
+  if (children.length === 0 && !hasOthers) return { name, text, children };
   if (text.trim() !== '') throw new MalformedXmlError(`"${name}" has text beside its elements`);
   return { name, text: '', children };
 }

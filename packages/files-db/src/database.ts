@@ -4,6 +4,7 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Notice, Options, PostgresType, Sql } from 'postgres';
 
+import { AnswerWatch, whileWatched } from './answer-watch.ts';
 import { onDatabase } from './database-error.ts';
 
 /** A drizzle database over postgres.js, made with any drizzle schema or none. */
@@ -33,6 +34,11 @@ export type DatabaseOptions = (
   readonly max?: number;
   /** Seconds until a server that does not answer counts as down. Default 10. */
   readonly connectTimeout?: number;
+  /**
+   * Seconds without a word from the server after which a statement counts as lost, and its connection with it. Default 30. With
+   * several hosts in a URL, no connection is watched.
+   */
+  readonly answerTimeout?: number;
   /** Seconds after which an unused connection is closed. Default 300. */
   readonly idleTimeout?: number;
   /** What the server remarks. Default: nothing is done with it. */
@@ -59,7 +65,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
     db,
     sql,
     async check() {
-      await onDatabase(() => sql`select 1`);
+      await onDatabase(() => whileWatched(sql, sql`select 1`));
     },
     async close({ timeoutSeconds = 5 } = {}) {
       await sql.end({ timeout: timeoutSeconds });
@@ -68,7 +74,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
 }
 
 function client(options: DatabaseOptions): Sql {
-  const { max = 10, connectTimeout = 10, idleTimeout = 300, onnotice = () => {} } = options;
+  const { max = 10, connectTimeout = 10, answerTimeout = 30, idleTimeout = 300, onnotice = () => {} } = options;
+  const watch = new AnswerWatch(answerTimeout);
+  const watched = { socket: watch.open }; // an option that its types leave out
   const common: Options<Record<string, PostgresType>> = {
     max,
     connect_timeout: connectTimeout,
@@ -79,20 +87,27 @@ function client(options: DatabaseOptions): Sql {
     // A query per connection, for array types, which no statement here uses.
     fetch_types: false,
   };
-  if (!('url' in options)) {
-    const { host, port = 5432, database, user, password } = options;
-    return postgres({
+  if ('url' in options) {
+    const { url, ...fromQuery } = parseUrl(options.url);
+    const hosts = fromQuery.host ?? new URL(url).hostname;
+    // postgres.js goes from one host to the next with sockets of its own only.
+    return hosts.includes(',')
+      ? postgres(url, { ...common, ...fromQuery })
+      : watch.follow(postgres(url, { ...common, ...watched, ...fromQuery }));
+  }
+  const { host, port = 5432, database, user, password } = options;
+  return watch.follow(
+    postgres({
       ...common,
+      ...watched,
       host,
       port,
       database,
       user,
       ...(password !== undefined && { password }),
       connection: { application_name: 'coffer' },
-    });
-  }
-  const { url, ...fromQuery } = parseUrl(options.url);
-  return postgres(url, { ...common, ...fromQuery });
+    }),
+  );
 }
 
 interface UrlParts {

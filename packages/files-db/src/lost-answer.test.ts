@@ -15,6 +15,7 @@ describe('a database whose answers get lost', () => {
   let database: Database;
   let files: FileService;
   let isLosing = false;
+  let isSilent = false;
   const sockets = new Set<Socket>();
 
   beforeAll(async () => {
@@ -26,6 +27,7 @@ describe('a database whose answers get lost', () => {
       for (const socket of [client, server]) sockets.add(socket.on('error', () => {}));
       client.pipe(server);
       server.on('data', (bytes) => {
+        if (isSilent) return undefined;
         if (!isLosing) return client.write(bytes);
         isLosing = false;
         server.destroy();
@@ -35,7 +37,7 @@ describe('a database whose answers get lost', () => {
     await once(proxy, 'listening');
     const url = new URL(rig.url);
     url.port = String((proxy.address() as AddressInfo).port);
-    database = connectDatabase({ url: url.href, max: 1 });
+    database = connectDatabase({ url: url.href, max: 1, answerTimeout: 1, connectTimeout: 1 });
     files = new FileService({ database, storage: rig.storage });
   });
   afterAll(async () => {
@@ -54,5 +56,15 @@ describe('a database whose answers get lost', () => {
     expect(codes).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
     expect(await rig.usage(acme)).toMatchObject({ reserved: 0 });
     expect(await rig.query(`select 1 from files where status <> 'available'`)).toEqual([]);
+  });
+
+  it('is given up when it says nothing any more, and found again', async () => {
+    const through = { ...rig, files };
+    const uploads = () => Promise.all(['four', 'five', 'six'].map((text) => codeOf(upload(through, text, { tenantContext: acme }))));
+    isSilent = true;
+    expect(new Set(await uploads())).toEqual(new Set(['storage_unavailable']));
+    await expect(database.check()).rejects.toThrow('The database cannot be reached.');
+    isSilent = false;
+    expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']);
   });
 });

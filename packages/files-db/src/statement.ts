@@ -1,5 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres';
 
+import { whileWatched } from './answer-watch.ts';
 import { databaseError } from './database-error.ts';
 
 export type Parameter = string | number | boolean | null | undefined;
@@ -20,7 +21,7 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
   const strings = Object.assign(literals, { raw: literals }) as TemplateStringsArray;
   return async (sql, parameters) => {
     try {
-      const rows = await (sql as Sql)(strings, ...names.map((name) => (parameters[name] as Parameter) ?? null));
+      const rows = await whileWatched(sql, (sql as Sql)(strings, ...names.map((name) => (parameters[name] as Parameter) ?? null)));
       return rows as unknown as readonly Row[];
     } catch (error) {
       throw databaseError(error);

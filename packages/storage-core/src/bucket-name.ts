@@ -1,7 +1,8 @@
 import { storageError } from './errors.ts';
 
 const reservedPrefixes = ['xn--', 'sthree-'];
-const reservedSuffixes = ['-s3alias', '--ol-s3'];
+// The last three name buckets of other kinds, for which clients speak another protocol.
+const reservedSuffixes = ['-s3alias', '--ol-s3', '--x-s3', '--xa-s3', '--table-s3'];
 
 /**
  * Why `name` cannot be a bucket, or undefined when it can: S3's rules without dots.

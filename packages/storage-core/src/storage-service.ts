@@ -169,7 +169,10 @@ export class StorageService extends BucketService {
     return this.#copy(source, await this.#address(copy.destination, ctx), copy, ctx);
   }
 
-  /** Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. */
+  /**
+   * Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. No provider of S3's
+   * interface does it in one step: what is written to the source between the two is deleted as well.
+   */
   async moveFile(move: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const source = await this.#address(move.source, ctx);
     const destination = await this.#address(move.destination, ctx);

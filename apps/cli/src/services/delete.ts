@@ -46,7 +46,7 @@ async function* below(session: Session, bucket: string, request: DeleteRequest):
   const prefixes = [...new Set(request.keys.map(folderPrefix))];
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
-    for await (const objects of pagesBelow(session, { bucket, prefix })) {
+    for await (const objects of pagesBelow(session, { bucket, prefix }, { onlyLooks: request.dryRun })) {
       // Each is counted once, also where one prefix lies below another.
       yield objects.filter(({ key }) => isMeant(key, prefix) && !before.some((earlier) => isMeant(key, earlier)));
     }

@@ -11,40 +11,43 @@ export interface ListRequest {
 const largestPage = 1000;
 const smallPage = 250;
 
-/**
- * Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there
- * are any. The next page is under way while one is used.
- */
-export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
-  const { prefix, delimiter, limit = Number.POSITIVE_INFINITY } = request;
-  const at = { bucket: await session.bucket(), prefix, ...(delimiter !== undefined && { delimiter }) };
-  yield* pagesOf(session, at, limit);
-}
-
-/**
- * The objects below a prefix, page by page. The first page is a small one: there is something to do while the second, on which
- * a server works longer, is under way.
- */
-export async function* pagesBelow(session: Session, at: At): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
-  for await (const { objects } of pagesOf(session, at, Number.POSITIVE_INFINITY, smallPage)) yield objects;
-}
-
-/** The same, one by one. */
-export async function* objectsBelow(session: Session, at: At): AsyncGenerator<ObjectSummary, void, undefined> {
-  for await (const objects of pagesBelow(session, at)) yield* objects;
-}
-
 interface At {
   readonly bucket: string;
   readonly prefix?: string;
   readonly delimiter?: string;
 }
 
+/**
+ * Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there
+ * are any. The next page is under way while one is used.
+ */
+export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
+  const { prefix, delimiter, limit } = request;
+  const at = { bucket: await session.bucket(), prefix, ...(delimiter !== undefined && { delimiter }) };
+  yield* pagesOf(session, at, limit === undefined ? {} : { limit });
+}
+
+/**
+ * The objects below a prefix, page by page. Where something is done with each, the first page is a small one: there is work
+ * while the second, which takes a server longer, is under way.
+ */
+export async function* pagesBelow(
+  session: Session,
+  at: At,
+  { onlyLooks = false }: { readonly onlyLooks?: boolean } = {},
+): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
+  for await (const { objects } of pagesOf(session, at, { firstPage: onlyLooks ? largestPage : smallPage })) yield objects;
+}
+
+/** The same, one by one. */
+export async function* objectsBelow(...args: Parameters<typeof pagesBelow>): AsyncGenerator<ObjectSummary, void, undefined> {
+  for await (const objects of pagesBelow(...args)) yield* objects;
+}
+
 async function* pagesOf(
   { storage, ctx }: Session,
   at: At,
-  limit: number,
-  firstPage = largestPage,
+  { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number; readonly firstPage?: number },
 ): AsyncGenerator<ListPage, void, undefined> {
   let left = limit;
   const fetchPage = async (most: number, continuationToken?: string): Promise<ListPage> =>

@@ -32,6 +32,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
   router.add({
     ...path,
     method: 'get',
+    headIsAnothers: true,
     operationId: 'objects.getAcl',
     summary: 'Read the ACL of an object',
     description,

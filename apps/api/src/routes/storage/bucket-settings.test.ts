@@ -37,6 +37,16 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         status: 400,
         json: { errors: [{ field }] },
       });
+    const twice = { id: 'tmp', prefix: '', expire_days: 1 };
+    for (const [rules, field] of [
+      [[{ id: 'tmp', prefix: '' }], 'rules.0'],
+      [[twice, twice], 'rules.1.id'],
+      [[], 'rules'],
+    ] as const)
+      expect(await send('PUT', '/lifecycle', { json: { rules } })).toMatchObject({
+        status: 400,
+        json: { code: 'validation_failed', errors: [{ field }] },
+      });
   });
 
   where(!abilities.versioning, () =>

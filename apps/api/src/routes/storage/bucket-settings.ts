@@ -19,22 +19,31 @@ const writeErrors = [...errors, 'invalid_argument', ...badJson, 'access_denied']
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);
-const LifecycleSchema = z
+const RuleSchema = z.object({
+  id: z.string().min(1).max(255),
+  prefix: z.string().max(1024),
+  expire_days: days.optional(),
+  abort_multipart_days: days.optional(),
+  transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
+});
+const example = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
+const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle', { example });
+const LifecycleChange = z
   .object({
     rules: z
-      .array(
-        z.object({
-          id: z.string().min(1).max(255),
-          prefix: z.string().max(1024),
-          expire_days: days.optional(),
-          abort_multipart_days: days.optional(),
-          transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
-        }),
-      )
+      .array(RuleSchema)
       .min(1)
-      .max(1000),
+      .max(1000)
+      .superRefine((rules, check) => {
+        for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {
+          if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
+            check.addIssue({ code: 'custom', path: [index], message: 'A rule has expire_days, abort_multipart_days or transition.' });
+          if (rules.findIndex((rule) => rule.id === id) < index)
+            check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule has an id of its own.' });
+        }
+      }),
   })
-  .openapi('Lifecycle', { example: { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] } });
+  .openapi('LifecycleChange', { example });
 
 /** ACL, versioning and lifecycle of a bucket. */
 export function bucketSettingRoutes(router: Router, services: Services): void {
@@ -110,7 +119,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Replace the lifecycle rules of a bucket',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: LifecycleSchema },
+    request: { ...request, json: LifecycleChange },
     responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...writeErrors, 'not_supported') },
     handler: async (c, { params, json: { rules } }) => {
       await storage.setLifecycle(params.name, rules.map(ruleOf), contextOf(c));
@@ -134,7 +143,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
   });
 }
 
-type RuleView = z.output<typeof LifecycleSchema>['rules'][number];
+type RuleView = z.output<typeof RuleSchema>;
 
 function ruleOf(rule: RuleView): LifecycleRule {
   return {

@@ -28,7 +28,10 @@ export function copyRoutes(router: Router, services: Services): void {
       collection: true,
       operationId: `objects.${verb}`,
       summary: verb === 'copy' ? 'Copy an object' : 'Move an object',
-      description: 'Happens at the provider, at any size; content type, metadata and ACL come along.',
+      description:
+        verb === 'copy'
+          ? 'Happens at the provider, at any size; content type, metadata and ACL come along.'
+          : 'A copy at the provider, and then a deletion: what is written to the source in between goes with it.',
       access,
       tags: ['Objects'],
       request: { json: body },

@@ -171,6 +171,7 @@ onEachBackend('keys', ({ start, abilities }) => {
     const acl = abilities.acl ? { status: 200, json: { grants: expect.any(Array) } } : { status: 501, json: { code: 'acl_not_supported' } };
     expect(await send('GET', 'doc/acl')).toMatchObject(acl);
     expect((await send('GET', 'doc%2Facl')).text).toBe('object named acl');
+    expect(await send('HEAD', 'doc/acl')).toMatchObject({ status: 200, headers: { 'content-length': '16' } });
     expect(await send('GET', 'doc%2Facl/acl')).toMatchObject(acl);
     expect(await send('GET', 'doc/acl/acl')).toMatchObject(acl);
     const form = new FormData();

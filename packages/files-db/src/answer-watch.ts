@@ -1,0 +1,87 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+
+import type { Sql, TransactionSql } from 'postgres';
+
+/** Where a connection goes, as postgres.js has read it. */
+interface Target {
+  /** Of a unix socket. */
+  readonly path: string | false;
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+}
+
+interface Seen {
+  bytes: number;
+  /** When they last became more. */
+  since: number;
+}
+
+const watches = new WeakMap<object, AnswerWatch>();
+
+/**
+ * Ends connections on which no answer comes. A server that is gone without a word, or a network that swallows what is sent,
+ * leaves a statement waiting until TCP gives up, a quarter of an hour later, and everybody who waits for its connection.
+ */
+export class AnswerWatch {
+  readonly #limit: number;
+  readonly #sockets = new Map<Socket, Seen>();
+  /** When each statement under way began, the oldest first. */
+  readonly #running = new Set<{ readonly since: number }>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param seconds in which something has to come from the server, or go to it, while a statement runs */
+  constructor(seconds: number) {
+    this.#limit = seconds * 1000;
+  }
+
+  /** From now on, the statements of this client are watched, which has its sockets from `open`. */
+  follow(sql: Sql): Sql {
+    watches.set(sql, this);
+    return sql;
+  }
+
+  /** A socket that connects: postgres.js waits for it as for one of its own. */
+  readonly open = ({ path, host: [host], port: [port] }: Target): Socket => {
+    const socket = path === false ? connect(port!, host) : connect(path);
+    // As postgres.js sets them, for its messages and the name of the certificate.
+    Object.assign(socket, { host, port });
+    this.#sockets.set(socket, { bytes: 0, since: performance.now() });
+    this.#timer ??= setInterval(() => this.#look(), this.#limit / 10).unref();
+    return socket;
+  };
+
+  async during<T>(work: PromiseLike<T>): Promise<T> {
+    const running = { since: performance.now() };
+    this.#running.add(running);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const [socket, seen] of this.#sockets) {
+      const bytes = socket.bytesRead + socket.bytesWritten;
+      if (socket.destroyed) this.#sockets.delete(socket);
+      else if (bytes !== seen.bytes) Object.assign(seen, { bytes, since: now });
+    }
+    if (this.#sockets.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    const [oldest] = this.#running;
+    if (oldest === undefined || now - oldest.since < this.#limit) return;
+    // Which of them it waits for only postgres.js knows; those that lie idle are opened again when they are needed.
+    for (const [socket, { since }] of this.#sockets) {
+      if (now - since >= this.#limit) socket.destroy(Object.assign(new Error('The database does not answer.'), { code: 'ETIMEDOUT' }));
+    }
+  }
+}
+
+/** Watches what a statement of `sql` waits for, unless it is one of a transaction. */
+export function whileWatched<T>(sql: Sql | TransactionSql, work: PromiseLike<T>): PromiseLike<T> {
+  return watches.get(sql)?.during(work) ?? work;
+}
