@@ -1,5 +1,5 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
-// two instead of hundreds. oclif itself becomes one CommonJS file; its plugins stay packages.
+// two instead of hundreds. oclif itself becomes two CommonJS files; its plugins stay packages.
 import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { Plugin } from '@oclif/core/config';
 import { build } from 'rolldown';
 
 import { chunkOf } from './build/chunks.ts';
+import { librariesApart, librariesOf } from './build/oclif-libraries.ts';
 import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
@@ -32,19 +33,22 @@ for await (const file of glob('src/commands/**/*.ts', { cwd: here }))
   if (!file.endsWith('.test.ts')) input[file.slice('src/'.length, -'.ts'.length)] = file;
 
 const shared = { cwd: here, platform: 'node', transform: { target: 'node22' } };
-await build([
-  {
-    ...shared,
-    input: { oclif: 'src/oclif.ts' },
-    plugins: [oclifWhenUsed(), nodeWhenUsed()],
-    output: {
-      dir: outdir,
-      format: 'cjs',
-      entryFileNames: '[name].cjs',
-      codeSplitting: false,
-      minify: { compress: true, mangle: false },
-    },
+const oclif = {
+  ...shared,
+  output: {
+    dir: outdir,
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    codeSplitting: false,
+    minify: { compress: true, mangle: false },
   },
+};
+/** @type {Set<string>} */
+const libraries = new Set();
+await build({ ...oclif, input: { oclif: 'src/oclif.ts' }, plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries)] });
+const { input: librariesInput, plugin: librariesPlugin } = librariesOf(libraries);
+await build([
+  { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed()] },
   {
     ...shared,
     input,

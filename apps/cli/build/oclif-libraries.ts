@@ -1,0 +1,45 @@
+import { fileURLToPath } from 'node:url';
+
+import type { Plugin } from 'rolldown';
+
+const file = './oclif-libraries.cjs';
+const prefix = '\0oclif-library:';
+const entry = '\0oclif-libraries';
+const oclif = /[\\/]@oclif[\\/]core[\\/]lib[\\/]/;
+
+/**
+ * For rolldown. The libraries that oclif needs for help, for colours, and to find commands are half of it, and a command that
+ * is known loads none of them: they become a file of their own.
+ * @param names takes the names of those libraries
+ */
+export function librariesApart(names: Set<string>): Plugin {
+  return {
+    name: 'oclif-libraries-apart',
+    resolveId(id, importer, { kind }) {
+      if (id === file) return { id, external: true };
+      if (kind !== 'require-call' || !oclif.test(importer ?? '') || /^(?:\.|node:)/.test(id)) return undefined;
+      names.add(id);
+      return prefix + id;
+    },
+    load: (id) =>
+      id.startsWith(prefix)
+        ? { code: `module.exports = require(${JSON.stringify(file)})[${JSON.stringify(id.slice(prefix.length))}];`, moduleType: 'js' }
+        : undefined,
+  };
+}
+
+/** For rolldown: the file of those libraries, each of which is loaded when it is first asked for. */
+export function librariesOf(names: ReadonlySet<string>): { readonly input: Readonly<Record<string, string>>; readonly plugin: Plugin } {
+  const members = [...names].map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`);
+  return {
+    input: { 'oclif-libraries': entry },
+    plugin: {
+      name: 'oclif-libraries',
+      resolveId(id, importer, { kind }) {
+        if (id === entry) return id;
+        return importer === entry ? this.resolve(id, fileURLToPath(import.meta.resolve('@oclif/core')), { kind }) : undefined;
+      },
+      load: (id) => (id === entry ? { code: `module.exports = { ${members.join(', ')} };`, moduleType: 'js' } : undefined),
+    },
+  };
+}
