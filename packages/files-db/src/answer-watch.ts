@@ -12,6 +12,7 @@ interface Target {
 }
 
 interface Seen {
+  /** From the server: what goes to it may be no more than queued. */
   bytes: number;
   /** When they last became more. */
   since: number;
@@ -29,8 +30,9 @@ export class AnswerWatch {
   /** When each statement under way began, the oldest first. */
   readonly #running = new Set<{ readonly since: number }>();
   #timer: NodeJS.Timeout | undefined;
+  #lookedAt = 0;
 
-  /** @param seconds in which something has to come from the server, or go to it, while a statement runs */
+  /** @param seconds in which something has to come from the server while a statement runs */
   constructor(seconds: number) {
     this.#limit = seconds * 1000;
   }
@@ -47,7 +49,10 @@ export class AnswerWatch {
     // As postgres.js sets them, for its messages and the name of the certificate.
     Object.assign(socket, { host, port });
     this.#sockets.set(socket, { bytes: 0, since: performance.now() });
-    this.#timer ??= setInterval(() => this.#look(), this.#limit / 10).unref();
+    if (this.#timer === undefined) {
+      this.#lookedAt = performance.now();
+      this.#timer = setInterval(() => this.#look(), this.#limit / 10).unref();
+    }
     return socket;
   };
 
@@ -63,10 +68,13 @@ export class AnswerWatch {
 
   #look(): void {
     const now = performance.now();
+    // This process itself was held up: what has come meanwhile is not read yet.
+    const isLate = now - this.#lookedAt > this.#limit / 2;
+    this.#lookedAt = now;
     for (const [socket, seen] of this.#sockets) {
-      const bytes = socket.bytesRead + socket.bytesWritten;
+      const bytes = socket.bytesRead;
       if (socket.destroyed) this.#sockets.delete(socket);
-      else if (bytes !== seen.bytes) Object.assign(seen, { bytes, since: now });
+      else if (isLate || bytes !== seen.bytes) Object.assign(seen, { bytes, since: now });
     }
     if (this.#sockets.size === 0) {
       clearInterval(this.#timer);
@@ -81,7 +89,7 @@ export class AnswerWatch {
   }
 }
 
-/** Watches what a statement of `sql` waits for, unless it is one of a transaction. */
+/** Watches what a statement of `sql` waits for, or a transaction as a whole. What may take long, such as migrations, is not watched. */
 export function whileWatched<T>(sql: Sql | TransactionSql, work: PromiseLike<T>): PromiseLike<T> {
   return watches.get(sql)?.during(work) ?? work;
 }

@@ -76,7 +76,6 @@ export function connectDatabase(options: DatabaseOptions): Database {
 function client(options: DatabaseOptions): Sql {
   const { max = 10, connectTimeout = 10, answerTimeout = 30, idleTimeout = 300, onnotice = () => {} } = options;
   const watch = new AnswerWatch(answerTimeout);
-  const watched = { socket: watch.open }; // an option that its types leave out
   const common: Options<Record<string, PostgresType>> = {
     max,
     connect_timeout: connectTimeout,
@@ -87,27 +86,26 @@ function client(options: DatabaseOptions): Sql {
     // A query per connection, for array types, which no statement here uses.
     fetch_types: false,
   };
-  if ('url' in options) {
-    const { url, ...fromQuery } = parseUrl(options.url);
-    const hosts = fromQuery.host ?? new URL(url).hostname;
-    // postgres.js goes from one host to the next with sockets of its own only.
-    return hosts.includes(',')
-      ? postgres(url, { ...common, ...fromQuery })
-      : watch.follow(postgres(url, { ...common, ...watched, ...fromQuery }));
-  }
-  const { host, port = 5432, database, user, password } = options;
-  return watch.follow(
-    postgres({
+  const open = (more: object): Sql => {
+    if ('url' in options) {
+      const { url, ...fromQuery } = parseUrl(options.url);
+      return postgres(url, { ...common, ...more, ...fromQuery });
+    }
+    const { host, port = 5432, database, user, password } = options;
+    return postgres({
       ...common,
-      ...watched,
+      ...more,
       host,
       port,
       database,
       user,
       ...(password !== undefined && { password }),
       connection: { application_name: 'coffer' },
-    }),
-  );
+    });
+  };
+  const plain = open({}); // which opens no connection yet
+  // From one host to the next, postgres.js goes with sockets of its own only.
+  return plain.options.host.length > 1 ? plain : watch.follow(open({ socket: watch.open }));
 }
 
 interface UrlParts {

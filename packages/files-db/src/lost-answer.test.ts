@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase, FileService } from './index.ts';
+import { connectDatabase, FileService, TenantRepository } from './index.ts';
 import type { Database } from './index.ts';
 import { acme, codeOf, openRig, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
@@ -14,6 +15,7 @@ describe('a database whose answers get lost', () => {
   let proxy: Server;
   let database: Database;
   let files: FileService;
+  let tenants: TenantRepository;
   let isLosing = false;
   let isSilent = false;
   const sockets = new Set<Socket>();
@@ -39,6 +41,7 @@ describe('a database whose answers get lost', () => {
     url.port = String((proxy.address() as AddressInfo).port);
     database = connectDatabase({ url: url.href, max: 1, answerTimeout: 1, connectTimeout: 1 });
     files = new FileService({ database, storage: rig.storage });
+    tenants = new TenantRepository({ database, bucketNameFor: () => 'bucket', reservedBuckets: [] });
   });
   afterAll(async () => {
     await database.close();
@@ -64,6 +67,13 @@ describe('a database whose answers get lost', () => {
     isSilent = true;
     expect(new Set(await uploads())).toEqual(new Set(['storage_unavailable']));
     await expect(database.check()).rejects.toThrow('The database cannot be reached.');
+    isSilent = false;
+    await database.check();
+    isSilent = true;
+    // With others behind it, and in a transaction.
+    const looks = Array.from({ length: 5 }, (_, index) => delay(index * 300).then(() => codeOf(tenants.find(`unknown-${index}`))));
+    const create = codeOf(tenants.create({ tenantUuid: 'another', tenantSlug: 'another' }));
+    expect(new Set(await Promise.all([...looks, create]))).toEqual(new Set(['storage_unavailable']));
     isSilent = false;
     expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']);
   });

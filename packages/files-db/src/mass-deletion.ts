@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres';
 
+import { whileWatched } from './answer-watch.ts';
 import { onDatabase } from './database-error.ts';
 import { statement } from './statement.ts';
 import { lockUsage } from './tenant-rows.ts';
@@ -82,12 +83,13 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
  * @returns false, with nothing changed, when the tenant has files that are not to be deleted with it
  */
 export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
-  return onDatabase(() =>
-    sql.begin(async (transaction) => {
+  return onDatabase(() => {
+    const closing = sql.begin(async (transaction) => {
       await lockUsage(transaction, { tenant: ask.tenant });
       return (await close(transaction, ask)).length > 0;
-    }),
-  );
+    });
+    return whileWatched(sql, closing);
+  });
 }
 
 /** Undoes `closeTenant`. */

@@ -3,6 +3,7 @@ import type { TenantContext } from '@coffer/storage-core';
 import { eq, inArray } from 'drizzle-orm';
 import type { TransactionSql } from 'postgres';
 
+import { whileWatched } from './answer-watch.ts';
 import { databaseError, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
@@ -99,11 +100,13 @@ export class TenantRepository {
     });
     const { tenantUuid: uuid } = await this.read(id);
     try {
-      await this.#database.sql.begin(async (transaction) => {
+      const { sql } = this.#database;
+      const change = sql.begin(async (transaction) => {
         if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
         if (slug !== undefined) await this.#rename(transaction, uuid, slug);
         if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });
       });
+      await whileWatched(sql, change);
     } catch (error) {
       if (isTaken(error)) throw slugTaken();
       throw databaseError(error);

@@ -2,6 +2,7 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import { whileWatched } from './answer-watch.ts';
 import { databaseError } from './database-error.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from './field-checks.ts';
 import { statement } from './statement.ts';
@@ -139,11 +140,12 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
   });
   const uuid = canonicalTenantUuid(tenantUuid);
   try {
-    return await sql.begin(async (transaction) => {
+    const insert = sql.begin(async (transaction) => {
       const slugUuid = canonicalTenantUuid(slug);
       await lockNames(transaction, { one: uuid, other: slugUuid });
       return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
     });
+    return await whileWatched(sql, insert);
   } catch (error) {
     if (isTaken(error)) return false; // the slug went to another tenant between the look and the insert
     throw databaseError(error);

@@ -146,11 +146,7 @@ export class TenantService {
       if (hasCode(error, 'tenant_not_found')) return undefined;
       throw error;
     });
-    if (known === undefined) {
-      // A slug in the place of the uuid would become the identity of a tenant that its own tokens could never match.
-      if (id === slug) throw storageError('tenant_not_found', `There is no tenant "${id}"; one is registered by its uuid.`);
-      return (await this.#tenants.create({ tenantUuid: id, tenantSlug: slug })).tenant;
-    }
+    if (known === undefined) return (await this.#tenants.create({ tenantUuid: id, tenantSlug: slug })).tenant;
     if (known.tenantSlug !== slug) throw storageError('tenant_conflict', 'The tenant is registered with another slug.');
     return known;
   }

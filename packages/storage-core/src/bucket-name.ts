@@ -1,8 +1,7 @@
 import { storageError } from './errors.ts';
 
 const reservedPrefixes = ['xn--', 'sthree-'];
-// The last three name buckets of other kinds, for which clients speak another protocol.
-const reservedSuffixes = ['-s3alias', '--ol-s3', '--x-s3', '--xa-s3', '--table-s3'];
+const reservedSuffixes = ['-s3alias', '--ol-s3'];
 
 /**
  * Why `name` cannot be a bucket, or undefined when it can: S3's rules without dots.

@@ -137,7 +137,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}/provision-storage',
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
-    description: 'Idempotent; registers an unknown tenant, which its uuid names. Sets CORS for browser uploads where the provider has it.',
+    description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
     access: { role: 'admin', needsStorage: true },
     tags: ['Tenants'],
     request: {
@@ -152,7 +152,6 @@ export function tenantRoutes(router: Router, services: Services): void {
       ),
       ...problems(
         ...guarded,
-        'tenant_not_found',
         'tenant_conflict',
         'bucket_already_exists',
         'invalid_argument',
