@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { hasCode, noContext, readAll } from '@coffer/storage-core';
+import { hasCode, noContext, readAll, withOwnedChunks } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -97,6 +97,15 @@ describe('bytes on their way in', () => {
       expect((await read('sized')).equals(data)).toBe(true);
     }
     expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it.each([true, false])('the memory of chunks is given back where nobody else has to do with them: %s', async (isOwned) => {
+    const chunks = [1, 2, 3].map((byte) => Buffer.from(new ArrayBuffer(200_000)).fill(byte));
+    const whole = Buffer.concat(chunks);
+    const stream = Readable.from(chunks, { objectMode: false });
+    await put('owned', { kind: 'stream', stream: isOwned ? withOwnedChunks(stream) : stream });
+    expect(chunks.map(({ length }) => length)).toEqual(isOwned ? [0, 0, 0] : [200_000, 200_000, 200_000]);
+    expect((await read('owned')).equals(whole)).toBe(true);
   });
 
   it('a stream that was not asked for as bytes still arrives', async () => {

@@ -102,7 +102,7 @@ export async function getObject(
     const start = range?.start ?? 0;
     const body = new BlobReader(file, { start, length: (range?.end ?? row.size - 1) - start + 1 });
     destroyOnAbort(body, signal);
-    return { kind: 'object', info, body, ...(range !== undefined && { range }) };
+    return { kind: 'object', info, body, ownsChunks: true, ...(range !== undefined && { range }) };
   }
 }
 

@@ -52,12 +52,15 @@ export class UploadFile {
     this.#announced = announced;
   }
 
-  /** Resolves when there is room for more. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /**
+   * Resolves when there is room for more.
+   * @returns whether `bytes` are needed no more
+   */
+  async write(bytes: Uint8Array): Promise<boolean> {
     if (this.#block === nothing && bytes.byteLength === this.#announced && bytes.byteLength <= blockSize) {
       this.#block = bytes; // the whole body in one piece: no copy
       this.#filled = bytes.byteLength;
-      return;
+      return false;
     }
     for (let taken = 0; taken < bytes.byteLength;) {
       if (this.#filled === this.#block.byteLength) await this.#makeRoom();
@@ -66,6 +69,7 @@ export class UploadFile {
       this.#filled += part.byteLength;
       taken += part.byteLength;
     }
+    return true;
   }
 
   /** Makes the bytes durable. */

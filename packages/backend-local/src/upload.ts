@@ -1,4 +1,6 @@
-import { sizeMismatch, storageError } from '@coffer/storage-core';
+import { Readable } from 'node:stream';
+
+import { hasOwnedChunks, releaseChunk, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, PutOptions } from '@coffer/storage-core';
 
 import type { Digests } from './hash-thread.ts';
@@ -42,12 +44,14 @@ async function store(
   file: UploadFile,
 ): Promise<Received> {
   try {
+    const isOwned = chunks instanceof Readable && hasOwnedChunks(chunks);
     let size = 0;
     for await (const chunk of chunks) {
       const bytes = bytesOf(chunk);
       size += bytes.byteLength;
       if (announced !== undefined && size > announced) throw sizeMismatch(size, announced);
-      await file.write(bytes);
+      const isCopied = await file.write(bytes);
+      if (isCopied && isOwned) releaseChunk(bytes);
     }
     if (announced !== undefined && size < announced) throw sizeMismatch(size, announced);
     const digests = await file.finish();

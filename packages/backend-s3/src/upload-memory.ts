@@ -67,7 +67,7 @@ export class UploadMemory {
   #allocate(size: number): Buffer {
     const room = mostIdleParts * this.partSize - this.#heldBytes - size;
     this.#trimIdle(Math.max(room, this.#idleBytes - size));
-    return Buffer.allocUnsafeSlow(size);
+    return size > UploadMemory.unasked ? pages(size) : Buffer.allocUnsafeSlow(size);
   }
 
   #keep(memory: Buffer): void {
@@ -83,4 +83,12 @@ export class UploadMemory {
       releaseChunk(memory);
     }
   }
+}
+
+/**
+ * Memory that V8 gets from the system, and gives back to it: so it does for buffers that might be resized. The process's allocator would
+ * keep what is freed, in pieces between others, which after a while is as much again as all parts.
+ */
+function pages(size: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size, { maxByteLength: size }), 0, size);
 }

@@ -26,7 +26,7 @@ export function hasOwnedChunks(stream: Readable): boolean {
  * a server that reads large bodies takes twice the time and 100 MiB more. What is a part of something else stays as it is.
  * @param chunk of a stream with owned chunks; it is empty afterwards
  */
-export function releaseChunk(chunk: Buffer): void {
+export function releaseChunk(chunk: Uint8Array): void {
   const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && chunk.byteLength > 0 && chunk.byteLength === buffer.byteLength) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && chunk.byteLength > 0 && chunk.byteLength === buffer.byteLength) buffer.transferToFixedLength(0);
 }

@@ -16,9 +16,9 @@ const apiMain = fileURLToPath(new URL('apps/api/dist/main.js', root));
 const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', root));
 
 /** As `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
-export const nodeFlags: readonly string[] = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
+export const nodeFlags: readonly string[] = ['--max-semi-space-size=4', '--heap-growing-percent=80'];
 // Likewise; for the peers too.
-const threads = { UV_THREADPOOL_SIZE: '16' };
+const ownEnvironment = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' };
 
 /** A server in a process of its own, so that its CPU time and memory are its own. */
 export interface ServerProcess {
@@ -30,7 +30,7 @@ export interface ServerProcess {
 
 /** Starts one of the bare servers in `src/peers`. */
 export async function startPeer(bench: Bench, name: string, args: readonly string[]): Promise<ServerProcess> {
-  const child = fork(new URL(`../peers/${name}.ts`, import.meta.url), args, { env: { ...process.env, ...threads }, execArgv: [] });
+  const child = fork(new URL(`../peers/${name}.ts`, import.meta.url), args, { env: { ...process.env, ...ownEnvironment }, execArgv: [] });
   const server = { pid: child.pid!, stop: () => stopChild(child) };
   bench.resources.defer(server.stop);
   const [{ port }] = (await Promise.race([once(child, 'message'), failure(child, name)])) as [PeerAddress];
@@ -52,7 +52,7 @@ export async function startApi(bench: Bench, options: ApiOptions): Promise<Serve
   const started = performance.now();
   const child = fork(apiMain, [], {
     execArgv: ['--require', followParent, ...bench.nodeFlags, ...profile],
-    env: { ...process.env, ...threads, ...apiEnvironment(options, port) },
+    env: { ...process.env, ...ownEnvironment, ...apiEnvironment(options, port) },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const stop = (): Promise<void> => stopChild(child);
