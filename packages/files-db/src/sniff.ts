@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 
 import { contentTypeOf, defaultContentType, isContentType } from '@coffer/storage-core';
-import type * as FileTypes from 'file-type';
+
+import type * as FileTypes from './file-types.ts';
 
 /** How many of the first bytes show what most files are. */
 export const sampleBytes = 4100;
@@ -76,12 +77,12 @@ function bareType(type: string): string {
 let loading: Promise<typeof FileTypes> | undefined;
 
 async function fileTypes(): Promise<typeof FileTypes> {
-  return (loading ??= import('file-type'));
+  return (loading ??= import('./file-types.ts'));
 }
 
 async function sniffed(sample: Uint8Array): Promise<string | undefined> {
-  const { fileTypeFromBuffer } = await fileTypes();
-  return (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
+  const { typeOfBytes } = await fileTypes();
+  return typeOfBytes(sample);
 }
 
 /**
