@@ -87,7 +87,8 @@ export class UploadMemory {
 
 /**
  * Memory that V8 gets from the system, and gives back to it: so it does for buffers that might be resized. The process's allocator would
- * keep what is freed, in pieces between others, which after a while is as much again as all parts.
+ * keep what is freed, in pieces between others, which after a while is as much again as all parts. Up to Node 22 `fetch` takes no
+ * such buffer; sockets and hashes do.
  */
 function pages(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size, { maxByteLength: size }), 0, size);
