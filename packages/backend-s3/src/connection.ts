@@ -8,11 +8,14 @@ import type { Settings } from './options.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
 import { RawSockets } from './raw-sockets.ts';
+import { KeptWires } from './wire.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
   readonly agent: Agent | HttpsAgent;
   readonly isTls: boolean;
+  /** Sockets of the agent between two exchanges. */
+  readonly wires: KeptWires;
   /** They count among those of the agent. */
   readonly rawSockets: RawSockets;
   readonly payloadSigning: PayloadSigning;
@@ -30,11 +33,13 @@ export function connect(settings: Settings): Connection {
   const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
   const isTls = endpoint?.startsWith('http:') !== true;
   const agent = agentFor(isTls, { ...pool, rejectUnauthorized: verifySsl });
-  const rawSockets = new RawSockets(settings, { agent, isTls });
+  const wires = new KeptWires(agent);
+  const rawSockets = new RawSockets(settings, { agent, isTls, wires });
   const clock = new Clock();
   return {
     agent,
     isTls,
+    wires,
     rawSockets,
     payloadSigning: new PayloadSigning(settings),
     credentials: new Credentials(settings.credentials, clock),

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
+import { offAbort, onAbort } from '@coffer/storage-core';
+
 import { AnswerBody, wholeBody } from './answer-body.ts';
 import type { Connection } from './connection.ts';
 import type { HttpRequest } from './lean-http.ts';
@@ -8,6 +10,8 @@ import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
 import { requestHead } from './request-head.ts';
 import { StaleSocketError, timeoutError } from './socket-errors.ts';
+import { Wire } from './wire.ts';
+import type { WireUser } from './wire.ts';
 
 /** An answer that was read to its end. */
 export interface Answer extends AnswerHead {
@@ -26,8 +30,7 @@ export interface ExchangeRequest extends HttpRequest {
   readonly body?: Uint8Array | undefined;
 }
 
-interface Options {
-  readonly agent: Connection['agent'];
+interface Options extends Pick<Connection, 'agent' | 'wires'> {
   /** Milliseconds to connect, and until an answer, in which nothing happens. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
@@ -36,11 +39,6 @@ interface Options {
 /** What http.request asks of any agent. */
 interface Pool {
   addRequest(request: Exchange, options: { readonly host: string; readonly port: number; readonly timeout: number }): void;
-}
-
-/** As the agent leaves them: to find out, once a socket is free, whether it may be kept. */
-interface PooledSocket extends Socket {
-  _httpMessage?: unknown;
 }
 
 /** More than a thousand of the longest keys. */
@@ -71,9 +69,11 @@ function made(request: ExchangeRequest, options: Options & Pick<Settling, 'opens
   const head = requestHead(request);
   return new Promise((resolve, reject) => {
     const { hostname: host, port } = request;
-    const { agent, timeout } = options;
+    const { agent, wires, timeout } = options;
     const each = new Exchange(request, head, { ...options, resolve, reject });
-    (agent as unknown as Pool).addRequest(each, { host, port, timeout });
+    const wire = wires.take(`${host}:${port}`);
+    if (wire !== undefined) each.useWire(wire);
+    else (agent as unknown as Pool).addRequest(each, { host, port, timeout });
     each.begin();
   });
 }
@@ -85,7 +85,7 @@ interface Settling extends Options {
   readonly reject: (error: unknown) => void;
 }
 
-class Exchange {
+class Exchange implements WireUser {
   /* For the agent. */
   reusedSocket = false;
   shouldKeepAlive = true;
@@ -96,7 +96,7 @@ class Exchange {
   readonly #head: string;
   readonly #options: Settling;
   readonly #answer: RawAnswer;
-  #socket: PooledSocket | undefined;
+  #wire: Wire | undefined;
   #bytesBefore = 0;
   #chunks: Buffer[] = [];
   #size = 0;
@@ -123,33 +123,33 @@ class Exchange {
   /** Once the agent has been asked for a socket. */
   begin(): void {
     if (this.#isOver) return;
-    this.#options.signal?.addEventListener('abort', this.#abort, { once: true });
-    if (this.#socket === undefined) this.#waiting = setTimeout(() => this.#fail(timeoutError(null)), this.timeout);
+    onAbort(this.#options.signal, this.#abort);
+    if (this.#wire === undefined) this.#waiting = setTimeout(() => this.timeOut(), this.timeout);
   }
 
   /** Called by the agent. */
-  onSocket(socket: PooledSocket | null | undefined, error?: Error): void {
+  onSocket(socket: Socket | null | undefined, error?: Error): void {
     clearTimeout(this.#waiting);
-    if (error !== undefined && error !== null) return this.#fail(error);
+    if (error !== undefined && error !== null) return this.fail(error);
     if (socket === undefined || socket === null) return;
-    socket._httpMessage = this;
+    this.useWire(new Wire(socket, `${this.#request.hostname}:${this.#request.port}`));
+  }
+
+  useWire(wire: Wire): void {
+    const { socket } = wire;
+    wire.use(this);
     if (this.#isOver) {
-      socket.on('error', ignore);
-      process.nextTick(free, socket);
+      wire.leave();
+      process.nextTick(() => wire.giveBack());
       return;
     }
-    this.#socket = socket;
+    this.#wire = wire;
     this.#bytesBefore = socket.bytesRead;
-    socket.on('data', this.#read);
-    socket.on('error', this.#fail);
-    socket.on('end', this.#end);
-    socket.on('close', this.#end);
-    socket.on('timeout', this.#timeOut);
-    if (socket.destroyed) process.nextTick(this.#end);
+    if (socket.destroyed) process.nextTick(() => this.end());
     else this.#write(socket);
   }
 
-  #write(socket: PooledSocket): void {
+  #write(socket: Socket): void {
     const { body } = this.#request;
     const head = this.#head;
     if (body === undefined || body.byteLength === 0) {
@@ -171,7 +171,7 @@ class Exchange {
     }
   }
 
-  readonly #read = (chunk: Buffer): void => {
+  read(chunk: Buffer): void {
     try {
       const answer = this.#answer;
       const pieces = answer.read(chunk);
@@ -181,26 +181,26 @@ class Exchange {
       if (this.#options.opens && !isRefusal) return this.#pass(pieces);
       if (isRefusal || this.#request.isRead) {
         for (const piece of pieces) this.#keep(piece);
-        if (isRefusal && this.#size > longestError) return this.#fail(new Error('an error without end'));
+        if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
         if (this.#size > longestDocument) throw new Error('The answer is longer than any document of S3.');
       }
       if (answer.isComplete) this.#finish();
       // While the system still reads the bytes of the request, their memory is not to be used for others.
-      else if (!isRefusal && !this.#request.isRead && this.#socket!.writableLength === 0) this.#settle();
+      else if (!isRefusal && !this.#request.isRead && this.#wire!.socket.writableLength === 0) this.#settle();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
-  };
+  }
 
   /** On to whoever opened it. */
   #pass(pieces: readonly Buffer[]): void {
     const answer = this.#answer;
     const here = pieces.reduce((size, { length }) => size + length, this.#size);
     if (this.#body === undefined && here + (answer.left ?? Infinity) > longestWhole) {
-      const socket = this.#socket!;
+      const { socket } = this.#wire!;
       this.#body = new AnswerBody({
         flow: (isWanted) => void (isWanted ? socket.resume() : socket.pause()),
-        leave: (error) => this.#fail(error),
+        leave: (error) => this.fail(error),
       });
       this.#settle();
     }
@@ -220,7 +220,7 @@ class Exchange {
   #settle(): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    offAbort(this.#options.signal, this.#abort);
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     const head = this.#answer.head!;
     if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
@@ -229,7 +229,8 @@ class Exchange {
   }
 
   #finish(): void {
-    const socket = this.#socket!;
+    const wire = this.#wire!;
+    const { socket } = wire;
     this.#detach();
     this.#settle();
     if (this.#body !== undefined) {
@@ -239,27 +240,32 @@ class Exchange {
     this.res = this.#answer.head;
     this.shouldKeepAlive = this.#answer.keepsAlive;
     // A server that refuses a body need not wait for the rest of it.
-    if (this.shouldKeepAlive && socket.writableLength === 0) free(socket);
-    else socket.destroy();
+    if (!this.shouldKeepAlive || socket.writableLength > 0) socket.destroy();
+    // The agent understands what some servers tell of how long they keep a connection.
+    else if (this.#answer.head?.headers['keep-alive'] === undefined) this.#options.wires.keep(wire);
+    else wire.giveBack();
   }
 
-  readonly #end = (): void => {
-    if (this.#answer.endsWithConnection && this.#socket?.errored === null) this.#finish();
-    else this.#fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
-  };
+  end(): void {
+    if (this.#isOver) return;
+    if (this.#answer.endsWithConnection && this.#wire?.socket.errored === null) this.#finish();
+    else this.fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+  }
 
-  readonly #timeOut = (): void => this.#fail(timeoutError(this.#socket ?? null));
+  timeOut(): void {
+    this.fail(timeoutError(this.#wire?.socket ?? null));
+  }
 
   readonly #abort = (): void => {
     this.#isSettled = true;
     const reason: unknown = this.#options.signal?.reason;
-    this.#fail(reason);
+    this.fail(reason);
     this.#options.reject(reason);
   };
 
-  readonly #fail = (error: unknown): void => {
+  fail(error: unknown): void {
     if (this.#isOver) return;
-    const socket = this.#socket;
+    const socket = this.#wire?.socket;
     this.#detach();
     socket?.destroy();
     if (this.#body !== undefined && !this.#body.destroyed) this.#body.destroy(error as Error);
@@ -267,32 +273,17 @@ class Exchange {
     // One that is cut short has told less, and is no other error.
     if ((this.#answer.head?.status ?? 0) >= 300) return this.#settle();
     this.#isSettled = true;
-    this.#options.signal?.removeEventListener('abort', this.#abort);
+    offAbort(this.#options.signal, this.#abort);
     const { code } = (error ?? {}) as NodeJS.ErrnoException;
     // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
     const isKept = this.reusedSocket || this.#bytesBefore > 0;
     const isStale = isKept && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
     this.#options.reject(isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error);
-  };
+  }
 
   #detach(): void {
     this.#isOver = true;
     clearTimeout(this.#waiting);
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    socket.off('data', this.#read);
-    socket.off('end', this.#end);
-    socket.off('close', this.#end);
-    socket.off('timeout', this.#timeOut);
-    // Of a socket that is closed, errors may follow.
-    socket.off('error', this.#fail);
-    socket.on('error', ignore);
+    this.#wire?.leave();
   }
 }
-
-function free(socket: Socket): void {
-  socket.off('error', ignore);
-  socket.emit('free');
-}
-
-function ignore(): void {}

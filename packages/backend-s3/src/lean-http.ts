@@ -23,13 +23,15 @@ export interface HttpRequest {
 /** Requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
 export class Http {
   readonly #agent: Connection['agent'];
+  readonly #wires: Connection['wires'];
   readonly #rawSockets: Connection['rawSockets'];
   readonly #request: ReturnType<typeof requestFor>;
   readonly #timeout: number;
 
   /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
-  constructor({ agent, isTls, rawSockets }: Pick<Connection, 'agent' | 'isTls' | 'rawSockets'>, timeout: number) {
+  constructor({ agent, isTls, wires, rawSockets }: Pick<Connection, 'agent' | 'isTls' | 'wires' | 'rawSockets'>, timeout: number) {
     this.#agent = agent;
+    this.#wires = wires;
     this.#rawSockets = rawSockets;
     this.#request = requestFor(isTls);
     this.#timeout = timeout * 1000;
@@ -38,19 +40,20 @@ export class Http {
   /** A request whose body, if any, is in memory, with all of its answer that somebody reads. */
   exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
     this.#rawSockets.giveWay();
-    return exchange(request, { agent: this.#agent, timeout: this.#timeout, signal });
+    return exchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
   }
 
   /** A request whose body, if any, is in memory, and an answer that is a stream. */
   open(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<OpenAnswer> {
     this.#rawSockets.giveWay();
-    return openExchange(request, { agent: this.#agent, timeout: this.#timeout, signal });
+    return openExchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
   }
 
   /** A request with a stream. */
   send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
     this.#rawSockets.giveWay();
+    this.#wires.giveBack();
     return new Promise((resolve, reject) => {
       const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
       let head: IncomingMessage | undefined;

@@ -18,6 +18,7 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
   const send = requestFor(url.startsWith('https:'));
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
+  store.connection.wires.giveBack();
   const request = send(url, { method: 'POST', agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
   request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));
   request.end(body);

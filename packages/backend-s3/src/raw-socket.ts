@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import type { OnReadOpts, Socket } from 'node:net';
 
+import { offAbort, onAbort } from '@coffer/storage-core';
 import type { ByteSink } from '@coffer/storage-core';
 
 import { RawAnswer } from './raw-answer.ts';
@@ -92,7 +93,7 @@ export class RawSocket {
           else reject(error);
         };
         this.#exchange = { ...reception, answer: new RawAnswer(), hasBegun: false, settle };
-        signal?.addEventListener('abort', abort, { once: true });
+        onAbort(signal, abort);
         this.#socket.write(request, 'latin1');
         this.#socket.setTimeout(this.#timeout);
       });
@@ -101,7 +102,7 @@ export class RawSocket {
       const isStale = isReused && (code === 'ECONNRESET' || code === 'EPIPE') && this.#socket.bytesRead === before;
       throw isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
     } finally {
-      signal?.removeEventListener('abort', abort);
+      offAbort(signal, abort);
     }
   }
 

@@ -10,6 +10,7 @@ import { requestHead } from './request-head.ts';
 /** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
 export class RawSockets {
   readonly #agent: Connection['agent'];
+  readonly #wires: Connection['wires'];
   readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
   readonly #most: number;
   readonly #open = new Map<RawSocket, string>();
@@ -17,14 +18,19 @@ export class RawSockets {
   readonly #idle: RawSocket[] = [];
   #leases = 0;
 
-  constructor({ timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>, { agent, isTls }: Pick<Connection, 'agent' | 'isTls'>) {
+  constructor(
+    { timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>,
+    { agent, isTls, wires }: Pick<Connection, 'agent' | 'isTls' | 'wires'>,
+  ) {
     this.#agent = agent;
+    this.#wires = wires;
     this.#most = agent.maxSockets;
     this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
   }
 
   /** Sets a socket aside, or the place for one, on which exchanges are made one after the other. Undefined while there is none. */
   lease(): (() => void) | undefined {
+    this.#wires.giveBack();
     const places = Math.max(this.#open.size, this.#leases + 1);
     if (this.#most <= 1 || places + open(this.#agent.sockets).length > this.#most) return undefined;
     this.#leases++;

@@ -5,6 +5,7 @@ import type { Agent as HttpsAgent } from 'node:https';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 import type { Connection } from './connection.ts';
 import { addCorrections } from './sdk-corrections.ts';
@@ -21,7 +22,15 @@ function nothing(): void {}
 
 /** Ends a request with its answer, whatever of it was not sent: its memory may be used for something else from then on. */
 class Handler extends NodeHttpHandler {
+  readonly #wires: Connection['wires'];
+
+  constructor(wires: Connection['wires'], options: NodeHttpHandlerOptions) {
+    super(options);
+    this.#wires = wires;
+  }
+
   override async handle(...given: Parameters<NodeHttpHandler['handle']>): ReturnType<NodeHttpHandler['handle']> {
+    this.#wires.giveBack();
     const output = await super.handle(...given);
     const answer = output.response.body as IncomingMessage & { readonly req: ClientRequest };
     const [{ body }] = given;
@@ -37,8 +46,8 @@ class Handler extends NodeHttpHandler {
 /** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
 export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, publicEndpoint, timeout } = settings;
-  const { agent, isTls, credentials, clock } = connection;
-  const requestHandler = new Handler({
+  const { agent, isTls, wires, credentials, clock } = connection;
+  const requestHandler = new Handler(wires, {
     ...(isTls ? { httpsAgent: agent as HttpsAgent } : { httpAgent: agent }),
     connectionTimeout: timeout * 1000,
     socketTimeout: timeout * 1000,

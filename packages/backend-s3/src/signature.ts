@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHmac, createSecretKey, hash } from 'node:crypto';
 
 /** What signatures are made with. */
 export interface Keys {
@@ -45,7 +45,8 @@ export class Signatures {
     if (known?.day === day && known.secret === secret) return known;
     if (this.#known.size >= 100) this.#known.clear(); // keys that rotate
     const range = `${day}/${region}/s3/aws4_request`;
-    const key = range.split('/').reduce<string | Buffer>((from, part) => hmac(from, part), `AWS4${secret}`);
+    const derived = range.split('/').reduce<string | Buffer>((from, part) => hmac(from, part), `AWS4${secret}`);
+    const key = createSecretKey(derived as Buffer); // a buffer would be made a key by each HMAC
     const signText = (text: string): string => createHmac('sha256', key).update(text).digest('hex');
     const scope = {
       day,

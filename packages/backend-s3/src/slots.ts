@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { offAbort, onAbort, storageError } from '@coffer/storage-core';
 
 interface Waiter {
   readonly amount: number;
@@ -68,7 +68,7 @@ export class Slots {
       };
       const settle = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        offAbort(signal, abort);
       };
       const waiter: Waiter = {
         amount,
@@ -78,7 +78,7 @@ export class Slots {
         },
       };
       let timer = setTimeout(lookAgain, this.#patience);
-      signal?.addEventListener('abort', abort, { once: true });
+      onAbort(signal, abort);
       this.#line.push(waiter);
     });
   }

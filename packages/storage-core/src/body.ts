@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 
+import { offAbort, onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
 import type { Body } from './object.ts';
 
@@ -114,6 +115,6 @@ export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined
   };
   stream.on('error', () => {});
   if (signal.aborted) return abort();
-  signal.addEventListener('abort', abort, { once: true });
-  stream.once('close', () => signal.removeEventListener('abort', abort));
+  onAbort(signal, abort);
+  stream.once('close', () => offAbort(signal, abort));
 }

@@ -5,5 +5,10 @@ export type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? ne
 
 /** `value` without the keys that hold undefined, as `exactOptionalPropertyTypes` wants options. */
 export function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, held]) => held !== undefined)) as Defined<T>;
+  const kept: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const held = (value as Readonly<Record<string, unknown>>)[key];
+    if (held !== undefined) kept[key] = held;
+  }
+  return kept as Defined<T>;
 }

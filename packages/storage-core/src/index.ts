@@ -23,6 +23,7 @@ export type {
   SweepReport,
   VersioningOperations,
 } from './backend.ts';
+export { offAbort, onAbort } from './abort-listeners.ts';
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
 export type { BodyInput } from './body.ts';
 export { assertBucketName, bucketNameProblem } from './bucket-name.ts';

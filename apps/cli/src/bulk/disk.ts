@@ -27,6 +27,8 @@ const most = 0.5;
 /** How much of the average one call is, and the most that it counts: a process that waits for a processor has no slow disk. */
 const weight = 1 / 32;
 const mostCounted = 10;
+/** Of so many calls one is timed: two looks at the clock cost as much as closing a file. */
+const timedOf = 4;
 /** Milliseconds until calls are tried at once again. */
 const pause = 1000;
 
@@ -37,7 +39,8 @@ const pause = 1000;
  */
 export class Disk {
   #average = 0;
-  #threadsUntil = 0;
+  #threadsUntil: number | undefined;
+  #untimed = 0;
 
   open(path: string, flags: number | string): Maybe<number> {
     return this.#call(
@@ -86,8 +89,13 @@ export class Disk {
   }
 
   #call<T>(atOnce: () => T, inThread: () => Promise<T>): Maybe<T> {
+    if (this.#threadsUntil === undefined && ++this.#untimed < timedOf) return atOnce();
+    this.#untimed = 0;
     const begun = monotonicMs();
-    if (begun < this.#threadsUntil) return inThread();
+    if (this.#threadsUntil !== undefined) {
+      if (begun < this.#threadsUntil) return inThread();
+      this.#threadsUntil = undefined;
+    }
     try {
       return atOnce();
     } finally {

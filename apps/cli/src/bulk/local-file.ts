@@ -8,6 +8,7 @@ import type { OpenFile } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
 import { disk } from './disk.ts';
+import { takeBuffer } from './read-buffers.ts';
 import { notRegular } from './walk.ts';
 
 const readFile = promisify(read) as (
@@ -46,9 +47,9 @@ export class LocalFile {
     }
   }
 
-  /** All of it. @throws LocalError `file_changed` */
+  /** All of it, into a buffer of `takeBuffer`. @throws LocalError `file_changed` */
   async readAll(): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(this.size);
+    const buffer = takeBuffer(this.size);
     let end = 0;
     while (end < this.size) {
       const bytesRead = await disk.read(this.#fd, buffer, end, end);

@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import { contentTypeOf, defaultContentType, hasCode, releaseChunk } from '@coffer/storage-core';
+import { contentTypeOf, defaultContentType, hasCode } from '@coffer/storage-core';
 import type { CannedAcl, ObjectInfo } from '@coffer/storage-core';
 
 import type { Session } from '../services/open-session.ts';
 import { hasBytesOf } from './checksums.ts';
 import { LocalFile, wholeFrom } from './local-file.ts';
 import type { PlannedUpload } from './plan-uploads.ts';
+import { giveBack } from './read-buffers.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
@@ -50,7 +51,7 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
   }
   const bytes = await file.readAll();
   const info = await session.storage.uploadFile({ ...options, body: bytes }, session.ctx);
-  releaseChunk(bytes);
+  giveBack(bytes);
   running.moved(file.size);
   return info;
 }
