@@ -6,7 +6,7 @@ import type { BulkOptions } from './services/run-bulk.ts';
 import type { Session } from './services/open-session.ts';
 
 /** What keeps the provider busy; more sockets gain little. */
-const defaultConcurrency = 64;
+const defaultConcurrency = 128;
 
 const concurrency = Flags.integer({
   char: 'c',

@@ -24,10 +24,18 @@ export interface AccessParameters {
   readonly subject: string;
 }
 
-const withinTenant = '({anyTenant}::boolean or tenant_uuid is not distinct from {tenant}::text)';
+type Source = (name: keyof AccessParameters, type: 'boolean' | 'text') => string;
+
+const withinTenant = (of: Source): string => `(${of('anyTenant', 'boolean')} or tenant_uuid is not distinct from ${of('tenant', 'text')})`;
+const visibleTo = (of: Source): string =>
+  `${withinTenant(of)} and (${of('anyOwner', 'boolean')} or owner_id = ${of('subject', 'text')} or is_public)`;
+const parameter: Source = (name, type) => `{${name}}::${type}`;
+
 /** Conditions on a row of `files`. What is not visible does not exist for the caller. */
-export const visible = `${withinTenant} and ({anyOwner}::boolean or owner_id = {subject}::text or is_public)`;
-export const changeable = `${withinTenant} and ({anyOwner}::boolean or owner_id = {subject}::text)`;
+export const visible = visibleTo(parameter);
+/** The same where the access is a record `sought` of the statement, whose columns have the names of the parameters. */
+export const visibleToSought = visibleTo((name) => `sought."${name}"`);
+export const changeable = `${withinTenant(parameter)} and (${parameter('anyOwner', 'boolean')} or owner_id = ${parameter('subject', 'text')})`;
 
 /** @throws tenant_context_required for a service that names no tenant */
 export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {

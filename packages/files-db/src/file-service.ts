@@ -7,6 +7,7 @@ import { uploadDirectly } from './direct-upload.ts';
 import { assertFields, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
+import { FileFinder } from './file-finder.ts';
 import { FileLister } from './file-list.ts';
 import { unstoppable } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
@@ -26,7 +27,7 @@ import type {
   SweepRequest,
   UploadFileRequest,
 } from './file-requests.ts';
-import { changeFile, deleteFile, findFile, findPublicFile, forgetFile, hurrySweep } from './file-statements.ts';
+import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
@@ -37,6 +38,7 @@ import { TenantTurns } from './tenant-turns.ts';
 /** Tracked files: a row in PostgreSQL and an object in storage that move together. */
 export class FileService {
   readonly #parts: FileParts;
+  readonly #finder: FileFinder;
   readonly #lister: FileLister;
 
   constructor(options: FileServiceOptions) {
@@ -50,6 +52,7 @@ export class FileService {
       waiters: new QuotaWaiters(),
       turns: new TenantTurns(sql),
     };
+    this.#finder = new FileFinder(sql);
     this.#lister = new FileLister(sql);
   }
 
@@ -84,8 +87,7 @@ export class FileService {
 
   /** @throws file_not_found */
   async get(id: string, access: FileAccess): Promise<FileRecord> {
-    const [row] = await findFile(this.#parts.sql, { id: known(id), ...accessParameters(access) });
-    return found(row);
+    return found(await this.#finder.find({ id: known(id), ...accessParameters(access) }));
   }
 
   /** @throws file_not_found, forbidden, validation_failed */

@@ -1,11 +1,11 @@
-import { changeable, visible } from './file-access.ts';
+import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
 import type { FileRow, FileStatus } from './file-record.ts';
 import { statement } from './statement.ts';
 
 // A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
-// statement each, and so one transaction and one round trip; uploads of one tenant at the same time share them (TenantTurns). Whatever moves a file into or out of `pending` or
+// statement each, and so one transaction and one round trip; those that come together share them (TenantTurns, FileFinder). Whatever moves a file into or out of `pending` or
 // `available` moves the tenant's numbers in the same statement; the row is locked first, the numbers second, so that no
 // two of them wait for each other.
 
@@ -233,10 +233,23 @@ export const hurrySweep = statement<{ readonly id: string }, never>(
 /** Forgets a deleted file whose objects are gone. */
 export const forgetFile = statement<{ readonly id: string }, never>(`delete from files where id = {id}::uuid and status = 'deleted'`);
 
+export type SoughtFile = AccessParameters & { readonly id: string };
+
 /** A file that the caller sees. */
-export const findFile = statement<AccessParameters & { readonly id: string }, FileRow>(
+export const findFile = statement<SoughtFile, FileRow>(
   `select ${recordColumns} from files where id = {id}::uuid and status <> 'deleted' and ${visible}`,
 );
+
+/**
+ * The same for several of them, JSON: each that is found, with its `place` among those that are sought. `offset 0` keeps the planner
+ * to looking them up one by one, whatever it expects.
+ */
+export const findFiles = statement<{ readonly sought: string }, FileRow & { readonly place: number }>(`
+  select found.*, sought.place
+  from json_to_recordset({sought}::text::json) as sought(place int4, id uuid, "anyTenant" boolean, tenant text, "anyOwner" boolean, subject text)
+  cross join lateral (
+    select ${recordColumns} from files where files.id = sought.id and status <> 'deleted' and ${visibleToSought} offset 0
+  ) as found`);
 
 export const findPublicFile = statement<{ readonly id: string }, FileRow>(
   `select ${recordColumns} from files where id = {id}::uuid and status = 'available' and is_public`,

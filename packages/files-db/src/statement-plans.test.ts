@@ -39,6 +39,7 @@ describe.each(['embedded', 'debian'] as const)('what is prepared while there are
       await Promise.all(together.map(({ id }) => turns.settle(acme.tenantUuid, settled(id))));
       const { id } = together[0]!;
       await files.get(id, access);
+      await Promise.all(together.map((file) => files.get(file.id, access)));
       await files.list({ access, limit: 2 });
       await files.delete(id, access);
     }

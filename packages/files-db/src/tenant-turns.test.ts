@@ -24,7 +24,6 @@ describe('turns on the numbers of a tenant', () => {
     const expires = { uploadKey: 'incoming/1', expiresAt: '2026-02-03T04:05:06.789Z', sha256: 'a'.repeat(64), isPublic: false };
     const alone = [reserved(), reserved(expires)];
     for (const file of alone) expect(await turns.reserve(file)).toEqual({ granted_bytes: '7', limited: false });
-    // The first one goes alone, since nothing else is there yet.
     const together = [reserved(), reserved(), reserved(expires), reserved()];
     expect(await Promise.all(together.map((file) => turns.reserve(file)))).toEqual(
       together.map(() => ({ granted_bytes: '7', limited: false })),

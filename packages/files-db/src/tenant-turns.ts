@@ -1,13 +1,10 @@
-import { canonicalTenantUuid, hasCode } from '@coffer/storage-core';
+import { canonicalTenantUuid } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { isConflict } from './database-error.ts';
 import type { FileRow } from './file-record.ts';
 import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
-
-/** Most files in one statement. */
-const most = 64;
+import { allRead, Gathered } from './gathered.ts';
 
 /**
  * The statements that every upload changes its tenant's numbers by: one at a time for each tenant, and as one what has come while
@@ -33,10 +30,10 @@ export class TenantTurns {
     return row;
   }
 
-  #in<P, R>(tenant: string, queueOf: (lane: Lane) => Queue<P, R>, parameters: P): Promise<R> {
+  #in<P, R>(tenant: string, of: (lane: Lane) => Gathered<P, R>, parameters: P): Promise<R> {
     const known = this.#lanes.get(tenant);
     const lane = known ?? { reserving: reserving(this.#sql), settling: settling(this.#sql) };
-    const done = queueOf(lane).add(parameters);
+    const done = of(lane).add(parameters);
     if (known === undefined) {
       this.#lanes.set(tenant, lane);
       void this.#run(tenant, lane);
@@ -46,20 +43,23 @@ export class TenantTurns {
 
   async #run(tenant: string, lane: Lane): Promise<void> {
     while (lane.settling.isWaiting || lane.reserving.isWaiting) {
-      await lane.settling.take();
-      await lane.reserving.take();
+      for (const gathered of [lane.settling, lane.reserving]) {
+        if (!gathered.isWaiting) continue;
+        await allRead();
+        await gathered.take();
+      }
     }
     this.#lanes.delete(tenant);
   }
 }
 
 interface Lane {
-  readonly reserving: Queue<ReservedFile, Granted | undefined>;
-  readonly settling: Queue<SettledFile, FileRow | undefined>;
+  readonly reserving: Gathered<ReservedFile, Granted | undefined>;
+  readonly settling: Gathered<SettledFile, FileRow | undefined>;
 }
 
 function reserving(sql: Sql): Lane['reserving'] {
-  return new Queue({
+  return new Gathered({
     one: async (file) => {
       const [granted] = await reserveFile(sql, file);
       return granted;
@@ -74,7 +74,7 @@ function reserving(sql: Sql): Lane['reserving'] {
 }
 
 function settling(sql: Sql): Lane['settling'] {
-  return new Queue({
+  return new Gathered({
     one: async (file) => {
       const [row] = await settleFile(sql, file);
       return row;
@@ -87,49 +87,4 @@ function settling(sql: Sql): Lane['settling'] {
       return files.map(({ id }) => byId.get(id));
     },
   });
-}
-
-interface Statements<P, R> {
-  readonly one: (parameters: P) => Promise<R>;
-  /** The same for several; undefined when that cannot be done for all of them. */
-  readonly many: (parameters: readonly P[]) => Promise<readonly R[] | undefined>;
-}
-
-/** What waits for its turn. */
-class Queue<P, R> {
-  readonly #statements: Statements<P, R>;
-  #waiting: { readonly parameters: P; readonly resolve: (result: R) => void; readonly reject: (error: unknown) => void }[] = [];
-
-  constructor(statements: Statements<P, R>) {
-    this.#statements = statements;
-  }
-
-  get isWaiting(): boolean {
-    return this.#waiting.length > 0;
-  }
-
-  add(parameters: P): Promise<R> {
-    return new Promise((resolve, reject) => this.#waiting.push({ parameters, resolve, reject }));
-  }
-
-  /** Does what is waiting now. Never rejects: whoever waits is told. */
-  async take(): Promise<void> {
-    const taken = this.#waiting.splice(0, most);
-    if (taken.length > 1) {
-      try {
-        const results = await this.#statements.many(taken.map(({ parameters }) => parameters));
-        if (results !== undefined) {
-          for (const [index, { resolve }] of taken.entries()) resolve(results[index]!);
-          return;
-        }
-      } catch (error) {
-        // What is wrong with one of them, or in its way, is nobody else's; when the database is away, that is all the same to all.
-        if (hasCode(error, 'storage_unavailable') && !isConflict(error)) {
-          for (const { reject } of taken) reject(error);
-          return;
-        }
-      }
-    }
-    for (const { parameters, resolve, reject } of taken) await this.#statements.one(parameters).then(resolve, reject);
-  }
 }

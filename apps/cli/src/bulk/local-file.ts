@@ -20,7 +20,7 @@ const readFile = promisify(read) as (
 ) => Promise<{ bytesRead: number }>;
 
 /** Files up to this size are read whole: one buffer is cheaper than a stream, and can be sent again. */
-export const wholeFrom = 2 * 2 ** 20;
+export const wholeFrom = 2 ** 20;
 
 /** An open file whose bytes are promised to be those of one moment: it must not change while it is read. */
 export class LocalFile {

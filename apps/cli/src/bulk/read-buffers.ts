@@ -2,7 +2,7 @@ import { releaseChunk } from '@coffer/storage-core';
 
 /** Files up to this size are read into buffers that are used again. */
 const kept = 64 * 1024;
-const spare: Uint8Array<ArrayBuffer>[] = [];
+const spare: ArrayBuffer[] = [];
 
 /**
  * Memory for a whole file. That of small ones has been used before: the system has its pages at hand, where those of new memory
@@ -10,12 +10,11 @@ const spare: Uint8Array<ArrayBuffer>[] = [];
  */
 export function takeBuffer(size: number): Buffer {
   if (size > kept) return Buffer.allocUnsafeSlow(size);
-  const { buffer } = spare.pop() ?? new Uint8Array(kept);
-  return Buffer.from(buffer, 0, size);
+  return Buffer.from(spare.pop() ?? Buffer.allocUnsafeSlow(kept).buffer, 0, size);
 }
 
 /** Once nobody needs its bytes any more. After a failure they may still be on their way: then leave it to the garbage collector. */
 export function giveBack(bytes: Buffer): void {
   if (bytes.length > kept) releaseChunk(bytes);
-  else spare.push(new Uint8Array(bytes.buffer as ArrayBuffer));
+  else spare.push(bytes.buffer as ArrayBuffer);
 }

@@ -1,0 +1,38 @@
+import type { Sql } from 'postgres';
+
+import type { FileRow } from './file-record.ts';
+import { findFile, findFiles } from './file-statements.ts';
+import type { SoughtFile } from './file-statements.ts';
+import { allRead, Gathered } from './gathered.ts';
+
+/** Finds files: those that are asked for by requests that came together, by one statement. */
+export class FileFinder {
+  readonly #gathered: Gathered<SoughtFile, FileRow | undefined>;
+
+  constructor(sql: Sql) {
+    this.#gathered = new Gathered({
+      one: async (sought) => {
+        const [row] = await findFile(sql, sought);
+        return row;
+      },
+      async many(all) {
+        const rows = await findFiles(sql, { sought: JSON.stringify(all.map((sought, place) => ({ ...sought, place }))) });
+        const byPlace = new Map(rows.map((row) => [row.place, row]));
+        return all.map((_, place) => byPlace.get(place));
+      },
+    });
+  }
+
+  /** See `findFile`. */
+  find(sought: SoughtFile): Promise<FileRow | undefined> {
+    const isFirst = !this.#gathered.isWaiting;
+    const found = this.#gathered.add(sought);
+    if (isFirst) void this.#run();
+    return found;
+  }
+
+  async #run(): Promise<void> {
+    await allRead();
+    while (this.#gathered.isWaiting) void this.#gathered.take();
+  }
+}
