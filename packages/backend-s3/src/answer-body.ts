@@ -42,11 +42,3 @@ export class AnswerBody extends Readable {
     callback(error);
   }
 }
-
-/** A body that is here already. */
-export function wholeBody(bytes: Buffer): Readable {
-  const body = new Readable({ read: () => {} });
-  body.push(bytes);
-  body.push(null);
-  return body;
-}

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-import { offAbort, onAbort } from '@coffer/storage-core';
+import { offAbort, onAbort, wholeBody } from '@coffer/storage-core';
 
-import { AnswerBody, wholeBody } from './answer-body.ts';
+import { AnswerBody } from './answer-body.ts';
 import type { Connection } from './connection.ts';
 import type { HttpRequest } from './lean-http.ts';
 import { RawAnswer } from './raw-answer.ts';
@@ -225,7 +225,7 @@ class Exchange implements WireUser {
     const head = this.#answer.head!;
     if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
     const isWhole = this.#body === undefined;
-    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes), isWhole });
+    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes, this.#options.signal), isWhole });
   }
 
   #finish(): void {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { destroyOnAbort, evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
+import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
 
 import { decodeMetadata } from './metadata.ts';
@@ -59,10 +59,8 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
       return { ...result, etag };
     }
-    if (result.isWhole === true) {
-      release();
-      destroyOnAbort(result.body, ctx.signal);
-    } else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
+    if (result.isWhole === true) release();
+    else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
     return await openedObject(store, at, result, range, ctx).catch((error: unknown) => {
       result.body.destroy();
       throw error;

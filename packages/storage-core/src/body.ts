@@ -5,6 +5,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { offAbort, onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
 import type { Body } from './object.ts';
+import { takeWhole } from './whole-body.ts';
 
 /** Whatever a caller may hold. Strings are sent as UTF-8. */
 export type BodyInput = string | ArrayBuffer | Uint8Array | Blob | Readable | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -91,6 +92,8 @@ export function sizeMismatch(actual: number, announced: number): Error {
 
 /** Reads an open body to its end. For small objects and tests: it holds everything in memory. */
 export async function readAll(body: Readable): Promise<Buffer> {
+  const whole = takeWhole(body);
+  if (whole !== undefined) return whole;
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

@@ -62,6 +62,7 @@ export {
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
 export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './chunk-memory.ts';
 export { fileBody, isDirectSource, readInto } from './file-body.ts';
+export { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
 export type { OpenFile } from './file-body.ts';
 export type { DirectSource } from './file-body.ts';
 export type { HealthReport } from './health.ts';

@@ -7,6 +7,7 @@ import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
 import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
 import { assertContentDisposition, contentDisposition, runsInBrowser } from './content-disposition.ts';
+import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
 
 export interface SendOptions {
@@ -98,11 +99,13 @@ function pour(
   { body, size, ownsChunks }: { readonly body: Readable; readonly size: number; readonly ownsChunks: boolean },
   response: ServerResponse,
 ): Promise<void> {
+  // Once the system has all of it, or it is not wanted any more.
+  const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
+  const whole = takeWhole(body);
+  if (whole !== undefined) return sendWhole(whole, size, response, written(whole));
   const cut = (): void => {
     if (!body.readableEnded) response.destroy();
   };
-  // Once the system has all of it, or it is not wanted any more.
-  const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
   let left = size;
   const pass = (chunk: Buffer): void => {
     // What the head has not told of would pass for the next answer.
@@ -126,6 +129,15 @@ function pour(
     body.on('end', () => (left === 0 ? response.end() : response.destroy()));
     response.on('drain', () => body.resume());
     body.on('data', pass);
+  });
+}
+
+function sendWhole(bytes: Buffer, size: number, response: ServerResponse, written: (() => void) | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    response.on('error', () => {}); // `close` follows
+    response.on('close', resolve);
+    if (bytes.length === size) response.end(bytes, written);
+    else response.destroy();
   });
 }
 

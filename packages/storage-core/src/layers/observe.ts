@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { isStorageError } from '../errors.ts';
 import { isDirectSource, readInto } from '../file-body.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
+import { wholeLength } from '../whole-body.ts';
 import { openBody } from './wrap-backend.ts';
 import type { Around, Call } from './wrap-backend.ts';
 
@@ -46,6 +47,13 @@ export function observe(observer: Observer): Around {
     if (call.body?.kind === 'buffer') count('upload', call.body.data.byteLength);
     const object = call.opens ? openBody(result) : undefined;
     if (object === undefined) {
+      done('success');
+      return result;
+    }
+    const whole = wholeLength(object.body);
+    if (whole !== undefined) {
+      // The provider has done its part; what the reader does with it is no download.
+      count('download', whole);
       done('success');
       return result;
     }

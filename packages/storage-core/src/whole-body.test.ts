@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer, get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+
+import { describe, expect, it } from 'vitest';
+
+import { readAll } from './body.ts';
+import { noContext } from './context.ts';
+import { sendObject } from './http/send-object.ts';
+import { observe } from './layers/observe.ts';
+import { wrapBackend } from './layers/wrap-backend.ts';
+import { memoryBackend } from './memory-backend.ts';
+import type { GetResult } from './object.ts';
+import type { OperationEvent } from './observer.ts';
+import { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
+
+const bytes = Buffer.from('all of it');
+
+describe('a body that is in memory', () => {
+  it('is a stream like any other', async () => {
+    expect(await buffer(wholeBody(bytes))).toEqual(bytes);
+    expect(await readAll(wholeBody(Buffer.alloc(0)))).toHaveLength(0);
+    expect(await buffer(wholeBody(bytes).pipe(new PassThrough()))).toEqual(bytes);
+    const body = wholeBody(bytes);
+    const ended = Promise.all([once(body, 'end'), once(body, 'close')]);
+    body.resume();
+    await ended;
+  });
+
+  it('gives its bytes once, to whoever asks before it is read', async () => {
+    const body = wholeBody(bytes);
+    expect(wholeLength(body)).toBe(bytes.length);
+    expect(takeWhole(body)).toBe(bytes);
+    expect([takeWhole(body), wholeLength(body)]).toEqual([undefined, undefined]);
+    expect(await readAll(wholeBody(bytes))).toBe(bytes);
+    const read = wholeBody(bytes);
+    read.read(0);
+    expect(takeWhole(read)).toBeUndefined();
+    const left = wholeBody(bytes);
+    left.destroy();
+    expect([takeWhole(left), wholeLength(left)]).toEqual([undefined, undefined]);
+    expect(takeWhole(new PassThrough())).toBeUndefined();
+  });
+
+  it('is left to whoever follows it', async () => {
+    const body = wholeBody(bytes);
+    const ended = once(body, 'end');
+    expect(takeWhole(body)).toBeUndefined();
+    expect(await readAll(body)).toEqual(bytes);
+    await ended;
+  });
+
+  it('is not read under a signal that is aborted', async () => {
+    const cancel = new AbortController();
+    const body = wholeBody(bytes, cancel.signal);
+    cancel.abort(new Error('no more'));
+    await expect(buffer(body)).rejects.toThrow('no more');
+  });
+
+  it('is sent, and counted as it was opened', async () => {
+    const inner = memoryBackend();
+    const at = { bucket: 'bucket', key: 'key' };
+    await inner.buckets?.create(at.bucket, {}, noContext);
+    const info = await inner.put(at, { kind: 'buffer', data: bytes }, { contentType: 'text/plain' }, noContext);
+    const events: OperationEvent[] = [];
+    const whole = (data: Buffer): Promise<GetResult> => {
+      const backend = wrapBackend(
+        { ...wrapBackend(inner), get: async () => ({ kind: 'object', info, body: wholeBody(Buffer.from(data)), ownsChunks: true }) },
+        observe({ operation: (event) => void events.push(event) }),
+      );
+      return backend.get(at, {}, noContext);
+    };
+    let data = bytes;
+    const server = createServer((request, response) => void sendObject(request, response, () => whole(data)));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const asked = async (): Promise<IncomingMessage> => {
+      const request = get({ port });
+      const [answer] = (await once(request, 'response')) as [IncomingMessage];
+      return answer;
+    };
+    expect(await buffer(await asked())).toEqual(bytes);
+    expect(events).toMatchObject([{ operation: 'download', outcome: 'success', bytes: bytes.length }]);
+    // A provider that sends less than it has told.
+    data = bytes.subarray(1);
+    await expect(asked().then(buffer)).rejects.toMatchObject({ code: 'ECONNRESET' });
+    server.closeAllConnections();
+    server.close();
+  });
+});
