@@ -1,3 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -108,6 +112,44 @@ describe('a request with its body in memory', () => {
     const transport = transportTo(await serve(closing), { maxPoolConnections: 2 });
     const puts = Array.from({ length: 100 }, () => transport.put(at, payload(10), described, noContext));
     expect((await Promise.allSettled(puts)).filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
+  it('has all of its time, though it begins when another one times out on a connection that has lain as long', async () => {
+    const slow: Answer = (request, response) => {
+      request.resume();
+      setTimeout(() => response.writeHead(200, { etag: '"made"' }).end(), 50);
+    };
+    const never: Answer = (request) => void request.resume();
+    for (let round = 0; round < 2; round++) {
+      const transport = transportTo(await serve(slow, slow, never, slow), { maxPoolConnections: 4, maxRetries: 0, timeout: 1 });
+      const put = () => transport.put(at, payload(5), described, noContext);
+      const [first, second] = [put(), put()];
+      const hanging = first.then(put).catch((error: unknown) => error);
+      await second;
+      const failure = await hanging;
+      const next = put(); // in the callback of the timer
+      expect(failure).toMatchObject({ code: 'read_timeout' });
+      expect(await next).toEqual({ etag: 'made' });
+    }
+  });
+
+  it('leaves nothing of itself in memory, while its connection is kept or when that was closed', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const server = await serve(ok);
+    const transport = transportTo(server, { timeout: 1 });
+    const puts = async (): Promise<readonly WeakRef<Buffer>[]> => {
+      const all = Array.from({ length: 20 }, () => Buffer.alloc(100_000));
+      await Promise.all(all.map((data) => transport.put(at, { kind: 'buffer', data }, described, noContext)));
+      return all.map((data) => new WeakRef(data));
+    };
+    const held = await puts();
+    const left = async (): Promise<number> => {
+      await delay(10);
+      collect();
+      return held.filter((ref) => ref.deref() !== undefined).length;
+    };
+    await expect.poll(left).toBe(0);
   });
 
   it('is not sent with a header that holds another', async () => {

@@ -55,7 +55,9 @@ export class Slots {
     return new Promise((resolve, reject) => {
       const since = performance.now();
       const leave = (reason: Error): void => {
-        this.#line.splice(this.#line.indexOf(waiter), 1);
+        const place = this.#line.indexOf(waiter);
+        if (place < 0) return; // it has been granted
+        this.#line.splice(place, 1);
         settle();
         reject(reason);
         this.#serve(); // who comes next may ask for less

@@ -7,6 +7,9 @@ interface PooledSocket extends Socket {
   _httpMessage?: unknown;
 }
 
+/** What the agent finds on a socket that is given back: of an exchange that is over, the wire keeps nothing. */
+const over = { shouldKeepAlive: true, res: undefined };
+
 /** Whoever makes an exchange on a wire. */
 export interface WireUser {
   read(chunk: Buffer): void;
@@ -25,6 +28,8 @@ export class Wire {
   /** Host and port that it leads to. */
   readonly place: string;
   #user: WireUser | undefined;
+  #usedAt = 0;
+  #lost: ((wire: Wire) => void) | undefined;
 
   /** @param socket that the agent has just given */
   constructor(socket: Socket, place: string) {
@@ -40,12 +45,21 @@ export class Wire {
   /** @param user as the agent knows it: what it reads of a request, it reads there when the socket is given back */
   use(user: WireUser): void {
     this.#user = user;
+    this.#usedAt = Date.now();
+    this.#lost = undefined;
     (this.socket as PooledSocket)._httpMessage = user;
   }
 
   /** Of a socket that is closed, errors may follow; they are nobody's. */
   leave(): void {
     this.#user = undefined;
+  }
+
+  /** Until it is used again, or given back. @param lost told when it is closed meanwhile */
+  rest(lost: (wire: Wire) => void): void {
+    this.#lost = lost;
+    (this.socket as PooledSocket)._httpMessage = over;
+    this.socket.unref(); // one that is kept holds no process
   }
 
   /** Back to the agent, for anybody. */
@@ -67,12 +81,18 @@ export class Wire {
   readonly #fail = (error: Error): void => this.#user?.fail(error);
 
   readonly #end = (): void => {
-    if (this.#user === undefined) this.socket.destroy();
-    else this.#user.end();
+    if (this.#user !== undefined) return this.#user.end();
+    this.socket.destroy();
+    this.#lost?.(this);
+    this.#lost = undefined;
   };
 
   readonly #timeOut = (): void => {
-    if (this.#user === undefined) this.socket.destroy();
+    const { socket } = this;
+    if (this.#user === undefined) return void socket.destroy();
+    // Of timers that are due together, Node fires also the one of a socket that the callback of another one has just put to use.
+    const { timeout = 0 } = socket;
+    if (Date.now() - this.#usedAt < timeout / 2) socket.setTimeout(timeout);
     else this.#user.timeOut();
   };
 }
@@ -84,7 +104,7 @@ export class Wire {
 export class KeptWires {
   readonly #agent: Connection['agent'];
   readonly #most: number;
-  /** The latest last. Some may be closed. */
+  /** The latest last. */
   readonly #kept: Wire[] = [];
 
   constructor(agent: Connection['agent']) {
@@ -107,9 +127,14 @@ export class KeptWires {
   keep(wire: Wire): void {
     // Fewer than at first: some of its places are lent.
     if (isWaitedFor(this.#agent) || this.#agent.maxSockets < this.#most) return wire.giveBack();
-    wire.socket.unref(); // one that is kept holds no process
+    wire.rest(this.#drop);
     this.#kept.push(wire);
   }
+
+  readonly #drop = (wire: Wire): void => {
+    const place = this.#kept.indexOf(wire);
+    if (place >= 0) this.#kept.splice(place, 1);
+  };
 
   /** Before somebody else wants a socket of the agent. */
   giveBack(): void {

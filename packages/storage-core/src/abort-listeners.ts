@@ -14,6 +14,7 @@ class Listeners {
   }
 
   add(listener: () => void): void {
+    if (this.#signal.aborted) return;
     if (this.#all.size === 0) this.#signal.addEventListener('abort', this.#tell, { once: true });
     this.#all.add(listener);
   }
@@ -24,14 +25,16 @@ class Listeners {
   }
 
   readonly #tell = (): void => {
-    const all = [...this.#all];
-    this.#all.clear();
-    for (const listener of all) listener();
+    // What one of them takes back of others is not called any more.
+    for (const listener of this.#all) {
+      this.#all.delete(listener);
+      listener();
+    }
   };
 }
 
 /**
- * Calls `listener` when the signal is aborted, once. However many wait for a signal, it has one listener of this: an EventTarget
+ * Calls `listener` when the signal is aborted, once; not when it is already. However many wait for a signal, it has one listener of this: an EventTarget
  * compares each that it gets with all that it has, so that of some hundred requests under way each would pay for the others.
  * @param listener does not throw
  */

@@ -1,26 +1,32 @@
 import { Readable } from 'node:stream';
 
+import { storageError } from './errors.ts';
+
 /** A body that is in memory. As a stream it is like any other; who finds out that it is none has its bytes with much less work. */
 class WholeBody extends Readable {
+  readonly signal: AbortSignal | undefined;
+  /** Until they are read or taken. */
   bytes: Buffer | undefined;
-  readonly #signal: AbortSignal | undefined;
 
   constructor(bytes: Buffer, signal: AbortSignal | undefined) {
     super();
     this.bytes = bytes;
-    this.#signal = signal;
+    this.signal = signal;
   }
 
+  /** Once: all that there is is pushed then. */
   override _read(): void {
-    const { bytes } = this;
+    const { bytes, signal } = this;
     this.bytes = undefined;
-    if (this.#signal?.aborted === true) {
-      this.on('error', () => {}); // as of any body: a reader asks the stream itself
-      this.destroy(this.#signal.reason as Error);
-      return;
-    }
-    if (bytes !== undefined && bytes.length > 0) this.push(bytes);
+    if (signal?.aborted === true) return this.#fail(signal.reason as Error);
+    if (bytes === undefined) return this.#fail(storageError('invalid_argument', 'The body has been read already.'));
+    if (bytes.length > 0) this.push(bytes);
     this.push(null);
+  }
+
+  #fail(error: Error): void {
+    this.on('error', () => {}); // as of any body: a reader asks the stream itself
+    this.destroy(error);
   }
 }
 
@@ -36,7 +42,7 @@ export function wholeLength(body: Readable): number | undefined {
 
 /** The bytes of a body that is in memory, which nobody else follows. It is over then, and tells nobody of it. */
 export function takeWhole(body: Readable): Buffer | undefined {
-  if (!(body instanceof WholeBody) || body.destroyed || body.eventNames().length > 0) return undefined;
+  if (!(body instanceof WholeBody) || body.destroyed || body.signal?.aborted === true || body.eventNames().length > 0) return undefined;
   const { bytes } = body;
   body.bytes = undefined;
   return bytes;

@@ -27,8 +27,11 @@ const most = 0.5;
 /** How much of the average one call is, and the most that it counts: a process that waits for a processor has no slow disk. */
 const weight = 1 / 32;
 const mostCounted = 10;
-/** Of so many calls one is timed: two looks at the clock cost as much as closing a file. */
-const timedOf = 4;
+/**
+ * Of so many calls one is timed: two looks at the clock cost as much as closing a file. Files take four or five calls each, in turn, of
+ * which none is to be the only one that is ever timed.
+ */
+const timedOf = 7;
 /** Milliseconds until calls are tried at once again. */
 const pause = 1000;
 

@@ -23,6 +23,7 @@ export async function scripted(...answers: readonly Answer[]): Promise<Scripted>
     requests.push(request);
     answer?.(request, response);
   });
+  server.keepAliveTimeout = 0; // it would tell of it in its answers, as stores do not
   server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
