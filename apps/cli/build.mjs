@@ -12,6 +12,7 @@ import { librariesApart, librariesOf } from './build/oclif-libraries.ts';
 import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
+import { plainCharacters } from './build/plain-characters.ts';
 import { withoutFacades } from './build/without-facades.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -45,10 +46,14 @@ const oclif = {
 };
 /** @type {Set<string>} */
 const libraries = new Set();
-await build({ ...oclif, input: { oclif: 'src/oclif.ts' }, plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries)] });
+await build({
+  ...oclif,
+  input: { oclif: 'src/oclif.ts' },
+  plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries), plainCharacters()],
+});
 const { input: librariesInput, plugin: librariesPlugin } = librariesOf(libraries);
 await build([
-  { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed()] },
+  { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed(), plainCharacters()] },
   {
     ...shared,
     input,
@@ -56,7 +61,7 @@ await build([
     preserveEntrySignatures: 'allow-extension',
     resolve: { conditionNames: ['@coffer/source', 'node', 'import', 'default'] },
     transform: { ...shared.transform, define: { COFFER_VERSION: JSON.stringify(version) } },
-    plugins: [oclifInOneFile(), nodeWhenUsed(), withoutFacades()],
+    plugins: [oclifInOneFile(), nodeWhenUsed(), withoutFacades(), plainCharacters()],
     output: {
       dir: outdir,
       format: 'esm',

@@ -17,7 +17,7 @@ export function librariesApart(names: Set<string>): Plugin {
     name: 'oclif-libraries-apart',
     resolveId(id, importer, { kind }) {
       if (id === file) return { id, external: true };
-      if (kind !== 'require-call' || !oclif.test(importer ?? '') || /^(?:\.|node:)/.test(id)) return undefined;
+      if (kind !== 'require-call' || !oclif.test(importer ?? '') || /^(?:\.|node:|@oclif\/core\/)/.test(id)) return undefined;
       names.add(id);
       return prefix + id;
     },

@@ -1,4 +1,4 @@
-import { GetBucketAclCommand, GetObjectAclCommand, PutBucketAclCommand, PutObjectAclCommand } from '@aws-sdk/client-s3';
+import { GetBucketAclCommand, PutBucketAclCommand, PutObjectAclCommand } from '@aws-sdk/client-s3';
 import type { BucketCannedACL } from '@aws-sdk/client-s3';
 import { storageError } from '@coffer/storage-core';
 import type { Acl, AclOperations, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
@@ -18,14 +18,14 @@ export function aclOperations(store: Store): AclOperations {
   return {
     async getObjectAcl(at, ctx) {
       await assertAcls(at.bucket, ctx);
-      return getObjectAcl(store, at, ctx);
+      return store.transport.getAcl(at, ctx);
     },
     async setObjectAcl(at, acl, ctx) {
       await assertAcls(at.bucket, ctx);
       await assertKeyHolds(store, at, ctx);
       const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ACL: acl });
       await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
-      return getObjectAcl(store, at, ctx);
+      return store.transport.getAcl(at, ctx);
     },
     async getBucketAcl(bucket, ctx) {
       await assertAcls(bucket, ctx);
@@ -38,13 +38,6 @@ export function aclOperations(store: Store): AclOperations {
       return getBucketAcl(store, bucket, ctx);
     },
   };
-}
-
-export function getObjectAcl(store: Store, at: ObjectAddress, ctx: CallContext): Promise<Acl> {
-  const command = new GetObjectAclCommand({ Bucket: at.bucket, Key: at.key });
-  return call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async (options) =>
-    aclFrom(await (await store.sdk()).client.send(command, options)),
-  );
 }
 
 function getBucketAcl(store: Store, bucket: string, ctx: CallContext): Promise<Acl> {

@@ -1,11 +1,6 @@
-import { CopyObjectCommand, HeadObjectCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
-import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import { encodeKey, hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { getObjectAcl, setGrants } from './acl.ts';
-import { call } from './call.ts';
-import { bare, quoted } from './etag.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
 import { writeByParts } from './multipart.ts';
@@ -13,11 +8,9 @@ import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { carriedInput, writeInput } from './sdk-input.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
-import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
-import { versionOf } from './version-id.ts';
+import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -45,13 +38,15 @@ export async function copyObject(
   await assertKeyHolds(store, source, ctx);
   await assertKeyHolds(store, destination, ctx);
   await assertAclHolds(store, destination.bucket, options.acl);
-  const output = await withBucketLooked(store, source, ctx, () => headRaw(store, source, ctx));
-  const from = describedBy(source, output);
   const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
+  const keeping = askedAcl === undefined ? carriedAcl(store, source, ctx) : undefined;
+  keeping?.catch(() => {}); // what is wrong with the source is told below
+  const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
+  const from = describedBy(source, head);
   if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== from.etag) throw changed();
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
-  const kept = askedAcl === undefined ? await carriedAcl(store, source, ctx) : undefined;
+  const kept = await keeping;
   const acl = askedAcl ?? kept?.canned;
   const storageClass = options.storageClass ?? (from.storageClass === 'STANDARD' ? undefined : from.storageClass);
   const headers: WriteHeaders = {
@@ -60,9 +55,9 @@ export async function copyObject(
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
   };
-  const copy: Copy = { source, destination, options, from, carried: carriedHeaders(output), headers, ctx };
+  const copy: Copy = { source, destination, options, from, carried: head.carried, headers, ctx };
   const written = await perform(store, copy);
-  if (kept?.acl !== undefined) await setGrants(store, destination, kept.acl, ctx);
+  if (kept?.acl !== undefined) await (await import('./acl.ts')).setGrants(store, destination, kept.acl, ctx);
   const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata) };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
@@ -85,24 +80,17 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
 
 async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  // An object may be copied over itself only if something about it is replaced.
-  const replaced = isSame(source, destination)
-    ? { MetadataDirective: 'REPLACE' as const, ...carriedInput(carried), ...writeInput(headers) }
-    : {};
-  const { ContentType: _type, Metadata: _metadata, ...written } = writeInput(headers);
-  const command = new CopyObjectCommand({
-    Bucket: destination.bucket,
-    Key: destination.key,
-    CopySource: copySource(source),
-    ...written,
-    ...replaced,
-    ...((options.ifMatch !== undefined || isSame(source, destination)) && { CopySourceIfMatch: quoted(from.etag) }),
-    ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { IfNoneMatch: options.ifNoneMatch }),
-  });
-  return call({ ...destination, permission: 's3:PutObject' }, ctx, async (sending) => {
-    const { CopyObjectResult, VersionId } = await (await store.sdk()).client.send(command, sending);
-    return { etag: bare(CopyObjectResult?.ETag), ...versionOf(VersionId) };
-  });
+  const { contentType, metadata, acl, storageClass } = headers;
+  const isOntoItself = isSame(source, destination);
+  const told = {
+    ...(acl !== undefined && { acl }),
+    ...(storageClass !== undefined && { storageClass }),
+    ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { ifNoneMatch: options.ifNoneMatch }),
+    // An object may be copied over itself only if something about it is replaced.
+    ...(isOntoItself && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
+  };
+  const isTied = options.ifMatch !== undefined || isOntoItself;
+  return store.transport.copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx);
 }
 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
@@ -129,7 +117,8 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
     async next() {
       if (start >= from.size) return undefined;
       const range = `bytes=${start}-${Math.min((start += size), from.size) - 1}`;
-      return { send: (upload, sending) => copyPart(store, { source, etag: from.etag, range }, upload, sending), done: () => {} };
+      const part = { ...source, ifMatch: from.etag, range };
+      return { send: (upload, sending) => store.transport.copyPart(part, upload, sending), done: () => {} };
     },
     fail: () => {},
     async verify() {
@@ -139,28 +128,6 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
   };
   const condition = options.ifNoneMatch !== undefined && profile?.conditionalComplete === true ? { ifNoneMatch: options.ifNoneMatch } : {};
   return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
-}
-
-async function copyPart(
-  store: Store,
-  { source, etag, range }: { readonly source: ObjectAddress; readonly etag: string; readonly range: string },
-  { at, uploadId, number }: Upload & { readonly number: number },
-  ctx: CallContext,
-): Promise<Omit<SentPart, 'number'>> {
-  const command = new UploadPartCopyCommand({
-    Bucket: at.bucket,
-    Key: at.key,
-    UploadId: uploadId,
-    PartNumber: number,
-    CopySource: copySource(source),
-    CopySourceRange: range,
-    CopySourceIfMatch: quoted(etag),
-  });
-  return call({ ...at, permission: 's3:PutObject' }, ctx, async (sending) => {
-    const { CopyPartResult } = await (await store.sdk()).client.send(command, sending);
-    const crc32 = CopyPartResult?.ChecksumCRC32;
-    return { etag: bare(CopyPartResult?.ETag), ...(crc32 !== undefined && { crc32 }) };
-  });
 }
 
 /** @param written whether the copy is at its destination already, which then holds nobody knows which version */
@@ -184,49 +151,33 @@ async function assertNothingAt(store: Store, at: ObjectAddress, ctx: CallContext
   throw taken();
 }
 
-/** What a copy would lose: its canned name, or the grants where it has none. */
+/** Whose servers name no owner of anything, and so have no ACLs. */
+const ownerless = new WeakSet<Store>();
+
+/**
+ * What a copy would lose: its canned name, or the grants where it has none. Most objects are private, as copies are anyway: whether
+ * a server does what it tells about ACLs matters only for the others.
+ */
 async function carriedAcl(
   store: Store,
   at: ObjectAddress,
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
-  if (!(await store.profile(at.bucket)).acl) return undefined;
-  const acl = await getObjectAcl(store, at, ctx);
-  const canned = cannedOf(acl);
+  if (ownerless.has(store)) return undefined;
+  const acl = await store.transport.getAcl(at, ctx).catch(async (error: unknown) => {
+    const isAboutAcls = hasCode(error, 'access_denied') || hasCode(error, 'not_supported') || hasCode(error, 'acl_not_supported');
+    if (!isAboutAcls || (await store.profile(at.bucket)).acl) throw error;
+    return undefined;
+  });
+  if (acl?.owner.id === '') ownerless.add(store);
+  const canned = acl && cannedOf(acl);
+  if (acl === undefined || canned === 'private' || !(await store.profile(at.bucket)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };
 }
 
-function headRaw(store: Store, at: ObjectAddress, ctx: CallContext): Promise<HeadObjectCommandOutput> {
-  const command = new HeadObjectCommand({ Bucket: at.bucket, Key: at.key });
-  return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
-}
-
-function describedBy(at: ObjectAddress, output: HeadObjectCommandOutput): ObjectInfo {
-  return {
-    bucket: at.bucket,
-    key: at.key,
-    size: output.ContentLength ?? 0,
-    etag: bare(output.ETag),
-    contentType: output.ContentType ?? 'application/octet-stream',
-    lastModified: output.LastModified ?? new Date(0),
-    storageClass: output.StorageClass ?? 'STANDARD',
-    metadata: output.Metadata ?? {},
-  };
-}
-
-function carriedHeaders(output: HeadObjectCommandOutput): CarriedHeaders {
-  const { CacheControl: cacheControl, ContentDisposition: contentDisposition } = output;
-  const { ContentEncoding: contentEncoding, ContentLanguage: contentLanguage } = output;
-  return {
-    ...(cacheControl !== undefined && { cacheControl }),
-    ...(contentDisposition !== undefined && { contentDisposition }),
-    ...(contentEncoding !== undefined && { contentEncoding }),
-    ...(contentLanguage !== undefined && { contentLanguage }),
-  };
-}
-
-function copySource({ bucket, key }: ObjectAddress): string {
-  return `${bucket}/${encodeKey(key)}`;
+function describedBy(at: ObjectAddress, head: ObjectHeaders): ObjectInfo {
+  const { contentLength: size = 0, etag, contentType, lastModified, storageClass, metadata } = head;
+  return { bucket: at.bucket, key: at.key, size, etag, contentType, lastModified, storageClass, metadata };
 }
 
 function isSame(a: ObjectAddress, b: ObjectAddress): boolean {

@@ -6,20 +6,24 @@ import { Readable } from 'node:stream';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
+import type { Acl } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import {
+  aclDocumentFrom,
   bucketsFrom,
   completeDocument,
   completedEtagFrom,
+  copiedFrom,
   deleteDocument,
   failuresFrom,
   isErrorDocument,
   listPageFrom,
   uploadIdFrom,
 } from './documents.ts';
+import { aclFrom } from './grants.ts';
 import { openStore } from './open-store.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 import { xmlText } from './xml.ts';
@@ -66,10 +70,22 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     const { etag } = await transport.uploadPart({ at, uploadId, number: 1 }, Buffer.from('part'), noContext);
     const written = await transport.completeUpload({ at, uploadId }, [{ number: 1, etag }], {}, noContext);
     expect(completedEtagFrom(documents.at(-1) ?? '')).toBe(written.etag);
+    const copied = await transport.copy({ ...at, ifMatch: written.etag }, { bucket, key: 'copy' }, {}, noContext);
+    expect(copiedFrom(documents.at(-1) ?? '').etag).toBe(copied.etag);
+    const into = { at, uploadId: await transport.createUpload(at, described, noContext), number: 1 };
+    await read(transport.copyPart({ ...at, range: 'bytes=0-3' }, into, noContext), copiedFrom);
+    await transport.abortUpload(into, noContext);
+    const readAcl = (document: string): Acl => aclFrom(aclDocumentFrom(document));
+    await read(transport.getAcl(at, noContext), readAcl);
+    if (!server.name.startsWith('MinIO')) {
+      await backend.acl?.setObjectAcl(at, 'public-read', noContext);
+      const { grants } = await read(transport.getAcl(at, noContext), readAcl);
+      expect(grants.map(({ grantee, permission }) => [grantee.type, permission])).toContainEqual(['Group', 'READ']);
+    }
     await read(
       transport.deleteBatch(
         bucket,
-        [...keys, at.key].map((key) => ({ key })),
+        [...keys, at.key, 'copy'].map((key) => ({ key })),
         noContext,
       ),
       failuresFrom,

@@ -1,6 +1,8 @@
+import type { Permission } from '@aws-sdk/client-s3';
 import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
 import { bare } from './etag.ts';
+import type { AclDocument } from './grants.ts';
 import type { ListedBucket, ObjectVersion, SentPart } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
@@ -92,6 +94,41 @@ export function uploadIdFrom(document: string): string {
   const id = textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId') ?? '';
   if (id === '') throw new MalformedXmlError('an upload without an id');
   return id;
+}
+
+/** An answer of CopyObject or UploadPartCopy; the ETag is bare, and empty where there is none. */
+export function copiedFrom(document: string): Omit<SentPart, 'number'> {
+  const root = parseXml(document);
+  if (!/^Copy(?:Object|Part)Result$/.test(root.name)) throw new MalformedXmlError(`"${root.name}" where the copy belongs`);
+  const crc32 = textOf(root, 'ChecksumCRC32');
+  return { etag: bare(textOf(root, 'ETag')), ...(crc32 !== undefined && { crc32 }) };
+}
+
+/** An answer of GetObjectAcl, as the SDK would have it. */
+export function aclDocumentFrom(document: string): AclDocument {
+  const root = rootOf(document, 'AccessControlPolicy');
+  const grants = childrenOf(root, 'AccessControlList').flatMap((list) => childrenOf(list, 'Grant'));
+  return {
+    Owner: firstOf(root, 'Owner', (owner) => ({ ID: textOf(owner, 'ID'), DisplayName: textOf(owner, 'DisplayName') })),
+    Grants: grants.map((grant) => ({
+      Grantee: firstOf(grant, 'Grantee', (grantee) => {
+        const URI = textOf(grantee, 'URI');
+        // Of the attribute that tells the type, this says as much.
+        return {
+          Type: URI === undefined ? 'CanonicalUser' : 'Group',
+          URI,
+          ID: textOf(grantee, 'ID'),
+          DisplayName: textOf(grantee, 'DisplayName'),
+        };
+      }),
+      Permission: textOf(grant, 'Permission') as Permission | undefined,
+    })),
+  };
+}
+
+function firstOf<T>(element: XmlElement, name: string, read: (child: XmlElement) => T): T | undefined {
+  const [child] = childrenOf(element, name);
+  return child && read(child);
 }
 
 /** A request of CompleteMultipartUpload. */

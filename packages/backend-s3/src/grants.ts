@@ -2,12 +2,13 @@ import type { Grant, Owner } from '@aws-sdk/client-s3';
 import { cannedAcls, aclOf } from '@coffer/storage-core';
 import type { Acl, AclGrant, CannedAcl } from '@coffer/storage-core';
 
-interface Answer {
+/** As the SDK has it. */
+export interface AclDocument {
   readonly Owner?: Owner | undefined;
   readonly Grants?: Grant[] | undefined;
 }
 
-export function aclFrom({ Owner: owner, Grants: grants = [] }: Answer): Acl {
+export function aclFrom({ Owner: owner, Grants: grants = [] }: AclDocument): Acl {
   const id = owner?.ID ?? '';
   return { owner: { id, displayName: owner?.DisplayName ?? id }, grants: grants.flatMap(grantFrom) };
 }

@@ -41,7 +41,8 @@ interface Attempt {
   readonly offset: number;
 }
 
-const emptyHash = hash('sha256', '');
+/** Of no bytes. */
+const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** Signs and sends requests as often as there is hope, and puts right what servers find wrong with them. */
 export class LeanClient {

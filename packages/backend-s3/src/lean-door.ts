@@ -1,6 +1,7 @@
 import type { Connection } from './connection.ts';
 import { leanBuckets } from './lean-buckets.ts';
 import { LeanClient } from './lean-client.ts';
+import { leanCopies } from './lean-copies.ts';
 import { leanObjects } from './lean-objects.ts';
 import { leanPresigner } from './lean-presigner.ts';
 import { leanPull } from './lean-pull.ts';
@@ -17,6 +18,7 @@ export function leanDoor(settings: Settings, connection: Connection): Door {
       ...leanPull(client, connection.rawSockets),
       ...leanUploads(client, settings),
       ...leanBuckets(client),
+      ...leanCopies(client),
     },
     presigner: leanPresigner(settings, connection),
   };

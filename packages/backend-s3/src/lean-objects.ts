@@ -9,8 +9,10 @@ import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
 import { uriEncode } from './signature.ts';
-import type { ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
+import type { CarriedHeaders, ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
 import { versionOf } from './version-id.ts';
+
+const metadataPrefix = 'x-amz-meta-';
 
 /** The calls that carry bytes, without the SDK. */
 export function leanObjects(
@@ -69,9 +71,10 @@ export function leanObjects(
     },
 
     head: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) =>
-        objectHeaders(await client.answer({ method: 'HEAD', at, isRead: false }, abortSignal)),
-      ),
+      call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
+        const answer = await client.answer({ method: 'HEAD', at, isRead: false }, abortSignal);
+        return { ...objectHeaders(answer), carried: carriedOf(answer) };
+      }),
   };
 }
 
@@ -84,9 +87,24 @@ export function writeHeaders(described: WriteHeaders, size: number, md5?: string
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
   if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
   headers.push(...checksum);
-  for (const name of Object.keys(metadata ?? {}).sort()) headers.push(`x-amz-meta-${name}`, metadata![name]!);
+  headers.push(...metadataHeaders(metadata));
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
   return headers;
+}
+
+export function metadataHeaders(metadata: WriteHeaders['metadata'] = {}): string[] {
+  return Object.keys(metadata)
+    .sort()
+    .flatMap((name) => [`${metadataPrefix}${name}`, metadata[name]!]);
+}
+
+export function carriedHeaders({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): string[] {
+  return [
+    ...(cacheControl === undefined ? [] : ['cache-control', cacheControl]),
+    ...(contentDisposition === undefined ? [] : ['content-disposition', contentDisposition]),
+    ...(contentEncoding === undefined ? [] : ['content-encoding', contentEncoding]),
+    ...(contentLanguage === undefined ? [] : ['content-language', contentLanguage]),
+  ];
 }
 
 export function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: ReadHeaders): string[] {
@@ -114,7 +132,14 @@ export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Ob
   };
 }
 
-const metadataPrefix = 'x-amz-meta-';
+function carriedOf({ headers }: Pick<IncomingMessage, 'headers'>): CarriedHeaders {
+  return {
+    cacheControl: headers['cache-control'],
+    contentDisposition: headers['content-disposition'],
+    contentEncoding: headers['content-encoding'],
+    contentLanguage: headers['content-language'],
+  };
+}
 
 function metadataOf(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
   const metadata: Record<string, string> = {};

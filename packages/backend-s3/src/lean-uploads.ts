@@ -1,10 +1,10 @@
 import { call } from './call.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
-import { writeHeaders } from './lean-objects.ts';
+import { carriedHeaders, writeHeaders } from './lean-objects.ts';
 import type { Settings } from './options.ts';
 import { uriEncode } from './signature.ts';
-import type { CarriedHeaders, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 /** The calls around the parts of an object, without the SDK. */
@@ -42,13 +42,4 @@ export function leanUploads(
       );
     },
   };
-}
-
-function carriedHeaders({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): string[] {
-  return [
-    ...(cacheControl === undefined ? [] : ['cache-control', cacheControl]),
-    ...(contentDisposition === undefined ? [] : ['content-disposition', contentDisposition]),
-    ...(contentEncoding === undefined ? [] : ['content-encoding', contentEncoding]),
-    ...(contentLanguage === undefined ? [] : ['content-language', contentLanguage]),
-  ];
 }

@@ -64,6 +64,9 @@ describe('the AWS SDK', () => {
       await backend.list(bucket, {}, noContext);
       await backend.presign?.download(at, { expiresIn: 60 }, noContext);
       await backend.batchDelete?.deleteMany(bucket, ['large'], noContext);
+      await backend.copy(at, { ...at, key: 'another' }, {}, noContext);
+      await backend.copy(at, at, {}, noContext);
+      await backend.delete({ ...at, key: 'another' }, noContext);
       await backend.delete(at, noContext);
       await backend.close();
     `;

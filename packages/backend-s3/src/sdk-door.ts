@@ -27,6 +27,9 @@ export function sdkDoor(sdk: () => Promise<Sdk>, signing: PayloadSigning): Door 
         list: true,
         headBucket: true,
         listBuckets: true,
+        getAcl: true,
+        copy: true,
+        copyPart: true,
       },
       async () => {
         const { sdkTransport } = await import('./sdk-transport.ts');

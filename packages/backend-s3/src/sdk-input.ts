@@ -26,9 +26,9 @@ export function setHash(stack: Stack, hash: string): void {
 
 type WriteInput = Pick<PutObjectCommandInput, 'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch'>;
 
-export function writeInput({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch }: WriteHeaders): WriteInput {
+export function writeInput({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch }: Partial<WriteHeaders>): WriteInput {
   return {
-    ContentType: contentType,
+    ...(contentType !== undefined && { ContentType: contentType }),
     ...(metadata !== undefined && { Metadata: { ...metadata } }),
     ...(acl !== undefined && acl !== 'private' && { ACL: acl }),
     ...(storageClass !== undefined && { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> }),

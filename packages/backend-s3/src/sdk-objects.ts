@@ -10,7 +10,7 @@ import { bare, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
-import type { ObjectHeaders, Transport } from './transport.ts';
+import type { CarriedHeaders, ObjectHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
@@ -66,9 +66,10 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
     },
 
     head: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObject' }, ctx, async (options) =>
-        headersOf(await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), options)),
-      ),
+      call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
+        const output = await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), options);
+        return { ...headersOf(output), carried: carriedOf(output) };
+      }),
 
     async delete(at, ctx, versionId) {
       const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, ...(versionId !== undefined && { VersionId: versionId }) });
@@ -94,5 +95,14 @@ function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): Ob
     metadata: output.Metadata ?? {},
     ...('ContentRange' in output && output.ContentRange !== undefined && { contentRange: output.ContentRange }),
     ...versionOf(output.VersionId),
+  };
+}
+
+function carriedOf(output: HeadObjectCommandOutput): CarriedHeaders {
+  return {
+    cacheControl: output.CacheControl,
+    contentDisposition: output.ContentDisposition,
+    contentEncoding: output.ContentEncoding,
+    contentLanguage: output.ContentLanguage,
   };
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { ByteSink, CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
+import type { Acl, ByteSink, CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
 
 /** What a write says about the object beside its bytes. */
 export interface WriteHeaders {
@@ -55,10 +55,18 @@ export interface Written {
 
 /** Headers of an object that only copies carry. */
 export interface CarriedHeaders {
-  readonly cacheControl?: string;
-  readonly contentDisposition?: string;
-  readonly contentEncoding?: string;
-  readonly contentLanguage?: string;
+  readonly cacheControl?: string | undefined;
+  readonly contentDisposition?: string | undefined;
+  readonly contentEncoding?: string | undefined;
+  readonly contentLanguage?: string | undefined;
+}
+
+/** An object that is copied by the provider, as long as its ETag, bare, is this one. */
+export type CopySource = ObjectAddress & { readonly ifMatch?: string };
+
+export interface CopyHeaders extends Pick<WriteHeaders, 'acl' | 'storageClass' | 'ifNoneMatch'> {
+  /** In the place of what the source has, all of it. */
+  readonly replaced?: Pick<WriteHeaders, 'contentType' | 'metadata'> & CarriedHeaders;
 }
 
 /** A multipart upload. */
@@ -106,7 +114,9 @@ export interface Transport {
       }
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;
-  head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders>;
+  head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders & { readonly carried: CarriedHeaders }>;
+  getAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
+  copy(from: CopySource, to: ObjectAddress, headers: CopyHeaders, ctx: CallContext): Promise<Written>;
   /**
    * As `get`, but into a sink; where there is such a way. What `begin` or the sink throw comes back as `call` has it. False
    * when nothing was done: all sockets are in use, and this needs one of its own.
@@ -135,6 +145,11 @@ export interface Transport {
   uploadPart(
     part: Upload & Pick<KnownSums, 'sha256'> & { readonly number: number },
     data: Uint8Array,
+    ctx: CallContext,
+  ): Promise<Omit<SentPart, 'number'>>;
+  copyPart(
+    from: CopySource & { readonly range: string },
+    part: Upload & { readonly number: number },
     ctx: CallContext,
   ): Promise<Omit<SentPart, 'number'>>;
   /** Not every server tells the ETag: it may be empty. */

@@ -4,6 +4,9 @@ import { createReadStream } from 'node:fs';
 
 import type { ObjectInfo } from '@coffer/storage-core';
 
+import { LocalFile, wholeFrom } from './local-file.ts';
+import { giveBack } from './read-buffers.ts';
+
 const mib = 2 ** 20;
 /** Sizes of parts that clients commonly use, beside our own. */
 const partSizes = [5, 8, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512].map((size) => size * mib);
@@ -23,16 +26,29 @@ export async function hasBytesOf(
   { etag, size, sha256 }: Pick<ObjectInfo, 'etag' | 'size' | 'sha256'>,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  if (md5In(etag) !== undefined) return (await hashOf(path, 'md5', signal)) === etag;
+  if (md5In(etag) !== undefined) return (await hashOf(path, size, 'md5', signal)) === etag;
   const [, parts] = /^[0-9a-f]{32}-(\d+)$/.exec(etag) ?? [];
   if (parts !== undefined) return hasPartsOf(path, { etag, size, parts: Number(parts) }, signal);
-  return sha256 !== undefined && (await hashOf(path, 'sha256', signal)) === sha256;
+  return sha256 !== undefined && (await hashOf(path, size, 'sha256', signal)) === sha256;
 }
 
-async function hashOf(path: string, algorithm: string, signal: AbortSignal | undefined): Promise<string> {
+async function hashOf(path: string, size: number, algorithm: string, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: mib, signal })) hash.update(chunk as Buffer);
+  for await (const chunk of chunksOf(path, size, signal)) hash.update(chunk);
   return hash.digest('hex');
+}
+
+/** Each is used before the next one is asked for. */
+async function* chunksOf(path: string, size: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+  if (size > wholeFrom) return yield* createReadStream(path, { highWaterMark: mib, signal });
+  const file = await LocalFile.open(path);
+  try {
+    const bytes = await file.readAll();
+    yield bytes;
+    giveBack(bytes);
+  } finally {
+    await file.close();
+  }
 }
 
 /** The ETag of an object made of parts is the MD5 of their MD5s. How large they were is not told, only how many. */
@@ -46,9 +62,7 @@ async function hasPartsOf(
   const candidates = [...new Set([...partSizes, own])].filter((partSize) => Math.ceil(size / partSize) === parts);
   const sums = candidates.map((partSize) => new PartSums(partSize));
   if (sums.length === 0) return false;
-  for await (const chunk of createReadStream(path, { highWaterMark: mib, signal })) {
-    for (const sum of sums) sum.update(chunk as Buffer);
-  }
+  for await (const chunk of chunksOf(path, size, signal)) for (const sum of sums) sum.update(chunk);
   return sums.some((sum) => sum.etag() === etag);
 }
 

@@ -9,12 +9,13 @@ import { disk } from './disk.ts';
 const truncateFile = promisify(ftruncate);
 const removeFile = promisify(rm);
 
-const anyMark = randomBytes(6).readUIntBE(0, 6);
+let firstMark: number | undefined;
 let marks = 0;
 
 /** Of this process alone. */
 function newMark(): string {
-  return ((anyMark + marks++) % 2 ** 48).toString(16).padStart(12, '0');
+  firstMark ??= randomBytes(6).readUIntBE(0, 6);
+  return ((firstMark + marks++) % 2 ** 48).toString(16).padStart(12, '0');
 }
 
 /** A name beside the target, so that renaming stays within the file system. */

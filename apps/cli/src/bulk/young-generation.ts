@@ -1,6 +1,6 @@
 /** Bytes, of both halves. What survives of some hundred requests under way has room in it. */
 const enough = 8 * 2 ** 20;
-const everyMs = 20;
+const everyMs = 50;
 
 /**
  * Keeps V8 from letting the memory for new objects grow to 64 MiB, as it does when many of them are in use for a moment:

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
@@ -58,6 +60,7 @@ async function* pagesOf(
     const token: string | undefined = page.isTruncated && left > 0 ? page.nextContinuationToken : undefined;
     coming = token === undefined ? undefined : fetchPage(largestPage, token);
     coming?.catch(() => {}); // thrown where it is waited for, if it still is
+    if (coming !== undefined) await setImmediate(); // the request leaves before this page is worked on
     yield page;
   }
 }

@@ -1,0 +1,57 @@
+import { glob, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Cli } from './testing/cli.ts';
+
+describe('the start of a command', () => {
+  let cli: Cli;
+  let folder: string;
+  beforeAll(async () => {
+    cli = await Cli.build();
+    folder = await mkdtemp(join(tmpdir(), 'coffer-start-'));
+  });
+  afterAll(async () => {
+    await cli.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('loads what the command needs, and of Node nothing that it does not', async () => {
+    const told = join(folder, 'loaded.json');
+    const hook = join(folder, 'hook.mjs');
+    await writeFile(
+      hook,
+      `import { writeFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+const before = new Set(process.moduleLoadList);
+const files = [];
+registerHooks({ load: (url, context, next) => (files.push(url), next(url, context)) });
+process.on('exit', () => {
+  const modules = process.moduleLoadList.filter((name) => !before.has(name) && name.startsWith('NativeModule '));
+  writeFileSync(${JSON.stringify(told)}, JSON.stringify([...files, ...modules]));
+});
+`,
+    );
+    const env = {
+      STORAGE_BACKEND: 'local',
+      STORAGE_LOCAL_PATH: join(folder, 'data'),
+      NODE_OPTIONS: `--import=${pathToFileURL(hook).href}`,
+    };
+    expect(await cli.run(['storage', 'list'], { cwd: folder, env })).toMatchObject({ code: 0, stderr: '' });
+    const loaded = (JSON.parse(await readFile(told, 'utf8')) as string[]).map((name) => basename(name).replace(/-[\w-]{8}\.js$/, ''));
+    expect(loaded).toEqual(expect.arrayContaining(['main.js', 'oclif.cjs', 'list.js', 'local']));
+    for (const name of ['oclif-libraries.cjs', 's3', 'NativeModule http', 'NativeModule child_process', 'NativeModule v8'])
+      expect(loaded).not.toContain(name);
+  });
+
+  it('reads files of one byte for each character', async () => {
+    const wide: string[] = [];
+    for await (const file of glob('dist/**/*.{js,cjs}', { cwd: cli.root })) {
+      if (/[^\0-\x7F]/.test(await readFile(join(cli.root, file), 'utf8'))) wide.push(file);
+    }
+    expect(wide).toEqual([]);
+  });
+});

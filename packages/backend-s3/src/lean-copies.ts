@@ -1,0 +1,55 @@
+import { encodeKey } from '@coffer/storage-core';
+
+import { call } from './call.ts';
+import { aclDocumentFrom, copiedFrom } from './documents.ts';
+import { quoted } from './etag.ts';
+import { aclFrom } from './grants.ts';
+import type { LeanClient } from './lean-client.ts';
+import { carriedHeaders, metadataHeaders } from './lean-objects.ts';
+import { uriEncode } from './signature.ts';
+import type { CopyHeaders, CopySource, Transport } from './transport.ts';
+import { versionOf } from './version-id.ts';
+
+/** The calls that make the provider copy, without the SDK. */
+export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPart' | 'getAcl'> {
+  return {
+    copy(from, to, headers, ctx) {
+      const request = { method: 'PUT', at: to, headers: copyHeaders(from, headers) } as const;
+      return call({ ...to, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
+        client.document(request, abortSignal, (document, told) => ({
+          etag: copiedFrom(document).etag,
+          ...versionOf(told['x-amz-version-id']),
+        })),
+      );
+    },
+
+    copyPart(from, { at, uploadId, number }, ctx) {
+      const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
+      const headers = ['content-length', '0', ...sourceHeaders(from), 'x-amz-copy-source-range', from.range];
+      return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
+        client.document({ method: 'PUT', at, query, headers }, abortSignal, copiedFrom),
+      );
+    },
+
+    getAcl: (at, ctx) =>
+      call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async ({ abortSignal }) =>
+        aclFrom(await client.document({ method: 'GET', at, query: 'acl=' }, abortSignal, aclDocumentFrom)),
+      ),
+  };
+}
+
+function copyHeaders(from: CopySource, { acl, storageClass, ifNoneMatch, replaced }: CopyHeaders): string[] {
+  const headers = [...carriedHeaders(replaced ?? {}), 'content-length', '0'];
+  if (replaced !== undefined) headers.push('content-type', replaced.contentType);
+  if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
+  if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
+  headers.push(...sourceHeaders(from));
+  if (replaced !== undefined) headers.push(...metadataHeaders(replaced.metadata), 'x-amz-metadata-directive', 'REPLACE');
+  if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
+  return headers;
+}
+
+function sourceHeaders({ bucket, key, ifMatch }: CopySource): string[] {
+  const condition = ifMatch === undefined ? [] : ['x-amz-copy-source-if-match', quoted(ifMatch)];
+  return ['x-amz-copy-source', `${bucket}/${encodeKey(key)}`, ...condition];
+}
