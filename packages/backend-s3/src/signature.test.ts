@@ -1,3 +1,6 @@
+import { createHmac } from 'node:crypto';
+
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { algorithm, amzDate, authorization, encodeKey, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
@@ -109,5 +112,19 @@ describe('keys in a path', () => {
   ])('%s is %s', (key, encoded) => {
     expect(encodeKey(key)).toBe(encoded);
     expect(decodeURIComponent(encoded)).toBe(key);
+  });
+
+  it('are HMACs, whatever the secret and the text', () => {
+    const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+    const text = fc.string({ unit: 'binary', maxLength: 200 });
+    const long = fc.tuple(text, fc.nat(3000)).map(([some, length]) => some.padEnd(length, some || 'x'));
+    const signatures = new Signatures();
+    fc.assert(
+      fc.property(text, fc.array(fc.oneof(text, long), { minLength: 1, maxLength: 4 }), (secretAccessKey, texts) => {
+        const scope = signatures.scope({ ...keys, secretAccessKey }, 'eu-west-1', date);
+        const key = ['20130524', 'eu-west-1', 's3', 'aws4_request'].reduce<string | Buffer>(hmac, `AWS4${secretAccessKey}`);
+        for (const signed of texts) expect(scope.signText(signed)).toBe(hmac(key, signed).toString('hex'));
+      }),
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** What signatures are made with. */
 export interface Keys {
@@ -45,9 +45,8 @@ export class Signatures {
     if (known?.day === day && known.secret === secret) return known;
     if (this.#known.size >= 100) this.#known.clear(); // keys that rotate
     const range = `${day}/${region}/s3/aws4_request`;
-    const derived = range.split('/').reduce<string | Buffer>((from, part) => hmac(from, part), `AWS4${secret}`);
-    const key = createSecretKey(derived as Buffer); // a buffer would be made a key by each HMAC
-    const signText = (text: string): string => createHmac('sha256', key).update(text).digest('hex');
+    const derived = range.split('/').reduce<Buffer>((from, part) => Buffer.from(hmacWith(from)(part), 'hex'), Buffer.from(`AWS4${secret}`));
+    const signText = hmacWith(derived);
     const scope = {
       day,
       secret,
@@ -83,8 +82,29 @@ function squeezed(value: string): string {
   return /^\s|\s\s|\s$/.test(value) ? value.trim().replace(/\s+/g, ' ') : value;
 }
 
-function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
+const blockSize = 64;
+const hashSize = 32;
+
+/**
+ * HMAC-SHA256 in lower-case hex (RFC 2104). Two sums at once take half the time of `createHmac`, which makes an object of the
+ * system's for each, that only a collection of the whole heap takes away.
+ */
+function hmacWith(key: Uint8Array): (text: string) => string {
+  const short = key.length > blockSize ? hash('sha256', key, 'buffer') : key;
+  const outer = Buffer.alloc(blockSize + hashSize, 0x5c);
+  let inner = Buffer.alloc(1024, 0x36);
+  for (const [index, byte] of short.entries()) {
+    inner[index]! ^= byte;
+    outer[index]! ^= byte;
+  }
+  outer.fill(0, blockSize);
+  return (text) => {
+    const most = blockSize + 3 * text.length;
+    if (most > inner.length) inner = Buffer.concat([inner.subarray(0, blockSize)], most);
+    const end = blockSize + inner.write(text, blockSize);
+    outer.write(hash('sha256', inner.subarray(0, end)), blockSize, 'hex');
+    return hash('sha256', outer);
+  };
 }
 
 let lastSecond = 0;

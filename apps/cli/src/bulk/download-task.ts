@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
@@ -12,6 +12,7 @@ import { LargeDownload, largeFrom } from './large-download.ts';
 import { wholeFrom } from './local-file.ts';
 import { PartFile } from './part-file.ts';
 import type { PlannedDownload } from './plan-downloads.ts';
+import { giveBack, takeBuffer } from './read-buffers.ts';
 import { assertTarget } from './target-path.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
@@ -58,7 +59,9 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
       const path = await folders.pathFor(name);
       const target = settings.isNamed ? await endOf(path) : path;
       if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
-      if (listed !== undefined && listed.size <= wholeFrom) return done(path, await saveSmall({ bucket, key }, path, settings, running));
+      if (listed !== undefined && listed.size <= wholeFrom) {
+        return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
+      }
       if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
         const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
         if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
@@ -88,27 +91,36 @@ async function makeFolder({ name, listed }: PlannedDownload, { folders }: Downlo
   return path;
 }
 
-/** Read into memory, without a stream, and checked before there is any file. */
-async function saveSmall(at: ObjectAddress, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
+/** Read into memory, without a stream, and checked before there is any file. @param at.size as it was listed */
+async function saveSmall(
+  { size: expected, ...at }: ObjectAddress & { readonly size: number },
+  path: string,
+  settings: DownloadSettings,
+  running: Running,
+): Promise<ObjectInfo> {
   const { session, sums } = settings;
-  const chunks: Buffer[] = [];
+  let buffer = takeBuffer(expected);
   let size = 0;
   const { info } = await session.storage.pullFile(
     at,
     {},
     (chunk) => {
-      chunks.push(Buffer.from(chunk)); // its memory is used again
+      if (size + chunk.length > buffer.length) {
+        const larger = takeBuffer(2 * (size + chunk.length)); // it is another object by now
+        larger.set(buffer.subarray(0, size));
+        buffer = larger;
+      }
+      buffer.set(chunk, size);
       size += chunk.length;
       running.moved(chunk.length);
     },
     session.ctx,
   );
   assertSize(size, info.size);
-  const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-  const check = checkFor(info, sums);
-  check?.update(bytes);
-  await assertRight(info, check?.wrong(), settings);
+  const bytes = buffer.subarray(0, size);
+  await assertRight(info, wrongSumOf(bytes, info, sums), settings);
   await withPart(path, (part) => part.write(bytes, 0));
+  giveBack(buffer);
   return info;
 }
 
@@ -175,18 +187,33 @@ interface Check {
   wrong(): string | undefined;
 }
 
-function checkFor({ etag, sha256 }: ObjectInfo, sums: EtagSums): Check | undefined {
-  const md5 = sums.areMd5 ? md5In(etag) : undefined;
-  const expected = md5 ?? sha256;
-  if (expected === undefined) return undefined;
-  const hash = createHash(md5 === undefined ? 'sha256' : 'md5');
+function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
+  const known = knownSum(info, sums);
+  if (known === undefined) return undefined;
+  const made = createHash(known.algorithm);
   return {
-    update: (bytes) => void hash.update(bytes),
+    update: (bytes) => void made.update(bytes),
     wrong() {
-      const sum = hash.digest('hex');
-      return sum === expected ? undefined : sum;
+      const sum = made.digest('hex');
+      return sum === known.sum ? undefined : sum;
     },
   };
+}
+
+/** The sum of all the bytes, when it is the wrong one. */
+function wrongSumOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
+  const known = knownSum(info, sums);
+  const sum = known && hash(known.algorithm, bytes);
+  return sum === known?.sum ? undefined : sum;
+}
+
+function knownSum(
+  { etag, sha256 }: ObjectInfo,
+  sums: EtagSums,
+): { readonly algorithm: 'md5' | 'sha256'; readonly sum: string } | undefined {
+  const md5 = sums.areMd5 ? md5In(etag) : undefined;
+  if (md5 !== undefined) return { algorithm: 'md5', sum: md5 };
+  return sha256 === undefined ? undefined : { algorithm: 'sha256', sum: sha256 };
 }
 
 async function sumOf({ body }: ObjectStream): Promise<string> {
