@@ -58,4 +58,4 @@ interface SessionFlags {
   readonly explain: boolean;
 }
 
-type OpenOptions = Pick<SessionOptions, 'concurrency' | 'database'>;
+type OpenOptions = Pick<SessionOptions, 'concurrency' | 'database' | 'provision'>;

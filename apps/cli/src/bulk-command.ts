@@ -62,7 +62,10 @@ export abstract class BulkCommand extends StorageCommand {
     const { concurrency: many, include = [], exclude = [] } = flags;
     const report = new BulkReport<R>(this.output, style, { dryRun, quiet: flags.quiet });
     await report.during(() =>
-      this.withSession(flags, (session) => work(session, report, { concurrency: many, dryRun, include, exclude }), { concurrency: many }),
+      this.withSession(flags, (session) => work(session, report, { concurrency: many, dryRun, include, exclude }), {
+        concurrency: many,
+        provision: !dryRun,
+      }),
     );
   }
 }

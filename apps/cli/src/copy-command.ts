@@ -17,7 +17,7 @@ export abstract class CopyCommand extends BulkCommand {
     'to-key': Flags.string({ description: 'New key, instead of DST.', helpValue: 'KEY' }),
     recursive: Flags.boolean({ char: 'r', description: 'Everything below SRC, under the same names below DST.' }),
     acl: aclFlag(),
-    'storage-class': storageClassFlag(),
+    'storage-class': storageClassFlag({ description: "Storage class, by S3's names; by default the source's." }),
     update: Flags.boolean({ char: 'u', description: 'Leave out what is there with the same size and ETag.' }),
     ...bulkFlags,
     ...filterFlags,

@@ -26,7 +26,7 @@ describe('docs/cli.md', () => {
     const ofStorage = await read('../../../packages/storage-core/src/errors.ts');
     const sources = globSync('**/*.ts', { cwd: import.meta.dirname, exclude: ['**/*.test.ts'] });
     const codes = (await Promise.all(sources.map(read))).flatMap((source) =>
-      Array.from(source.matchAll(/(?:new LocalError\(|\bcode: |[A-Z]: \[)'([a-z_]+)'/g), ([, code = '']) => code),
+      Array.from(source.matchAll(/(?:(?:new LocalError|super)\(|\bcode: |[A-Z]: \[)'([a-z_]+)'/g), ([, code = '']) => code),
     );
     const own = new Set(codes.filter((code) => !ofStorage.includes(`'${code}'`)));
     expect(own).toContain('path_conflict');

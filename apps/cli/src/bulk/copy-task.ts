@@ -27,6 +27,7 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
     subject: { key: from },
     ...(listed !== undefined && { bytes: listed.size }),
     async preview() {
+      if (settings.update && (await isThere())) return [];
       const { size, etag } = listed ?? (await storage.getFileInfo(source, ctx));
       return [{ ...destination, sourceKey: from, size, etag }];
     },

@@ -34,7 +34,26 @@ export interface DownloadSettings {
 
 /** Whether ETags that look like MD5s are some: with encryption keys of the provider's they are not, and nothing says so. */
 export class EtagSums {
-  areMd5 = true;
+  readonly #note: (text: string) => void;
+  #areMd5 = true;
+
+  /** @param note told once, when they turn out to be none */
+  constructor(note: (text: string) => void) {
+    this.#note = note;
+  }
+
+  get areMd5(): boolean {
+    return this.#areMd5;
+  }
+
+  /** @param key of an object that has others, twice the same ones */
+  distrust(key: string): void {
+    if (!this.#areMd5) return;
+    this.#areMd5 = false;
+    this.#note(
+      `note: the ETag of ${key} is not the MD5 of its bytes, which arrived twice alike: from here on, downloads are checked by their size.`,
+    );
+  }
 }
 
 export function downloadTask(planned: PlannedDownload, settings: DownloadSettings): Task<Transfer> {
@@ -49,8 +68,10 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
     ...(listed !== undefined && { bytes: listed.size }),
     async preview() {
       if (!settings.isNamed) assertTarget(name);
+      const path = folders.pathOf(name);
+      if (settings.update && (await isCurrent(path, planned, settings))) return [];
       const { size, etag } = listed ?? (await session.storage.getFileInfo({ bucket, key }, session.ctx));
-      return [{ key, bucket, path: folders.pathOf(name), size, etag }];
+      return [{ key, bucket, path, size, etag }];
     },
     async run(running) {
       if (!settings.isNamed) assertTarget(name);
@@ -143,7 +164,7 @@ async function assertRight(info: ObjectInfo, wrong: string | undefined, { sessio
   const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
   const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
   if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
-  sums.areMd5 = false;
+  sums.distrust(info.key);
 }
 
 async function saveStream(

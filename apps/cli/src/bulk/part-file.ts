@@ -23,6 +23,11 @@ export function partPath(target: string, mark: string = newMark()): string {
   return join(dirname(target), `.coffer-${mark}.part`);
 }
 
+/** Whether a file of this name, or one that some file system takes for it, is a download that is not complete, or the log of one. */
+export function isPartName(name: string): boolean {
+  return /^\.coffer-.*\.part(?:\.log)?$/is.test(name.normalize('NFKC'));
+}
+
 /** The sink of every download: a file beside the target that takes its name once it is whole. */
 export class PartFile {
   readonly path: string;

@@ -35,8 +35,12 @@ export function copyNames(given: CopyArguments): CopyNames {
 }
 
 /** @throws UsageError for what would copy objects onto themselves, or the copies again and again */
-export function assertApart({ from, to }: CopyNames, given: Pick<CopyArguments, 'recursive' | 'acl'>): void {
-  if (from === to && given.acl === undefined) throw new UsageError('Source and destination are the same.');
+export function assertApart(
+  { from, to }: CopyNames,
+  given: Pick<CopyArguments, 'recursive' | 'acl'> & { readonly storageClass?: string },
+): void {
+  if (from === to && given.acl === undefined && given.storageClass === undefined)
+    throw new UsageError('Source and destination are the same.');
   if (given.recursive && from !== to && to.startsWith(from)) throw new UsageError('The destination lies below the source.');
 }
 

@@ -5,7 +5,7 @@ import { isStorageError } from '@coffer/storage-core';
 import { LocalError, problemOf } from '../problem.ts';
 import { readAhead } from './read-ahead.ts';
 import { isFailure } from './task.ts';
-import type { Follower, Planned, Running, Task } from './task.ts';
+import type { Follower, Outcome, Planned, Running, Task } from './task.ts';
 
 export interface RunOptions<R> {
   /** How many tasks run at once. */
@@ -58,12 +58,17 @@ async function* counted<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R
 async function runOne<R>(task: Task<R>, options: RunOptions<R>): Promise<void> {
   const { follower, signal, dryRun } = options;
   try {
-    await follower.finished(task, dryRun === true ? { done: await task.preview() } : await attempts(task, options));
+    await follower.finished(task, dryRun === true ? await previewed(task) : await attempts(task, options));
   } catch (error) {
     await task.abandon?.();
     signal.throwIfAborted();
     follower.failed({ subject: task.subject, problem: problemOf(error) });
   }
+}
+
+async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
+  const done = await task.preview();
+  return done.length > 0 ? { done } : { done, skipped: 1 };
 }
 
 /**

@@ -7,7 +7,22 @@ describe('targetProblem', () => {
     expect(targetProblem(name, 'linux')).toBeUndefined();
   });
 
-  it.each(['', '/', '/etc/passwd', '../x', 'a/../../x', 'a/..', './a', 'a/./b', 'a//b', 'a\0b'])('refuses %j everywhere', (name) => {
+  it.each([
+    '',
+    '/',
+    '/etc/passwd',
+    '../x',
+    'a/../../x',
+    'a/..',
+    './a',
+    'a/./b',
+    'a//b',
+    'a\0b',
+    '.coffer-a1.part',
+    'a/.coffer-a1.part.log',
+    '.COFFER-x.Part/b',
+    '.co\uFB00er-a1.part',
+  ])('refuses %j everywhere', (name) => {
     for (const platform of ['linux', 'darwin', 'win32'] as const) expect(targetProblem(name, platform)).toBeDefined();
   });
 

@@ -1,4 +1,5 @@
 import { LocalError } from '../problem.ts';
+import { isPartName } from './part-file.ts';
 
 /** What Windows keeps for devices, whatever the extension. */
 const devices = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?$/i;
@@ -12,6 +13,8 @@ export function targetProblem(name: string, platform: NodeJS.Platform = process.
   for (const segment of name.replace(/\/$/, '').split('/')) {
     if (segment === '') return 'It has an empty part, which no file system keeps.';
     if (segment === '.' || segment === '..') return 'It has a part "." or "..", which would lead elsewhere.';
+    // `--resume` would go on with what it finds there.
+    if (isPartName(segment)) return 'It has a name that downloads have until they are complete.';
     if (platform === 'win32' && (refusedOnWindows.test(segment) || devices.test(segment))) {
       return `Windows has no files of the name "${segment}".`;
     }

@@ -30,7 +30,7 @@ export interface Task<R> {
   readonly count?: number;
   /** Bytes that will pass, where that is known. */
   readonly bytes?: number;
-  /** What would be done, for a dry run. */
+  /** What would be done, for a dry run; nothing where it would be skipped. */
   preview(): readonly R[] | Promise<readonly R[]>;
   run(running: Running): Promise<Outcome<R>>;
   /** Called once it will not be run again, after a failure: cleans up what `run` left to go on from. */

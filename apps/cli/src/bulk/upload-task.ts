@@ -28,7 +28,15 @@ export function uploadTask(planned: PlannedUpload, settings: UploadSettings): Ta
   const { bucket } = settings;
   return {
     subject: { path },
-    preview: async () => [{ key, bucket, path, size: (await stat(path)).size }],
+    async preview() {
+      if (!settings.update) return [{ key, bucket, path, size: (await stat(path)).size }];
+      const file = await LocalFile.open(path);
+      try {
+        return (await isCurrent(file, planned, settings)) ? [] : [{ key, bucket, path, size: file.size }];
+      } finally {
+        await file.close();
+      }
+    },
     async run(running) {
       const file = await LocalFile.open(path);
       try {

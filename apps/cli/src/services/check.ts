@@ -24,6 +24,7 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
   readonly bucket?: string;
+  readonly explain?: boolean;
 }
 
 /** An embedded database may have to be started first. */
@@ -95,7 +96,7 @@ async function* checkStorage(
   if (settings.backend === 'local') yield* checkDisk(settings.localPath, dataDir);
   yield* options.isTenantUnknown
     ? [failed('bucket', 'storage_unavailable', 'which one it is stands in the database')]
-    : checkBucket(session, settings);
+    : checkBucket(session, settings, options.bucket !== undefined);
   signal.throwIfAborted();
   yield* checkEndpoint(session, settings.bucket);
 }
@@ -117,7 +118,7 @@ async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, 
   }
 }
 
-async function* checkBucket(session: Session, settings: Config['storage']): AsyncGenerator<Check, void, undefined> {
+async function* checkBucket(session: Session, settings: Config['storage'], isNamed: boolean): AsyncGenerator<Check, void, undefined> {
   const { storage, ctx } = session;
   let bucket: string;
   try {
@@ -135,7 +136,8 @@ async function* checkBucket(session: Session, settings: Config['storage']): Asyn
     else yield await attempt('round_trip', session, () => tryBucket(session, bucket));
   } catch (error) {
     ctx.signal.throwIfAborted();
-    if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision) {
+    // A bucket that is named is made by nothing but `buckets create`.
+    if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision || isNamed) {
       yield failure('bucket', error);
       return;
     }

@@ -19,6 +19,7 @@ export interface DownloadRequest extends BulkOptions {
   readonly place: Place;
   readonly update: boolean;
   readonly resume: boolean;
+  readonly note: (text: string) => void;
 }
 
 export async function downloadFiles(session: Session, request: DownloadRequest, follower: Follower<Transfer>): Promise<void> {
@@ -27,7 +28,7 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
   const folding = new Folding(folders);
   const bucket = await session.bucket();
   const isNamed = place.file !== undefined;
-  const settings: DownloadSettings = { session, bucket, folders, folding, update, resume, isNamed, sums: new EtagSums() };
+  const settings: DownloadSettings = { session, bucket, folders, folding, update, resume, isNamed, sums: new EtagSums(request.note) };
   await runBulk(session, plan(request, settings), request, follower);
 }
 

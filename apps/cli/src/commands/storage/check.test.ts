@@ -52,13 +52,21 @@ describeStores('check', (bench, store) => {
 
   it('fails for a bucket that is not there', async () => {
     const { coffer } = bench();
-    const ended = await coffer(['check', '--bucket', 'cli-nobody-has-this', '--json'], { STORAGE_AUTO_PROVISION: 'false' });
-    expect(ended.code).toBe(1);
-    expect(ended.json.ok).toBe(false);
-    expect(ended.json.checks.find(({ name }: { name: string }) => name === 'bucket')).toMatchObject({
-      status: 'failed',
-      code: 'no_such_bucket',
-    });
+    // One that is named is never made by its first use.
+    for (const provision of ['true', 'false']) {
+      const ended = await coffer(['check', '--bucket', 'cli-nobody-has-this', '--json'], { STORAGE_AUTO_PROVISION: provision });
+      expect(ended.code).toBe(1);
+      expect(ended.json.ok).toBe(false);
+      expect(ended.json.checks.find(({ name }: { name: string }) => name === 'bucket')).toMatchObject({
+        status: 'failed',
+        code: 'no_such_bucket',
+      });
+    }
+  });
+
+  it('says which bucket it looks at, and why, with --explain', async () => {
+    const { bucket, coffer } = bench();
+    expect((await coffer(['check', '--explain', '--json'])).stderr).toContain(`bucket ${bucket}: STORAGE_BUCKET`);
   });
 
   it('makes no bucket that is made by its first use', async () => {

@@ -22,7 +22,8 @@ export default class CheckCommand extends StorageCommand {
     const { flags } = await this.parse(CheckCommand);
     const { output, signal } = this;
     const document = new JsonDocument(output);
-    const options = { signal, note: (text: string) => output.note(text), ...(flags.bucket !== undefined && { bucket: flags.bucket }) };
+    const { bucket, explain } = flags;
+    const options = { signal, explain, note: (text: string) => output.note(text), ...(bucket !== undefined && { bucket }) };
     let failures = 0;
     const check = async (): Promise<void> => {
       for await (const result of runChecks(this.environment, options)) {

@@ -52,6 +52,17 @@ describeStores('download', (bench, store) => {
     expect(await filesIn(folder)).toEqual({ 'copy/a.txt': 'a', 'copy/sub/b.txt': 'b', 'copy/empty': '' });
     const update = await coffer(['download', 'docs', '--output', 'copy', '--recursive', '--update', '--json']);
     expect(update.json).toEqual({ downloaded: [], failed: [] });
+    const dry = await coffer(['download', 'docs', '--output', 'copy', '--recursive', '--update', '--dry-run', '--json']);
+    expect(dry.json).toEqual({ dry_run: true, downloaded: [], failed: [] });
+  });
+
+  it('takes no key for what an earlier download has left', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a': 'a', 'docs/.coffer-0123456789ab.part': 'b', 'docs/sub/.coffer-0123456789ab.part.log': 'c' });
+    const ended = await coffer(['download', 'docs', '-r', '-o', 'out', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json.failed.map(({ code }: { code: string }) => code)).toEqual(['unsafe_path', 'unsafe_path']);
+    expect(await filesIn(folder)).toEqual({ 'out/a': 'a' });
   });
 
   it('names what fails, and does the rest', async () => {

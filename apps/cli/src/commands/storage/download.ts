@@ -8,7 +8,7 @@ export default class Download extends BulkCommand {
   static override readonly summary = 'Download objects.';
   static override readonly description = [
     '--output is a folder when it ends in "/", exists as one, or when more than one file comes. Objects are placed there by the last part of their keys, or by the whole key where those of several are the same; with --recursive, everything below KEY by its path below it.',
-    'A file appears under its name only when it is whole and its checksum is right. No key leads outside of --output.',
+    'A file appears under its name only when it is whole: up to 32 MiB with the MD5 or SHA-256 that the provider tells, larger ones, which come in ranges, from one ETag to the last byte. No key leads outside of --output.',
   ].join('\n\n');
   static override readonly examples = [
     { description: 'One object', command: '<%= config.bin %> <%= command.id %> uploads/file.pdf --output ./local_file.pdf' },
@@ -34,8 +34,9 @@ export default class Download extends BulkCommand {
     const { args, flags } = await this.parse(Download);
     const { output, recursive, update, resume } = flags;
     const place = await placeOf(output, args.key, recursive);
+    const note = (text: string): void => this.output.note(text);
     await this.bulk(flags, downloadStyle, (session, report, options) =>
-      downloadFiles(session, { keys: args.key, recursive, place, update, resume, ...options }, report),
+      downloadFiles(session, { keys: args.key, recursive, place, update, resume, note, ...options }, report),
     );
   }
 }

@@ -64,6 +64,8 @@ describeStores('upload', (bench, store) => {
     await putFiles(folder, { 'tree/a': 'aaa', 'tree/b': 'bbb', 'tree/big': big });
     await coffer(['upload', 'tree', '-r']);
     await putFiles(folder, { 'tree/b': 'BBB', 'tree/c': 'c' });
+    const dry = await coffer(['upload', 'tree', '-r', '--update', '--dry-run', '--json']);
+    expect(dry.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['b', 'c']);
     const ended = await coffer(['upload', 'tree', '-r', '--update', '--json']);
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['b', 'c']);
     expect((await storage.downloadFile({ bucket, key: 'big' })).equals(big)).toBe(true);
@@ -82,6 +84,9 @@ describeStores('upload', (bench, store) => {
     const ended = await coffer(['upload', 'a.txt', '--dry-run', '--json']);
     expect(ended.json).toEqual({ dry_run: true, uploaded: [{ key: 'a.txt', bucket, path: 'a.txt', size_bytes: 3 }], failed: [] });
     expect(await objectsIn(storage, bucket)).toEqual({});
+    const first = { STORAGE_AUTO_PROVISION: 'true', STORAGE_BUCKET: 'cli-not-used-yet' };
+    expect(await coffer(['upload', 'a.txt', '--dry-run'], first)).toMatchObject({ code: 0 });
+    expect(await storage.bucketExists('cli-not-used-yet')).toBe(false);
   });
 
   it('sets ACL, storage class and type', async () => {
