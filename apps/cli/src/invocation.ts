@@ -12,6 +12,12 @@ export interface Settings {
   readonly commands: readonly string[];
 }
 
+/** Commands of oclif's plugins. */
+const pluginCommands: ReadonlySet<string | undefined> = new Set(['help', 'autocomplete']);
+
+/** Flags of every command that take no value. What follows any other may be its value, whatever it looks like. */
+const switches: ReadonlySet<string> = new Set(['--json', '--explain']);
+
 interface Manifest {
   readonly commands: Readonly<Record<string, { readonly hidden?: boolean }>>;
 }
@@ -28,19 +34,28 @@ export function settingsOf(here: string): Settings {
   };
 }
 
+/** Whether a flag is given: behind `--`, everything is an argument. */
+export function asksFor(flag: string, args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes(flag);
+}
+
+/** As package.json tells oclif. */
+export function asksForHelp(args: readonly string[]): boolean {
+  return asksFor('--help', args) || asksFor('-h', args);
+}
+
 /** The longest command that the arguments begin with. */
-export function knownCommand(args: readonly string[], { commands }: Settings): string | undefined {
+export function knownCommand(args: readonly string[], { commands }: Pick<Settings, 'commands'>): string | undefined {
   const matching = commands.filter((command) => startsWith(args, command.split(' ')));
   return matching.sort((a, b) => b.length - a.length)[0];
 }
 
-/** What to say of arguments that begin with no command, topic or flag; undefined where oclif has an answer: help. */
+/** What to say of arguments that begin with no command, topic or flag. */
 export function unknownCommand(args: readonly string[], { commands }: Settings): string | undefined {
-  const flag = args.findIndex((arg) => arg.startsWith('-'));
-  const words = flag < 0 ? args : args.slice(0, flag);
+  const words = wordsBeforeFlags(args);
   const isTopic = commands.some((command) => words.length === 0 || `${command} `.startsWith(`${words.join(' ')} `));
-  // Commands of oclif's plugins.
-  if (isTopic || ['help', 'autocomplete'].includes(words[0] ?? '')) return undefined;
+  if (isTopic || pluginCommands.has(words[0])) return undefined;
   const [best] = commands
     .map((command) => ({ command, distance: distance(words.slice(0, command.split(' ').length).join(' '), command) }))
     .sort((a, b) => a.distance - b.distance);
@@ -49,11 +64,35 @@ export function unknownCommand(args: readonly string[], { commands }: Settings):
   return `"${said}" is not a command of coffer${meant} "coffer help" lists them all.`;
 }
 
-/** What to say, instead of help, where a document is asked for and a topic is all that is named. */
-export function unfinishedCommand(args: readonly string[]): string | undefined {
-  if (['help', 'autocomplete'].includes(args[0] ?? '') || args.some((arg) => ['--help', '-h', '--version'].includes(arg))) return undefined;
-  const words = args.filter((arg) => !arg.startsWith('-'));
-  return `No command is named; "${['coffer', ...words, '--help'].join(' ')}" lists them.`;
+/**
+ * What to say of arguments with a flag where the words of a command belong; undefined without one, and where oclif has an
+ * answer: help and version. oclif would show help of the words before it, as if nothing else had been asked for.
+ */
+export function misplacedFlag(args: readonly string[], { commands }: Settings): string | undefined {
+  const before = wordsBeforeFlags(args);
+  if (before.length === args.length || asksForHelp(args) || args[0] === '--version' || pluginCommands.has(args[0])) return undefined;
+  const words = [...args.keys()].filter((index) => isWord(args, index));
+  const command = knownCommand(
+    words.map((index) => args[index] ?? ''),
+    { commands },
+  );
+  if (command === undefined)
+    return `No command is named; its words come first, then flags. "${['coffer', ...before, '--help'].join(' ')}" lists them.`;
+  const end = (words[command.split(' ').length - 1] ?? 0) + 1;
+  const flags = args.slice(0, end).filter((_, index) => !words.includes(index));
+  const rest = args.length > end ? ' …' : '';
+  return `The words of a command come first, then flags: "${['coffer', command, ...flags].join(' ')}${rest}".`;
+}
+
+function wordsBeforeFlags(args: readonly string[]): readonly string[] {
+  const flag = args.findIndex((arg) => arg.startsWith('-'));
+  return flag < 0 ? args : args.slice(0, flag);
+}
+
+function isWord(args: readonly string[], index: number): boolean {
+  const [previous = '', arg = ''] = [args[index - 1], args[index]];
+  const mayBeValue = previous.startsWith('-') && !previous.includes('=') && !switches.has(previous);
+  return !arg.startsWith('-') && !mayBeValue;
 }
 
 function startsWith(args: readonly string[], words: readonly string[]): boolean {

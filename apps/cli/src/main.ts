@@ -1,18 +1,20 @@
 import { interruptSignal } from './interrupt.ts';
-import { knownCommand, settingsOf, unfinishedCommand, unknownCommand } from './invocation.ts';
+import { asksFor, asksForHelp, knownCommand, misplacedFlag, settingsOf, unknownCommand } from './invocation.ts';
 import { runKnown } from './known-command.ts';
 import { silent } from './oclif-logger.ts';
 import { run } from './oclif.ts';
 import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
 import { shareInvocation } from './shared.ts';
+import type { Invocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
 async function main(args: readonly string[]): Promise<never> {
   const output = new Output({ json: asksFor('--json', args) });
-  shareInvocation({ output, signal: interruptSignal() });
+  const signal = interruptSignal();
+  shareInvocation({ output, signal });
   try {
-    await runCommand(args, output);
+    await runCommand(args, { output, signal });
   } catch (error) {
     if (!isHelp(error)) {
       process.exitCode = exitCodeOf(error);
@@ -23,28 +25,44 @@ async function main(args: readonly string[]): Promise<never> {
   return process.exit();
 }
 
-async function runCommand(args: readonly string[], output: Output): Promise<void> {
+async function runCommand(args: readonly string[], { output, signal }: Invocation): Promise<void> {
   const settings = settingsOf(import.meta.url);
   const known = knownCommand(args, settings);
   if (known === undefined) {
-    const message = unknownCommand(args, settings) ?? (output.json ? unfinishedCommand(args) : undefined);
+    const unknown = unknownCommand(args, settings);
     // A person is asked by oclif's plugin whether he meant another one.
-    if (message !== undefined && (output.json || !process.stdin.isTTY || !process.stderr.isTTY)) throw new UsageError(message);
+    const isAsked = unknown !== undefined && !output.json && process.stdin.isTTY && process.stderr.isTTY;
+    const message = unknown ?? misplacedFlag(args, settings);
+    if (message !== undefined && !isAsked) throw new UsageError(message);
+    if (isAsked) hearInterruptAtQuestion();
   }
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
   const isQuiet = process.env['DEBUG'] === undefined;
-  if (known !== undefined && isQuiet && !asksFor('--help', args)) {
+  if (known !== undefined && isQuiet && !asksForHelp(args)) {
     await runKnown({ command: known, args: args.slice(known.split(' ').length) }, settings);
     return;
   }
   // None of the user's plugins: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
   // The others are for help of topics, completion and unknown commands; loading them takes as long as many a command.
   const { root, pjson } = settings;
-  await run([...args], {
-    root,
-    userPlugins: false,
-    ...(isQuiet && { logger: silent }),
-    pjson: known === undefined ? pjson : { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
+  try {
+    await run([...args], {
+      root,
+      userPlugins: false,
+      ...(isQuiet && { logger: silent }),
+      pjson: known === undefined ? pjson : { ...pjson, oclif: { ...pjson.oclif, plugins: [] } },
+    });
+  } catch (error) {
+    // The plugin takes Ctrl-C at its question for a no.
+    if (known === undefined) signal.throwIfAborted();
+    throw error;
+  }
+}
+
+/** While a terminal is asked a question, its Ctrl-C is a key like others, and no signal comes of it. */
+function hearInterruptAtQuestion(): void {
+  process.stdin.on('keypress', (_text, key: { readonly ctrl: boolean; readonly name?: string }) => {
+    if (key.ctrl && key.name === 'c') process.emit('SIGINT');
   });
 }
 
@@ -55,11 +73,6 @@ function tell(thrown: unknown, output: Output): void {
   output.error(error);
   // oxlint-disable-next-line node/no-process-env -- asks for the stack of an error, and configures nothing
   if (process.env['COFFER_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
-}
-
-function asksFor(flag: string, args: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  return (end < 0 ? args : args.slice(0, end)).includes(flag);
 }
 
 /** oclif ends a command that has printed its help by throwing. */

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 import { isStorageError } from '@coffer/storage-core';
 
 /** What went wrong, as it is printed: on stderr `code: message`, in JSON an object. */
@@ -80,9 +82,11 @@ export function problemOf(error: unknown): Problem {
     const [name, message] = local[code] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
     return { code: name, message };
   }
-  // oclif's own are about flags and arguments, over several lines of which the last one tells of --help.
-  if ('oclif' in error)
-    return { code: 'usage', message: error.message.replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '').replaceAll(/\s+/g, ' ') };
+  // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.
+  if ('oclif' in error) {
+    const message = stripVTControlCharacters(error.message);
+    return { code: 'usage', message: message.replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '').replaceAll(/\s+/g, ' ') };
+  }
   return { code: 'internal_error', message: error.message };
 }
 

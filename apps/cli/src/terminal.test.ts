@@ -89,4 +89,27 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(await terminal.end()).toBe(0);
     expect(terminal.screen).toMatch(/^coffer-uploads +us-east-1 /m);
   });
+
+  it('says where the commands are listed, in letters alone, when none was meant', async () => {
+    const terminal = coffer(['storage', 'buckets', 'lst']);
+    await terminal.until('Did you mean');
+    terminal.type('n\r');
+    expect(await terminal.end()).toBe(2);
+    expect(terminal.screen).toContain('usage: Run coffer help storage for a list of available commands.');
+  });
+
+  it('ends on Ctrl-C with 130 when it has asked', async () => {
+    const terminal = coffer(['storage', 'buckets', 'lst']);
+    await terminal.until('Did you mean');
+    terminal.type('\u0003');
+    expect(await terminal.end()).toBe(130);
+    expect(terminal.screen).toMatch(/^interrupted: Stopped by SIGINT\.$/m);
+    expect(terminal.screen).not.toContain('usage:');
+  });
+
+  it('does not ask where the words of a command come after a flag', async () => {
+    const terminal = coffer(['storage', '--bucket', 'x', 'list']);
+    expect(await terminal.end()).toBe(2);
+    expect(terminal.screen).toMatch(/^usage: .*"coffer storage list --bucket x"/);
+  });
 });

@@ -70,6 +70,47 @@ describe('calling it', () => {
   });
 
   it.each([
+    [['storage', '--bucket', 'x', 'list'], '"coffer storage list --bucket x"'],
+    [['--json', 'storage', 'list'], '"coffer storage list --json"'],
+    [['storage', '-b', 'x', 'buckets', 'list', '--json'], '"coffer storage buckets list -b x …"'],
+    [['storage', '--bucket', 'list', 'upload', 'a.txt'], '"coffer storage upload --bucket list …"'],
+    [['storage', '--bucket=tenants', 'list'], '"coffer storage list --bucket=tenants"'],
+    [['storage', '--bucket', 'tenants', 'list'], '"coffer storage list --bucket tenants"'],
+    [['storage', '--recursive', 'upload', 'tree'], '"coffer storage --help"'],
+    [['storage', '-b', 'x'], '"coffer storage --help"'],
+    [['storage', 'buckets', '--nope'], '"coffer storage buckets --help"'],
+    [['storage', '--version'], '"coffer storage --help"'],
+    [['--nope'], '"coffer --help"'],
+    [['--json', 'storage', 'nope'], '"coffer --help"'],
+    [['storage', '--', '--help'], '"coffer storage --help"'],
+  ])('%j has a flag before the words of a command, which come first', async (args, instead) => {
+    const ended = await coffer(args);
+    expect(ended).toMatchObject({ code: 2, stdout: args.includes('--json') ? expect.stringContaining('"usage"') : '' });
+    expect(ended.stderr).toMatch(/^usage: [^\n]+ come first, [^\n]+\n$/);
+    expect(ended.stderr).toContain(instead);
+  });
+
+  it.each([
+    ['--include', ''],
+    ['--exclude', ''],
+    ['--include', '*'.repeat(70_000)],
+    ['--exclude', 'x'.repeat(70_000)],
+  ])('takes no empty and no endless pattern: %s', async (flag, pattern) => {
+    const ended = await coffer(['storage', 'upload', 'tree', '--recursive', flag, pattern]);
+    expect(ended).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^usage: [^\n]{1,200}\n$/) as string });
+    expect(ended.stderr).toContain(flag);
+  });
+
+  it.each([[[]], [['storage']], [['storage', 'buckets']], [['storage', 'list']], [['storage', '--json']], [['storage', 'list', 'x']]])(
+    '%j -h is %j --help',
+    async (args) => {
+      const [short, long] = await Promise.all([coffer([...args, '-h']), coffer([...args, '--help'])]);
+      expect(short).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('USAGE') as string });
+      expect(short.stdout).toBe(long.stdout);
+    },
+  );
+
+  it.each([
     'check',
     'copy',
     'delete',
@@ -109,14 +150,19 @@ describe('calling it', () => {
     });
   });
 
-  it.each([[['--help']], [['help']], [['storage']], [['storage', '--help']], [['storage', 'buckets']], [['help', 'storage', 'list']]])(
-    '%j helps',
-    async (args) => {
-      const ended = await coffer(args);
-      expect(ended).toMatchObject({ code: 0, stderr: '' });
-      expect(ended.stdout).toContain('USAGE');
-    },
-  );
+  it.each([
+    [['--help']],
+    [['help']],
+    [['storage']],
+    [['storage', '--help']],
+    [['storage', 'buckets']],
+    [['help', 'storage']],
+    [['help', 'storage', 'list']],
+  ])('%j helps', async (args) => {
+    const ended = await coffer(args);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain('USAGE');
+  });
 
   it('has help with examples for every command', async () => {
     const text = await readFile(join(cli.root, 'oclif.manifest.json'), 'utf8');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { UsageError } from '../problem.ts';
 import { filterOf } from './filter.ts';
 
 describe('filterOf', () => {
@@ -17,5 +18,20 @@ describe('filterOf', () => {
     [['*.{jpg,png}'], [], 'x/y.png', true],
   ])('with %j but not %j, %s: %s', (include, exclude, name, taken) => {
     expect(filterOf(include, exclude)(name)).toBe(taken);
+  });
+
+  it.each([
+    [[''], [], '--include'],
+    [['*.txt', ''], [], '--include'],
+    [[], [''], '--exclude'],
+    [['x'.repeat(65_537)], [], '--include'],
+    [[], ['x'.repeat(65_537)], '--exclude'],
+  ])('takes no pattern that has no meaning (%#)', (include, exclude, flag) => {
+    expect(() => filterOf(include, exclude)).toThrow(UsageError);
+    expect(() => filterOf(include, exclude)).toThrow(flag);
+  });
+
+  it('takes the longest pattern', () => {
+    expect(filterOf(['x'.repeat(65_536)], [])('x'.repeat(65_536))).toBe(true);
   });
 });
