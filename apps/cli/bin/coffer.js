@@ -26,9 +26,9 @@ if (major < 22 || (major === 22 && minor < 22)) {
   const { homedir } = process.getBuiltinModule('node:os');
   const { join } = process.getBuiltinModule('node:path');
   // Older Nodes warn that their SQLite may change, which is no news to whoever runs a command.
-  const { emitWarning } = process;
+  const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = (warning, ...rest) => {
-    if (!String(warning).startsWith('SQLite is an experimental feature')) emitWarning.call(process, warning, ...rest);
+    if (!String(warning).startsWith('SQLite is an experimental feature')) emitWarning(warning, ...rest);
   };
   process.getBuiltinModule('node:module').enableCompileCache(join(homedir(), caches, 'coffer', 'compiled'));
   await import(program.href);
