@@ -43,6 +43,15 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(terminal.screen).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\nuploaded 1 object \(200 MiB\) in \S+ s\n$/);
   });
 
+  it('says of one large file how much there is, and how long it will take', async () => {
+    const upload = coffer(['storage', 'upload', 'large.bin']);
+    await upload.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}\S+ \S+\/s {2}ETA \d/);
+    expect(await upload.end()).toBe(0);
+    const download = coffer(['storage', 'download', 'large.bin', '--output', 'back.bin']);
+    await download.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}/); // there may be no time for more
+    expect(await download.end()).toBe(0);
+  });
+
   it('keeps progress to the width of the terminal', async () => {
     const terminal = new Terminal([process.execPath, cli.bin, 'storage', 'upload', 'large.bin'], { cwd: folder, env: {}, columns: 20 });
     expect(await terminal.end()).toBe(0);

@@ -85,6 +85,7 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
       }
       if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
         const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
+        running.sized(opened.info.size);
         if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
         opened.body.destroy();
         large = new LargeDownload({ at: { bucket, key }, target, info: opened.info, ...settings });

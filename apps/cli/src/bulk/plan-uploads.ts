@@ -5,12 +5,13 @@ import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import type { Failure } from './task.ts';
 import { notRegular, walk } from './walk.ts';
+import type { BadEntry } from './walk.ts';
 
 /** One PATH of the command line. */
 export type Source =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'directory'; readonly path: string }
-  | (Failure & { readonly kind: 'failure' });
+  | (BadEntry & { readonly kind: 'failure' });
 
 /** A file and the key it will have. */
 export interface PlannedUpload {
@@ -50,36 +51,55 @@ export async function sourcesOf(
   return sources;
 }
 
+export interface UploadFilters {
+  readonly files: Filter;
+  /** Of those that cannot be looked into: what is below them may have any name. */
+  readonly folders: Filter;
+}
+
 /** Files are named by the last part of their path, those in a directory by their path below it. */
 export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
-  filter: Filter,
+  filters: UploadFilters,
 ): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
   for (const [index, source] of sources.entries()) {
-    if (source.kind === 'failure') yield { subject: source.subject, problem: source.problem };
+    if (source.kind === 'failure') yield* failureOf(source, filters);
     else if (source.kind === 'file') {
       const name = basename(source.path);
-      if (filter(name)) yield { path: source.path, key: keyFor(name, names) };
+      if (filters.files(name)) yield { path: source.path, key: keyFor(name, names) };
     } else {
       const before = sources.slice(0, index);
       for await (const found of walk(source.path)) {
-        if ('problem' in found) yield found;
-        else if (filter(found.name)) yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
+        if ('problem' in found) yield* failureOf(found, filters);
+        else if (filters.files(found.name)) {
+          yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
+        }
       }
     }
   }
 }
 
 async function sourceAt(path: string): Promise<Source> {
+  const failure = (error: unknown, mayHoldFiles: boolean): Source => {
+    return { kind: 'failure', subject: { path }, problem: problemOf(error), name: basename(path), mayHoldFiles };
+  };
   try {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
-    if (found.isFile()) return { kind: 'file', path };
-    throw notRegular();
+    return found.isFile() ? { kind: 'file', path } : failure(notRegular(), false);
   } catch (error) {
-    return { kind: 'failure', subject: { path }, problem: problemOf(error) };
+    return failure(error, true);
   }
+}
+
+/** None, where the filters leave it out. */
+function* failureOf(
+  { subject, problem, name, mayHoldFiles }: BadEntry,
+  { files, folders }: UploadFilters,
+): Generator<Failure, void, undefined> {
+  const isMeant = mayHoldFiles ? folders : files;
+  if (isMeant(name)) yield { subject, problem };
 }
 
 /** Without remembering keys: whether an earlier source has a file that gets the same one. */

@@ -13,8 +13,16 @@ class Recorder implements Follower<number> {
   plannedTasks = 0;
   isComplete = false;
   bytes = 0;
-  planned(): void {
+  size = 0;
+  unmeasured = 0;
+  planned({ bytes }: Task<number>): void {
     this.plannedTasks += 1;
+    if (bytes === undefined) this.unmeasured += 1;
+    else this.size += bytes;
+  }
+  sized(bytes: number, known: number | undefined): void {
+    if (known === undefined) this.unmeasured -= 1;
+    this.size += bytes - (known ?? 0);
   }
   allPlanned(): void {
     this.isComplete = true;
@@ -93,6 +101,29 @@ describe('runTasks', () => {
     });
     await runTasks(plan([breaking, dead]), options(follower));
     expect({ attempts, starts, done: follower.done, bytes: follower.bytes }).toEqual({ attempts: 3, starts: 1, done: [1], bytes: 10 });
+  });
+
+  it('tells of sizes once they are known, and of what has ended only the bytes that have passed', async () => {
+    const follower = new Recorder();
+    const sizes: number[] = [];
+    let attempts = 0;
+    const growing = task(1, async ({ sized, moved }) => {
+      await delay(1); // everything is planned
+      sized(++attempts * 10);
+      moved(5);
+      sizes.push(follower.size);
+      if (attempts === 1) throw storageError('read_timeout', 'Broke off.');
+      moved(15);
+    });
+    const skipped = { ...task(2), bytes: 100 };
+    const failing = task(3, async ({ sized, moved }) => {
+      sized(1000);
+      moved(1);
+      throw storageError('access_denied', 'No.');
+    });
+    await runTasks(plan([growing, skipped, failing, task(4)]), { ...options(follower), concurrency: 1 });
+    expect(sizes).toEqual([110, 120]);
+    expect(follower).toMatchObject({ size: 21, bytes: 21, unmeasured: 0 });
   });
 
   it.each([1, 100])('plans no further ahead than it has to, when a task has %i objects', async (count) => {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStorageError } from '@coffer/storage-core';
 
 import { LocalError, problemOf } from '../problem.ts';
+import { Meter } from './meter.ts';
 import { readAhead } from './read-ahead.ts';
 import { isFailure } from './task.ts';
 import type { Follower, Outcome, Planned, Running, Task } from './task.ts';
@@ -76,22 +77,20 @@ async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
  * cannot: a body that ends too early, or an object that changes while it is read.
  */
 async function attempts<R>(task: Task<R>, { retries, signal, follower }: RunOptions<R>): ReturnType<Task<R>['run']> {
-  for (let attempt = 0; ; attempt++) {
-    let moved = 0;
-    const running: Running = {
-      signal,
-      moved: (bytes) => {
-        moved += bytes;
-        follower.moved(bytes);
-      },
-    };
-    try {
-      return await task.run(running);
-    } catch (error) {
-      if (signal.aborted || attempt >= retries || !mayPass(error, moved > 0)) throw error;
-      follower.moved(-moved);
+  const meter = new Meter(follower, task.bytes);
+  const running: Running = { signal, sized: (bytes) => meter.sized(bytes), moved: (bytes) => meter.moved(bytes) };
+  try {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await task.run(running);
+      } catch (error) {
+        if (signal.aborted || attempt >= retries || !mayPass(error, meter.passed > 0)) throw error;
+        meter.rewind();
+      }
+      await delay(Math.random() * Math.min(100 * 2 ** attempt, 5000), undefined, { signal });
     }
-    await delay(Math.random() * Math.min(100 * 2 ** attempt, 5000), undefined, { signal });
+  } finally {
+    meter.end();
   }
 }
 

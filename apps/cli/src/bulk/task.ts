@@ -19,6 +19,8 @@ export interface Outcome<R> {
 /** While a task runs. */
 export interface Running {
   readonly signal: AbortSignal;
+  /** Tells how many bytes will pass, once that is known. */
+  sized(bytes: number): void;
   /** Tells of bytes that have passed. */
   moved(bytes: number): void;
 }
@@ -28,7 +30,7 @@ export interface Task<R> {
   readonly subject: Subject;
   /** How many objects or files it is about. Default 1. */
   readonly count?: number;
-  /** Bytes that will pass, where that is known. */
+  /** Bytes that will pass, where that is known before it runs. */
   readonly bytes?: number;
   /** What would be done, for a dry run; nothing where it would be skipped. */
   preview(): readonly R[] | Promise<readonly R[]>;
@@ -45,6 +47,8 @@ export interface Follower<R> {
   planned(task: Task<R>): void;
   /** The plan is complete: nothing more will be planned. */
   allPlanned(): void;
+  /** @param known what a task was said to have before, and `bytes` takes the place of */
+  sized(bytes: number, known: number | undefined): void;
   moved(bytes: number): void;
   /** Resolves when more can be taken. */
   finished(task: Task<R>, outcome: Outcome<R>): Promise<void> | void;

@@ -53,6 +53,7 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
   const { session, bucket, acl, storageClass } = settings;
   const contentType = settings.contentType ?? typeOf(key, path);
   const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
+  running.sized(file.size);
   if (file.size > wholeFrom) {
     const body = file.body((bytes) => running.moved(bytes));
     return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);

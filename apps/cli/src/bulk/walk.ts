@@ -11,6 +11,13 @@ export interface FoundFile {
   readonly name: string;
 }
 
+/** An entry that is no file to be read, nor a folder to be looked into. */
+export interface BadEntry extends Failure {
+  readonly name: string;
+  /** Whether files may lie below it, which nobody gets to see. */
+  readonly mayHoldFiles: boolean;
+}
+
 interface Level {
   readonly dir: Dir;
   readonly path: string;
@@ -26,18 +33,17 @@ const bufferSize = 256;
  * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
  * a file nor a directory, or cannot be read, is a failure of its own.
  */
-export async function* walk(root: string): AsyncGenerator<FoundFile | Failure, void, undefined> {
+export async function* walk(root: string): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
-  const enter = async (path: string, name: string): Promise<Failure | undefined> => {
+  const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
     try {
       const { dev, ino } = await stat(path, { bigint: true });
       const id = `${dev}:${ino}`;
-      if (levels.some((level) => level.id === id))
-        throw new LocalError('symlink_loop', 'The symbolic link leads to a directory that it lies in.');
+      if (levels.some((level) => level.id === id)) return bad(path, name, symlinkLoop(), false);
       levels.push({ dir: await opendir(path, { bufferSize }), path, name, id });
       return undefined;
     } catch (error) {
-      return { subject: { path }, problem: problemOf(error) };
+      return bad(path, name, error, true);
     }
   };
 
@@ -61,7 +67,7 @@ export async function* walk(root: string): AsyncGenerator<FoundFile | Failure, v
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
       if (kind === 'file') yield { path, name };
-      else if (kind !== 'directory') yield { subject: { path }, problem: problemOf(kind) };
+      else if (kind !== 'directory') yield bad(path, name, kind, false);
       else {
         const refused = await enter(path, name);
         if (refused !== undefined) yield refused;
@@ -72,12 +78,20 @@ export async function* walk(root: string): AsyncGenerator<FoundFile | Failure, v
   }
 }
 
-async function nextEntry({ dir, path }: Level): Promise<Dirent | Failure | undefined> {
+async function nextEntry({ dir, path, name }: Level): Promise<Dirent | BadEntry | undefined> {
   try {
     return (await dir.read()) ?? undefined;
   } catch (error) {
-    return { subject: { path }, problem: problemOf(error) };
+    return bad(path, name, error, true);
   }
+}
+
+function bad(path: string, name: string, error: unknown, mayHoldFiles: boolean): BadEntry {
+  return { subject: { path }, problem: problemOf(error), name, mayHoldFiles };
+}
+
+function symlinkLoop(): LocalError {
+  return new LocalError('symlink_loop', 'The symbolic link leads to a directory that it lies in.');
 }
 
 /** What lies at the end of an entry, or what is wrong with it. */

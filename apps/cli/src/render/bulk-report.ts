@@ -83,6 +83,10 @@ export class BulkReport<R> implements Follower<R> {
     this.#progress.allPlanned();
   }
 
+  sized(bytes: number, known: number | undefined): void {
+    this.#progress.size(bytes, known);
+  }
+
   moved(bytes: number): void {
     this.#progress.moved(bytes);
   }

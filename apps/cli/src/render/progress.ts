@@ -13,8 +13,8 @@ export class Progress {
   #bytes = 0;
   #plannedFiles = 0;
   #plannedBytes = 0;
-  /** Whether the size of everything planned is known. */
-  #isMeasured = true;
+  /** Tasks whose size is not known yet. */
+  #unmeasured = 0;
   #isPlanned = false;
   /** Of the last seconds. */
   readonly #samples: { readonly at: number; readonly bytes: number; readonly files: number }[] = [];
@@ -27,8 +27,14 @@ export class Progress {
 
   plan(files: number, bytes: number | undefined): void {
     this.#plannedFiles += files;
-    if (bytes === undefined) this.#isMeasured = false;
+    if (bytes === undefined) this.#unmeasured += 1;
     else this.#plannedBytes += bytes;
+  }
+
+  /** @param known what was taken for the size of a task until now */
+  size(bytes: number, known: number | undefined): void {
+    if (known === undefined) this.#unmeasured -= 1;
+    this.#plannedBytes += bytes - (known ?? 0);
   }
 
   allPlanned(): void {
@@ -64,13 +70,13 @@ export class Progress {
     const more = this.#isPlanned ? '' : '+';
     const files = `${grouped(this.#files)}/${grouped(this.#plannedFiles)}${more} objects`;
     const bytes = bytesText(Math.max(this.#bytes, 0));
-    return this.#isMeasured ? `${files}  ${bytes}/${bytesText(this.#plannedBytes)}${more}` : `${files}  ${bytes}`;
+    return this.#unmeasured === 0 ? `${files}  ${bytes}/${bytesText(this.#plannedBytes)}${more}` : `${files}  ${bytes}`;
   }
 
   #left(byteRate: number, fileRate: number): readonly string[] {
     if (!this.#isPlanned) return [];
     const byFiles = fileRate > 0 ? (this.#plannedFiles - this.#files) / fileRate : Number.POSITIVE_INFINITY;
-    const byBytes = this.#isMeasured && byteRate > 0 ? (this.#plannedBytes - this.#bytes) / byteRate : Number.POSITIVE_INFINITY;
+    const byBytes = this.#unmeasured === 0 && byteRate > 0 ? (this.#plannedBytes - this.#bytes) / byteRate : Number.POSITIVE_INFINITY;
     const seconds = byBytes === Number.POSITIVE_INFINITY ? byFiles : byBytes;
     return seconds === Number.POSITIVE_INFINITY ? [] : [`ETA ${durationText(seconds)}`];
   }

@@ -33,7 +33,9 @@ export async function uploadFiles(session: Session, request: UploadRequest, foll
 }
 
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
-  for await (const planned of planUploads(request.sources, request, filterOf(request.include, request.exclude))) {
+  const { sources, include, exclude } = request;
+  const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
+  for await (const planned of planUploads(sources, request, filters)) {
     yield 'problem' in planned ? planned : uploadTask(planned, settings);
   }
 }

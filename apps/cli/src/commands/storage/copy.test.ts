@@ -31,6 +31,29 @@ describeStores('copy and move', (bench) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'kept/a': 'a', 'kept/sub/b': 'b', 'new name': 'o', temporary: 't' });
   });
 
+  it('moves until nothing is left', async () => {
+    const { storage, coffer } = bench();
+    // Of these, MinIO lists one after the other.
+    const names = ['p', 'p/q', 'p/q/r'];
+    await putObjects(storage, Object.fromEntries(names.map((name) => [`n/${name}`, name])));
+    const ended = await coffer(['move', 'n', 'm', '-r', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json.moved.map(({ source_key: from }: { source_key: string }) => from).toSorted()).toEqual(['n/p', 'n/p/q', 'n/p/q/r']);
+    for (const name of names) {
+      expect(await storage.fileExists(`n/${name}`)).toBe(false);
+      expect((await storage.downloadFile({ key: `m/${name}` })).toString()).toBe(name);
+    }
+  });
+
+  it('moves nothing twice, and counts nothing twice', async () => {
+    const { bucket, storage, coffer } = bench();
+    await putObjects(storage, { 'a/b/b/x': '1', 'a/b/y': '2', 'n/same': '3', 'n/new': '4', 'm/same': '3' });
+    expect(await coffer(['move', 'a/b', 'a', '-r'])).toMatchObject({ code: 0, stderr: '' });
+    const ended = await coffer(['move', 'n', 'm', '-r', '--update']);
+    expect(ended.stdout).toMatch(/^moved 1 object \(1 B\) in [^,]+, 1 skipped$/m);
+    expect(await objectsIn(storage, bucket)).toEqual({ 'a/b/x': '1', 'a/y': '2', 'm/new': '4', 'm/same': '3', 'n/same': '3' });
+  });
+
   it('names what fails', async () => {
     const { bucket, storage, coffer } = bench();
     await putObjects(storage, { a: 'a' });

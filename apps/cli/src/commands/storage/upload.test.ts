@@ -78,6 +78,21 @@ describeStores('upload', (bench, store) => {
     expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['a.txt', 'sub/b.txt', 'sub/c.md']);
   });
 
+  it('says nothing of bad entries that the patterns leave out', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'tree/a.txt': 'a', 'tree/sub/b.md': 'b' });
+    await symlink('nowhere', join(folder, 'tree/dangling'));
+    await symlink('..', join(folder, 'tree/sub/loop'));
+    await symlink('/dev/null', join(folder, 'tree/device'));
+    expect(await coffer(['upload', 'tree', '-r', '--include', '*.txt'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
+    const excluded = ['dangling', 'device', 'sub/loop'].flatMap((name) => ['--exclude', name]);
+    expect(await coffer(['upload', 'tree', '-r', ...excluded])).toMatchObject({ code: 0, stderr: '' });
+    expect(await coffer(['upload', 'tree/a.txt', 'tree/dangling', 'tree/device', ...excluded])).toMatchObject({ code: 0, stderr: '' });
+    const ended = await coffer(['upload', 'tree', '-r', '--exclude', 'dangling', '--json']);
+    expect(ended.json.failed.map(({ path }: { path: string }) => path).toSorted()).toEqual(['tree/device', 'tree/sub/loop']);
+  });
+
   it('shows what it would do, and does nothing, with --dry-run', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'a.txt': 'abc' });

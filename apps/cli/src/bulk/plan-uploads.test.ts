@@ -1,0 +1,44 @@
+import type * as promises from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { putFiles } from '../testing/files.ts';
+import { filterOf } from './filter.ts';
+import { planUploads, sourcesOf } from './plan-uploads.ts';
+
+// Modes keep root out of no folder.
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof promises>();
+  const opendir: typeof real.opendir = async (path, options) => {
+    if (String(path).endsWith('locked')) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+    return real.opendir(path, options);
+  };
+  return { ...real, opendir };
+});
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coffer-plan-'));
+  await putFiles(folder, { 'a.txt': 'a', 'b.md': 'b', 'locked/c.txt': 'c' });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function failuresWith(include: readonly string[], exclude: readonly string[]): Promise<readonly string[]> {
+  const sources = await sourcesOf([folder, join(folder, 'missing')], { recursive: true });
+  const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
+  const failed: string[] = [];
+  for await (const planned of planUploads(sources, {}, filters)) {
+    if ('problem' in planned && 'path' in planned.subject) failed.push(planned.subject.path.slice(folder.length + 1));
+  }
+  return failed.toSorted();
+}
+
+it('names what may have files below it whatever is included, unless it is excluded itself', async () => {
+  expect(await failuresWith([], [])).toEqual(['locked', 'missing']);
+  expect(await failuresWith(['*.txt'], ['*.md'])).toEqual(['locked', 'missing']);
+  expect(await failuresWith([], ['locked/**'])).toEqual(['missing']);
+  expect(await failuresWith(['*.txt'], ['locked', 'missing'])).toEqual([]);
+});
