@@ -14,11 +14,17 @@ export interface Run {
   readonly peakRss: number;
 }
 
+/** A command that takes longer hangs. */
+const longestSeconds = 300;
+
 /** Node does not tell what a child has used; Python, which the peers come with, asks wait4(2). */
 const waiter = `
-import json, os, sys, time
+import json, os, signal, sys, time
 begin = time.monotonic()
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+for reason in signal.SIGTERM, signal.SIGALRM:
+    signal.signal(reason, lambda *_: os.kill(pid, signal.SIGKILL))
+signal.alarm(${longestSeconds})
 _, status, usage = os.wait4(pid, 0)
 wall = time.monotonic() - begin
 print(json.dumps({"code": os.waitstatus_to_exitcode(status), "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss}), file=os.fdopen(3, "w"))
@@ -32,6 +38,8 @@ export async function measured(command: readonly string[], env: Readonly<Record<
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
+  const stop = (): void => void child.kill();
+  process.once('exit', stop);
   let firstByte: number | undefined;
   let complaint = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -41,6 +49,7 @@ export async function measured(command: readonly string[], env: Readonly<Record<
     });
   }
   const [report] = await Promise.all([text(child.stdio[3] as NodeJS.ReadableStream), once(child, 'close')]);
+  process.off('exit', stop);
   const { code, wall, cpu, rss } = JSON.parse(report) as { code: number; wall: number; cpu: number; rss: number };
   if (code !== 0) throw new Error(`${command.join(' ')} failed (${code}): ${complaint}`);
   // Until Python has started the command.
