@@ -21,6 +21,8 @@ import {
   failuresFrom,
   isErrorDocument,
   listPageFrom,
+  nextTokenAtBeginning,
+  nextTokenAtEnd,
   uploadIdFrom,
 } from './documents.ts';
 import { aclFrom } from './grants.ts';
@@ -60,9 +62,14 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     };
 
     const page = await read(transport.list(bucket, {}, noContext), listPageFrom);
+    expect(nextTokenAtBeginning(Buffer.from(documents.at(-1) ?? ''))).toBeUndefined();
+    expect(nextTokenAtEnd(documents.at(-1) ?? '')).toBeUndefined();
     expect(page.objects.map(({ key }) => key).sort()).toEqual(keys.toSorted());
     await read(transport.list(bucket, { delimiter: '/', prefix: 'x/' }, noContext), listPageFrom);
     const first = await read(transport.list(bucket, { delimiter: '/', maxKeys: 3 }, noContext), listPageFrom);
+    expect(first.nextContinuationToken).toBeDefined();
+    const told = [nextTokenAtBeginning(Buffer.from(documents.at(-1) ?? '')), nextTokenAtEnd(documents.at(-1) ?? '')];
+    expect(told).toEqual(server.kind === 'ceph' ? [undefined, first.nextContinuationToken] : [first.nextContinuationToken, undefined]);
     await read(transport.list(bucket, { maxKeys: 4, continuationToken: first.nextContinuationToken! }, noContext), listPageFrom);
     await read(transport.listBuckets({}, noContext), bucketsFrom);
     const at = { bucket, key: 'parts & <more>' };
@@ -181,6 +188,32 @@ describe('a list that is cut short', () => {
     for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('no word');
     const page = listPageFrom(listOf('<NextContinuationToken>on</NextContinuationToken>'));
     expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
+  });
+});
+
+describe('where a list goes on', () => {
+  const next = '<IsTruncated>true</IsTruncated><NextContinuationToken>a &amp; b</NextContinuationToken>';
+
+  it.each([
+    [`<?xml version="1.0"?>\n<ListBucketResult xmlns="x"><Name>n</Name>${next}<Contents><Key>k`, 'a & b'],
+    [`<ListBucketResult>${next}<CommonPrefixes>`, 'a & b'],
+    [`<ListBucketResult>${next}`, undefined],
+    [`<ListBucketResult><Contents><Key>k</Key></Contents>${next}`, undefined],
+    [`<ListBucketResult><Name>n${next}<Contents>`, undefined],
+    [`<Error>${next}<Contents>`, undefined],
+    ['', undefined],
+  ])('shows in its beginning %s: %s', (beginning, token) => {
+    expect(nextTokenAtBeginning(Buffer.from(beginning))).toBe(token);
+  });
+
+  it.each([
+    [`<ListBucketResult><Contents><Key>k</Key></Contents>${next}</ListBucketResult>`, 'a & b'],
+    [`<ListBucketResult><Contents/><Contents></Contents><CommonPrefixes></CommonPrefixes>${next}</ListBucketResult>`, 'a & b'],
+    [`<ListBucketResult><Contents></Contents>${next}`, undefined],
+    [`<ListBucketResult><Contents></Contents></ListBucketResult>`, undefined],
+    ['', undefined],
+  ])('shows in its end %s: %s', (document, token) => {
+    expect(nextTokenAtEnd(document)).toBe(token);
   });
 });
 

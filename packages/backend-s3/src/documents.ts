@@ -47,6 +47,33 @@ export function listPageFrom(document: string): ListPage {
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }
 
+/** Longer than what stands before the objects: a prefix and two tokens, all encoded. */
+const longestBeginning = 16 * 1024;
+
+/**
+ * Where the next page begins, out of the beginning of an answer of ListObjectsV2: AWS and MinIO tell it before the objects.
+ * Undefined where it is not there, whether there is one or not.
+ */
+export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
+  const text = beginning.toString('utf8', 0, longestBeginning);
+  const end = text.search(/<(?:Contents|CommonPrefixes)>/);
+  return end < 0 ? undefined : nextTokenIn(`${text.slice(0, end)}</ListBucketResult>`);
+}
+
+/** The same out of what stands behind the objects, where Ceph tells it. */
+export function nextTokenAtEnd(document: string): string | undefined {
+  const end = Math.max(...['</Contents>', '</CommonPrefixes>'].map((tag) => document.lastIndexOf(tag) + tag.length));
+  return nextTokenIn(`<ListBucketResult>${document.slice(end)}`);
+}
+
+function nextTokenIn(document: string): string | undefined {
+  try {
+    return textOf(rootOf(document, 'ListBucketResult'), 'NextContinuationToken') || undefined;
+  } catch {
+    return undefined; // whoever reads all of it will say so
+  }
+}
+
 function summaryOf(object: XmlElement): ReadObject {
   const size = textOf(object, 'Size') ?? '0';
   if (!/^\d{1,16}$/.test(size)) throw new MalformedXmlError('a size that is no number');

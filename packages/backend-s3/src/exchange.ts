@@ -28,6 +28,8 @@ export interface OpenAnswer extends Answer {
 
 export interface ExchangeRequest extends HttpRequest {
   readonly body?: Uint8Array | undefined;
+  /** Gets what comes first of the body of a success that is read, before the rest is there. */
+  readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
 }
 
 interface Options extends Pick<Connection, 'agent' | 'wires'> {
@@ -180,6 +182,7 @@ class Exchange implements WireUser {
       const isRefusal = head.status >= 300;
       if (this.#options.opens && !isRefusal) return this.#pass(pieces);
       if (isRefusal || this.#request.isRead) {
+        if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
         for (const piece of pieces) this.#keep(piece);
         if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
         if (this.#size > longestDocument) throw new Error('The answer is longer than any document of S3.');

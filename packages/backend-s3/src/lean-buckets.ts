@@ -1,5 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
+
+import type { ListPage } from '@coffer/storage-core';
+
 import { call } from './call.ts';
-import { bucketsFrom, deleteDocument, failuresFrom, listPageFrom } from './documents.ts';
+import { bucketsFrom, deleteDocument, failuresFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
 import { uriEncode } from './signature.ts';
 import type { Transport } from './transport.ts';
@@ -21,7 +25,7 @@ export function leanBuckets(client: LeanClient): Calls {
       return call({ bucket, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) => client.document(request, abortSignal, failuresFrom));
     },
 
-    list(bucket, { prefix, delimiter, maxKeys, continuationToken }, ctx) {
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken, onNextToken }, ctx) {
       const query = parameters([
         ['continuation-token', continuationToken],
         ['delimiter', delimiter],
@@ -30,8 +34,9 @@ export function leanBuckets(client: LeanClient): Calls {
         ['max-keys', maxKeys],
         ['prefix', prefix],
       ]);
+      const { onBeginning, read } = onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readAndTold(onNextToken);
       return call({ bucket, permission: 's3:ListBucket' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'GET', at: { bucket }, query }, abortSignal, listPageFrom),
+        client.document({ method: 'GET', at: { bucket }, query, onBeginning }, abortSignal, read),
       );
     },
 
@@ -58,4 +63,25 @@ export function leanBuckets(client: LeanClient): Calls {
 /** A query of those that have a value, which are given in order. */
 function parameters(all: readonly (readonly [string, string | number | undefined])[]): string {
   return all.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${uriEncode(String(value))}`])).join('&');
+}
+
+/** Reads a page, and tells where the next one begins as soon as that is here: a thousand objects take a while to come, and to read. */
+function readAndTold(tell: (continuationToken: string) => void): {
+  readonly onBeginning: (beginning: Buffer) => void;
+  readonly read: (document: string) => Promise<ListPage>;
+} {
+  let isTold = false;
+  const tellOnce = (token: string | undefined): void => {
+    if (token === undefined || isTold) return;
+    isTold = true;
+    tell(token);
+  };
+  return {
+    onBeginning: (beginning) => tellOnce(nextTokenAtBeginning(beginning)),
+    async read(document) {
+      tellOnce(nextTokenAtEnd(document));
+      if (isTold) await setImmediate(); // what has been asked for meanwhile leaves first
+      return listPageFrom(document);
+    },
+  };
 }

@@ -27,7 +27,7 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
 }
 
 /** A request of a document, or none, that is answered by one. */
-interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'> {
+interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
   readonly document?: string;
 }
 
@@ -76,13 +76,13 @@ export class LeanClient {
 
   /** Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt. */
   document<T>(
-    { document, headers = [], ...request }: DocumentRequest,
+    { document, headers = [], onBeginning, ...request }: DocumentRequest,
     signal: AbortSignal | undefined,
-    read: (document: string, headers: Answer['headers']) => T,
+    read: (document: string, headers: Answer['headers']) => T | Promise<T>,
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
     return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
-      const { headers: told, document: text } = await this.#answer(signed as ExchangeRequest, signal);
+      const { headers: told, document: text } = await this.#answer({ ...(signed as ExchangeRequest), onBeginning }, signal);
       // As if it had been one from the start.
       if (isErrorDocument(text)) throw new AnswerError(503, told, text);
       return read(text, told);

@@ -1,5 +1,6 @@
 const longestHead = 64 * 1024;
 const start = 'HTTP/1.';
+const statusLine = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
 const none: readonly Buffer[] = [];
 
 export interface AnswerHead {
@@ -79,34 +80,51 @@ export class RawAnswer {
   /** @returns what follows the head; undefined while there is no end of it */
   #readHead(chunk: Buffer): Buffer | undefined {
     const before = this.#pending.length;
-    this.#pending += chunk.toString('latin1', 0, Math.min(chunk.length, longestHead));
+    // Of a chunk with the head and more, the head alone: a string of all would live as long as any header does, which is a part of it.
+    const whole = before === 0 ? chunk.indexOf('\r\n\r\n') : -1;
+    this.#pending += chunk.toString('latin1', 0, whole < 0 ? Math.min(chunk.length, longestHead) : whole + 4);
     if (!this.#pending.startsWith(start.slice(0, this.#pending.length))) throw malformed('no HTTP');
     const end = this.#pending.indexOf('\r\n\r\n', Math.max(0, before - 3));
     if (end < 0) {
       if (this.#pending.length >= longestHead) throw malformed('a head without end');
       return undefined;
     }
-    const [first = '', ...lines] = this.#pending.slice(0, end).split('\r\n');
+    const head = this.#pending;
     this.#pending = '';
-    const [, minor, status = ''] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/.exec(first) ?? [];
-    if (minor === undefined) throw malformed('no status');
+    if (!statusLine.test(head)) throw malformed('no status');
+    const status = Number(head.slice(9, 12));
     // What comes before the answer proper, such as 100.
-    if (status.startsWith('1')) return chunk.subarray(end + 4 - before);
-    const headers: Record<string, string> = {};
-    for (const line of lines) {
-      const colon = line.indexOf(':');
-      if (colon < 1 || isSpace(line, 0) || isSpace(line, colon - 1)) throw malformed('a header that is none');
-      const name = line.slice(0, colon).toLowerCase();
-      const value = line.slice(colon + 1).trim();
-      const known = headers[name];
-      headers[name] = known === undefined ? value : `${known}, ${value}`;
-    }
-    const { connection = minor === '1' ? 'keep-alive' : 'close' } = headers;
-    this.#keepsAlive = !/\bclose\b/i.test(connection) && (minor === '1' || /\bkeep-alive\b/i.test(connection));
-    this.#body = this.#isHead ? { kind: 'sized', left: 0 } : framingOf(Number(status), headers);
-    this.#head = { status: Number(status), headers };
+    if (status < 200) return chunk.subarray(end + 4 - before);
+    const headers = headersOf(head, end);
+    const isOld = head[7] === '0';
+    const { connection } = headers;
+    this.#keepsAlive = connection === undefined ? !isOld : !/\bclose\b/i.test(connection) && (!isOld || /\bkeep-alive\b/i.test(connection));
+    this.#body = this.#isHead ? { kind: 'sized', left: 0 } : framingOf(status, headers);
+    this.#head = { status, headers };
     return chunk.subarray(end + 4 - before);
   }
+}
+
+/** Of a head that is over at `end`. Without a string for each line: there are some fifteen in every answer. */
+function headersOf(head: string, end: number): AnswerHead['headers'] {
+  const headers: Record<string, string> = {};
+  let next = head.indexOf('\r\n') + 2;
+  while (next < end) {
+    const start = next;
+    const stop = head.indexOf('\r\n', start);
+    next = stop + 2;
+    const colon = head.indexOf(':', start);
+    if (colon <= start || colon > stop || isSpace(head, start) || isSpace(head, colon - 1)) throw malformed('a header that is none');
+    let from = colon + 1;
+    let to = stop;
+    while (from < to && isSpace(head, from)) from++;
+    while (from < to && isSpace(head, to - 1)) to--;
+    const name = head.slice(start, colon).toLowerCase();
+    const value = head.slice(from, to);
+    const known = headers[name];
+    headers[name] = known === undefined ? value : `${known}, ${value}`;
+  }
+  return headers;
 }
 
 function framingOf(status: number, headers: AnswerHead['headers']): Body {

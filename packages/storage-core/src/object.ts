@@ -112,6 +112,11 @@ export interface ListOptions {
   readonly maxKeys?: number;
   /** Opaque; from the page before. */
   readonly continuationToken?: string;
+  /**
+   * Told where the next page begins, by backends that know it before they have read this one: whoever reads on can ask for it
+   * meanwhile. What counts is the token of the page: this one, if the page comes.
+   */
+  readonly onNextToken?: (continuationToken: string) => void;
 }
 
 export interface ObjectSummary {

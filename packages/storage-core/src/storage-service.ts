@@ -154,10 +154,10 @@ export class StorageService extends BucketService {
 
   /** Await it for one page, or iterate it for every object. */
   listFiles(request: InBucket & ListOptions = {}, ctx: CallContext = noContext): ObjectListing {
-    const { prefix, maxKeys, continuationToken } = request;
+    const { prefix, maxKeys, continuationToken, onNextToken } = request;
     const delimiter = request.delimiter === '' ? undefined : request.delimiter;
     return new ObjectListing(async (token = continuationToken) => {
-      const options = defined({ prefix, delimiter, maxKeys, continuationToken: token });
+      const options = defined({ prefix, delimiter, maxKeys, continuationToken: token, onNextToken });
       assertListOptions(options);
       const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);
       return this.#in(bucket, () => this.backend.list(bucket, options, ctx));

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
-import type { ListPage, ObjectSummary } from '@coffer/storage-core';
+import type { ListOptions, ListPage, ObjectSummary } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 
@@ -46,21 +46,52 @@ export async function* objectsBelow(...args: Parameters<typeof pagesBelow>): Asy
   for await (const objects of pagesBelow(...args)) yield* objects;
 }
 
+/** A page that has been asked for. */
+interface Asked {
+  readonly token: string | undefined;
+  readonly maxKeys: number;
+  readonly page: Promise<ListPage>;
+  /** Where the page after it begins, once that is known. */
+  next?: string;
+}
+
 async function* pagesOf(
   { storage, ctx }: Session,
   at: At,
   { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number; readonly firstPage?: number },
 ): AsyncGenerator<ListPage, void, undefined> {
   let left = limit;
-  const fetchPage = async (most: number, continuationToken?: string): Promise<ListPage> =>
-    storage.listFiles({ ...at, maxKeys: Math.min(left, most), ...(continuationToken !== undefined && { continuationToken }) }, ctx);
-  for (let coming: Promise<ListPage> | undefined = fetchPage(firstPage); coming !== undefined;) {
-    const page: ListPage = await coming;
+  /** The page that is waited for: one more than this is enough ahead. */
+  let awaited: Asked | undefined;
+  let ahead: Asked | undefined;
+  const fetchPage = async (list: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> =>
+    storage.listFiles({ ...at, ...list }, ctx);
+  const ask = (maxKeys: number, token?: string): Asked => {
+    const onNextToken = (next: string): void => {
+      asked.next = next;
+      askAhead();
+    };
+    const page = fetchPage({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
+    page.catch(() => {}); // thrown where it is waited for, if it still is
+    const asked: Asked = { token, maxKeys, page };
+    return asked;
+  };
+  const askAhead = (): void => {
+    if (awaited?.next === undefined || left <= awaited.maxKeys) return;
+    ahead ??= ask(Math.min(left - awaited.maxKeys, largestPage), awaited.next);
+  };
+  for (let asked: Asked | undefined = ask(Math.min(left, firstPage)); asked !== undefined;) {
+    awaited = asked;
+    askAhead();
+    const page: ListPage = await asked.page;
+    awaited = undefined;
     left -= page.objects.length + page.commonPrefixes.length;
     const token: string | undefined = page.isTruncated && left > 0 ? page.nextContinuationToken : undefined;
-    coming = token === undefined ? undefined : fetchPage(largestPage, token);
-    coming?.catch(() => {}); // thrown where it is waited for, if it still is
-    if (coming !== undefined) await setImmediate(); // the request leaves before this page is worked on
+    const early = ahead as Asked | undefined;
+    ahead = undefined;
+    if (token === undefined) asked = undefined;
+    else asked = early?.token === token ? early : ask(Math.min(left, largestPage), token);
+    if (asked !== undefined) await setImmediate(); // the request leaves before this page is worked on
     yield page;
   }
 }

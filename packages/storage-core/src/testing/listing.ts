@@ -146,6 +146,16 @@ function pages(suite: Suite): void {
     }
   });
 
+  suite.test('tells early where the next page begins, if at all, and nothing of a last page', async (t) => {
+    await fill(t, 'a', 'b', 'c');
+    for (const maxKeys of [2, 3]) {
+      const told: string[] = [];
+      const options: ListOptions = { prefix: t.prefix, maxKeys, onNextToken: (token) => void told.push(token) };
+      const { nextContinuationToken } = await t.backend.list(t.bucket, options, noContext);
+      for (const token of told) assert.equal(token, nextContinuationToken);
+    }
+  });
+
   suite.test('goes on where it was when objects come and go between pages', async (t) => {
     await fill(t, 'a', 'b', 'c', 'd', 'e');
     const page = (token?: string): Promise<ListPage> => {

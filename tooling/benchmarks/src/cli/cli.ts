@@ -63,6 +63,7 @@ async function onServer(bench: Bench, kind: S3Kind, { files, big, peers }: Work)
     );
     remark(`${kind}: round ${round + 1} of ${bench.rounds}; upload ms: ${walls.join(', ')}`);
   }
+  await server.stop(); // the next one needs the memory
   report(`${server.name}; ${files} files of 10 KiB, one of ${big / mib} MiB`, figures);
 }
 
@@ -113,8 +114,15 @@ async function oneRound({ contender, server, folder, source, files, big }: Round
     await rm(target, { recursive: true, force: true });
     await bucket.drop();
     client.destroy();
+    await forget(server);
   }
   return taken;
+}
+
+/** MinIO would keep what has been deleted for 5 minutes: in memory, which a few rounds of large files fill. */
+async function forget({ deleted }: S3Server): Promise<void> {
+  if (deleted === undefined) return;
+  for (const entry of await readdir(deleted)) await rm(join(deleted, entry), { recursive: true, force: true });
 }
 
 async function write(path: string, size: number): Promise<void> {
