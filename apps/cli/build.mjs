@@ -1,5 +1,5 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
-// two instead of hundreds. oclif itself becomes two CommonJS files; its plugins stay packages.
+// two instead of hundreds, of CommonJS, which bin/program.js loads. oclif itself becomes two files; its plugins stay packages.
 import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,11 +9,13 @@ import { build } from 'rolldown';
 
 import { chunkOf } from './build/chunks.ts';
 import { librariesApart, librariesOf } from './build/oclif-libraries.ts';
+import { importsByLoader } from './build/imports-by-loader.ts';
 import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
+import { idOf } from './build/id.ts';
 import { plainCharacters } from './build/plain-characters.ts';
-import { withoutFacades } from './build/without-facades.ts';
+import { plainExports } from './build/plain-exports.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -26,7 +28,8 @@ const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'
 await Promise.all([rm(outdir, { recursive: true, force: true }), rm(manifest, { force: true })]);
 if (root !== here) {
   await mkdir(join(root, 'bin'), { recursive: true });
-  for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js']) await copyFile(join(here, file), join(root, file));
+  for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js', 'bin/program.js'])
+    await copyFile(join(here, file), join(root, file));
 }
 
 const input = { main: 'src/main.ts' };
@@ -49,11 +52,11 @@ const libraries = new Set();
 await build({
   ...oclif,
   input: { oclif: 'src/oclif.ts' },
-  plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries), plainCharacters()],
+  plugins: [oclifWhenUsed(), nodeWhenUsed(), librariesApart(libraries), importsByLoader(), plainCharacters()],
 });
 const { input: librariesInput, plugin: librariesPlugin } = librariesOf(libraries);
 await build([
-  { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed(), plainCharacters()] },
+  { ...oclif, input: librariesInput, plugins: [librariesPlugin, nodeWhenUsed(), importsByLoader(), plainCharacters()] },
   {
     ...shared,
     input,
@@ -61,17 +64,19 @@ await build([
     preserveEntrySignatures: 'allow-extension',
     resolve: { conditionNames: ['@coffer/source', 'node', 'import', 'default'] },
     transform: { ...shared.transform, define: { COFFER_VERSION: JSON.stringify(version) } },
-    plugins: [oclifInOneFile(), nodeWhenUsed(), withoutFacades(), plainCharacters()],
+    plugins: [oclifInOneFile(), nodeWhenUsed(), plainExports(), importsByLoader(), plainCharacters()],
     output: {
       dir: outdir,
-      format: 'esm',
-      entryFileNames: '[name].js',
-      minifyInternalExports: false,
-      chunkFileNames: 'chunks/[name]-[hash].js',
+      format: 'cjs',
+      exports: 'named',
+      entryFileNames: '[name].cjs',
+      chunkFileNames: 'chunks/[name]-[hash].cjs',
       codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'loaded together', name: chunkOf(here) }] },
     },
   },
 ]);
+
+await writeFile(join(outdir, 'id'), await idOf(outdir));
 
 // With the manifest, oclif knows every command without loading any.
 const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });

@@ -13,12 +13,12 @@ import { putFiles } from './testing/files.ts';
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 // Node says of itself what this makes it say; the one that it starts is what it is.
 const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
-const program = `
-  console.log(process.versions.node, process.argv.slice(2).join());
-  if (process.argv[2] !== 'wait') process.exit(3);
+const program = `exports.main = (args) => {
+  console.log(process.versions.node, args.join());
+  if (args[0] !== 'wait') process.exit(3);
   const kept = setInterval(() => {}, 1000);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (console.log(signal), clearInterval(kept), (process.exitCode = 130)));
-`;
+};`;
 
 describe('the command line in a checkout', () => {
   let checkout: string;
@@ -34,7 +34,7 @@ describe('the command line in a checkout', () => {
     checkout = await mkdtemp(join(tmpdir(), 'coffer-checkout-'));
     for (const part of ['apps/cli/bin', 'apps/cli/package.json', 'tooling/bootstrap/follow-parent.cjs'])
       await cp(join(repository, part), join(checkout, part), { recursive: true });
-    await putFiles(checkout, { '.node-version': '26.10.0\n', 'apps/cli/dist/main.js': program });
+    await putFiles(checkout, { '.node-version': '26.10.0\n', 'apps/cli/dist/main.cjs': program });
   });
   afterEach(() => rm(checkout, { recursive: true, force: true }));
 

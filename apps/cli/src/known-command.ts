@@ -1,6 +1,3 @@
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-
 import type { StorageCommand } from './base-command.ts';
 import type { Settings } from './invocation.ts';
 import { silent } from './oclif-logger.ts';
@@ -15,15 +12,25 @@ interface KnownCommand {
   readonly args: readonly string[];
 }
 
+/** The files of the build, see bin/program.js. */
+export interface Program {
+  /** What a file exports. */
+  load(name: string): unknown;
+}
+
+interface Around {
+  readonly settings: Settings;
+  readonly program: Program;
+}
+
 /**
  * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it
  * loads one, which takes as long as many a command.
  */
-export async function runKnown({ command, args }: KnownCommand, settings: Settings): Promise<void> {
+export async function runKnown({ command, args }: KnownCommand, { settings, program }: Around): Promise<void> {
   setLogger({ root: settings.root, logger: silent });
   const words = command.split(' ');
-  const file = pathToFileURL(`${join(settings.root, 'dist/commands', ...words)}.js`);
-  const { default: Command } = (await import(file.href)) as { readonly default: CommandClass };
+  const { default: Command } = program.load(`commands/${words.join('/')}.cjs`) as { readonly default: CommandClass };
   Command.id = words.join(':');
   await new Command([...args], new ProgramConfig(settings)).execute();
 }

@@ -1,6 +1,7 @@
 import { interruptSignal } from './interrupt.ts';
 import { asksFor, asksForHelp, knownCommand, misplacedFlag, settingsOf, unknownCommand } from './invocation.ts';
 import { runKnown } from './known-command.ts';
+import type { Program } from './known-command.ts';
 import { silent } from './oclif-logger.ts';
 import { run } from './oclif.ts';
 import { Output } from './output.ts';
@@ -9,12 +10,12 @@ import { shareInvocation } from './shared.ts';
 import type { Invocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
-async function main(args: readonly string[]): Promise<never> {
+export async function main(args: readonly string[], program: Program): Promise<never> {
   const output = new Output({ json: asksFor('--json', args) });
   const signal = interruptSignal();
   shareInvocation({ output, signal });
   try {
-    await runCommand(args, { output, signal });
+    await runCommand(args, { output, signal, program });
   } catch (error) {
     if (!isHelp(error)) {
       process.exitCode = exitCodeOf(error);
@@ -25,7 +26,7 @@ async function main(args: readonly string[]): Promise<never> {
   return process.exit();
 }
 
-async function runCommand(args: readonly string[], { output, signal }: Invocation): Promise<void> {
+async function runCommand(args: readonly string[], { output, signal, program }: Invocation & { readonly program: Program }): Promise<void> {
   const settings = settingsOf(import.meta.url);
   const known = knownCommand(args, settings);
   if (known === undefined) {
@@ -39,7 +40,7 @@ async function runCommand(args: readonly string[], { output, signal }: Invocatio
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing
   const isQuiet = process.env['DEBUG'] === undefined;
   if (known !== undefined && isQuiet && !asksForHelp(args)) {
-    await runKnown({ command: known, args: args.slice(known.split(' ').length) }, settings);
+    await runKnown({ command: known, args: args.slice(known.split(' ').length) }, { settings, program });
     return;
   }
   // None of the user's plugins: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
@@ -79,5 +80,3 @@ function tell(thrown: unknown, output: Output): void {
 function isHelp(error: unknown): boolean {
   return error instanceof Error && 'oclif' in error && (error.oclif as { readonly exit?: number }).exit === 0;
 }
-
-await main(process.argv.slice(2));
