@@ -5,7 +5,7 @@ import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import type { Failure } from './task.ts';
 import { notRegular, walk } from './walk.ts';
-import type { BadEntry } from './walk.ts';
+import type { BadEntry, PassedBy } from './walk.ts';
 
 /** One PATH of the command line. */
 export type Source =
@@ -62,6 +62,7 @@ export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
   filters: UploadFilters,
+  passedBy?: PassedBy,
 ): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
   for (const [index, source] of sources.entries()) {
     if (source.kind === 'failure') yield* failureOf(source, filters);
@@ -70,7 +71,7 @@ export async function* planUploads(
       if (filters.files(name)) yield { path: source.path, key: keyFor(name, names) };
     } else {
       const before = sources.slice(0, index);
-      for await (const found of walk(source.path)) {
+      for await (const found of walk(source.path, passedBy)) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
           yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };

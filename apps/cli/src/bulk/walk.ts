@@ -1,5 +1,5 @@
 import type { Dir, Dirent } from 'node:fs';
-import { opendir, stat } from 'node:fs/promises';
+import { lstat, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { LocalError, problemOf } from '../problem.ts';
@@ -18,6 +18,13 @@ export interface BadEntry extends Failure {
   readonly mayHoldFiles: boolean;
 }
 
+/** Folders that are passed by wherever they turn up: those of the storage itself. */
+export interface PassedBy {
+  /** As `folderId` gives it. */
+  has(id: string): boolean;
+  tell(path: string): void;
+}
+
 interface Level {
   readonly dir: Dir;
   readonly path: string;
@@ -33,12 +40,15 @@ const bufferSize = 256;
  * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
  * a file nor a directory, or cannot be read, is a failure of its own.
  */
-export async function* walk(root: string): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
+export async function* walk(root: string, passedBy?: PassedBy): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
   const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
     try {
-      const { dev, ino } = await stat(path, { bigint: true });
-      const id = `${dev}:${ino}`;
+      const id = await folderId(path);
+      if (passedBy?.has(id) === true) {
+        passedBy.tell(path);
+        return undefined;
+      }
       if (levels.some((level) => level.id === id)) return bad(path, name, symlinkLoop(), false);
       levels.push({ dir: await opendir(path, { bufferSize }), path, name, id });
       return undefined;
@@ -66,7 +76,8 @@ export async function* walk(root: string): AsyncGenerator<FoundFile | BadEntry, 
       const path = join(level.path, entry.name);
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
-      if (kind === 'file') yield { path, name };
+      if (await isMisread(entry, path)) yield bad(path, name, notUtf8(), kind !== 'file');
+      else if (kind === 'file') yield { path, name };
       else if (kind !== 'directory') yield bad(path, name, kind, false);
       else {
         const refused = await enter(path, name);
@@ -76,6 +87,12 @@ export async function* walk(root: string): AsyncGenerator<FoundFile | BadEntry, 
   } finally {
     for (const { dir } of levels) await dir.close().catch(() => {});
   }
+}
+
+/** The same by whatever path. */
+export async function folderId(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${dev}:${ino}`;
 }
 
 async function nextEntry({ dir, path, name }: Level): Promise<Dirent | BadEntry | undefined> {
@@ -92,6 +109,19 @@ function bad(path: string, name: string, error: unknown, mayHoldFiles: boolean):
 
 function symlinkLoop(): LocalError {
   return new LocalError('symlink_loop', 'The symbolic link leads to a directory that it lies in.');
+}
+
+/** Whether the system knows an entry by bytes that are no text, which Node reads as this character. */
+async function isMisread({ name }: Dirent, path: string): Promise<boolean> {
+  if (!name.includes('\ufffd')) return false;
+  return lstat(path).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  );
+}
+
+function notUtf8(): LocalError {
+  return new LocalError('unsafe_path', 'The name is not valid UTF-8, as keys are; rename it.');
 }
 
 /** What lies at the end of an entry, or what is wrong with it. */

@@ -24,6 +24,8 @@ export interface SessionOptions {
 export interface Session {
   readonly config: Config;
   readonly storage: StorageService;
+  /** Tells, in a sentence, what a person should know. */
+  readonly note: (text: string) => void;
   /** Goes with every call. */
   readonly ctx: CallContext & { readonly signal: AbortSignal };
   /** The bucket of this command, looked up once; created where auto-provisioning is on. */
@@ -68,7 +70,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
       return chosen.bucket;
     };
     let bucket: Promise<string> | undefined;
-    return { config, storage, ctx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
+    return { config, storage, note, ctx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
   } catch (error) {
     await close().catch(() => {}); // what kept it from opening says more
     throw error;

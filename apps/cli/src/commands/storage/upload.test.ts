@@ -1,4 +1,4 @@
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
@@ -56,6 +56,27 @@ describeStores('upload', (bench, store) => {
     );
     expect(ended.stderr.trim().split('\n')).toHaveLength(4);
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
+  });
+
+  it('leaves out what Coffer itself keeps on the disk, its secret for one, and says so', async () => {
+    const { folder, coffer } = bench();
+    await putFiles(folder, { 'tree/a.txt': 'a', 'tree/.own/kept': 'hidden', 'tree/sub/.own/b.txt': 'b' });
+    await symlink('../.own', join(folder, 'tree/sub/linked'));
+    const ended = await coffer(['upload', 'tree', '-r', '--json'], { COFFER_DATA_DIR: join(folder, 'tree/.own') });
+    expect(ended.code).toBe(0);
+    expect(ended.stderr.trim().split('\n').toSorted()).toEqual(
+      ['tree/.own', 'tree/sub/linked'].map((path) => `left out ${path}: Coffer keeps its own data there.`),
+    );
+    expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['a.txt', 'sub/.own/b.txt']);
+  });
+
+  it.runIf(process.platform === 'linux')('names files whose names are no text', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'tree/a.txt': 'a', 'tree/\ufffd': 'a character like others' });
+    await writeFile(Buffer.concat([Buffer.from(join(folder, 'tree/b')), Buffer.of(0xff)]), 'b');
+    const ended = await coffer(['upload', 'tree', '-r']);
+    expect(ended).toMatchObject({ code: 1, stderr: 'unsafe_path: tree/b\ufffd: The name is not valid UTF-8, as keys are; rename it.\n' });
+    expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['a.txt', '\ufffd']);
   });
 
   it('leaves out what is there already, with --update', async () => {
