@@ -8,7 +8,7 @@ import { uploadFiles } from '../../services/upload.ts';
 export default class Upload extends BulkCommand {
   static override readonly summary = 'Upload files.';
   static override readonly description = [
-    'A file becomes an object of its name, below --prefix, or of the key that --key says. With --recursive, what is in a directory is uploaded under its path below that directory; symbolic links are followed.',
+    'A file becomes an object of its name, below --prefix, or of the key that --key says. With --recursive, what is in a directory is uploaded under its path below that directory; symbolic links are followed, and the folder where Coffer itself keeps its data is left out.',
     'A file that changes while it is read fails.',
   ].join('\n\n');
   static override readonly examples = [
