@@ -1,6 +1,6 @@
 // getBuiltinModule, here and in coffer.js: an import of a module of Node evaluates all that it exports, which takes 4 ms for node:fs alone.
 const fs = process.getBuiltinModule('node:fs');
-const { dirname, join } = process.getBuiltinModule('node:path');
+const { dirname, isAbsolute, join } = process.getBuiltinModule('node:path');
 const { Script } = process.getBuiltinModule('node:vm');
 
 const afterMs = 2000;
@@ -18,19 +18,26 @@ export function programIn(root, args) {
 }
 
 /**
- * Of this user alone: what lies in a shared folder for temporary files, others could have put there.
+ * In the home folder of whoever this is: in others lies what somebody else may have put there, and root would leave folders that are
+ * no use to their owner.
  * @param {string} root
  * @param {readonly string[]} args
  */
 function cacheOf(root, args) {
   const caches = { darwin: ['Library', 'Caches'], win32: ['AppData', 'Local'] }[process.platform] ?? ['.cache'];
   try {
+    const home = process.getBuiltinModule('node:os').homedir();
+    if (!isAbsolute(home) || !isOwn(fs.statSync(home))) return undefined;
     const build = fs.readFileSync(join(root, 'id'), 'latin1');
-    const { homedir } = process.getBuiltinModule('node:os');
-    return new CodeCache(homedir(), [...caches, 'coffer', 'compiled', `${build}-${process.version}-${process.arch}`], nameOf(root, args));
+    return new CodeCache(home, [...caches, 'coffer', 'compiled', `${build}-${process.version}-${process.arch}`], nameOf(root, args));
   } catch {
-    return undefined; // nobody's home
+    return undefined; // there is none
   }
+}
+
+/** @param {import('node:fs').Stats} stats */
+function isOwn({ uid }) {
+  return uid === (process.geteuid?.() ?? uid);
 }
 
 /**
@@ -123,8 +130,9 @@ class Program {
 const importModule = (name) => import(name);
 
 /**
- * Compiled code of one command, in a file: the length of an index, the index, and what it tells of. V8 itself refuses what it
- * cannot use. Whatever goes wrong here costs some milliseconds, and no more.
+ * Compiled code of one command, in a file: the length of an index, the index, and what it tells of; all of it twice, since V8 trusts what it
+ * is given, and to compare takes a hundredth of what loading node:zlib for a checksum does. What is not whole is made anew; what
+ * another V8 has made, V8 itself refuses.
  */
 class CodeCache {
   #home;
@@ -145,7 +153,7 @@ class CodeCache {
     try {
       this.#read();
     } catch {
-      this.#known.clear();
+      this.#known.clear(); // nothing, or nothing that makes sense
     }
   }
 
@@ -155,19 +163,14 @@ class CodeCache {
   }
 
   #read() {
-    const descriptor = fs.openSync(this.#file, 'r');
-    try {
-      const { uid, size } = fs.fstatSync(descriptor);
-      if (uid !== (process.geteuid?.() ?? uid)) return; // code that somebody else would have one run
-      const bytes = Buffer.allocUnsafeSlow(size);
-      if (fs.readSync(descriptor, bytes) !== size) return;
-      const start = 4 + bytes.readUInt32LE(0);
-      const index = /** @type {[string, number, number][]} */ (JSON.parse(bytes.toString('latin1', 4, start)));
-      if (index.reduce((end, [, , length]) => end + length, start) !== size) return;
-      for (const [name, at, length] of index) this.#known.set(name, bytes.subarray(start + at, start + at + length));
-    } finally {
-      fs.closeSync(descriptor);
-    }
+    const stats = fs.statSync(this.#file);
+    if (!stats.isFile() || !isOwn(stats)) return;
+    const bytes = fs.readFileSync(this.#file);
+    const half = bytes.length / 2;
+    if (!bytes.subarray(0, half).equals(bytes.subarray(half))) return;
+    const start = 4 + bytes.readUInt32LE(0);
+    const index = /** @type {[string, number, number][]} */ (JSON.parse(bytes.toString('latin1', 4, start)));
+    for (const [name, at, length] of index) this.#known.set(name, bytes.subarray(start + at, start + at + length));
   }
 
   /**
@@ -186,11 +189,11 @@ class CodeCache {
     const told = Buffer.from(JSON.stringify(index));
     const lead = Buffer.alloc(4);
     lead.writeUInt32LE(told.length);
-    // Never half a file, after a loss of power either: V8 trusts what it reads.
+    const parts = [lead, told, ...all.values()];
     const unfinished = `${this.#file}.${process.pid}`;
     try {
       this.#makeFolders();
-      fs.writeFileSync(unfinished, Buffer.concat([lead, told, ...all.values()]), { mode: 0o600, flush: true });
+      fs.writeFileSync(unfinished, Buffer.concat([...parts, ...parts]), { mode: 0o600 });
       fs.renameSync(unfinished, this.#file);
     } catch {
       remove(unfinished); // there is no place for it

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -62,6 +64,14 @@ describe('code that V8 has compiled', () => {
         await writeFile(path, bytes.fill(0, 4 + bytes.readUInt32LE(0)));
       },
     ],
+    [
+      'has lost a bit',
+      async (path) => {
+        const bytes = await readFile(path);
+        bytes[bytes.length / 4] = bytes[bytes.length / 4]! ^ 16;
+        await writeFile(path, bytes);
+      },
+    ],
   ])('that %s is made anew', async (_how, spoil) => {
     await list();
     await spoil(await file());
@@ -84,8 +94,27 @@ describe('code that V8 has compiled', () => {
   });
 
   it('is kept nowhere when nothing can be kept, or nobody wants it', async () => {
-    for (const place of ['/proc', '/dev/null', join(home, 'missing')]) expect(await list({ HOME: place })).toMatchObject(listed);
+    for (const place of ['/proc', '/dev/null', join(home, 'missing'), '', '.', 'relative'])
+      expect(await list({ HOME: place })).toMatchObject(listed);
     expect(await list({ NODE_DISABLE_COMPILE_CACHE: '1' })).toMatchObject(listed);
-    expect(await readdir(home)).not.toContain('.cache');
+    expect((await readdir(home)).toSorted()).toEqual(['.coffer', 'data']);
+  });
+
+  it.runIf(process.getuid?.() === 0)("is not kept in somebody else's home, nor taken from there", async () => {
+    await list();
+    const kept = await stat(await file());
+    await chown(home, 12_345, 12_345);
+    expect(await run(['storage', 'info', '--json'])).toMatchObject({ code: 0 });
+    expect(await list()).toMatchObject(listed);
+    expect((await stat(await file())).atimeMs).toBe(kept.atimeMs);
+  });
+
+  it.runIf(process.platform === 'linux')('is no pipe', async () => {
+    await list();
+    const path = await file();
+    await rm(path);
+    await promisify(execFile)('mkfifo', [path]);
+    expect(await list()).toMatchObject(listed);
+    expect((await stat(await file())).isFile()).toBe(true);
   });
 });

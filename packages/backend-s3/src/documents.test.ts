@@ -198,6 +198,7 @@ describe('where a list goes on', () => {
     [`<?xml version="1.0"?>\n<ListBucketResult xmlns="x"><Name>n</Name>${next}<Contents><Key>k`, 'a & b'],
     [`<ListBucketResult>${next}<CommonPrefixes>`, 'a & b'],
     [`<ListBucketResult>${next}`, undefined],
+    [`<ListBucketResult>${next.replace('true', 'false')}<Contents>`, undefined],
     [`<ListBucketResult><Contents><Key>k</Key></Contents>${next}`, undefined],
     [`<ListBucketResult><Name>n${next}<Contents>`, undefined],
     [`<Error>${next}<Contents>`, undefined],

@@ -57,7 +57,8 @@ const longestBeginning = 16 * 1024;
 export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
   const text = beginning.toString('utf8', 0, longestBeginning);
   const end = text.search(/<(?:Contents|CommonPrefixes)>/);
-  return end < 0 ? undefined : nextTokenIn(`${text.slice(0, end)}</ListBucketResult>`);
+  const told = `${text.slice(0, end)}</ListBucketResult>`;
+  return end > 0 && told.includes('<IsTruncated>true<') ? nextTokenIn(told) : undefined;
 }
 
 /** The same out of what stands behind the objects, where Ceph tells it. */

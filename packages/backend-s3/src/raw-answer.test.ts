@@ -111,12 +111,20 @@ describe('an answer', () => {
     ['a folded header', 'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n'],
     ['a space behind a name', 'HTTP/1.1 200 OK\r\ncontent-length : 1\r\n\r\na'],
     ['a line without a name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
+    ['a carriage return alone behind the status', 'HTTP/1.1 200\rfoo\r\ncontent-length: 0\r\n\r\n'],
+    ['a carriage return alone in a value', 'HTTP/1.1 200 OK\r\na: b\r\r\ncontent-length: 0\r\n\r\n'],
+    ['a line feed alone', 'HTTP/1.1 200 OK\r\na: b\nc: d\r\ncontent-length: 0\r\n\r\n'],
     ['a chunk without a size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n'],
     ['a chunk longer than it says', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n'],
     ['more after the last chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nx'],
     ['a head without end', `HTTP/1.1 200 OK\r\na: ${'b'.repeat(5 * maxHeaderSize)}`],
   ])('is refused for %s', (_name, text) => {
     for (const length of [1, 1000]) expect(() => read(Buffer.from(text), [length])).toThrow('malformed');
+  });
+
+  it('is refused for a head that is too long, however it comes', () => {
+    const text = Buffer.from(`HTTP/1.1 200 OK\r\na: ${'b'.repeat(100_000)}\r\ncontent-length: 0\r\n\r\n`);
+    for (const length of [1000, text.length]) expect(() => read(text, [length])).toThrow('malformed');
   });
 
   it('that is no HTTP is known as such by its first bytes', () => {

@@ -1,6 +1,8 @@
 const longestHead = 64 * 1024;
 const start = 'HTTP/1.';
-const statusLine = /^HTTP\/1\.[01] [1-5]\d\d[ \r]/;
+const statusLine = /^HTTP\/1\.[01] [1-5]\d\d(?: |\r\n)/;
+/** Of which some make the end of a line. */
+const looseEnd = /\r[^\n]|[^\r]\n|\0/;
 const none: readonly Buffer[] = [];
 
 export interface AnswerHead {
@@ -82,6 +84,7 @@ export class RawAnswer {
     const before = this.#pending.length;
     // Of a chunk with the head and more, the head alone: a string of all would live as long as any header does, which is a part of it.
     const whole = before === 0 ? chunk.indexOf('\r\n\r\n') : -1;
+    if (whole > longestHead) throw malformed('a head without end');
     this.#pending += chunk.toString('latin1', 0, whole < 0 ? Math.min(chunk.length, longestHead) : whole + 4);
     if (!this.#pending.startsWith(start.slice(0, this.#pending.length))) throw malformed('no HTTP');
     const end = this.#pending.indexOf('\r\n\r\n', Math.max(0, before - 3));
@@ -89,8 +92,9 @@ export class RawAnswer {
       if (this.#pending.length >= longestHead) throw malformed('a head without end');
       return undefined;
     }
-    const head = this.#pending;
+    const head = this.#pending.slice(0, end + 4);
     this.#pending = '';
+    if (looseEnd.test(head)) throw malformed('a line that ends oddly');
     if (!statusLine.test(head)) throw malformed('no status');
     const status = Number(head.slice(9, 12));
     // What comes before the answer proper, such as 100.
