@@ -89,3 +89,19 @@ it.each([1, 999, 1000, 1001, 2000, 3499, 3500, 4000])('shows %i objects if there
   expect(pages.flatMap(({ objects }) => objects.map(({ key }) => key))).toEqual(keys.slice(0, limit));
   expect(pages.at(-1)?.isTruncated).toBe(limit < keys.length);
 });
+
+it('says that nothing is left out when a server says otherwise of its last page', async () => {
+  const session = await sessionWith(async ({ onNextToken: _onNextToken, continuationToken, ...options }, list) => {
+    if (continuationToken === 'end') return { objects: [], commonPrefixes: [], isTruncated: false };
+    const page = await list({ ...options, ...(continuationToken !== undefined && { continuationToken }) });
+    return page.isTruncated ? page : { ...page, isTruncated: true, nextContinuationToken: 'end' };
+  });
+  for (const [limit, isTruncated] of [
+    [3499, true],
+    [3500, false],
+  ] as const) {
+    const pages: ListPage[] = [];
+    for await (const page of listObjects(session, { prefix: '', limit })) pages.push(page);
+    expect(pages.at(-1)?.isTruncated).toBe(isTruncated);
+  }
+});

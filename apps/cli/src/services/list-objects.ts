@@ -80,6 +80,14 @@ async function* pagesOf(
     if (awaited?.next === undefined || left <= awaited.maxKeys) return;
     ahead ??= ask(Math.min(left - awaited.maxKeys, largestPage), awaited.next);
   };
+  // MinIO calls a third page truncated behind which nothing comes.
+  const isMore = async ({ nextContinuationToken }: ListPage): Promise<boolean> => {
+    const { objects, commonPrefixes } = await fetchPage({
+      maxKeys: 1,
+      ...(nextContinuationToken !== undefined && { continuationToken: nextContinuationToken }),
+    });
+    return objects.length + commonPrefixes.length > 0;
+  };
   for (let asked: Asked | undefined = ask(Math.min(left, firstPage)); asked !== undefined;) {
     awaited = asked;
     askAhead();
@@ -92,6 +100,7 @@ async function* pagesOf(
     if (token === undefined) asked = undefined;
     else asked = early?.token === token ? early : ask(Math.min(left, largestPage), token);
     if (asked !== undefined) await setImmediate(); // the request leaves before this page is worked on
-    yield page;
+    const isCut = page.isTruncated && asked === undefined;
+    yield isCut && limit > largestPage && !(await isMore(page)) ? { ...page, isTruncated: false } : page;
   }
 }
