@@ -10,7 +10,14 @@ const mib = 2 ** 20;
 /** Objects over this size come in pieces, several at a time. */
 export const largeFrom: number = 32 * mib;
 const pieceSize = 16 * mib;
-const atOnce = 4;
+// A server nearby is as fast as this process can read, and more sockets only cost both; one far away sends so much on each.
+const atOnce = 3;
+const atMost = 8;
+/** Of the time since it began: busier, a process gains nothing from more sockets. */
+const idleEnough = 0.5;
+
+/** Under way in this process: with several, there are sockets enough. */
+let underWay = 0;
 
 export interface LargeDownloadOptions {
   readonly session: Session;
@@ -44,15 +51,22 @@ export class LargeDownload {
 
     const giveUp = new AbortController();
     const signal = AbortSignal.any([running.signal, giveUp.signal]);
+    const begun = performance.eventLoopUtilization();
+    const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
         await this.#fetch(piece, part, signal, running);
         this.#done.add(piece);
         await this.#log?.add(piece);
+        const isIdle = underWay === 1 && performance.eventLoopUtilization(begun).utilization < idleEnough;
+        if (isIdle && workers.length < atMost && pieces.length > 0) start();
       }
     };
-    const guarded = (): Promise<void> => work().catch((error: unknown) => giveUp.abort(error));
-    await Promise.all(Array.from({ length: atOnce }, guarded));
+    const start = (): void => void workers.push(work().catch((error: unknown) => giveUp.abort(error)));
+    underWay++;
+    for (let index = 0; index < atOnce; index++) start();
+    for (const worker of workers) await worker; // those that come meanwhile, too
+    underWay--;
     running.signal.throwIfAborted();
     if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
     giveUp.signal.throwIfAborted();
