@@ -30,7 +30,8 @@ export function librariesApart(names: Set<string>): Plugin {
 
 /** For rolldown: the file of those libraries, each of which is loaded when it is first asked for. */
 export function librariesOf(names: ReadonlySet<string>): { readonly input: Readonly<Record<string, string>>; readonly plugin: Plugin } {
-  const members = [...names].map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`);
+  // In the order of their names: they are found in another one each time, and the same sources shall make the same build.
+  const members = [...names].toSorted().map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`);
   return {
     input: { 'oclif-libraries': entry },
     plugin: {

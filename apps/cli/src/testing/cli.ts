@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -33,8 +33,12 @@ export class Cli {
   readonly root: string;
   readonly bin: string;
 
+  /** What commands keep for the user goes with the build. */
+  readonly #home: string;
+
   private constructor(root: string) {
     this.root = root;
+    this.#home = join(root, 'home');
     this.bin = join(root, 'bin/coffer.js');
   }
 
@@ -42,12 +46,14 @@ export class Cli {
   static async build(): Promise<Cli> {
     const root = join(packageRoot, 'node_modules/.cli-test', String(process.pid));
     await promisify(execFile)(process.execPath, ['build.mjs', root], { cwd: packageRoot });
-    return new Cli(root);
+    const cli = new Cli(root);
+    await mkdir(cli.#home, { recursive: true });
+    return cli;
   }
 
   /** With no environment but what is given. */
   start(args: readonly string[], options: RunOptions): RunningCli {
-    return new RunningCli(this.bin, args, options);
+    return new RunningCli(this.bin, args, { ...options, env: { HOME: this.#home, ...options.env } });
   }
 
   async run(args: readonly string[], options: RunOptions): Promise<Ended> {
@@ -66,7 +72,7 @@ export class RunningCli {
   constructor(bin: string, args: readonly string[], { cwd, env, stdout: target, stdin }: RunOptions) {
     this.child = spawn(process.execPath, [bin, ...args], {
       cwd,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+      env: { PATH: process.env['PATH'], ...env },
       stdio: [stdin === undefined ? 'ignore' : 'pipe', target ?? 'pipe', 'pipe'],
     });
     this.child.stdin?.on('error', () => {}).end(stdin); // whoever does not read it may be gone before it is written
