@@ -72,14 +72,14 @@ function readAndTold(tell: (continuationToken: string) => void): {
 } {
   let isTold = false;
   const tellOnce = (token: string | undefined): void => {
-    if (token === undefined || isTold) return;
+    if (token === undefined || isTold) return; // an attempt before this one may have told it
     isTold = true;
     tell(token);
   };
   return {
     onBeginning: (beginning) => tellOnce(nextTokenAtBeginning(beginning)),
     async read(document) {
-      tellOnce(nextTokenAtEnd(document));
+      if (!isTold) tellOnce(nextTokenAtEnd(document));
       if (isTold) await setImmediate(); // what has been asked for meanwhile leaves first
       return listPageFrom(document);
     },
