@@ -105,3 +105,13 @@ it('says that nothing is left out when a server says otherwise of its last page'
     expect(pages.at(-1)?.isTruncated).toBe(isTruncated);
   }
 });
+
+it('has its last page even if nobody can say whether more follows', async () => {
+  const session = await sessionWith(async ({ onNextToken: _onNextToken, ...options }, list) => {
+    if (options.maxKeys === 1) throw new Error('gone');
+    return list(options);
+  });
+  const pages: ListPage[] = [];
+  for await (const page of listObjects(session, { prefix: '', limit: 2000 })) pages.push(page);
+  expect(pages.at(-1)).toMatchObject({ isTruncated: true, objects: { length: 1000 } });
+});

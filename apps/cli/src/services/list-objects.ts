@@ -82,11 +82,11 @@ async function* pagesOf(
   };
   // MinIO calls a third page truncated behind which nothing comes.
   const isMore = async ({ nextContinuationToken }: ListPage): Promise<boolean> => {
-    const { objects, commonPrefixes } = await fetchPage({
-      maxKeys: 1,
-      ...(nextContinuationToken !== undefined && { continuationToken: nextContinuationToken }),
-    });
-    return objects.length + commonPrefixes.length > 0;
+    const following = fetchPage({ maxKeys: 1, ...(nextContinuationToken !== undefined && { continuationToken: nextContinuationToken }) });
+    return following.then(
+      ({ objects, commonPrefixes }) => objects.length + commonPrefixes.length > 0,
+      () => true, // the page is here, and what the server said of it stays
+    );
   };
   for (let asked: Asked | undefined = ask(Math.min(left, firstPage)); asked !== undefined;) {
     awaited = asked;
