@@ -1,4 +1,4 @@
-import { constants, lstatSync, open, renameSync } from 'node:fs';
+import { constants, existsSync, lstatSync, open, renameSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,6 +17,8 @@ const openFile = promisify(open);
 // Where a link is not possible (another file system below a bucket, too many links, no links at all) bytes are copied.
 const linkRefused: ReadonlySet<string> = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const rememberedShards = 4096;
+// Whoever finds the bucket gone takes its directories along, the writers beside this one, too.
+const placings = 100;
 
 export interface BlobAddress {
   readonly bucket: string;
@@ -41,7 +43,7 @@ export class BlobStore {
 
   /** Moves a synced file to its final place, durably. */
   async place(file: string, at: BlobAddress): Promise<void> {
-    await translated(this.#inShard(at, (path) => rename(file, path)));
+    await translated(this.#inShard(file, at, rename));
   }
 
   /** A second name for the same bytes, or a copy of them, durably. @returns false when the source is gone */
@@ -121,7 +123,7 @@ export class BlobStore {
   async #duplicate(source: BlobAddress, at: BlobAddress): Promise<boolean> {
     const from = this.#path(source);
     try {
-      await this.#inShard(at, (path) => link(from, path));
+      await this.#inShard(from, at, link);
       return true;
     } catch (error) {
       const code = codeOf(error) ?? '';
@@ -133,7 +135,7 @@ export class BlobStore {
       await this.#temp.prepare();
       await copyFile(from, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       await syncFile(copy);
-      await this.#inShard(at, (path) => rename(copy, path));
+      await this.#inShard(copy, at, rename);
       return true;
     } catch (error) {
       await this.#temp.discard(copy);
@@ -151,17 +153,18 @@ export class BlobStore {
     }
   }
 
-  /** Runs `fill`, which makes the file at the blob's path, and makes its name durable. */
-  async #inShard(at: BlobAddress, fill: (path: string) => Promise<void>): Promise<void> {
+  /** Runs `fill`, which gives the file `from` its name as a blob, and makes that name durable. */
+  async #inShard(from: string, at: BlobAddress, fill: (from: string, path: string) => Promise<void>): Promise<void> {
     const shard = join(this.#root, at.bucket, shardOf(at.blob));
-    await this.#ensureShard(at.bucket, shard);
-    try {
-      await fill(this.#path(at));
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-      this.#shards.delete(shard); // removed along with a bucket of this name
+    for (let attempt = 1; ; attempt++) {
       await this.#ensureShard(at.bucket, shard);
-      await fill(this.#path(at));
+      try {
+        await fill(from, this.#path(at));
+        break;
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' || attempt === placings || !existsSync(from)) throw error;
+        this.#shards.delete(shard); // removed along with a bucket of this name
+      }
     }
     await this.#sync(shard);
   }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { linkSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -230,6 +230,31 @@ describe('a bucket that is deleted while objects are written to it', () => {
       await backend.buckets!.delete(bucket, { force: true }, noContext).catch(() => {});
     }
     expect(await leftoversIn(root, backend)).toEqual([]);
+  });
+
+  it('keeps what is written while others take its empty directories along, time and again', async () => {
+    await backend.buckets!.create('shaken', {}, noContext);
+    const directory = join(root, 'shaken');
+    for (let index = 0; index < 100; index++) {
+      const data = Buffer.from(`v${index}`);
+      const written = backend.put({ bucket: 'shaken', key: `k${index}` }, { kind: 'buffer', data }, { contentType: 'a/b' }, noContext);
+      let isUnderWay = true;
+      const ended = written.finally(() => (isUnderWay = false));
+      for (let taken = 0; isUnderWay && taken < 5;) {
+        const shards = await readdir(directory).catch(() => []);
+        const gone = await Promise.all(
+          shards.map((shard) =>
+            rmdir(join(directory, shard)).then(
+              () => 1,
+              () => 0,
+            ),
+          ),
+        );
+        taken += gone.reduce<number>((sum, one) => sum + one, 0);
+      }
+      await ended;
+    }
+    expect((await backend.list('shaken', {}, noContext)).objects).toHaveLength(100);
   });
 
   it('is emptied by force, of more objects than one transaction takes', async () => {
