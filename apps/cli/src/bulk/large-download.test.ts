@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +19,7 @@ beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'coffer-large-')))
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** @returns how many pieces were fetched at once, at most */
-async function mostAtOnce(wait: () => Promise<void>, downloads = 1): Promise<number> {
+async function mostAtOnce(wait: () => Promise<void>, isAlone = true): Promise<number> {
   let now = 0;
   let most = 0;
   const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
@@ -34,16 +34,12 @@ async function mostAtOnce(wait: () => Promise<void>, downloads = 1): Promise<num
     return { info } as Awaited<ReturnType<StorageService['pullFile']>>;
   };
   const session = { storage: { pullFile, getFileInfo: async () => info }, ctx: noContext } as unknown as Session;
-  const running = { signal: new AbortController().signal, moved: () => {} };
-  await Promise.all(
-    Array.from({ length: downloads }, async (_, index) => {
-      const target = join(folder, `file-${index}`);
-      await new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: false }).run(running as never);
-      const got = await readFile(target);
-      expect(got.length).toBe(info.size);
-      for (let at = 0; at < pieces; at++) expect(got[at * piece]).toBe(at + 1);
-    }),
-  );
+  const running = { signal: new AbortController().signal, moved: () => {}, isAlone: () => isAlone };
+  const target = join(folder, 'file');
+  await new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: false }).run(running as never);
+  const got = await readFile(target);
+  expect(got.length).toBe(info.size);
+  for (let at = 0; at < pieces; at++) expect(got[at * piece]).toBe(at + 1);
   return most;
 }
 
@@ -59,6 +55,45 @@ it('takes no more where it is busy itself', async () => {
   expect(await mostAtOnce(busy)).toBe(3);
 });
 
-it('takes no more for each of several objects', async () => {
-  expect(await mostAtOnce(() => delay(300), 2)).toBe(6);
+it('takes no more beside others', async () => {
+  expect(await mostAtOnce(() => delay(300), false)).toBe(3);
+});
+
+it('goes on with the pieces that are still what came, and fetches the others', async () => {
+  const fetched: number[] = [];
+  let fails = true;
+  const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
+    const { start, end } = range as { readonly start: number; readonly end: number };
+    if (fails && fetched.length === 4) throw new Error('gone');
+    fetched.push(start / piece);
+    await sink(Buffer.alloc(end - start + 1, start / piece + 1));
+    return { info } as Awaited<ReturnType<StorageService['pullFile']>>;
+  };
+  const session = { storage: { pullFile, getFileInfo: async () => info }, ctx: noContext } as unknown as Session;
+  const running = { signal: new AbortController().signal, moved: () => {}, isAlone: () => false };
+  const target = join(folder, 'file');
+  const download = (): LargeDownload => new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: true });
+
+  const first = download();
+  await expect(first.run(running as never)).rejects.toThrow('gone');
+  await first.abandon();
+  const kept = fetched.splice(0);
+  expect(kept).toHaveLength(4);
+
+  // A power loss may take bytes along that the log tells of.
+  const part = (await readdir(folder)).find((name) => name.endsWith('.part'))!;
+  const damaged = await open(join(folder, part), 'r+');
+  await damaged.write(Buffer.alloc(1), 0, 1, kept[1]! * piece + 5000);
+  await damaged.close();
+
+  fails = false;
+  await download().run(running as never);
+  expect(fetched).toHaveLength(pieces - 3);
+  expect(fetched).toContain(kept[1]);
+  const got = await readFile(target);
+  for (let at = 0; at < pieces; at++) {
+    const bytes = got.subarray(at * piece, (at + 1) * piece);
+    expect(bytes.equals(Buffer.alloc(bytes.length, at + 1))).toBe(true);
+  }
+  expect(await readdir(folder)).toEqual(['file']);
 });

@@ -16,9 +16,6 @@ const atMost = 8;
 /** Of the time since it began: busier, a process gains nothing from more sockets. */
 const idleEnough = 0.5;
 
-/** Under way in this process: with several, there are sockets enough. */
-let underWay = 0;
-
 export interface LargeDownloadOptions {
   readonly session: Session;
   readonly at: ObjectAddress;
@@ -35,6 +32,7 @@ export class LargeDownload {
   #part: PartFile | undefined;
   #log: PieceLog | undefined;
   #done = new Set<number>();
+  #sums: Sums | undefined;
 
   constructor(options: LargeDownloadOptions) {
     this.#options = options;
@@ -45,7 +43,7 @@ export class LargeDownload {
     const { session, at } = this.#options;
     this.#info ??= await session.storage.getFileInfo(at, session.ctx);
     const info = this.#info;
-    const part = (this.#part ??= await this.#begin(info));
+    const part = (this.#part ??= await this.#begin(info, running.signal));
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
     running.moved(Math.min(this.#done.size * pieceSize, info.size));
 
@@ -55,18 +53,16 @@ export class LargeDownload {
     const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-        await this.#fetch(piece, part, signal, running);
+        const crc = await this.#fetch(piece, part, signal, running);
         this.#done.add(piece);
-        await this.#log?.add(piece);
-        const isIdle = underWay === 1 && performance.eventLoopUtilization(begun).utilization < idleEnough;
+        await this.#log?.add(piece, crc);
+        const isIdle = running.isAlone() && performance.eventLoopUtilization(begun).utilization < idleEnough;
         if (isIdle && workers.length < atMost && pieces.length > 0) start();
       }
     };
     const start = (): void => void workers.push(work().catch((error: unknown) => giveUp.abort(error)));
-    underWay++;
     for (let index = 0; index < atOnce; index++) start();
     for (const worker of workers) await worker; // those that come meanwhile, too
-    underWay--;
     running.signal.throwIfAborted();
     if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
     giveUp.signal.throwIfAborted();
@@ -85,23 +81,29 @@ export class LargeDownload {
     }
   }
 
-  async #begin(info: ObjectInfo): Promise<PartFile> {
+  async #begin(info: ObjectInfo, signal: AbortSignal): Promise<PartFile> {
     const { resume, target } = this.#options;
     this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
     const part = await PartFile.open(target, this.#log === undefined ? {} : { path: this.#log.partPath });
-    if (this.#log !== undefined) this.#done = new Set(this.#log.done);
     // What an earlier run of another object has left behind its end goes.
     await part.resize(info.size);
+    if (this.#log !== undefined) {
+      this.#sums = await import('node:zlib');
+      this.#done = await intact(part, { pieces: this.#log.done, size: info.size, sums: this.#sums, signal });
+    }
     return part;
   }
 
-  async #fetch(piece: number, part: PartFile, signal: AbortSignal, running: Running): Promise<void> {
+  /** @returns the CRC-32 of the piece, 0 where none is asked for */
+  async #fetch(piece: number, part: PartFile, signal: AbortSignal, running: Running): Promise<number> {
     const { session, at } = this.#options;
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
     const end = Math.min(start + pieceSize, size);
     let position = start;
+    let crc = 0;
     const sink = async (chunk: Uint8Array): Promise<void> => {
+      if (this.#sums !== undefined) crc = this.#sums.crc32(chunk, crc);
       await part.write(chunk, position);
       position += chunk.length;
       running.moved(chunk.length);
@@ -110,6 +112,7 @@ export class LargeDownload {
     // Asking for the ETag would cost some servers another request.
     if (info.etag !== etag || info.size !== size) throw new ChangedError();
     if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
+    return crc;
   }
 
   async #forget(): Promise<void> {
@@ -120,6 +123,32 @@ export class LargeDownload {
     this.#info = undefined;
     this.#done.clear();
   }
+}
+
+interface Sums {
+  crc32(bytes: Uint8Array, before: number): number;
+}
+
+/** Those of the pieces whose bytes are still the ones that came. */
+async function intact(
+  part: PartFile,
+  options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly sums: Sums; readonly signal: AbortSignal },
+): Promise<Set<number>> {
+  const { pieces, size, sums, signal } = options;
+  const found = new Set<number>();
+  const block = Buffer.allocUnsafe(mib);
+  for (const [piece, sum] of pieces) {
+    const end = Math.min((piece + 1) * pieceSize, size);
+    let crc = 0;
+    for (let at = piece * pieceSize; at < end; at += mib) {
+      signal.throwIfAborted();
+      const bytes = block.subarray(0, Math.min(mib, end - at));
+      await part.read(bytes, at);
+      crc = sums.crc32(bytes, crc);
+    }
+    if (crc === sum) found.add(piece);
+  }
+  return found;
 }
 
 class ChangedError extends LocalError {

@@ -57,6 +57,13 @@ export class PartFile {
     }
   }
 
+  /** Fills `target` from `position` on. @returns how many bytes there are, fewer at the end only */
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    for (let got = -1; got !== 0 && done < target.length; done += got) got = await disk.read(this.#fd, target, done, position + done);
+    return done;
+  }
+
   async resize(size: number): Promise<void> {
     await truncateFile(this.#fd, size);
   }

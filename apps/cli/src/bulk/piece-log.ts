@@ -17,11 +17,12 @@ export interface PieceLogHead {
 
 /**
  * Beside a part file, which of its pieces are there: a line of JSON about the object, one with the process that writes, then
- * the number of each piece. A line that a killed process has not finished counts for nothing.
+ * the number of each piece and its CRC-32, since a power loss may keep the line and not the bytes. A line that a killed process has not finished counts for nothing.
  */
 export class PieceLog {
   readonly partPath: string;
-  readonly done: readonly number[];
+  /** The CRC-32 of each piece that is there, by its number. */
+  readonly done: ReadonlyMap<number, number>;
   readonly #path: string;
   readonly #file: FileHandle;
   #isOpen = true;
@@ -30,7 +31,7 @@ export class PieceLog {
     readonly partPath: string;
     readonly path: string;
     readonly file: FileHandle;
-    readonly done: readonly number[];
+    readonly done: ReadonlyMap<number, number>;
   }) {
     this.partPath = options.partPath;
     this.done = options.done;
@@ -52,10 +53,11 @@ export class PieceLog {
       }
       const own = JSON.stringify(head);
       const isWorth = first === own && (await sizeOf(part)) === head.size;
-      const done = isWorth ? rest.map(Number).filter((piece) => Number.isSafeInteger(piece) && piece >= 0) : [];
+      const lines = isWorth ? rest.filter((line) => /^\d{1,10} \d{1,10}$/.test(line)) : [];
       if (!isWorth) await rm(part, { force: true });
       await file.truncate();
-      await file.appendFile([own, process.pid, ...done, ''].join('\n'));
+      await file.appendFile([own, process.pid, ...lines, ''].join('\n'));
+      const done = new Map(lines.map((line) => line.split(' ').map(Number) as [number, number]));
       return new PieceLog({ partPath: part, path, file, done });
     } catch (error) {
       await file.close();
@@ -63,8 +65,8 @@ export class PieceLog {
     }
   }
 
-  async add(piece: number): Promise<void> {
-    await this.#file.appendFile(`${piece}\n`);
+  async add(piece: number, crc: number): Promise<void> {
+    await this.#file.appendFile(`${piece} ${crc}\n`);
   }
 
   async close(): Promise<void> {

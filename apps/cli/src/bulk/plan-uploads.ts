@@ -3,9 +3,11 @@ import { basename, join, sep } from 'node:path';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
+import { isOwnData } from './own-data.ts';
+import type { OwnData } from './own-data.ts';
 import type { Failure } from './task.ts';
 import { notRegular, walk } from './walk.ts';
-import type { BadEntry, PassedBy } from './walk.ts';
+import type { BadEntry } from './walk.ts';
 
 /** One PATH of the command line. */
 export type Source =
@@ -62,16 +64,19 @@ export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
   filters: UploadFilters,
-  passedBy?: PassedBy,
+  own?: OwnData,
 ): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
   for (const [index, source] of sources.entries()) {
     if (source.kind === 'failure') yield* failureOf(source, filters);
-    else if (source.kind === 'file') {
+    else if (await own?.holds(source.path).catch(() => false)) {
+      // what is gone meanwhile is named when it is opened
+      yield* failureOf(badSource(source.path, isOwnData(), source.kind === 'directory'), filters);
+    } else if (source.kind === 'file') {
       const name = basename(source.path);
       if (filters.files(name)) yield { path: source.path, key: keyFor(name, names) };
     } else {
       const before = sources.slice(0, index);
-      for await (const found of walk(source.path, passedBy)) {
+      for await (const found of walk(source.path, own)) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
           yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
@@ -82,9 +87,7 @@ export async function* planUploads(
 }
 
 async function sourceAt(path: string): Promise<Source> {
-  const failure = (error: unknown, mayHoldFiles: boolean): Source => {
-    return { kind: 'failure', subject: { path }, problem: problemOf(error), name: basename(path), mayHoldFiles };
-  };
+  const failure = (error: unknown, mayHoldFiles: boolean): Source => ({ kind: 'failure', ...badSource(path, error, mayHoldFiles) });
   try {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
@@ -92,6 +95,10 @@ async function sourceAt(path: string): Promise<Source> {
   } catch (error) {
     return failure(error, true);
   }
+}
+
+function badSource(path: string, error: unknown, mayHoldFiles: boolean): BadEntry {
+  return { subject: { path }, problem: problemOf(error), name: basename(path), mayHoldFiles };
 }
 
 /** None, where the filters leave it out. */

@@ -56,6 +56,19 @@ async function* plan(tasks: Iterable<Planned<number>>): AsyncGenerator<Planned<n
 const options = (follower: Recorder, signal = new AbortController().signal) => ({ concurrency: 4, retries: 3, signal, follower });
 
 describe('runTasks', () => {
+  it('tells a task whether it runs alone', async () => {
+    const seen: string[] = [];
+    const looking = (id: number, pause: number): Task<number> =>
+      task(id, async ({ isAlone }) => {
+        await delay(pause);
+        seen.push(`${id} ${isAlone()}`);
+      });
+    const tasks = () => plan([looking(1, 20), looking(2, 200)]);
+    await runTasks(tasks(), { ...options(new Recorder()), concurrency: 2 });
+    await runTasks(tasks(), { ...options(new Recorder()), concurrency: 1 });
+    expect(seen).toEqual(['1 false', '2 true', '1 false', '2 false']);
+  });
+
   it('does everything, at most so many at once', async () => {
     const follower = new Recorder();
     let running = 0;

@@ -30,13 +30,19 @@ const ahead = 2000;
 export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
   const tasks = readAhead(counted(plan, follower), { most: ahead, sizeOf: objectsOf, onEnd: () => follower.allPlanned() });
+  let busy = 0;
+  const isAlone = (): boolean => busy === 1 && concurrency > 1;
   const work = async (): Promise<void> => {
     for (;;) {
       signal.throwIfAborted();
       const { done, value } = await tasks.next();
       if (done === true) return;
-      if (isFailure(value)) follower.failed(value);
-      else await runOne(value, options);
+      if (isFailure(value)) {
+        follower.failed(value);
+        continue;
+      }
+      busy++;
+      await runOne(value, isAlone, options).finally(() => busy--);
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: concurrency }, work));
@@ -56,10 +62,10 @@ async function* counted<R>(plan: AsyncIterable<Planned<R>>, follower: Follower<R
   }
 }
 
-async function runOne<R>(task: Task<R>, options: RunOptions<R>): Promise<void> {
+async function runOne<R>(task: Task<R>, isAlone: () => boolean, options: RunOptions<R>): Promise<void> {
   const { follower, signal, dryRun } = options;
   try {
-    await follower.finished(task, dryRun === true ? await previewed(task) : await attempts(task, options));
+    await follower.finished(task, dryRun === true ? await previewed(task) : await attempts(task, isAlone, options));
   } catch (error) {
     await task.abandon?.();
     signal.throwIfAborted();
@@ -76,9 +82,13 @@ async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
  * A request that fails before any byte has passed has been repeated by the backend already. What is repeated here is what it
  * cannot: a body that ends too early, or an object that changes while it is read.
  */
-async function attempts<R>(task: Task<R>, { retries, signal, follower }: RunOptions<R>): ReturnType<Task<R>['run']> {
+async function attempts<R>(
+  task: Task<R>,
+  isAlone: () => boolean,
+  { retries, signal, follower }: RunOptions<R>,
+): ReturnType<Task<R>['run']> {
   const meter = new Meter(follower, task.bytes);
-  const running: Running = { signal, sized: (bytes) => meter.sized(bytes), moved: (bytes) => meter.moved(bytes) };
+  const running: Running = { signal, sized: (bytes) => meter.sized(bytes), moved: (bytes) => meter.moved(bytes), isAlone };
   try {
     for (let attempt = 0; ; attempt++) {
       try {

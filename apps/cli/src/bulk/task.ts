@@ -23,6 +23,8 @@ export interface Running {
   sized(bytes: number): void;
   /** Tells of bytes that have passed. */
   moved(bytes: number): void;
+  /** Whether nothing else runs although more might: what runs alone may take more of the machine. */
+  isAlone(): boolean;
 }
 
 /** One thing that a bulk command will do. Planning one costs nothing; running it again after a failure is harmless. */

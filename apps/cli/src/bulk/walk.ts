@@ -3,6 +3,8 @@ import { lstat, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { LocalError, problemOf } from '../problem.ts';
+import { folderId } from './own-data.ts';
+import type { OwnData } from './own-data.ts';
 import type { Failure } from './task.ts';
 
 export interface FoundFile {
@@ -18,19 +20,14 @@ export interface BadEntry extends Failure {
   readonly mayHoldFiles: boolean;
 }
 
-/** Folders that are passed by wherever they turn up: those of the storage itself. */
-export interface PassedBy {
-  /** As `folderId` gives it. */
-  has(id: string): boolean;
-  tell(path: string): void;
-}
-
 interface Level {
   readonly dir: Dir;
   readonly path: string;
   readonly name: string;
   /** Of this directory, to know it again at the end of a symbolic link. */
   readonly id: string;
+  /** Names with the character that stands for bytes that are no text. */
+  readonly doubtful: Set<string>;
 }
 
 /** Entries that are read from a directory at once. */
@@ -40,17 +37,17 @@ const bufferSize = 256;
  * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
  * a file nor a directory, or cannot be read, is a failure of its own.
  */
-export async function* walk(root: string, passedBy?: PassedBy): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
+export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
   const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
     try {
       const id = await folderId(path);
-      if (passedBy?.has(id) === true) {
-        passedBy.tell(path);
+      if (own?.is(id) === true) {
+        own.leaveOut(path);
         return undefined;
       }
       if (levels.some((level) => level.id === id)) return bad(path, name, symlinkLoop(), false);
-      levels.push({ dir: await opendir(path, { bufferSize }), path, name, id });
+      levels.push({ dir: await opendir(path, { bufferSize }), path, name, id, doubtful: new Set() });
       return undefined;
     } catch (error) {
       return bad(path, name, error, true);
@@ -76,9 +73,10 @@ export async function* walk(root: string, passedBy?: PassedBy): AsyncGenerator<F
       const path = join(level.path, entry.name);
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
-      if (await isMisread(entry, path)) yield bad(path, name, notUtf8(), kind !== 'file');
+      if (await isMisread(entry, level)) yield bad(path, name, notUtf8(), kind !== 'file');
+      else if (kind !== 'file' && kind !== 'directory') yield bad(path, name, kind, false);
+      else if (entry.isSymbolicLink() && (await leadsInto(own, path))) own?.leaveOut(path);
       else if (kind === 'file') yield { path, name };
-      else if (kind !== 'directory') yield bad(path, name, kind, false);
       else {
         const refused = await enter(path, name);
         if (refused !== undefined) yield refused;
@@ -89,10 +87,9 @@ export async function* walk(root: string, passedBy?: PassedBy): AsyncGenerator<F
   }
 }
 
-/** The same by whatever path. */
-export async function folderId(path: string): Promise<string> {
-  const { dev, ino } = await stat(path, { bigint: true });
-  return `${dev}:${ino}`;
+/** One that is gone meanwhile is named when it is opened. */
+async function leadsInto(own: OwnData | undefined, path: string): Promise<boolean> {
+  return own !== undefined && (await own.holds(path).catch(() => false));
 }
 
 async function nextEntry({ dir, path, name }: Level): Promise<Dirent | BadEntry | undefined> {
@@ -112,9 +109,11 @@ function symlinkLoop(): LocalError {
 }
 
 /** Whether the system knows an entry by bytes that are no text, which Node reads as this character. */
-async function isMisread({ name }: Dirent, path: string): Promise<boolean> {
+async function isMisread({ name }: Dirent, { path, doubtful }: Level): Promise<boolean> {
   if (!name.includes('\ufffd')) return false;
-  return lstat(path).then(
+  if (doubtful.has(name)) return true; // what is really called so has come already, and no two are
+  doubtful.add(name);
+  return lstat(join(path, name)).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
   );

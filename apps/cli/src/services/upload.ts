@@ -1,14 +1,13 @@
 import type { CannedAcl } from '@coffer/storage-core';
 
 import { filterOf } from '../bulk/filter.ts';
+import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
 import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { uploadTask } from '../bulk/upload-task.ts';
 import type { UploadSettings } from '../bulk/upload-task.ts';
-import { folderId } from '../bulk/walk.ts';
-import type { PassedBy } from '../bulk/walk.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 import type { Session } from './open-session.ts';
@@ -37,21 +36,14 @@ export async function uploadFiles(session: Session, request: UploadRequest, foll
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
-  for await (const planned of planUploads(sources, request, filters, await foldersOfStorage(settings.session))) {
+  for await (const planned of planUploads(sources, request, filters, await ownData(settings.session))) {
     yield 'problem' in planned ? planned : uploadTask(planned, settings);
   }
 }
 
-/** What Coffer keeps on this machine is no file of the user's: a secret is among it, and objects that the upload adds to. */
-async function foldersOfStorage({ config, note }: Session): Promise<PassedBy> {
+/** A secret is among it, and objects that the upload adds to. */
+function ownData({ config, note }: Session): Promise<OwnData> {
   const { dataDir, storage } = config;
   const folders = storage.backend === 'local' ? [dataDir, storage.localPath] : [dataDir];
-  const ids = new Set<string>();
-  for (const folder of folders) {
-    await folderId(folder).then(
-      (id) => ids.add(id),
-      () => {}, // it is not there
-    );
-  }
-  return { has: (id) => ids.has(id), tell: (path) => note(`left out ${path}: Coffer keeps its own data there.`) };
+  return OwnData.in(folders, (path) => note(`left out ${path}: Coffer keeps its own data there.`));
 }

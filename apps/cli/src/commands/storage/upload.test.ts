@@ -62,21 +62,36 @@ describeStores('upload', (bench, store) => {
     const { folder, coffer } = bench();
     await putFiles(folder, { 'tree/a.txt': 'a', 'tree/.own/kept': 'hidden', 'tree/sub/.own/b.txt': 'b' });
     await symlink('../.own', join(folder, 'tree/sub/linked'));
-    const ended = await coffer(['upload', 'tree', '-r', '--json'], { COFFER_DATA_DIR: join(folder, 'tree/.own') });
+    await symlink('../.own/kept', join(folder, 'tree/sub/link.txt'));
+    const own = { COFFER_DATA_DIR: join(folder, 'tree/.own') };
+    const ended = await coffer(['upload', 'tree', '-r', '--json'], own);
     expect(ended.code).toBe(0);
     expect(ended.stderr.trim().split('\n').toSorted()).toEqual(
-      ['tree/.own', 'tree/sub/linked'].map((path) => `left out ${path}: Coffer keeps its own data there.`),
+      ['tree/.own', 'tree/sub/link.txt', 'tree/sub/linked'].map((path) => `left out ${path}: Coffer keeps its own data there.`),
     );
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['a.txt', 'sub/.own/b.txt']);
+
+    await putFiles(folder, { 'tree/.own/sub/c.txt': 'c', 'beside.txt': 'beside' });
+    const named = ['tree/.own/kept', 'tree/sub/link.txt', 'tree/.own/sub', 'tree/.own'];
+    const refused = await coffer(['upload', ...named, 'beside.txt', '-r', '--json'], own);
+    expect(refused.code).toBe(1);
+    expect(refused.json.failed.map(({ code, path }: { code: string; path: string }) => `${code} ${path}`)).toEqual(
+      named.map((path) => `own_data ${path}`),
+    );
+    expect(refused.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['beside.txt']);
   });
 
   it.runIf(process.platform === 'linux')('names files whose names are no text', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'tree/a.txt': 'a', 'tree/\ufffd': 'a character like others' });
     await writeFile(Buffer.concat([Buffer.from(join(folder, 'tree/b')), Buffer.of(0xff)]), 'b');
+    await writeFile(Buffer.concat([Buffer.from(join(folder, 'tree/')), Buffer.of(0xff)]), 'no character');
     const ended = await coffer(['upload', 'tree', '-r']);
-    expect(ended).toMatchObject({ code: 1, stderr: 'unsafe_path: tree/b\ufffd: The name is not valid UTF-8, as keys are; rename it.\n' });
-    expect(Object.keys(await objectsIn(storage, bucket))).toEqual(['a.txt', '\ufffd']);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr.trim().split('\n').toSorted()).toEqual(
+      ['tree/b\ufffd', 'tree/\ufffd'].map((path) => `unsafe_path: ${path}: The name is not valid UTF-8, as keys are; rename it.`),
+    );
+    expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a', '\ufffd': 'a character like others' });
   });
 
   it('leaves out what is there already, with --update', async () => {

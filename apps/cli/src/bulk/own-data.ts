@@ -1,0 +1,60 @@
+import { realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { LocalError } from '../problem.ts';
+
+/** The folders that Coffer itself keeps on this machine. What is in them is no file of the user's. */
+export class OwnData {
+  readonly #ids: ReadonlySet<string>;
+  readonly #tell: (path: string) => void;
+  #last: { readonly folder: string; readonly isOwn: Promise<boolean> } | undefined;
+
+  private constructor(ids: ReadonlySet<string>, tell: (path: string) => void) {
+    this.#ids = ids;
+    this.#tell = tell;
+  }
+
+  /** @param tell is called with what is left out */
+  static async in(folders: readonly string[], tell: (path: string) => void): Promise<OwnData> {
+    const ids = await Promise.all(folders.map((folder) => folderId(folder).catch(() => undefined))); // they may not be there yet
+    return new OwnData(new Set(ids.filter((id) => id !== undefined)), tell);
+  }
+
+  /** Whether a folder is one of them, by the id that it has whatever its path. */
+  is(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Whether a file or folder lies in one of them, or is one, at the end of its links. */
+  async holds(path: string): Promise<boolean> {
+    if (this.#ids.size === 0) return false;
+    const real = await realpath(path);
+    return this.is(await folderId(real)) || this.#isBelow(dirname(real));
+  }
+
+  /** Files that are named beside each other ask about the same folder. */
+  #isBelow(folder: string): Promise<boolean> {
+    if (this.#last?.folder !== folder) this.#last = { folder, isOwn: this.#isOwn(folder) };
+    return this.#last.isOwn;
+  }
+
+  async #isOwn(folder: string): Promise<boolean> {
+    if (this.is(await folderId(folder))) return true;
+    const above = dirname(folder);
+    return above !== folder && this.#isOwn(above);
+  }
+
+  leaveOut(path: string): void {
+    this.#tell(path);
+  }
+}
+
+/** The same by whatever path. */
+export async function folderId(path: string): Promise<string> {
+  const { dev, ino } = await stat(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+export function isOwnData(): LocalError {
+  return new LocalError('own_data', 'Coffer keeps it for itself; it is no file to upload.');
+}
