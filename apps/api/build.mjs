@@ -25,6 +25,11 @@ await build({
   target: 'node22',
   sourcemap: true,
   sourcesContent: false,
+  // The text of what is loaded stays in memory: without comments it is half as long, and no character takes two bytes. Names stay,
+  // and lines, for what stacks say.
+  minifyWhitespace: true,
+  lineLimit: 200,
+  legalComments: 'linked',
   conditions: ['@coffer/source'],
   define: { COFFER_VERSION: JSON.stringify(version) },
   // CommonJS packages in the bundle reach Node's own modules through require.

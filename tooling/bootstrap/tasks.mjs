@@ -15,7 +15,7 @@ import { summarize, summaryLine } from './summary.mjs';
  */
 
 // As docs/operations.md says; measured by tooling/benchmarks.
-const serverFlags = ['--max-semi-space-size=4', '--heap-growing-percent=80'];
+const serverFlags = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=80'];
 const serverEnvironment = {
   // File system calls of the local backend and hashing share this pool; Node's default of 4 makes uploads wait for each other.
   UV_THREADPOOL_SIZE: '16',

@@ -16,7 +16,7 @@ const apiMain = fileURLToPath(new URL('apps/api/dist/main.js', root));
 const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', root));
 
 /** As `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
-export const nodeFlags: readonly string[] = ['--max-semi-space-size=4', '--heap-growing-percent=80'];
+export const nodeFlags: readonly string[] = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=80'];
 // Likewise; for the peers too.
 const ownEnvironment = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' };
 
