@@ -18,8 +18,12 @@ import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 import { notRegular } from './walk.ts';
 
-export interface DownloadSettings {
+export interface CheckSettings {
   readonly session: Session;
+  readonly sums: EtagSums;
+}
+
+export interface DownloadSettings extends CheckSettings {
   readonly bucket: string;
   readonly folders: Folders;
   readonly folding: Folding;
@@ -29,7 +33,6 @@ export interface DownloadSettings {
   readonly resume: boolean;
   /** Whether the user has named the file: then its name is no key's. */
   readonly isNamed: boolean;
-  readonly sums: EtagSums;
 }
 
 /** Whether ETags that look like MD5s are some: with encryption keys of the provider's they are not, and nothing says so. */
@@ -160,7 +163,7 @@ async function save(opened: ObjectStream, path: string, settings: DownloadSettin
  * Looks again at bytes that are others than the ETag says. The same ones once more, and it says nothing about bytes.
  * @throws LocalError `checksum_mismatch`
  */
-async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: DownloadSettings): Promise<void> {
+export async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: CheckSettings): Promise<void> {
   if (wrong === undefined) return;
   const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
   const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
@@ -203,13 +206,13 @@ async function withPart(path: string, fill: (part: PartFile) => Promise<boolean 
   }
 }
 
-interface Check {
+export interface Check {
   update(bytes: Uint8Array): void;
   /** The sum, when it is the wrong one. */
   wrong(): string | undefined;
 }
 
-function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
+export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
   const known = knownSum(info, sums);
   if (known === undefined) return undefined;
   const made = createHash(known.algorithm);
@@ -244,7 +247,8 @@ async function sumOf({ body }: ObjectStream): Promise<string> {
   return hash.digest('hex');
 }
 
-function assertSize(size: number, expected: number): void {
+/** @throws LocalError `incomplete` */
+export function assertSize(size: number, expected: number): void {
   if (size !== expected) throw new LocalError('incomplete', `The download ended after ${size} of ${expected} bytes.`, { retryable: true });
 }
 

@@ -13,11 +13,18 @@ import type { BadEntry } from './walk.ts';
 export type Source =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'stdin' }
   | (BadEntry & { readonly kind: 'failure' });
 
 /** A file and the key it will have. */
 export interface PlannedUpload {
   readonly path: string;
+  readonly key: string;
+}
+
+/** What comes on stdin, and its key. */
+export interface PlannedStdin {
+  readonly stdin: true;
   readonly key: string;
 }
 
@@ -28,12 +35,14 @@ export interface UploadNames {
 
 /**
  * Looks at what the command line names, before anything happens.
- * @throws UsageError for a directory without `recursive`, a key for several files, and files that would get the same key
+ * @throws UsageError for a directory without `recursive`, a key for several files, files that would get the same key, and a `-`,
+ * which stands for stdin, that is not the only one or has no key
  */
 export async function sourcesOf(
   paths: readonly string[],
   names: UploadNames & { readonly recursive: boolean },
 ): Promise<readonly Source[]> {
+  if (paths.includes('-')) return [stdin(paths, names)];
   const sources = await Promise.all(paths.map(sourceAt));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
@@ -65,9 +74,10 @@ export async function* planUploads(
   names: UploadNames,
   filters: UploadFilters,
   own?: OwnData,
-): AsyncGenerator<PlannedUpload | Failure, void, undefined> {
+): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
   for (const [index, source] of sources.entries()) {
-    if (source.kind === 'failure') yield* failureOf(source, filters);
+    if (source.kind === 'stdin') yield { stdin: true, key: names.key ?? '' };
+    else if (source.kind === 'failure') yield* failureOf(source, filters);
     else if (await own?.holds(source.path).catch(() => false)) {
       // what is gone meanwhile is named when it is opened
       yield* failureOf(badSource(source.path, isOwnData(), source.kind === 'directory'), filters);
@@ -84,6 +94,12 @@ export async function* planUploads(
       }
     }
   }
+}
+
+function stdin(paths: readonly string[], { key, recursive }: UploadNames & { readonly recursive: boolean }): Source {
+  if (paths.length > 1 || recursive) throw new UsageError('- stands for stdin, and is uploaded alone; a file of that name is ./-.');
+  if (key === undefined || key === '') throw new UsageError('What comes on stdin has no name: say --key.');
+  return { kind: 'stdin' };
 }
 
 async function sourceAt(path: string): Promise<Source> {
@@ -117,7 +133,7 @@ async function clash(
   names: UploadNames,
 ): Promise<Failure | undefined> {
   for (const source of before) {
-    if (source.kind === 'failure') continue;
+    if (source.kind === 'failure' || source.kind === 'stdin') continue;
     const other = source.kind === 'file' ? source.path : join(source.path, ...name.split('/'));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
     if (!isSame) continue;

@@ -94,7 +94,7 @@ async function attempts<R>(
       try {
         return await task.run(running);
       } catch (error) {
-        if (signal.aborted || attempt >= retries || !mayPass(error, meter.passed > 0)) throw error;
+        if (signal.aborted || task.isOnce === true || attempt >= retries || !mayPass(error, meter.passed > 0)) throw error;
         meter.rewind();
       }
       await delay(Math.random() * Math.min(100 * 2 ** attempt, 5000), undefined, { signal });

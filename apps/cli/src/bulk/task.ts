@@ -34,6 +34,8 @@ export interface Task<R> {
   readonly count?: number;
   /** Bytes that will pass, where that is known before it runs. */
   readonly bytes?: number;
+  /** Whether `run` may be called just once: what it reads is gone then. */
+  readonly isOnce?: boolean;
   /** What would be done, for a dry run; nothing where it would be skipped. */
   preview(): readonly R[] | Promise<readonly R[]>;
   run(running: Running): Promise<Outcome<R>>;

@@ -22,6 +22,8 @@ export interface ReportStyle<R> {
   /** Members before and after the arrays. */
   before?(): Readonly<Record<string, unknown>>;
   after?(totals: Totals): Readonly<Record<string, unknown>>;
+  /** Whether lines go to stderr: stdout is for something else. */
+  readonly isAside?: boolean;
   /** Why nothing was done. */
   readonly dryRunHint?: string;
 }
@@ -72,7 +74,7 @@ export class BulkReport<R> implements Follower<R> {
       await this.#failures.close();
       if (this.#failed > 0) process.exitCode = 1;
     }
-    if (!this.#output.json) this.#output.line(this.#summary());
+    if (!this.#output.json) this.#line(this.#summary());
   }
 
   planned({ count = 1, bytes }: Task<R>): void {
@@ -97,8 +99,7 @@ export class BulkReport<R> implements Follower<R> {
     for (const result of done) {
       this.#count += 1;
       this.#bytes += this.#style.size(result);
-      if (!json && !this.#quiet)
-        this.#output.line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
+      if (!json && !this.#quiet) this.#line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
     }
     if (json && done.length > 0) this.#element(done.map((result) => this.#style.json(result)));
     for (const failure of failed) this.#tell(failure);
@@ -109,6 +110,11 @@ export class BulkReport<R> implements Follower<R> {
   failed(failure: Failure): void {
     this.#tell(failure);
     this.#progress.finished(1);
+  }
+
+  #line(text: string): void {
+    if (this.#style.isAside === true) this.#output.note(text);
+    else this.#output.line(text);
   }
 
   #tell({ subject, problem }: Failure): void {

@@ -22,6 +22,9 @@ export const downloadStyle: ReportStyle<Transfer> = {
   line: (transfer) => `${object(transfer)} -> ${file(transfer)}`,
 };
 
+/** Where stdout is for the object itself. */
+export const toStdoutStyle: ReportStyle<Transfer> = { ...downloadStyle, isAside: true };
+
 const fromTo = (transfer: Transfer): string => `${printable(transfer.sourceKey ?? '')} -> ${object(transfer)}`;
 
 export const copyStyle: ReportStyle<Transfer> = { ...shared, verb: 'copy', past: 'copied', line: fromTo };

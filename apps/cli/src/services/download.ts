@@ -32,6 +32,20 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
   await runBulk(session, plan(request, settings), request, follower);
 }
 
+/** One object, to stdout. */
+export async function downloadToStdout(
+  session: Session,
+  request: BulkOptions & Pick<DownloadRequest, 'note'> & { readonly key: string },
+  follower: Follower<Transfer>,
+): Promise<void> {
+  const bucket = await session.bucket();
+  const { stdoutTask } = await import('../bulk/stdout-task.ts');
+  const only = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
+    yield stdoutTask(request.key, bucket, { session, sums: new EtagSums(request.note) });
+  };
+  await runBulk(session, only(), request, follower);
+}
+
 async function* plan(request: DownloadRequest, settings: DownloadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { keys, recursive, place, include, exclude } = request;
   const { session, bucket } = settings;

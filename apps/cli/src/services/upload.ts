@@ -37,7 +37,8 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
   for await (const planned of planUploads(sources, request, filters, await ownData(settings.session))) {
-    yield 'problem' in planned ? planned : uploadTask(planned, settings);
+    if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
+    else yield 'problem' in planned ? planned : uploadTask(planned, settings);
   }
 }
 

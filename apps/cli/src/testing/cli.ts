@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -25,7 +26,7 @@ export interface RunOptions {
   /** An open file instead of a pipe. */
   readonly stdout?: number;
   /** What stdin has to give, through a pipe; nothing unless given. */
-  readonly stdin?: string;
+  readonly stdin?: string | Readable;
 }
 
 /** The command line as it is built, run as a process. */
@@ -75,7 +76,8 @@ export class RunningCli {
       env: { PATH: process.env['PATH'], ...env },
       stdio: [stdin === undefined ? 'ignore' : 'pipe', target ?? 'pipe', 'pipe'],
     });
-    this.child.stdin?.on('error', () => {}).end(stdin); // whoever does not read it may be gone before it is written
+    const input = this.child.stdin?.on('error', () => {}); // whoever does not read it may be gone before it is written
+    if (input && stdin !== undefined) (typeof stdin === 'string' ? Readable.from([stdin]) : stdin).pipe(input);
     let stdout = '';
     let stderr = '';
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -145,6 +145,41 @@ describeStores('download', (bench, store) => {
     expect((await lstat(join(folder, 'socket'))).isSocket()).toBe(true);
     expect((await lstat(join(folder, 'to-socket'))).isSymbolicLink()).toBe(true);
     server.close();
+  });
+
+  it('writes one object to stdout, and everything else to stderr', async () => {
+    const { folder, env, storage, cli, coffer } = bench();
+    const bytes = randomFile(40_000_000);
+    await putObjects(storage, { big: bytes, small: 'small\n', empty: '' });
+    expect(await coffer(['download', 'small', '-o', '-'])).toMatchObject({
+      code: 0,
+      stdout: 'small\n',
+      stderr: expect.stringContaining('downloaded 1 object'),
+    });
+    expect(await coffer(['download', 'empty', '-o', '-'])).toMatchObject({ code: 0, stdout: '' });
+    expect(await coffer(['download', 'small', '-o', '-', '--dry-run'])).toMatchObject({ code: 0, stdout: '' });
+    expect(await coffer(['download', 'missing', '-o', '-'])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^file_not_found: missing/),
+    });
+    const target = await open(join(folder, 'copy'), 'w');
+    expect(await cli.run(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env, stdout: target.fd })).toMatchObject({ code: 0 });
+    await target.close();
+    expect((await readFile(join(folder, 'copy'))).equals(bytes)).toBe(true);
+
+    const cut = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
+    cut.child.stdout!.destroy(); // as `head` does
+    expect(await cut.ended).toMatchObject({ code: 0 });
+    for (const args of [
+      ['small', 'big'],
+      ['small', '-r'],
+      ['small', '--json'],
+      ['small', '--update'],
+      ['small', '--resume'],
+    ]) {
+      expect((await coffer(['download', '-o', '-', ...args])).code).toBe(2);
+    }
   });
 
   describe('of a large object', () => {

@@ -1,10 +1,27 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { expect, it } from 'vitest';
 
 import { objectsIn, putFiles, randomFile } from '../../testing/files.ts';
+import { openUploads } from '../../testing/open-uploads.ts';
 import { describeStores } from '../../testing/stores.ts';
+
+/** More than any part of an upload, for as long as somebody reads it. */
+function endless(): Readable {
+  const chunk = Buffer.alloc(2 ** 20);
+  return Readable.from(
+    (async function* () {
+      for (;;) {
+        yield chunk;
+        await delay(20);
+      }
+    })(),
+    { objectMode: false },
+  );
+}
 
 describeStores('upload', (bench, store) => {
   it('makes an object of a file, under its name or the key that is given', async () => {
@@ -92,6 +109,41 @@ describeStores('upload', (bench, store) => {
       ['tree/b\ufffd', 'tree/\ufffd'].map((path) => `unsafe_path: ${path}: The name is not valid UTF-8, as keys are; rename it.`),
     );
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a', '\ufffd': 'a character like others' });
+  });
+
+  it('uploads what comes on stdin, of whatever length, under the key that is given', async () => {
+    const { folder, bucket, env, storage, cli, coffer } = bench();
+    const run = (args: readonly string[], stdin: string) => cli.run(['storage', 'upload', ...args], { cwd: folder, env, stdin });
+    const long = 'line\n'.repeat(4_000_000);
+    expect(await run(['-', '--key', 'logs/long.txt', '--json'], long)).toMatchObject({
+      code: 0,
+      json: { uploaded: [{ key: 'logs/long.txt', bucket, path: '-', size_bytes: long.length }], failed: [] },
+    });
+    expect((await storage.downloadFile('logs/long.txt')).equals(Buffer.from(long))).toBe(true);
+    expect((await storage.getFileInfo('logs/long.txt')).contentType).toMatch(/^text\/plain/);
+    expect(await run(['-', '-k', 'none', '--content-type', 'a/b'], '')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('- -> '),
+    });
+    expect(await storage.getFileInfo('none')).toMatchObject({ size: 0, contentType: 'a/b' });
+
+    await putFiles(folder, { '-': 'a file', 'sub/-': 'another' });
+    expect(await run(['./-', '--key', 'file'], 'stdin')).toMatchObject({ code: 0 });
+    expect(await run(['sub', '-r'], 'stdin')).toMatchObject({ code: 0 });
+    expect(await objectsIn(storage, bucket)).toMatchObject({ file: 'a file', '-': 'another' });
+    for (const args of [['-'], ['-', 'sub/-', '-k', 'x'], ['-', '-r', '-k', 'x'], ['-', '-k', 'x', '--update']]) {
+      expect(await coffer(['upload', ...args])).toMatchObject({ code: 2, stdout: '' });
+    }
+  });
+
+  it('leaves nothing of what comes on stdin when it is stopped', async () => {
+    const { folder, bucket, env, storage, cli } = bench();
+    const running = cli.start(['storage', 'upload', '-', '--key', 'half'], { cwd: folder, env, stdin: endless() });
+    await delay(1500);
+    running.child.kill('SIGINT');
+    expect(await running.ended).toMatchObject({ code: 130 });
+    expect(await objectsIn(storage, bucket)).toEqual({});
+    if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
   });
 
   it('leaves out what is there already, with --update', async () => {

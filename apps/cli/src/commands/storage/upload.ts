@@ -2,6 +2,7 @@ import { BulkCommand, bulkFlags, filterFlags } from '../../bulk-command.ts';
 import { sourcesOf } from '../../bulk/plan-uploads.ts';
 import { aclFlag, storageClassFlag } from '../../flags.ts';
 import { Args, Flags } from '../../oclif.ts';
+import { UsageError } from '../../problem.ts';
 import { uploadStyle } from '../../render/transfers.ts';
 import { uploadFiles } from '../../services/upload.ts';
 
@@ -9,7 +10,7 @@ export default class Upload extends BulkCommand {
   static override readonly summary = 'Upload files.';
   static override readonly description = [
     'A file becomes an object of its name, below --prefix, or of the key that --key says. With --recursive, what is in a directory is uploaded under its path below that directory; symbolic links are followed, and the folder where Coffer itself keeps its data is left out.',
-    'A file that changes while it is read fails.',
+    'A file that changes while it is read fails. A single "-" stands for stdin, of whatever length; it needs --key.',
   ].join('\n\n');
   static override readonly examples = [
     { description: 'One file', command: '<%= config.bin %> <%= command.id %> local_file.pdf --key uploads/file.pdf --acl public-read' },
@@ -19,10 +20,11 @@ export default class Upload extends BulkCommand {
       description: 'What is new or different',
       command: '<%= config.bin %> <%= command.id %> ./site --recursive --update --exclude "*.tmp"',
     },
+    { description: 'What another command writes', command: 'pg_dump app | <%= config.bin %> <%= command.id %> - --key backups/app.sql' },
     { description: 'For a tenant', command: 'TENANT_ID=acme-123 <%= config.bin %> <%= command.id %> file.pdf --key uploads/file.pdf' },
   ];
   static override readonly args = {
-    path: Args.string({ ignoreStdin: true, description: 'Files and directories.', required: true, multiple: true }),
+    path: Args.string({ ignoreStdin: true, description: 'Files and directories; - for stdin.', required: true, multiple: true }),
   };
   static override readonly usage = '<%= command.id %> PATH... [--key K | --prefix P] [--recursive]';
   static override readonly flags = {
@@ -40,6 +42,7 @@ export default class Upload extends BulkCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
+    if (update && args.path.includes('-')) throw new UsageError('--update compares files, and what comes on stdin is none.');
     const names = { ...(key !== undefined && { key }), ...(prefix !== undefined && { prefix }) };
     const sources = await sourcesOf(args.path, { ...names, recursive });
     const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+
+import { noContext, storageError } from '@coffer/storage-core';
+import type { ObjectInfo, StorageService } from '@coffer/storage-core';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import type { Session } from '../services/open-session.ts';
+import { EtagSums } from './download-task.ts';
+import { runTasks } from './run-tasks.ts';
+import { stdoutTask } from './stdout-task.ts';
+import type { Failure, Follower } from './task.ts';
+import type { Transfer } from './transfer.ts';
+
+const content = Buffer.from('0123456789');
+const whole = { key: 'k', bucket: 'b', size: content.length, etag: createHash('md5').update(content).digest('hex') } as ObjectInfo;
+
+let written: string;
+beforeEach(() => {
+  written = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation(((chunk: Uint8Array, done: () => void) => {
+    written += Buffer.from(chunk).toString();
+    done();
+    return true;
+  }) as never);
+});
+afterEach(() => vi.restoreAllMocks());
+
+/** Some bytes, then the connection is gone. */
+function cut(bytes: string): Readable {
+  return Readable.from(
+    (function* () {
+      if (bytes !== '') yield Buffer.from(bytes);
+      throw storageError('storage_unavailable', 'gone');
+    })(),
+    { objectMode: false },
+  );
+}
+
+async function run(
+  openFile: StorageService['openFile'],
+): Promise<{ readonly done: readonly Transfer[]; readonly failures: readonly Failure[] }> {
+  const session = { storage: { openFile }, ctx: noContext } as unknown as Session;
+  const done: Transfer[] = [];
+  const failures: Failure[] = [];
+  const follower: Follower<Transfer> = {
+    planned: () => {},
+    allPlanned: () => {},
+    sized: () => {},
+    moved: () => {},
+    finished: (_task, outcome) => void done.push(...outcome.done),
+    failed: (failure) => void failures.push(failure),
+  };
+  const plan = async function* () {
+    yield stdoutTask('k', 'b', { session, sums: new EtagSums(() => {}) });
+  };
+  await runTasks(plan(), { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
+  vi.restoreAllMocks();
+  return { done, failures };
+}
+
+it('goes on behind what has gone out when the connection is lost', async () => {
+  const asked: unknown[] = [];
+  const { done, failures } = await run(async (_at, options) => {
+    asked.push(options);
+    const start = (options?.range as { readonly start: number } | undefined)?.start ?? 0;
+    const rest = content.subarray(start).toString();
+    return { kind: 'object', info: whole, body: asked.length < 3 ? cut(rest.slice(0, 3)) : Readable.from([Buffer.from(rest)]) };
+  });
+  expect(failures).toEqual([]);
+  expect(written).toBe('0123456789');
+  expect(asked).toEqual([{}, { range: { start: 3 }, ifMatch: [whole.etag] }, { range: { start: 6 }, ifMatch: [whole.etag] }]);
+  expect(done).toEqual([{ key: 'k', bucket: 'b', path: '-', size: 10, etag: whole.etag }]);
+});
+
+it('never goes on with another object', async () => {
+  const { failures } = await run(async (_at, options) => {
+    if (options?.ifMatch !== undefined) throw storageError('precondition_failed', 'It is another one.');
+    return { kind: 'object', info: whole, body: cut('0123') };
+  });
+  expect(written).toBe('0123');
+  expect(failures).toMatchObject([{ subject: { key: 'k' }, problem: { code: 'object_changed' } }]);
+});
+
+it('says when what has gone out are not the bytes of the ETag', async () => {
+  let opened = 0;
+  const { done, failures } = await run(async () => {
+    opened++;
+    return { kind: 'object', info: whole, body: Readable.from([opened === 1 ? Buffer.from('012345678X') : content]) };
+  });
+  expect(done).toEqual([]);
+  expect(failures).toMatchObject([{ problem: { code: 'checksum_mismatch' } }]);
+});
