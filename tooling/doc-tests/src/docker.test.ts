@@ -12,7 +12,7 @@ describe('docker/', () => {
   it('starts the server as the documented unit and `npm start` do', () => {
     const flagsOf = (text: string): readonly string[] => all(text, /(--[a-z-]+=\d+)(?=["', ])/g);
     const flags = flagsOf(/^CMD (.*)$/m.exec(dockerfile)?.[1] ?? '');
-    expect(flags).toHaveLength(2);
+    expect(flags).toHaveLength(3);
     expect(flagsOf(/^const serverFlags = (.*)$/m.exec(read('tooling/bootstrap/tasks.mjs'))?.[1] ?? '')).toEqual(flags);
     expect(flagsOf(/^ExecStart=(.*)$/m.exec(read('docs/operations.md'))?.[1] ?? '')).toEqual(flags);
   });
