@@ -13,7 +13,10 @@ const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'
 // Another folder than dist, for tests that build the server themselves.
 const outdir = resolve(here, process.argv[2] ?? 'dist');
 
-/** Of zod's fifty languages, a third of what the server loads, its errors speak one, which it imports by itself. */
+/**
+ * Of zod's fifty languages, a third of what the server loads, its errors speak one, which it imports by itself.
+ * @type {import('esbuild').Plugin}
+ */
 const oneLanguage = {
   name: 'one-language',
   setup(build) {

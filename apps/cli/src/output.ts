@@ -15,6 +15,8 @@ export class Output {
   #scheduled = false;
   #isClosed = false;
   #failure: Error | undefined;
+  /** Of stdout, that somebody else tells of. */
+  #toldOf: Error | undefined;
   #ready: Promise<void> | undefined;
   #isStatusShown = false;
 
@@ -45,6 +47,32 @@ export class Output {
         this.flush();
       });
     }
+  }
+
+  /**
+   * Bytes of stdout, at once. Resolves when it takes more, with whether anybody still reads.
+   * @throws what is wrong with stdout; the reason of `signal`, whoever does not read then being left alone
+   */
+  async bytes(chunk: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    this.flush();
+    if (this.#isClosed) return false;
+    await new Promise<void>((resolve, reject) => {
+      const giveUp = (): void => {
+        this.#isClosed = true;
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      process.stdout.write(chunk, (error?: NodeJS.ErrnoException | null) => {
+        signal.removeEventListener('abort', giveUp);
+        if (!error) return resolve();
+        this.#isClosed = true;
+        if (error.code === 'EPIPE') return resolve();
+        this.#toldOf = error;
+        reject(error);
+      });
+    });
+    return !this.#isClosed;
   }
 
   /** A line for people; nothing with `--json`. */
@@ -116,8 +144,8 @@ export class Output {
   /** Resolves when everything is out of this process, or cannot be: then it says so, and the exit status is not 0. */
   async end(): Promise<void> {
     this.flush();
-    await written(process.stdout);
-    if (this.#failure !== undefined) {
+    if (!this.#isClosed) await written(process.stdout);
+    if (this.#failure !== undefined && this.#failure !== this.#toldOf) {
       this.failure('stdout', problemOf(this.#failure));
       process.exitCode ||= 1;
     }

@@ -43,7 +43,7 @@ export class LargeDownload {
     const { session, at } = this.#options;
     this.#info ??= await session.storage.getFileInfo(at, session.ctx);
     const info = this.#info;
-    const part = (this.#part ??= await this.#begin(info, running.signal));
+    const part = this.#part ?? (await this.#begin(info, running.signal));
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
     running.moved(Math.min(this.#done.size * pieceSize, info.size));
 
@@ -85,6 +85,7 @@ export class LargeDownload {
     const { resume, target } = this.#options;
     this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
     const part = await PartFile.open(target, this.#log === undefined ? {} : { path: this.#log.partPath });
+    this.#part = part;
     // What an earlier run of another object has left behind its end goes.
     await part.resize(info.size);
     if (this.#log !== undefined) {
@@ -138,12 +139,14 @@ async function intact(
   const found = new Set<number>();
   const block = Buffer.allocUnsafe(mib);
   for (const [piece, sum] of pieces) {
-    const end = Math.min((piece + 1) * pieceSize, size);
+    const start = piece * pieceSize;
+    const end = Math.min(start + pieceSize, size);
+    if (start >= end) continue;
     let crc = 0;
-    for (let at = piece * pieceSize; at < end; at += mib) {
+    for (let at = start; at < end; at += mib) {
       signal.throwIfAborted();
       const bytes = block.subarray(0, Math.min(mib, end - at));
-      await part.read(bytes, at);
+      await part.read(bytes, at).catch(() => {}); // what cannot be read any more has no right sum
       crc = sums.crc32(bytes, crc);
     }
     if (crc === sum) found.add(piece);

@@ -17,7 +17,8 @@ export interface PieceLogHead {
 
 /**
  * Beside a part file, which of its pieces are there: a line of JSON about the object, one with the process that writes, then
- * the number of each piece and its CRC-32, since a power loss may keep the line and not the bytes. A line that a killed process has not finished counts for nothing.
+ * the number of each piece and its CRC-32, since a power loss may keep the line and not the bytes. A line that a killed
+ * process has not finished counts for nothing.
  */
 export class PieceLog {
   readonly partPath: string;

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { basename, join, sep } from 'node:path';
+import { basename, sep } from 'node:path';
 
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { isOwnData } from './own-data.ts';
 import type { OwnData } from './own-data.ts';
 import type { Failure } from './task.ts';
-import { notRegular, walk } from './walk.ts';
+import { notRegular, pathBelow, walk } from './walk.ts';
 import type { BadEntry } from './walk.ts';
 
 /** One PATH of the command line. */
@@ -134,7 +134,7 @@ async function clash(
 ): Promise<Failure | undefined> {
   for (const source of before) {
     if (source.kind === 'failure' || source.kind === 'stdin') continue;
-    const other = source.kind === 'file' ? source.path : join(source.path, ...name.split('/'));
+    const other = source.kind === 'file' ? source.path : pathBelow(source.path, name.split('/').join(sep));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
     if (!isSame) continue;
     const error = new LocalError('path_conflict', `${other} has the key ${keyFor(name, names)} already.`);

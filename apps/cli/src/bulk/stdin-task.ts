@@ -1,5 +1,8 @@
-import { Readable } from 'node:stream';
+import { createReadStream, fstatSync } from 'node:fs';
+import { pipeline, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 
+import { LocalError } from '../problem.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 import type { UploadSettings } from './upload-task.ts';
@@ -13,16 +16,25 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
     isOnce: true,
     preview: () => [{ key, bucket, path }],
     async run(running) {
-      const body = Readable.from(counted(process.stdin, running), { objectMode: false });
+      const body = pipeline(stdin(), counter(running), () => {}); // whoever reads `body` is told
       const { size, etag } = await session.storage.uploadFile({ ...options, body }, session.ctx);
       return { done: [{ key, bucket, path, size, etag }] };
     },
   };
 }
 
-async function* counted(chunks: AsyncIterable<Uint8Array>, running: Running): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of chunks) {
-    yield chunk;
-    running.moved(chunk.length);
-  }
+/** Node takes what it does not know for empty. */
+function stdin(): Readable {
+  const found = fstatSync(0);
+  if (found.isDirectory()) throw new LocalError('is_a_directory', 'It is a directory.');
+  return found.isBlockDevice() ? createReadStream('', { fd: 0 }) : process.stdin;
+}
+
+function counter(running: Running): Transform {
+  return new Transform({
+    transform(chunk: Uint8Array, _encoding, done) {
+      running.moved(chunk.length);
+      done(null, chunk);
+    },
+  });
 }

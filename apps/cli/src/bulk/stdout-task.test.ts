@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 
 import { noContext, storageError } from '@coffer/storage-core';
 import type { ObjectInfo, StorageService } from '@coffer/storage-core';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 
 import type { Session } from '../services/open-session.ts';
 import { EtagSums } from './download-task.ts';
@@ -15,16 +15,12 @@ import type { Transfer } from './transfer.ts';
 const content = Buffer.from('0123456789');
 const whole = { key: 'k', bucket: 'b', size: content.length, etag: createHash('md5').update(content).digest('hex') } as ObjectInfo;
 
-let written: string;
-beforeEach(() => {
-  written = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation(((chunk: Uint8Array, done: () => void) => {
-    written += Buffer.from(chunk).toString();
-    done();
-    return true;
-  }) as never);
-});
-afterEach(() => vi.restoreAllMocks());
+let written = '';
+beforeEach(() => void (written = ''));
+const write = async (chunk: Uint8Array): Promise<boolean> => {
+  written += Buffer.from(chunk).toString();
+  return true;
+};
 
 /** Some bytes, then the connection is gone. */
 function cut(bytes: string): Readable {
@@ -52,10 +48,9 @@ async function run(
     failed: (failure) => void failures.push(failure),
   };
   const plan = async function* () {
-    yield stdoutTask('k', 'b', { session, sums: new EtagSums(() => {}) });
+    yield stdoutTask('k', 'b', { session, write, sums: new EtagSums(() => {}) });
   };
   await runTasks(plan(), { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
-  vi.restoreAllMocks();
   return { done, failures };
 }
 
@@ -90,4 +85,16 @@ it('says when what has gone out are not the bytes of the ETag', async () => {
   });
   expect(done).toEqual([]);
   expect(failures).toMatchObject([{ problem: { code: 'checksum_mismatch' } }]);
+});
+
+it('asks once more what the ETag stands for, and again when that fails', async () => {
+  const other = { ...whole, etag: createHash('md5').update('sealed').digest('hex') };
+  const sizes: (number | undefined)[] = [];
+  const { done, failures } = await run(async (_at, options) => {
+    sizes.push((options?.range as { readonly start: number } | undefined)?.start);
+    return { kind: 'object', info: other, body: sizes.length === 2 ? cut('01234') : Readable.from([content]) };
+  });
+  expect(written).toBe('0123456789');
+  expect(sizes).toEqual([undefined, undefined, undefined]);
+  expect([done.length, failures]).toEqual([1, []]);
 });

@@ -4,23 +4,25 @@ import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
 import { LocalError } from '../problem.ts';
 import { assertRight, assertSize, checkFor } from './download-task.ts';
 import type { Check, CheckSettings } from './download-task.ts';
+import { largeFrom } from './large-download.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
+export interface StdoutSettings extends CheckSettings {
+  /** Resolves when more can be taken, with whether anybody still reads. */
+  readonly write: (chunk: Uint8Array) => Promise<boolean>;
+}
+
 /** An object to stdout, as it comes. What has gone out stays so: another attempt goes on behind it, with the same object. */
-export function stdoutTask(key: string, bucket: string, settings: CheckSettings): Task<Transfer> {
-  const output = new StdoutDownload(key, bucket, settings);
+export function stdoutTask(key: string, bucket: string, settings: StdoutSettings): Task<Transfer> {
+  const download = new StdoutDownload(key, bucket, settings);
   const done = ({ size, etag }: ObjectInfo): Transfer => ({ key, bucket, path: '-', size, etag });
   return {
     subject: { key },
     preview: async () => [done(await settings.session.storage.getFileInfo({ bucket, key }, settings.session.ctx))],
     async run(running) {
-      try {
-        return { done: [done(await output.run(running))] };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-        return { done: [] }; // nobody reads any more, as after `head`
-      }
+      const info = await download.run(running);
+      return { done: info === undefined ? [] : [done(info)] };
     },
   };
 }
@@ -28,30 +30,34 @@ export function stdoutTask(key: string, bucket: string, settings: CheckSettings)
 class StdoutDownload {
   readonly #key: string;
   readonly #bucket: string;
-  readonly #settings: CheckSettings;
+  readonly #settings: StdoutSettings;
   #info: ObjectInfo | undefined;
   #check: Check | undefined;
   #position = 0;
+  /** The sum of what has gone out, once that is all, where it is the wrong one. */
+  #wrong: string | undefined;
 
-  constructor(key: string, bucket: string, settings: CheckSettings) {
+  constructor(key: string, bucket: string, settings: StdoutSettings) {
     this.#key = key;
     this.#bucket = bucket;
     this.#settings = settings;
   }
 
-  async run(running: Running): Promise<ObjectInfo> {
+  /** @returns undefined when nobody reads any more, as after `head` */
+  async run(running: Running): Promise<ObjectInfo | undefined> {
     if (this.#info === undefined || this.#position < this.#info.size) {
       const opened = await this.#open();
       if (this.#info === undefined || this.#position === 0) {
         this.#info = opened.info;
-        this.#check = checkFor(opened.info, this.#settings.sums);
+        this.#check = opened.info.size <= largeFrom ? checkFor(opened.info, this.#settings.sums) : undefined;
       }
       running.sized(this.#info.size);
       running.moved(this.#position);
-      await this.#pass(opened, running);
+      if (!(await this.#pass(opened, running))) return undefined;
+      assertSize(this.#position, this.#info.size);
+      this.#wrong = this.#check?.wrong();
     }
-    assertSize(this.#position, this.#info.size);
-    await assertRight(this.#info, this.#check?.wrong(), this.#settings).catch((error: unknown) => {
+    await assertRight(this.#info, this.#wrong, this.#settings).catch((error: unknown) => {
       throw error instanceof LocalError ? new LocalError(error.code, `${error.message} They are on stdout already.`) : error;
     });
     return this.#info;
@@ -69,16 +75,14 @@ class StdoutDownload {
     }
   }
 
-  async #pass({ body }: ObjectStream, running: Running): Promise<void> {
+  /** @returns whether anybody still reads */
+  async #pass({ body }: ObjectStream, running: Running): Promise<boolean> {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       this.#check?.update(chunk);
-      await written(chunk);
+      if (!(await this.#settings.write(chunk))) return false;
       this.#position += chunk.length;
       running.moved(chunk.length);
     }
+    return true;
   }
-}
-
-function written(chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => process.stdout.write(chunk, (error) => (error ? reject(error) : resolve())));
 }

@@ -1,6 +1,6 @@
 import type { Dir, Dirent } from 'node:fs';
 import { lstat, opendir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 
 import { LocalError, problemOf } from '../problem.ts';
 import { folderId } from './own-data.ts';
@@ -70,7 +70,7 @@ export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFi
         yield entry;
         continue;
       }
-      const path = join(level.path, entry.name);
+      const path = pathBelow(level.path, entry.name);
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
       if (await isMisread(entry, level)) yield bad(path, name, notUtf8(), kind !== 'file');
@@ -85,6 +85,11 @@ export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFi
   } finally {
     for (const { dir } of levels) await dir.close().catch(() => {});
   }
+}
+
+/** As the system goes: out of the end of a link, `..` leads elsewhere than `join` thinks. */
+export function pathBelow(folder: string, name: string): string {
+  return folder.split(sep).includes('..') ? `${folder}${sep}${name}` : join(folder, name);
 }
 
 /** One that is gone meanwhile is named when it is opened. */
@@ -113,7 +118,7 @@ async function isMisread({ name }: Dirent, { path, doubtful }: Level): Promise<b
   if (!name.includes('\ufffd')) return false;
   if (doubtful.has(name)) return true; // what is really called so has come already, and no two are
   doubtful.add(name);
-  return lstat(join(path, name)).then(
+  return lstat(pathBelow(path, name)).then(
     () => false,
     (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
   );

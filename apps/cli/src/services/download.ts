@@ -35,13 +35,15 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
 /** One object, to stdout. */
 export async function downloadToStdout(
   session: Session,
-  request: BulkOptions & Pick<DownloadRequest, 'note'> & { readonly key: string },
+  request: Pick<BulkOptions, 'concurrency' | 'dryRun'> &
+    Pick<DownloadRequest, 'note'> & { readonly key: string; readonly write: (chunk: Uint8Array, signal: AbortSignal) => Promise<boolean> },
   follower: Follower<Transfer>,
 ): Promise<void> {
   const bucket = await session.bucket();
   const { stdoutTask } = await import('../bulk/stdout-task.ts');
+  const write = (chunk: Uint8Array): Promise<boolean> => request.write(chunk, session.ctx.signal);
   const only = async function* (): AsyncGenerator<Planned<Transfer>, void, undefined> {
-    yield stdoutTask(request.key, bucket, { session, sums: new EtagSums(request.note) });
+    yield stdoutTask(request.key, bucket, { session, write, sums: new EtagSums(request.note) });
   };
   await runBulk(session, only(), request, follower);
 }

@@ -25,8 +25,8 @@ export interface RunOptions {
   readonly env?: Env;
   /** An open file instead of a pipe. */
   readonly stdout?: number;
-  /** What stdin has to give, through a pipe; nothing unless given. */
-  readonly stdin?: string | Readable;
+  /** What stdin has to give, through a pipe, or an open file; nothing unless given. */
+  readonly stdin?: string | Readable | number;
 }
 
 /** The command line as it is built, run as a process. */
@@ -74,10 +74,10 @@ export class RunningCli {
     this.child = spawn(process.execPath, [bin, ...args], {
       cwd,
       env: { PATH: process.env['PATH'], ...env },
-      stdio: [stdin === undefined ? 'ignore' : 'pipe', target ?? 'pipe', 'pipe'],
+      stdio: [stdin === undefined ? 'ignore' : typeof stdin === 'number' ? stdin : 'pipe', target ?? 'pipe', 'pipe'],
     });
     const input = this.child.stdin?.on('error', () => {}); // whoever does not read it may be gone before it is written
-    if (input && stdin !== undefined) (typeof stdin === 'string' ? Readable.from([stdin]) : stdin).pipe(input);
+    if (input && stdin !== undefined && typeof stdin !== 'number') (typeof stdin === 'string' ? Readable.from([stdin]) : stdin).pipe(input);
     let stdout = '';
     let stderr = '';
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

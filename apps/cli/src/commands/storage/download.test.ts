@@ -171,12 +171,18 @@ describeStores('download', (bench, store) => {
     const cut = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
     cut.child.stdout!.destroy(); // as `head` does
     expect(await cut.ended).toMatchObject({ code: 0 });
+    const stalled = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
+    stalled.child.stdout!.removeAllListeners('data').pause();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    stalled.child.kill('SIGTERM');
+    expect(await once(stalled.child, 'exit')).toEqual([143, null]);
     for (const args of [
       ['small', 'big'],
       ['small', '-r'],
       ['small', '--json'],
       ['small', '--update'],
       ['small', '--resume'],
+      ['small', '--exclude', 'x'],
     ]) {
       expect((await coffer(['download', '-o', '-', ...args])).code).toBe(2);
     }

@@ -42,7 +42,11 @@ export default class Download extends BulkCommand {
       if (key === undefined || args.key.length > 1 || recursive) throw new UsageError('--output - writes one object to stdout.');
       if (update || resume) throw new UsageError('--update and --resume need a file, and --output - writes to stdout.');
       if (this.output.json) throw new UsageError('--json and --output - both need stdout.');
-      await this.bulk(flags, toStdoutStyle, (session, report, options) => downloadToStdout(session, { key, note, ...options }, report));
+      if (flags.include !== undefined || flags.exclude !== undefined) throw new UsageError('--include and --exclude choose among several.');
+      const write = (chunk: Uint8Array, signal: AbortSignal): Promise<boolean> => this.output.bytes(chunk, signal);
+      await this.bulk(flags, toStdoutStyle, (session, report, options) =>
+        downloadToStdout(session, { key, note, write, ...options }, report),
+      );
       return;
     }
     const place = await placeOf(output, args.key, recursive);

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -131,17 +131,33 @@ describeStores('upload', (bench, store) => {
     expect(await run(['./-', '--key', 'file'], 'stdin')).toMatchObject({ code: 0 });
     expect(await run(['sub', '-r'], 'stdin')).toMatchObject({ code: 0 });
     expect(await objectsIn(storage, bucket)).toMatchObject({ file: 'a file', '-': 'another' });
-    for (const args of [['-'], ['-', 'sub/-', '-k', 'x'], ['-', '-r', '-k', 'x'], ['-', '-k', 'x', '--update']]) {
+    const directory = await open(folder);
+    expect(await cli.run(['storage', 'upload', '-', '-k', 'x', '--json'], { cwd: folder, env, stdin: directory.fd })).toMatchObject({
+      code: 1,
+      json: { uploaded: [], failed: [{ path: '-', code: 'is_a_directory' }] },
+    });
+    await directory.close();
+    for (const args of [
+      ['-'],
+      ['-', 'sub/-', '-k', 'x'],
+      ['-', '-r', '-k', 'x'],
+      ['-', '-k', 'x', '--update'],
+      ['-', '-k', 'x', '--include', 'x'],
+    ]) {
       expect(await coffer(['upload', ...args])).toMatchObject({ code: 2, stdout: '' });
     }
   });
 
-  it('leaves nothing of what comes on stdin when it is stopped', async () => {
+  it('leaves nothing of what comes on stdin when it is stopped, whether or not more comes', async () => {
     const { folder, bucket, env, storage, cli } = bench();
-    const running = cli.start(['storage', 'upload', '-', '--key', 'half'], { cwd: folder, env, stdin: endless() });
-    await delay(1500);
-    running.child.kill('SIGINT');
-    expect(await running.ended).toMatchObject({ code: 130 });
+    const silent = new Readable({ read() {} });
+    silent.push('a beginning');
+    for (const stdin of [endless(), silent]) {
+      const running = cli.start(['storage', 'upload', '-', '--key', 'half'], { cwd: folder, env, stdin });
+      await delay(1500);
+      running.child.kill('SIGINT');
+      expect(await running.ended).toMatchObject({ code: 130, stderr: 'interrupted: Stopped by SIGINT.\n' });
+    }
     expect(await objectsIn(storage, bucket)).toEqual({});
     if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
   });
@@ -157,6 +173,14 @@ describeStores('upload', (bench, store) => {
     const ended = await coffer(['upload', 'tree', '-r', '--update', '--json']);
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['b', 'c']);
     expect((await storage.downloadFile({ bucket, key: 'big' })).equals(big)).toBe(true);
+  });
+
+  it('goes out of the end of a link as the system does', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { 'other/d/x': 'x', 'other/f': 'right', f: 'wrong' });
+    await symlink('other/d', join(folder, 'link'));
+    expect(await coffer(['upload', 'link/..', '-r'])).toMatchObject({ code: 0 });
+    expect(await objectsIn(storage, bucket)).toEqual({ f: 'right', 'd/x': 'x' });
   });
 
   it('chooses by patterns', async () => {

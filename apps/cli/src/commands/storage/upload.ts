@@ -43,6 +43,9 @@ export default class Upload extends BulkCommand {
     const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
     if (update && args.path.includes('-')) throw new UsageError('--update compares files, and what comes on stdin is none.');
+    if (args.path.includes('-') && (flags.include !== undefined || flags.exclude !== undefined)) {
+      throw new UsageError('--include and --exclude choose among files, and what comes on stdin is none.');
+    }
     const names = { ...(key !== undefined && { key }), ...(prefix !== undefined && { prefix }) };
     const sources = await sourcesOf(args.path, { ...names, recursive });
     const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
