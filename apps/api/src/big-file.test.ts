@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFailed } from 'vitest';
 
 import { onEachBackend } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
@@ -54,6 +54,15 @@ onEachBackend('a file of 1 GiB', ({ start, abilities }) => {
     JSON.parse(Buffer.concat(await answer.toArray()).toString()) as never;
 
   it('goes up as a form and comes down, and the process that carries it stays small', async () => {
+    onTestFailed(
+      () =>
+        void process.stderr.write(
+          `${api.log
+            .slice(-20)
+            .map((line) => JSON.stringify(line))
+            .join('\n')}\n`,
+        ),
+    );
     const ann = await as('ann', { tenant: acme });
     const before = process.memoryUsage.rss();
     let peak = before;

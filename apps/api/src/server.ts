@@ -87,7 +87,7 @@ export function createApiServer(services: Services): Server {
   // over headers and idle keep-alive.
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = onSocket.get(socket);
-    const working = current !== undefined && current.incoming.complete && !current.outgoing.headersSent;
+    const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
     if (!working) socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -101,6 +101,11 @@ export function createApiServer(services: Services): Server {
     log.info({ request_id: requestId, status, reason: error.code }, 'no request');
   });
   return server;
+}
+
+/** Whether the client has done its part for now: all is here, or more than anybody has read yet, as while the storage is slow. */
+function waitsForUs({ complete, readableLength }: IncomingMessage): boolean {
+  return complete || readableLength > 0;
 }
 
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
@@ -36,6 +36,27 @@ describe('a connection on which nothing moves', () => {
     slow.destroy();
     expect(await stalled.ends(6000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/slow', { headers: { authorization } })).text).toBe('12345678');
+  });
+
+  it.each(['raw', 'form'])('in an upload goes on where it is the storage that does not take more (%s)', async (kind) => {
+    const { storage } = api.runtime;
+    const uploadFile = storage.uploadFile.bind(storage);
+    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      return uploadFile(...given);
+    });
+    const bytes = randomBytes(5_000_000);
+    const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="late"\r\nContent-Type: a/b\r\n\r\n';
+    const form = Buffer.concat([Buffer.from(part), bytes, Buffer.from('\r\n--b--\r\n')]);
+    const answer =
+      kind === 'raw'
+        ? await api.send('PUT', '/api/v1/storage/objects/late', { headers: { authorization }, body: bytes })
+        : await api.send('POST', '/api/v1/files/upload', {
+            headers: { authorization, 'content-type': 'multipart/form-data; boundary=b' },
+            body: form,
+          });
+    expect(answer.status).toBe(201);
+    expect(JSON.parse(answer.text)).toMatchObject({ size_bytes: bytes.length });
   });
 
   it('in a download is cut', async () => {
