@@ -88,7 +88,8 @@ export function createApiServer(services: Services): Server {
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = onSocket.get(socket);
     const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
-    if (!working) socket.destroy();
+    if (working) socket.setTimeout(timeout * 1000); // the client may be gone by the time we read on
+    else socket.destroy();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const current = onSocket.get(socket);

@@ -59,6 +59,19 @@ describe('a connection on which nothing moves', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ size_bytes: bytes.length });
   });
 
+  it('in an upload is cut when the storage was slow and nothing comes afterwards either', async () => {
+    const { storage } = api.runtime;
+    const uploadFile = storage.uploadFile.bind(storage);
+    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      return uploadFile(...given);
+    });
+    const head = `PUT /api/v1/storage/objects/gone HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 5000000\r\n\r\n`;
+    const connection = await begin(head + 'x'.repeat(30_000));
+    expect(await connection.ends(8000)).toBe(true);
+    expect((await api.send('GET', '/api/v1/storage/objects/gone', { headers: { authorization } })).status).toBe(404);
+  });
+
   it('in a download is cut', async () => {
     const connection = await begin(`GET /api/v1/storage/objects/large HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\n\r\n`);
     connection.socket.pause();
