@@ -89,7 +89,8 @@ export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFi
 
 /** As the system goes: out of the end of a link, `..` leads elsewhere than `join` thinks. */
 export function pathBelow(folder: string, name: string): string {
-  return folder.split(sep).includes('..') ? `${folder}${sep}${name}` : join(folder, name);
+  if (!folder.split(sep).includes('..')) return join(folder, name);
+  return folder.endsWith(sep) ? folder + name : folder + sep + name;
 }
 
 /** One that is gone meanwhile is named when it is opened. */

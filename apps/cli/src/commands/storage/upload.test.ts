@@ -179,8 +179,12 @@ describeStores('upload', (bench, store) => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'other/d/x': 'x', 'other/f': 'right', f: 'wrong' });
     await symlink('other/d', join(folder, 'link'));
+    expect(await coffer(['upload', 'link/../', '-r', '-p', 'p'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('uploaded link/../f -> '),
+    });
     expect(await coffer(['upload', 'link/..', '-r'])).toMatchObject({ code: 0 });
-    expect(await objectsIn(storage, bucket)).toEqual({ f: 'right', 'd/x': 'x' });
+    expect(await objectsIn(storage, bucket)).toEqual({ f: 'right', 'd/x': 'x', 'p/f': 'right', 'p/d/x': 'x' });
   });
 
   it('chooses by patterns', async () => {
