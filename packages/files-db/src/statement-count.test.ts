@@ -95,6 +95,19 @@ describe('statements that reach the database', () => {
       1,
       () => files.createPresignedUpload({ filename: 'a', contentType: 'text/plain', sizeBytes: 5, ownerId: 'alice', tenantContext: acme }),
     ],
+    [
+      'some more of them, which came in the same turn of the event loop',
+      1,
+      async () => {
+        const requests: Promise<unknown>[] = [];
+        for (const filename of ['a', 'b', 'c']) {
+          const file = { filename, contentType: 'text/plain', sizeBytes: 5, ownerId: 'alice', tenantContext: acme };
+          requests.push(files.createPresignedUpload(file));
+          await new Promise<void>((resolve) => process.nextTick(resolve));
+        }
+        await Promise.all(requests);
+      },
+    ],
     ['a list', 1, () => files.list({ access })],
     ['the next page', 1, async () => files.list({ access, limit: 1, cursor: (await firstPage)! })],
     ['a download', 1, async () => read(files.open(await known, {}, access))],

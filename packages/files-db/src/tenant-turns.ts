@@ -4,7 +4,7 @@ import type { Sql } from 'postgres';
 import type { FileRow } from './file-record.ts';
 import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
-import { Gathered } from './gathered.ts';
+import { allRead, Gathered } from './gathered.ts';
 
 /**
  * The statements that every upload changes its tenant's numbers by: one at a time for each tenant, and as one what has come while
@@ -43,6 +43,7 @@ export class TenantTurns {
 
   async #run(tenant: string, lane: Lane): Promise<void> {
     while (lane.settling.isWaiting || lane.reserving.isWaiting) {
+      await allRead();
       await lane.settling.take();
       await lane.reserving.take();
     }
