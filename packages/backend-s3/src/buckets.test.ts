@@ -1,23 +1,31 @@
 import { randomBytes } from 'node:crypto';
 
+import { CreateMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import { bucketOperations } from './buckets.ts';
-import { openStore } from './open-store.ts';
+import type { S3BackendOptions } from './options.ts';
 import type { Store } from './store.ts';
-import { accountOn, ifAvailable } from './testing/server.ts';
+import { doors } from './testing/fault-bench.ts';
+import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
 const newName = (): string => `buckets-${randomBytes(6).toString('hex')}`;
 const text = { kind: 'buffer', data: Buffer.from('x') } as const;
 const options = { contentType: 'text/plain' };
 
-describe.each(servers.filter((server) => typeof server !== 'string'))('buckets on $name', (server) => {
+const cases = servers
+  .filter((server) => typeof server !== 'string')
+  .flatMap((server) => doors.map((door) => ({ server, door, title: `buckets on ${server.name} (${door})` })));
+
+describe.each(cases)('$title', ({ server, door }) => {
+  const newAccount = async (): Promise<S3BackendOptions> => ({ ...(await accountOn(server)), transport: door });
+
   it('are deleted by force with versions, delete markers, open uploads, and keys below other keys', async () => {
-    const account = await accountOn(server);
+    const account = await newAccount();
     const backend = s3Backend(account);
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
@@ -26,18 +34,17 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
     await backend.versioning?.setVersioning(bucket, true, noContext);
     for (const key of keys) await backend.put({ bucket, key }, text, options, noContext);
     for (const key of ['x', 'x/y', ' ']) await backend.delete({ bucket, key }, noContext);
-    const store = openStore(account);
-    const { CreateMultipartUploadCommand } = await import('@aws-sdk/client-s3');
-    await (await store.sdk()).client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'open/upload' }));
+    const sdk = sdkOn(account);
+    await sdk.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'open/upload' }));
     await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
-    store.connection.close();
+    sdk.close();
     await backend.close();
   });
 
   it('take the configured region where there is just one place, and refuse a place that there is not', async () => {
-    const backend = s3Backend({ ...(await accountOn(server)), region: server.kind === 'minio' ? 'us-east-1' : 'eu-central-1' });
+    const backend = s3Backend({ ...(await newAccount()), region: server.kind === 'minio' ? 'us-east-1' : 'eu-central-1' });
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
     expect((await backend.buckets?.head(bucket, noContext))?.region).toMatch(/./);
@@ -49,7 +56,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('are told to lie where they do, also when another place was asked for', async () => {
-    const backend = s3Backend(await accountOn(server));
+    const backend = s3Backend(await newAccount());
     const bucket = newName();
     const region = server.kind === 'minio' ? 'eu-west-1' : 'us-east-1';
     const made = await backend.buckets?.create(bucket, { region }, noContext);
@@ -59,7 +66,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('are deleted by force with nameless delete markers of odd keys', async () => {
-    const backend = s3Backend(await accountOn(server));
+    const backend = s3Backend(await newAccount());
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
     await backend.versioning?.setVersioning(bucket, false, noContext);
@@ -74,7 +81,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('have no rule that the server would leave a part of out', async () => {
-    const backend = s3Backend(await accountOn(server));
+    const backend = s3Backend(await newAccount());
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
     const rules = [{ id: 'both', prefix: '', expireDays: 3, abortMultipartDays: 2 }];
@@ -87,7 +94,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('get rules for browsers and stale uploads, and keep the rules that they have', async () => {
-    const backend = s3Backend(await accountOn(server));
+    const backend = s3Backend(await newAccount());
     const bucket = newName();
     await backend.buckets?.create(bucket, {}, noContext);
     await backend.lifecycle?.setLifecycle(bucket, [{ id: 'logs', prefix: 'logs/', expireDays: 3 }], noContext);
@@ -106,7 +113,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('that belong to somebody else exist already, and let nobody in', async () => {
-    const [mine, theirs] = [s3Backend(await accountOn(server)), s3Backend(await accountOn(server))];
+    const [mine, theirs] = [s3Backend(await newAccount()), s3Backend(await newAccount())];
     const bucket = newName();
     await theirs.buckets?.create(bucket, {}, noContext);
     await expect(mine.buckets?.create(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_already_exists' });
@@ -120,7 +127,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('buckets o
   });
 
   it('and ACLs that are ignored: refused before anything is written, with or without a profile', async () => {
-    const backend = s3Backend(await accountOn(server));
+    const backend = s3Backend(await newAccount());
     const bucket = newName();
     const at = { bucket, key: 'x' };
     await backend.buckets?.create(bucket, {}, noContext);

@@ -1,17 +1,15 @@
-import { GetBucketLocationCommand } from '@aws-sdk/client-s3';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
-import { call, inParallel } from './call.ts';
+import { inParallel } from './call.ts';
 import { createBucket } from './create-bucket.ts';
-import { deleteBucket, deleteBucketByForce } from './empty-bucket.ts';
+import { deleteBucketByForce } from './empty-bucket.ts';
 import { causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
 import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
-import { isVersioned } from './versioning.ts';
 
 export function bucketOperations(store: Store): Required<BucketOperations> {
   // Some servers let the owner create a bucket twice: of several at once in this process one is to win. The others are told
@@ -38,14 +36,16 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
     async list(ctx) {
       const buckets = await listBuckets(store, ctx);
       const infos = await inParallel(buckets, 8, async ({ name, createdAt, region }) => {
-        const [known, versioningEnabled] = await Promise.all([region ?? regionOf(store, name, ctx), isVersioned(store, name, ctx)]).catch(
-          gone,
-        );
+        const [known, versioningEnabled] = await Promise.all([
+          region ?? regionOf(store, name, ctx),
+          store.administration.getVersioning(name, ctx),
+        ]).catch(gone);
         return { name, createdAt, region: known ?? store.settings.region, versioningEnabled: versioningEnabled ?? false };
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    delete: (bucket, { force = false }, ctx) => (force ? deleteBucketByForce(store, bucket, ctx) : deleteBucket(store, bucket, ctx)),
+    delete: (bucket, { force = false }, ctx) =>
+      force ? deleteBucketByForce(store, bucket, ctx) : store.administration.deleteBucket(bucket, ctx),
     provision: (bucket, { corsOrigins }, ctx) => provisionBucket(store, bucket, corsOrigins, ctx),
   };
 }
@@ -60,7 +60,7 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
   const told = await store.transport.headBucket(bucket, ctx);
   const [region, versioningEnabled, createdAt] = await Promise.all([
     told.region ?? regionOf(store, bucket, ctx),
-    isVersioned(store, bucket, ctx).catch((error: unknown) => {
+    store.administration.getVersioning(bucket, ctx).catch((error: unknown) => {
       if (hasCode(error, 'not_supported')) return false;
       throw error;
     }),
@@ -80,12 +80,8 @@ async function regionMade(store: Store, bucket: string, asked = store.settings.r
 }
 
 async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  const command = new GetBucketLocationCommand({ Bucket: bucket });
-  const { LocationConstraint } = await call({ bucket, permission: 's3:GetBucketLocation' }, ctx, async (options) =>
-    (await store.sdk()).client.send(command, options),
-  );
-  const location = LocationConstraint as string | undefined;
-  if (location === undefined || location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
+  const location = await store.administration.getLocation(bucket, ctx);
+  if (location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
   return location === 'EU' ? 'eu-west-1' : location;
 }
 

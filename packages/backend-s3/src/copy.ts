@@ -57,7 +57,7 @@ export async function copyObject(
   };
   const copy: Copy = { source, destination, options, from, carried: head.carried, headers, ctx };
   const written = await perform(store, copy);
-  if (kept?.acl !== undefined) await (await import('./acl.ts')).setGrants(store, destination, kept.acl, ctx);
+  if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned one makes
   const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata) };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }

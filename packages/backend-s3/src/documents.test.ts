@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
 
 import { startS3 } from '@coffer/fixtures';
-import { noContext, readAll } from '@coffer/storage-core';
+import { noContext } from '@coffer/storage-core';
 import type { Acl } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -27,7 +26,9 @@ import {
 } from './documents.ts';
 import { aclFrom } from './grants.ts';
 import { openStore } from './open-store.ts';
-import { accountOn, ifAvailable } from './testing/server.ts';
+import { sdkTransport } from './sdk-transport.ts';
+import { recorded } from './testing/recorded.ts';
+import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 import { xmlText } from './xml.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
@@ -37,22 +38,11 @@ const described = { contentType: 'text/plain' };
 describe.each(servers.filter((server) => typeof server !== 'string'))('answers of $name', (server) => {
   it('are read as the SDK reads them', async () => {
     const options = { ...(await accountOn(server)), transport: 'sdk' as const };
-    const [backend, store] = [s3Backend(options), openStore(options)];
-    const documents: string[] = [];
-    (await store.sdk()).client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        const response = result.response as { body: Readable };
-        const raw = await readAll(response.body);
-        documents.push(raw.toString());
-        response.body = Readable.from([raw]);
-        return result;
-      },
-      { step: 'deserialize', priority: 'low' },
-    );
+    const [backend, sdk] = [s3Backend(options), sdkOn(options)];
+    const documents = recorded(sdk.client);
     const bucket = `documents-${randomBytes(6).toString('hex')}`;
     await backend.buckets?.create(bucket, {}, noContext);
-    const { transport } = store;
+    const transport = sdkTransport(sdk.client, sdk.signing);
     const keys = ['a+b', 'a b ', ' ', '<a>&"\'</a>', '%', 'a%20b', '日本/\u{1f98a}', '\u{10ffff}', 'x/y/z', '\u2028', '\u0085', ']]>'];
     for (const key of keys) await backend.put({ bucket, key }, text, described, noContext);
     const read = async <T>(call: Promise<T>, parse: (document: string) => T): Promise<T> => {
@@ -100,7 +90,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     await read(transport.list(bucket, {}, noContext), listPageFrom);
 
     await backend.buckets?.delete(bucket, { force: true }, noContext);
-    store.connection.close();
+    sdk.close();
     await backend.close();
   });
 });

@@ -8,7 +8,7 @@ import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
 import type { ReadChild, XmlElement } from './xml.ts';
 
-const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
+export const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
 // As AWS, Ceph, MinIO and most others write an object, whose key needs no other escapes than those of URLs.
 const usualObject = new RegExp(
@@ -178,13 +178,13 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
+export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
   const root = parseXml(document, readChild);
   if (root.name !== name) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }
 
-function dateOf(text: string | undefined): Date {
+export function dateOf(text: string | undefined): Date {
   const date = new Date(text ?? 0);
   if (Number.isNaN(date.getTime())) throw new MalformedXmlError('a time that is none');
   return date;

@@ -1,31 +1,23 @@
-import { DeleteBucketCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { call, inParallel } from './call.ts';
+import { inParallel } from './call.ts';
 import { causeStatus } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 import { openUploads } from './uploads.ts';
-import { urlDecoded } from './url-encoding.ts';
 
 // A server may be late in telling that a bucket is empty, or show keys only once others are gone.
 const idleRounds = 3;
-
-export async function deleteBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  await call({ bucket, permission: 's3:DeleteBucket' }, ctx, async (options) =>
-    (await store.sdk()).client.send(new DeleteBucketCommand({ Bucket: bucket }), options),
-  );
-}
 
 /** Objects, versions, delete markers and open uploads go first, over and over until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   for (let idle = 0; ;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
-      return await deleteBucket(store, bucket, ctx);
+      return await store.administration.deleteBucket(bucket, ctx);
     } catch (error) {
       const isDisturbed = causeStatus(error) === 499; // MinIO, when another call deletes it at the same time
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
@@ -47,14 +39,7 @@ async function removeVersions(store: Store, bucket: string, ctx: CallContext): P
   let before = '';
   for (;;) {
     // Always the first page: the one before is gone.
-    const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
-    const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) =>
-      (await store.sdk()).client.send(command, options),
-    );
-    const decode = page.EncodingType === 'url' ? urlDecoded : String;
-    const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
-      key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
-    );
+    const objects = await store.administration.listVersions(bucket, ctx);
     const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
     // A key that the list shows changed is not the one that is deleted: the same page would come for ever.

@@ -5,7 +5,7 @@ import type { ListPage } from '@coffer/storage-core';
 import { call } from './call.ts';
 import { bucketsFrom, deleteDocument, failuresFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
-import { uriEncode } from './signature.ts';
+import { queryOf } from './signature.ts';
 import type { Transport } from './transport.ts';
 
 type Calls = Pick<Transport, 'delete' | 'deleteBatch' | 'list' | 'headBucket' | 'listBuckets'>;
@@ -14,7 +14,7 @@ type Calls = Pick<Transport, 'delete' | 'deleteBatch' | 'list' | 'headBucket' | 
 export function leanBuckets(client: LeanClient): Calls {
   return {
     async delete(at, ctx, versionId) {
-      const query = parameters([['versionId', versionId]]);
+      const query = queryOf([['versionId', versionId]]);
       await call({ ...at, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) =>
         client.answer({ method: 'DELETE', at, query, isRead: false }, abortSignal),
       );
@@ -26,7 +26,7 @@ export function leanBuckets(client: LeanClient): Calls {
     },
 
     list(bucket, { prefix, delimiter, maxKeys, continuationToken, onNextToken }, ctx) {
-      const query = parameters([
+      const query = queryOf([
         ['continuation-token', continuationToken],
         ['delimiter', delimiter],
         ['encoding-type', 'url'], // XML cannot hold every key
@@ -48,7 +48,7 @@ export function leanBuckets(client: LeanClient): Calls {
       }),
 
     listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {
-      const query = parameters([
+      const query = queryOf([
         ['continuation-token', continuationToken],
         ['max-buckets', maxBuckets],
         ['prefix', prefix],
@@ -58,11 +58,6 @@ export function leanBuckets(client: LeanClient): Calls {
       );
     },
   };
-}
-
-/** A query of those that have a value, which are given in order. */
-function parameters(all: readonly (readonly [string, string | number | undefined])[]): string {
-  return all.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${uriEncode(String(value))}`])).join('&');
 }
 
 /** Reads a page, and tells where the next one begins as soon as that is here: a thousand objects take a while to come, and to read. */

@@ -1,4 +1,7 @@
 import type { Connection } from './connection.ts';
+import { lazily } from './lazily.ts';
+import { administrationCalls } from './administration.ts';
+import type { Administration } from './administration.ts';
 import { leanBuckets } from './lean-buckets.ts';
 import { LeanClient } from './lean-client.ts';
 import { leanCopies } from './lean-copies.ts';
@@ -20,6 +23,9 @@ export function leanDoor(settings: Settings, connection: Connection): Door {
       ...leanBuckets(client),
       ...leanCopies(client),
     },
+    administration: lazily<Administration>(administrationCalls, async () =>
+      (await import('./lean-administration.ts')).leanAdministration(client),
+    ),
     presigner: leanPresigner(settings, connection),
   };
 }

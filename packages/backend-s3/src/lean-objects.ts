@@ -79,7 +79,7 @@ export function leanObjects(
 }
 
 export function writeHeaders(described: WriteHeaders, size: number, md5?: string, checksum: readonly string[] = []): string[] {
-  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch } = described;
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksumSha256 } = described;
   const headers = ['content-length', String(size)];
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
   headers.push('content-type', contentType);
@@ -87,6 +87,7 @@ export function writeHeaders(described: WriteHeaders, size: number, md5?: string
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
   if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
   headers.push(...checksum);
+  if (checksumSha256 !== undefined) headers.push('x-amz-checksum-sha256', checksumSha256);
   headers.push(...metadataHeaders(metadata));
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
   return headers;

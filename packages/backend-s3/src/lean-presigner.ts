@@ -14,14 +14,17 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
   const signatures = new Signatures();
   const { publicEndpoint } = settings;
   const isPublic = publicEndpoint === settings.endpoint;
-  const publicPlaces = isPublic || publicEndpoint === undefined ? places : new Places({ ...settings, endpoint: publicEndpoint });
-  const scheme = new URL(publicEndpoint ?? 'https://aws').protocol;
+  const own = { places, scheme: schemeOf(settings.endpoint) };
+  const open =
+    isPublic || publicEndpoint === undefined
+      ? own
+      : { places: new Places({ ...settings, endpoint: publicEndpoint }), scheme: schemeOf(publicEndpoint) };
 
   /** What signs for a bucket, where it was last seen to lie. */
-  const signing = async (bucket: string): Promise<Signing> => {
+  const signing = async (bucket: string, { places: reached, scheme } = open): Promise<Signing> => {
     const keys = credentials.known ?? (await credentials.load());
-    publicPlaces.learn(bucket, publicPlaces.of(bucket), places.of(bucket).region);
-    const place = publicPlaces.of(bucket);
+    reached.learn(bucket, reached.of(bucket), places.of(bucket).region);
+    const place = reached.of(bucket);
     const now = clock.now();
     const date = amzDate(now);
     return { scheme, place, keys, now, date, scope: signatures.scope(keys, place.region, date) };
@@ -33,6 +36,7 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
       return expiration === undefined ? undefined : Math.floor((expiration.getTime() - clock.now()) / 1000);
     },
     form: async (at, options) => formOf(await signing(at.bucket), at, options),
+    privateForm: async (at, options) => formOf(await signing(at.bucket, own), at, options),
     putUrl: async (at, options) => putUrlOf(await signing(at.bucket), at, options),
     async getUrl(at, { contentDisposition, contentType, expiresIn }: PresignDownloadOptions) {
       const disposition = contentDisposition === undefined ? '' : `&response-content-disposition=${uriEncode(contentDisposition)}`;
@@ -40,6 +44,10 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
       return urlOf(await signing(at.bucket), at, { method: 'GET', headers: [], expiresIn, query: disposition + type });
     },
   };
+}
+
+function schemeOf(endpoint: string | undefined): string {
+  return new URL(endpoint ?? 'https://aws').protocol;
 }
 
 interface Signing {

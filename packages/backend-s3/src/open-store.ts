@@ -4,7 +4,6 @@ import { settingsOf } from './options.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
-import type { Sdk } from './sdk-client.ts';
 import { sdkDoor } from './sdk-door.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
@@ -16,23 +15,17 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   const { maxPoolConnections: sockets, timeout: patience } = settings;
   // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
   const assumed = known ?? (settings.isAws ? awsProfile : undefined);
-  let sdk: Sdk | undefined;
-  const loadSdk = async (): Promise<Sdk> => {
-    const { openSdk } = await import('./sdk-client.ts');
-    return (sdk ??= openSdk(settings, connection));
-  };
   let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
   const store: Store = {
     settings,
     connection,
-    ...(settings.transport === 'sdk' ? sdkDoor(loadSdk, connection.payloadSigning) : leanDoor(settings, connection)),
+    ...(settings.transport === 'sdk' ? sdkDoor(settings, connection) : leanDoor(settings, connection)),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),
       patience,
       what: 'connections for downloads',
     }),
-    sdk: loadSdk,
     profile(bucket) {
       if (profile !== undefined) return profile;
       // Everybody waits for this one probe; should it fail, the next one who needs it probes again.

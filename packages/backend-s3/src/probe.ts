@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
 
-import { CopyObjectCommand, GetObjectAclCommand, PutBucketVersioningCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { isStorageError, noContext } from '@coffer/storage-core';
-import type { ObjectAddress } from '@coffer/storage-core';
+import type { LifecycleRule, ObjectAddress } from '@coffer/storage-core';
 
-import { call } from './call.ts';
 import { quoted } from './etag.ts';
-import { putRules, ruleTo } from './lifecycle.ts';
 import { listObjects } from './list.ts';
 import { writeByParts } from './multipart.ts';
 import { sendForm } from './probe-form.ts';
@@ -15,10 +12,8 @@ import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { EndpointProfile } from './profile.ts';
 import { putCors } from './provision.ts';
-import { form } from './sdk-presigner.ts';
 import type { Store } from './store.ts';
 
-const about = { permission: 's3:PutObject' };
 const headers = { contentType: 'text/plain' };
 const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
@@ -27,7 +22,6 @@ const other = 'd41d8cd98f00b204e9800998ecf8427e';
  * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some fifty small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
-  const { client } = await store.sdk();
   const sandbox = await openSandbox(store, bucket);
   try {
     const write = writerTo(store);
@@ -48,10 +42,10 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allRefused(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
       putMatchOf(sandbox.at('matched'), write),
       allRefused(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
-      allRefused(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { IfNoneMatch: '*' }, write)),
-      allRefused(copy(store, sandbox.at('object'), sandbox.at('copy'), { CopySourceIfMatch: quoted(other) })),
+      allRefused(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
+      allRefused(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
       allRefused(wrongChecksum(store, sandbox.at('sum'))),
-      sendForm(store, await form(client, sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 }), 'form'),
+      postPolicyHolds(store, sandbox.at('form')),
       underscoresStay(store, sandbox.at('metadata')),
     ]);
     return {
@@ -106,19 +100,18 @@ async function isTaken(request: Promise<unknown>): Promise<boolean> {
 
 async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> {
   const at = sandbox.at('public');
-  const address = { Bucket: at.bucket, Key: at.key };
-  const taken = await isTaken(
-    call(about, noContext, async () =>
-      (await store.sdk()).client.send(new PutObjectCommand({ ...address, Body: 'public', ContentLength: 6, ACL: 'public-read' })),
-    ),
-  );
-  if (!taken) return false;
+  const data = Buffer.from('public');
+  if (!(await isTaken(store.transport.put(at, { kind: 'buffer', data }, { ...headers, acl: 'public-read' }, noContext)))) return false;
   let grantsRead = false;
-  const asking = call(about, noContext, async () => {
-    const { Grants = [] } = await (await store.sdk()).client.send(new GetObjectAclCommand(address));
-    grantsRead = Grants.some(({ Grantee }) => Grantee?.URI?.endsWith('/AllUsers') === true);
+  const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
+    grantsRead = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
   });
   return (await isTaken(asking)) && grantsRead;
+}
+
+async function postPolicyHolds(store: Store, at: ObjectAddress): Promise<boolean> {
+  const options = { contentType: 'text/plain', size: 4, expiresIn: 600 };
+  return sendForm(store, await store.presigner.privateForm(at, options), 'form');
 }
 
 /** On an object that holds "object". */
@@ -158,23 +151,17 @@ async function copy(
   store: Store,
   source: ObjectAddress,
   destination: ObjectAddress,
-  condition: { readonly IfNoneMatch?: string; readonly CopySourceIfMatch?: string },
+  { ifMatch, ifNoneMatch }: { readonly ifMatch?: string; readonly ifNoneMatch?: '*' },
   write?: Write,
 ): Promise<void> {
   await write?.(destination, 'taken');
-  const command = new CopyObjectCommand({
-    Bucket: destination.bucket,
-    Key: destination.key,
-    CopySource: `${source.bucket}/${source.key}`,
-    ...condition,
-  });
-  await call(about, noContext, async () => (await store.sdk()).client.send(command));
+  const from = { ...source, ...(ifMatch !== undefined && { ifMatch }) };
+  await store.transport.copy(from, destination, ifNoneMatch === undefined ? {} : { ifNoneMatch }, noContext);
 }
 
 function wrongChecksum(store: Store, at: ObjectAddress): Promise<unknown> {
-  const ChecksumSHA256 = Buffer.alloc(32).toString('base64');
-  const command = new PutObjectCommand({ Bucket: at.bucket, Key: at.key, Body: 'sum', ContentLength: 3, ChecksumSHA256 });
-  return call(about, noContext, async () => (await store.sdk()).client.send(command));
+  const checksumSha256 = Buffer.alloc(32).toString('base64');
+  return store.transport.put(at, { kind: 'buffer', data: Buffer.from('sum') }, { ...headers, checksumSha256 }, noContext);
 }
 
 /** In a bucket that others use, rules are not for trying out: what is not there then shows when it is asked for. */
@@ -183,20 +170,15 @@ async function bucketRules(
   { bucket, isOwn }: Sandbox,
 ): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
   if (!isOwn) return { versioning: true, lifecycle: true, abortRule: true, cors: true };
+  const rule = { id: 'probe', prefix: 'never/' };
+  const takesRule = (more: Partial<LifecycleRule>): Promise<boolean> =>
+    isTaken(store.administration.putRules(bucket, [{ ...rule, ...more }], noContext));
   const cors = await isTaken(putCors(store, bucket, ['*'], noContext));
   const [lifecycle, versioning] = await Promise.all([
-    isTaken(putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', expireDays: 3650 })], noContext)),
-    isTaken(
-      call(about, noContext, async () =>
-        (await store.sdk()).client.send(
-          new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: 'Suspended' } }),
-        ),
-      ),
-    ),
+    takesRule({ expireDays: 3650 }),
+    isTaken(store.administration.setVersioning(bucket, false, noContext)),
   ]);
-  const abortRule = await isTaken(
-    putRules(store, bucket, [ruleTo({ id: 'probe', prefix: 'never/', abortMultipartDays: 3650 })], noContext),
-  );
+  const abortRule = await takesRule({ abortMultipartDays: 3650 });
   return { versioning, lifecycle, abortRule, cors };
 }
 

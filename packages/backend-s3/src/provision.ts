@@ -1,9 +1,7 @@
-import { PutBucketCorsCommand } from '@aws-sdk/client-s3';
 import { hasCode } from '@coffer/storage-core';
-import type { CallContext } from '@coffer/storage-core';
+import type { CallContext, LifecycleRule } from '@coffer/storage-core';
 
-import { call } from './call.ts';
-import { getRules, putRules, ruleTo } from './lifecycle.ts';
+import { getRules } from './lifecycle.ts';
 import type { Store } from './store.ts';
 
 /** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */
@@ -21,31 +19,22 @@ async function setCors(store: Store, bucket: string, origins: readonly string[],
 }
 
 export async function putCors(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
-  const command = new PutBucketCorsCommand({
-    Bucket: bucket,
-    CORSConfiguration: {
-      CORSRules: [
-        {
-          AllowedOrigins: [...origins],
-          AllowedMethods: ['GET', 'HEAD', 'PUT', 'POST'],
-          AllowedHeaders: ['*'],
-          ExposeHeaders: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition'],
-          MaxAgeSeconds: 3600,
-        },
-      ],
-    },
-  });
-  await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, async (options) => (await store.sdk()).client.send(command, options));
+  const rule = {
+    origins,
+    methods: ['GET', 'HEAD', 'PUT', 'POST'],
+    headers: ['*'],
+    exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition'],
+    maxAge: 3600,
+  };
+  await store.administration.putCors(bucket, rule, ctx);
 }
 
-const staleUploads = ruleTo({ id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1 });
+const staleUploads: LifecycleRule = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1 };
 
 async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   if (!(await store.profile(bucket)).abortRule) return;
   const rules = await getRules(store, bucket, ctx);
-  const isSet = rules.some(
-    (rule) =>
-      rule.Status === 'Enabled' && rule.AbortIncompleteMultipartUpload !== undefined && (rule.Filter?.Prefix ?? rule.Prefix ?? '') === '',
-  );
-  if (!isSet) await putRules(store, bucket, [...rules.filter((rule) => rule.ID !== staleUploads.ID), staleUploads], ctx);
+  const isSet = rules.some(({ isEnabled, abortMultipartDays, prefix }) => isEnabled && abortMultipartDays !== undefined && prefix === '');
+  if (isSet) return;
+  await store.administration.putRules(bucket, [...rules.filter(({ id }) => id !== staleUploads.id), staleUploads], ctx);
 }

@@ -10,7 +10,7 @@ import type {
 import { lazily } from './lazily.ts';
 import type { Store } from './store.ts';
 
-/** What is rare. It is loaded when it is first asked for, as is the AWS SDK where it goes through that. */
+/** What is rare. It is loaded when it is first asked for. */
 export function rareOperations(store: Store): Rare {
   return {
     copy: async (source, destination, options, ctx) => (await import('./copy.ts')).copyObject(store, { source, destination }, options, ctx),

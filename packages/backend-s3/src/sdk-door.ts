@@ -1,5 +1,8 @@
+import { administrationCalls } from './administration.ts';
+import type { Administration } from './administration.ts';
+import type { Connection } from './connection.ts';
 import { lazily } from './lazily.ts';
-import type { PayloadSigning } from './payload-signing.ts';
+import type { Settings } from './options.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import type { Transport } from './transport.ts';
@@ -7,11 +10,17 @@ import type { Transport } from './transport.ts';
 /** What a store sends its calls through, and what signs its URLs. */
 export interface Door {
   readonly transport: Transport;
+  readonly administration: Administration;
   readonly presigner: Presigner;
 }
 
-/** The AWS SDK's, which is loaded with the first call. */
-export function sdkDoor(sdk: () => Promise<Sdk>, signing: PayloadSigning): Door {
+/** The AWS SDK's, which is loaded with the first call: importing it takes 100 ms and 80 MB. */
+export function sdkDoor(settings: Settings, connection: Connection): Door {
+  let opened: Sdk | undefined;
+  const sdk = async (): Promise<Sdk> => {
+    const { openSdk } = await import('./sdk-client.ts');
+    return (opened ??= openSdk(settings, connection));
+  };
   return {
     transport: lazily<Omit<Transport, 'pull'>>(
       {
@@ -33,10 +42,13 @@ export function sdkDoor(sdk: () => Promise<Sdk>, signing: PayloadSigning): Door 
       },
       async () => {
         const { sdkTransport } = await import('./sdk-transport.ts');
-        return sdkTransport((await sdk()).client, signing);
+        return sdkTransport((await sdk()).client, connection.payloadSigning);
       },
     ),
-    presigner: lazily<Presigner>({ secondsLeft: true, form: true, putUrl: true, getUrl: true }, async () => {
+    administration: lazily<Administration>(administrationCalls, async () =>
+      (await import('./sdk-administration.ts')).sdkAdministration((await sdk()).client),
+    ),
+    presigner: lazily<Presigner>({ secondsLeft: true, form: true, privateForm: true, putUrl: true, getUrl: true }, async () => {
       const { sdkPresigner } = await import('./sdk-presigner.ts');
       return sdkPresigner(await sdk());
     }),

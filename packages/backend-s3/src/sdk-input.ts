@@ -24,9 +24,13 @@ export function setHash(stack: Stack, hash: string): void {
   );
 }
 
-type WriteInput = Pick<PutObjectCommandInput, 'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch'>;
+type WriteInput = Pick<
+  PutObjectCommandInput,
+  'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch' | 'ChecksumSHA256'
+>;
 
-export function writeInput({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch }: Partial<WriteHeaders>): WriteInput {
+export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksumSha256 } = headers;
   return {
     ...(contentType !== undefined && { ContentType: contentType }),
     ...(metadata !== undefined && { Metadata: { ...metadata } }),
@@ -34,6 +38,7 @@ export function writeInput({ contentType, metadata, acl, storageClass, ifNoneMat
     ...(storageClass !== undefined && { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> }),
     ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
     ...(ifMatch !== undefined && { IfMatch: ifMatch }),
+    ...(checksumSha256 !== undefined && { ChecksumSHA256: checksumSha256 }),
   };
 }
 

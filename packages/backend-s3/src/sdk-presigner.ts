@@ -19,6 +19,7 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
         : Math.floor((expiration.getTime() - Date.now() - client.config.systemClockOffset) / 1000);
     },
     form: (at, options) => form(signer, at, options),
+    privateForm: (at, options) => form(client, at, options),
     putUrl: (at, options) => putUrl(signer, at, options),
     getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn }) {
       const command = new GetObjectCommand({
@@ -32,7 +33,7 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
   };
 }
 
-export async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
+async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {
     ...(contentType !== undefined && { 'Content-Type': contentType }),

@@ -125,6 +125,11 @@ export function uriEncode(text: string): string {
   return /^[\w.~-]*$/.test(text) ? text : encodeURIComponent(text).replace(/[!'()*]/g, escaped);
 }
 
+/** A query of those that have a value, which are given in order. */
+export function queryOf(parameters: readonly (readonly [string, string | number | undefined])[]): string {
+  return parameters.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${uriEncode(String(value))}`])).join('&');
+}
+
 /** A key as the path has it: every `/` is kept, as are segments that URLs would drop. */
 export function encodeKey(key: string): string {
   return /^[\w.~/-]*$/.test(key) ? key : uriEncode(key).replaceAll('%2F', '/');

@@ -1,12 +1,12 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
+import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import type { Settings } from './options.ts';
 import { keyClassesOf } from './profile.ts';
 import type { Presigner } from './presigner.ts';
 import type { EndpointProfile } from './profile.ts';
-import type { Sdk } from './sdk-client.ts';
 import type { Slots } from './slots.ts';
 import type { Transport } from './transport.ts';
 import type { UploadMemory } from './upload-memory.ts';
@@ -16,12 +16,11 @@ export interface Store {
   readonly settings: Settings;
   readonly connection: Connection;
   readonly transport: Transport;
+  readonly administration: Administration;
   readonly presigner: Presigner;
   readonly memory: UploadMemory;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
-  /** For what is rare. Loaded when it is first asked for: importing it takes 100 ms and 80 MB. */
-  sdk(): Promise<Sdk>;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. */
   profile(bucket: string): Promise<EndpointProfile>;
 }

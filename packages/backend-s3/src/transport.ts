@@ -12,6 +12,8 @@ export interface WriteHeaders {
   readonly ifNoneMatch?: '*';
   /** As it is to be sent: servers differ about the quotes. */
   readonly ifMatch?: string;
+  /** In base64, for the server to compare with the body. */
+  readonly checksumSha256?: string;
 }
 
 /** Sums that are known already, in lower-case hex: the server verifies them, too. */
@@ -95,8 +97,8 @@ export interface ListedBucket {
 }
 
 /**
- * The calls that carry bytes, or are made often: the door through which requests of our own serve them instead of the SDK.
- * All reject as `call` does; a read whose condition fails with 304 gives `not_modified`.
+ * The calls that carry bytes, or are made often. All reject as `call` does; a read whose condition
+ * fails with 304 gives `not_modified`.
  */
 export interface Transport {
   put(at: ObjectAddress, payload: Payload, headers: WriteHeaders, ctx: CallContext): Promise<Written>;

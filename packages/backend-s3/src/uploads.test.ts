@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
+import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { fileBody, noContext, readAll } from '@coffer/storage-core';
 import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
@@ -12,8 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openS3Backend, s3Backend } from './backend.ts';
 import type { S3BackendOptions } from './options.ts';
-import { openStore } from './open-store.ts';
-import { accountOn, ifAvailable, startOn } from './testing/server.ts';
+import { accountOn, ifAvailable, sdkOn, startOn } from './testing/server.ts';
 import type { StartedStore } from './testing/server.ts';
 
 const mib = 2 ** 20;
@@ -162,11 +162,10 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
   });
 
   it('sweeps uploads that nobody ends, once they are old enough', async () => {
-    const store = openStore(account);
-    const { CreateMultipartUploadCommand, UploadPartCommand } = await import('@aws-sdk/client-s3');
+    const sdk = sdkOn(account);
     const address = { Bucket: started.bucket, Key: 'abandoned/日本 +' };
-    const { UploadId } = await (await store.sdk()).client.send(new CreateMultipartUploadCommand(address));
-    await (await store.sdk()).client.send(new UploadPartCommand({ ...address, UploadId, PartNumber: 1, Body: 'part' }));
+    const { UploadId } = await sdk.client.send(new CreateMultipartUploadCommand(address));
+    await sdk.client.send(new UploadPartCommand({ ...address, UploadId, PartNumber: 1, Body: 'part' }));
     const { maintenance } = backend;
     const mine = async (olderThan: number, dryRun: boolean): Promise<unknown> => maintenance?.sweep({ olderThan, dryRun }, noContext);
     expect(await mine(3600, true)).toEqual({ removed: 0, bytes: 0 });
@@ -181,6 +180,6 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     expect(await started.leftovers()).toHaveLength(1);
     expect(await mine(0, false)).toEqual({ removed: 1, bytes: 4 });
     expect(await started.leftovers()).toEqual([]);
-    store.connection.close();
+    sdk.close();
   });
 });

@@ -101,6 +101,11 @@ export function xmlText(text: string): string {
   return /[&<>"'\r\n\t\u0085\u2028]/.test(text) ? text.replace(/[&<>"'\r\n\t\u0085\u2028]/g, (c) => `&#${c.charCodeAt(0)};`) : text;
 }
 
+/** An element as it was read, without attributes. */
+export function xmlOf({ name, text, children }: XmlElement): string {
+  return `<${name}>${xmlText(text)}${children.map(xmlOf).join('')}</${name}>`;
+}
+
 function tagAt(document: string, at: number, end: number): { readonly name: string; readonly isEmpty: boolean; readonly after: number } {
   const plain = document.slice(at + 1, end - 1);
   if (/^[\w.:-]+$/.test(plain)) return { name: plain, isEmpty: false, after: end };

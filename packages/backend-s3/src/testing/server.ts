@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
 
+import type { S3Client } from '@aws-sdk/client-s3';
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { openS3Backend, probeEndpoint, s3Backend } from '../backend.ts';
-import type { S3BackendOptions } from '../options.ts';
+import { connect } from '../connection.ts';
 import { openStore } from '../open-store.ts';
+import { settingsOf } from '../options.ts';
+import type { S3BackendOptions } from '../options.ts';
+import type { PayloadSigning } from '../payload-signing.ts';
+import { openSdk } from '../sdk-client.ts';
 import { openUploads } from '../uploads.ts';
 
 /** A server of the fixtures, as far as it matters here. */
@@ -18,6 +23,14 @@ export interface TestServer {
 export async function accountOn(server: TestServer): Promise<S3BackendOptions & { readonly endpoint: string }> {
   const { accessKey, secretKey } = await server.newUser();
   return { endpoint: server.endpoint, accessKey, secretKey };
+}
+
+/** The AWS SDK's client, for what no backend does. */
+export function sdkOn(options: S3BackendOptions): { readonly client: S3Client; readonly signing: PayloadSigning; close(): void } {
+  const settings = settingsOf(options);
+  const connection = connect(settings);
+  const { client } = openSdk(settings, connection);
+  return { client, signing: connection.payloadSigning, close: () => connection.close() };
 }
 
 export interface StartedStore {

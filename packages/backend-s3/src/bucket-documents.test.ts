@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+
+import { CreateMultipartUploadCommand, PutBucketLifecycleConfigurationCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import type { LifecycleRule } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import type { HeldRule } from './administration.ts';
+import { s3Backend } from './backend.ts';
+import {
+  aclPolicyDocument,
+  corsDocument,
+  locationDocument,
+  locationFrom,
+  partsFrom,
+  rulesDocument,
+  rulesFrom,
+  uploadsFrom,
+  versioningFrom,
+  versionsFrom,
+} from './bucket-documents.ts';
+import { aclDocumentFrom } from './documents.ts';
+import { aclFrom } from './grants.ts';
+import { openStore } from './open-store.ts';
+import { sdkAdministration } from './sdk-administration.ts';
+import { recorded } from './testing/recorded.ts';
+import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
+
+const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
+const text = { kind: 'buffer', data: Buffer.from('x') } as const;
+const described = { contentType: 'text/plain' };
+
+describe.each(servers.filter((server) => typeof server !== 'string'))('answers of $name about buckets', (server) => {
+  it('are read as the SDK reads them', async () => {
+    const account = await accountOn(server);
+    const [backend, sdk, store] = [s3Backend(account), sdkOn(account), openStore(account)];
+    const documents = recorded(sdk.client);
+    const bucket = `documents-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const administration = sdkAdministration(sdk.client);
+    const read = async <T>(call: Promise<T>, parse: (document: string) => T): Promise<T> => {
+      const told = await call;
+      expect(parse(documents.at(-1) ?? '')).toEqual(told);
+      return told;
+    };
+
+    await read(administration.getLocation(bucket, noContext), locationFrom);
+    for (const isOn of [true, false]) {
+      await store.administration.setVersioning(bucket, isOn, noContext);
+      expect(await read(administration.getVersioning(bucket, noContext), versioningFrom)).toBe(isOn);
+    }
+    await store.administration.setVersioning(bucket, true, noContext);
+    const keys = ['a+b', ' ', '<a>&"\'</a>', '%', '日本/\u{1f98a}', '\u2028', ']]>', 'x'];
+    for (const key of keys) await backend.put({ bucket, key }, text, described, noContext);
+    await backend.delete({ bucket, key: 'x' }, noContext);
+    const versions = await read(administration.listVersions(bucket, noContext), versionsFrom);
+    expect(versions.map(({ key }) => key).toSorted()).toEqual([...keys, 'x'].toSorted());
+
+    const parts = ['p', 'pa', 'par'];
+    for (const key of ['open/1', 'open/1', 'open/<2> &']) {
+      const { UploadId } = await sdk.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }));
+      for (const [index, Body] of parts.entries())
+        await sdk.client.send(new UploadPartCommand({ Bucket: bucket, Key: key, UploadId, PartNumber: index + 1, Body }));
+    }
+    const readUploads = (document: string): ReturnType<typeof uploadsFrom> => uploadsFrom(document, bucket);
+    const { uploads } = await read(administration.listUploads(bucket, undefined, noContext), readUploads);
+    expect(await store.administration.listUploads(bucket, undefined, noContext)).toEqual({ uploads });
+    if (server.kind === 'ceph') expect(uploads.map(({ at }) => at.key)).toEqual(['open/1', 'open/1', 'open/<2> &']);
+    const [upload] = uploads;
+    if (upload !== undefined) {
+      expect(await read(administration.listParts(upload, undefined, noContext), partsFrom)).toEqual({ size: 6 });
+      expect(await read(administration.listParts(upload, '1', noContext), partsFrom)).toEqual({ size: 5 });
+      expect(await store.administration.listParts(upload, '1', noContext)).toEqual({ size: 5 });
+    }
+    if (server.kind === 'ceph') {
+      const readAcl = (document: string): ReturnType<typeof aclFrom> => aclFrom(aclDocumentFrom(document));
+      await store.administration.putBucketAcl(bucket, 'public-read', noContext);
+      const { grants } = await read(administration.getBucketAcl(bucket, noContext), readAcl);
+      expect(grants).toHaveLength(2);
+      expect(await store.administration.getBucketAcl(bucket, noContext)).toEqual(await administration.getBucketAcl(bucket, noContext));
+    }
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    sdk.close();
+    store.connection.close();
+    await backend.close();
+  });
+
+  it('tell of rules that Coffer does not know, which stay as they are when others come', async () => {
+    const account = await accountOn(server);
+    const [backend, sdk, store] = [s3Backend(account), sdkOn(account), openStore(account)];
+    const documents = recorded(sdk.client);
+    const bucket = `rules-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const Rules = [
+      { ID: 'tagged', Status: 'Enabled', Filter: { And: { Prefix: 'a/', Tags: [{ Key: 'k', Value: '<v>' }] } }, Expiration: { Days: 3 } },
+      { ID: 'old ones', Status: 'Disabled', Filter: { Prefix: 'b&c/' }, NoncurrentVersionExpiration: { NoncurrentDays: 9 } },
+    ] as const;
+    const configuration = { Rules: Rules.map((rule) => structuredClone(rule)) as never };
+    await sdk.client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration }));
+    const administration = sdkAdministration(sdk.client);
+    const held = await administration.getRules(bucket, noContext);
+    expect(rulesFrom(documents.at(-1) ?? '').map(known)).toEqual(held.map(known));
+    const more: LifecycleRule = { id: 'new <one>', prefix: 'logs/"1"/', expireDays: 5 };
+    for (const { getRules, putRules } of [administration, store.administration]) {
+      await putRules(bucket, [...(await getRules(bucket, noContext)).filter(({ id }) => id !== more.id), more], noContext);
+      const now = await administration.getRules(bucket, noContext);
+      expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
+      expect(now.map(known)).toContainEqual({ ...more, isEnabled: true });
+    }
+    await store.administration.deleteRules(bucket, noContext);
+    for (const { getRules } of [administration, store.administration])
+      await expect(getRules(bucket, noContext)).rejects.toMatchObject({ cause: { name: 'NoSuchLifecycleConfiguration' } });
+    await backend.buckets?.delete(bucket, {}, noContext);
+    sdk.close();
+    store.connection.close();
+    await backend.close();
+  });
+});
+
+function known({ whole: _whole, ...rule }: HeldRule): Omit<HeldRule, 'whole'> {
+  return rule;
+}
+
+describe('requests about buckets', () => {
+  it('hold every text', () => {
+    expect(locationDocument('<a>&')).toContain('<LocationConstraint>&#60;a&#62;&#38;</LocationConstraint>');
+    const cors = { origins: ['https://a.example', '<'], methods: ['PUT'], headers: ['*'], exposed: ['ETag'], maxAge: 5 };
+    expect(corsDocument(cors)).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
+    const owner = { id: 'me & you', displayName: 'me & you' };
+    const acl = { owner, grants: [{ grantee: { type: 'CanonicalUser' as const, id: '<you>' }, permission: 'READ' as const }] };
+    expect(aclFrom(aclDocumentFrom(aclPolicyDocument(acl)))).toMatchObject(acl);
+  });
+
+  it('hold rules as they were read, and as they were given', () => {
+    const rules: readonly LifecycleRule[] = [
+      { id: 'a', prefix: '', expireDays: 1, abortMultipartDays: 2 },
+      { id: '"', prefix: '&/', transition: { days: 0, storageClass: 'GLACIER' } },
+    ];
+    const document = rulesDocument(rules);
+    const read = rulesFrom(document);
+    expect(read.map(known)).toEqual(rules.map((rule) => ({ ...rule, isEnabled: true })));
+    expect(rulesDocument(read)).toBe(document);
+  });
+});
+
+describe('answers that are none', () => {
+  it.each([
+    ['a number', () => partsFrom('<ListPartsResult><Part><Size>many</Size></Part></ListPartsResult>')],
+    [
+      'a time',
+      () =>
+        uploadsFrom(
+          '<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>1</UploadId><Initiated>then</Initiated></Upload></ListMultipartUploadsResult>',
+          'b',
+        ),
+    ],
+    ['another document', () => versioningFrom('<LocationConstraint/>')],
+  ])('for want of %s', (_what, parse) => expect(parse).toThrow('not well-formed'));
+});

@@ -1,0 +1,146 @@
+import type { Acl, LifecycleRule } from '@coffer/storage-core';
+
+import type { Administration, CorsRule, HeldRule } from './administration.ts';
+import { dateOf, namespace, rootOf } from './documents.ts';
+import type { ObjectVersion } from './transport.ts';
+import { urlDecoded } from './url-encoding.ts';
+import { childrenOf, MalformedXmlError, textOf, xmlOf, xmlText } from './xml.ts';
+import type { XmlElement } from './xml.ts';
+
+/** A request of CreateBucket. */
+export function locationDocument(place: string): string {
+  return document('CreateBucketConfiguration', element('LocationConstraint', place));
+}
+
+/** An answer of GetBucketLocation; empty for the place that has no name. */
+export function locationFrom(answer: string): string {
+  return rootOf(answer, 'LocationConstraint').text;
+}
+
+/** A request of PutBucketVersioning. */
+export function versioningDocument(enabled: boolean): string {
+  return document('VersioningConfiguration', element('Status', enabled ? 'Enabled' : 'Suspended'));
+}
+
+/** An answer of GetBucketVersioning: whether there is any, and now. */
+export function versioningFrom(answer: string): boolean {
+  return textOf(rootOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
+}
+
+/** A request of PutBucketCors. */
+export function corsDocument({ origins, methods, headers, exposed, maxAge }: CorsRule): string {
+  const rule = [
+    ...origins.map((origin) => element('AllowedOrigin', origin)),
+    ...methods.map((method) => element('AllowedMethod', method)),
+    ...headers.map((header) => element('AllowedHeader', header)),
+    ...exposed.map((header) => element('ExposeHeader', header)),
+    element('MaxAgeSeconds', maxAge),
+  ];
+  return document('CORSConfiguration', `<CORSRule>${rule.join('')}</CORSRule>`);
+}
+
+/** A request of PutBucketLifecycleConfiguration. Rules that are held stand in it as the server gave them. */
+export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): string {
+  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule)));
+  return document('LifecycleConfiguration', spelled.join(''));
+}
+
+function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule): string {
+  const parts = [element('ID', id), `<Filter>${element('Prefix', prefix)}</Filter>`, element('Status', 'Enabled')];
+  if (expireDays !== undefined) parts.push(`<Expiration>${element('Days', expireDays)}</Expiration>`);
+  if (transition !== undefined) {
+    const { days, storageClass } = transition;
+    parts.push(`<Transition>${element('Days', days)}${element('StorageClass', storageClass)}</Transition>`);
+  }
+  if (abortMultipartDays !== undefined) {
+    const days = element('DaysAfterInitiation', abortMultipartDays);
+    parts.push(`<AbortIncompleteMultipartUpload>${days}</AbortIncompleteMultipartUpload>`);
+  }
+  return `<Rule>${parts.join('')}</Rule>`;
+}
+
+/** An answer of GetBucketLifecycleConfiguration. */
+export function rulesFrom(answer: string): readonly HeldRule[] {
+  return childrenOf(rootOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
+    const expireDays = numberIn(rule, 'Expiration', 'Days');
+    const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
+    const storageClass = textIn(rule, 'Transition', 'StorageClass');
+    return {
+      id: textOf(rule, 'ID') ?? '',
+      prefix: textIn(rule, 'Filter', 'Prefix') ?? textIn(rule, 'Filter', 'And', 'Prefix') ?? textOf(rule, 'Prefix') ?? '',
+      ...(expireDays !== undefined && { expireDays }),
+      ...(abortMultipartDays !== undefined && { abortMultipartDays }),
+      ...(storageClass !== undefined && { transition: { days: numberIn(rule, 'Transition', 'Days') ?? 0, storageClass } }),
+      isEnabled: textOf(rule, 'Status') === 'Enabled',
+      whole: rule,
+    };
+  });
+}
+
+/** A request of PutObjectAcl. */
+export function aclPolicyDocument({ owner, grants }: Acl): string {
+  const spelled = grants.map(({ grantee, permission }) => {
+    const { type, id, uri } = grantee;
+    const who = `${id === undefined ? '' : element('ID', id)}${uri === undefined ? '' : element('URI', uri)}`;
+    const schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+    return `<Grant><Grantee ${schema} xsi:type="${type}">${who}</Grantee>${element('Permission', permission)}</Grant>`;
+  });
+  const list = `<AccessControlList>${spelled.join('')}</AccessControlList>`;
+  return document('AccessControlPolicy', `<Owner>${element('ID', owner.id)}</Owner>${list}`);
+}
+
+/** An answer of ListObjectVersions. */
+export function versionsFrom(answer: string): readonly ObjectVersion[] {
+  const root = rootOf(answer, 'ListVersionsResult');
+  const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
+  return [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].flatMap((version) => {
+    const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId')];
+    return key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }];
+  });
+}
+
+/** An answer of ListMultipartUploads. */
+export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<Administration['listUploads']>> {
+  const root = rootOf(answer, 'ListMultipartUploadsResult');
+  const uploads = childrenOf(root, 'Upload').flatMap((upload) => {
+    const [key, uploadId] = [textOf(upload, 'Key'), textOf(upload, 'UploadId')];
+    if (key === undefined || uploadId === undefined) return [];
+    return [{ at: { bucket, key }, uploadId, since: dateOf(textOf(upload, 'Initiated')) }];
+  });
+  const key = textOf(root, 'NextKeyMarker') ?? '';
+  const uploadId = textOf(root, 'NextUploadIdMarker') ?? '';
+  if (textOf(root, 'IsTruncated') !== 'true' || key === '') return { uploads };
+  return { uploads, next: { key, ...(uploadId !== '' && { uploadId }) } };
+}
+
+/** An answer of ListParts. */
+export function partsFrom(answer: string): Awaited<ReturnType<Administration['listParts']>> {
+  const root = rootOf(answer, 'ListPartsResult');
+  const size = childrenOf(root, 'Part').reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
+  const next = textOf(root, 'NextPartNumberMarker') ?? '';
+  return textOf(root, 'IsTruncated') === 'true' && next !== '' ? { size, next } : { size };
+}
+
+function document(name: string, content: string): string {
+  return `<${name} xmlns="${namespace}">${content}</${name}>`;
+}
+
+function element(name: string, value: string | number): string {
+  return `<${name}>${xmlText(String(value))}</${name}>`;
+}
+
+/** The text of the first descendant on this way. */
+function textIn(from: XmlElement, ...way: readonly [string, ...string[]]): string | undefined {
+  const [name, ...rest] = way;
+  const [next, ...further] = rest;
+  if (next === undefined) return textOf(from, name);
+  const [child] = childrenOf(from, name);
+  return child && textIn(child, next, ...further);
+}
+
+function numberIn(from: XmlElement, ...way: readonly [string, ...string[]]): number | undefined {
+  const text = textIn(from, ...way);
+  if (text === undefined) return undefined;
+  if (!/^\s*\d{1,16}\s*$/.test(text)) throw new MalformedXmlError(`"${text}" where a number belongs`);
+  return Number(text);
+}

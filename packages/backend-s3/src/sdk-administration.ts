@@ -1,0 +1,136 @@
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  GetBucketAclCommand,
+  GetBucketLocationCommand,
+  GetBucketVersioningCommand,
+  ListMultipartUploadsCommand,
+  ListObjectVersionsCommand,
+  ListPartsCommand,
+  PutBucketAclCommand,
+  PutBucketCorsCommand,
+  PutBucketVersioningCommand,
+  PutObjectAclCommand,
+} from '@aws-sdk/client-s3';
+import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-sdk/client-s3';
+import type { CannedAcl } from '@coffer/storage-core';
+
+import type { Administration } from './administration.ts';
+import { call } from './call.ts';
+import { aclFrom, grantsTo } from './grants.ts';
+import { sdkRules } from './sdk-rules.ts';
+import { urlDecoded } from './url-encoding.ts';
+
+export function sdkAdministration(client: S3Client): Administration {
+  return {
+    ...sdkRules(client),
+    async createBucket(bucket, options, ctx) {
+      const command = createCommand(bucket, options);
+      await call({ bucket, permission: 's3:CreateBucket' }, ctx, (sending) => client.send(command, sending));
+    },
+    async deleteBucket(bucket, ctx) {
+      const command = new DeleteBucketCommand({ Bucket: bucket });
+      await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) => client.send(command, options));
+    },
+    async getLocation(bucket, ctx) {
+      const command = new GetBucketLocationCommand({ Bucket: bucket });
+      const about = { bucket, permission: 's3:GetBucketLocation' };
+      const { LocationConstraint = '' } = await call(about, ctx, (options) => client.send(command, options));
+      return LocationConstraint;
+    },
+
+    async getVersioning(bucket, ctx) {
+      const command = new GetBucketVersioningCommand({ Bucket: bucket });
+      const about = { bucket, permission: 's3:GetBucketVersioning' };
+      const { Status } = await call(about, ctx, (options) => client.send(command, options));
+      return Status === 'Enabled';
+    },
+    async setVersioning(bucket, enabled, ctx) {
+      const configuration = { Status: enabled ? 'Enabled' : 'Suspended' } as const;
+      const command = new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: configuration });
+      await call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, (options) => client.send(command, options));
+    },
+
+    async putCors(bucket, { origins, methods, headers, exposed, maxAge }, ctx) {
+      const rule = {
+        AllowedOrigins: [...origins],
+        AllowedMethods: [...methods],
+        AllowedHeaders: [...headers],
+        ExposeHeaders: [...exposed],
+        MaxAgeSeconds: maxAge,
+      };
+      const command = new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [rule] } });
+      await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, (options) => client.send(command, options));
+    },
+
+    async putObjectAcl(at, acl, ctx) {
+      const told = typeof acl === 'string' ? { ACL: acl } : { AccessControlPolicy: { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) } };
+      const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ...told });
+      await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => client.send(command, options));
+    },
+    getBucketAcl: (bucket, ctx) =>
+      call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) =>
+        aclFrom(await client.send(new GetBucketAclCommand({ Bucket: bucket }), options)),
+      ),
+    async putBucketAcl(bucket, acl, ctx) {
+      const command = new PutBucketAclCommand({ Bucket: bucket, ACL: bucketAclOf(acl) });
+      await call({ bucket, permission: 's3:PutBucketAcl' }, ctx, (options) => client.send(command, options));
+    },
+
+    async listVersions(bucket, ctx) {
+      const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
+      const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, (options) => client.send(command, options));
+      const decode = page.EncodingType === 'url' ? urlDecoded : String;
+      return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
+        key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
+      );
+    },
+    async listUploads(bucket, after, ctx) {
+      // Not URL-encoded: some servers would encode without saying so.
+      const command = new ListMultipartUploadsCommand({
+        Bucket: bucket,
+        ...(after !== undefined && { KeyMarker: after.key, ...(after.uploadId !== undefined && { UploadIdMarker: after.uploadId }) }),
+      });
+      const about = { bucket, permission: 's3:ListBucketMultipartUploads' };
+      const page = await call(about, ctx, (options) => client.send(command, options));
+      const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: since = new Date(0) }) =>
+        key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, since }],
+      );
+      const { IsTruncated: isMore, NextKeyMarker: key = '', NextUploadIdMarker: uploadId = '' } = page;
+      if (isMore !== true || key === '') return { uploads };
+      return { uploads, next: { key, ...(uploadId !== '' && { uploadId }) } };
+    },
+    async listParts({ at, uploadId }, after, ctx) {
+      const marker = after === undefined ? {} : { PartNumberMarker: after };
+      const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, ...marker });
+      const about = { ...at, permission: 's3:ListMultipartUploadParts' };
+      const page = await call(about, ctx, (options) => client.send(command, options));
+      const size = (page.Parts ?? []).reduce((sum, { Size = 0 }) => sum + Size, 0);
+      const { IsTruncated: isMore, NextPartNumberMarker: next = '' } = page;
+      return isMore === true && next !== '' ? { size, next } : { size };
+    },
+  };
+}
+
+function createCommand(bucket: string, { place, acl }: { readonly place?: string; readonly acl?: CannedAcl }): CreateBucketCommand {
+  const command = new CreateBucketCommand({
+    Bucket: bucket,
+    ...(place !== undefined && { CreateBucketConfiguration: { LocationConstraint: place as BucketLocationConstraint } }),
+    ...(acl !== undefined && acl !== 'private' && { ACL: bucketAclOf(acl) }),
+  });
+  if (place !== undefined) return command;
+  // The SDK fills in the region that it signs for.
+  command.middlewareStack.add(
+    (next) => (args) => {
+      delete args.input.CreateBucketConfiguration;
+      return next(args);
+    },
+    { step: 'initialize', priority: 'low', name: 'withoutPlace' },
+  );
+  return command;
+}
+
+/** The SDK knows four names for buckets; which others a server takes is the server's to say. */
+function bucketAclOf(acl: CannedAcl): BucketCannedACL {
+  return acl as BucketCannedACL;
+}
