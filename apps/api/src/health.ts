@@ -31,6 +31,7 @@ export function healthRoutes(router: Router, services: Services): void {
   const ask = shared(() => runtime.database.check());
   const database = shared(() => checkDatabase(ask, seconds));
   const storage = shared(() => checkStorage(services));
+  let wasUp = true;
 
   router.add({
     method: 'get',
@@ -54,6 +55,8 @@ export function healthRoutes(router: Router, services: Services): void {
     handler: async (c) => {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');
+      if (up !== wasUp) services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1] }, up ? 'ready again' : 'not ready');
+      wasUp = up;
       const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
       return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, {
         'cache-control': 'no-store',

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
 
+import './stop-signals.ts';
+
 // A server whose memory is mostly buffers outside V8's heap has no use for a heap that may grow fourfold. Set before anything
 // else is loaded, while the heap is small; a flag of `node` itself comes first. V8 reads the size of its young generation before
 // any program runs, so that only `node` can be told: docs/operations.md.

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -185,4 +186,29 @@ describe('the server as a process', () => {
     expect(server.stdout).not.toContain('Coffer is ready');
     await data.remove();
   }, 60_000);
+
+  it('stops for a signal that comes before anything is loaded, which the first process of a container would not die of', async () => {
+    const hook = `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) { if (url.includes('/start-')) process.kill(process.pid, 'SIGTERM'); return next(url, context); } });`;
+    const data = await dataDirectory();
+    const options = `--import data:text/javascript,${encodeURIComponent(hook)}`;
+    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: database.url, NODE_OPTIONS: options });
+    expect(await server.exited).toBe(0);
+    expect(server.stdout).toContain('"signal":"SIGTERM"');
+    expect(server.stdout).not.toContain('listening');
+    await data.remove();
+  });
+
+  it('waits for no database that says nothing once it is to stop', async () => {
+    const data = await dataDirectory();
+    const silent = createServer((socket) => socket.on('error', () => {}));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const url = `postgres://user@127.0.0.1:${port}/db?connect_timeout=60`;
+    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: url });
+    await once(silent, 'connection');
+    expect(await server.stop()).toBe(0);
+    silent.close();
+    await data.remove();
+  }, 20_000);
 });

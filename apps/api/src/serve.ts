@@ -27,15 +27,17 @@ export interface Serving {
 
 /**
  * Everything that the configuration describes, up and listening.
- * @throws ConfigError, StartupError; nothing is left running then
+ * @param signal aborted, what has been started so far is ended
+ * @throws ConfigError, StartupError, the reason of `signal`; nothing is left running then
  */
-export async function serve(config: Config, log: Logger): Promise<Serving> {
+export async function serve(config: Config, log: Logger, signal: AbortSignal): Promise<Serving> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const runtime = await createRuntime(config, {
     observer: allObservers(prometheusObserver({ register: registry }), logObserver(log)),
     onLocalError: answerError,
     log: (message) => log.info(message),
+    signal,
   });
   let stopping = false;
   const started: (() => Promise<void> | void)[] = [() => runtime.close()];

@@ -8,6 +8,8 @@ import { freePort } from './listen.ts';
 import { createLogger } from './log.ts';
 import { serve } from './serve.ts';
 import type { Serving } from './serve.ts';
+import { hastenBy, stopAsked } from './stop-signals.ts';
+import type { StopAsked } from './stop-signals.ts';
 import { version } from './version.ts';
 
 async function main(): Promise<void> {
@@ -16,26 +18,19 @@ async function main(): Promise<void> {
   const log = await createLogger(config.logLevel);
   for (const warning of config.warnings) log.warn(warning);
 
-  let asked = 0;
-  let hasten = (): void => process.exit(1);
-  const { promise: askedToStop, resolve: stop } = Promise.withResolvers<void>();
-  // From the start: what is being started when the signal comes is ended as well.
-  const onSignal = (signal: NodeJS.Signals): void => {
-    asked += 1;
-    if (asked === 1) {
-      log.info({ signal }, 'stopping');
-      stop();
-    } else {
-      hasten();
-    }
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  const saysSo = (): void => log.info({ signal: (stopAsked.reason as StopAsked).signal }, 'stopping');
+  if (stopAsked.aborted) saysSo();
+  else stopAsked.addEventListener('abort', saysSo, { once: true });
 
-  const serving = await serve(config, log);
-  hasten = () => serving.server.closeAllConnections();
-  if (asked === 0) await announce(config, serving, log);
-  await askedToStop;
+  const serving = await serve(config, log, stopAsked).catch(async (error: unknown) => {
+    if (!stopAsked.aborted) throw error;
+    return exit(0, log);
+  });
+  hastenBy(() => serving.server.closeAllConnections());
+  if (!stopAsked.aborted) {
+    await announce(config, serving, log);
+    await new Promise((resolve) => stopAsked.addEventListener('abort', resolve, { once: true }));
+  }
   try {
     await serving.stop();
     await exit(0, log);

@@ -65,7 +65,8 @@ describe('the log of storage calls', () => {
       'aborted',
     ] as const)
       expect(linesOf([failed(code)], 'info')).toEqual([]);
-    expect(linesOf([failed('access_denied', 'local')], 'info')).toEqual([]);
+    expect(linesOf([{ ...failed('access_denied', 'local'), operation: 'download' }], 'info')).toEqual([]);
+    expect(linesOf([failed('access_denied', 'local')], 'info')).toHaveLength(1); // a directory that lets nobody write
   });
 });
 

@@ -14,8 +14,9 @@ const failures: ReadonlySet<string | undefined> = new Set([
 export function logObserver(log: Logger): Observer {
   return {
     operation({ operation, backend, bucket, tenant, requestId, outcome, code, ms, bytes }) {
-      // The local backend denies only what has no signature, which anybody can try.
-      const expected = !failures.has(code) || (code === 'access_denied' && backend === 'local');
+      // What the local backend denies to readers has no signature, which anybody can try.
+      const isRead = operation === 'download' || operation === 'head';
+      const expected = !failures.has(code) || (code === 'access_denied' && backend === 'local' && isRead);
       const level = outcome === 'error' && !expected ? 'warn' : 'debug';
       if (!log.isLevelEnabled(level)) return;
       log[level](
