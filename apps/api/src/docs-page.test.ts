@@ -18,7 +18,7 @@ interface Operation {
   readonly security?: unknown[];
   readonly parameters?: { readonly name: string; readonly in: string }[];
   readonly requestBody?: { readonly content: Record<string, Media> };
-  readonly responses: Record<string, { readonly description: string; readonly content?: Record<string, Media> }>;
+  readonly responses: Record<string, { readonly description: string; readonly headers?: object; readonly content?: Record<string, Media> }>;
 }
 
 describe('the documentation', () => {
@@ -135,6 +135,23 @@ describe('the documentation', () => {
     const nowhere = Object.keys(statusByCode).filter((code) => !all.has(code));
     // Said of paths, not of operations.
     expect(nowhere).toEqual(['not_found', 'method_not_allowed']);
+  });
+
+  it('has the headers that clients need', () => {
+    const named = (name: string): readonly string[] =>
+      (operations.find(([operation]) => operation === name)?.[1].parameters ?? [])
+        .filter((each) => each.in === 'header')
+        .map((each) => each.name);
+    expect(named('POST /api/v1/files/upload')).toEqual(expect.arrayContaining(['X-Tenant-ID', 'x-amz-checksum-sha256']));
+    expect(named('GET /api/v1/storage/objects')).toEqual(['X-Tenant-ID']);
+    expect(named('PUT /api/v1/storage/objects/{key}')).toContain('If-None-Match');
+    expect(named('HEAD /api/v1/public/files/{id}')).toEqual(expect.arrayContaining(['Range', 'If-None-Match']));
+    expect(named('GET /api/v1/public/files/{id}')).not.toContain('X-Tenant-ID');
+    for (const [, { responses }] of operations.filter(([name]) => name.includes(' /api/')))
+      for (const [status, { headers }] of Object.entries(responses)) {
+        const more = status === '401' ? ['WWW-Authenticate'] : [];
+        expect(Object.keys(headers ?? {})).toEqual(expect.arrayContaining(['X-Request-ID', ...more]));
+      }
   });
 
   it('has examples of what goes in and comes out', () => {

@@ -45,6 +45,7 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
       status,
       {
         description: list.map((code) => `\`${code}\``).join(', '),
+        ...(status === 401 || status === 503 ? { headers: headersOf[status] } : {}),
         content: {
           'application/problem+json': {
             schema: ProblemSchema,
@@ -62,6 +63,11 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
     ]),
   );
 }
+
+const headersOf = {
+  401: { 'WWW-Authenticate': { description: 'That it takes a bearer token.', schema: { type: 'string', example: 'Bearer' } } },
+  503: { 'Retry-After': { description: 'Seconds, where that helps.', schema: { type: 'integer', example: 1 } } },
+} as const;
 
 /** What comes of storage that is switched off, and of a provider that fails. */
 export const provider: readonly StorageErrorCode[] = [

@@ -8,6 +8,7 @@ import type { FieldError } from '@coffer/storage-core';
 import { validationFailed } from '@coffer/storage-core/http';
 
 import type { AppEnv } from './app-env.ts';
+import { answerHeaders, tenantHeader } from './documented-headers.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
@@ -22,6 +23,7 @@ interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodTy
   readonly json?: J;
   /** Largest JSON body in bytes. Default 1 MiB. */
   readonly maxJsonBytes?: number;
+  /** Only described; X-Tenant-ID is, where a route works for tenants. */
   readonly headers?: z.ZodObject;
   /** OpenAPI description of a body that is streamed. */
   readonly body?: Record<string, { readonly schema: object }>;
@@ -118,22 +120,30 @@ export class Router {
   }
 
   #document<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Route<P, Q, J>): void {
-    const { request } = route;
+    const { request, access } = route;
+    const forTenant = access.role === 'user' || access.role === 'service' ? tenantHeader : undefined;
+    const headers = request?.headers === undefined ? forTenant : (forTenant?.extend(request.headers.shape) ?? request.headers);
     const content = request?.json === undefined ? request?.body : { 'application/json': { schema: request.json } };
     const documented = {
       ...(request?.params !== undefined && { params: request.params }),
       ...(request?.query !== undefined && { query: request.query }),
-      ...(request?.headers !== undefined && { headers: request.headers }),
+      ...(headers !== undefined && { headers }),
       ...(content !== undefined && { body: { content, required: request?.json?.safeParse(undefined).success !== true } }),
     };
     const operation = {
       path: route.path,
       ...(route.description !== undefined && { description: route.description }),
       tags: [...route.tags],
-      ...(route.access.role === 'anybody' ? { security: [] } : {}),
+      ...(access.role === 'anybody' ? { security: [] } : {}),
       request: documented as unknown as NonNullable<RouteConfig['request']>,
     };
-    const { method, operationId, summary, responses } = route;
+    const { method, operationId, summary } = route;
+    const responses = Object.fromEntries(
+      Object.entries(route.responses).map(([status, answer]) => [
+        status,
+        { ...answer, headers: { ...answerHeaders, ...headersIn(answer) } },
+      ]),
+    );
     this.app.openAPIRegistry.registerPath({ ...operation, method, operationId, summary, responses });
     if (route.head !== true) return;
     this.app.openAPIRegistry.registerPath({
@@ -144,4 +154,8 @@ export class Router {
       responses,
     });
   }
+}
+
+function headersIn(answer: RouteConfig['responses'][string]): object {
+  return 'headers' in answer ? (answer.headers ?? {}) : {};
 }

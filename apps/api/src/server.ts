@@ -85,11 +85,17 @@ export function createApiServer(services: Services): Server {
 
   // Nothing moved on a socket for this long: a stalled body, unless it is us who are at work. Node itself watches
   // over headers and idle keep-alive.
+  const spared = new WeakSet<Socket>();
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = onSocket.get(socket);
     const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
-    if (working) socket.setTimeout(timeout * 1000); // the client may be gone by the time we read on
-    else socket.destroy();
+    // Once we read on, the client has all of the time anew, and may be gone.
+    if (!working && !spared.delete(socket)) {
+      socket.destroy();
+      return;
+    }
+    if (working) spared.add(socket);
+    socket.setTimeout(timeout * 1000);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const current = onSocket.get(socket);

@@ -59,6 +59,21 @@ describe('a connection on which nothing moves', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ size_bytes: bytes.length });
   });
 
+  it('in an upload has all of the time anew once the storage reads on, whenever that is', async () => {
+    const { storage } = api.runtime;
+    const uploadFile = storage.uploadFile.bind(storage);
+    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, 1900)); // a tenth of a second before it is looked at again
+      return uploadFile(...given);
+    });
+    const head = `PUT /api/v1/storage/objects/anew HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 1000000\r\n\r\n`;
+    const connection = await begin(head + 'x'.repeat(30_000));
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await connection.write('x'.repeat(970_000));
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    connection.destroy();
+  });
+
   it('in an upload is cut when the storage was slow and nothing comes afterwards either', async () => {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);

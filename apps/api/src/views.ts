@@ -1,6 +1,9 @@
 import type { FileRecord, Tenant } from '@coffer/files-db';
 import type { Acl, BucketInfo, ListPage, ObjectInfo } from '@coffer/storage-core';
 
+import { tokenFor } from './continuation.ts';
+import type { Listing } from './continuation.ts';
+
 /** The JSON shapes of the API: snake_case and ISO 8601 times exist only here. */
 
 export function fileView(file: FileRecord) {
@@ -35,7 +38,7 @@ export function objectView(object: ObjectInfo) {
   };
 }
 
-export function listView(page: ListPage) {
+export function listView(page: ListPage, list: Listing) {
   return {
     objects: page.objects.map((object) => ({
       key: object.key,
@@ -46,7 +49,7 @@ export function listView(page: ListPage) {
     })),
     common_prefixes: page.commonPrefixes,
     is_truncated: page.isTruncated,
-    ...(page.nextContinuationToken !== undefined && { next_continuation_token: page.nextContinuationToken }),
+    ...(page.nextContinuationToken !== undefined && { next_continuation_token: tokenFor(list, page.nextContinuationToken) }),
   };
 }
 

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 
 import { destroyOnAbort } from '@coffer/storage-core';
 
+import { isErrorDocument } from './documents.ts';
+
 const longestDocument = 64 * 1024;
 
 type Headers = Readonly<Record<string, string>>;
@@ -18,7 +20,7 @@ export class AnswerError extends Error {
 
   constructor(status: number, headers: Headers, document: string) {
     super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
-    this.name = valueIn(document, 'Code') ?? '';
+    this.name = valueIn(document, 'Code') ?? (isForeign(status, document) ? 'NoS3AnswerError' : '');
     this.$metadata = { httpStatusCode: status };
     // Not for logs.
     Object.defineProperty(this, '$response', { value: { headers } });
@@ -40,6 +42,11 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
     signal?.throwIfAborted();
   }
   return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, Buffer.concat(chunks).toString());
+}
+
+/** A page of somebody's, where S3 has an XML document or nothing. Of conditions and ranges a proxy may speak for the server. */
+function isForeign(status: number, document: string): boolean {
+  return status < 500 && ![304, 412, 416].includes(status) && document.trim() !== '' && !isErrorDocument(document);
 }
 
 function valueIn(document: string, name: string): string | undefined {

@@ -63,6 +63,13 @@ describe('toStorageError', () => {
     expect(codes).toEqual(['connect_timeout', 'read_timeout', 'storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
   });
 
+  it('tells an endpoint that speaks no TLS, and another one', () => {
+    const plain = Object.assign(new Error('wrong version number'), { code: 'EPROTO' });
+    expect(toStorageError(plain, about)).toMatchObject({ code: 'storage_unavailable', retryable: false, message: /http:\/\// });
+    expect(toStorageError(answer(403), about).message).toContain('wrong keys');
+    expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
+  });
+
   it('keeps the cause, but not what leads to the request', () => {
     const cause = answer(503, 'SlowDown');
     const error = toStorageError(cause, about);

@@ -49,6 +49,8 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   RequestTimeout: 'storage_unavailable',
   OperationAborted: 'storage_unavailable',
   MalformedXmlError: 'storage_unavailable',
+  NoEtagError: 'storage_unavailable',
+  NoS3AnswerError: 'storage_unavailable',
   NoSuchUpload: 'storage_unavailable',
   XMinioServerNotInitialized: 'storage_unavailable',
 };
@@ -61,6 +63,9 @@ const refusals: Readonly<Record<string, string>> = {
   RequestTimeTooSkewed: "This machine's clock differs too much from that of the storage provider.",
   CredentialsProviderError: 'There are no credentials for the storage provider.',
 };
+
+const strangers = 'What answers at the endpoint of the storage provider is no S3 server, or something before it.';
+const messageByName: Readonly<Record<string, string>> = { NoEtagError: strangers, NoS3AnswerError: strangers };
 
 const fullStores: ReadonlySet<string> = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
 
@@ -88,7 +93,8 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   // Ceph says NoSuchKey, too, of a bucket that goes while it is asked for something.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
-  return storageError(code, messageOf(code, about), { cause, ...detailsOf(code, headers) });
+  const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD tells no more
+  return storageError(code, (messageByName[name] ?? messageOf(code, about)) + doubt, { cause, ...detailsOf(code, headers) });
 }
 
 /** The name that S3 gives an error: many servers send no more. */
@@ -157,7 +163,7 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
     bucket_not_empty: `The bucket "${bucket}" is not empty.`,
     invalid_bucket_name: `The storage provider does not take "${bucket}" as the name of a bucket.`,
     invalid_key: 'The storage provider cannot hold an object of this key.',
-    invalid_argument: 'The storage provider does not take this request; a storage class, region or rule may be unknown to it.',
+    invalid_argument: 'The storage provider does not take this request; a storage class, canned ACL, region or rule may be unknown to it.',
     payload_too_large: 'The object is larger than the storage provider takes.',
     range_not_satisfiable: 'The range lies outside the object.',
     precondition_failed: 'The object is not in the state that the condition asks for.',
@@ -195,6 +201,10 @@ function networkError(error: ProviderError): StorageError | undefined {
       : storageError('read_timeout', 'The storage provider did not answer in time.', options);
   }
   if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);
+  if (code === 'EPROTO') {
+    const message = 'The storage provider does not speak TLS at this endpoint; its address may have to begin with http://.';
+    return storageError('storage_unavailable', message, { ...options, retryable: false });
+  }
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
     return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
   }

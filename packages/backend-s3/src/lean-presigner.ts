@@ -38,10 +38,10 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
     form: async (at, options) => formOf(await signing(at.bucket), at, options),
     privateForm: async (at, options) => formOf(await signing(at.bucket, own), at, options),
     putUrl: async (at, options) => putUrlOf(await signing(at.bucket), at, options),
-    async getUrl(at, { contentDisposition, contentType, expiresIn }: PresignDownloadOptions) {
+    async getUrl(at, { contentDisposition, contentType, expiresIn, method = 'GET' }: PresignDownloadOptions) {
       const disposition = contentDisposition === undefined ? '' : `&response-content-disposition=${uriEncode(contentDisposition)}`;
       const type = contentType === undefined ? '' : `&response-content-type=${uriEncode(contentType)}`;
-      return urlOf(await signing(at.bucket), at, { method: 'GET', headers: [], expiresIn, query: disposition + type });
+      return urlOf(await signing(at.bucket), at, { method, headers: [], expiresIn, query: disposition + type });
     },
   };
 }
@@ -60,7 +60,7 @@ interface Signing {
 }
 
 interface Presignable {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'HEAD' | 'PUT';
   /** Lower-case names in order, each followed by its value, from before `host` and from behind it. */
   readonly headers: readonly string[];
   readonly expiresIn: number;

@@ -18,7 +18,7 @@ export function presignOperations(store: Store): PresignOperations {
   return {
     async upload(at, options, ctx) {
       if (options.size !== undefined && options.size > largestPut) {
-        throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB; upload larger files by parts, through the API.');
+        throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB.');
       }
       await assertKeyHolds(store, at, ctx);
       await assertAclHolds(store, at.bucket, options.acl);

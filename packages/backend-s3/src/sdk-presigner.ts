@@ -1,4 +1,4 @@
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
@@ -21,13 +21,14 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
     form: (at, options) => form(signer, at, options),
     privateForm: (at, options) => form(client, at, options),
     putUrl: (at, options) => putUrl(signer, at, options),
-    getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn }) {
-      const command = new GetObjectCommand({
+    getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn, method = 'GET' }) {
+      const input = {
         Bucket: bucket,
         Key: key,
         ...(contentDisposition !== undefined && { ResponseContentDisposition: contentDisposition }),
         ...(contentType !== undefined && { ResponseContentType: contentType }),
-      });
+      };
+      const command = method === 'HEAD' ? new HeadObjectCommand(input) : new GetObjectCommand(input);
       return getSignedUrl(signer, command, { expiresIn });
     },
   };

@@ -274,6 +274,21 @@ describe('uploadFile', () => {
     await rig.close();
   });
 
+  it('waits for no storage that says nothing, and leaves the rest to the sweep', async () => {
+    const backend = variant(memoryBackend(), {
+      put: async () => {
+        throw storageError('read_timeout', 'Nothing came.');
+      },
+      delete: (_at, { signal }) =>
+        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error))),
+    });
+    const rig = await openRig({ backend });
+    expect(await codeOf(upload(rig, 'hello', { tenantContext: acme }))).toBe('read_timeout');
+    expect(await rig.query('select status from files')).toEqual([{ status: 'deleted' }]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    await rig.close();
+  }, 30_000);
+
   it('takes no files for a tenant that is being deleted', async () => {
     const rig = await openRig({ cacheSeconds: 60 });
     await upload(rig, 'x', { tenantContext: acme });

@@ -29,6 +29,9 @@ import { meterBody, openBody } from './upload-body.ts';
 const firstStep = 64 * 1024;
 const longestStep = 64 * 1024 * 1024;
 
+/** Milliseconds. */
+const longestRemoval = 5000;
+
 const everything = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 /** See `FileService.uploadFile`. Two statements: a pending row with its space reserved, then the row made available. */
@@ -194,7 +197,9 @@ async function undo(
       const [row] = await findFile(sql, { id, ...everything });
       if (row?.status === 'available') return fileRecordOf(row);
     }
-    if (await removeObject(storage, file, ctx)) await forgetFile(sql, { id });
+    // Nobody has to wait for a storage that does not answer.
+    const signal = AbortSignal.timeout(longestRemoval);
+    if (await removeObject(storage, file, { ...ctx, signal })) await forgetFile(sql, { id });
   } catch {
     // The database is away, which is most likely why the upload failed: its first error is the one to report.
   }

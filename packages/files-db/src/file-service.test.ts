@@ -104,6 +104,15 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     expect(await codeOf(rig.files.presignedDownload(file.id, { expiresIn: 0 }, alice))).toBe('validation_failed');
   });
 
+  it('says nothing of where the bytes of a file were', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme, isPublic: true });
+    await rig.storage.deleteFile({ bucket: file.bucket, key: file.storageKey });
+    const readings = [() => rig.files.openPublic(file.id), () => rig.files.headPublic(file.id), () => rig.files.open(file.id, {}, admin)];
+    const told = { code: 'file_not_found', message: 'The bytes of this file are not there any more.' };
+    for (const reading of readings) await expect(reading()).rejects.toMatchObject(told);
+    await rig.files.delete(file.id, admin);
+  });
+
   it('changes what is asked for and nothing else', async () => {
     const alice = userOf(acme, 'alice');
     const file = await upload(rig, 'hello', { tenantContext: acme, metadata: { a: 1 } });

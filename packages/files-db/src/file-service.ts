@@ -1,4 +1,4 @@
-import { noContext, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, GetOptions } from '@coffer/storage-core';
 import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
@@ -150,7 +150,7 @@ export class FileService {
   /** @throws file_not_found, not_supported, validation_failed */
   async presignedDownload(
     id: string,
-    options: { readonly expiresIn?: number | undefined },
+    options: { readonly expiresIn?: number | undefined; readonly method?: 'GET' | 'HEAD' },
     access: FileAccess,
     ctx?: CallContext,
   ): Promise<PresignedFileDownload> {
@@ -165,6 +165,7 @@ export class FileService {
         contentType,
         contentDisposition: contentDisposition(runsInBrowser(contentType) ? 'attachment' : 'inline', filename),
         ...(expiresIn !== undefined && { expiresIn }),
+        ...(options.method !== undefined && { method: options.method }),
       },
       ctx,
     );
@@ -187,11 +188,13 @@ export class FileService {
   }
 
   async #open(file: FileRecord, options: GetOptions, ctx?: CallContext): Promise<OpenedFile> {
-    return { file, result: await this.#parts.storage.openIfChanged({ bucket: file.bucket, key: file.storageKey }, options, ctx) };
+    const opening = this.#parts.storage.openIfChanged({ bucket: file.bucket, key: file.storageKey }, options, ctx);
+    return { file, result: await opening.catch(withoutAddress) };
   }
 
   async #head(file: FileRecord, ctx?: CallContext): Promise<FileHead> {
-    return { file, info: await this.#parts.storage.getFileInfo({ bucket: file.bucket, key: file.storageKey }, ctx) };
+    const looking = this.#parts.storage.getFileInfo({ bucket: file.bucket, key: file.storageKey }, ctx);
+    return { file, info: await looking.catch(withoutAddress) };
   }
 
   /** Why nothing was changed: what the caller sees is somebody else's, and what it does not see is not there. */
@@ -207,6 +210,14 @@ function known(id: string): string {
 
 function found(row: FileRow | undefined): FileRecord {
   return row === undefined ? missing() : fileRecordOf(row);
+}
+
+/** Where the bytes of a file lie, or lay, is nobody's business. */
+function withoutAddress(error: unknown): never {
+  if (hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) {
+    throw storageError('file_not_found', 'The bytes of this file are not there any more.', { cause: error });
+  }
+  throw error;
 }
 
 function missing(): never {

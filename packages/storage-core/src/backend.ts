@@ -130,6 +130,8 @@ export interface PresignDownloadOptions {
   /** Content-Disposition of the answer. */
   readonly contentDisposition?: string;
   readonly contentType?: string;
+  /** What the URL is for. Default GET; some providers' take HEAD as well, and others just the method that was signed. */
+  readonly method?: 'GET' | 'HEAD';
 }
 
 export interface PresignedDownload {

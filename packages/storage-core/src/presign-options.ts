@@ -22,10 +22,10 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
 
 /** @throws invalid_argument */
 export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: number | undefined): PresignDownloadOptions {
-  const { contentDisposition, contentType } = file;
+  const { contentDisposition, contentType, method } = file;
   if (contentType !== undefined) assertContentType(contentType);
   if (contentDisposition !== undefined) assertContentDisposition(contentDisposition);
-  return defined({ contentDisposition, contentType, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
+  return defined({ contentDisposition, contentType, method, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }
 
 function expiryOf(seconds = 3600): number {

@@ -89,4 +89,6 @@ export interface PresignDownload extends InBucket {
   readonly contentDisposition?: string;
   /** Content-Type of the answer, instead of the object's. */
   readonly contentType?: string;
+  /** What the URL is for. Default GET. */
+  readonly method?: 'GET' | 'HEAD';
 }

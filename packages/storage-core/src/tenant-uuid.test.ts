@@ -13,7 +13,7 @@ it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
 it('says why a name is none, and counts characters as readers do', () => {
   for (const sound of ['a', uuid, '🐘'.repeat(128), 'acme corp', '東京']) expect(tenantNameProblem('A name', sound)).toBeUndefined();
   for (const [wrong, problem] of [
-    ['', 'A name is not empty.'],
+    ['', 'A name may not be empty.'],
     ['🐘'.repeat(129), 'A name has at most 128 characters.'],
     ['\ud800', 'A name is well-formed Unicode.'],
     ['a\u2028b', 'A name has no control characters.'],

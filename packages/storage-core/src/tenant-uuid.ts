@@ -13,7 +13,7 @@ export function canonicalTenantUuid(value: string): string {
 
 /** Why `value` is neither a uuid nor a slug of any tenant, or undefined when it can be; `what` begins the sentence. */
 export function tenantNameProblem(what: string, value: string): string | undefined {
-  if (value === '') return `${what} is not empty.`;
+  if (value === '') return `${what} may not be empty.`;
   // A character is one code point; the first test spares counting those of something huge.
   if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} has at most ${longest} characters.`;
   if (!value.isWellFormed()) return `${what} is well-formed Unicode.`;

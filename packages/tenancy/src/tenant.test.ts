@@ -15,7 +15,7 @@ describe('the shape of a tenant', () => {
   );
 
   it.each([
-    ['', 'is not empty'],
+    ['', 'may not be empty'],
     ['x'.repeat(129), 'at most 128 characters'],
     ['🐘'.repeat(129), 'at most 128 characters'],
     ['x'.repeat(1_000_000), 'at most 128 characters'],

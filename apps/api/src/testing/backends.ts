@@ -22,7 +22,6 @@ export interface Abilities {
   /** The provider knows the sha256 of each object; where not, a file has the one that was declared, or none. */
   readonly hashes: boolean;
   /** Tokens of lists that no list gave are refused; where not, they are places in the list like any other. */
-  readonly checksTokens: boolean;
   /** Whether the provider cannot hold a key. */
   readonly refusesKey: (key: string) => boolean;
   /** `x/y` is left out of lists while there is an `x`. */
@@ -58,7 +57,6 @@ const all: Abilities = {
   region: 'us-east-1',
   bucketCors: true,
   hashes: false,
-  checksTokens: true,
   refusesKey: () => false,
   hidesKeysBelowObjects: false,
   local: false,
@@ -73,7 +71,7 @@ const local: TestBackend = {
 };
 
 async function ceph(): Promise<TestBackend> {
-  const abilities = { ...all, refusedAcls: ['aws-exec-read'], region: 'default', checksTokens: false };
+  const abilities = { ...all, refusedAcls: ['aws-exec-read'], region: 'default' };
   return { title: 'Ceph', label: 's3', abilities, required: true, ...(await onServer('ceph', 's3')) };
 }
 

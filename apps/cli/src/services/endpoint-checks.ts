@@ -13,7 +13,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
     message: has ? yes : no,
   });
   return [
-    ability('acl', profile.acl, 'canned ACLs take effect', 'no ACLs: every one but private is refused with acl_not_supported'),
+    ability(
+      'acl',
+      profile.acl,
+      'canned ACLs take effect',
+      'no ACLs: on a write every one but private is refused with acl_not_supported, and none can be read or changed',
+    ),
     ability('post_policy', profile.postPolicy, 'takes forms with a signed policy', 'no forms: presigned uploads are PUT'),
     ability(
       'conditional_put',
@@ -31,7 +36,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_complete',
       profile.conditionalComplete,
       'CompleteMultipartUpload enforces conditions',
-      'CompleteMultipartUpload ignores conditions: Coffer looks first',
+      'CompleteMultipartUpload ignores conditions: Coffer looks first, and takes none for a large upload of unknown size',
     ),
     ability(
       'conditional_copy',

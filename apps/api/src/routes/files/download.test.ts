@@ -90,6 +90,10 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
       expect((await fetch(`${url}x`)).status).toBe(403);
       expect((await fetch(url, { method: 'PUT', body: 'HELLO' })).status).toBe(403);
     }
+    const { status, headers } = await api.send('HEAD', `/api/v1/files/${file.id}/download?redirect=true`, { headers: ann });
+    expect(status).toBe(302);
+    const head = await fetch(headers.location ?? '', { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, '5']);
     expect(await get(file, { query: '?redirect=false' })).toMatchObject({ status: 200, text: 'hello' });
     for (const query of ['?redirect=', '?redirect=1', '?redirect=true&redirect=true'])
       expect(await get(file, { query })).toMatchObject({ status: 400, json: { code: 'validation_failed' } });

@@ -5,6 +5,7 @@ import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
+import { readHeaders } from '../../documented-headers.ts';
 import { answerJson, badJson, bytes, empty, json, problems, provider, scoped } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
@@ -67,7 +68,11 @@ export function downloadRoutes(router: Router, services: Services): void {
     head: true,
     access,
     tags: ['Files'],
-    request: { params: FileId, query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }) },
+    request: {
+      params: FileId,
+      headers: readHeaders,
+      query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }),
+    },
     responses: {
       ...answers,
       ...empty(302, 'Where the file can be had'),
@@ -76,7 +81,8 @@ export function downloadRoutes(router: Router, services: Services): void {
     handler: async (c, { params: { id }, query }) => {
       const { access, ctx } = await scopeOf(c, services);
       if (query.redirect === true) {
-        const { downloadUrl } = await files.presignedDownload(id, {}, access, ctx);
+        const method = c.env.incoming.method === 'HEAD' ? 'HEAD' : 'GET';
+        const { downloadUrl } = await files.presignedDownload(id, { method }, access, ctx);
         return c.body(null, 302, { location: downloadUrl, 'cache-control': 'no-store' });
       }
       return send(
@@ -123,7 +129,7 @@ export function publicFileRoute(router: Router, services: Services): void {
     head: true,
     access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
-    request: { params: FileId },
+    request: { params: FileId, headers: readHeaders },
     responses: { ...answers, ...problems(...provider, ...unreadable) },
     handler: (c, { params: { id } }) =>
       send(

@@ -1,5 +1,6 @@
 import { storageError } from '@coffer/storage-core';
 
+import { checksumHeaders } from '../../documented-headers.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import { answerJson, json, problems, scoped } from '../../responses.ts';
@@ -36,6 +37,7 @@ export function uploadRoute(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: {
+      headers: checksumHeaders,
       body: {
         'multipart/form-data': {
           schema: {

@@ -56,6 +56,18 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
   const acl = abilities.acl ? 'public-read' : 'private';
   const storageClass = abilities.otherClass ?? 'STANDARD';
 
+  it('as a form goes where the query says, unless the form says something else', async () => {
+    const query = `form-query.txt?bucket=${bucket('other')}&acl=${acl}`;
+    const form = (fields: Record<string, string | Blob>): FormData => formOf({ ...fields, file: new Blob(['hello']) });
+    expect(await send('POST', query, { form: form({}) })).toMatchObject({ status: 201, json: { bucket: bucket('other') } });
+    expect(await send('POST', query, { form: form({ bucket: bucket('other') }) })).toMatchObject({ status: 201 });
+    for (const fields of [{ bucket: bucket('another') }, { acl: 'authenticated-read' }]) {
+      const [field] = Object.keys(fields);
+      expect(await send('POST', query, { form: form(fields) })).toMatchObject({ status: 400, json: { errors: [{ field }] } });
+    }
+    expect(await send('POST', 'form.txt?acl=everybody', { form: form({}) })).toMatchObject({ status: 400 });
+  });
+
   it('raw answers what was written', async () => {
     const {
       status,

@@ -5,12 +5,15 @@ import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core'
 import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
+import { readHeaders } from '../../documented-headers.ts';
 import { answerJson, badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
+import { tokenIn } from '../../continuation.ts';
+import type { Listing } from '../../continuation.ts';
 import { keyOf } from './object-key.ts';
 import type { Access } from '../../guard.ts';
 
@@ -53,17 +56,19 @@ export function objectRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
+      const bucket = await bucketOf(scope, services, query.bucket);
+      const list: Listing = [bucket, query.prefix ?? '', query.delimiter ?? ''];
       const page = await storage.listFiles(
         {
-          bucket: await bucketOf(scope, services, query.bucket),
+          bucket,
           ...(query.prefix !== undefined && { prefix: query.prefix }),
           ...(query.delimiter !== undefined && query.delimiter !== '' && { delimiter: query.delimiter }),
           ...(query.max_keys !== undefined && { maxKeys: query.max_keys }),
-          ...(query.continuation_token !== undefined && { continuationToken: query.continuation_token }),
+          ...(query.continuation_token !== undefined && { continuationToken: tokenIn(list, query.continuation_token) }),
         },
         scope.ctx,
       );
-      return answerJson(c, listView(page));
+      return answerJson(c, listView(page, list));
     },
   });
 
@@ -77,7 +82,7 @@ export function objectRoutes(router: Router, services: Services): void {
     description: 'Streams. Takes a single Range and the conditions of RFC 9110. HEAD answers the same without the body.',
     access,
     tags: ['Objects'],
-    request: { params: keyParam, query: inBucket },
+    request: { params: keyParam, query: inBucket, headers: readHeaders },
     responses: {
       ...bytes(200, 'The object'),
       ...bytes(206, 'The range that was asked for'),

@@ -15,6 +15,7 @@ import {
   validationFailed,
 } from '@coffer/storage-core/http';
 
+import { writeHeaders } from '../../documented-headers.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
@@ -71,7 +72,12 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       '`x-amz-checksum-sha256`, `Content-MD5`, `Digest` or `Content-Digest` is verified.',
     access,
     tags: ['Objects'],
-    request: { params: keyParam, query: placement, body: { '*/*': { schema: { type: 'string', format: 'binary' } } } },
+    request: {
+      params: keyParam,
+      query: placement,
+      headers: writeHeaders,
+      body: { '*/*': { schema: { type: 'string', format: 'binary' } } },
+    },
     responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
     handler: async (c, { query: { bucket: asked, ...placed } }) => {
       const key = keyOf(c);
@@ -96,11 +102,15 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     pattern: '/api/v1/storage/objects/:key{.+}',
     operationId: 'objects.upload',
     summary: 'Upload an object as a form',
-    description: 'The parts may come in any order; those before `file` let it stream straight to its place.',
+    description:
+      'The parts may come in any order; those before `file` let it stream straight to its place. What the query says as well, they may ' +
+      'not contradict.',
     access,
     tags: ['Objects'],
     request: {
       params: keyParam,
+      query: placement,
+      headers: writeHeaders,
       body: {
         'multipart/form-data': {
           schema: {
@@ -117,7 +127,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       },
     },
     responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
-    handler: async (c) => {
+    handler: async (c, { query }) => {
       const key = keyOf(c);
       const conditions = conditionsOf(c);
       const scope = await scopeOf(c, services);
@@ -125,7 +135,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       try {
         const contentType = assertContentType(form.contentType);
         const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
-          const { bucket: asked, ...placed } = placementOf(form.fields);
+          const { bucket: asked, ...placed } = placementOf(form.fields, query);
           const bucket = await bucketOf(scope, services, asked);
           const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
           return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
@@ -133,7 +143,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
         const { file } = form;
         if (Buffer.isBuffer(file) || placementFields.every((field) => form.fields.has(field))) return answer(c, await write(file));
         // A field that says where the bytes go may still follow them; those that are here are judged before that.
-        const { bucket: asked } = placementOf(form.fields);
+        const { bucket: asked } = placementOf(form.fields, query);
         if (asked !== undefined) await assertBucket(await bucketOf(scope, services, asked), scope.ctx);
         const spooled = await spool(file, join(config.dataDir, 'spool'));
         try {
@@ -154,10 +164,15 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
   }
 }
 
-function placementOf(fields: UploadForm['fields']): Placement {
+/** @throws validation_failed for a field that is wrong, or says something else than the query */
+function placementOf(fields: UploadForm['fields'], query: Placement): Placement {
   const result = placement.safeParse(Object.fromEntries([...fields].filter(([, value]) => value !== '')));
-  if (result.success) return result.data;
-  throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
+  if (!result.success)
+    throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
+  const { data } = result;
+  const other = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
+  if (other !== undefined) throw validationFailed([{ field: other, message: 'the query says something else' }]);
+  return { ...query, ...data };
 }
 
 function placementOptions({ acl, storage_class: storageClass }: Placement): Pick<UploadFile, 'acl' | 'storageClass'> {
