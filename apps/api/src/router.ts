@@ -12,6 +12,7 @@ import { answerHeaders, tenantHeader } from './documented-headers.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
+import { RouteTable } from './route-table.ts';
 
 export type AppContext = Context<AppEnv>;
 
@@ -67,7 +68,7 @@ export class Router {
   constructor(guard: (c: AppContext, access: Access) => Promise<void>) {
     this.#guard = guard;
     this.app = new OpenAPIHono<AppEnv>({
-      router: new TrieRouter(),
+      router: new RouteTable(),
       getPath: (request, options) => {
         const exchange = (options?.env as AppEnv['Bindings'] | undefined)?.exchange;
         return exchange?.path ?? new URL(request.url).pathname;

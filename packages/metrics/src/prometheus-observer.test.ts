@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { memoryBackend, StorageService } from '@coffer/storage-core';
 import type { OperationEvent } from '@coffer/storage-core';
 import { Counter, Registry } from 'prom-client';
-import type { OpenMetricsContentType } from 'prom-client';
-import { beforeEach, describe, expect, it } from 'vitest';
+import type { Histogram, OpenMetricsContentType } from 'prom-client';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { prometheusObserver } from './index.ts';
 import type { MetricRegister } from './index.ts';
@@ -34,6 +34,39 @@ beforeEach(async () => {
   register = new Registry();
   storage = new StorageService({ backend: memoryBackend(), defaultBucket: 'uploads', observer: prometheusObserver({ register }) });
   await storage.createBucket({ bucket: 'uploads' });
+});
+
+describe('prometheusObserver', () => {
+  it('hands on what nobody reads for long', async () => {
+    const duration = register.getSingleMetric('storage_operation_duration_seconds') as Histogram<string>;
+    const observe = vi.spyOn(duration, 'observe');
+    const observer = prometheusObserver({ register });
+    for (let index = 0; index < 300; index++) observer.operation?.(event);
+    expect(observe.mock.calls.length).toBeGreaterThan(200);
+    observe.mockRestore();
+    const labels = 'backend="local",operation="upload",status="success",tenant="none"';
+    for (let reads = 0; reads < 2; reads++) expect((await samples(register, 'storage_operations_total'))[labels]).toBe(300);
+    observer.operation?.({ ...event, outcome: 'error', code: 'file_not_found' });
+    expect((await samples(register, 'storage_errors_total'))['backend="local",operation="upload",tenant="none"']).toBe(1);
+    const observed = await samples(register, 'storage_operation_duration_seconds_count');
+    expect(observed['backend="local",operation="upload",tenant="none"']).toBe(301);
+  });
+
+  it('brings metrics up to date that are read alone, whoever mounted them', async () => {
+    const own = new Registry();
+    const collect = vi.fn<() => void>();
+    const counter = new Counter({
+      name: 'storage_upload_bytes_total',
+      help: 'Mine.',
+      labelNames: ['backend', 'tenant'],
+      registers: [own],
+      collect,
+    });
+    for (let mounts = 0; mounts < 2; mounts++)
+      prometheusObserver({ register: own }).transfer?.({ direction: 'upload', backend: 'local', bytes: 7 });
+    expect((await counter.get()).values).toEqual([{ labels: { backend: 'local', tenant: 'none' }, value: 14 }]);
+    expect(collect).toHaveBeenCalledTimes(1);
+  });
 });
 
 describe('prometheusObserver on a StorageService', () => {

@@ -1,9 +1,10 @@
 import type { Observer } from '@coffer/storage-core';
 import { Counter, Histogram } from 'prom-client';
 
-import { mounted } from './register.ts';
+import { beforeRead, mounted } from './register.ts';
 import type { MetricRegister } from './register.ts';
 import { tenantLabel } from './tenant-label.ts';
+import { Tallies } from './tally.ts';
 import type { TenantLabel } from './tenant-label.ts';
 
 export interface PrometheusObserverOptions {
@@ -57,18 +58,29 @@ export function prometheusObserver({ register, tenants }: PrometheusObserverOpti
 
   const labelOf = (operations.tenantLabel ??= tenantLabel(tenants?.max));
 
-  // Labels are passed as they are: bound children of prom-client cost the same, as they hash their labels again.
+  const tallies = new Tallies({
+    operations({ labels, success, error, seconds }) {
+      if (success > 0) operations.inc({ ...labels, status: 'success' }, success);
+      if (error > 0) {
+        operations.inc({ ...labels, status: 'error' }, error);
+        errors.inc(labels, error);
+      }
+      for (const each of seconds) duration.observe(labels, each);
+    },
+    bytes({ labels, upload, download }) {
+      if (upload > 0) uploaded.inc(labels, upload);
+      if (download > 0) downloaded.inc(labels, download);
+    },
+  });
+  for (const metric of [operations, errors, uploaded, downloaded, duration]) beforeRead(metric, () => tallies.flush());
+
   return {
-    operation: ({ operation, kind, backend, tenant: slug, outcome: status, ms }) => {
-      const tenant = labelOf(slug);
-      operations.inc({ operation, status, backend, tenant });
-      if (status === 'error') errors.inc({ operation, backend, tenant });
-      duration.observe({ operation, backend, tenant }, ms / 1000);
+    operation(event) {
+      const { operation, kind, tenant, outcome: status } = event;
+      tallies.operation(event, labelOf(tenant));
       if (kind === 'bucket') onBuckets.inc({ operation, status });
       if (kind === 'acl') onAcls.inc({ operation, status });
     },
-    transfer: ({ direction, backend, tenant, bytes }) => {
-      (direction === 'upload' ? uploaded : downloaded).inc({ backend, tenant: labelOf(tenant) }, bytes);
-    },
+    transfer: (event) => tallies.transfer(event, labelOf(event.tenant)),
   };
 }

@@ -23,3 +23,14 @@ export function mounted<M>(
     );
   return found as M;
 }
+
+/** Has something done whenever the metric is read, before anything else that is. */
+export function beforeRead(metric: object, work: () => void): void {
+  // prom-client calls it so; it is an option that nobody else has to have given.
+  const collected = metric as { collect?: () => unknown };
+  const before = collected.collect;
+  collected.collect = () => {
+    work();
+    return before?.call(metric);
+  };
+}

@@ -25,8 +25,11 @@ export interface UploadFields {
   readonly metadata?: Record<string, unknown>;
 }
 
+const none: UploadFields = {};
+
 /** The fields of an upload form, whichever side of the file they came. @throws validation_failed */
 export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields {
+  if (form.size === 0) return none;
   const metadata = form.get('metadata');
   const result = fields.safeParse({
     ...(present(form, 'owner_id') && { owner_id: form.get('owner_id') }),
