@@ -93,8 +93,10 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   // Ceph says NoSuchKey, too, of a bucket that goes while it is asked for something.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
+  const stranger = messageByName[name];
+  if (stranger !== undefined) return storageError(code, stranger, { cause, retryable: false });
   const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD tells no more
-  return storageError(code, (messageByName[name] ?? messageOf(code, about)) + doubt, { cause, ...detailsOf(code, headers) });
+  return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
 }
 
 /** The name that S3 gives an error: many servers send no more. */

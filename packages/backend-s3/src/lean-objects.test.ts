@@ -46,7 +46,18 @@ describe('what answers, and is no S3 server', () => {
 
   it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
     const transport = transportTo(await serve(page(status)), { maxRetries: 0 });
-    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message: /no S3 server/ });
+    const error = { code: 'storage_unavailable', retryable: false, message: /no S3 server/ };
+    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(error);
+  });
+
+  it.each([
+    [405, 'not_supported', false],
+    [413, 'payload_too_large', false],
+    [429, 'storage_unavailable', true],
+  ])('may speak for the server with %i', async (status, code, retryable) => {
+    const transport = transportTo(await serve(page(status)), { maxRetries: 0 });
+    const put = transport.put(at, payload, described, noContext);
+    await expect(put).rejects.toMatchObject({ code, retryable, message: expect.not.stringContaining('no S3 server') });
   });
 });
 

@@ -7,7 +7,7 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from './call.ts';
-import { bare, quoted } from './etag.ts';
+import { bare, etagOfWrite, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { carriedInput, withHash, writeInput } from './sdk-input.ts';
 import type { Transport } from './transport.ts';
@@ -41,7 +41,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const { ETag, ChecksumCRC32: crc32 } = await signing.attempt(() => client.send(command(), options));
-        return { etag: bare(ETag), ...(crc32 !== undefined && { crc32 }) };
+        return { etag: etagOfWrite(ETag), ...(crc32 !== undefined && { crc32 }) };
       });
     },
 

@@ -9,7 +9,7 @@ import { unstoppable } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
-import { beginCompleting, failFile, findFile, releaseFile } from './file-statements.ts';
+import { beginCompleting, failFile, findFile } from './file-statements.ts';
 import type { PendingUpload } from './file-statements.ts';
 import { removeObject } from './object-removal.ts';
 
@@ -53,11 +53,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   if (arrived === undefined || arrived.lastModified.getTime() > Number(row.expires_at)) {
     const [still] = await findFile(sql, { id: row.id, ...anybody });
     if (still?.status !== 'pending') return undefined; // another attempt has taken it
-    if (Date.now() > Number(row.expires_at)) {
-      await releaseFile(sql, { id: row.id }); // nothing that comes now becomes the file
-      parts.waiters.wake(row.tenant_uuid);
-      throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
-    }
+    if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
     if (arrived === undefined) throw storageError('upload_not_found', 'Nothing was uploaded yet.');
   }
   if (arrived === undefined) return undefined;

@@ -197,15 +197,6 @@ export const failFile = statement<{ readonly id: string }, { readonly id: string
   ), released as (${released})
   select id from moved`);
 
-/** What is reserved for a pending file is free; the file stays what it is. */
-export const releaseFile = statement<{ readonly id: string }, never>(`
-  with held as (
-    select id, tenant_uuid, reserved_bytes from files where id = {id}::uuid and status = 'pending' and reserved_bytes > 0 for update
-  ), moved as (
-    update files f set reserved_bytes = 0, updated_at = now() from held where f.id = held.id returning held.tenant_uuid, held.reserved_bytes
-  ), released as (${released})
-  select from moved where false`);
-
 export interface DeletedFile {
   /** What it was until now. */
   readonly was: FileStatus;

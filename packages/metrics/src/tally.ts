@@ -44,7 +44,7 @@ export class Tallies {
     if (tally === undefined)
       operations.set(operation, (tally = { labels: { operation, backend, tenant }, success: 0, error: 0, seconds: [] }));
     tally[outcome]++;
-    if (tally.seconds.push(ms / 1000) >= most) this.#handOn(tally);
+    if (Number.isFinite(ms) && tally.seconds.push(ms / 1000) >= most) this.#handOn(tally);
   }
 
   /** @param tenant as it is labelled */
@@ -58,16 +58,19 @@ export class Tallies {
       for (const { operations, bytes } of tenants.values()) {
         for (const tally of operations.values()) this.#handOn(tally);
         if (bytes.upload === 0 && bytes.download === 0) continue;
-        this.#sinks.bytes(bytes);
+        const counted = { ...bytes };
         [bytes.upload, bytes.download] = [0, 0];
+        this.#sinks.bytes(counted);
       }
     }
   }
 
   #handOn(tally: OperationTally): void {
-    if (tally.seconds.length === 0) return;
-    this.#sinks.operations(tally);
-    [tally.success, tally.error, tally.seconds.length] = [0, 0, 0];
+    const { labels, success, error } = tally;
+    if (success + error === 0) return;
+    const seconds = tally.seconds.splice(0);
+    [tally.success, tally.error] = [0, 0]; // before anybody else is asked, who may throw
+    this.#sinks.operations({ labels, success, error, seconds });
   }
 
   #of(backend: string, tenant: string): TenantTallies {
