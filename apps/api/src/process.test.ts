@@ -199,6 +199,18 @@ describe('the server as a process', () => {
     await data.remove();
   });
 
+  it('stops for a signal that comes while it makes its tokens', async () => {
+    const hook = `const { subtle } = globalThis.crypto; const sign = subtle.sign.bind(subtle);
+      subtle.sign = async (...given) => { process.kill(process.pid, 'SIGTERM'); await new Promise((done) => setTimeout(done, 200)); return sign(...given); };`;
+    const data = await dataDirectory();
+    const options = `--import data:text/javascript,${encodeURIComponent(hook)}`;
+    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: database.url, NODE_OPTIONS: options });
+    expect(await server.exited).toBe(0);
+    expect(server.stdout).toContain('"msg":"listening"');
+    expect(server.stdout).toContain('"signal":"SIGTERM"');
+    await data.remove();
+  }, 20_000);
+
   it('waits for no database that says nothing once it is to stop', async () => {
     const data = await dataDirectory();
     const silent = createServer((socket) => socket.on('error', () => {}));

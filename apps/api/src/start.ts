@@ -18,19 +18,15 @@ async function main(): Promise<void> {
   const log = await createLogger(config.logLevel);
   for (const warning of config.warnings) log.warn(warning);
 
-  const saysSo = (): void => log.info({ signal: (stopAsked.reason as StopAsked).signal }, 'stopping');
-  if (stopAsked.aborted) saysSo();
-  else stopAsked.addEventListener('abort', saysSo, { once: true });
+  const askedToStop = aborted(stopAsked).then(() => log.info({ signal: (stopAsked.reason as StopAsked).signal }, 'stopping'));
 
   const serving = await serve(config, log, stopAsked).catch(async (error: unknown) => {
     if (!stopAsked.aborted) throw error;
     return exit(0, log);
   });
   hastenBy(() => serving.server.closeAllConnections());
-  if (!stopAsked.aborted) {
-    await announce(config, serving, log);
-    await new Promise((resolve) => stopAsked.addEventListener('abort', resolve, { once: true }));
-  }
+  if (!stopAsked.aborted) await announce(config, serving, log);
+  await askedToStop;
   try {
     await serving.stop();
     await exit(0, log);
@@ -38,6 +34,10 @@ async function main(): Promise<void> {
     log.error({ err: error }, 'could not stop cleanly');
     await exit(1, log);
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
 }
 
 async function configOf(env: NodeJS.ProcessEnv): Promise<Config> {
