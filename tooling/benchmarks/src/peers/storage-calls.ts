@@ -1,13 +1,6 @@
 // Calls to S3 from within a process, as an application makes them: by `StorageService` with its metrics, or by the AWS SDK alone.
-import { Agent } from 'node:http';
+// Either process loads what it calls, and not what the other one does: a live heap that is larger makes each collection dearer.
 import { Readable } from 'node:stream';
-
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { s3Backend } from '@coffer/backend-s3';
-import { prometheusObserver } from '@coffer/metrics';
-import { StorageService } from '@coffer/storage-core';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { Registry } from 'prom-client';
 
 import { matches, pieces } from '../load/generated-bytes.ts';
 import type { S3PeerOptions } from './s3-peer.ts';
@@ -27,42 +20,9 @@ export interface CallsJob {
 
 export type CallsReply = { readonly seconds: number } | { readonly error: string };
 
-interface Calls {
+export interface Calls {
   readonly put: (key: string, body: Buffer | Readable, size: number) => Promise<unknown>;
   readonly get: (key: string) => Promise<AsyncIterable<unknown>>;
-}
-
-const contentType = 'application/octet-stream';
-
-function serviceCalls({ endpoint, accessKey, secretKey, bucket, sockets }: S3PeerOptions): Calls {
-  const backend = s3Backend({ endpoint, accessKey, secretKey, maxPoolConnections: sockets });
-  const storage = new StorageService({ backend, defaultBucket: bucket, observer: prometheusObserver({ register: new Registry() }) });
-  return {
-    put: (key, body, size) => storage.uploadFile({ key, body, contentType, size }),
-    get: async (key) => {
-      return (await storage.openFile({ key })).body;
-    },
-  };
-}
-
-function sdkCalls({ endpoint, accessKey, secretKey, bucket, sockets }: S3PeerOptions): Calls {
-  const client = new S3Client({
-    endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: new NodeHttpHandler({ httpAgent: new Agent({ keepAlive: true, maxSockets: sockets }) }),
-  });
-  return {
-    put: (key, body, size) =>
-      client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentLength: size, ContentType: contentType })),
-    get: async (key) => {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      return Body as AsyncIterable<unknown>;
-    },
-  };
 }
 
 async function run(calls: Calls, { call, prefix, size, count, atOnce, compared }: CallsJob): Promise<number> {
@@ -90,7 +50,7 @@ async function run(calls: Calls, { call, prefix, size, count, atOnce, compared }
 }
 
 const [door, options] = JSON.parse(process.argv[2] ?? '') as [Door, S3PeerOptions];
-const calls = door === 'service' ? serviceCalls(options) : sdkCalls(options);
+const calls = await (door === 'service' ? import('./service-calls.ts') : import('./sdk-calls.ts')).then(({ callsOf }) => callsOf(options));
 process.on('message', (job: CallsJob) => {
   run(calls, job).then(
     (seconds) => process.send?.({ seconds } satisfies CallsReply),
