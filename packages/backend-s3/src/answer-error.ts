@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { destroyOnAbort } from '@coffer/storage-core';
 
 import { isErrorDocument } from './documents.ts';
+import { mayBeProxied } from './foreign-answer.ts';
 
 const longestDocument = 64 * 1024;
 
@@ -44,12 +45,9 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
   return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, Buffer.concat(chunks).toString());
 }
 
-/** What a proxy may say for the server, in words of its own: of conditions, ranges, sizes, methods and too many requests. */
-const proxied: ReadonlySet<number> = new Set([304, 405, 408, 411, 412, 413, 414, 416, 429, 431]);
-
 /** A page of somebody's, where S3 has an XML document or nothing. */
 function isForeign(status: number, document: string): boolean {
-  return status < 500 && !proxied.has(status) && document.trim() !== '' && !isErrorDocument(document);
+  return !mayBeProxied(status) && document.trim() !== '' && !isErrorDocument(document);
 }
 
 function valueIn(document: string, name: string): string | undefined {

@@ -1,7 +1,7 @@
 import type { Permission } from '@aws-sdk/client-s3';
 import type { ListPage, ObjectSummary } from '@coffer/storage-core';
 
-import { bare } from './etag.ts';
+import { bare, etagOf } from './etag.ts';
 import type { AclDocument } from './grants.ts';
 import type { ListedBucket, ObjectVersion, SentPart } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -119,17 +119,21 @@ export function failuresFrom(document: string): readonly { readonly key: string;
 
 /** The id in an answer of CreateMultipartUpload. */
 export function uploadIdFrom(document: string): string {
-  const id = textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId') ?? '';
-  if (id === '') throw new MalformedXmlError('an upload without an id');
-  return id;
+  return uploadIdOf(textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId'));
 }
 
-/** An answer of CopyObject or UploadPartCopy; the ETag is bare, and empty where there is none. */
+/** @throws {MalformedXmlError} */
+export function uploadIdOf(told: string | undefined): string {
+  if (told === undefined || told === '') throw new MalformedXmlError('an upload without an id');
+  return told;
+}
+
+/** An answer of CopyObject or UploadPartCopy; the ETag is bare. */
 export function copiedFrom(document: string): Omit<SentPart, 'number'> {
   const root = parseXml(document);
   if (!/^Copy(?:Object|Part)Result$/.test(root.name)) throw new MalformedXmlError(`"${root.name}" where the copy belongs`);
   const crc32 = textOf(root, 'ChecksumCRC32');
-  return { etag: bare(textOf(root, 'ETag')), ...(crc32 !== undefined && { crc32 }) };
+  return { etag: etagOf(textOf(root, 'ETag')), ...(crc32 !== undefined && { crc32 }) };
 }
 
 /** An answer of GetObjectAcl, as the SDK would have it. */

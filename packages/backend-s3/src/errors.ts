@@ -49,7 +49,6 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   RequestTimeout: 'storage_unavailable',
   OperationAborted: 'storage_unavailable',
   MalformedXmlError: 'storage_unavailable',
-  NoEtagError: 'storage_unavailable',
   NoS3AnswerError: 'storage_unavailable',
   NoSuchUpload: 'storage_unavailable',
   XMinioServerNotInitialized: 'storage_unavailable',
@@ -65,7 +64,7 @@ const refusals: Readonly<Record<string, string>> = {
 };
 
 const strangers = 'What answers at the endpoint of the storage provider is no S3 server, or something before it.';
-const messageByName: Readonly<Record<string, string>> = { NoEtagError: strangers, NoS3AnswerError: strangers };
+const messageByName: Readonly<Record<string, string>> = { NoS3AnswerError: strangers };
 
 const fullStores: ReadonlySet<string> = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
 

@@ -1,3 +1,5 @@
+import { ForeignAnswerError } from './foreign-answer.ts';
+
 export function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
@@ -6,16 +8,9 @@ export function quoted(etag: string): string {
   return etag === '*' ? etag : `"${etag}"`;
 }
 
-/** What every server of S3 tells of bytes that it has stored, bare. One that does not is none, or something before it has answered. */
-export function etagOfWrite(etag: string | undefined): string {
+/** What every server of S3 tells of bytes that it has stored, bare. @throws {ForeignAnswerError} */
+export function etagOf(etag: string | undefined): string {
   const told = bare(etag);
-  if (told === '') throw new NoEtagError();
+  if (told === '') throw new ForeignAnswerError('The answer has no ETag.');
   return told;
-}
-
-class NoEtagError extends Error {
-  constructor() {
-    super('The answer to a write has no ETag.');
-    this.name = 'NoEtagError';
-  }
 }

@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf } from './errors.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
+import { assertNoPage } from './foreign-answer.ts';
 import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
@@ -61,12 +62,14 @@ export class LeanClient {
 
   /** Resolves with a successful answer to a request whose body, if any, is in memory. */
   answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
-    return this.attempt(request, signal, (signed) => this.#answer(signed as ExchangeRequest, signal));
+    return this.attempt(request, signal, async (signed) =>
+      succeeded(request, await this.#http.exchange(signed as ExchangeRequest, signal)),
+    );
   }
 
   /** Resolves with a successful answer whose body is a stream. */
   open(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<OpenAnswer> {
-    return this.attempt(request, signal, async (signed) => succeeded(await this.#http.open(signed as ExchangeRequest, signal)));
+    return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed as ExchangeRequest, signal)));
   }
 
   /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
@@ -82,7 +85,8 @@ export class LeanClient {
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
     return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
-      const { headers: told, document: text } = await this.#answer({ ...(signed as ExchangeRequest), onBeginning }, signal);
+      const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, signal);
+      const { headers: told, document: text } = succeeded(request, answer);
       // As if it had been one from the start.
       if (isErrorDocument(text)) throw new AnswerError(503, told, text);
       return read(text, told);
@@ -119,10 +123,6 @@ export class LeanClient {
         else corrected.push(correction);
       }
     }
-  }
-
-  async #answer(signed: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
-    return succeeded(await this.#http.exchange(signed, signal));
   }
 
   async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
@@ -163,8 +163,19 @@ export class LeanClient {
   }
 }
 
-function succeeded<T extends Answer>(answer: T): T {
-  if (answer.status >= 300) throw new AnswerError(answer.status, answer.headers, answer.document);
+function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
+  { method, at, query }: Pick<LeanRequest, 'method' | 'at' | 'query'>,
+  answer: T,
+): T {
+  const { status, headers, document } = answer;
+  if (status >= 300) throw new AnswerError(status, headers, document);
+  const isObject = (method === 'GET' || method === 'HEAD') && at.key !== undefined && query === undefined;
+  try {
+    assertNoPage(status, headers, isObject);
+  } catch (error) {
+    answer.body?.destroy();
+    throw error;
+  }
   return answer;
 }
 

@@ -29,38 +29,6 @@ const opened = async (transport: Transport) => {
 const { serve, transportTo, open, clear } = newStage();
 afterEach(clear);
 
-describe('what answers, and is no S3 server', () => {
-  const page =
-    (status: number): Answer =>
-    (request, response) => {
-      request.resume();
-      request.once('end', () => response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome to the network</html>'));
-    };
-
-  it('has stored nothing, though it says 200', async () => {
-    const transport = transportTo(await serve(page(200)));
-    const upload = { at, uploadId: 'id', number: 1 };
-    for (const write of [transport.put(at, payload, described, noContext), transport.uploadPart(upload, data, noContext)])
-      await expect(write).rejects.toMatchObject({ code: 'storage_unavailable', message: /no S3 server/ });
-  });
-
-  it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
-    const transport = transportTo(await serve(page(status)), { maxRetries: 0 });
-    const error = { code: 'storage_unavailable', retryable: false, message: /no S3 server/ };
-    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(error);
-  });
-
-  it.each([
-    [405, 'not_supported', false],
-    [413, 'payload_too_large', false],
-    [429, 'storage_unavailable', true],
-  ])('may speak for the server with %i', async (status, code, retryable) => {
-    const transport = transportTo(await serve(page(status)), { maxRetries: 0 });
-    const put = transport.put(at, payload, described, noContext);
-    await expect(put).rejects.toMatchObject({ code, retryable, message: expect.not.stringContaining('no S3 server') });
-  });
-});
-
 describe('requests', () => {
   it('name a bucket in the host where paths are not forced', async () => {
     const server = await serve(ok);

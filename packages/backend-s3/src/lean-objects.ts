@@ -4,7 +4,7 @@ import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
-import { bare, etagOfWrite, quoted } from './etag.ts';
+import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
@@ -36,7 +36,7 @@ export function leanObjects(
           return client.answer({ ...request, headers: described, body: data }, abortSignal);
         };
         const { headers: told } = await put();
-        return { etag: etagOfWrite(told['etag']), ...versionOf(told['x-amz-version-id'] as string | undefined) };
+        return { etag: etagOf(told['etag']), ...versionOf(told['x-amz-version-id'] as string | undefined) };
       });
     },
 
@@ -47,7 +47,7 @@ export function leanObjects(
         const headers = ['content-length', String(data.byteLength), ...checksum];
         const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: false }, abortSignal);
         const [, crc32Sent] = checksum;
-        return { etag: etagOfWrite(answer.headers['etag']), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
+        return { etag: etagOf(answer.headers['etag']), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
       });
     },
 

@@ -1,5 +1,6 @@
 import { AnswerError } from './answer-error.ts';
 import { call } from './call.ts';
+import { assertNoPage } from './foreign-answer.ts';
 import { LastAttemptError } from './lean-client.ts';
 import type { LeanClient } from './lean-client.ts';
 import { objectHeaders, readHeaders } from './lean-objects.ts';
@@ -22,6 +23,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
           const reception = {
             begin(head: AnswerHead): void {
               if (head.status >= 300) return refusal.begin(head);
+              assertNoPage(head.status, head.headers, true);
               isPassing = true;
               begin(objectHeaders(head));
             },

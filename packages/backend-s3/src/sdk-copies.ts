@@ -3,7 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { encodeKey } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import { bare, quoted } from './etag.ts';
+import { etagOf, quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import { carriedInput, writeInput } from './sdk-input.ts';
 import type { CopySource, Transport } from './transport.ts';
@@ -26,7 +26,7 @@ export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart'
       });
       return call({ ...to, permission: 's3:PutObject' }, ctx, async (options) => {
         const { CopyObjectResult, VersionId } = await client.send(command, options);
-        return { etag: bare(CopyObjectResult?.ETag), ...versionOf(VersionId) };
+        return { etag: etagOf(CopyObjectResult?.ETag), ...versionOf(VersionId) };
       });
     },
 
@@ -36,7 +36,7 @@ export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart'
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const { CopyPartResult } = await client.send(command, options);
         const crc32 = CopyPartResult?.ChecksumCRC32;
-        return { etag: bare(CopyPartResult?.ETag), ...(crc32 !== undefined && { crc32 }) };
+        return { etag: etagOf(CopyPartResult?.ETag), ...(crc32 !== undefined && { crc32 }) };
       });
     },
 

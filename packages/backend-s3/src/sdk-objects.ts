@@ -6,7 +6,7 @@ import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
-import { bare, etagOfWrite, quoted } from './etag.ts';
+import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
@@ -33,7 +33,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const send = (): Promise<PutObjectCommandOutput> => client.send(command(), options);
         const { ETag, VersionId } = await (payload.kind === 'buffer' ? signing.attempt(send) : send());
-        return { etag: etagOfWrite(ETag), ...versionOf(VersionId) };
+        return { etag: etagOf(ETag), ...versionOf(VersionId) };
       });
     },
 

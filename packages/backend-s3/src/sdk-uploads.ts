@@ -7,7 +7,8 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from './call.ts';
-import { bare, etagOfWrite, quoted } from './etag.ts';
+import { uploadIdOf } from './documents.ts';
+import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { carriedInput, withHash, writeInput } from './sdk-input.ts';
 import type { Transport } from './transport.ts';
@@ -21,8 +22,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
       const described = { ...writeInput(headers), ...carriedInput(headers) };
       const command = new CreateMultipartUploadCommand({ Bucket: at.bucket, Key: at.key, ...described });
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
-        const { UploadId = '' } = await client.send(command, options);
-        return UploadId;
+        return uploadIdOf((await client.send(command, options)).UploadId);
       });
     },
 
@@ -41,7 +41,7 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const { ETag, ChecksumCRC32: crc32 } = await signing.attempt(() => client.send(command(), options));
-        return { etag: etagOfWrite(ETag), ...(crc32 !== undefined && { crc32 }) };
+        return { etag: etagOf(ETag), ...(crc32 !== undefined && { crc32 }) };
       });
     },
 

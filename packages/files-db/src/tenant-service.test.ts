@@ -39,6 +39,31 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.provision('x', { tenantSlug: '' }))).toBe('validation_failed');
   });
 
+  it('leaves a tenant no bucket that cannot be made, or is not theirs', async () => {
+    const provision = (): Promise<unknown> => rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    const held = async (): Promise<readonly string[]> => (await rig.tenants.find('acme')).buckets;
+    const denied = (): Promise<never> => Promise.reject(storageError('access_denied', 'no'));
+    replaced = { buckets: { ...inner.buckets!, create: () => Promise.reject(storageError('invalid_argument', 'no such region')) } };
+    expect(await codeOf(provision())).toBe('invalid_argument');
+    expect(await held()).toEqual([]);
+    replaced = { buckets: { ...inner.buckets!, head: denied, create: denied } };
+    expect(await codeOf(provision())).toBe('access_denied');
+    expect(await held()).toEqual([]);
+
+    // What is to be tried again, or half done, stays.
+    const unavailable = (): Promise<never> => Promise.reject(storageError('storage_unavailable', 'no'));
+    replaced = { buckets: { ...inner.buckets!, head: unavailable, create: unavailable } };
+    expect(await codeOf(provision())).toBe('storage_unavailable');
+    expect(await held()).toEqual(['acme-uploads']);
+    replaced = {};
+    expect(await provision()).toEqual({ bucket: 'acme-uploads' });
+    replaced = { buckets: { ...inner.buckets!, provision: denied } };
+    expect(await codeOf(rig.tenantService.provision(globex.tenantUuid, { tenantSlug: 'globex' }))).toBe('access_denied');
+    expect((await rig.tenants.find('globex')).buckets).toEqual(['globex-uploads']);
+    expect(await codeOf(provision())).toBe('access_denied');
+    expect(await held()).toEqual(['acme-uploads']);
+  });
+
   it('gives a tenant further buckets, or changes nothing', async () => {
     await rig.tenants.create(acme);
     expect(await codeOf(rig.tenantService.createBucket({ bucket: 'acme-first', tenant: 'unknown' }))).toBe('tenant_not_found');

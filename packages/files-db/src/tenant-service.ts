@@ -52,8 +52,15 @@ export class TenantService {
   async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
+    const labelled = { tenant: tenant.tenantSlug, ...ctx };
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
-    await this.#storage.provisionBucket(bucket, created({ region, acl }), { tenant: tenant.tenantSlug, ...ctx });
+    try {
+      await this.#storage.provisionBucket(bucket, created({ region, acl }), labelled);
+    } catch (error) {
+      const isNew = tenant.buckets.length === 0;
+      if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(labelled)))) await this.#tenants.removeBucket(bucket);
+      throw error;
+    }
     return { bucket };
   }
 
@@ -149,6 +156,15 @@ export class TenantService {
     if (known === undefined) return (await this.#tenants.create({ tenantUuid: id, tenantSlug: slug })).tenant;
     if (known.tenantSlug !== slug) throw storageError('tenant_conflict', 'The tenant is registered with another slug.');
     return known;
+  }
+
+  /** Whether a bucket is not there, or somebody's who lets nobody look at it. */
+  async #isNoneOfOurs(bucket: string, ctx: CallContext): Promise<boolean> {
+    try {
+      return !(await this.#storage.bucketExists(bucket, ctx));
+    } catch (error) {
+      return hasCode(error, 'access_denied');
+    }
   }
 
   async #holdsObjects(bucket: string, ctx: CallContext): Promise<boolean> {

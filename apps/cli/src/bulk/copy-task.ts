@@ -1,4 +1,4 @@
-import { hasCode } from '@coffer/storage-core';
+import { assertObjectKey, hasCode } from '@coffer/storage-core';
 import type { CannedAcl } from '@coffer/storage-core';
 
 import type { Session } from '../services/open-session.ts';
@@ -27,6 +27,7 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
     subject: { key: from },
     ...(listed !== undefined && { bytes: listed.size }),
     async preview() {
+      assertObjectKey(to);
       if (settings.update && (await isThere())) return [];
       const { size, etag } = listed ?? (await storage.getFileInfo(source, ctx));
       return [{ ...destination, sourceKey: from, size, etag }];

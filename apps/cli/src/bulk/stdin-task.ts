@@ -2,6 +2,8 @@ import { createReadStream, fstatSync } from 'node:fs';
 import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
+import { assertObjectKey } from '@coffer/storage-core';
+
 import { LocalError } from '../problem.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
@@ -14,7 +16,10 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
   return {
     subject: { path },
     isOnce: true,
-    preview: () => [{ key, bucket, path }],
+    preview() {
+      assertObjectKey(key);
+      return [{ key, bucket, path }];
+    },
     async run(running) {
       const body = pipeline(stdin(), counter(running), () => {}); // whoever reads `body` is told
       const { size, etag } = await session.storage.uploadFile({ ...options, body }, session.ctx);

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import { contentTypeOf, defaultContentType, hasCode } from '@coffer/storage-core';
+import { assertObjectKey, contentTypeOf, defaultContentType, hasCode } from '@coffer/storage-core';
 import type { CannedAcl, ObjectInfo } from '@coffer/storage-core';
 
 import type { Session } from '../services/open-session.ts';
@@ -29,6 +29,7 @@ export function uploadTask(planned: PlannedUpload, settings: UploadSettings): Ta
   return {
     subject: { path },
     async preview() {
+      assertObjectKey(key);
       if (!settings.update) return [{ key, bucket, path, size: (await stat(path)).size }];
       const file = await LocalFile.open(path);
       try {

@@ -214,6 +214,10 @@ describeStores('upload', (bench, store) => {
     await putFiles(folder, { 'a.txt': 'abc' });
     const ended = await coffer(['upload', 'a.txt', '--dry-run', '--json']);
     expect(ended.json).toEqual({ dry_run: true, uploaded: [{ key: 'a.txt', bucket, path: 'a.txt', size_bytes: 3 }], failed: [] });
+    for (const source of ['a.txt', '-']) {
+      const refused = await coffer(['upload', source, '--key', 'a/../b', '--dry-run', '--json']);
+      expect([refused.code, refused.json.failed]).toMatchObject([1, [{ path: source, code: 'invalid_key' }]]);
+    }
     expect(await objectsIn(storage, bucket)).toEqual({});
     const first = { STORAGE_AUTO_PROVISION: 'true', STORAGE_BUCKET: 'cli-not-used-yet' };
     expect(await coffer(['upload', 'a.txt', '--dry-run'], first)).toMatchObject({ code: 0 });

@@ -1,0 +1,141 @@
+import { noContext } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import type { Administration } from './administration.ts';
+import { connect } from './connection.ts';
+import { leanDoor } from './lean-door.ts';
+import { settingsOf } from './options.ts';
+import { sdkDoor } from './sdk-door.ts';
+import type { Door } from './sdk-door.ts';
+import { scripted } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+import type { Transport } from './transport.ts';
+
+const doors = { lean: leanDoor, sdk: sdkDoor };
+const open: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+async function doorTo(door: keyof typeof doors, answer: Answer): Promise<Door> {
+  const { endpoint, close } = await scripted(answer);
+  const settings = settingsOf({ endpoint, accessKey: 'who', secretKey: 'secret', timeout: 2, maxRetries: 0 });
+  const connection = connect(settings);
+  open.push(() => connection.close(), close);
+  return doors[door](settings, connection);
+}
+
+const answerOf =
+  (status: number, headers: Readonly<Record<string, string>>, body: string): Answer =>
+  (request, response) => {
+    request.resume();
+    request.once('end', () => response.writeHead(status, headers).end(request.method === 'HEAD' ? undefined : body));
+  };
+const page = (status: number): Answer => answerOf(status, { 'content-type': 'text/html' }, '<html>Welcome to the network</html>');
+
+const bucket = 'bucket';
+const at = { bucket, key: 'a b' };
+const upload = { at, uploadId: 'id' };
+const part = { ...upload, number: 1 };
+const described = { contentType: 'text/plain' };
+const data = Buffer.from('ten bytes!');
+const blame = { code: 'storage_unavailable', retryable: false, message: /no S3 server/ };
+
+const objectCalls: readonly (readonly [string, (to: Transport) => unknown])[] = [
+  ['put', (to) => to.put(at, { kind: 'buffer', data }, described, noContext)],
+  ['get', (to) => to.get(at, {}, noContext)],
+  ['head', (to) => to.head(at, noContext)],
+  ['delete', (to) => to.delete(at, noContext)],
+  ['deleteBatch', (to) => to.deleteBatch(bucket, [at], noContext)],
+  ['createUpload', (to) => to.createUpload(at, described, noContext)],
+  ['uploadPart', (to) => to.uploadPart(part, data, noContext)],
+  ['completeUpload', (to) => to.completeUpload(upload, [{ number: 1, etag: 'e' }], {}, noContext)],
+  ['abortUpload', (to) => to.abortUpload(upload, noContext)],
+  ['list', (to) => to.list(bucket, {}, noContext)],
+  ['headBucket', (to) => to.headBucket(bucket, noContext)],
+  ['listBuckets', (to) => to.listBuckets({}, noContext)],
+  ['getAcl', (to) => to.getAcl(at, noContext)],
+  ['copy', (to) => to.copy(at, { bucket, key: 'c' }, {}, noContext)],
+  ['copyPart', (to) => to.copyPart({ ...at, range: 'bytes=0-9' }, part, noContext)],
+];
+
+const bucketCalls: readonly (readonly [string, (to: Administration, ctx: CallContext) => unknown])[] = [
+  ['createBucket', (to, ctx) => to.createBucket(bucket, {}, ctx)],
+  ['deleteBucket', (to, ctx) => to.deleteBucket(bucket, ctx)],
+  ['getLocation', (to, ctx) => to.getLocation(bucket, ctx)],
+  ['getVersioning', (to, ctx) => to.getVersioning(bucket, ctx)],
+  ['setVersioning', (to, ctx) => to.setVersioning(bucket, true, ctx)],
+  ['getRules', (to, ctx) => to.getRules(bucket, ctx)],
+  ['putRules', (to, ctx) => to.putRules(bucket, [], ctx)],
+  ['deleteRules', (to, ctx) => to.deleteRules(bucket, ctx)],
+  ['putBucketAcl', (to, ctx) => to.putBucketAcl(bucket, 'public-read', ctx)],
+  ['putObjectAcl', (to, ctx) => to.putObjectAcl(at, 'public-read', ctx)],
+  ['listVersions', (to, ctx) => to.listVersions(bucket, ctx)],
+  ['listUploads', (to, ctx) => to.listUploads(bucket, undefined, ctx)],
+];
+
+describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)', (name) => {
+  it.each(objectCalls)('has done nothing, though it says 200: %s', async (_call, call) => {
+    const { transport } = await doorTo(name, page(200));
+    await expect(call(transport)).rejects.toMatchObject(blame);
+  });
+
+  it.each(bucketCalls)('has done nothing, though it says 200: %s', async (_call, call) => {
+    const { administration } = await doorTo(name, page(200));
+    await expect(call(administration, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it('has done nothing, though it says 200 and nothing else', async () => {
+    const { transport } = await doorTo(name, answerOf(200, {}, ''));
+    await expect(transport.put(at, { kind: 'buffer', data }, described, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it('may be S3 all the same where nothing comes with the type of a page', async () => {
+    const { transport } = await doorTo(
+      name,
+      answerOf(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': '0', etag: '"e"' }, ''),
+    );
+    expect(await transport.put(at, { kind: 'buffer', data }, described, noContext)).toEqual({ etag: 'e' });
+    await transport.delete(at, noContext);
+    await transport.headBucket(bucket, noContext);
+  });
+
+  it('may be S3 all the same where a page is what was asked for', async () => {
+    const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'text/html', etag: '"e"' }, '<html>mine</html>'));
+    expect(await transport.head(at, noContext)).toMatchObject({ etag: 'e', contentType: 'text/html' });
+    const got = await transport.get(at, {}, noContext);
+    expect(got).toMatchObject({ kind: 'object', headers: { etag: 'e', contentType: 'text/html' } });
+    if (got.kind === 'object') expect((await got.body.toArray()).join('')).toBe('<html>mine</html>');
+  });
+
+  it('cannot be told from one in a HEAD that is refused', async () => {
+    const { transport } = await doorTo(name, page(404));
+    await expect(transport.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+  });
+
+  it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
+    const { transport } = await doorTo(name, page(status));
+    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it.each([
+    [405, 'not_supported', false],
+    [413, 'payload_too_large', false],
+    [429, 'storage_unavailable', true],
+  ])('may speak for the server with %i', async (status, code, retryable) => {
+    const { transport } = await doorTo(name, page(status));
+    const put = transport.put(at, { kind: 'buffer', data }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code, retryable, message: expect.not.stringContaining('no S3 server') });
+  });
+});
+
+describe('what answers a pull, and is no S3 server', () => {
+  it('is not passed on where there is no stream either', async () => {
+    const { transport } = await doorTo('lean', page(200));
+    const passed: unknown[] = [];
+    const pull = transport.pull?.(at, {}, { begin: (head) => void passed.push(head), sink: (chunk) => void passed.push(chunk) }, noContext);
+    await expect(pull).rejects.toMatchObject(blame);
+    expect(passed).toEqual([]);
+  });
+});

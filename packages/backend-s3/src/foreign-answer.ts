@@ -1,0 +1,31 @@
+/** What answers at the endpoint is no S3 server, or something before it: the portal of a network, the page of a proxy. */
+export class ForeignAnswerError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'NoS3AnswerError';
+  }
+}
+
+// Of conditions, ranges, sizes, methods and too many requests.
+const proxied: ReadonlySet<number> = new Set([304, 405, 408, 411, 412, 413, 414, 416, 429, 431]);
+
+/** Whether a proxy may say so for the server, in words of its own. */
+export function mayBeProxied(status: number): boolean {
+  return status >= 500 || proxied.has(status);
+}
+
+type Headers = Readonly<Record<string, unknown>>;
+
+/**
+ * S3 answers with XML or nothing, apart from reads of an object, which may be a page itself. An empty answer may be called one: some
+ * servers name that type for want of another.
+ * @param ofObject whether it is a success of such a read
+ * @throws {ForeignAnswerError}
+ */
+export function assertNoPage(status: number, headers: Headers, ofObject: boolean): void {
+  const type = headers['content-type'];
+  if (typeof type !== 'string' || !/^text\/html\b/i.test(type)) return;
+  const isEmpty = status === 204 || headers['content-length'] === '0';
+  const isOfS3 = ofObject && Object.keys(headers).some((name) => name === 'etag' || name.startsWith('x-amz-'));
+  if (!isEmpty && !isOfS3) throw new ForeignAnswerError(`The answer, ${status}, is a page.`);
+}
