@@ -8,7 +8,7 @@ export function aclOperations(store: Store): AclOperations {
   const { administration, transport } = store;
   const assertAcls = async (bucket: string, ctx: CallContext): Promise<void> => {
     ctx.signal?.throwIfAborted();
-    if (!(await store.profile(bucket)).acl) {
+    if (!(await store.profile(bucket, ctx)).acl) {
       throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
     }
   };

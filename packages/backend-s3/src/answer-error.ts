@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { destroyOnAbort } from '@coffer/storage-core';
 
 import { isErrorDocument } from './documents.ts';
-import { mayBeProxied } from './foreign-answer.ts';
+import { isElsewhere, mayBeProxied } from './foreign-answer.ts';
 
 const longestDocument = 64 * 1024;
 
@@ -47,7 +47,7 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
 
 /** A page of somebody's, where S3 has an XML document or nothing. */
 function isForeign(status: number, document: string): boolean {
-  return !mayBeProxied(status) && document.trim() !== '' && !isErrorDocument(document);
+  return isElsewhere(status) || (!mayBeProxied(status) && document.trim() !== '' && !isErrorDocument(document));
 }
 
 function valueIn(document: string, name: string): string | undefined {

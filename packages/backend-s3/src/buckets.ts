@@ -4,7 +4,7 @@ import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
 import { createBucket } from './create-bucket.ts';
-import { deleteBucketByForce } from './empty-bucket.ts';
+import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
 import { causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
@@ -17,7 +17,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   const creating = new Map<string, Promise<void>>();
   const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
     if (await isThere(store, bucket, ctx)) throw existsAlready(bucket);
-    await assertAclHolds(store, bucket, options.acl);
+    await assertAclHolds(store, bucket, options.acl, ctx);
     await createBucket(store, bucket, options, ctx);
   };
   return {
@@ -44,8 +44,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    delete: (bucket, { force = false }, ctx) =>
-      force ? deleteBucketByForce(store, bucket, ctx) : store.administration.deleteBucket(bucket, ctx),
+    delete: (bucket, { force = false }, ctx) => (force ? deleteBucketByForce(store, bucket, ctx) : deleteEmptyBucket(store, bucket, ctx)),
     provision: (bucket, { corsOrigins }, ctx) => provisionBucket(store, bucket, corsOrigins, ctx),
   };
 }

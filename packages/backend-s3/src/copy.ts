@@ -1,16 +1,21 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
+import { wasRepeated } from './errors.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
-import { writeByParts } from './multipart.ts';
+import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
+import { writtenBefore } from './put.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
+import { versionOf } from './version-id.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -23,7 +28,8 @@ interface Copy {
   readonly ctx: CallContext;
 }
 
-const copyPartSize = 256 * 2 ** 20;
+const mib = 2 ** 20;
+const copyPartSize = 256 * mib;
 
 /**
  * Server-side, with type, metadata and ACL. A condition that the server ignores is made up for: small objects pass through
@@ -37,7 +43,7 @@ export async function copyObject(
 ): Promise<ObjectInfo> {
   await assertKeyHolds(store, source, ctx);
   await assertKeyHolds(store, destination, ctx);
-  await assertAclHolds(store, destination.bucket, options.acl);
+  await assertAclHolds(store, destination.bucket, options.acl, ctx);
   const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
   const keeping = askedAcl === undefined ? carriedAcl(store, source, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below
@@ -72,7 +78,7 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   if (unenforced && from.size <= store.memory.partSize && (ifNoneMatch === undefined || profile.conditionalPut))
     return throughHere(store, copy);
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
-  if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * 2 ** 20) return byParts(store, copy, profile);
+  if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return byParts(store, copy, profile);
   const written = await inOneRequest(store, copy, profile);
   if (unenforced && ifMatch !== undefined && written.etag !== from.etag) await assertUnchanged(store, copy);
   return written;
@@ -90,19 +96,32 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
     ...(isOntoItself && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
   const isTied = options.ifMatch !== undefined || isOntoItself;
-  return store.transport.copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx);
+  return store.transport
+    .copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx)
+    .catch((error: unknown) => copiedBefore(store, copy, error));
+}
+
+/** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the copy */
+async function copiedBefore(store: Store, { destination, from, headers }: Copy, error: unknown): Promise<Written> {
+  if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
+  const now = await store.transport.head(destination, noContext).catch(() => undefined);
+  const isCopy = now?.etag === from.etag && now.contentType === headers.contentType && isDeepStrictEqual(now.metadata, from.metadata);
+  if (!isCopy) throw error;
+  return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
 async function throughHere(store: Store, copy: Copy): Promise<Written> {
-  const { source, destination, options, from, headers, ctx } = copy;
+  const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx.signal);
   try {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
     if (opened.kind === 'not_modified') throw changed();
     const data = await readAll(opened.body);
     const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };
-    return await store.transport.put(destination, { kind: 'buffer', data }, { ...headers, ...condition }, ctx);
+    return await store.transport
+      .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
+      .catch((error: unknown) => writtenBefore(store, { at: destination, data, headers }, error));
   } finally {
     held.release(false);
   }
@@ -111,7 +130,8 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
 /** For what no single request may copy, or would take too long in one. */
 async function byParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const size = Math.min(copyPartSize, Math.max(5 * 2 ** 20, store.settings.copyByPartsFrom));
+  const usual = Math.min(copyPartSize, Math.max(5 * mib, store.settings.copyByPartsFrom));
+  const size = Math.max(usual, Math.ceil(from.size / mostParts / mib) * mib);
   let start = 0;
   const parts: Parts = {
     async next() {

@@ -2,7 +2,7 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
-import { causeStatus } from './errors.ts';
+import { causeStatus, wasRepeated } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
@@ -17,13 +17,21 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
   for (let idle = 0; ;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
-      return await store.administration.deleteBucket(bucket, ctx);
+      return await deleteEmptyBucket(store, bucket, ctx);
     } catch (error) {
       const isDisturbed = causeStatus(error) === 499; // MinIO, when another call deletes it at the same time
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
     }
+  }
+}
+
+export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  try {
+    await store.administration.deleteBucket(bucket, ctx);
+  } catch (error) {
+    if (!hasCode(error, 'no_such_bucket') || !wasRepeated(error)) throw error; // else a first attempt deleted it, whose answer got lost
   }
 }
 

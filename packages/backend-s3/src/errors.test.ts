@@ -49,6 +49,10 @@ describe('toStorageError', () => {
   it('tells the size of an object whose range does not exist, and when to come again', () => {
     expect(toStorageError(answer(416, 'InvalidRange', { 'content-range': 'bytes */10' }), about).objectSize).toBe(10);
     expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': '7' }), about).retryAfter).toBe(7);
+    const date = new Date(Date.now() + 30_000).toUTCString();
+    expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': date }), about).retryAfter).toBeOneOf([29, 30, 31]);
+    for (const odd of ['soon', '-5', new Date(0).toUTCString()])
+      expect(toStorageError(answer(503, 'SlowDown', { 'retry-after': odd }), about).retryAfter).toBe(1);
   });
 
   it('tells timeouts of connecting and of waiting from cut connections', () => {

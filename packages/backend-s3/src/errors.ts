@@ -152,8 +152,13 @@ function detailsOf(code: StorageErrorCode, headers: Readonly<Record<string, stri
   const size = /^bytes \*\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
   if (code === 'range_not_satisfiable') return size === undefined ? {} : { objectSize: Number(size) };
   if (code !== 'storage_unavailable') return {};
-  const retryAfter = Number(headers['retry-after']);
-  return { retryAfter: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : 1 };
+  return { retryAfter: retryAfterIn(headers['retry-after'] ?? '') };
+}
+
+/** Seconds, out of the header as RFC 9110 has it: seconds, or a date. */
+function retryAfterIn(header: string): number {
+  const seconds = /^\d+(?:\.\d+)?$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000);
+  return seconds > 0 ? seconds : 1;
 }
 
 function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }: About): string {

@@ -4,6 +4,11 @@ export function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
 
+/** Whether a server may have given something this ETag, bare: what it never does matches nothing, and may be no header. */
+export function isEtag(text: string): boolean {
+  return /^[!#-~]+$/.test(text);
+}
+
 export function quoted(etag: string): string {
   return etag === '*' ? etag : `"${etag}"`;
 }

@@ -105,6 +105,8 @@ class Exchange implements WireUser {
   /** Of an answer that is opened, and too long to be gathered. */
   #body: AnswerBody | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  /** Bytes that a reader had left when it was last looked at, of a body that waits for it. */
+  #unread = 0;
   #isSettled = false;
   /** Nothing more is to come of it. */
   #isOver = false;
@@ -202,7 +204,7 @@ class Exchange implements WireUser {
     if (this.#body === undefined && here + (answer.left ?? Infinity) > longestWhole) {
       const { socket } = this.#wire!;
       this.#body = new AnswerBody({
-        flow: (isWanted) => void (isWanted ? socket.resume() : socket.pause()),
+        flow: (isWanted) => (isWanted ? void socket.resume() : this.#pause(socket)),
         leave: (error) => this.fail(error),
       });
       this.#settle();
@@ -256,7 +258,17 @@ class Exchange implements WireUser {
   }
 
   timeOut(): void {
-    this.fail(timeoutError(this.#wire?.socket ?? null));
+    const socket = this.#wire?.socket ?? null;
+    const unread = this.#body?.readableLength ?? 0;
+    if (socket?.isPaused() !== true || unread >= this.#unread) return this.fail(timeoutError(socket));
+    // Nothing came because a reader takes its time with what is here.
+    this.#unread = unread;
+    socket.setTimeout(this.timeout); // it fires once
+  }
+
+  #pause(socket: Socket): void {
+    socket.pause();
+    this.#unread = this.#body?.readableLength ?? 0;
   }
 
   readonly #abort = (): void => {

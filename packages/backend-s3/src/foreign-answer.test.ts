@@ -86,6 +86,33 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(call(administration, noContext)).rejects.toMatchObject(blame);
   });
 
+  it.each([
+    ['nothing', answerOf(200, {}, '')],
+    ['204', answerOf(204, {}, '')],
+    ['words', answerOf(200, { 'content-type': 'text/plain' }, 'It works!')],
+    ['half of a document', answerOf(200, { 'content-type': 'application/xml' }, '<?xml version="1.0"?><ListBucketResult><Contents>')],
+    ['another document', answerOf(200, { 'content-type': 'application/xml' }, '<Welcome><Key>a</Key></Welcome>')],
+  ])('has done nothing of what is answered by a document, with %s', async (_name, answer) => {
+    const { transport, administration } = await doorTo(name, answer);
+    const nameless = ['put', 'get', 'head', 'uploadPart', 'delete', 'abortUpload', 'headBucket'];
+    for (const [called, call] of objectCalls)
+      if (!nameless.includes(called)) await expect(call(transport), called).rejects.toMatchObject({ code: 'storage_unavailable' });
+    for (const [called, call] of bucketCalls)
+      if (/^(?:get|list)/.test(called))
+        await expect(call(administration, noContext), called).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+
+  it('tells of more keys, and not of where they begin', async () => {
+    const list = '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>';
+    const { transport } = await doorTo(name, answerOf(200, {}, list));
+    await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+
+  it.each([302, 303, 308])('leads elsewhere by %i, whatever is asked', async (status) => {
+    const { transport } = await doorTo(name, answerOf(status, { location: 'http://127.0.0.1:1/login' }, ''));
+    for (const [called, call] of objectCalls) await expect(call(transport), called).rejects.toMatchObject(blame);
+  });
+
   it('has done nothing, though it says 200 and nothing else', async () => {
     const { transport } = await doorTo(name, answerOf(200, {}, ''));
     await expect(transport.put(at, { kind: 'buffer', data }, described, noContext)).rejects.toMatchObject(blame);

@@ -14,6 +14,14 @@ export function mayBeProxied(status: number): boolean {
   return status >= 500 || proxied.has(status);
 }
 
+// S3 sends to where a bucket lies by 301 and 307; these are for people.
+const elsewhere: ReadonlySet<number> = new Set([302, 303, 308]);
+
+/** Whether S3 never answers so. */
+export function isElsewhere(status: number): boolean {
+  return elsewhere.has(status);
+}
+
 type Headers = Readonly<Record<string, unknown>>;
 
 /**

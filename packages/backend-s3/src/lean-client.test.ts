@@ -132,6 +132,19 @@ describe('failures', () => {
     expect([server.requests.length, server.connections()]).toEqual([3, 2]);
   });
 
+  it('of a server that hangs up on each request are made once more, however many sockets were kept', async () => {
+    let isUp = true;
+    const server = await serve((request, response) => {
+      if (isUp) setTimeout(() => void ok(request, response), 50);
+      else request.socket.destroy();
+    });
+    const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 8 });
+    await Promise.all(Array.from({ length: 8 }, () => transport.put(at, payload, described, noContext)));
+    isUp = false;
+    await expect(transport.put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect([server.connections(), server.requests.length]).toEqual([9, 10]);
+  });
+
   it('of a new socket are not taken for that', async () => {
     const server = await serve((request) => request.socket.destroy());
     await expect(transportTo(server, { maxRetries: 0 }).head(at, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });

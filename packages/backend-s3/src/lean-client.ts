@@ -11,7 +11,7 @@ import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
 import type { Place } from './places.ts';
-import { RetryPolicy } from './retry.ts';
+import { RetryPolicy, unlessAborted } from './retry.ts';
 import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
 import { StaleSocketError } from './socket-errors.ts';
@@ -102,7 +102,7 @@ export class LeanClient {
     let made = 0;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
-      const keys = credentials.known ?? (await credentials.load());
+      const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
       const used = { place: places.of(request.at.bucket), keys, offset: clock.offset };
       signal?.throwIfAborted();
       made++;
@@ -118,7 +118,10 @@ export class LeanClient {
         if (error instanceof AnswerError) error.$metadata.attempts = made;
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;
-        if (isStale && stale++ < this.#mostStale) continue;
+        if (isStale && stale++ < this.#mostStale) {
+          this.#http.closeKept(); // they may be as old: the next one is to show whether it is the server who hangs up
+          continue;
+        }
         if (correction === undefined || corrected.includes(correction)) price = await this.#retries.again(error, attempt++, signal);
         else corrected.push(correction);
       }

@@ -63,6 +63,22 @@ describe('copies', () => {
   });
 });
 
+describe('copies by parts', () => {
+  it('have as large parts as they need to be no more than there may be', async () => {
+    const server = await serve((request, response) => {
+      if (request.method === 'HEAD') return response.writeHead(200, { etag: '"e"', 'content-length': 5 * 2 ** 40 }).end();
+      if (request.url?.includes('acl') === true) return privately(request, response);
+      const upload = '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>';
+      return request.method === 'POST' ? answering(upload)(request, response) : refusal(403, 'AccessDenied')(request, response);
+    });
+    const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0 }, awsProfile);
+    open.push(() => backend.close());
+    await expect(backend.copy(from, to, {}, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    const range = server.requests.map(({ headers }) => headers['x-amz-copy-source-range']).find((found) => found !== undefined);
+    expect(Math.ceil((5 * 2 ** 40) / (Number(/-(\d+)$/.exec(String(range))?.[1]) + 1))).toBeLessThanOrEqual(10_000);
+  });
+});
+
 describe('where ACLs', () => {
   // By what is asked for: the look at the object and at its ACL are under way together.
   const by =

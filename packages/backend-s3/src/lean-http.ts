@@ -37,6 +37,13 @@ export class Http {
     this.#timeout = timeout * 1000;
   }
 
+  /** Closes the sockets that nobody uses. */
+  closeKept(): void {
+    this.#rawSockets.closeKept();
+    this.#wires.giveBack();
+    for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
   /** A request whose body, if any, is in memory, with all of its answer that somebody reads. */
   exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
     this.#rawSockets.giveWay();

@@ -28,11 +28,11 @@ export function leanObjects(
         const request = { method: 'PUT', at, sha256, isRead: false } as const;
         const put = async (): Promise<Pick<Answer, 'headers'> | IncomingMessage> => {
           if (payload.kind === 'stream') {
-            const described = writeHeaders(headers, payload.size, md5);
+            const described = [...carriedHeaders(headers), ...writeHeaders(headers, payload.size, md5)];
             return client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
           }
           const { data } = payload;
-          const described = writeHeaders(headers, data.byteLength, md5, checksumOf(data));
+          const described = [...carriedHeaders(headers), ...writeHeaders(headers, data.byteLength, md5, checksumOf(data))];
           return client.answer({ ...request, headers: described, body: data }, abortSignal);
         };
         const { headers: told } = await put();
@@ -122,7 +122,7 @@ export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Ob
   const { 'content-length': length, 'content-range': contentRange } = headers;
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
-    contentLength: length === undefined ? undefined : Number(length),
+    contentLength: length === undefined || !/^\d{1,16}$/.test(length) ? undefined : Number(length),
     etag: bare(headers.etag),
     contentType: headers['content-type'] ?? defaultContentType,
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),

@@ -4,6 +4,7 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { causeName, wasRepeated } from './errors.ts';
+import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -37,7 +38,11 @@ export async function writeByParts(
 ): Promise<Written> {
   const { ifNoneMatch, ifMatch, ...described } = headers;
   // Not to be cancelled: an upload whose id nobody got could not be aborted.
-  const uploadId = await store.transport.createUpload(at, { ...described, ...carried }, noContext);
+  const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
+  const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
+    void creating.then((id) => abortUpload(store, at, id)).catch(() => {}); // should it come to be after all
+    throw error;
+  });
   try {
     const sent = await sendAll(store, { at, uploadId }, parts, ctx);
     ctx.signal?.throwIfAborted();

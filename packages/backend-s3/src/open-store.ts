@@ -1,9 +1,12 @@
+import { noContext } from '@coffer/storage-core';
+
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
 import { settingsOf } from './options.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
+import { unlessAborted } from './retry.ts';
 import { sdkDoor } from './sdk-door.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
@@ -26,13 +29,16 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
       patience,
       what: 'connections for downloads',
     }),
-    profile(bucket) {
-      if (profile !== undefined) return profile;
-      // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
-      const probing = import('./probe.ts').then(({ probe }) => probe(store, bucket));
-      probing.catch(() => (profile = undefined));
-      return (profile = probing);
+    profile(bucket, { signal } = noContext) {
+      return unlessAborted(profileOf(bucket), signal);
     },
+  };
+  const profileOf = (bucket: string): Promise<EndpointProfile> => {
+    if (profile !== undefined) return profile;
+    // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
+    const probing = import('./probe.ts').then(({ probe }) => probe(store, bucket));
+    probing.catch(() => (profile = undefined));
+    return (profile = probing);
   };
   return store;
 }

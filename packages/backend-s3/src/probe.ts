@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { isStorageError, noContext } from '@coffer/storage-core';
-import type { LifecycleRule, ObjectAddress } from '@coffer/storage-core';
+import type { LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
 
 import { quoted } from './etag.ts';
 import { listObjects } from './list.ts';
@@ -39,11 +39,11 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       keepsUnderscores,
     ] = await Promise.all([
       aclTakesEffect(store, sandbox),
-      allRefused(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
+      allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
       putMatchOf(sandbox.at('matched'), write),
-      allRefused(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
-      allRefused(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
-      allRefused(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
+      allHeld(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
+      allHeld(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
+      allHeld(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
       allRefused(wrongChecksum(store, sandbox.at('sum'))),
       postPolicyHolds(store, sandbox.at('form')),
       underscoresStay(store, sandbox.at('metadata')),
@@ -79,14 +79,34 @@ function writerTo(store: Store): Write {
 }
 
 /** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
-async function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+  return areAll(requests, () => true);
+}
+
+/** As a server says that a condition is not met, or that it has no such conditions. */
+const holding: ReadonlySet<string> = new Set(['precondition_failed', 'not_supported', 'invalid_argument']);
+
+/**
+ * Whether the provider says no to all of these because of their conditions. Who may not do such a thing at all learns nothing of them,
+ * and does not trust them.
+ */
+function allHeld(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+  return areAll(requests, (error) => {
+    if (holding.has(error.code)) return true;
+    if (error.code === 'access_denied') return false;
+    throw error;
+  });
+}
+
+/** @throws what is no answer: the next one who needs to know tries again */
+async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: StorageError) => boolean): Promise<boolean> {
   const answers = await Promise.all(
     requests.map((request) =>
       request.then(
         () => false,
         (error: unknown) => {
           if (!isStorageError(error) || error.retryable || error.code === 'internal_error') throw error;
-          return true;
+          return isRefusal(error);
         },
       ),
     ),
@@ -121,7 +141,7 @@ async function putMatchOf(at: ObjectAddress, write: Write): Promise<EndpointProf
     ['quoted', quoted],
     ['bare', String],
   ] as const) {
-    if (!(await allRefused(write(at, 'object', { ifMatch: spell(other) })))) return false;
+    if (!(await allHeld(write(at, 'object', { ifMatch: spell(other) })))) return false;
     if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
   }
   return false;

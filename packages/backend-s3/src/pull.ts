@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { getObject, infoOf, isOddRange, partOf, rangeHeader, sizeOf } from './read.ts';
+import { getObject, infoOf, isOddRange, lengthOf, partOf, rangeHeader, sizeOf, wrongLength } from './read.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
@@ -29,7 +29,10 @@ export async function pullObject(
     };
     const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
     if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
-      const info = await infoOf(store, at, told!, part!.total ?? (await sizeOf(store, at, told!, ctx)));
+      const size = part!.total ?? (await sizeOf(store, at, told!, ctx));
+      const length = lengthOf(size, part!.resolved);
+      if (guarded.received !== length) throw wrongLength(guarded.received, length);
+      const info = await infoOf(store, at, told!, size);
       return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
     }
   } catch (error) {
@@ -50,10 +53,17 @@ async function pullStream(store: Store, at: ObjectAddress, options: PullOptions,
 }
 
 /** Remembers what the sink threw, which comes back as it is. */
-function guardedSink(sink: ByteSink): { readonly sink: ByteSink; readonly failure: { readonly error: unknown } | undefined } {
+function guardedSink(sink: ByteSink): {
+  readonly sink: ByteSink;
+  readonly failure: { readonly error: unknown } | undefined;
+  /** Bytes so far. */
+  readonly received: number;
+} {
   const guarded = {
     failure: undefined as { readonly error: unknown } | undefined,
+    received: 0,
     sink(chunk: Buffer): void | Promise<void> {
+      guarded.received += chunk.length;
       try {
         return sink(chunk)?.catch(fail);
       } catch (error) {

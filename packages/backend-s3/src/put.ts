@@ -7,7 +7,7 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { wasRepeated } from './errors.ts';
-import { quoted } from './etag.ts';
+import { isEtag, quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
@@ -41,8 +41,8 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
       destroyOnAbort(body.stream, ctx.signal);
     }
     await assertKeyHolds(store, at, ctx);
-    await assertAclHolds(store, at.bucket, options.acl);
-    const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options)) };
+    await assertAclHolds(store, at.bucket, options.acl, ctx);
+    const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
     const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
     const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
@@ -57,12 +57,19 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
 
 type Put = Written & { readonly size: number };
 
-async function headersFor(store: Store, bucket: string, options: PutOptions): Promise<Pick<Write, 'headers' | 'byParts'>> {
+async function headersFor(
+  store: Store,
+  bucket: string,
+  options: PutOptions,
+  ctx: CallContext,
+): Promise<Pick<Write, 'headers' | 'byParts'>> {
   const { sha256: _sha256, md5: _md5, ifMatch, ...others } = options;
   const metadata = await encodeMetadata(store, bucket, options.metadata ?? {});
   const headers = { ...others, metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
-  const { conditionalPut, putMatch, conditionalComplete } = await store.profile(bucket);
+  if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))
+    throw storageError('precondition_failed', 'The object has another ETag.');
+  const { conditionalPut, putMatch, conditionalComplete } = await store.profile(bucket, ctx);
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && putMatch === false)) {
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
   }
@@ -100,9 +107,9 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
 }
 
 /** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the one sent */
-async function writtenBefore(
+export async function writtenBefore(
   store: Store,
-  { at, data, headers }: Pick<Write, 'at' | 'headers'> & { readonly data: Uint8Array },
+  { at, data, headers }: { readonly at: ObjectAddress; readonly headers: WriteHeaders; readonly data: Uint8Array },
   error: unknown,
 ): Promise<Written> {
   if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;

@@ -80,6 +80,17 @@ describe('an answer', () => {
     );
   });
 
+  it('has one of what there is one of, though it comes twice, and all of the rest', () => {
+    const twice = ['ETag: "a"', 'Content-Type: text/plain', 'X-More: 1'].flatMap((line) => [
+      line,
+      line.replace('a"', 'b"').replace('1', '2'),
+    ]);
+    const bytes = Buffer.from(`HTTP/1.1 200 OK\r\n${twice.join('\r\n')}\r\nContent-Length: 0\r\n\r\n`);
+    expect(read(bytes, [9]).answer.head?.headers).toMatchObject({ etag: '"a"', 'content-type': 'text/plain', 'x-more': '1, 2' });
+    const lengths = bytes.toString().replace('Content-Length: 0', 'Content-Length: 0\r\nContent-Length: 5');
+    expect(() => read(Buffer.from(lengths), [9])).toThrow();
+  });
+
   it('without a body has none', () => {
     for (const head of ['204 No Content\r\n', '304 Not Modified\r\ncontent-length: 5\r\n', '200\r\ncontent-length: 0\r\n']) {
       expect(read(Buffer.from(`HTTP/1.1 ${head}\r\n`), [3]).answer).toMatchObject({ isComplete: true, keepsAlive: true });

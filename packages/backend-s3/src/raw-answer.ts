@@ -109,6 +109,9 @@ export class RawAnswer {
   }
 }
 
+/** Of which an answer has one: of several, the first counts, as with node:http. Not those of the framing, which must be clear. */
+const single: ReadonlySet<string> = new Set(['age', 'content-type', 'date', 'etag', 'expires', 'last-modified', 'location', 'retry-after']);
+
 /** Of a head that is over at `end`. Without a string for each line: there are some fifteen in every answer. */
 function headersOf(head: string, end: number): AnswerHead['headers'] {
   const headers: Record<string, string> = {};
@@ -126,7 +129,8 @@ function headersOf(head: string, end: number): AnswerHead['headers'] {
     const name = head.slice(start, colon).toLowerCase();
     const value = head.slice(from, to);
     const known = headers[name];
-    headers[name] = known === undefined ? value : `${known}, ${value}`;
+    if (known === undefined) headers[name] = value;
+    else if (!single.has(name)) headers[name] = `${known}, ${value}`;
   }
   return headers;
 }

@@ -60,7 +60,10 @@ export class RawSocket {
           .connect({ ...options, rejectUnauthorized: verifySsl, ...(isIP(host) === 0 && { servername: host }) })
       : connectTcp(options);
     this.#socket.once('secureConnect', () => (this.#isSecure = true));
-    this.#socket.setTimeout(timeout, () => this.#fail(timeoutError(this.#isSecure ? this.#socket : null)));
+    this.#socket.setTimeout(timeout).on('timeout', () => {
+      if (this.#isBusy) this.#socket.setTimeout(timeout); // it is the sink who takes its time
+      else this.#fail(timeoutError(this.#isSecure ? this.#socket : null));
+    });
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.once('end', () => this.#end());
     this.#socket.once('close', () => {

@@ -60,6 +60,11 @@ export class RawSockets {
     }
   }
 
+  /** Closes those that wait for their next exchange. */
+  closeKept(): void {
+    for (const socket of this.#idle.splice(0)) if (socket.isFree) this.#drop(socket);
+  }
+
   close(): void {
     for (const socket of this.#open.keys()) socket.close();
   }

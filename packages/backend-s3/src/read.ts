@@ -1,8 +1,10 @@
+import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
 
+import { isEtag } from './etag.ts';
 import { decodeMetadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
 import { assertKeyHolds } from './store.ts';
@@ -88,7 +90,29 @@ async function openedObject(
   const size = total ?? (await sizeOf(store, at, headers, ctx));
   if (body.errored !== null) throw body.errored; // it has lain there for too long
   const info = await infoOf(store, at, headers, size);
-  return { kind: 'object', info, body, ownsChunks: true, ...(resolved && { range: resolved }) };
+  const whole = headers.contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
+  return { kind: 'object', info, body: whole, ownsChunks: true, ...(resolved && { range: resolved }) };
+}
+
+export function lengthOf(size: number, range: ResolvedRange | undefined): number {
+  return range === undefined ? size : range.end - range.start + 1;
+}
+
+/** The body of an answer that does not say how long it is, and so ends early without saying so either. */
+function counted(body: Readable, length: number): Readable {
+  let received = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      received += chunk.length;
+      done(null, chunk);
+    },
+    flush: (done) => done(received === length ? null : wrongLength(received, length)),
+  });
+  return pipeline(body, counter, () => {});
+}
+
+export function wrongLength(received: number, length: number): Error {
+  return storageError('storage_unavailable', `The storage provider sent ${received} bytes where ${length} belong.`, { retryAfter: 1 });
 }
 
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
@@ -101,7 +125,7 @@ function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSi
   if (ifUnmodifiedSince !== undefined) return { ifUnmodifiedSince };
   const etags = ifMatch ?? ifNoneMatch ?? [];
   const [etag] = etags;
-  if (etags === '*' || etag === undefined || etags.length > 1) return undefined;
+  if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
 }
 

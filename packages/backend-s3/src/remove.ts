@@ -30,16 +30,22 @@ export async function deleteMany(store: Store, bucket: string, keys: readonly st
     if (message !== undefined) errors.push({ key, code: 'invalid_key', message });
     return message === undefined;
   });
-  const listed = await withoutRefused(store, bucket, valid, errors);
+  const listed = await withoutRefused(store, bucket, valid, errors, ctx);
   errors.push(...(await deleteListed(store, bucket, listed, ctx)));
   const failed = new Set(errors.map(({ key }) => key));
   return { deleted: valid.filter((key) => !failed.has(key)), errors };
 }
 
 /** A server that would take a key for another one is not to delete that one. */
-async function withoutRefused(store: Store, bucket: string, keys: readonly string[], errors: Failure[]): Promise<readonly string[]> {
+async function withoutRefused(
+  store: Store,
+  bucket: string,
+  keys: readonly string[],
+  errors: Failure[],
+  ctx: CallContext,
+): Promise<readonly string[]> {
   if (keys.every((key) => keyClassesOf(key).length === 0)) return keys;
-  const { refusedKeys } = await store.profile(bucket);
+  const { refusedKeys } = await store.profile(bucket, ctx);
   return keys.filter((key) => {
     const isRefused = keyClassesOf(key).some((name) => refusedKeys.includes(name));
     if (isRefused) errors.push({ key, code: 'invalid_key', message: 'The storage provider cannot hold an object of this key.' });
@@ -63,7 +69,16 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
       return [{ key, code: error.code, message: error.message }];
     }
   });
-  const together = inParallel(batches, parallel, (batch) => deleteBatch(store, bucket, batch, ctx));
+  let refused = 0;
+  const together = inParallel(batches, parallel, async (batch) => {
+    try {
+      return await deleteBatch(store, bucket, batch, ctx);
+    } catch (error) {
+      // Others may be done: what they are is to be told.
+      if (!isStorageError(error) || hasCode(error, 'no_such_bucket') || ++refused === batches.length) throw error;
+      return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
+    }
+  });
   return (await Promise.all([together, alone])).flat(2);
 }
 

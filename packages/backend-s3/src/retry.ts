@@ -111,11 +111,11 @@ function askedDelay(error: unknown): number {
 }
 
 /** What is waited for goes on without whoever gives up. @throws the signal's reason */
-export async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
-  await Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort));
+  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort));
 }

@@ -6,6 +6,7 @@ import { call } from './call.ts';
 import { bare } from './etag.ts';
 import type { Transport } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
+import { MalformedXmlError } from './xml.ts';
 
 export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
   return {
@@ -57,6 +58,7 @@ function pageOf(output: ListObjectsV2CommandOutput): ListPage {
     commonPrefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => decode(Prefix)),
   };
   const next = output.NextContinuationToken;
-  if (output.IsTruncated !== true || next === undefined) return { ...page, isTruncated: false };
+  if (output.IsTruncated !== true) return { ...page, isTruncated: false };
+  if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }

@@ -3,11 +3,26 @@ import { afterEach, expect, it } from 'vitest';
 
 import { openStore } from './open-store.ts';
 import { newStage } from './testing/lean.ts';
-import { ok } from './testing/scripted.ts';
+import { ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 
 const { serve, open, clear } = newStage();
 afterEach(clear);
+
+it.each([
+  ['a header', refusal(400, '', { 'x-amz-bucket-region': 'eu-west-1' })],
+  ['its words', refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>eu-west-1</Region>')],
+])('the region of a server is taken from %s, once for all', async (_what, taught) => {
+  const server = await serve(taught, ok);
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport: 'sdk' });
+  open.push(() => store.connection.close());
+  const put = (bucket: string): Promise<unknown> =>
+    store.transport.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('a') }, { contentType: 'a/b' }, noContext);
+  await put('one');
+  await put('two');
+  const regions = server.requests.map(({ headers }) => /Credential=who\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1]);
+  expect(regions).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1']);
+});
 
 it.each([
   ['a success', [200]],

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
-import type { Readable } from 'node:stream';
 
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
@@ -9,8 +8,8 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 import type { Connection } from './connection.ts';
-import { assertNoPage, mayBeProxied } from './foreign-answer.ts';
-import { addCorrections } from './sdk-corrections.ts';
+import { readAnswers } from './sdk-answers.ts';
+import { addCorrections, TaughtRegion } from './sdk-corrections.ts';
 import type { Settings } from './options.ts';
 
 export interface Sdk {
@@ -55,8 +54,9 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     socketTimeout: timeout * 1000,
     logger: silent, // it writes to the console otherwise, when requests wait for a socket
   });
+  const region = new TaughtRegion(settings);
   const shared: S3ClientConfig = {
-    region: settings.region,
+    region: async () => region.current,
     forcePathStyle: settings.forcePathStyle,
     maxAttempts: settings.maxRetries + 1,
     retryMode: settings.retryMode,
@@ -77,7 +77,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     requestChecksumCalculation: settings.isAws ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
   });
   addContentMd5(client);
-  refusePages(client);
+  readAnswers(client);
   const signer = new S3Client({
     ...shared,
     ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
@@ -88,43 +88,13 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   for (const { config } of [client, signer]) {
     Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
   }
-  addCorrections(client, connection);
+  addCorrections(client, connection, region);
   return { client, signer };
 }
 
 interface XmlRequest {
   readonly body?: unknown;
   readonly headers: Record<string, string>;
-}
-
-/** What these read may be a page itself. */
-const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
-
-/** The SDK takes any answer for one of S3: of a success, nothing is listed, or what was to be deleted is. */
-function refusePages(client: S3Client): void {
-  client.middlewareStack.add(
-    (next, { commandName = '' }) =>
-      async (args) => {
-        const result = await next(args);
-        const { statusCode, headers, body } = result.response as HttpResponse;
-        const isRefused = statusCode >= 300;
-        if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
-        try {
-          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName));
-        } catch (error) {
-          body.on('error', () => {}).destroy();
-          throw error;
-        }
-        return result;
-      },
-    { step: 'deserialize', name: 'noPages', priority: 'low' },
-  );
-}
-
-interface HttpResponse {
-  readonly statusCode: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readable;
 }
 
 /** Documents (lists of keys, rules) carry a Content-MD5, which some servers insist on and the SDK no longer sends. */

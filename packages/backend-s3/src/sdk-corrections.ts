@@ -4,16 +4,36 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
 import { headerOf, statusOf } from './errors.ts';
+import type { Settings } from './options.ts';
+
+/** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
+export class TaughtRegion {
+  current: string;
+  readonly #isAws: boolean;
+
+  constructor({ region, isAws }: Pick<Settings, 'region' | 'isAws'>) {
+    this.current = region;
+    this.#isAws = isAws;
+  }
+
+  /** @returns whether it is another one now than the one that was `asked` */
+  learn(asked: string, refusal: Error & { readonly Region?: unknown }): boolean {
+    const told = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
+    if (!this.#isAws && typeof told === 'string' && /^[\w-]{1,63}$/.test(told)) this.current = told;
+    return this.current !== asked;
+  }
+}
 
 /**
  * Makes a request again, once, whose refusal has taught something: another time, or other keys. The SDK itself keeps keys
  * for as long as they do not expire, and takes no notice of a clock that is right again.
  */
-export function addCorrections(client: S3Client, { clock, credentials }: Connection): void {
+export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: TaughtRegion): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       const used = credentials.known ?? (await credentials.load());
       const { offset } = clock;
+      const asked = region.current;
       try {
         return await next(args);
       } catch (error) {
@@ -21,7 +41,8 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
         if (!(error instanceof Error) || status < 400 || status > 403 || (args.input as { Body?: unknown }).Body instanceof Readable) {
           throw error;
         }
-        const isCorrected = clock.learn(headerOf(error, 'date'), offset) || (await credentials.replace(used, error));
+        const isCorrected =
+          clock.learn(headerOf(error, 'date'), offset) || region.learn(asked, error) || (await credentials.replace(used, error));
         if (!isCorrected) throw error;
         return next(args);
       }

@@ -8,7 +8,7 @@ import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
-import { setHash, withHash, writeInput } from './sdk-input.ts';
+import { carriedInput, setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -25,6 +25,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           ContentLength: isWhole ? payload.data.byteLength : payload.size,
           ...(payload.md5 !== undefined && { ContentMD5: Buffer.from(payload.md5, 'hex').toString('base64') }),
           ...writeInput(headers),
+          ...carriedInput(headers),
         });
         if (isWhole) withHash(made.middlewareStack, signing, payload.sha256);
         else setHash(made.middlewareStack, payload.sha256 ?? unsignedPayload);

@@ -29,9 +29,14 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
         ...(contentType !== undefined && { ResponseContentType: contentType }),
       };
       const command = method === 'HEAD' ? new HeadObjectCommand(input) : new GetObjectCommand(input);
-      return getSignedUrl(signer, command, { expiresIn });
+      return getSignedUrl(signer, command, { expiresIn, signingDate: now(signer) });
     },
   };
+}
+
+/** As the server has it: the presigner itself takes no notice. */
+function now(signer: S3Client): Date {
+  return new Date(Date.now() + signer.config.systemClockOffset);
 }
 
 async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
@@ -69,6 +74,7 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
   };
   const url = await getSignedUrl(signer, command, {
     expiresIn,
+    signingDate: now(signer),
     signableHeaders: new Set([
       'host',
       ...(contentType === undefined ? [] : ['content-type']),

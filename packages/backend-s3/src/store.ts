@@ -21,8 +21,9 @@ export interface Store {
   readonly memory: UploadMemory;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
-  /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. */
-  profile(bucket: string): Promise<EndpointProfile>;
+  /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
+   * stopped does not wait for it. */
+  profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;
 }
 
 /** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
@@ -30,7 +31,7 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
   ctx.signal?.throwIfAborted();
   const classes = keyClassesOf(key);
   if (classes.length === 0) return;
-  const { refusedKeys } = await store.profile(bucket);
+  const { refusedKeys } = await store.profile(bucket, ctx);
   const refused = classes.find((name) => refusedKeys.includes(name));
   if (refused !== undefined) {
     throw storageError('invalid_key', `This storage provider does not keep keys with ${refused} apart from others.`);
@@ -38,7 +39,7 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
 }
 
 /** @throws acl_not_supported where the server has no ACLs or ignores them; `private` is what every server does anyway */
-export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined): Promise<void> {
-  if (acl === undefined || acl === 'private' || (await store.profile(bucket)).acl) return;
+export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
+  if (acl === undefined || acl === 'private' || (await store.profile(bucket, ctx)).acl) return;
   throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
 }

@@ -101,7 +101,7 @@ export interface ListedBucket {
  * fails with 304 gives `not_modified`.
  */
 export interface Transport {
-  put(at: ObjectAddress, payload: Payload, headers: WriteHeaders, ctx: CallContext): Promise<Written>;
+  put(at: ObjectAddress, payload: Payload, headers: WriteHeaders & CarriedHeaders, ctx: CallContext): Promise<Written>;
   get(
     at: ObjectAddress,
     headers: ReadHeaders,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import { CreateMultipartUploadCommand, HeadObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { fileBody, noContext, readAll } from '@coffer/storage-core';
 import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
@@ -145,6 +145,19 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     await byParts.copy(at('source'), at('another'), { ifMatch: etag, ifNoneMatch: '*' }, noContext);
     expect(await started.leftovers()).toEqual([]);
     await byParts.close();
+  });
+
+  it('copies with a condition what it copies without one', async () => {
+    const { client, close } = sdkOn(account);
+    const headers = { CacheControl: 'no-store', ContentDisposition: 'inline', ContentEncoding: 'gzip', ContentLanguage: 'de' };
+    await client.send(new PutObjectCommand({ Bucket: started.bucket, Key: 'page', Body: 'page', ContentType: 'text/html', ...headers }));
+    const { etag } = await backend.head(at('page'), noContext);
+    for (const [key, condition] of Object.entries({ fresh: { ifNoneMatch: '*' as const }, same: { ifMatch: etag }, any: {} })) {
+      await backend.copy(at('page'), at(`page ${key}`), condition, noContext);
+      const found = await client.send(new HeadObjectCommand({ Bucket: started.bucket, Key: `page ${key}` }));
+      expect(found, key).toMatchObject({ ContentType: 'text/html', ...headers });
+    }
+    close();
   });
 
   it('copies a large object on its ETag in one request', async () => {

@@ -1,4 +1,11 @@
+import { MalformedXmlError } from './xml.ts';
+
 /** A key out of an answer whose keys are URL-encoded: as forms are, since some servers write a space as `+`. */
 export function urlDecoded(text: string): string {
-  return /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', '%20')) : text;
+  if (!/[%+]/.test(text)) return text;
+  try {
+    return decodeURIComponent(text.replaceAll('+', '%20'));
+  } catch {
+    throw new MalformedXmlError('a key that is not URL-encoded');
+  }
 }

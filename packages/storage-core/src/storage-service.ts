@@ -237,7 +237,8 @@ export class StorageService extends BucketService {
 }
 
 function withSizeHint(body: Body, sizeHint: number | undefined): Body {
-  return body.kind === 'stream' && body.size === undefined && sizeHint !== undefined ? { ...body, sizeHint } : body;
+  const isOne = sizeHint !== undefined && Number.isSafeInteger(sizeHint) && sizeHint >= 0; // what is none is no reason to refuse the bytes
+  return body.kind === 'stream' && body.size === undefined && isOne ? { ...body, sizeHint } : body;
 }
 
 function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {

@@ -45,6 +45,37 @@ describe.each(doors)('a write that succeeded although its answer got lost (%s)',
     expect(info, name).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
   });
 
+  it.each(['by the provider', 'through here'])(
+    'as a copy to where there was none (%s), is no failure of the condition either',
+    async (way) => {
+      const source = bench.at('source of copies');
+      await bench.direct.put(source, { kind: 'buffer', data: bodies['a small object'] }, options, noContext);
+      const at = bench.at(`copied ${way}`);
+      const profile = { ...awsProfile, acl: false, conditionalCopy: way === 'by the provider' };
+      const backend = bench.through({ maxRetries: 2 }, { profile });
+      loseAnswer(encodeURI(at.key));
+      const info = await backend.copy(source, at, { ifNoneMatch: '*' }, noContext);
+      expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: 1000, metadata: { by: 'us' } });
+    },
+  );
+
+  it.each([false, true])('as the deletion of a bucket (force %s), is no missing bucket', async (force) => {
+    const bucket = `${bench.bucket}-${force}`;
+    await bench.direct.buckets!.create(bucket, {}, noContext);
+    let asked = 0;
+    bench.proxy.faults.answer = ({ method, target }) => {
+      if (method !== 'DELETE' || !target.startsWith(`/${bucket}`)) return undefined;
+      asked++;
+      if (asked === 1) bench.proxy.faults.cutAfter = 10;
+      else delete bench.proxy.faults.cutAfter;
+      return undefined;
+    };
+    await bench.through({ maxRetries: 2 }, { profile: awsProfile }).buckets!.delete(bucket, { force }, noContext);
+    expect(asked).toBe(2);
+    await expect(bench.direct.buckets!.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await expect(bench.direct.buckets!.delete(bucket, { force }, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+
   it.each([
     ['other bytes', Buffer.from('theirs'), options.metadata],
     ['the same bytes, from somebody else', bodies['a small object'], { by: 'them' }],

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
-import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
@@ -45,6 +46,27 @@ describe.each(doors)('when nothing is heard (%s)', (door) => {
     for (const result of await Promise.allSettled(calls)) expect(result).toMatchObject({ status: 'rejected', reason: readTimeout });
     expect([bench.proxy.count('PUT'), bench.proxy.count('GET'), bench.proxy.count('HEAD')]).toEqual([2, 2, 2]);
     await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('nobody who is stopped waits for more', async () => {
+    const reason = new Error('enough');
+    const attempts: readonly ((backend: StorageBackend, ctx: CallContext) => Promise<unknown>)[] = [
+      (backend, ctx) => backend.put(bench.at('\u00fc'), { kind: 'buffer', data: small }, options, ctx),
+      (backend, ctx) => backend.put(bench.at('new'), { kind: 'buffer', data: small }, { ...options, ifNoneMatch: '*' }, ctx),
+      (backend, ctx) => backend.put(bench.at('parts'), { kind: 'buffer', data: large }, options, ctx),
+    ];
+    for (const attempt of attempts) {
+      const backend = bench.through({ timeout: 60 });
+      const stop = new AbortController();
+      bench.proxy.faults.frozen = true;
+      const before = bench.proxy.requests.length;
+      const stopped = attempt(backend, { signal: stop.signal }).catch((error: unknown) => error);
+      await eventually(() => bench.proxy.requests.length).toBeGreaterThan(before);
+      stop.abort(reason);
+      expect(await stopped).toBe(reason);
+      bench.proxy.faults.frozen = false;
+      bench.proxy.cutAll();
+    }
   });
 
   it('in the middle of a body, its reader gets read_timeout', async () => {
@@ -118,5 +140,21 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
     expect(bench.proxy.count('PUT')).toBe(1);
     expect(stream.destroyed).toBe(true);
     await backend.close();
+  });
+});
+
+// The handler of the SDK ends such an answer.
+describe('when nothing comes because a reader takes its time', () => {
+  const bench = faultBench('lean');
+
+  it('the reader has all of it in the end', async () => {
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+    const { body } = (await bench.through({ timeout: 1 }).get(bench.at('large'), {}, noContext)) as ObjectStream;
+    const chunks: Buffer[] = [];
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      if (chunks.length <= 6) await delay(700);
+    }
+    expect(Buffer.concat(chunks).equals(large)).toBe(true);
   });
 });

@@ -86,6 +86,20 @@ describe.each(doors)('when the server has had enough (%s)', (door) => {
     expect(bench.proxy.count('PUT')).toBe(2);
   });
 
+  it('what one of several requests could not delete is told of, and what the others have deleted', async () => {
+    const keys = Array.from({ length: 600 }, (_, index) => `batch/${String(index).padStart(3, '0')}`);
+    await bench.direct.put(bench.at('batch/000'), { kind: 'buffer', data: small }, options, noContext);
+    const refused = new Set([2]);
+    bench.proxy.faults.answer = (request) =>
+      refused.has(bench.proxy.count('POST')) ? refusalOf(403, 'AccessDenied', request.method) : undefined;
+    const { deleted, errors } = await bench.through().batchDelete!.deleteMany(bench.bucket, keys, noContext);
+    expect([deleted.length + errors.length, new Set([...deleted, ...errors.map(({ key }) => key)]).size]).toEqual([600, 600]);
+    expect([100, 250]).toContain(errors.length);
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['access_denied']));
+    for (let request = 1; request < 20; request++) refused.add(request);
+    await expect(bench.through().batchDelete!.deleteMany(bench.bucket, keys, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+  });
+
   it('a refusal is not repeated', async () => {
     bench.proxy.faults.answer = ({ method }) => refusalOf(403, 'AccessDenied', method);
     const backend = bench.through({ maxRetries: 3 });

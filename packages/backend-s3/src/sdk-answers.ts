@@ -1,0 +1,70 @@
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+
+import type { S3Client } from '@aws-sdk/client-s3';
+
+import { isErrorDocument, rootOf } from './documents.ts';
+import { assertNoPage, ForeignAnswerError, isElsewhere, mayBeProxied } from './foreign-answer.ts';
+
+/** What these read may be a page itself. */
+const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
+
+/** Whose success is a document, and the name of that. */
+const documents: Readonly<Record<string, string>> = {
+  CompleteMultipartUploadCommand: 'CompleteMultipartUploadResult',
+  CopyObjectCommand: 'CopyObjectResult',
+  CreateMultipartUploadCommand: 'InitiateMultipartUploadResult',
+  DeleteObjectsCommand: 'DeleteResult',
+  GetBucketAclCommand: 'AccessControlPolicy',
+  GetBucketLifecycleConfigurationCommand: 'LifecycleConfiguration',
+  GetBucketLocationCommand: 'LocationConstraint',
+  GetBucketVersioningCommand: 'VersioningConfiguration',
+  GetObjectAclCommand: 'AccessControlPolicy',
+  ListBucketsCommand: 'ListAllMyBucketsResult',
+  ListMultipartUploadsCommand: 'ListMultipartUploadsResult',
+  ListObjectVersionsCommand: 'ListVersionsResult',
+  ListObjectsV2Command: 'ListBucketResult',
+  ListPartsCommand: 'ListPartsResult',
+  UploadPartCopyCommand: 'CopyPartResult',
+};
+
+interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  body: Readable | Uint8Array;
+}
+
+/**
+ * The SDK takes any answer for one of S3, and what is not in it for nothing: then nothing is listed, or all that was to be deleted
+ * is. Here such answers fail, as they do without the SDK.
+ */
+export function readAnswers(client: S3Client): void {
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        const result = await next(args);
+        const response = result.response as HttpResponse;
+        const { statusCode, headers, body } = response;
+        const isRefused = statusCode >= 300;
+        if (isElsewhere(statusCode)) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
+        if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
+        try {
+          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName));
+        } catch (error) {
+          throw dropped(body, error as Error);
+        }
+        const root = documents[commandName];
+        if (isRefused || root === undefined) return result;
+        const document = await text(body as Readable);
+        if (!isErrorDocument(document)) rootOf(document, root);
+        response.body = Buffer.from(document);
+        return result;
+      },
+    { step: 'deserialize', name: 'answers', priority: 'low' },
+  );
+}
+
+function dropped(body: HttpResponse['body'], error: Error): Error {
+  (body as Readable).on('error', () => {}).destroy(); // nobody reads it, and the socket is free
+  return error;
+}
