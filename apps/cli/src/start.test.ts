@@ -29,6 +29,7 @@ const before = new Set(process.moduleLoadList);
 const files = [];
 const read = fs.readFileSync;
 fs.readFileSync = (file, ...options) => (files.push(String(file)), read(file, ...options));
+globalThis.setInterval = () => ({ unref() { return this; } }); // what is looked at now and then is no part of the start, however long that takes
 process.on('exit', () => {
   const modules = process.moduleLoadList.filter((name) => !before.has(name) && name.startsWith('NativeModule '));
   fs.writeFileSync(${JSON.stringify(told)}, JSON.stringify([...files, ...modules]));
