@@ -49,7 +49,7 @@ export class FaultBench {
 
   /** A backend whose connections lead through the proxy, and are closed with the test. Without retries unless told. */
   through(extra: S3BackendOptions = {}, { profile }: { readonly profile?: EndpointProfile } = {}): StorageBackend {
-    const defaults = { transport: this.#door, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 5 };
+    const defaults = { transport: this.#door, endpoint: this.proxy.endpoint, maxRetries: 0, timeout: 20 };
     const account = 'credentials' in extra ? {} : this.account;
     const backend = s3Backend({ ...account, ...defaults, ...extra }, profile);
     this.#open.push(backend);

@@ -25,7 +25,7 @@ export function newStage(): Stage {
       return server;
     },
     transportTo({ endpoint }, options = {}) {
-      const settings = settingsOf({ endpoint, accessKey: 'who', secretKey: 'secret', timeout: 2, ...options });
+      const settings = settingsOf({ endpoint, accessKey: 'who', secretKey: 'secret', timeout: 20, ...options });
       const connection = connect(settings);
       open.push(() => connection.close());
       return leanDoor(settings, connection).transport;
