@@ -11,8 +11,10 @@ export default defineConfig({
     globalSetup: ['./tooling/fixtures/src/vitest-global-setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What comes to pass does so at once, but on a machine under load; the default is a second.
+    expect: { poll: { timeout: 20_000 } },
     passWithNoTests: false,
   },
 });
