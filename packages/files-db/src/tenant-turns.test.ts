@@ -16,6 +16,9 @@ describe('turns on the numbers of a tenant', () => {
   });
   afterAll(() => rig.close());
 
+  /** Of this database alone: others on the server wait, too. */
+  const waiting = (): Promise<readonly unknown[]> =>
+    rig.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
   const rows = async (ids: readonly string[]): Promise<readonly Record<string, unknown>[]> =>
     rig.query(`select * from files where id in (${ids.map((id) => `'${id}'`).join(',')}) order by id`);
 
@@ -84,7 +87,7 @@ describe('turns on the numbers of a tenant', () => {
     await deletion`begin`;
     await deletion`select 1 from files where id = ${locked[0]!} for update`;
     const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
-    await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
+    await expect.poll(waiting).toHaveLength(1);
     await deletion`select 1 from files where id = ${locked[1]!} for update`;
     await deletion`commit`;
     deletion.release();
@@ -102,7 +105,7 @@ describe('turns on the numbers of a tenant', () => {
     await deletion`begin`;
     await deletion`select 1 from files where id = ${lower} for update`;
     const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
-    await expect.poll(() => rig.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`)).toHaveLength(1);
+    await expect.poll(waiting).toHaveLength(1);
     await deletion`select 1 from files where id = ${upper} for update nowait`;
     await deletion`commit`;
     deletion.release();
