@@ -160,7 +160,7 @@ onEachBackend('the main path', ({ start, bucket, abilities }) => {
     await sql.end();
     const listed = (await (await fetch(`${api.url}/api/v1/files`, { headers })).json()) as { files: Record_[] };
     expect(listed.files).toEqual([]);
-    expect(await api.stored()).toEqual(before);
+    await expect.poll(() => api.stored()).toEqual(before);
   });
 });
 

@@ -116,10 +116,10 @@ describe('the server as a process', () => {
     const late = randomBytes(100_000);
     const connection = await RawConnection.open(url);
     await connection.write(
-      `PUT /api/v1/storage/objects/late HTTP/1.1\r\nHost: a\r\nAuthorization: ${admin.authorization}\r\nContent-Length: ${late.length}\r\n\r\n`,
+      `PUT /api/v1/storage/objects/late HTTP/1.1\r\nHost: a\r\nAuthorization: ${admin.authorization}\r\nContent-Length: ${late.length}\r\nExpect: 100-continue\r\n\r\n`,
     );
+    await connection.continued();
     await connection.write(late.subarray(0, 1000));
-    await new Promise((resolve) => setTimeout(resolve, 100));
     const stopped = first.stop('SIGTERM');
     await new Promise((resolve) => setTimeout(resolve, 300));
     await connection.write(late.subarray(1000));

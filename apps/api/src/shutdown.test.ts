@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -19,12 +20,13 @@ describe('a server that is asked to stop', () => {
   afterEach(() => api.stop());
 
   const beginUpload = async (): Promise<RawConnection> => {
+    const begun = once(api.server, 'request');
     const connection = await RawConnection.open(api.url);
     await connection.write(
       `PUT /api/v1/storage/objects/late HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: ${data.length}\r\n\r\n`,
     );
     await connection.write(data.subarray(0, 1000));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await begun;
     return connection;
   };
 
@@ -50,12 +52,13 @@ describe('a server that is asked to stop', () => {
   });
 
   it('finishes an upload that asked with Expect: 100-continue', async () => {
+    const begun = once(api.server, 'checkContinue');
     const upload = await RawConnection.open(api.url);
     await upload.write(
       `PUT /api/v1/storage/objects/expected HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: ${data.length}\r\nExpect: 100-continue\r\n\r\n`,
     );
     await upload.write(data.subarray(0, 1000));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await begun;
     api.beginStopping();
     const drained = api.drain(10_000);
     await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than heads are waited for

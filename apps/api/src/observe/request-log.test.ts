@@ -19,7 +19,7 @@ describe('the log', () => {
 
   const lines = async (count: number): Promise<Record<string, unknown>[]> => {
     const requests = (): Record<string, unknown>[] => api.log.filter(({ msg }) => msg === 'request');
-    for (let tries = 0; requests().length < count && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let tries = 0; requests().length < count && tries < 2000; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
     return requests();
   };
 

@@ -53,6 +53,15 @@ export class RawConnection {
     throw new Error(`No answer in time: ${this.#received.toString('latin1').slice(0, 300)}`);
   }
 
+  /** Waits for `100 Continue`, which tells a request with an Expect header that it is under way. */
+  async continued(timeoutMs = 20_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.#received.includes('HTTP/1.1 100 ')) {
+      if (this.#ended || Date.now() > deadline) throw new Error(`Not continued: ${this.#received.toString('latin1').slice(0, 300)}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** Whether the other side ends the connection in time. */
   async ends(timeoutMs = 10_000): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;

@@ -1,5 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,7 +15,7 @@ import { Registry } from 'prom-client';
 
 import { tokenVerifier } from '../auth/token-verifier.ts';
 import { authOptions } from '../auth/auth-options.ts';
-import { freePort, listen } from '../listen.ts';
+import { listen } from '../listen.ts';
 import { allObservers, logObserver } from '../observe/log-observer.ts';
 import { answerError, createApiServer } from '../server.ts';
 import { drainOf } from '../shutdown.ts';
@@ -47,7 +49,7 @@ export interface TestApi {
 export async function startApi(env: Readonly<Record<string, string>> = {}): Promise<TestApi> {
   const dataDir = await mkdtemp(join(tmpdir(), 'coffer-api-'));
   const database = await testDatabase({ template: { name: 'coffer-api', prepare: migrated } });
-  const port = await freePort('127.0.0.1');
+  const { port, release } = await heldPort();
   const config = parseConfig({
     COFFER_DATA_DIR: dataDir,
     DATABASE_URL: database.url,
@@ -73,6 +75,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
     verify: tokenVerifier(authOptions(config, runtime)),
   });
   const drain = drainOf(server);
+  await release();
   await listen(server, { host: '127.0.0.1', port, variable: 'PORT' });
   const url = `http://127.0.0.1:${port}`;
   return {
@@ -98,6 +101,16 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
       await rm(dataDir, { recursive: true, force: true });
       if (missing.length > 0) throw new Error(`Not in the OpenAPI document:\n${missing.join('\n')}`);
     },
+  };
+}
+
+/** A port that nobody else gets until it is released. URLs are signed before the server listens, so it has to be known by then. */
+async function heldPort(): Promise<{ readonly port: number; release(): Promise<void> }> {
+  const holder = createServer().unref();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (holder.address() as AddressInfo).port,
+    release: () => new Promise((resolve) => holder.close(() => resolve())),
   };
 }
 
