@@ -27,6 +27,11 @@ async function tell(verb: string, key = ''): Promise<unknown> {
 
 const put = (key: string, text = key): Promise<unknown> =>
   backend.put({ bucket: 'bucket', key }, { kind: 'buffer', data: Buffer.from(text) }, { contentType: 'a/b' }, noContext);
+/** Of what is written to temporary files. */
+const bytesUnderWay = async (): Promise<number> => {
+  const sizes = (await temporary()).map(async (path) => (await stat(join(root, path))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+};
 const temporary = async (): Promise<readonly string[]> => (await filesIn(root)).filter((path) => path.startsWith('.tmp'));
 
 beforeEach(async () => {
@@ -82,6 +87,7 @@ describe('two processes on one directory', () => {
 describe('temporary files', () => {
   it('of a living process stay, whoever opens the storage or sweeps it; of a killed one they go', async () => {
     expect(await tell('hang', 'big')).toBe('hanging');
+    await expect.poll(bytesUnderWay).toBeGreaterThan(1_000_000);
     expect(await temporary()).toHaveLength(1);
     const third = localBackend({ root });
     await third.maintenance!.sweep({ olderThan: 0 }, noContext);
