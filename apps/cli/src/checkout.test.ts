@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,10 +13,10 @@ const repository = fileURLToPath(new URL('../../..', import.meta.url));
 // Node says of itself what this makes it say; the one that it starts is what it is.
 const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 const program = `exports.main = (args) => {
-  console.log(process.versions.node, args.join());
-  if (args[0] !== 'wait') process.exit(3);
   const kept = setInterval(() => {}, 1000);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (console.log(signal), clearInterval(kept), (process.exitCode = 130)));
+  console.log(process.versions.node, args.join()); // and is ready for signals
+  if (args[0] !== 'wait') process.exit(3);
 };`;
 
 describe('the command line in a checkout', () => {
@@ -68,13 +67,11 @@ describe('the command line in a checkout', () => {
     await fetch();
     const stopped = start('wait');
     await once(stopped.child.stdout, 'data');
-    await delay(50);
     stopped.child.kill('SIGINT');
     expect(await stopped.ended).toEqual({ code: 130, output: `${process.versions.node} wait\nSIGINT\n` });
 
     const killed = start('wait');
     await once(killed.child.stdout, 'data');
-    await delay(50);
     killed.child.kill('SIGKILL');
     expect(await killed.ended).toMatchObject({ output: `${process.versions.node} wait\nSIGTERM\n` });
   });

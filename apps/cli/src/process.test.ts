@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -13,8 +13,8 @@ import { describeStores } from './testing/stores.ts';
 describeStores('a process', (bench, store) => {
   it('that is stopped while it uploads leaves whole objects, nothing half, and one document', async () => {
     const { folder, bucket, env, storage, start } = bench();
-    const large = randomFile(60_000_000);
-    await putFiles(folder, { 'tree/large': large, ...Object.fromEntries(Array.from({ length: 300 }, (_, id) => [`tree/${id}`, 'small'])) });
+    await putFiles(folder, { 'tree/large': '', ...Object.fromEntries(Array.from({ length: 300 }, (_, id) => [`tree/${id}`, 'small'])) });
+    await truncate(join(folder, 'tree/large'), 2 ** 32); // takes longer than it takes to stop it
     const running = start(['upload', 'tree', '-r', '--concurrency', '2', '--json']);
     await once(running.child.stdout!, 'data'); // something is up
     running.child.kill('SIGINT');
@@ -23,9 +23,7 @@ describeStores('a process', (bench, store) => {
     expect(ended.json).toMatchObject({ failed: [], error: { code: 'interrupted' } });
     const objects = await objectsIn(storage, bucket);
     for (const { key } of ended.json.uploaded as { key: string }[]) expect(objects).toHaveProperty([key]);
-    for (const [key, text] of Object.entries(objects))
-      expect(key === 'large' ? text.length > 0 : text).toBe(key === 'large' ? true : 'small');
-    if ('large' in objects) expect((await storage.getFileInfo('large')).size).toBe(large.length);
+    for (const [key, text] of Object.entries(objects)) expect([key, text]).toEqual([expect.not.stringContaining('large'), 'small']);
     // What it had open at the provider is closed.
     if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
   });

@@ -24,6 +24,8 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     folder = await mkdtemp(join(tmpdir(), 'coffer-terminal-'));
     await writeFile(join(folder, 'large.bin'), '');
     await truncate(join(folder, 'large.bin'), large);
+    await writeFile(join(folder, 'huge.bin'), '');
+    await truncate(join(folder, 'huge.bin'), 20 * large); // takes longer than it takes to stop it
     await writeFile(join(folder, 'small.txt'), 'Hello');
   });
   afterAll(async () => {
@@ -64,8 +66,8 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
   });
 
   it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
-    const terminal = coffer(['storage', 'upload', 'large.bin', '--key', 'cut.bin']);
-    await terminal.until(/[1-9]\S* MiB {2}/);
+    const terminal = coffer(['storage', 'upload', 'huge.bin', '--key', 'cut.bin']);
+    await terminal.until(/[1-9]\S* MiB\/\S+ GiB {2}/);
     terminal.type('\u0003');
     expect(await terminal.end()).toBe(130);
     expect(terminal.screen).toContain('interrupted: Stopped by SIGINT.');

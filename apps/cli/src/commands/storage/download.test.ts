@@ -173,7 +173,8 @@ describeStores('download', (bench, store) => {
     expect(await cut.ended).toMatchObject({ code: 0 });
     const stalled = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
     stalled.child.stdout!.removeAllListeners('data').pause();
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await once(stalled.child.stdout!, 'readable');
+    await new Promise((resolve) => setTimeout(resolve, 500));
     stalled.child.kill('SIGTERM');
     expect(await once(stalled.child, 'exit')).toEqual([143, null]);
     for (const args of [

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -151,10 +152,13 @@ describeStores('upload', (bench, store) => {
   it('leaves nothing of what comes on stdin when it is stopped, whether or not more comes', async () => {
     const { folder, bucket, env, storage, cli } = bench();
     const silent = new Readable({ read() {} });
-    silent.push('a beginning');
-    for (const stdin of [endless(), silent]) {
+    silent.push(Buffer.alloc(2 ** 20)); // more than a pipe holds
+    for (const [stdin, chunks] of [
+      [endless(), 40],
+      [silent, 1],
+    ] as const) {
       const running = cli.start(['storage', 'upload', '-', '--key', 'half'], { cwd: folder, env, stdin });
-      await delay(1500);
+      for (let read = 0; read < chunks; read++) await once(running.child.stdin!, 'drain');
       running.child.kill('SIGINT');
       expect(await running.ended).toMatchObject({ code: 130, stderr: 'interrupted: Stopped by SIGINT.\n' });
     }
