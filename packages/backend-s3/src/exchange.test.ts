@@ -110,7 +110,7 @@ describe('a request with its body in memory', () => {
       request.once('end', () => request.socket.end('HTTP/1.1 200 OK\r\netag: "made"\r\ncontent-length: 0\r\n\r\n'));
     };
     const transport = transportTo(await serve(closing), { maxPoolConnections: 2 });
-    const puts = Array.from({ length: 100 }, () => transport.put(at, payload(10), described, noContext));
+    const puts = Array.from({ length: 400 }, () => transport.put(at, payload(10), described, noContext));
     expect((await Promise.allSettled(puts)).filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
