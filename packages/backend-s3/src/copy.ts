@@ -113,7 +113,7 @@ async function copiedBefore(store: Store, { destination, from, headers }: Copy, 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
 async function throughHere(store: Store, copy: Copy): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const held = await store.memory.take(from.size, ctx.signal);
+  const held = await store.memory.take(from.size, ctx);
   try {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
     if (opened.kind === 'not_modified') throw changed();

@@ -3,17 +3,22 @@ import type { CallContext, LifecycleOperations, LifecycleRule } from '@coffer/st
 
 import type { HeldRule } from './administration.ts';
 import { causeName } from './errors.ts';
+import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
 export function lifecycleOperations(store: Store): LifecycleOperations {
   return {
     getLifecycle: async (bucket, ctx) => (await getRules(store, bucket, ctx)).filter(({ isEnabled }) => isEnabled).map(known),
     async setLifecycle(bucket, rules, ctx) {
-      if (rules.length === 0) return store.administration.deleteRules(bucket, ctx);
+      await assertBucketThere(store, bucket, ctx);
+      if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
       await assertAbortHolds(store, bucket, rules);
       await store.administration.putRules(bucket, rules, ctx);
     },
-    deleteLifecycle: (bucket, ctx) => store.administration.deleteRules(bucket, ctx),
+    async deleteLifecycle(bucket, ctx) {
+      await assertBucketThere(store, bucket, ctx);
+      await store.administration.deleteRules(bucket, ctx);
+    },
   };
 }
 

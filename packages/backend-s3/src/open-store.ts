@@ -12,6 +12,9 @@ import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
 import { UploadMemory } from './upload-memory.ts';
 
+/** Seconds. A client can come again sooner than it is served by one that waits for slow readers. */
+const briefly = 10;
+
 export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
   const settings = settingsOf(options);
   const connection = connect(settings);
@@ -26,7 +29,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),
-      patience,
+      patience: Math.min(patience, briefly),
       what: 'connections for downloads',
     }),
     profile(bucket, { signal } = noContext) {

@@ -19,7 +19,7 @@ export async function pullObject(
   await assertKeyHolds(store, at, ctx);
   if (range !== undefined && isOddRange(range)) return pullStream(store, at, options, sink, ctx);
   const guarded = guardedSink(sink);
-  const release = await store.downloads.take(1, ctx.signal);
+  const release = await store.downloads.take(1, ctx);
   try {
     let told: ObjectHeaders | undefined;
     let part: ReturnType<typeof partOf> | undefined;

@@ -127,7 +127,6 @@ export async function writtenBefore(
 
 async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
   const { memory } = store;
-  const { signal } = write.ctx;
   if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
   const reader = new ChunkReader(stream);
   if (size === undefined) {
@@ -140,7 +139,7 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
-  const held = await memory.take(size, signal);
+  const held = await memory.take(size, write.ctx);
   try {
     const end = await reader.fill(held.buffer);
     if (end < size) throw sizeMismatch(end, size);
@@ -178,9 +177,8 @@ const hintSlack = 1024;
  */
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  const { signal } = write.ctx;
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
-  let held = await memory.take(expected, signal);
+  let held = await memory.take(expected, write.ctx);
   let isHeld = true;
   try {
     if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
@@ -189,7 +187,7 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
       const { buffer } = held;
       isHeld = false;
       held.release(false); // nobody waits for memory while holding some
-      held = await memory.take(memory.partSize, signal);
+      held = await memory.take(memory.partSize, write.ctx);
       isHeld = true;
       buffer.copy(held.buffer);
       end = await reader.fill(held.buffer, end);
@@ -242,7 +240,7 @@ async function putParts(store: Store, { reader, stream, size, first }: Source, {
     },
   };
   const nextPart = async (): Promise<NonNullable<Source['first']>> => {
-    const held = await memory.take(partSize, ctx.signal);
+    const held = await memory.take(partSize, ctx);
     try {
       const end = await reader.fill(held.buffer);
       if (size !== undefined && reader.size > size) throw sizeMismatch(reader.size, size);

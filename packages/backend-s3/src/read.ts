@@ -42,7 +42,7 @@ export async function sizeOf(store: Store, at: ObjectAddress, sent: ObjectHeader
 export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult> {
   const { range, ...conditions } = options;
   await assertKeyHolds(store, at, ctx);
-  const release = await store.downloads.take(1, ctx.signal);
+  const release = await store.downloads.take(1, ctx);
   try {
     let headers = passedOn(options);
     if (headers === undefined) {

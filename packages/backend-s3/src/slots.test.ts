@@ -1,4 +1,6 @@
-import { expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { describe, expect, it } from 'vitest';
 
 import { Slots } from './slots.ts';
 
@@ -6,8 +8,8 @@ it('serves who comes next when others in the line are given up together', async 
   const slots = new Slots({ capacity: 10, patience: 30, what: 'places' });
   const release = await slots.take(6);
   const cancel = new AbortController();
-  const large = slots.take(8, cancel.signal);
-  const small = slots.take(2, cancel.signal);
+  const large = slots.take(8, cancel);
+  const small = slots.take(2, cancel);
   const others = slots.take(9);
   cancel.abort(new Error('no more'));
   await expect(large).rejects.toThrow('no more');
@@ -15,4 +17,44 @@ it('serves who comes next when others in the line are given up together', async 
   release();
   (await others)();
   (await slots.take(10))();
+});
+
+describe('once there is more than one tenant', () => {
+  const taken = async (taking: Promise<() => void>): Promise<boolean> => Promise.race([taking.then(() => true), delay(20, false)]);
+
+  it('none gets all, and those behind it in the line do not wait for it', async () => {
+    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    (await slots.take(1, { tenant: 'globex' }))();
+    const held: (() => void)[] = [];
+    for (let count = 0; count < 6; count++) held.push(await slots.take(1, { tenant: 'acme' }));
+    const more = slots.take(1, { tenant: 'acme' });
+    expect(await taken(more)).toBe(false);
+    const theirs = await slots.take(1, { tenant: 'globex' });
+    const nobodys = await slots.take(1);
+    const late = slots.take(1, { tenant: 'globex' });
+    expect(await taken(late)).toBe(false);
+    nobodys();
+    expect(await taken(late)).toBe(true);
+    expect(await taken(more)).toBe(false);
+    held[0]!();
+    expect(await taken(more)).toBe(true);
+    for (const release of [theirs, await late, await more, ...held]) release();
+    (await slots.take(8, { tenant: 'acme' }))(); // more than its share, when it has nothing
+  });
+
+  it('not before: a lone one has all of it', async () => {
+    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    for (let count = 0; count < 8; count++) await slots.take(1, { tenant: 'acme' });
+    expect(await taken(slots.take(1, { tenant: 'acme' }))).toBe(false);
+  });
+
+  it('the least that is of use is left to each, and one place to whoever comes', async () => {
+    const bytes = new Slots({ capacity: 16, patience: 30, what: 'bytes', smallest: 8 });
+    const one = new Slots({ capacity: 1, patience: 30, what: 'places' });
+    for (const slots of [bytes, one]) (await slots.take(1, { tenant: 'globex' }))();
+    (await one.take(1, { tenant: 'acme' }))();
+    await bytes.take(8, { tenant: 'acme' });
+    expect(await taken(bytes.take(8, { tenant: 'acme' }))).toBe(false);
+    await bytes.take(8, { tenant: 'globex' });
+  });
 });

@@ -1,57 +1,96 @@
 import { offAbort, onAbort, storageError } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+/** Who takes some, and until when it waits. */
+export type Taker = Pick<CallContext, 'signal' | 'tenant'>;
 
 interface Waiter {
   readonly amount: number;
+  readonly tenant: string;
   readonly grant: () => void;
 }
 
+/** What one tenant leaves to the others. */
+const others = 1 / 4;
+
 /**
  * A bound that callers share: bytes of memory, or sockets. Who finds it used up waits in line; who waits while nothing at
- * all is given back for `patience` seconds gets storage_unavailable.
+ * all is given back for `patience` seconds gets storage_unavailable. Once there is more than one tenant, none gets all: a few slow
+ * clients of one are not to stop those of the others.
  */
 export class Slots {
   readonly #capacity: number;
+  readonly #share: number;
   readonly #patience: number;
   readonly #what: string;
   readonly #line: Waiter[] = [];
+  readonly #usedBy = new Map<string, number>();
   #used = 0;
   #lastRelease = 0;
+  #firstTenant: string | undefined;
+  #isShared = false;
 
-  constructor(options: { readonly capacity: number; readonly patience: number; readonly what: string }) {
-    this.#capacity = options.capacity;
-    this.#patience = options.patience * 1000;
-    this.#what = options.what;
+  constructor(options: { readonly capacity: number; readonly patience: number; readonly what: string; readonly smallest?: number }) {
+    const { capacity, patience, what, smallest = 1 } = options;
+    this.#capacity = capacity;
+    this.#share = Math.max(smallest, capacity - Math.max(smallest, Math.floor(capacity * others)));
+    this.#patience = patience * 1000;
+    this.#what = what;
   }
 
   /** @returns what gives them back; calling it again does nothing */
-  async take(amount: number, signal?: AbortSignal): Promise<() => void> {
+  async take(amount: number, { signal, tenant = '' }: Taker = {}): Promise<() => void> {
     signal?.throwIfAborted();
-    if (this.#line.length > 0 || !this.#fits(amount)) await this.#wait(amount, signal);
-    else this.#used += amount;
+    this.#firstTenant ??= tenant;
+    if (tenant !== this.#firstTenant) this.#isShared = true;
+    const isFree =
+      this.#hasRoom(amount) && this.#isDue(amount, tenant) && !this.#line.some((waiter) => this.#isDue(waiter.amount, waiter.tenant));
+    if (isFree) this.#use(amount, tenant);
+    else await this.#wait(amount, tenant, signal);
     let taken = true;
     return () => {
       if (!taken) return;
       taken = false;
-      this.#used -= amount;
+      this.#use(-amount, tenant);
       this.#lastRelease = performance.now();
       this.#serve();
     };
   }
 
+  #use(amount: number, tenant: string): void {
+    this.#used += amount;
+    const used = (this.#usedBy.get(tenant) ?? 0) + amount;
+    if (used === 0) this.#usedBy.delete(tenant);
+    else this.#usedBy.set(tenant, used);
+  }
+
   // More than there is at all is given to one who is alone.
-  #fits(amount: number): boolean {
+  #hasRoom(amount: number): boolean {
     return this.#used === 0 || this.#used + amount <= this.#capacity;
   }
 
+  /** Whether a tenant may have so much more, as far as the others are concerned. */
+  #isDue(amount: number, tenant: string): boolean {
+    const used = this.#usedBy.get(tenant) ?? 0;
+    return !this.#isShared || used === 0 || used + amount <= this.#share;
+  }
+
+  /** In order; who has to wait for its own tenant lets the others pass, who waits for room does not. */
   #serve(): void {
-    for (let [first] = this.#line; first !== undefined && this.#fits(first.amount); [first] = this.#line) {
-      this.#line.shift();
-      this.#used += first.amount;
-      first.grant();
+    for (let place = 0; place < this.#line.length;) {
+      const { amount, tenant, grant } = this.#line[place]!;
+      if (!this.#isDue(amount, tenant)) {
+        place++;
+        continue;
+      }
+      if (!this.#hasRoom(amount)) return;
+      this.#line.splice(place, 1);
+      this.#use(amount, tenant);
+      grant();
     }
   }
 
-  #wait(amount: number, signal: AbortSignal | undefined): Promise<void> {
+  #wait(amount: number, tenant: string, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const since = performance.now();
       const leave = (reason: Error): void => {
@@ -74,6 +113,7 @@ export class Slots {
       };
       const waiter: Waiter = {
         amount,
+        tenant,
         grant: () => {
           settle();
           resolve();

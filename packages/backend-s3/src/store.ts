@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
 
 import type { Administration } from './administration.ts';
@@ -35,6 +35,16 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
   const refused = classes.find((name) => refusedKeys.includes(name));
   if (refused !== undefined) {
     throw storageError('invalid_key', `This storage provider does not keep keys with ${refused} apart from others.`);
+  }
+}
+
+/** Some servers set the rules of buckets that are not there, and say that they have. @throws no_such_bucket */
+export async function assertBucketThere(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  if (store.settings.isAws) return;
+  try {
+    await store.transport.headBucket(bucket, ctx);
+  } catch (error) {
+    if (!hasCode(error, 'access_denied')) throw error; // who may not look may still set them
   }
 }
 

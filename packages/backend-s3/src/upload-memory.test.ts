@@ -9,7 +9,7 @@ const small = partSize / 4;
 describe('UploadMemory', () => {
   const memory = (): UploadMemory => new UploadMemory({ capacity: 16 * partSize, partSize, patience: 1000 });
   const take = (from: UploadMemory, count: number, size: number): Promise<readonly HeldBuffer[]> =>
-    Promise.all(Array.from({ length: count }, () => from.take(size, undefined)));
+    Promise.all(Array.from({ length: count }, () => from.take(size, {})));
   const give = (held: readonly HeldBuffer[]): void => held.forEach(({ release }) => release(true));
   /** Whether the memory behind it has been given back. */
   const isGone = ({ buffer }: HeldBuffer): boolean => (buffer.buffer as ArrayBuffer).detached;

@@ -1,6 +1,7 @@
 import { releaseChunk } from '@coffer/storage-core';
 
 import { Slots } from './slots.ts';
+import type { Taker } from './slots.ts';
 
 /** Bytes in memory, until they are given back. */
 export interface HeldBuffer {
@@ -30,11 +31,11 @@ export class UploadMemory {
   constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number }) {
     const { capacity, partSize, patience } = options;
     this.partSize = partSize;
-    this.#slots = new Slots({ capacity: Math.max(capacity, partSize), patience, what: 'buffers for uploads' });
+    this.#slots = new Slots({ capacity: Math.max(capacity, partSize), patience, what: 'buffers for uploads', smallest: partSize });
   }
 
-  async take(size: number, signal: AbortSignal | undefined): Promise<HeldBuffer> {
-    const release = size > UploadMemory.unasked ? await this.#slots.take(size, signal) : undefined;
+  async take(size: number, taker: Taker): Promise<HeldBuffer> {
+    const release = size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined;
     const memory = this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
     this.#heldBytes += memory.length;
     let isHeld = true;

@@ -1,10 +1,15 @@
 import type { VersioningOperations } from '@coffer/storage-core';
 
+import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
-export function versioningOperations({ administration }: Store): VersioningOperations {
+export function versioningOperations(store: Store): VersioningOperations {
+  const { administration } = store;
   return {
     getVersioning: (bucket, ctx) => administration.getVersioning(bucket, ctx),
-    setVersioning: (bucket, enabled, ctx) => administration.setVersioning(bucket, enabled, ctx),
+    async setVersioning(bucket, enabled, ctx) {
+      await assertBucketThere(store, bucket, ctx);
+      await administration.setVersioning(bucket, enabled, ctx);
+    },
   };
 }

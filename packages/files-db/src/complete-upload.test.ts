@@ -38,6 +38,15 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
   });
 
+  it('is stored as whatever is stored by default', async () => {
+    const cold = await openPresignedRig(server, { defaultStorageClass: 'STANDARD_IA' });
+    const asked = await cold.ask();
+    await cold.send(asked, 'hello');
+    const { bucket, storageKey: key } = await cold.complete(asked);
+    expect(await cold.storage.getFileInfo({ bucket, key })).toMatchObject({ storageClass: 'STANDARD_IA', size: 5 });
+    await cold.close();
+  });
+
   it('is verified by its copy: what is swapped in between is found out', async () => {
     // A provider that ignores the condition of a copy, and a client that is quick.
     for (const [swapped, code] of [

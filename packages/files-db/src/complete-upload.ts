@@ -62,7 +62,15 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
 
   const destination: ObjectAddress = { bucket: row.bucket, key: `files/${row.id}/${randomBytes(8).toString('hex')}` };
   try {
-    const copy = await storage.copyFile({ source, destination, acl: 'private', ifMatch: arrived.etag }, ctx).catch(changed);
+    const { defaultStorageClass: storageClass } = storage;
+    const made = {
+      source,
+      destination,
+      acl: 'private',
+      ...(storageClass !== undefined && { storageClass }),
+      ifMatch: arrived.etag,
+    } as const;
+    const copy = await storage.copyFile(made, ctx).catch(changed);
     if (copy === undefined) return undefined;
     // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at.
     const same = copy.etag === arrived.etag && copy.size === arrived.size;

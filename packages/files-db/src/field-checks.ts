@@ -78,6 +78,7 @@ function jsonProblem(value: unknown, depth: number): FieldProblem {
     return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
   if (typeof value !== 'object') return 'Has only values that JSON has.';
   for (const [key, item] of Object.entries(value)) {
+    if (key === '__proto__') return 'Has no key "__proto__".';
     const problem = jsonProblem(key, depth) ?? (item === undefined ? undefined : jsonProblem(item, depth - 1));
     if (problem !== undefined) return problem;
   }

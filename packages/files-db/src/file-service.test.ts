@@ -127,7 +127,13 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       isPublic: false,
       metadata: { b: 2 },
     });
-    for (const wrong of [{ filename: '' }, { filename: 'a\u0000' }, { isPublic: 1 }, { metadata: { a: '\u0000' } }]) {
+    for (const wrong of [
+      { filename: '' },
+      { filename: 'a\u0000' },
+      { isPublic: 1 },
+      { metadata: { a: '\u0000' } },
+      { metadata: JSON.parse('{"a":{"__proto__":1}}') },
+    ]) {
       expect([wrong, await codeOf(rig.files.update(file.id, wrong as object, alice))]).toEqual([wrong, 'validation_failed']);
     }
     expect(await rig.files.get(file.id, alice)).toMatchObject({ filename: 'new.txt', metadata: { b: 2 } });

@@ -28,8 +28,9 @@ import type {
   UploadFileRequest,
 } from './file-requests.ts';
 import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep } from './file-statements.ts';
+import type { DeletedFile } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
-import { removeObjects } from './object-removal.ts';
+import { removeObject, removeObjects } from './object-removal.ts';
 import { presignUpload } from './presigned-upload.ts';
 import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
@@ -116,8 +117,10 @@ export class FileService {
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
     const { sql, storage } = this.#parts;
     const now = new Date().toISOString();
-    const [file] = await deleteFile(sql, { id: known(id), ...accessParameters(access), now });
+    const formerBucket = await this.#sharedBucket();
+    const [file] = await deleteFile(sql, { id: known(id), ...accessParameters(access), now, formerBucket });
     if (file === undefined) return this.#refuse(id, access);
+    if (formerBucket !== null && file.former_id !== null) await this.#removeFormer(file, formerBucket, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
     // Bytes may still come with a presigned form or an upload under way: then the tombstone stays, and the sweep looks once more.
@@ -125,6 +128,19 @@ export class FileService {
     // Should these fail as well, the sweep comes to it a day later.
     if (left.length > 0) await hurrySweep(sql, { id: known(id) }).catch(() => {});
     else if (final) await forgetFile(sql, { id: known(id) }).catch(() => {});
+  }
+
+  /** Where files of tenants lay before these had buckets of their own; null where everything needs a tenant. */
+  async #sharedBucket(): Promise<string | null> {
+    const choice = await this.#parts.storage.chooseBucket({}).catch(() => undefined);
+    return choice?.bucket ?? null;
+  }
+
+  /** The object that a move has left for URLs that were handed out: with its file, it goes as well. */
+  async #removeFormer(file: DeletedFile, bucket: string, ctx: CallContext): Promise<void> {
+    const { sql, storage } = this.#parts;
+    const isGone = await removeObject(storage, { bucket, key: file.storage_key }, unstoppable(ctx));
+    if (isGone && file.former_upload_key === null) await forgetFile(sql, { id: file.former_id! }).catch(() => {});
   }
 
   /** @throws file_not_found, precondition_failed, range_not_satisfiable */

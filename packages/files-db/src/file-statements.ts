@@ -2,6 +2,7 @@ import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
 import type { FileRow, FileStatus } from './file-record.ts';
+import { placeOf } from './relocation-statements.ts';
 import { statement } from './statement.ts';
 
 // A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
@@ -203,13 +204,24 @@ export interface DeletedFile {
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
+  /** The row of the place that the file was in before it moved to its tenant's bucket, if its object is still there. */
+  readonly former_id: string | null;
+  readonly former_upload_key: string | null;
 }
 
 /**
  * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays, for
  * the sweep, until its objects are gone for good: no sooner than a presigned form for it expires.
  */
-export const deleteFile = statement<AccessParameters & { readonly id: string; readonly now: string }, DeletedFile>(`
+export const deleteFile = statement<
+  AccessParameters & {
+    readonly id: string;
+    readonly now: string;
+    /** Where files lie that are in no tenant's bucket. */
+    readonly formerBucket: string | null;
+  },
+  DeletedFile
+>(`
   with target as (
     select id, status as was from files where id = {id}::uuid and status <> 'deleted' and ${changeable} for update
   ), moved as (
@@ -222,8 +234,14 @@ export const deleteFile = statement<AccessParameters & { readonly id: string; re
       used_files = u.used_files - case moved.was when 'available' then 1 else 0 end,
       reserved_bytes = u.reserved_bytes - case moved.was when 'pending' then moved.reserved_bytes else 0 end
     from moved where u.tenant_uuid = moved.tenant_uuid
+  ), former as (
+    update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
+    where f.status = 'deleted' and f.owner_id = ''
+      and f.id = (select ${placeOf('{formerBucket}::text', 'storage_key')} from moved where bucket <> {formerBucket}::text)
+    returning f.id, f.upload_key
   )
-  select was, bucket, storage_key, upload_key from moved`);
+  select was, bucket, storage_key, moved.upload_key, former.id as former_id, former.upload_key as former_upload_key
+  from moved left join former on true`);
 
 /** The objects of a deleted file are still there: the next sweep is to see to them. */
 export const hurrySweep = statement<{ readonly id: string }, never>(

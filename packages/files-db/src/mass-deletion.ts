@@ -51,12 +51,30 @@ export async function* deleteFiles(
   sql: Sql,
   of: { readonly tenant: string } | { readonly bucket: string },
 ): AsyncGenerator<readonly TombstoneRow[], void> {
+  yield* inBatches((batch) =>
+    'tenant' in of ? deleteTenantFiles(sql, { ...batch, of: of.tenant }) : deleteBucketFiles(sql, { ...batch, of: of.bucket }),
+  );
+}
+
+const releaseFormer = statement<Batch, TombstoneRow>(`
+  with target as (
+    select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > {now}::text::timestamptz
+      and id > {after}::uuid
+    order by id limit {limit}::int8 for update
+  )
+  update files f set sweep_at = greatest(to_timestamp(0), f.expires_at) from target where f.id = target.id
+  returning f.id, f.bucket, f.storage_key, f.upload_key`);
+
+/** Gives what moves of a tenant's files have left for URLs that were handed out, in batches: it is the sweep's from now on. */
+export async function* formerPlaces(sql: Sql, of: { readonly tenant: string }): AsyncGenerator<readonly TombstoneRow[], void> {
+  yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }));
+}
+
+async function* inBatches(
+  next: (batch: Omit<Batch, 'of'>) => Promise<readonly TombstoneRow[]>,
+): AsyncGenerator<readonly TombstoneRow[], void> {
   for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
-    const batch = { after, now: new Date().toISOString(), limit: 500 };
-    const rows =
-      'tenant' in of
-        ? await deleteTenantFiles(sql, { ...batch, of: of.tenant })
-        : await deleteBucketFiles(sql, { ...batch, of: of.bucket });
+    const rows = await next({ after, now: new Date().toISOString(), limit: 500 });
     if (rows.length === 0) return;
     yield rows;
     after = rows.reduce((last, { id }) => (id > last ? id : last), after);

@@ -86,6 +86,29 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.query('select 1 from files')).toHaveLength(1);
   });
 
+  it('takes what it has kept away with the file, or with its tenant', async () => {
+    const [one, other, theirs] = [
+      await upload(rig, 'one', { tenantContext: acme }),
+      await upload(rig, 'other', { tenantContext: acme }),
+      await upload(rig, 'theirs', { tenantContext: globex }),
+    ];
+    multiTenancy = true;
+    expect(await moveAll()).toEqual(['moved', 'moved', 'moved']);
+    const keysOf = (...files: readonly FileRecord[]): readonly string[] =>
+      files.flatMap(({ storageKey }) => [`${defaultBucket}/${storageKey}`]).toSorted();
+    const kept = async (): Promise<readonly string[]> => (await rig.keys()).filter((key) => key.startsWith(`${defaultBucket}/`)).toSorted();
+    expect(await kept()).toEqual(keysOf(one, other, theirs));
+    await rig.files.delete(one.id, admin);
+    expect(await kept()).toEqual(keysOf(other, theirs));
+    expect(await rig.query(`select 1 from files where storage_key = '${one.storageKey}'`)).toEqual([]);
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await kept()).toEqual(keysOf(theirs));
+    expect(await bytesOf(rig, await now(theirs))).toBe('theirs');
+    await rig.files.sweep({ olderThanSeconds: 0 });
+    expect(await kept()).toEqual(keysOf(theirs));
+    expect(await rig.query(`select 1 from files where tenant_uuid = '${acme.tenantUuid}'`)).toEqual([]);
+  });
+
   it('leaves nothing for the next day when nothing is to be kept', async () => {
     const file = await upload(rig, 'moved', { tenantContext: acme });
     await moveAll({ ...keep, keepSeconds: 0 });

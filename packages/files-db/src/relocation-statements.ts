@@ -3,7 +3,7 @@ import { statement } from './statement.ts';
 // While a file moves, the place it moves to and the place it leaves are each the place of a tombstone, which the sweep
 // clears in its time: whatever dies in between, no object is left that no row knows. A place has one tombstone at most,
 // since its id is made from it.
-const placeOf = (bucket: string): string => `md5(${bucket} || '/' || {key}::text)::uuid`;
+export const placeOf = (bucket: string, key = '{key}::text'): string => `md5(${bucket} || '/' || ${key})::uuid`;
 /** A sweep that has taken a row may be at work on its object for ten minutes, whatever `sweep_at` says. */
 const untaken = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
 

@@ -4,7 +4,7 @@ import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer
 import type { Database } from './database.ts';
 import { unstoppable } from './file-parts.ts';
 import { hurrySweep } from './file-statements.ts';
-import { closeTenant, deleteFiles, findFileIn, forgetTenant, reopenTenant } from './mass-deletion.ts';
+import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from './mass-deletion.ts';
 import type { TombstoneRow } from './mass-deletion.ts';
 import { removeObjects } from './object-removal.ts';
 import { relocateFile, strayFiles } from './relocate-file.ts';
@@ -81,6 +81,7 @@ export class TenantService {
     }
     this.#tenants.forget(tenant);
     for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
+    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
     for (const bucket of buckets) {
       try {
         await this.deleteBucket(bucket, { force }, labelled);

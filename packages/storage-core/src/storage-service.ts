@@ -43,6 +43,11 @@ export class StorageService extends BucketService {
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
   }
 
+  /** Of objects for which nobody names another. */
+  get defaultStorageClass(): string | undefined {
+    return this.#options.defaultStorageClass;
+  }
+
   /** Rejects unless the provider answers. */
   async startup(): Promise<void> {
     await this.backend.check(noContext);
@@ -57,10 +62,16 @@ export class StorageService extends BucketService {
     return checkHealth(this.backend, this.#options.healthCheckTimeout ?? 5);
   }
 
-  /** Which bucket a call goes to, and why; creates it where auto-provisioning is on. */
-  async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
+  /** Which bucket a call goes to, and why, whether or not it is there. */
+  async chooseBucket(request: BucketRequest): Promise<BucketChoice> {
     const choice = await this.#resolve(request);
     assertBucketName(choice.bucket);
+    return choice;
+  }
+
+  /** As `chooseBucket`; creates it where auto-provisioning is on. */
+  async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
+    const choice = await this.chooseBucket(request);
     if (this.#options.autoProvision === true && choice.because !== 'explicit') await this.ensureBucket(choice.bucket, {}, ctx);
     return choice;
   }

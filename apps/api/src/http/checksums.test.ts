@@ -18,7 +18,7 @@ describe('declared checksums', () => {
     [{ digest: `SHA-256=${sha256}` }, { sha256: both.sha256 }],
     [{ digest: `md5=${md5}, sha-256=${sha256}` }, both],
     [{ 'content-digest': `sha-256=:${sha256}:` }, { sha256: both.sha256 }],
-    [{ digest: 'unixsum=30637', 'content-digest': 'crc32c=:AAAAAA==:' }, {}],
+    [{ digest: `unixsum=30637, sha-256=${sha256}` }, { sha256: both.sha256 }],
     [{ digest: '' }, {}],
   ])('are read from %j', (headers, expected) => {
     expect(declaredChecksums(headers)).toEqual(expected);
@@ -32,6 +32,9 @@ describe('declared checksums', () => {
     { 'content-md5': sha256 },
     { 'content-md5': '!!!!' },
     { digest: 'sha-256=AAAA' },
+    { digest: 'SHA-512=AAAA' },
+    { digest: 'garbage' },
+    { 'content-digest': 'crc32c=:AAAAAA==:' },
     { digest: 'sha-256' },
     { 'content-digest': 'sha-256=::' },
   ])('are refused: %j', (headers) => {

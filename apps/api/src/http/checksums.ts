@@ -16,12 +16,24 @@ const lengths = { sha256: 32, md5: 16 } as const;
  * @throws validation_failed for a value that is none
  */
 export function declaredChecksums(headers: IncomingHttpHeaders): DeclaredChecksums {
+  assertKnown(headers);
   const sha256 = single(headers, 'x-amz-checksum-sha256') ?? member(headers, 'sha-256');
   const md5 = single(headers, 'content-md5') ?? member(headers, 'md5');
   return {
     ...(sha256 !== undefined && { sha256: hex(sha256, 'sha256') }),
     ...(md5 !== undefined && { md5: hex(md5, 'md5') }),
   };
+}
+
+/** What cannot be verified is not to be taken for verified. */
+function assertKnown(headers: IncomingHttpHeaders): void {
+  for (const header of ['digest', 'content-digest']) {
+    const value = headers[header];
+    if (typeof value !== 'string' || value.trim() === '') continue;
+    const names = value.split(',').map((part) => part.trim().split('=')[0]!.toLowerCase());
+    if (names.some((name) => name === 'sha-256' || name === 'md5')) continue;
+    throw validationFailed([{ field: header, message: 'is verified for sha-256 and md5: send one of them, as in "SHA-256=<base64>"' }]);
+  }
 }
 
 function single(headers: IncomingHttpHeaders, name: string): string | undefined {

@@ -58,11 +58,21 @@ export class Folders {
   }
 
   async #makeRoot(): Promise<string> {
-    await mkdir(this.root, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    await makeFolders(this.root).catch((error: NodeJS.ErrnoException) => {
       throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWay(error) : error;
     });
     return realpath(this.root);
   }
+}
+
+/** One by one: where a folder cannot be made in one that is there, as below /proc, Node's own way tries for ever. */
+async function makeFolders(folder: string): Promise<void> {
+  if (await isFolder(folder)) return;
+  const above = dirname(folder);
+  if (above !== folder) await makeFolders(above);
+  await mkdir(folder).catch(async (error: unknown) => {
+    if (!(await isFolder(folder))) throw error; // else somebody else has made it meanwhile
+  });
 }
 
 function fileInTheWay(cause?: unknown): LocalError {

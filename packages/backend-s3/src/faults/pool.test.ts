@@ -70,6 +70,20 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     await eventually(() => bench.proxy.connections()).toBeLessThanOrEqual(1);
   });
 
+  it('are not used up by one tenant once there is another', async () => {
+    const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
+    const openFor = async (tenant: string, key: string): Promise<Readable> =>
+      ((await backend.get(bench.at(key), {}, { tenant })) as ObjectStream).body;
+    await readAll(await openFor('globex', 'small'));
+    const held = [await openFor('acme', 'large'), await openFor('acme', 'large'), await openFor('acme', 'large')];
+    const more = openFor('acme', 'small');
+    expect((await readAll(await openFor('globex', 'small'))).toString()).toBe('small');
+    expect(await Promise.race([more.then(() => 'served'), delay(200, 'waits')])).toBe('waits');
+    held[0]!.destroy();
+    expect((await readAll(await more)).toString()).toBe('small');
+    for (const body of held) body.destroy();
+  });
+
   it('are given back by readers who stop', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 1 });
     const body = await open(backend);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { memoryBackend, wrapBackend } from '@coffer/storage-core';
-import type { StorageBackend } from '@coffer/storage-core';
+import type { StorageBackend, StorageServiceOptions } from '@coffer/storage-core';
 
 import type { FileRecord, PresignedFileUpload, PresignedUploadRequest } from '../index.ts';
 import { acme, openRig, presigning, userOf } from './support.ts';
@@ -22,11 +22,11 @@ export interface PresignedRig extends Rig {
   replace(operations: Partial<StorageBackend>): void;
 }
 
-export async function openPresignedRig(server: 'embedded' | 'debian'): Promise<PresignedRig> {
+export async function openPresignedRig(server: 'embedded' | 'debian', storage: Partial<StorageServiceOptions> = {}): Promise<PresignedRig> {
   const inner = wrapBackend(memoryBackend());
   let replaced: Partial<StorageBackend> = {};
   const backend = new Proxy(presigning(inner), { get: (target, key) => Reflect.get(replaced, key) ?? Reflect.get(target, key) });
-  const rig = await openRig({ server, backend });
+  const rig = await openRig({ server, backend, storage });
   await rig.tenants.create(acme);
   return {
     ...rig,

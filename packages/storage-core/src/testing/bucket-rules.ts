@@ -7,7 +7,12 @@ import type { Suite } from './harness.ts';
 export function bucketRules(suite: Suite): void {
   const { versioning, lifecycle, maintenance } = suite.options.abilities;
   if (versioning) suite.describe('versioning', () => versions(suite));
-  if (lifecycle) suite.describe('lifecycle rules', () => rules(suite));
+  if (lifecycle) {
+    suite.describe('lifecycle rules', () => {
+      rules(suite);
+      rulesOfNothing(suite);
+    });
+  }
   if (maintenance) suite.describe('maintenance', () => sweeps(suite));
 }
 
@@ -35,6 +40,7 @@ function versions({ test }: Suite): void {
 
   test('rejects the versioning of a bucket that is not there', async ({ backend }) => {
     await assertRejects(Promise.resolve(backend.versioning?.getVersioning('no-such-bucket-anywhere', noContext)), 'no_such_bucket');
+    await assertRejects(Promise.resolve(backend.versioning?.setVersioning('no-such-bucket-anywhere', true, noContext)), 'no_such_bucket');
   });
 }
 
@@ -53,6 +59,17 @@ function rules({ test }: Suite): void {
     } finally {
       await release();
     }
+  });
+}
+
+function rulesOfNothing({ test }: Suite): void {
+  test('rejects the rules of a bucket that is not there', async ({ backend }) => {
+    const { lifecycle } = backend;
+    assert.ok(lifecycle !== undefined);
+    const rules = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
+    await assertRejects(lifecycle.setLifecycle('no-such-bucket-anywhere', rules, noContext), 'no_such_bucket');
+    await assertRejects(lifecycle.getLifecycle('no-such-bucket-anywhere', noContext), 'no_such_bucket');
+    await assertRejects(lifecycle.deleteLifecycle('no-such-bucket-anywhere', noContext), 'no_such_bucket');
   });
 }
 

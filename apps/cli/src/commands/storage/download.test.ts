@@ -124,6 +124,8 @@ describeStores('download', (bench, store) => {
       expect(await coffer(['download', 'docs/link', '-o', output, '--json'])).toMatchObject({
         json: { failed: [{ code: 'path_conflict' }] },
       });
+    const nowhere = await coffer(['download', 'docs/link', '-o', '/proc/none/x', '--json']);
+    expect([nowhere.code, nowhere.json.failed.map(({ key }: { key: string }) => key)]).toEqual([1, ['docs/link']]);
   });
 
   it('follows a link that --output names, and puts nothing in the place of what is no file', async () => {
