@@ -28,11 +28,11 @@ export function leanObjects(
         const request = { method: 'PUT', at, sha256, isRead: false } as const;
         const put = async (): Promise<Pick<Answer, 'headers'> | IncomingMessage> => {
           if (payload.kind === 'stream') {
-            const described = [...carriedHeaders(headers), ...writeHeaders(headers, payload.size, md5)];
+            const described = writeHeaders(headers, payload.size, md5);
             return client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
           }
           const { data } = payload;
-          const described = [...carriedHeaders(headers), ...writeHeaders(headers, data.byteLength, md5, checksumOf(data))];
+          const described = writeHeaders(headers, data.byteLength, md5, checksumOf(data));
           return client.answer({ ...request, headers: described, body: data }, abortSignal);
         };
         const { headers: told } = await put();
@@ -78,9 +78,15 @@ export function leanObjects(
   };
 }
 
-export function writeHeaders(described: WriteHeaders, size: number, md5?: string, checksum: readonly string[] = []): string[] {
+export function writeHeaders(
+  described: WriteHeaders & CarriedHeaders,
+  size: number,
+  md5?: string,
+  checksum: readonly string[] = [],
+): string[] {
   const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksumSha256 } = described;
-  const headers = ['content-length', String(size)];
+  const headers = carriedHeaders(described);
+  headers.push('content-length', String(size));
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
   headers.push('content-type', contentType);
   if (ifMatch !== undefined) headers.push('if-match', ifMatch);
@@ -100,12 +106,12 @@ export function metadataHeaders(metadata: WriteHeaders['metadata'] = {}): string
 }
 
 export function carriedHeaders({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): string[] {
-  return [
-    ...(cacheControl === undefined ? [] : ['cache-control', cacheControl]),
-    ...(contentDisposition === undefined ? [] : ['content-disposition', contentDisposition]),
-    ...(contentEncoding === undefined ? [] : ['content-encoding', contentEncoding]),
-    ...(contentLanguage === undefined ? [] : ['content-language', contentLanguage]),
-  ];
+  const headers: string[] = [];
+  if (cacheControl !== undefined) headers.push('cache-control', cacheControl);
+  if (contentDisposition !== undefined) headers.push('content-disposition', contentDisposition);
+  if (contentEncoding !== undefined) headers.push('content-encoding', contentEncoding);
+  if (contentLanguage !== undefined) headers.push('content-language', contentLanguage);
+  return headers;
 }
 
 export function readHeaders({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: ReadHeaders): string[] {

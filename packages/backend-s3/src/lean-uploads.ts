@@ -1,7 +1,7 @@
 import { call } from './call.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
-import { carriedHeaders, writeHeaders } from './lean-objects.ts';
+import { writeHeaders } from './lean-objects.ts';
 import type { Settings } from './options.ts';
 import { uriEncode } from './signature.ts';
 import type { Transport } from './transport.ts';
@@ -16,7 +16,7 @@ export function leanUploads(
     createUpload(at, headers, ctx) {
       // AWS takes checksums of parts only if they were announced.
       const checksum = isAws ? ['x-amz-checksum-algorithm', 'CRC32'] : [];
-      const all = [...carriedHeaders(headers), ...writeHeaders(headers, 0, undefined, checksum)];
+      const all = writeHeaders(headers, 0, undefined, checksum);
       return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
         client.document({ method: 'POST', at, query: 'uploads=', headers: all }, abortSignal, uploadIdFrom),
       );

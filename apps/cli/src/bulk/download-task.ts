@@ -11,6 +11,7 @@ import type { Folding } from './folding.ts';
 import { LargeDownload, largeFrom } from './large-download.ts';
 import { wholeFrom } from './local-file.ts';
 import { PartFile } from './part-file.ts';
+import { hasBytes } from './plan-downloads.ts';
 import type { PlannedDownload } from './plan-downloads.ts';
 import { giveBack, takeBuffer } from './read-buffers.ts';
 import { assertTarget } from './target-path.ts';
@@ -110,7 +111,7 @@ async function endOf(path: string): Promise<string> {
 
 /** Consoles of providers make empty objects for folders. */
 async function makeFolder({ name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
-  if ((listed?.size ?? 0) > 0) throw new LocalError('is_a_directory', 'The key ends in "/", as only folders do, but the object has bytes.');
+  if ((listed?.size ?? 0) > 0) throw hasBytes();
   const path = folders.pathOf(name);
   await folders.prepare(path);
   return path;

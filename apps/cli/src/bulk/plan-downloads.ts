@@ -59,8 +59,12 @@ export async function* planBelow({ prefix, before, filter, list }: Below): Async
   try {
     for await (const { key, size, etag } of list(folder)) {
       const name = key.slice(folder.length);
-      if (name === '') continue; // the object that stands for the folder itself
+      if (name === '' && size === 0) continue; // the object that stands for the folder itself
       isEmpty = false;
+      if (name === '') {
+        yield { subject: { key }, problem: problemOf(hasBytes()) };
+        continue;
+      }
       if (!filter(name)) continue;
       const meeting = name.endsWith('/') ? undefined : await firstWith(name, others);
       yield meeting === undefined ? { key, name, listed: { size, etag } } : { subject: { key }, problem: problemOf(meets(meeting + name)) };
@@ -96,6 +100,11 @@ async function firstWith(
 
 function meets(other: string): Error {
   return new LocalError('path_conflict', `${other} goes to the same file.`);
+}
+
+/** Of an object that only a folder could stand for in a file system. */
+export function hasBytes(): Error {
+  return new LocalError('is_a_directory', 'The key ends in "/", as only folders do, but the object has bytes.');
 }
 
 function namesFolder(key: string): Error {

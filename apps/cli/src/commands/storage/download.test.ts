@@ -67,15 +67,16 @@ describeStores('download', (bench, store) => {
 
   it('names what fails, and does the rest', async () => {
     const { folder, storage, coffer } = bench();
-    await putObjects(storage, { 'docs/a': 'a', 'docs/b': 'b', 'docs/c/d': 'd', 'docs/e/f': 'f' });
+    await putObjects(storage, { 'docs/a': 'a', 'docs/b': 'b', 'docs/c/d': 'd', 'docs/e/f': 'f', 'docs/': 'not nothing', 'docs/g/': '' });
     await mkdir(join(folder, 'out/a'), { recursive: true });
     await putFiles(folder, { 'out/c': 'a file where a folder has to be', 'elsewhere/g': 'g' });
     await symlink('../elsewhere', join(folder, 'out/e'));
     const ended = await coffer(['download', 'docs', '-r', '-o', 'out', '--json']);
     expect(ended.code).toBe(1);
-    expect(ended.json.downloaded).toMatchObject([{ key: 'docs/b' }]);
+    expect(ended.json.downloaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['docs/b', 'docs/g/']);
     expect(new Map(ended.json.failed.map((failure: { key: string; code: string }) => [failure.key, failure.code]))).toEqual(
       new Map([
+        ['docs/', 'is_a_directory'],
         ['docs/a', 'is_a_directory'],
         ['docs/c/d', 'path_conflict'],
         ['docs/e/f', 'unsafe_path'],
