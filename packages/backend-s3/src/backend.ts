@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
@@ -50,6 +52,9 @@ export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-
   }
 }
 
+/** Milliseconds. */
+const patience = 5000;
+
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
   const { pull } = store.transport;
   const { acl, versioning, lifecycle, ...rare } = rareOperations(store);
@@ -75,6 +80,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     ...(profile?.versioning !== false && { versioning }),
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
+      if (store.cleaning.size > 0) await Promise.race([Promise.all(store.cleaning), delay(patience, undefined, { ref: false })]);
       store.connection.close();
     },
   };

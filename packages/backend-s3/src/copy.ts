@@ -10,7 +10,7 @@ import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { writtenBefore } from './put.ts';
-import { withBucketLooked } from './read.ts';
+import { withBucketLooked, wrongLength } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
@@ -71,7 +71,7 @@ export async function copyObject(
 async function perform(store: Store, copy: Copy): Promise<Written> {
   const { options, from, destination, ctx } = copy;
   const { ifMatch, ifNoneMatch } = options;
-  const profile = ifMatch === undefined && ifNoneMatch === undefined ? undefined : await store.profile(destination.bucket);
+  const profile = ifMatch === undefined && ifNoneMatch === undefined ? undefined : await store.profile(destination.bucket, ctx);
   const unenforced =
     profile !== undefined &&
     ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (ifMatch !== undefined && !profile.copySourceCondition));
@@ -118,6 +118,7 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
     if (opened.kind === 'not_modified') throw changed();
     const data = await readAll(opened.body);
+    if (data.length !== from.size) throw wrongLength(data.length, from.size);
     const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };
     return await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
@@ -186,12 +187,12 @@ async function carriedAcl(
   if (ownerless.has(store)) return undefined;
   const acl = await store.transport.getAcl(at, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied') || hasCode(error, 'not_supported') || hasCode(error, 'acl_not_supported');
-    if (!isAboutAcls || (await store.profile(at.bucket)).acl) throw error;
+    if (!isAboutAcls || (await store.profile(at.bucket, ctx)).acl) throw error;
     return undefined;
   });
   if (acl?.owner.id === '') ownerless.add(store);
   const canned = acl && cannedOf(acl);
-  if (acl === undefined || canned === 'private' || !(await store.profile(at.bucket)).acl) return undefined;
+  if (acl === undefined || canned === 'private' || !(await store.profile(at.bucket, ctx)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };
 }
 

@@ -102,6 +102,17 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
         await expect(call(administration, noContext), called).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
+  it.each(['\n', '<!-- the end -->', ''])(
+    'is an error for all that is answered by a document, though it says 200 (and then "%s")',
+    async (end) => {
+      const error = `<?xml version="1.0"?><Error><Code>InternalError</Code><Message>no</Message></Error>${end}`;
+      const { transport } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, error));
+      for (const [called, call] of objectCalls)
+        if (['deleteBatch', 'createUpload', 'completeUpload', 'list', 'listBuckets', 'getAcl', 'copy', 'copyPart'].includes(called))
+          await expect(call(transport), called).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    },
+  );
+
   it('tells of more keys, and not of where they begin', async () => {
     const list = '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>';
     const { transport } = await doorTo(name, answerOf(200, {}, list));

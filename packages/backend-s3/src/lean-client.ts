@@ -137,6 +137,12 @@ export class LeanClient {
   async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const answer = await this.#http.send(signed, signal);
     if (answer.statusCode! >= 300) throw await answerError(answer, signal);
+    try {
+      assertNoPage(answer.statusCode!, answer.headers, false);
+    } catch (error) {
+      answer.destroy();
+      throw error;
+    }
     return answer;
   }
 

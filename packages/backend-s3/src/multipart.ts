@@ -40,7 +40,11 @@ export async function writeByParts(
   // Not to be cancelled: an upload whose id nobody got could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
   const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
-    void creating.then((id) => abortUpload(store, at, id)).catch(() => {}); // should it come to be after all
+    const cleaning: Promise<void> = creating // should it come to be after all
+      .then((id) => abortUpload(store, at, id))
+      .catch(() => {})
+      .finally(() => store.cleaning.delete(cleaning));
+    store.cleaning.add(cleaning);
     throw error;
   });
   try {

@@ -12,7 +12,7 @@ import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
 import { UploadMemory } from './upload-memory.ts';
 
-/** Seconds. A client can come again sooner than it is served by one that waits for slow readers. */
+/** Seconds. Where there are many tenants, clients come again rather than wait for slow readers of others. */
 const briefly = 10;
 
 export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
@@ -26,10 +26,12 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     settings,
     connection,
     ...(settings.transport === 'sdk' ? sdkDoor(settings, connection) : leanDoor(settings, connection)),
+    cleaning: new Set(),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),
-      patience: Math.min(patience, briefly),
+      patience,
+      brief: briefly,
       what: 'connections for downloads',
     }),
     profile(bucket, { signal } = noContext) {

@@ -27,7 +27,7 @@ export function presignOperations(store: Store): PresignOperations {
       }
       await assertKeyHolds(store, at, ctx);
       await assertAclHolds(store, at.bucket, options.acl, ctx);
-      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await store.profile(at.bucket)).postPolicy;
+      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await store.profile(at.bucket, ctx)).postPolicy;
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
         const asked = { ...options, expiresIn: await expiryOf(options.expiresIn) };
         return isForm ? presigner.form(at, asked) : presigner.putUrl(at, asked);

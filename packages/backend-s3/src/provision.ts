@@ -32,7 +32,7 @@ export async function putCors(store: Store, bucket: string, origins: readonly st
 const staleUploads: LifecycleRule = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1 };
 
 async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (!(await store.profile(bucket)).abortRule) return;
+  if (!(await store.profile(bucket, ctx)).abortRule) return;
   const rules = await getRules(store, bucket, ctx);
   const isSet = rules.some(({ isEnabled, abortMultipartDays, prefix }) => isEnabled && abortMultipartDays !== undefined && prefix === '');
   if (isSet) return;

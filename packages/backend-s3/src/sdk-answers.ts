@@ -3,8 +3,9 @@ import { text } from 'node:stream/consumers';
 
 import type { S3Client } from '@aws-sdk/client-s3';
 
-import { isErrorDocument, rootOf } from './documents.ts';
+import { isErrorDocument } from './documents.ts';
 import { assertNoPage, ForeignAnswerError, isElsewhere, mayBeProxied } from './foreign-answer.ts';
+import { MalformedXmlError, parseXml } from './xml.ts';
 
 /** What these read may be a page itself. */
 const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
@@ -29,7 +30,7 @@ const documents: Readonly<Record<string, string>> = {
 };
 
 interface HttpResponse {
-  readonly statusCode: number;
+  statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
   body: Readable | Uint8Array;
 }
@@ -56,12 +57,27 @@ export function readAnswers(client: S3Client): void {
         const root = documents[commandName];
         if (isRefused || root === undefined) return result;
         const document = await text(body as Readable);
-        if (!isErrorDocument(document)) rootOf(document, root);
         response.body = Buffer.from(document);
+        if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
+        else assertNamed(document, commandName, root);
         return result;
       },
     { step: 'deserialize', name: 'answers', priority: 'low' },
   );
+}
+
+/** Some call an answer by its call. */
+function assertNamed(document: string, commandName: string, root: string): void {
+  const { name } = parseXml(document);
+  const call = commandName.replace(/Command$/, '');
+  const names = [
+    root,
+    root.replace(/Result$/, 'Response'),
+    `${call}Result`,
+    `${call}Response`,
+    ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
+  ];
+  if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
 }
 
 function dropped(body: HttpResponse['body'], error: Error): Error {

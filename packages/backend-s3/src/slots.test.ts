@@ -42,6 +42,23 @@ describe('once there is more than one tenant', () => {
     (await slots.take(8, { tenant: 'acme' }))(); // more than its share, when it has nothing
   });
 
+  it('small requests of a tenant do not pass its large one, and what others give back is no help to it', async () => {
+    const slots = new Slots({ capacity: 8, patience: 30, brief: 0.3, what: 'places' });
+    (await slots.take(1, { tenant: 'globex' }))();
+    const held = await slots.take(2, { tenant: 'acme' });
+    const large = slots.take(5, { tenant: 'acme' });
+    const small = slots.take(1, { tenant: 'acme' });
+    expect([await taken(large), await taken(small)]).toEqual([false, false]);
+    held();
+    expect([await taken(large), await taken(small)]).toEqual([true, true]);
+    const late = slots.take(1, { tenant: 'acme' }).catch((error: unknown) => error);
+    for (let turn = 0; turn < 10; turn++) {
+      await delay(50);
+      (await slots.take(1, { tenant: 'globex' }))();
+    }
+    expect(await late).toMatchObject({ code: 'storage_unavailable' });
+  });
+
   it('not before: a lone one has all of it', async () => {
     const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
     for (let count = 0; count < 8; count++) await slots.take(1, { tenant: 'acme' });

@@ -22,19 +22,28 @@ export class Slots {
   readonly #capacity: number;
   readonly #share: number;
   readonly #patience: number;
+  /** The same while there is more than one tenant. */
+  readonly #brief: number;
   readonly #what: string;
   readonly #line: Waiter[] = [];
-  readonly #usedBy = new Map<string, number>();
+  readonly #usedBy = new Map<string, { readonly amount: number; readonly lastRelease: number }>();
   #used = 0;
   #lastRelease = 0;
   #firstTenant: string | undefined;
   #isShared = false;
 
-  constructor(options: { readonly capacity: number; readonly patience: number; readonly what: string; readonly smallest?: number }) {
-    const { capacity, patience, what, smallest = 1 } = options;
+  constructor(options: {
+    readonly capacity: number;
+    readonly patience: number;
+    readonly what: string;
+    readonly smallest?: number;
+    readonly brief?: number;
+  }) {
+    const { capacity, patience, what, smallest = 1, brief = patience } = options;
     this.#capacity = capacity;
     this.#share = Math.max(smallest, capacity - Math.max(smallest, Math.floor(capacity * others)));
     this.#patience = patience * 1000;
+    this.#brief = Math.min(brief, patience) * 1000;
     this.#what = what;
   }
 
@@ -43,25 +52,25 @@ export class Slots {
     signal?.throwIfAborted();
     this.#firstTenant ??= tenant;
     if (tenant !== this.#firstTenant) this.#isShared = true;
-    const isFree =
-      this.#hasRoom(amount) && this.#isDue(amount, tenant) && !this.#line.some((waiter) => this.#isDue(waiter.amount, waiter.tenant));
+    const isFirst = this.#line.length === 0 || (this.#next() === undefined && !this.#line.some((waiter) => waiter.tenant === tenant));
+    const isFree = isFirst && this.#hasRoom(amount) && this.#isDue(amount, tenant);
     if (isFree) this.#use(amount, tenant);
     else await this.#wait(amount, tenant, signal);
     let taken = true;
     return () => {
       if (!taken) return;
       taken = false;
-      this.#use(-amount, tenant);
       this.#lastRelease = performance.now();
+      this.#use(-amount, tenant);
       this.#serve();
     };
   }
 
   #use(amount: number, tenant: string): void {
     this.#used += amount;
-    const used = (this.#usedBy.get(tenant) ?? 0) + amount;
+    const used = (this.#usedBy.get(tenant)?.amount ?? 0) + amount;
     if (used === 0) this.#usedBy.delete(tenant);
-    else this.#usedBy.set(tenant, used);
+    else this.#usedBy.set(tenant, { amount: used, lastRelease: this.#lastRelease });
   }
 
   // More than there is at all is given to one who is alone.
@@ -71,23 +80,31 @@ export class Slots {
 
   /** Whether a tenant may have so much more, as far as the others are concerned. */
   #isDue(amount: number, tenant: string): boolean {
-    const used = this.#usedBy.get(tenant) ?? 0;
+    const used = this.#usedBy.get(tenant)?.amount ?? 0;
     return !this.#isShared || used === 0 || used + amount <= this.#share;
   }
 
-  /** In order; who has to wait for its own tenant lets the others pass, who waits for room does not. */
+  /** In order; who waits for others of its tenant lets the next ones pass, who waits for room does not. */
   #serve(): void {
-    for (let place = 0; place < this.#line.length;) {
-      const { amount, tenant, grant } = this.#line[place]!;
-      if (!this.#isDue(amount, tenant)) {
-        place++;
-        continue;
-      }
-      if (!this.#hasRoom(amount)) return;
-      this.#line.splice(place, 1);
-      this.#use(amount, tenant);
-      grant();
+    for (let next = this.#next(); next !== undefined && this.#hasRoom(next.amount); next = this.#next()) {
+      this.#line.splice(this.#line.indexOf(next), 1);
+      this.#use(next.amount, next.tenant);
+      next.grant();
     }
+  }
+
+  /** Nobody passes one of the same tenant: large ones would wait for ever. */
+  #next(): Waiter | undefined {
+    const stuck = new Set<string>();
+    return this.#line.find(({ amount, tenant }) => {
+      if (!stuck.has(tenant) && this.#isDue(amount, tenant)) return true;
+      stuck.add(tenant);
+      return false;
+    });
+  }
+
+  #patienceNow(): number {
+    return this.#isShared ? this.#brief : this.#patience;
   }
 
   #wait(amount: number, tenant: string, signal: AbortSignal | undefined): Promise<void> {
@@ -103,7 +120,9 @@ export class Slots {
       };
       const abort = (): void => leave(signal?.reason as Error);
       const lookAgain = (): void => {
-        const left = this.#patience - (performance.now() - Math.max(since, this.#lastRelease));
+        // What others give back is of no use to one who waits for its own tenant.
+        const last = this.#isDue(amount, tenant) ? this.#lastRelease : (this.#usedBy.get(tenant)?.lastRelease ?? 0);
+        const left = this.#patienceNow() - (performance.now() - Math.max(since, last));
         if (left > 0) timer = setTimeout(lookAgain, left);
         else leave(storageError('storage_unavailable', `All ${this.#what} are in use.`, { retryAfter: 1 }));
       };
@@ -119,7 +138,7 @@ export class Slots {
           resolve();
         },
       };
-      let timer = setTimeout(lookAgain, this.#patience);
+      let timer = setTimeout(lookAgain, this.#patienceNow());
       onAbort(signal, abort);
       this.#line.push(waiter);
     });

@@ -19,6 +19,8 @@ export interface Store {
   readonly administration: Administration;
   readonly presigner: Presigner;
   readonly memory: UploadMemory;
+  /** What is cleaned up for callers who did not wait. A store that is closed waits for it, for a while. */
+  readonly cleaning: Set<Promise<void>>;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is

@@ -117,10 +117,11 @@ export class FileService {
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
     const { sql, storage } = this.#parts;
     const now = new Date().toISOString();
-    const formerBucket = await this.#sharedBucket();
-    const [file] = await deleteFile(sql, { id: known(id), ...accessParameters(access), now, formerBucket });
+    const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();
+    const deleted = await deleteFile(sql, { id: known(id), ...accessParameters(access), now, formerBucket, otherFormerBucket });
+    const [file] = deleted;
     if (file === undefined) return this.#refuse(id, access);
-    if (formerBucket !== null && file.former_id !== null) await this.#removeFormer(file, formerBucket, ctx);
+    for (const each of deleted) await this.#removeFormer(each, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
     // Bytes may still come with a presigned form or an upload under way: then the tombstone stays, and the sweep looks once more.
@@ -130,17 +131,22 @@ export class FileService {
     else if (final) await forgetFile(sql, { id: known(id) }).catch(() => {});
   }
 
-  /** Where files of tenants lay before these had buckets of their own; null where everything needs a tenant. */
-  async #sharedBucket(): Promise<string | null> {
-    const choice = await this.#parts.storage.chooseBucket({}).catch(() => undefined);
-    return choice?.bucket ?? null;
+  /** Where files of tenants may have lain before these had buckets of their own. */
+  async #sharedBuckets(): Promise<readonly string[]> {
+    const { storage } = this.#parts;
+    const chosen = await storage.chooseBucket({}).catch(() => undefined); // none where everything needs a tenant
+    return [...new Set([storage.defaultBucket, chosen?.bucket].filter((bucket) => bucket !== undefined))];
   }
 
   /** The object that a move has left for URLs that were handed out: with its file, it goes as well. */
-  async #removeFormer(file: DeletedFile, bucket: string, ctx: CallContext): Promise<void> {
+  async #removeFormer(
+    { storage_key: key, former_id: id, former_bucket: bucket, former_upload_key }: DeletedFile,
+    ctx: CallContext,
+  ): Promise<void> {
+    if (id === null || bucket === null) return;
     const { sql, storage } = this.#parts;
-    const isGone = await removeObject(storage, { bucket, key: file.storage_key }, unstoppable(ctx));
-    if (isGone && file.former_upload_key === null) await forgetFile(sql, { id: file.former_id! }).catch(() => {});
+    const isGone = await removeObject(storage, { bucket, key }, unstoppable(ctx));
+    if (isGone && former_upload_key === null) await forgetFile(sql, { id }).catch(() => {});
   }
 
   /** @throws file_not_found, precondition_failed, range_not_satisfiable */

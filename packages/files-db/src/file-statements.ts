@@ -204,10 +204,18 @@ export interface DeletedFile {
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
-  /** The row of the place that the file was in before it moved to its tenant's bucket, if its object is still there. */
+  /** The row of a place that the file was in before it moved to its tenant's bucket, if its object is still there. */
   readonly former_id: string | null;
+  readonly former_bucket: string | null;
   readonly former_upload_key: string | null;
 }
+
+/** By a scalar, which no plan can turn into a join that reads all rows. */
+const releasedAt = (bucket: string): string => `
+    update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
+    where f.id = (select ${placeOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
+      and f.status = 'deleted' and f.owner_id = ''
+    returning f.id, f.bucket, f.upload_key`;
 
 /**
  * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays, for
@@ -219,6 +227,7 @@ export const deleteFile = statement<
     readonly now: string;
     /** Where files lie that are in no tenant's bucket. */
     readonly formerBucket: string | null;
+    readonly otherFormerBucket: string | null;
   },
   DeletedFile
 >(`
@@ -234,14 +243,11 @@ export const deleteFile = statement<
       used_files = u.used_files - case moved.was when 'available' then 1 else 0 end,
       reserved_bytes = u.reserved_bytes - case moved.was when 'pending' then moved.reserved_bytes else 0 end
     from moved where u.tenant_uuid = moved.tenant_uuid
-  ), former as (
-    update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
-    where f.status = 'deleted' and f.owner_id = ''
-      and f.id = (select ${placeOf('{formerBucket}::text', 'storage_key')} from moved where bucket <> {formerBucket}::text)
-    returning f.id, f.upload_key
+  ), former as (${releasedAt('{formerBucket}')}
+  ), other as (${releasedAt('{otherFormerBucket}')}
   )
-  select was, bucket, storage_key, moved.upload_key, former.id as former_id, former.upload_key as former_upload_key
-  from moved left join former on true`);
+  select was, moved.bucket, storage_key, moved.upload_key, former.id as former_id, former.bucket as former_bucket, former.upload_key as former_upload_key
+  from moved left join (select * from former union all select * from other) as former on true`);
 
 /** The objects of a deleted file are still there: the next sweep is to see to them. */
 export const hurrySweep = statement<{ readonly id: string }, never>(

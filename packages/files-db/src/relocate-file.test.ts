@@ -4,7 +4,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { FileRecord, Relocation, StrayFile } from './index.ts';
 import { connectDatabase, TenantRepository, TenantService } from './index.ts';
-import { acme, admin, bytesOf, codeOf, defaultBucket, globex, openRig, presigning, upload, variant } from './testing/support.ts';
+import {
+  acme,
+  admin,
+  bytesOf,
+  codeOf,
+  defaultBucket,
+  globex,
+  openRig,
+  presigning,
+  sharedBucket,
+  upload,
+  variant,
+} from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 const day = 86_400;
@@ -21,9 +33,11 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
       backend,
       cacheSeconds: 0,
       storage: {
+        defaultBucket,
         resolveBucket: async ({ bucket, tenant }) => {
           if (bucket !== undefined) return { bucket, because: 'explicit' };
-          if (!multiTenancy || tenant === undefined) return { bucket: defaultBucket, because: 'default' };
+          if (!multiTenancy) return { bucket: defaultBucket, because: 'default' };
+          if (tenant === undefined) return { bucket: sharedBucket, because: 'shared' };
           return { bucket: await rig.tenants.bucketFor(tenant), because: 'tenant_mapping' };
         },
       },

@@ -53,11 +53,11 @@ export class TenantService {
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
     const labelled = { tenant: tenant.tenantSlug, ...ctx };
+    const isNew = (await this.#tenants.read(tenant.tenantUuid)).buckets.length === 0; // not as it is remembered
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     try {
       await this.#storage.provisionBucket(bucket, created({ region, acl }), labelled);
     } catch (error) {
-      const isNew = tenant.buckets.length === 0;
       if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(labelled)))) await this.#tenants.removeBucket(bucket);
       throw error;
     }

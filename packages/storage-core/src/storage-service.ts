@@ -43,6 +43,11 @@ export class StorageService extends BucketService {
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
   }
 
+  /** Of calls that name none, unless a resolver decides otherwise. */
+  get defaultBucket(): string | undefined {
+    return this.#options.defaultBucket;
+  }
+
   /** Of objects for which nobody names another. */
   get defaultStorageClass(): string | undefined {
     return this.#options.defaultStorageClass;

@@ -61,11 +61,11 @@ export async function* planBelow({ prefix, before, filter, list }: Below): Async
       const name = key.slice(folder.length);
       if (name === '' && size === 0) continue; // the object that stands for the folder itself
       isEmpty = false;
+      if (!filter(name)) continue;
       if (name === '') {
         yield { subject: { key }, problem: problemOf(hasBytes()) };
         continue;
       }
-      if (!filter(name)) continue;
       const meeting = name.endsWith('/') ? undefined : await firstWith(name, others);
       yield meeting === undefined ? { key, name, listed: { size, etag } } : { subject: { key }, problem: problemOf(meets(meeting + name)) };
     }
