@@ -1,31 +1,22 @@
 // Files in S3 as a team would write them on Fastify: a token checked, a row in PostgreSQL, the AWS SDK with its own agent.
 import { randomUUID } from 'node:crypto';
-import { Agent } from 'node:http';
 import type { Readable } from 'node:stream';
 
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import jwt from '@fastify/jwt';
 import multipart from '@fastify/multipart';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import fastify from 'fastify';
 
 import { jwtSecret } from '../harness/token.ts';
 import { announce } from './announce.ts';
 import { peerFiles, s3PeerOptions } from './s3-peer.ts';
+import { sdkClient } from './sdk-client.ts';
 
-const { endpoint, accessKey, secretKey, bucket, databaseUrl, sockets } = s3PeerOptions();
-const client = new S3Client({
-  endpoint,
-  region: 'us-east-1',
-  forcePathStyle: true,
-  credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-  // With the default, Ceph 16 refuses every stream.
-  requestChecksumCalculation: 'WHEN_REQUIRED',
-  responseChecksumValidation: 'WHEN_REQUIRED',
-  requestHandler: new NodeHttpHandler({ httpAgent: new Agent({ keepAlive: true, maxSockets: sockets }) }),
-});
+const options = s3PeerOptions();
+const { bucket, databaseUrl } = options;
+const client = sdkClient(options);
 const files = await peerFiles(databaseUrl);
 const largest = 5 * 2 ** 30;
 const app = fastify({ forceCloseConnections: true, bodyLimit: largest, requestTimeout: 0 });
