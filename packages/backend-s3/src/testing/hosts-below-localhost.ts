@@ -1,0 +1,15 @@
+import dns from 'node:dns';
+
+/**
+ * Lets this process find `bucket.localhost`, as browsers do (RFC 6761, section 6.3) and the system's resolver may not.
+ * @returns the hosts that were looked for
+ */
+export function findHostsBelowLocalhost(): ReadonlySet<string> {
+  const { lookup } = dns;
+  const asked = new Set<string>();
+  dns.lookup = Object.assign((hostname: string, ...rest: unknown[]) => {
+    asked.add(hostname);
+    (lookup as (...args: unknown[]) => void)(hostname.endsWith('.localhost') ? '127.0.0.1' : hostname, ...rest);
+  }, lookup) as typeof lookup;
+  return asked;
+}
