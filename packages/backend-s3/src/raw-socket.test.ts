@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 
 import { expect, it } from 'vitest';
 
 import { RawSocket } from './raw-socket.ts';
+import { selfSigned } from './testing/certificate.ts';
 
 it('waits as long for the second answer as for the first one, however soon it is asked for', async () => {
   const server = createServer((socket) => {
@@ -38,3 +41,37 @@ it('waits as long for the second answer as for the first one, however soon it is
   socket.close();
   server.close();
 });
+
+// TLS decrypts several records at once and hands on each of them, whether or not it was told to stop.
+it.each(['at once', 'as fast as a disk', 'slowly, now and then'])(
+  'passes each byte on once over TLS, to a sink that takes them %s',
+  async (how) => {
+    const data = randomBytes(2_000_000);
+    const server = createTlsServer(selfSigned(), (socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () =>
+        socket.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${data.length}\r\n\r\n`), data])),
+      );
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls: true, verifySsl: false, timeout: 5000 }, () => {});
+    for (let exchange = 0; exchange < 3; exchange++) {
+      const got: Buffer[] = [];
+      let isBusy = false;
+      const later = async (chunk: Buffer): Promise<void> => {
+        expect(isBusy).toBe(false);
+        isBusy = true;
+        await (how.startsWith('slowly') ? delay(got.length % 40 === 0 ? 20 : 0) : turn());
+        got.push(Buffer.from(chunk));
+        isBusy = false;
+      };
+      const sink = how === 'at once' ? (chunk: Buffer): void => void got.push(Buffer.from(chunk)) : later;
+      await socket.exchange('GET / HTTP/1.1\r\n\r\n', { begin() {}, sink }, undefined);
+      expect(Buffer.concat(got).equals(data)).toBe(true);
+    }
+    socket.close();
+    server.close();
+  },
+);

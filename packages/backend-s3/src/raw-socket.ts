@@ -25,6 +25,12 @@ export interface Reception {
   readonly sink: ByteSink;
 }
 
+/** What has come: the first bytes of a buffer. */
+interface Arrival {
+  readonly buffer: Buffer;
+  readonly bytes: number;
+}
+
 interface Exchange extends Reception {
   readonly answer: RawAnswer;
   hasBegun: boolean;
@@ -32,17 +38,22 @@ interface Exchange extends Reception {
 }
 
 const bufferBytes = 256 * 1024;
+/** The most that TLS encrypts at once (RFC 8446, section 5.1). */
+const recordBytes = 16 * 1024;
 // For the next range of a download; others want to have the socket's place.
 const keptFor = 1000;
 
 /**
- * A connection whose bytes arrive in one buffer that is used again and again, and go from there to a sink: no stream, no
+ * A connection whose bytes arrive in buffers that are used again and again, and go from there to a sink: no stream, no
  * copy, no garbage. For one request at a time, without a body.
  */
 export class RawSocket {
   readonly #socket: Socket;
   readonly #timeout: number;
-  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  /** Over TLS, those that hold nothing; without it, there is one. */
+  readonly #spare: Buffer[] | undefined;
+  /** What has come while the sink was busy: of what TLS decrypts together, each record comes all the same. */
+  readonly #waiting: Arrival[] = [];
   #exchange: Exchange | undefined;
   #isUsed = false;
   #isBusy = false;
@@ -52,7 +63,12 @@ export class RawSocket {
   constructor({ hostname: host, port, isTls, verifySsl, timeout }: RawTarget, closed: () => void) {
     this.#timeout = timeout;
     this.#isSecure = !isTls;
-    const onread: OnReadOpts = { buffer: this.#buffer, callback: (bytes) => this.#read(bytes) };
+    const spare: Buffer[] | undefined = isTls ? [] : undefined;
+    this.#spare = spare;
+    const onread: OnReadOpts = {
+      buffer: spare ? () => spare.pop() ?? Buffer.allocUnsafeSlow(recordBytes) : Buffer.allocUnsafeSlow(bufferBytes),
+      callback: (bytes, buffer) => this.#read({ buffer: buffer as Buffer, bytes }),
+    };
     const options = { host, port, noDelay: true, onread };
     this.#socket = isTls
       ? process
@@ -113,36 +129,51 @@ export class RawSocket {
     this.#socket.destroy();
   }
 
-  /** @returns whether the buffer may be filled again at once */
-  #read(bytes: number): boolean {
+  /** @returns whether more may come at once */
+  #read(arrival: Arrival): boolean {
     const exchange = this.#exchange;
+    if (this.#isBusy) {
+      this.#waiting.push(arrival);
+      return false;
+    }
     if (exchange === undefined) {
       this.close(); // nobody asked
       return false;
     }
     try {
-      const { answer } = exchange;
-      const pieces = answer.read(this.#buffer.subarray(0, bytes));
-      if (answer.head !== undefined && !exchange.hasBegun) {
-        exchange.hasBegun = true;
-        exchange.begin(answer.head);
-      }
-      const passing = pass(pieces, exchange.sink, () => this.#exchange === exchange);
+      const passing = this.#take(exchange, arrival);
       if (passing === undefined) {
-        if (answer.isComplete) this.#finish(exchange);
+        this.#spare?.push(arrival.buffer);
+        if (exchange.answer.isComplete) this.#finish(exchange);
         return true;
       }
       this.#isBusy = true;
-      void this.#goOn(exchange, passing);
+      void this.#goOn(exchange, passing, arrival);
     } catch (error) {
       this.#fail(error);
     }
     return false;
   }
 
-  async #goOn(exchange: Exchange, passing: Promise<void>): Promise<void> {
+  /** @returns undefined when the sink has taken all of it already */
+  #take(exchange: Exchange, arrival: Arrival): Promise<void> | undefined {
+    const { answer } = exchange;
+    const pieces = answer.read(arrival.buffer.subarray(0, arrival.bytes));
+    if (answer.head !== undefined && !exchange.hasBegun) {
+      exchange.hasBegun = true;
+      exchange.begin(answer.head);
+    }
+    return pass(pieces, exchange.sink, () => this.#exchange === exchange);
+  }
+
+  async #goOn(exchange: Exchange, passing: Promise<void>, arrival: Arrival): Promise<void> {
     try {
       await passing;
+      this.#spare?.push(arrival.buffer);
+      for (let next = this.#waiting.shift(); next !== undefined && this.#exchange === exchange; next = this.#waiting.shift()) {
+        await this.#take(exchange, next);
+        this.#spare?.push(next.buffer);
+      }
     } catch (error) {
       this.#isBusy = false;
       return this.#fail(error);

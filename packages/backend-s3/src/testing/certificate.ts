@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 
-/** A key, and a certificate of it for 127.0.0.1 that nobody trusts. */
-export function selfSigned(): { readonly key: string; readonly cert: string } {
+/** A key, and a certificate of it for 127.0.0.1 and `hosts` that nobody trusts. */
+export function selfSigned(hosts: readonly string[] = []): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)); // ecdsa-with-SHA256
   const name = sequence(tagged(0x31, sequence(oid(0x55, 0x04, 0x03), tagged(0x0c, Buffer.from('127.0.0.1')))));
@@ -9,8 +9,9 @@ export function selfSigned(): { readonly key: string; readonly cert: string } {
     const text = new Date(Date.now() + offset * 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, '');
     return tagged(0x18, Buffer.from(text));
   };
-  const address = sequence(tagged(0x87, Buffer.from([127, 0, 0, 1])));
-  const names = sequence(oid(0x55, 0x1d, 0x11), tagged(0x04, address)); // subjectAltName
+  const ipAddress = tagged(0x87, Buffer.from([127, 0, 0, 1]));
+  const hostNames = hosts.map((host) => tagged(0x82, Buffer.from(host)));
+  const names = sequence(oid(0x55, 0x1d, 0x11), tagged(0x04, sequence(ipAddress, ...hostNames))); // subjectAltName
   const body = sequence(
     tagged(0xa0, tagged(0x02, Buffer.from([2]))), // version 3
     tagged(0x02, Buffer.from([1])), // serial number
@@ -25,7 +26,7 @@ export function selfSigned(): { readonly key: string; readonly cert: string } {
   const der = sequence(body, algorithm, signature).toString('base64');
   return {
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
-    cert: `-----BEGIN CERTIFICATE-----\n${der.replaceAll(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: ['-----BEGIN CERTIFICATE-----', ...(der.match(/.{1,64}/g) ?? []), '-----END CERTIFICATE-----', ''].join('\n'),
   };
 }
 

@@ -1,7 +1,7 @@
 import dns from 'node:dns';
 
 /**
- * Lets this process find `bucket.localhost`, as browsers do (RFC 6761, section 6.3) and the system's resolver may not.
+ * Lets this process find `bucket.s3.localhost`, as browsers do (RFC 6761, section 6.3) and the system's resolver may not.
  * @returns the hosts that were looked for
  */
 export function findHostsBelowLocalhost(): ReadonlySet<string> {

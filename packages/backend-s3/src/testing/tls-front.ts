@@ -1,0 +1,27 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+
+import { selfSigned } from './certificate.ts';
+
+/** Speaks TLS for a server that does not, as `hosts`, which this process trusts from then on. */
+export async function tlsFront(target: string, hosts: readonly string[]): Promise<{ readonly port: number; close(): void }> {
+  const identity = selfSigned(hosts);
+  setDefaultCACertificates([...getCACertificates('default'), identity.cert]);
+  const { hostname, port } = new URL(target);
+  const server = createServer(identity, (client) => {
+    const behind = connect(Number(port), hostname).setNoDelay();
+    client.setNoDelay().pipe(behind).pipe(client);
+    for (const [one, other] of [
+      [client, behind],
+      [behind, client],
+    ] as const) {
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
+}
