@@ -19,6 +19,11 @@ export class AnswerBody extends Readable {
     this.#source = source;
   }
 
+  /** Bytes that its reader has. */
+  get taken(): number {
+    return this.received - this.readableLength;
+  }
+
   /** @param piece is the reader's from now on */
   arrive(piece: Buffer): void {
     this.received += piece.length;

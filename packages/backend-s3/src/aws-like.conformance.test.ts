@@ -11,7 +11,7 @@ const server = await startS3('ceph');
 const front = await tlsFront(server.endpoint, ['s3.localhost', '*.s3.localhost']);
 const hosts = findHostsBelowLocalhost();
 const endpoint = `https://s3.localhost:${front.port}`;
-afterAll(() => front.close());
+afterAll(() => front[Symbol.asyncDispose]());
 
 for (const transport of ['lean', 'sdk'] as const) {
   const start = async (): ReturnType<typeof startOn> =>

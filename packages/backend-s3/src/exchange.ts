@@ -46,6 +46,8 @@ interface Pool {
 /** More than a thousand of the longest keys. */
 const longestDocument = 16 * 2 ** 20;
 const longestError = 64 * 1024;
+/** Milliseconds that the last byte may have come before its reader had to wait. */
+const slack = 100;
 /** Bodies that are gathered rather than made a stream that holds a socket. */
 const longestWhole = 64 * 1024;
 /** Bodies are copied behind their head up to this size of both: one write costs less than two. */
@@ -105,8 +107,9 @@ class Exchange implements WireUser {
   /** Of an answer that is opened, and too long to be gathered. */
   #body: AnswerBody | undefined;
   #waiting: NodeJS.Timeout | undefined;
-  /** Bytes that a reader had left when it was last looked at, of a body that waits for it. */
-  #unread = 0;
+  /** Of a body that waits for its reader: bytes that it had taken when it was last looked at, and when it last had to wait. */
+  #taken = 0;
+  #pausedAt = 0;
   #isSettled = false;
   /** Nothing more is to come of it. */
   #isOver = false;
@@ -259,16 +262,18 @@ class Exchange implements WireUser {
 
   timeOut(): void {
     const socket = this.#wire?.socket ?? null;
-    const unread = this.#body?.readableLength ?? 0;
-    if (socket?.isPaused() !== true || unread >= this.#unread) return this.fail(timeoutError(socket));
-    // Nothing came because a reader takes its time with what is here.
-    this.#unread = unread;
+    const taken = this.#body?.taken ?? 0;
+    const isRead = taken > this.#taken || Date.now() - this.#pausedAt < this.timeout - slack;
+    if (socket?.isPaused() !== true || !isRead) return this.fail(timeoutError(socket));
+    // Nothing came because a reader takes its time with what is here. Over TLS, the socket itself may hold some of that.
+    this.#taken = taken;
     socket.setTimeout(this.timeout); // it fires once
   }
 
   #pause(socket: Socket): void {
     socket.pause();
-    this.#unread = this.#body?.readableLength ?? 0;
+    this.#taken = this.#body?.taken ?? 0;
+    this.#pausedAt = Date.now();
   }
 
   readonly #abort = (): void => {

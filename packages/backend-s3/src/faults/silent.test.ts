@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -11,6 +12,7 @@ import { s3Backend } from '../backend.ts';
 import { blackhole } from '../testing/blackhole.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
+import { tlsFront } from '../testing/tls-front.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('forty bytes, one after the other, please');
@@ -147,14 +149,23 @@ describe.each(doors)('when a source is slow (%s)', (door) => {
 describe('when nothing comes because a reader takes its time', () => {
   const bench = faultBench('lean');
 
-  it('the reader has all of it in the end', async () => {
+  it.each(['TCP', 'TLS'])('over %s, the reader has all of it in the end', async (over) => {
     await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
-    const { body } = (await bench.through({ timeout: 1 }).get(bench.at('large'), {}, noContext)) as ObjectStream;
+    await using front = over === 'TLS' ? await tlsFront(bench.proxy.endpoint) : undefined;
+    const endpoint = front === undefined ? bench.proxy.endpoint : `https://127.0.0.1:${front.port}`;
+    const { body } = (await bench.through({ endpoint, timeout: 1 }).get(bench.at('large'), {}, noContext)) as ObjectStream;
     const chunks: Buffer[] = [];
     for await (const chunk of body as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       if (chunks.length <= 6) await delay(700);
     }
     expect(Buffer.concat(chunks).equals(large)).toBe(true);
+  });
+
+  it('one that reads no more gets read_timeout', async () => {
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+    const { body } = (await bench.through({ timeout: 1 }).get(bench.at('large'), {}, noContext)) as ObjectStream;
+    const [error] = await once(body, 'error');
+    expect(error).toMatchObject({ code: 'read_timeout' });
   });
 });

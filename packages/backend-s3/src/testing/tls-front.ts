@@ -1,16 +1,18 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 
 import { selfSigned } from './certificate.ts';
 
-/** Speaks TLS for a server that does not, as `hosts`, which this process trusts from then on. */
-export async function tlsFront(target: string, hosts: readonly string[]): Promise<{ readonly port: number; close(): void }> {
+/** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`; this process trusts it from then on. */
+export async function tlsFront(target: string, hosts: readonly string[] = []): Promise<{ readonly port: number } & AsyncDisposable> {
   const identity = selfSigned(hosts);
   setDefaultCACertificates([...getCACertificates('default'), identity.cert]);
   const { hostname, port } = new URL(target);
+  const open = new Set<Socket>();
   const server = createServer(identity, (client) => {
+    open.add(client);
     const behind = connect(Number(port), hostname).setNoDelay();
     client.setNoDelay().pipe(behind).pipe(client);
     for (const [one, other] of [
@@ -20,8 +22,16 @@ export async function tlsFront(target: string, hosts: readonly string[]): Promis
       one.on('error', () => other.destroy());
       one.on('close', () => other.destroy());
     }
+    client.on('close', () => open.delete(client));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const client of open) client.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
