@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { wasRepeated } from './errors.ts';
+import { wasInDoubt } from './errors.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
@@ -103,7 +103,7 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
 
 /** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the copy */
 async function copiedBefore(store: Store, { destination, from, headers }: Copy, error: unknown): Promise<Written> {
-  if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
+  if (!hasCode(error, 'precondition_failed') || !wasInDoubt(error)) throw error;
   const now = await store.transport.head(destination, noContext).catch(() => undefined);
   const isCopy = now?.etag === from.etag && now.contentType === headers.contentType && isDeepStrictEqual(now.metadata, from.metadata);
   if (!isCopy) throw error;

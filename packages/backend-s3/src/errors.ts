@@ -72,7 +72,7 @@ interface ProviderError {
   readonly name?: string;
   readonly code?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number; readonly isDoubtful?: boolean };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 
@@ -121,6 +121,20 @@ export function causeStatus(error: unknown): number | undefined {
 /** Whether an earlier attempt of the same request may have succeeded, of what a StorageError was made from. */
 export function wasRepeated(error: unknown): boolean {
   return isStorageError(error) && ((error.cause as ProviderError | undefined)?.$metadata?.attempts ?? 1) > 1;
+}
+
+/**
+ * Whether an attempt that failed so may have been carried out all the same: its answer got lost, or a gateway's came instead. What the
+ * server itself answers with was not done; so Ceph tells the loser of a race for a key.
+ */
+export function leavesDoubt(error: unknown): boolean {
+  const status = statusOf(error);
+  return status === undefined || status === 502 || status === 504;
+}
+
+/** Whether that was so of an attempt before, of what a StorageError was made from. */
+export function wasInDoubt(error: unknown): boolean {
+  return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.isDoubtful === true;
 }
 
 /** A header of the answer that became this error. */

@@ -25,7 +25,7 @@ export function leanBuckets(client: LeanClient): Calls {
       return call({ bucket, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) => client.document(request, abortSignal, failuresFrom));
     },
 
-    list(bucket, { prefix, delimiter, maxKeys, continuationToken, onNextToken }, ctx) {
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter, onNextToken }, ctx) {
       const query = queryOf([
         ['continuation-token', continuationToken],
         ['delimiter', delimiter],
@@ -33,6 +33,7 @@ export function leanBuckets(client: LeanClient): Calls {
         ['list-type', '2'],
         ['max-keys', maxKeys],
         ['prefix', prefix],
+        ['start-after', startAfter],
       ]);
       const { onBeginning, read } = onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readAndTold(onNextToken);
       return call({ bucket, permission: 's3:ListBucket' }, ctx, ({ abortSignal }) =>

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { AnswerError, answerError } from './answer-error.ts';
 import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
-import { headerOf } from './errors.ts';
+import { headerOf, leavesDoubt } from './errors.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
 import { assertNoPage } from './foreign-answer.ts';
 import { Http } from './lean-http.ts';
@@ -106,6 +106,7 @@ export class LeanClient {
     let stale = 0;
     let price: number | undefined;
     let made = 0;
+    let isDoubtful = false;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
@@ -121,7 +122,8 @@ export class LeanClient {
         if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
-        if (error instanceof AnswerError) error.$metadata.attempts = made;
+        if (error instanceof AnswerError) Object.assign(error.$metadata, { attempts: made, isDoubtful });
+        isDoubtful ||= leavesDoubt(error);
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;
         if (isStale && stale++ < this.#mostStale) {

@@ -1,18 +1,46 @@
-import { hasCode, storageError } from '@coffer/storage-core';
+import { compareKeys, hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
+  const { delimiter = '' } = options;
   try {
-    return await store.transport.list(bucket, options, ctx);
+    if (delimiter === '' || delimiter === '/') return await store.transport.list(bucket, options, ctx);
+    return await listRolledUp(store, bucket, options, ctx);
   } catch (error) {
     const hasToken = options.continuationToken !== undefined;
-    if (hasToken && (hasCode(error, 'invalid_key') || hasCode(error, 'not_supported'))) {
-      throw storageError('invalid_argument', 'The continuation token is not one that a listing gave out.');
-    }
+    if (hasToken && (hasCode(error, 'invalid_key') || hasCode(error, 'not_supported'))) throw noToken();
     // No key begins as the server lets none begin.
     if (hasCode(error, 'invalid_key')) return { objects: [], commonPrefixes: [], isTruncated: false };
     throw error;
   }
+}
+
+// Tokens of lists with any other delimiter than "/": the server's own, or the common prefix that a page ends with. There, MinIO's
+// token leads back to before the keys of that prefix, and a listing would never end.
+const servers = 's.';
+const prefixes = 'p.';
+/** Behind every key that has a prefix: no character is greater. */
+const greatest = '\u{10FFFF}';
+
+async function listRolledUp(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
+  const { continuationToken, onNextToken: _, ...asked } = options;
+  const page = await store.transport.list(bucket, { ...asked, ...(continuationToken !== undefined && placeOf(continuationToken)) }, ctx);
+  if (page.nextContinuationToken === undefined) return page;
+  const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
+  const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
+  const next = endsWithPrefix ? prefixes + Buffer.from(prefix).toString('base64url') : servers + page.nextContinuationToken;
+  return { ...page, nextContinuationToken: next };
+}
+
+function placeOf(token: string): { readonly continuationToken: string } | { readonly startAfter: string } {
+  const rest = token.slice(servers.length);
+  if (token.startsWith(servers)) return { continuationToken: rest };
+  if (!token.startsWith(prefixes)) throw noToken();
+  return { startAfter: Buffer.from(rest, 'base64url').toString() + greatest };
+}
+
+function noToken(): Error {
+  return storageError('invalid_argument', 'The continuation token is not one that a listing gave out.');
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { causeName, wasRepeated } from './errors.ts';
+import { causeName, wasInDoubt } from './errors.ts';
 import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
@@ -119,7 +119,7 @@ async function complete(
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
     // A first attempt may have succeeded whose answer got lost: then the upload is gone, or the object meets the condition no more.
-    const isOdd = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasRepeated(error));
+    const isOdd = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
     if (!isOdd) throw error;
     const expected = etagOfParts(sent);
     const now = await store.transport.head(upload.at, noContext).catch(() => undefined);

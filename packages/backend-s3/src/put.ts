@@ -6,7 +6,7 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@
 
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { wasRepeated } from './errors.ts';
+import { wasInDoubt } from './errors.ts';
 import { isEtag, quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
@@ -112,7 +112,7 @@ export async function writtenBefore(
   { at, data, headers }: { readonly at: ObjectAddress; readonly headers: WriteHeaders; readonly data: Uint8Array },
   error: unknown,
 ): Promise<Written> {
-  if (!hasCode(error, 'precondition_failed') || !wasRepeated(error)) throw error;
+  if (!hasCode(error, 'precondition_failed') || !wasInDoubt(error)) throw error;
   const now = await store.transport.head(at, noContext).catch(() => undefined);
   const sent = Object.entries(headers.metadata ?? {});
   if (

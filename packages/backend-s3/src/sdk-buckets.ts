@@ -10,7 +10,7 @@ import { MalformedXmlError } from './xml.ts';
 
 export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
   return {
-    list(bucket, { prefix, delimiter, maxKeys, continuationToken }, ctx) {
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter }, ctx) {
       const command = new ListObjectsV2Command({
         Bucket: bucket,
         EncodingType: 'url', // XML cannot hold every key
@@ -18,6 +18,7 @@ export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBuck
         ...(delimiter !== undefined && { Delimiter: delimiter }),
         ...(maxKeys !== undefined && { MaxKeys: maxKeys }),
         ...(continuationToken !== undefined && { ContinuationToken: continuationToken }),
+        ...(startAfter !== undefined && { StartAfter: startAfter }),
       });
       return call({ bucket, permission: 's3:ListBucket' }, ctx, async (options) => pageOf(await client.send(command, options)));
     },

@@ -9,7 +9,7 @@ import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 import type { Connection } from './connection.ts';
 import { readAnswers } from './sdk-answers.ts';
-import { addCorrections, TaughtRegion } from './sdk-corrections.ts';
+import { addCorrections, addDoubts, TaughtRegion } from './sdk-corrections.ts';
 import type { Settings } from './options.ts';
 
 export interface Sdk {
@@ -89,6 +89,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
     Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
   }
   addCorrections(client, connection, region);
+  addDoubts(client);
   return { client, signer };
 }
 

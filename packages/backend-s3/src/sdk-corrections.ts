@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
-import { headerOf, statusOf } from './errors.ts';
+import { headerOf, leavesDoubt, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
 
 /** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
@@ -48,5 +48,25 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
       }
     },
     { step: 'initialize', name: 'corrections', priority: 'low' },
+  );
+}
+
+/** Tells of each answer whether an attempt before it may have been carried out, as the lean client does. */
+export function addDoubts(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => {
+      let isDoubtful = false;
+      return async (args) => {
+        try {
+          return await next(args);
+        } catch (error) {
+          const { $metadata } = (error ?? {}) as { readonly $metadata?: object };
+          if ($metadata !== undefined) Object.assign($metadata, { isDoubtful });
+          isDoubtful ||= leavesDoubt(error);
+          throw error;
+        }
+      };
+    },
+    { step: 'finalizeRequest', name: 'doubts', priority: 'low' },
   );
 }

@@ -163,7 +163,8 @@ export interface Transport {
   ): Promise<Written>;
   abortUpload(upload: Upload, ctx: CallContext): Promise<void>;
 
-  list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
+  /** @param options `startAfter`, instead of a token: names after it */
+  list(bucket: string, options: ListOptions & { readonly startAfter?: string }, ctx: CallContext): Promise<ListPage>;
   /** The region, where the provider tells it. */
   headBucket(bucket: string, ctx: CallContext): Promise<{ readonly region?: string }>;
   listBuckets(

@@ -77,6 +77,27 @@ describe.each(doors)('a write that succeeded although its answer got lost (%s)',
   });
 
   it.each([
+    ['the server itself', '500 Internal Server Error', 'precondition_failed'],
+    ['a gateway before it', '504 Gateway Timeout', undefined],
+  ])('is not one that %s answered to: the same bytes are then those of who won', async (_who, status, code) => {
+    const data = bodies['a small object'];
+    const at = bench.at(`raced-${status.slice(0, 3)}`);
+    const before = await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('before') }, options, noContext);
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    // Somebody else writes the same meanwhile.
+    await bench.direct.put(at, { kind: 'buffer', data }, options, noContext);
+    let asked = 0;
+    bench.proxy.faults.answer = ({ method }) =>
+      method === 'PUT' && asked++ === 0
+        ? { text: `HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, thenCut: true }
+        : undefined;
+    const put = backend.put(at, { kind: 'buffer', data }, { ...options, ifMatch: before.etag }, noContext);
+    if (code === undefined) expect(await put).toMatchObject({ size: data.length });
+    else await expect(put).rejects.toMatchObject({ code });
+    expect(asked).toBe(2);
+  });
+
+  it.each([
     ['other bytes', Buffer.from('theirs'), options.metadata],
     ['the same bytes, from somebody else', bodies['a small object'], { by: 'them' }],
   ])('is told from %s', async (_name, theirs, metadata) => {

@@ -11,6 +11,7 @@ export function listing(suite: Suite): void {
     order(suite);
     prefixes(suite);
     delimiters(suite);
+    pagesOfAnyDelimiter(suite);
     pages(suite);
     manyObjects(suite);
   });
@@ -128,6 +129,24 @@ function delimiters(suite: Suite): void {
     const first = await t.backend.list(t.bucket, { prefix: t.prefix, delimiter: '/', maxKeys: 2 }, noContext);
     assert.deepEqual(namesOf(t, first), { objects: ['a'], commonPrefixes: ['b/'] });
     assert.equal(first.isTruncated, true);
+  });
+}
+
+function pagesOfAnyDelimiter(suite: Suite): void {
+  const names = ['2024-01-a', '2024-01-b', '2024-02-a', '2024-02-b', '2025-', 'a/b-c', 'x-1', 'x-2', 'y', 'é-1', 'é-2', 'z日-1'];
+  const lists: readonly (readonly [string, readonly string[]])[] = [
+    ['-', ['2024-', '2025-', 'a/b-', 'x-', 'y', 'z日-', 'é-']],
+    ['-0', ['2024-0', '2025-', 'a/b-c', 'x-1', 'x-2', 'y', 'z日-1', 'é-1', 'é-2']],
+    ['4-01', ['2024-01', '2024-02-a', '2024-02-b', '2025-', 'a/b-c', 'x-1', 'x-2', 'y', 'z日-1', 'é-1', 'é-2']],
+    ['日', ['2024-01-a', '2024-01-b', '2024-02-a', '2024-02-b', '2025-', 'a/b-c', 'x-1', 'x-2', 'y', 'z日', 'é-1', 'é-2']],
+  ];
+  suite.test('pages through the common prefixes of any delimiter, and tells of each once', async (t) => {
+    await fill(t, ...names);
+    for (const [delimiter, expected] of lists) {
+      for (const maxKeys of [1, 2, 3, 1000]) {
+        assert.deepEqual((await t.keys({ delimiter, maxKeys })).sort(compareKeys), expected, `${delimiter} in pages of ${maxKeys}`);
+      }
+    }
   });
 }
 
