@@ -34,11 +34,15 @@ export function integerParam(options: {
     .openapi({ type: 'integer', minimum: min, maximum: max, description, ...(example !== undefined && { example }) });
 }
 
+/** A boolean in a query or a form, where clients spell it as they please. */
+export const booleanText = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['true', 'false', '1', '0'], 'true or false'))
+  .transform((value) => value === 'true' || value === '1');
+
 export function booleanParam(description: string) {
-  return z
-    .enum(['true', 'false'], 'true or false')
-    .transform((value) => value === 'true')
-    .openapi({ type: 'boolean', description });
+  return booleanText.openapi({ type: 'boolean', description });
 }
 
 /** What a listing selects by: at most as long as a key. */

@@ -4,10 +4,9 @@ export function presignedJson({ method, url, headers, fields, expiresIn, bucket,
   return { method, url, headers, fields, expires_in: expiresIn, bucket, key };
 }
 
-/** Of a download the URL alone, of an upload a command that makes it. */
-export function presignedText(presigned: Presigned): string {
+/** A command that uploads the file FILE. */
+export function uploadCommand(presigned: Presigned): string {
   const { method, url, headers, fields } = presigned;
-  if (method === 'GET') return url;
   const given = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
   if (method === 'PUT') return ['curl', ...given, '-T FILE', quoted(url)].join(' ');
   const form = Object.entries(fields).map(([name, value]) => `--form-string ${quoted(`${name}=${value}`)}`);

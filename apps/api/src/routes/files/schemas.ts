@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { validationFailed } from '@coffer/storage-core/http';
 
-import { plainText } from '../../schemas.ts';
+import { booleanText, plainText } from '../../schemas.ts';
 
 /** What is no uuid is no file's: 404, as for any other file that is not there. */
 export const FileId = z.object({
@@ -15,7 +15,7 @@ export const Metadata = z
 
 const fields = z.object({
   owner_id: plainText(255).optional(),
-  is_public: z.enum(['true', 'false', '1', '0'], 'true or false').optional(),
+  is_public: booleanText.optional(),
   metadata: Metadata.optional(),
 });
 
@@ -33,7 +33,7 @@ export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields 
   const metadata = form.get('metadata');
   const result = fields.safeParse({
     ...(present(form, 'owner_id') && { owner_id: form.get('owner_id') }),
-    ...(present(form, 'is_public') && { is_public: form.get('is_public')?.toLowerCase() }),
+    ...(present(form, 'is_public') && { is_public: form.get('is_public') }),
     ...(metadata !== undefined && metadata !== '' && { metadata: parseJson(metadata) }),
   });
   if (!result.success)
@@ -41,7 +41,7 @@ export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields 
   const { owner_id: ownerId, is_public: isPublic, metadata: parsed } = result.data;
   return {
     ...(ownerId !== undefined && { ownerId }),
-    ...(isPublic !== undefined && { isPublic: isPublic === 'true' || isPublic === '1' }),
+    ...(isPublic !== undefined && { isPublic }),
     ...(parsed !== undefined && { metadata: parsed }),
   };
 }

@@ -273,6 +273,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
       ['if-match', `"a", "b"`],
       ['if-match', etag],
       ['if-match', '*'],
+      ['if-unmodified-since', new Date().toUTCString()],
     ] as const) {
       expect(await send('PUT', 'once', { headers: { [name]: value }, body: 'x' })).toMatchObject({
         status: 400,

@@ -193,6 +193,8 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
     throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
   const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
   if (ifMatch !== undefined && etag === undefined) throw validationFailed([{ field: 'If-Match', message: 'a write takes a single ETag' }]);
+  if (headers['if-unmodified-since'] !== undefined)
+    throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is no condition of a write; If-Match takes an ETag' }]);
   return {
     ...declaredChecksums(headers),
     ...(ifNoneMatch !== undefined && { ifNoneMatch: '*' as const }),

@@ -47,8 +47,9 @@ describeStores('presign', (bench, store) => {
       expect((await put('Hello!', 'text/plain')).ok).toBe(false);
       expect((await put('Hello', 'text/plain')).ok).toBe(true);
       expect((await storage.downloadFile(key)).toString()).toBe('Hello');
-      const { stdout } = await coffer(args, env);
-      expect(stdout).toMatch(/^curl -H 'Content-Type: text\/plain'.* -T FILE 'http\S+'\n$/);
+      const { stdout, stderr } = await coffer(args, env);
+      expect(stdout).toMatch(/^http\S+\n$/);
+      expect(stderr).toMatch(/^Upload with: curl -H 'Content-Type: text\/plain'.* -T FILE 'http\S+'\n/);
     });
   });
 

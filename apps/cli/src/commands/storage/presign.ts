@@ -1,13 +1,13 @@
 import { StorageCommand } from '../../base-command.ts';
 import { Args, Flags } from '../../oclif.ts';
-import { presignedJson, presignedText } from '../../render/presigned.ts';
+import { presignedJson, uploadCommand } from '../../render/presigned.ts';
 import { countText } from '../../render/units.ts';
 import { presign } from '../../services/presign.ts';
 
 export default class Presign extends StorageCommand {
   static override readonly summary = 'Make a URL that works without credentials.';
   static override readonly description = [
-    'Prints a URL that downloads the object from wherever it is opened, until it expires; with --put a curl command that uploads a file as the object.',
+    'Prints a URL that downloads the object from wherever it is opened, until it expires; with --put one that a file is uploaded to as the object, and on stderr a curl command that does so, with the headers that it takes.',
     "URLs of the local backend are served by Coffer's own server, which has to run on the same data directory.",
   ].join('\n\n');
   static override readonly examples = [
@@ -43,7 +43,8 @@ export default class Presign extends StorageCommand {
       });
       const { expiresIn } = presigned;
       this.output.document(presignedJson(presigned));
-      this.output.line(presignedText(presigned));
+      this.output.line(presigned.url);
+      if (put) this.output.note(`Upload with: ${uploadCommand(presigned)}`);
       const until = new Date(Date.now() + expiresIn * 1000).toISOString().slice(0, 19);
       const clamped = expires !== undefined && expiresIn < expires ? `, which is the longest there is` : '';
       this.output.note(`It works for ${countText(expiresIn, 'second')}${clamped}, until ${until}Z.`);
