@@ -274,6 +274,29 @@ describe('uploadFile', () => {
     await rig.close();
   });
 
+  it('leaves an object that comes after it was given up to the sweep', async () => {
+    const inner = memoryBackend();
+    const gone = new Error('The client is gone.');
+    let committed: Promise<unknown> | undefined;
+    const backend = variant(inner, {
+      put: async (at, body, options) => {
+        // As a provider that has all bytes when the connection is closed, and stores them a little later.
+        committed = delay(100).then(() => inner.put(at, body, options, {}));
+        throw gone;
+      },
+    });
+    const rig = await openRig({ backend });
+    await expect(upload(rig, 'abc', { tenantContext: acme })).rejects.toBe(gone);
+    await committed;
+    expect(await rig.keys()).toHaveLength(1);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+    expect(await rig.files.sweep()).toMatchObject({ deleted: 0 });
+    expect(await rig.files.sweep({ now: new Date(Date.now() + 90_000_000) })).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+    await rig.close();
+  });
+
   it('waits for no storage that says nothing, and leaves the rest to the sweep', async () => {
     const backend = variant(memoryBackend(), {
       put: async () => {

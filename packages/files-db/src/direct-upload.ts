@@ -1,4 +1,4 @@
-import { bodyOf, canonicalTenantUuid, discard, noContext, storageError } from '@coffer/storage-core';
+import { bodyOf, canonicalTenantUuid, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import {
@@ -78,29 +78,37 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
       },
       { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, signal: ctx.signal },
     );
+    let mayCome = false;
     try {
       const { body: opened, sample } = await opening;
       const contentType = await decideContentType({ declared: file.contentType, filename, sample });
       const limited = await withinQuota(parts, { body: opened, id, tenant, reservation }, ctx);
-      const info = await storage.uploadFile(
-        {
-          bucket,
-          key,
-          contentType,
-          body: limited.kind === 'buffer' ? limited.data : limited.stream,
-          ...(limited.kind === 'stream' && limited.size !== undefined && { size: limited.size }),
-          ...(sizeHint !== undefined && { sizeHint }),
-          acl,
-          ...(sha256 !== undefined && { sha256 }),
-          ...(md5 !== undefined && { md5 }),
-        },
-        ctx,
-      );
+      const info = await storage
+        .uploadFile(
+          {
+            bucket,
+            key,
+            contentType,
+            body: limited.kind === 'buffer' ? limited.data : limited.stream,
+            ...(limited.kind === 'stream' && limited.size !== undefined && { size: limited.size }),
+            ...(sizeHint !== undefined && { sizeHint }),
+            acl,
+            ...(sha256 !== undefined && { sha256 }),
+            ...(md5 !== undefined && { md5 }),
+          },
+          ctx,
+        )
+        .catch((error: unknown) => {
+          // A provider that has all bytes stores them, whoever has gone or does not hear of it, and be it after they were removed.
+          const mayHaveAll = limited.kind === 'buffer' || limited.stream.readableEnded;
+          mayCome = mayHaveAll && (!isStorageError(error) || error.retryable);
+          throw error;
+        });
       const record = await settle(parts, { id, tenant, contentType, info, sha256, late: await lateFields(file) });
       parts.waiters.wake(tenant?.tenantUuid);
       return record;
     } catch (error) {
-      const kept = await undo(parts, { id, bucket, key, tenant }, ctx);
+      const kept = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
       if (kept !== undefined) return kept;
       throw error;
     }
@@ -178,20 +186,27 @@ async function settle(
 }
 
 /**
- * Leaves nothing of a failed upload: first the row, as a tombstone, then the object, then the tombstone. What cannot be
- * done now, the sweep does.
+ * Leaves nothing of a failed upload: first the row, as a tombstone, then the object, then the tombstone, unless the object may come
+ * still. What cannot be done now, the sweep does.
  * @returns the record, when the file turns out to have become available: its last statement was done, its answer lost
  */
 async function undo(
   parts: FileParts,
-  file: { readonly id: string; readonly bucket: string; readonly key: string; readonly tenant: TenantContext | undefined },
+  file: {
+    readonly id: string;
+    readonly bucket: string;
+    readonly key: string;
+    readonly tenant: TenantContext | undefined;
+    /** Whether the provider may store it still. */
+    readonly mayCome: boolean;
+  },
   context: CallContext,
 ): Promise<FileRecord | undefined> {
   const { sql, storage } = parts;
-  const { id } = file;
+  const { id, mayCome } = file;
   const ctx = unstoppable(context);
   try {
-    const [abandoned] = await abandonFile(sql, { id });
+    const [abandoned] = await abandonFile(sql, { id, mayCome });
     parts.waiters.wake(file.tenant?.tenantUuid);
     if (abandoned === undefined) {
       const [row] = await findFile(sql, { id, ...everything });
@@ -199,7 +214,8 @@ async function undo(
     }
     // Nobody has to wait for a storage that does not answer.
     const signal = AbortSignal.timeout(longestRemoval);
-    if (await removeObject(storage, file, { ...ctx, signal })) await forgetFile(sql, { id });
+    const isGone = await removeObject(storage, file, { ...ctx, signal });
+    if (isGone && !mayCome) await forgetFile(sql, { id });
   } catch {
     // The database is away, which is most likely why the upload failed: its first error is the one to report.
   }

@@ -184,10 +184,13 @@ export const settleFiles = statement<{ readonly files: string }, FileRow>(`
 const released = `
   update tenant_usage u set reserved_bytes = u.reserved_bytes - moved.reserved_bytes from moved where u.tenant_uuid = moved.tenant_uuid`;
 
-/** pending -> deleted, its reservation released: its object may be removed. No row when it was not pending. */
-export const abandonFile = statement<{ readonly id: string }, { readonly id: string }>(`
+/**
+ * pending -> deleted, its reservation released: its object may be removed. No row when it was not pending.
+ * The next sweep may look at it, or, where its object `mayCome` still, the first one a day later.
+ */
+export const abandonFile = statement<{ readonly id: string; readonly mayCome: boolean }, { readonly id: string }>(`
   with moved as (
-    update files set status = 'deleted', sweep_at = to_timestamp(0), updated_at = now() where id = {id}::uuid and status = 'pending' returning *
+    update files set status = 'deleted', sweep_at = case when {mayCome}::boolean then now() else to_timestamp(0) end, updated_at = now() where id = {id}::uuid and status = 'pending' returning *
   ), released as (${released})
   select id from moved`);
 

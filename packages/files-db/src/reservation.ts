@@ -69,7 +69,7 @@ export async function reserve(
 /** What nobody will use, and would miss until a sweep a day later. */
 async function giveBack(sql: Sql, id: string): Promise<void> {
   try {
-    await abandonFile(sql, { id });
+    await abandonFile(sql, { id, mayCome: false });
     await forgetFile(sql, { id });
   } catch {
     // The database is away still: that is for the sweep.
