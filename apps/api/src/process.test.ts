@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-import { testDatabase } from '@coffer/fixtures';
+import { startS3, testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -137,6 +137,50 @@ describe('the server as a process', () => {
     expect(await second.stop('SIGINT')).toBe(0);
     await data.remove();
   }, 60_000);
+
+  it.each(['lean', 'sdk'])('has all that it loads on demand on S3, %s transport', async (transport) => {
+    const { endpoint, ...keys } = await startS3('ceph');
+    const [data, prefix] = [await dataDirectory(), `built-${randomBytes(4).toString('hex')}-`];
+    const credentials = join(dirname(data.path), 'credentials');
+    await writeFile(credentials, `[coffer]\naws_access_key_id = ${keys.accessKey}\naws_secret_access_key = ${keys.secretKey}\n`);
+    const server = run({
+      PORT: '0',
+      METRICS_PORT: '0',
+      COFFER_DATA_DIR: data.path,
+      DATABASE_URL: database.url,
+      STORAGE_BACKEND: 's3',
+      STORAGE_S3_ENDPOINT: endpoint,
+      STORAGE_S3_TRANSPORT: transport,
+      STORAGE_RETRY_MODE: 'adaptive',
+      STORAGE_BUCKET: `${prefix}uploads`,
+      STORAGE_AUTO_PROVISION: 'true',
+      AWS_PROFILE: 'coffer',
+      AWS_SHARED_CREDENTIALS_FILE: credentials,
+    });
+    const url = await server.listening();
+    for (let waited = 0; server.banner('COFFER_ADMIN_TOKEN') === '' && waited < 5000; waited += 20)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    const headers = bearer(server.banner('COFFER_ADMIN_TOKEN'));
+    const { json: file } = await send(url, 'POST', '/api/v1/files/upload', { headers, form: fileForm('kept', { name: 'a.txt' }) });
+    expect(await send(url, 'GET', `/api/v1/files/${file.id}/download`, { headers })).toMatchObject({ status: 200, text: 'kept' });
+    const presigned = { filename: 'b', content_type: 'text/plain', size_bytes: 1 };
+    const bucket = { name: `${prefix}second` };
+    for (const [method, path, status, json] of [
+      ['POST', 'files/presigned-upload', 201, presigned],
+      ['POST', `files/${file.id}/presigned-download`, 200, {}],
+      ['POST', 'storage/buckets', 201, bucket],
+      ['PUT', `storage/buckets/${bucket.name}/versioning`, 200, { enabled: true }],
+      ['GET', `storage/buckets/${bucket.name}/lifecycle`, 200, undefined],
+      ['GET', 'storage/objects', 200, undefined],
+      ['DELETE', `storage/buckets/${bucket.name}?force=true`, 204, undefined],
+      ['DELETE', `storage/buckets/${prefix}uploads?force=true`, 204, undefined],
+    ] as const) {
+      const answer = await send(url, method, `/api/v1/${path}`, { headers, ...(json && { json }) });
+      expect([path, answer.status, answer.text]).toEqual([path, status, expect.any(String)]);
+    }
+    expect(await server.stop()).toBe(0);
+    await data.remove();
+  });
 
   it('shows nothing of an upload that it was killed in', async () => {
     const data = await dataDirectory();

@@ -102,6 +102,6 @@ function isSame(one: Keys | undefined, other: Keys): boolean {
 
 /** Environment, files, roles: loaded by those who need it. Files are read again, whoever has read them before. */
 async function defaultChain(): Promise<Identity> {
-  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+  const { defaultProvider } = await import('./default-chain.ts');
   return defaultProvider({ ignoreCache: true })();
 }

@@ -80,7 +80,7 @@ export class RetryPolicy {
 
   async #turn(signal: AbortSignal | undefined): Promise<void> {
     if (this.#limiter === undefined) {
-      const { DefaultRateLimiter: Limiter } = await import('@smithy/core/retry');
+      const { DefaultRateLimiter: Limiter } = await import('./rate-limiter.ts');
       this.#limiter ??= new Limiter();
     }
     await unlessAborted(this.#limiter.getSendToken(), signal);
