@@ -13,8 +13,8 @@ type Headers = Readonly<Record<string, string>>;
 export class AnswerError extends Error {
   /** What S3 calls it; empty where there is no document, as in answers to HEAD. */
   override readonly name: string;
-  /** With the attempts that the request took, and whether one before may have been carried out, once they are known. */
-  readonly $metadata: { readonly httpStatusCode: number; attempts?: number; isDoubtful?: boolean };
+  /** With whether an attempt before this one may have been carried out, once that is known. */
+  readonly $metadata: { readonly httpStatusCode: number; isDoubtful?: boolean };
   declare readonly $response: { readonly headers: Headers };
   /** Where the bucket lies, if the answer is about that. */
   declare readonly region: string | undefined;

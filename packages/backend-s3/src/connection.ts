@@ -42,7 +42,7 @@ export function connect(settings: Settings): Connection {
     wires,
     rawSockets,
     payloadSigning: new PayloadSigning(settings),
-    credentials: new Credentials(settings.credentials, clock),
+    credentials: new Credentials(settings.credentials, clock, timeout),
     clock,
     places: new Places(settings),
     close() {

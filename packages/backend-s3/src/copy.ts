@@ -6,6 +6,7 @@ import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInf
 import { wasInDoubt } from './errors.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
+import { guardBody } from './open-body.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
@@ -64,7 +65,7 @@ export async function copyObject(
   const copy: Copy = { source, destination, options, from, carried: head.carried, headers, ctx };
   const written = await perform(store, copy);
   if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned one makes
-  const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata) };
+  const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata, ctx) };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
 
@@ -117,6 +118,7 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
   try {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
     if (opened.kind === 'not_modified') throw changed();
+    if (opened.isWhole !== true) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
     const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };

@@ -78,6 +78,18 @@ describe('credentials', () => {
     await expect(credentials.load()).rejects.toThrow('no metadata service');
   });
 
+  it('are asked for again when their provider has not answered in time', async () => {
+    vi.useFakeTimers();
+    let asked = 0;
+    const provide = (): Promise<Identity> =>
+      asked++ === 0 ? new Promise(() => {}) : Promise.resolve({ accessKeyId: 'key', secretAccessKey: 'secret' });
+    const credentials = new Credentials(provide, new Clock(), 5);
+    const failure = credentials.load().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await failure).toMatchObject({ name: 'TimeoutError' });
+    expect((await credentials.load()).accessKeyId).toBe('key');
+  });
+
   it('that were refused are replaced, once for all who used them', async () => {
     const { credentials, asked } = provider(undefined);
     const refused = await credentials.load();

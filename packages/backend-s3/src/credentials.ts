@@ -33,13 +33,16 @@ export class Credentials {
   readonly #provide: Provider | undefined;
   #identity: Identity | undefined;
   readonly #clock: Clock;
+  readonly #timeout: number;
   #loading: Promise<Identity> | undefined;
   #askAgainAt = 0;
   /** When the last refusal was that other keys did not help. */
   #doubtAgainAt = 0;
 
-  constructor(given: S3ClientConfig['credentials'], clock: Clock) {
+  /** @param timeout seconds for a provider to answer */
+  constructor(given: S3ClientConfig['credentials'], clock: Clock, timeout = 60) {
     this.#clock = clock;
+    this.#timeout = timeout * 1000;
     if (typeof given === 'object') this.#identity = given;
     else this.#provide = (given as Provider | undefined) ?? defaultChain;
   }
@@ -86,7 +89,13 @@ export class Credentials {
 
   async #fetch(forceRefresh: boolean): Promise<Identity> {
     this.#askAgainAt = Date.now() + pause;
-    return (this.#identity = await this.#provide!(forceRefresh ? { forceRefresh } : undefined));
+    const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
+    const late = new Error('The provider of credentials did not answer in time.');
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(Object.assign(late, { name: 'TimeoutError' })), this.#timeout);
+    });
+    return (this.#identity = await Promise.race([answer, tooLate]).finally(() => clearTimeout(timer)));
   }
 }
 

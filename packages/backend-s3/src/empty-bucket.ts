@@ -2,7 +2,7 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
-import { causeStatus, wasRepeated } from './errors.ts';
+import { causeStatus, wasInDoubt } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
@@ -31,7 +31,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
   try {
     await store.administration.deleteBucket(bucket, ctx);
   } catch (error) {
-    if (!hasCode(error, 'no_such_bucket') || !wasRepeated(error)) throw error; // else a first attempt deleted it, whose answer got lost
+    if (!hasCode(error, 'no_such_bucket') || !wasInDoubt(error)) throw error; // else a first attempt deleted it, whose answer got lost
   }
 }
 

@@ -72,7 +72,7 @@ interface ProviderError {
   readonly name?: string;
   readonly code?: string;
   readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly attempts?: number; readonly isDoubtful?: boolean };
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly isDoubtful?: boolean };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 
@@ -118,10 +118,8 @@ export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
 }
 
-/** Whether an earlier attempt of the same request may have succeeded, of what a StorageError was made from. */
-export function wasRepeated(error: unknown): boolean {
-  return isStorageError(error) && ((error.cause as ProviderError | undefined)?.$metadata?.attempts ?? 1) > 1;
-}
+/** Nothing was sent. */
+const unreached: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /**
  * Whether an attempt that failed so may have been carried out all the same: its answer got lost, or a gateway's came instead. What the
@@ -129,7 +127,8 @@ export function wasRepeated(error: unknown): boolean {
  */
 export function leavesDoubt(error: unknown): boolean {
   const status = statusOf(error);
-  return status === undefined || status === 502 || status === 504;
+  if (status !== undefined) return status === 502 || status === 504;
+  return !unreached.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** Whether that was so of an attempt before, of what a StorageError was made from. */

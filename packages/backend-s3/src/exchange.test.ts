@@ -57,10 +57,20 @@ describe('a request with its body in memory', () => {
       response.writeHead(403, { 'content-length': 1000 });
       response.write('<Error><Code>AccessDenied</Code>', () => response.destroy());
     };
-    const server = await serve(early, cut, ok);
+    // Too soon to tell from NoSuchBucket.
+    const cutSooner: Answer = (request, response) => {
+      request.resume();
+      response.writeHead(404, { 'content-length': 1000 });
+      response.write('<Error><Code>NoSuch', () => response.destroy());
+    };
+    const server = await serve(early, cut, cutSooner, ok);
     const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1 });
     await expect(transport.put(at, payload(50_000_000), described, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
     await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: true,
+    });
     expect(await transport.put(at, payload(10), described, noContext)).toEqual({ etag: 'made' });
   });
 

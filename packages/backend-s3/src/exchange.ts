@@ -48,6 +48,8 @@ const longestDocument = 16 * 2 ** 20;
 const longestError = 64 * 1024;
 /** Milliseconds that the last byte may have come before its reader had to wait. */
 const slack = 100;
+/** Refusals of one kind. */
+const clear: ReadonlySet<number> = new Set([412, 413, 416]);
 /** Bodies that are gathered rather than made a stream that holds a socket. */
 const longestWhole = 64 * 1024;
 /** Bodies are copied behind their head up to this size of both: one write costs less than two. */
@@ -290,8 +292,7 @@ class Exchange implements WireUser {
     socket?.destroy();
     if (this.#body !== undefined && !this.#body.destroyed) this.#body.destroy(error as Error);
     if (this.#isSettled) return;
-    // One that is cut short has told less, and is no other error.
-    if ((this.#answer.head?.status ?? 0) >= 300) return this.#settle();
+    if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;
     offAbort(this.#options.signal, this.#abort);
     const { code } = (error ?? {}) as NodeJS.ErrnoException;
@@ -299,6 +300,14 @@ class Exchange implements WireUser {
     const isKept = this.reusedSocket || this.#bytesBefore > 0;
     const isStale = isKept && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
     this.#options.reject(isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error);
+  }
+
+  /** Whether what has come of a refusal tells which one it is. */
+  #saysEnough(): boolean {
+    const { status } = this.#answer.head ?? { status: 0 };
+    if (status < 300) return false;
+    if (status >= 500 || clear.has(status) || this.#size > longestError) return true;
+    return Buffer.concat(this.#chunks).includes('</Code>');
   }
 
   #detach(): void {

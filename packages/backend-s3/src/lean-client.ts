@@ -105,14 +105,12 @@ export class LeanClient {
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
-    let made = 0;
     let isDoubtful = false;
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
       const used = { place: places.of(request.at.bucket), keys, offset: clock.offset };
       signal?.throwIfAborted();
-      made++;
       try {
         const result = await make(this.#signed(request, used));
         this.#retries.succeeded(price);
@@ -122,7 +120,7 @@ export class LeanClient {
         if (thrown instanceof LastAttemptError) throw thrown.cause;
         const isStale = thrown instanceof StaleSocketError;
         const error = isStale ? thrown.cause : thrown;
-        if (error instanceof AnswerError) Object.assign(error.$metadata, { attempts: made, isDoubtful });
+        if (error instanceof AnswerError) error.$metadata.isDoubtful = isDoubtful;
         isDoubtful ||= leavesDoubt(error);
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;

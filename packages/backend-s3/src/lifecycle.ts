@@ -12,7 +12,7 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
     async setLifecycle(bucket, rules, ctx) {
       await assertBucketThere(store, bucket, ctx);
       if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
-      await assertAbortHolds(store, bucket, rules);
+      await assertAbortHolds(store, bucket, rules, ctx);
       await store.administration.putRules(bucket, rules, ctx);
     },
     async deleteLifecycle(bucket, ctx) {
@@ -23,8 +23,8 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
 }
 
 /** Some servers drop it from a rule that says more, and answer as if they had not. @throws not_supported */
-async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[]): Promise<void> {
-  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined) || (await store.profile(bucket)).abortRule) return;
+async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
+  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined) || (await store.profile(bucket, ctx)).abortRule) return;
   throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 

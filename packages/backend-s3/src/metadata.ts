@@ -1,3 +1,5 @@
+import type { CallContext } from '@coffer/storage-core';
+
 import type { Store } from './store.ts';
 
 type Metadata = Readonly<Record<string, string>>;
@@ -8,16 +10,16 @@ type Metadata = Readonly<Record<string, string>>;
  */
 
 /** As it is sent. Costs nothing unless a name holds a "_". */
-export async function encodeMetadata(store: Store, bucket: string, metadata: Metadata): Promise<Metadata> {
+export async function encodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /_|\.5f|\.2e/.test(name));
-  if (!isOdd || (await store.profile(bucket)).keepsUnderscores) return metadata;
+  if (!isOdd || (await store.profile(bucket, ctx)).keepsUnderscores) return metadata;
   return renamed(metadata, (name) => (/_|\.5f|\.2e/.test(name) ? name.replaceAll('.', '.2e').replaceAll('_', '.5f') : name));
 }
 
 /** As it was given. */
-export async function decodeMetadata(store: Store, bucket: string, metadata: Metadata): Promise<Metadata> {
+export async function decodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /\.5f|\.2e/.test(name));
-  if (!isOdd || (await store.profile(bucket)).keepsUnderscores) return metadata;
+  if (!isOdd || (await store.profile(bucket, ctx)).keepsUnderscores) return metadata;
   return renamed(metadata, (name) => name.replaceAll('.5f', '_').replaceAll('.2e', '.'));
 }
 

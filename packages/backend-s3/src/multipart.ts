@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
@@ -26,6 +27,8 @@ export interface Parts {
 }
 
 const parallel = 4;
+/** Milliseconds. */
+const longestGoodbye = 1000;
 /** S3's limit. */
 export const mostParts = 10_000;
 
@@ -40,11 +43,10 @@ export async function writeByParts(
   // Not to be cancelled: an upload whose id nobody got could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
   const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
-    const cleaning: Promise<void> = creating // should it come to be after all
-      .then((id) => abortUpload(store, at, id))
-      .catch(() => {})
-      .finally(() => store.cleaning.delete(cleaning));
-    store.cleaning.add(cleaning);
+    void inBackground(
+      store,
+      creating.then((id) => abortUpload(store, at, id)),
+    ); // should it come to be after all
     throw error;
   });
   try {
@@ -55,9 +57,18 @@ export async function writeByParts(
       ...(ifMatch !== undefined && { ifMatch }),
     });
   } catch (error) {
-    await abortUpload(store, at, uploadId).catch(() => {}); // what stays is the lifecycle rule's, or the sweep's
+    const aborting = inBackground(store, abortUpload(store, at, uploadId)); // what stays is the lifecycle rule's, or the sweep's
+    // Who has gone waits for no provider that does not answer.
+    await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(longestGoodbye, undefined, { ref: false })]) : aborting);
     throw error;
   }
+}
+
+/** Work that a store waits for, a little, before it closes. @returns once it is over, however */
+function inBackground(store: Store, work: Promise<void>): Promise<void> {
+  const cleaning: Promise<void> = work.catch(() => {}).finally(() => store.cleaning.delete(cleaning));
+  store.cleaning.add(cleaning);
+  return cleaning;
 }
 
 async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<SentPart[]> {

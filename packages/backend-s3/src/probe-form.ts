@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 
 import type { PresignedUpload } from '@coffer/storage-core';
 
+import { AnswerError } from './answer-error.ts';
 import { toStorageError } from './errors.ts';
 import { requestFor } from './node-http.ts';
 import type { Store } from './store.ts';
@@ -27,6 +28,8 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
     const { statusCode = 0 } = response;
     response.resume();
     await once(response, 'close');
+    // Which says nothing of forms; the probe is made again.
+    if (statusCode >= 500 || statusCode === 429 || statusCode === 408) throw new AnswerError(statusCode, {}, '');
     return statusCode >= 200 && statusCode < 300;
   } catch (error) {
     throw toStorageError(error, { permission: 's3:PutObject' });

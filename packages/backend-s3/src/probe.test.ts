@@ -44,6 +44,15 @@ it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condi
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
+it('does not take a server that is busy for one without forms', async () => {
+  let refused = 0;
+  const options = await behind((method, path) =>
+    method === 'POST' && !path.includes('?') && refused++ < 1 ? { status: 503, body: '' } : undefined,
+  );
+  await expect(probeEndpoint(options)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: true });
+});
+
 it('takes a page where a rule should be for a rule that there is not', async () => {
   const options = await behind((_method, path) =>
     /\?(?:cors|lifecycle)/.test(path) ? { status: 404, body: '404 page not found\n' } : undefined,

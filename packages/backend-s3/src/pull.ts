@@ -32,7 +32,7 @@ export async function pullObject(
       const size = part!.total ?? (await sizeOf(store, at, told!, ctx));
       const length = lengthOf(size, part!.resolved);
       if (guarded.received !== length) throw wrongLength(guarded.received, length);
-      const info = await infoOf(store, at, told!, size);
+      const info = await infoOf(store, at, told!, size, ctx);
       return part!.resolved === undefined ? { info } : { info, range: part!.resolved };
     }
   } catch (error) {

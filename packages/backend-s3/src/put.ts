@@ -64,7 +64,7 @@ async function headersFor(
   ctx: CallContext,
 ): Promise<Pick<Write, 'headers' | 'byParts'>> {
   const { sha256: _sha256, md5: _md5, ifMatch, ...others } = options;
-  const metadata = await encodeMetadata(store, bucket, options.metadata ?? {});
+  const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
   const headers = { ...others, metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))

@@ -15,7 +15,7 @@ export async function headObject(store: Store, at: ObjectAddress, ctx: CallConte
   const headers = await lookAt(store, at, ctx);
   if (headers.contentLength === undefined)
     throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
-  return infoOf(store, at, headers, headers.contentLength);
+  return infoOf(store, at, headers, headers.contentLength, ctx);
 }
 
 async function lookAt(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders> {
@@ -89,7 +89,7 @@ async function openedObject(
   }
   const size = total ?? (await sizeOf(store, at, headers, ctx));
   if (body.errored !== null) throw body.errored; // it has lain there for too long
-  const info = await infoOf(store, at, headers, size);
+  const info = await infoOf(store, at, headers, size, ctx);
   const whole = headers.contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
   return { kind: 'object', info, body: whole, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
@@ -154,9 +154,9 @@ export function partOf(
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 
-export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number): Promise<ObjectInfo> {
+export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {
   const { etag, contentType, lastModified, storageClass, versionId } = headers;
-  const metadata = await decodeMetadata(store, at.bucket, headers.metadata);
+  const metadata = await decodeMetadata(store, at.bucket, headers.metadata, ctx);
   return {
     bucket: at.bucket,
     key: at.key,

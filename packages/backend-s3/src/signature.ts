@@ -52,7 +52,8 @@ export class Signatures {
       secret,
       credential: `${accessKeyId}/${range}`,
       signText,
-      sign: (request: Signable, at: string) => signText(`${algorithm}\n${at}\n${range}\n${hash('sha256', canonical(request))}`),
+      sign: (request: Signable, at: string) =>
+        signText(`${algorithm}\n${at}\n${range}\n${hash('sha256', Buffer.from(canonical(request), 'latin1'))}`),
     };
     this.#known.set(name, scope);
     return scope;

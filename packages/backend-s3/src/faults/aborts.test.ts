@@ -98,6 +98,21 @@ describe.each(doors)('when the caller aborts (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  it('while the provider does not answer, an upload by parts ends soon, and is aborted once it does', async () => {
+    const source = Readable.from([large, large], { objectMode: false });
+    const backend = bench.through({ maxRetries: 9, timeout: 10 });
+    const { abort, outcome } = begun((ctx) => backend.put(bench.at('silent'), { kind: 'stream', stream: source }, options, ctx));
+    await eventually(() => bench.proxy.count('PUT', 'partNumber=')).toBeGreaterThan(0);
+    bench.proxy.faults.answer = ({ method }) => (method === 'DELETE' ? 'silence' : undefined);
+    abort();
+    const since = performance.now();
+    expect(await outcome).toBe(reason);
+    expect(performance.now() - since).toBeLessThan(9000);
+    delete bench.proxy.faults.answer;
+    bench.proxy.cutAll();
+    await eventually(() => bench.leftovers()).toEqual([]);
+  });
+
   it('while its source does not even end when told to, an upload ends', async () => {
     const stuck = Readable.from(
       (async function* () {

@@ -6,6 +6,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { awsProfile } from '../profile.ts';
 import { answerOf, refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
@@ -47,6 +48,14 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
         expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
       }
       expect(counts()).toEqual([2, 2, 2]);
+    });
+
+    it('while an object is copied through here, as well', async () => {
+      const medium = { kind: 'buffer', data: large.subarray(0, 4_000_000) } as const;
+      const { etag } = await bench.direct.put(bench.at('medium'), medium, options, noContext);
+      const backend = bench.through({ maxRetries: 0 }, { profile: { ...awsProfile, acl: false, copySourceCondition: false } });
+      Object.assign(bench.proxy.faults, { cut, cutBodyAfter: 2_000_000 });
+      await expect(backend.copy(bench.at('medium'), bench.at('copy'), { ifMatch: etag }, noContext)).rejects.toMatchObject(unavailable);
     });
 
     it('in the document of a refusal, as well', async () => {

@@ -78,6 +78,7 @@ describe.each(doors)('a write that succeeded although its answer got lost (%s)',
 
   it.each([
     ['the server itself', '500 Internal Server Error', 'precondition_failed'],
+    ['a busy server', '503 Service Unavailable', 'precondition_failed'],
     ['a gateway before it', '504 Gateway Timeout', undefined],
   ])('is not one that %s answered to: the same bytes are then those of who won', async (_who, status, code) => {
     const data = bodies['a small object'];
