@@ -9,6 +9,7 @@ describe('bucket names', () => {
   });
 
   it.each([
+    undefined as never,
     '',
     'ab',
     'x'.repeat(64),

@@ -8,6 +8,7 @@ const reservedSuffixes = ['-s3alias', '--ol-s3'];
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
  */
 export function bucketNameProblem(name: string): string | undefined {
+  if (typeof name !== 'string') return 'A bucket name is a string.'; // of callers whom no compiler tells
   if (name.length < 3 || name.length > 63) return 'A bucket name has 3 to 63 characters.';
   if (!/^[a-z0-9-]+$/.test(name)) return 'A bucket name has only lower-case letters, digits and "-".';
   if (name.startsWith('-') || name.endsWith('-')) return 'A bucket name starts and ends with a letter or digit.';

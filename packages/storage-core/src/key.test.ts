@@ -16,6 +16,7 @@ function random(seed: number): () => number {
 describe('keyProblem', () => {
   it.each([
     ['', 'nothing'],
+    [undefined as never, 'no key at all'],
     ['/x', 'a leading slash'],
     ['.', 'a dot segment'],
     ['..', 'a dot segment'],

@@ -9,6 +9,7 @@ const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** Why `key` cannot name an object, or undefined when it can. The rules are the same on every backend. */
 export function keyProblem(key: string): string | undefined {
+  if (typeof key !== 'string') return 'A key is a string.'; // of callers whom no compiler tells
   if (key === '') return 'A key has at least one character.';
   if (!key.isWellFormed()) return 'A key is valid Unicode; this one has a lone surrogate.';
   // A key of n UTF-16 units has at most 3n bytes, so the short ones need no count.
