@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
+import { presignedUrlExample } from './examples.ts';
+
 /** Headers as the OpenAPI document has them; what they hold is judged where they are used. */
 const header = (description: string, example: string) => z.string().optional().openapi({ description, example });
 
@@ -34,10 +36,65 @@ export const writeHeaders = checksumHeaders.extend({
   'If-Match': header('One ETag: writes only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
 });
 
+/** Headers of an answer as the OpenAPI document has them. */
+export type AnswerHeaders = Readonly<
+  Record<
+    string,
+    { readonly description: string; readonly schema: { readonly type: 'string' | 'integer'; readonly example: string | number } }
+  >
+>;
+
+const told = (description: string, example: string | number): AnswerHeaders[string] => ({
+  description,
+  schema: { type: typeof example === 'number' ? 'integer' : 'string', example },
+});
+
 /** Of every answer. */
-export const answerHeaders = {
-  'X-Request-ID': {
-    description: 'What the log knows the request by: the one that was sent, or a new one.',
-    schema: { type: 'string' as const },
-  },
+export const answerHeaders: AnswerHeaders = {
+  'X-Request-ID': told('What the log knows the request by: the one that was sent, or a new one.', '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f'),
 };
+
+/** Of answers to a write. */
+export const writtenHeaders: AnswerHeaders = { ETag: told('Of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
+
+/** Of an answer that has no bytes because the client has them. */
+export const unchangedHeaders: AnswerHeaders = {
+  ETag: told('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'Last-Modified': told('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+};
+
+/** Of an object that is sent. */
+export const sentHeaders: AnswerHeaders = {
+  ...unchangedHeaders,
+  'Accept-Ranges': told('That a range may be asked for.', 'bytes'),
+  'Content-Length': told('Bytes that follow, or would follow.', 1_024_000),
+  'Content-Disposition': told(
+    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; an object of another type has none.',
+    'inline; filename="report.pdf"',
+  ),
+  'X-Content-Type-Options': told('The type is not to be guessed.', 'nosniff'),
+  'Content-Security-Policy': told('Of each type that a browser would run.', "default-src 'none'; sandbox"),
+};
+
+/** Of a part of an object. */
+export const partHeaders: AnswerHeaders = {
+  ...sentHeaders,
+  'Content-Range': told('First and last byte of the part, and the size of the whole.', 'bytes 0-1023/1024000'),
+};
+
+/** Of a range that the object does not have. */
+export const unfitRangeHeaders: AnswerHeaders = {
+  'Content-Range': told('The size of the whole, where the provider tells it.', 'bytes */1024000'),
+};
+
+/** Of a redirect to where the bytes are. */
+export const elsewhereHeaders: AnswerHeaders = {
+  Location: told('A presigned URL.', presignedUrlExample),
+  'Cache-Control': told('The URL is good for a while only.', 'no-store'),
+};
+
+/** Of an answer to nobody. */
+export const unknownHeaders: AnswerHeaders = { 'WWW-Authenticate': told('That it takes a bearer token.', 'Bearer') };
+
+/** Of an answer that another attempt may better. */
+export const retryHeaders: AnswerHeaders = { 'Retry-After': told('Seconds.', 1) };

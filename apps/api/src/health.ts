@@ -20,9 +20,17 @@ const CheckSchema = z.object({
 });
 const ReadySchema = z
   .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: CheckSchema, storage: CheckSchema }) })
-  .openapi('Readiness', {
-    example: { status: 'ready', checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } } },
-  });
+  .openapi('Readiness');
+const LiveSchema = z.object({ status: z.literal('live') });
+
+const readyExample = {
+  status: 'ready',
+  checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'up', latency_ms: 1 } },
+} as const;
+const unreadyExample = {
+  status: 'not_ready',
+  checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'down', latency_ms: 5000, message: 'No answer within 5 s.' } },
+} as const;
 
 export function healthRoutes(router: Router, services: Services): void {
   const { runtime } = services;
@@ -40,7 +48,7 @@ export function healthRoutes(router: Router, services: Services): void {
     summary: 'Whether the process runs',
     access,
     tags: ['Operations'],
-    responses: { ...json(200, z.object({ status: z.literal('live') }), 'It does'), ...problems() },
+    responses: { ...json(200, LiveSchema, { description: 'It does', example: { status: 'live' } }), ...problems() },
     handler: (c) => c.json({ status: 'live' as const }),
   });
 
@@ -51,7 +59,11 @@ export function healthRoutes(router: Router, services: Services): void {
     summary: 'Whether requests can be served',
     access,
     tags: ['Operations'],
-    responses: { ...json(200, ReadySchema, 'They can'), ...json(503, ReadySchema, 'They cannot: the checks say why'), ...problems() },
+    responses: {
+      ...json(200, ReadySchema, { description: 'They can', example: readyExample }),
+      ...json(503, ReadySchema, { description: 'They cannot: the checks say why', example: unreadyExample }),
+      ...problems(),
+    },
     handler: async (c) => {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');

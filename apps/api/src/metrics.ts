@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 
 import type { Registry } from 'prom-client';
 
-import { problems } from './responses.ts';
+import { guarded, problems } from './responses.ts';
 import type { Router } from './router.ts';
 import type { Services } from './services.ts';
 import type { Access } from './guard.ts';
@@ -21,7 +21,7 @@ export function metricsRoute(router: Router, services: Services): void {
     tags: ['Operations'],
     responses: {
       200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } },
-      ...problems('unauthorized', 'forbidden'),
+      ...problems(...guarded),
     },
     handler: async (c) => c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType }),
   });

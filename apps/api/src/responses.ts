@@ -6,6 +6,8 @@ import type { RouteConfig, z } from '@hono/zod-openapi';
 import type { StorageErrorCode } from '@coffer/storage-core';
 import { statusByCode } from '@coffer/storage-core/http';
 
+import { partHeaders, retryHeaders, sentHeaders, unchangedHeaders, unfitRangeHeaders, unknownHeaders } from './documented-headers.ts';
+import type { AnswerHeaders } from './documented-headers.ts';
 import type { AppContext } from './router.ts';
 import { ProblemSchema } from './schemas.ts';
 
@@ -19,18 +21,31 @@ export function answerJson({ env: { outgoing } }: AppContext, value: unknown, st
   return RESPONSE_ALREADY_SENT;
 }
 
+/** What a JSON answer is described with. */
+interface JsonAnswer<S extends z.ZodType> {
+  readonly description: string;
+  readonly example: z.output<S>;
+  readonly headers?: AnswerHeaders;
+}
+
 /** A JSON answer. */
-export function json(status: number, schema: z.ZodType, description: string): Responses {
-  return { [status]: { description, content: { 'application/json': { schema } } } };
+export function json<S extends z.ZodType>(status: number, schema: S, { description, example, headers = {} }: JsonAnswer<S>): Responses {
+  return { [status]: { description, headers, content: { 'application/json': { schema, example } } } };
 }
 
-/** An answer that is bytes. */
-export function bytes(status: number, description: string): Responses {
-  return { [status]: { description, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } } };
+/** An answer without a body. */
+export function empty(status: number, description: string, headers: AnswerHeaders = {}): Responses {
+  return { [status]: { description, headers } };
 }
 
-export function empty(status: number, description: string): Responses {
-  return { [status]: { description } };
+/** What a route that sends an object answers when all is well. */
+export function sent(what: string): Responses {
+  const content = { '*/*': { schema: { type: 'string', format: 'binary' } } } as const;
+  return {
+    200: { description: `The ${what}`, headers: sentHeaders, content },
+    206: { description: 'The range that was asked for', headers: partHeaders, content },
+    304: { description: 'The copy that the client holds is current', headers: unchangedHeaders },
+  };
 }
 
 /** The errors a route may answer with, by status. Every route that checks a token adds what that brings. */
@@ -45,7 +60,7 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
       status,
       {
         description: list.map((code) => `\`${code}\``).join(', '),
-        ...(status === 401 || status === 503 ? { headers: headersOf[status] } : {}),
+        headers: headersOf[status] ?? {},
         content: {
           'application/problem+json': {
             schema: ProblemSchema,
@@ -64,31 +79,37 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
   );
 }
 
-const headersOf = {
-  401: { 'WWW-Authenticate': { description: 'That it takes a bearer token.', schema: { type: 'string', example: 'Bearer' } } },
-  503: { 'Retry-After': { description: 'Seconds, where that helps.', schema: { type: 'integer', example: 1 } } },
-} as const;
+const headersOf: Readonly<Record<number, AnswerHeaders>> = { 401: unknownHeaders, 416: unfitRangeHeaders, 503: retryHeaders };
 
-/** What comes of storage that is switched off, and of a provider that fails. */
+/** What every route that checks a token may answer: keys and rows may be out of reach as well. */
+export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'storage_unavailable'];
+
+/**
+ * What comes of storage that is switched off, and of a provider that fails, or does not take a request: which one it takes, and what it
+ * has, is for the provider to say, whatever the route.
+ */
 export const provider: readonly StorageErrorCode[] = [
-  'access_denied',
   'storage_not_configured',
   'storage_unavailable',
   'connect_timeout',
   'read_timeout',
+  'access_denied',
+  'invalid_argument',
+  'not_supported',
 ];
 
-/** What every route that checks a token may answer. */
-export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'tenant_mismatch', ...provider];
-
-/** The same of routes that work for a tenant, which the token or X-Tenant-ID names. */
+/** Of routes that work for a tenant, which the token or X-Tenant-ID names. */
 export const scoped: readonly StorageErrorCode[] = [
   ...guarded,
+  'storage_not_configured',
+  'tenant_mismatch',
   'tenant_context_required',
   'tenant_not_found',
-  'tenant_conflict',
   'validation_failed',
 ];
+
+/** The same where a bucket is chosen for the request, and made on first use if that is allowed. */
+export const placed: readonly StorageErrorCode[] = [...scoped, ...provider, 'no_such_bucket', 'tenant_conflict'];
 
 /** What a route answers to a body that is no good JSON. */
 export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];

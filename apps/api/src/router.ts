@@ -82,7 +82,7 @@ export class Router {
     const { path, request, handler, access, operationId } = route;
     const method = route.method.toUpperCase();
     const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
-    this.#document(route);
+    this.describe(route);
     const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
     for (const each of patterns) this.#methods.add('ANY', each, method);
     this.app.on(method, patterns, async (c, next) => {
@@ -120,7 +120,8 @@ export class Router {
     throw storageError('method_not_allowed', `${incoming.method} is not possible here; use ${allow}.`);
   }
 
-  #document<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Route<P, Q, J>): void {
+  /** Documents a route; `add` does, and what answers without being routed here has it done. */
+  describe<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Omit<Route<P, Q, J>, 'handler'>): void {
     const { request, access } = route;
     const forTenant = access.role === 'user' || access.role === 'service' ? tenantHeader : undefined;
     const headers = request?.headers === undefined ? forTenant : (forTenant?.extend(request.headers.shape) ?? request.headers);
@@ -152,9 +153,19 @@ export class Router {
       method: 'head',
       operationId: `${operationId}Head`,
       summary: `${summary}: the headers only`,
-      responses,
+      responses: headersOnly(responses),
     });
   }
+}
+
+/** HEAD has no body, and so no part of one either: RFC 9110, section 14.2. */
+function headersOnly(responses: RouteConfig['responses']): RouteConfig['responses'] {
+  const whole = Object.entries(responses).filter(([status]) => status !== '206' && status !== '416');
+  const bodiless = (answer: RouteConfig['responses'][string]): typeof answer => {
+    const { content: _content, ...head } = { content: undefined, ...answer };
+    return head;
+  };
+  return Object.fromEntries(whole.map(([status, answer]) => [status, bodiless(answer)]));
 }
 
 function headersIn(answer: RouteConfig['responses'][string]): object {

@@ -178,12 +178,7 @@ export const AclSchema = z
       }),
     ),
   })
-  .openapi('Acl', {
-    example: {
-      owner: { display_name: 'coffer', id: 'coffer' },
-      grants: [{ grantee: { type: 'CanonicalUser', id: 'coffer', display_name: 'coffer' }, permission: 'FULL_CONTROL' }],
-    },
-  });
+  .openapi('Acl');
 
 export const TenantSchema = z
   .object({

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { tenantExample } from '../../examples.ts';
+import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -10,6 +11,11 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'admin', needsStorage: false };
 
+const TenantListSchema = z.object({ tenants: z.array(TenantSchema), next_cursor: z.string().nullable() }).openapi('TenantList');
+const UsageSchema = z.object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() }).openapi('Usage');
+const ProvisionedSchema = z
+  .object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') })
+  .openapi('Provisioned');
 const quota = z.int().min(0).openapi({ example: 10_737_418_240 });
 
 /** Administration of tenants: admins only, and also while storage is switched off. */
@@ -25,8 +31,8 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { json: z.object({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }) },
     responses: {
-      ...json(201, TenantSchema, 'The new tenant'),
-      ...json(200, TenantSchema, 'The same pair was registered already'),
+      ...json(201, TenantSchema, { description: 'The new tenant', example: tenantExample }),
+      ...json(200, TenantSchema, { description: 'The same pair was registered already', example: tenantExample }),
       ...problems(...guarded, 'tenant_conflict', ...badJson),
     },
     handler: async (c, { json: body }) => {
@@ -54,7 +60,7 @@ export function tenantRoutes(router: Router, services: Services): void {
       }),
     },
     responses: {
-      ...json(200, z.object({ tenants: z.array(TenantSchema), next_cursor: z.string().nullable() }).openapi('TenantList'), 'One page'),
+      ...json(200, TenantListSchema, { description: 'One page', example: { tenants: [tenantExample], next_cursor: null } }),
       ...problems(...guarded, 'validation_failed'),
     },
     handler: async (c, { query: { limit, cursor } }) => {
@@ -71,7 +77,10 @@ export function tenantRoutes(router: Router, services: Services): void {
     access,
     tags: ['Tenants'],
     request: { params: TenantId },
-    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found') },
+    responses: {
+      ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
+      ...problems(...guarded, 'tenant_not_found'),
+    },
     handler: async (c, { params }) => answerJson(c, tenantView(await tenants.find(params.tenant_id))),
   });
 
@@ -84,7 +93,10 @@ export function tenantRoutes(router: Router, services: Services): void {
     access,
     tags: ['Tenants'],
     request: { params: TenantId, json: z.object({ tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }) },
-    responses: { ...json(200, TenantSchema, 'The tenant'), ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson) },
+    responses: {
+      ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
+      ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson),
+    },
     handler: async (c, { params, json: body }) => {
       return answerJson(
         c,
@@ -101,7 +113,11 @@ export function tenantRoutes(router: Router, services: Services): void {
     access,
     tags: ['Tenants'],
     request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },
-    responses: { ...empty(204, 'Gone'), ...problems(...guarded, 'tenant_not_found', 'tenant_not_empty', 'validation_failed') },
+    responses: {
+      ...empty(204, 'Gone'),
+      // Of its buckets, with force: something came in while they were emptied.
+      ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_not_empty', 'bucket_not_empty', 'validation_failed'),
+    },
     handler: async (c, { params, query }) => {
       await tenantService.delete(params.tenant_id, { force: query.force === true }, contextOf(c));
       return c.body(null, 204);
@@ -117,13 +133,10 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { params: TenantId },
     responses: {
-      ...json(
-        200,
-        z
-          .object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() })
-          .openapi('Usage', { example: { bytes: 1024, files: 3, quota_bytes: null } }),
-        'Exact figures',
-      ),
+      ...json(200, UsageSchema, {
+        description: 'Exact figures',
+        example: { bytes: 1_024_000, files: 1, quota_bytes: tenantExample.quota_bytes },
+      }),
       ...problems(...guarded, 'tenant_not_found'),
     },
     handler: async (c, { params }) => {
@@ -145,20 +158,11 @@ export function tenantRoutes(router: Router, services: Services): void {
       json: z.object({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
     },
     responses: {
-      ...json(
-        200,
-        z.object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') }).openapi('Provisioned'),
-        'The bucket is there',
-      ),
-      ...problems(
-        ...guarded,
-        'tenant_conflict',
-        'bucket_already_exists',
-        'invalid_argument',
-        'acl_not_supported',
-        'not_supported',
-        ...badJson,
-      ),
+      ...json(200, ProvisionedSchema, {
+        description: 'The bucket is there',
+        example: { bucket: 'acme-uploads', status: 'provisioned' },
+      }),
+      ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_conflict', 'no_such_bucket', 'acl_not_supported', ...badJson),
     },
     handler: async (c, { params, json: body }) => {
       const { bucket } = await tenantService.provision(

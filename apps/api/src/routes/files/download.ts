@@ -5,8 +5,9 @@ import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
-import { readHeaders } from '../../documented-headers.ts';
-import { answerJson, badJson, bytes, empty, json, problems, provider, scoped } from '../../responses.ts';
+import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
+import { presignedUrlExample } from '../../examples.ts';
+import { answerJson, badJson, empty, json, problems, provider, scoped, sent } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
@@ -17,13 +18,11 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'user', needsStorage: true };
 
 const description = 'Streams, with the conditions of RFC 9110 and a single Range. HEAD answers the same without the body.';
-const answers = {
-  ...bytes(200, 'The file'),
-  ...bytes(206, 'The range that was asked for'),
-  ...empty(304, 'The copy that the client holds is current'),
-};
+const unreadable = ['file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
 
-const unreadable = ['file_not_found', 'no_such_bucket', 'range_not_satisfiable', 'precondition_failed', 'object_archived'] as const;
+const PresignedDownloadSchema = z
+  .object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) })
+  .openapi('PresignedDownload');
 
 interface Opened {
   readonly file: FileRecord;
@@ -74,9 +73,9 @@ export function downloadRoutes(router: Router, services: Services): void {
       query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }),
     },
     responses: {
-      ...answers,
-      ...empty(302, 'Where the file can be had'),
-      ...problems(...scoped, ...unreadable),
+      ...sent('file'),
+      ...empty(302, 'Where the file can be had', elsewhereHeaders),
+      ...problems(...scoped, ...provider, ...unreadable, 'no_such_bucket'),
     },
     handler: async (c, { params: { id }, query }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -102,12 +101,11 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
     responses: {
-      ...json(
-        200,
-        z.object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) }).openapi('PresignedDownload'),
-        'A URL that needs no token',
-      ),
-      ...problems(...scoped, 'file_not_found', 'no_such_bucket', 'not_supported', ...badJson),
+      ...json(200, PresignedDownloadSchema, {
+        description: 'A URL that needs no token',
+        example: { download_url: presignedUrlExample, expires_in: 600 },
+      }),
+      ...problems(...scoped, ...provider, 'file_not_found', 'no_such_bucket', ...badJson),
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
@@ -130,7 +128,7 @@ export function publicFileRoute(router: Router, services: Services): void {
     access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
     request: { params: FileId, headers: readHeaders },
-    responses: { ...answers, ...problems(...provider, ...unreadable) },
+    responses: { ...sent('file'), ...problems(...provider, ...unreadable) },
     handler: (c, { params: { id } }) =>
       send(
         c,

@@ -2,7 +2,8 @@ import { z } from '@hono/zod-openapi';
 
 import { isContentType } from '@coffer/storage-core';
 
-import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
+import { fileExample } from '../../examples.ts';
+import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -24,6 +25,23 @@ const PresignedUploadSchema = z
     expires_in: z.int().openapi({ description: 'Seconds.', example: 3600 }),
   })
   .openapi('PresignedUpload');
+
+const presignedUploadExample: z.output<typeof PresignedUploadSchema> = {
+  file_id: fileExample.id,
+  method: 'POST',
+  upload_url: 'https://acme-uploads.s3.us-east-1.amazonaws.com/',
+  upload_fields: {
+    key: `incoming/${fileExample.id}`,
+    'Content-Type': fileExample.content_type,
+    'x-amz-algorithm': 'AWS4-HMAC-SHA256',
+    'x-amz-credential': 'AKIAIOSFODNN7EXAMPLE/20260115/us-east-1/s3/aws4_request',
+    'x-amz-date': '20260115T103000Z',
+    policy: 'eyJleHBpcmF0aW9uIjoi…',
+    'x-amz-signature': 'a1b2c3…',
+  },
+  upload_headers: {},
+  expires_in: 3600,
+};
 
 /** Uploads that go straight to the provider: ask for a form, send the bytes there, complete. */
 export function presignedUploadRoutes(router: Router, services: Services): void {
@@ -53,8 +71,8 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
       }),
     },
     responses: {
-      ...json(201, PresignedUploadSchema, 'Where and how to send the bytes'),
-      ...problems(...scoped, 'quota_exceeded', ...badJson, 'not_supported', 'no_such_bucket'),
+      ...json(201, PresignedUploadSchema, { description: 'Where and how to send the bytes', example: presignedUploadExample }),
+      ...problems(...placed, 'quota_exceeded', ...badJson),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);
@@ -97,8 +115,17 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     tags: ['Files'],
     request: { params: FileId },
     responses: {
-      ...json(200, FileSchema, 'The record of the stored file'),
-      ...problems(...scoped, 'file_not_found', 'upload_not_found', 'upload_mismatch', 'upload_expired', 'no_such_bucket'),
+      ...json(200, FileSchema, { description: 'The record of the stored file', example: fileExample }),
+      ...problems(
+        ...scoped,
+        ...provider,
+        'file_not_found',
+        'no_such_bucket',
+        'upload_not_found',
+        'upload_mismatch',
+        'upload_expired',
+        'object_archived',
+      ),
     },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { fileStatuses } from '@coffer/files-db';
 
+import { fileExample } from '../../examples.ts';
 import { answerJson, badJson, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
@@ -12,6 +13,8 @@ import { FileId, Metadata } from './schemas.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
+
+const FileListSchema = z.object({ files: z.array(FileSchema), next_cursor: z.string().nullable() }).openapi('FileList');
 
 /** The records of files: list, read, change, delete. */
 export function fileRecordRoutes(router: Router, services: Services): void {
@@ -38,7 +41,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
       }),
     },
     responses: {
-      ...json(200, z.object({ files: z.array(FileSchema), next_cursor: z.string().nullable() }).openapi('FileList'), 'One page'),
+      ...json(200, FileListSchema, { description: 'One page', example: { files: [fileExample], next_cursor: null } }),
       ...problems(...scoped),
     },
     handler: async (c, { query }) => {
@@ -58,7 +61,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found') },
+    responses: { ...json(200, FileSchema, { description: 'The record', example: fileExample }), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       return answerJson(c, fileView(await files.get(params.id, scope.access)));
@@ -76,7 +79,10 @@ export function fileRecordRoutes(router: Router, services: Services): void {
       params: FileId,
       json: z.object({ filename: Filename.optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
     },
-    responses: { ...json(200, FileSchema, 'The record'), ...problems(...scoped, 'file_not_found', ...badJson) },
+    responses: {
+      ...json(200, FileSchema, { description: 'The record', example: fileExample }),
+      ...problems(...scoped, 'file_not_found', ...badJson),
+    },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
       const scope = await scopeOf(c, services);
       return answerJson(c, fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));

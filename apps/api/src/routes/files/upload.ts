@@ -1,9 +1,10 @@
 import { storageError } from '@coffer/storage-core';
 
 import { checksumHeaders } from '../../documented-headers.ts';
+import { fileExample } from '../../examples.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
-import { answerJson, json, problems, scoped } from '../../responses.ts';
+import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
@@ -54,16 +55,8 @@ export function uploadRoute(router: Router, services: Services): void {
       },
     },
     responses: {
-      ...json(201, FileSchema, 'The record of the stored file'),
-      ...problems(
-        ...scoped,
-        'payload_too_large',
-        'quota_exceeded',
-        'unsupported_media_type',
-        'checksum_mismatch',
-        'no_such_bucket',
-        'file_not_found',
-      ),
+      ...json(201, FileSchema, { description: 'The record of the stored file', example: fileExample }),
+      ...problems(...placed, 'payload_too_large', 'quota_exceeded', 'unsupported_media_type', 'checksum_mismatch', 'file_not_found'),
     },
     handler: async (c) => {
       const { incoming } = c.env;

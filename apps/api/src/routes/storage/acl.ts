@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
+import { aclExample } from '../../examples.ts';
+import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -14,15 +15,7 @@ const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
 const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
-const errors = [
-  ...scoped,
-  'file_not_found',
-  'no_such_bucket',
-  'invalid_key',
-  'invalid_bucket_name',
-  'acl_not_supported',
-  'access_denied',
-] as const;
+const errors = [...placed, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
 /** ACLs of objects. Registered before the routes of objects, whose pattern takes these paths too. */
@@ -39,7 +32,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request,
-    responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors) },
+    responses: { ...json(200, AclSchema, { description: 'Owner and grants', example: aclExample }), ...problems(...errors) },
     handler: async (c, { query }) => {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);
@@ -57,7 +50,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
-    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...errors, 'invalid_argument', ...badJson) },
+    responses: { ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }), ...problems(...errors, ...badJson) },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');
       const scope = await scopeOf(c, services);

@@ -2,7 +2,8 @@ import { z } from '@hono/zod-openapi';
 
 import type { LifecycleRule } from '@coffer/storage-core';
 
-import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { aclExample } from '../../examples.ts';
+import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -14,8 +15,8 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'admin', needsStorage: true };
 
 const request = { params: bucketParam };
-const errors = [...guarded, 'no_such_bucket', 'invalid_bucket_name'] as const;
-const writeErrors = [...errors, 'invalid_argument', ...badJson, 'access_denied'] as const;
+const errors = [...guarded, ...provider, 'no_such_bucket', 'invalid_bucket_name'] as const;
+const writeErrors = [...errors, ...badJson] as const;
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);
@@ -26,8 +27,8 @@ const RuleSchema = z.object({
   abort_multipart_days: days.optional(),
   transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
 });
-const example = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
-const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle', { example });
+const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
+const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle');
 const LifecycleChange = z
   .object({
     rules: z
@@ -43,7 +44,7 @@ const LifecycleChange = z
         }
       }),
   })
-  .openapi('LifecycleChange', { example });
+  .openapi('LifecycleChange', { example: rulesExample });
 
 /** ACL, versioning and lifecycle of a bucket. */
 export function bucketSettingRoutes(router: Router, services: Services): void {
@@ -57,7 +58,10 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...json(200, AclSchema, 'Owner and grants'), ...problems(...errors, 'acl_not_supported') },
+    responses: {
+      ...json(200, AclSchema, { description: 'Owner and grants', example: aclExample }),
+      ...problems(...errors, 'acl_not_supported'),
+    },
     handler: async (c, { params }) => answerJson(c, aclView(await storage.getBucketAcl(params.name, contextOf(c)))),
   });
 
@@ -69,7 +73,10 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
-    responses: { ...json(200, AclSchema, 'The resulting ACL'), ...problems(...writeErrors, 'acl_not_supported') },
+    responses: {
+      ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }),
+      ...problems(...writeErrors, 'acl_not_supported'),
+    },
     handler: async (c, { params, json: body }) => answerJson(c, aclView(await storage.setBucketAcl(params.name, body.acl, contextOf(c)))),
   });
 
@@ -81,7 +88,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...errors, 'not_supported') },
+    responses: { ...json(200, VersioningSchema, { description: 'The setting', example: { enabled: true } }), ...problems(...errors) },
     handler: async (c, { params }) => answerJson(c, { enabled: await storage.getVersioning(params.name, contextOf(c)) }),
   });
 
@@ -93,7 +100,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: { ...request, json: VersioningSchema },
-    responses: { ...json(200, VersioningSchema, 'The setting'), ...problems(...writeErrors, 'not_supported') },
+    responses: { ...json(200, VersioningSchema, { description: 'The setting', example: { enabled: true } }), ...problems(...writeErrors) },
     handler: async (c, { params, json: { enabled } }) => {
       await storage.setVersioning(params.name, enabled, contextOf(c));
       return answerJson(c, { enabled });
@@ -108,7 +115,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...errors, 'not_supported') },
+    responses: { ...json(200, LifecycleSchema, { description: 'The rules', example: rulesExample }), ...problems(...errors) },
     handler: async (c, { params }) => answerJson(c, { rules: (await storage.getLifecycle(params.name, contextOf(c))).map(ruleView) }),
   });
 
@@ -120,7 +127,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: { ...request, json: LifecycleChange },
-    responses: { ...json(200, LifecycleSchema, 'The rules'), ...problems(...writeErrors, 'not_supported') },
+    responses: { ...json(200, LifecycleSchema, { description: 'The rules', example: rulesExample }), ...problems(...writeErrors) },
     handler: async (c, { params, json: { rules } }) => {
       await storage.setLifecycle(params.name, rules.map(ruleOf), contextOf(c));
       return answerJson(c, { rules });
@@ -135,7 +142,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...empty(204, 'No rules any more'), ...problems(...errors, 'not_supported') },
+    responses: { ...empty(204, 'No rules any more'), ...problems(...errors) },
     handler: async (c, { params }) => {
       await storage.deleteLifecycle(params.name, contextOf(c));
       return c.body(null, 204);

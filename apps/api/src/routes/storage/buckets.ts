@@ -1,7 +1,8 @@
 import { assertBucketName } from '@coffer/storage-core';
 import { z } from '@hono/zod-openapi';
 
-import { answerJson, badJson, empty, guarded, json, problems } from '../../responses.ts';
+import { bucketExample } from '../../examples.ts';
+import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
@@ -12,6 +13,8 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'admin', needsStorage: true };
 
 export const bucketParam = z.object({ name: BucketName.openapi({ param: { name: 'name', in: 'path' } }) });
+
+const BucketListSchema = z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList');
 
 /** Administration of buckets: admins only. */
 export function bucketRoutes(router: Router, services: Services): void {
@@ -34,16 +37,15 @@ export function bucketRoutes(router: Router, services: Services): void {
       }),
     },
     responses: {
-      ...json(201, BucketSchema, 'The new bucket'),
+      ...json(201, BucketSchema, { description: 'The new bucket', example: bucketExample }),
       ...problems(
         ...guarded,
+        ...provider,
         'bucket_already_exists',
         'invalid_bucket_name',
-        'invalid_argument',
         'tenant_not_found',
         'tenant_conflict',
         'acl_not_supported',
-        'not_supported',
         ...badJson,
       ),
     },
@@ -67,12 +69,8 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     responses: {
-      ...json(
-        200,
-        z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList'),
-        'All buckets, by name',
-      ),
-      ...problems(...guarded),
+      ...json(200, BucketListSchema, { description: 'All buckets, by name', example: { buckets: [bucketExample], total: 1 } }),
+      ...problems(...guarded, ...provider),
     },
     handler: async (c) => {
       const buckets = await storage.listBuckets(contextOf(c));
@@ -92,7 +90,10 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: { params: bucketParam },
-    responses: { ...json(200, BucketSchema, 'The bucket'), ...problems(...guarded, 'no_such_bucket', 'invalid_bucket_name') },
+    responses: {
+      ...json(200, BucketSchema, { description: 'The bucket', example: bucketExample }),
+      ...problems(...guarded, ...provider, 'no_such_bucket', 'invalid_bucket_name'),
+    },
     handler: async (c, { params }) => {
       const bucket = await storage.getBucketInfo(params.name, contextOf(c));
       return answerJson(c, bucketView(bucket, (await tenants.ownerOf(params.name)) ?? null));
@@ -112,7 +113,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...empty(204, 'Gone'),
-      ...problems(...guarded, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
+      ...problems(...guarded, ...provider, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
     },
     handler: async (c, { params, query }) => {
       assertBucketName(params.name);

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
-import { answerJson, badJson, json, problems, scoped } from '../../responses.ts';
+import { objectExample } from '../../examples.ts';
+import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -17,6 +18,8 @@ const body = z.object({
   acl: CannedAclSchema.optional(),
   storage_class: z.string().min(1).max(64).optional(),
 });
+
+const copyExample = { ...objectExample, key: 'archive/document.pdf' };
 
 /** Server-side copies and moves. */
 export function copyRoutes(router: Router, services: Services): void {
@@ -36,18 +39,16 @@ export function copyRoutes(router: Router, services: Services): void {
       tags: ['Objects'],
       request: { json: body },
       responses: {
-        ...json(200, ObjectSchema, 'The object at its destination'),
+        ...json(200, ObjectSchema, { description: 'The object at its destination', example: copyExample }),
         ...problems(
-          ...scoped,
+          ...placed,
           'file_not_found',
-          'no_such_bucket',
           'invalid_key',
           'invalid_bucket_name',
-          'invalid_argument',
-          'tenant_context_required',
-          ...badJson,
           'acl_not_supported',
-          'access_denied',
+          'object_archived',
+          'precondition_failed',
+          ...badJson,
         ),
       },
       handler: async (c, { json: { source, destination, acl, storage_class: storageClass } }) => {

@@ -6,7 +6,8 @@ import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
 import { readHeaders } from '../../documented-headers.ts';
-import { answerJson, badJson, bytes, empty, json, problems, scoped } from '../../responses.ts';
+import { objectListExample } from '../../examples.ts';
+import { answerJson, badJson, empty, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -27,7 +28,11 @@ export const keyParam = z.object({
   }),
 });
 const inBucket = z.object({ bucket: BucketName.optional() });
-const missing = ['file_not_found', 'no_such_bucket', 'invalid_key', 'invalid_bucket_name', 'tenant_context_required'] as const;
+const errors = [...placed, 'invalid_key', 'invalid_bucket_name'] as const;
+
+const DeleteResultSchema = z
+  .object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) })
+  .openapi('DeleteResult');
 
 /** Reading, listing and deleting objects. */
 export function objectRoutes(router: Router, services: Services): void {
@@ -51,8 +56,8 @@ export function objectRoutes(router: Router, services: Services): void {
       }),
     },
     responses: {
-      ...json(200, ObjectListSchema, 'One page, in the order of the UTF-8 bytes of the keys'),
-      ...problems(...scoped, ...missing, 'validation_failed', 'invalid_argument'),
+      ...json(200, ObjectListSchema, { description: 'One page, in the order of the UTF-8 bytes of the keys', example: objectListExample }),
+      ...problems(...errors),
     },
     handler: async (c, { query }) => {
       const scope = await scopeOf(c, services);
@@ -84,10 +89,8 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket, headers: readHeaders },
     responses: {
-      ...bytes(200, 'The object'),
-      ...bytes(206, 'The range that was asked for'),
-      ...empty(304, 'The copy that the client holds is current'),
-      ...problems(...scoped, ...missing, 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
+      ...sent('object'),
+      ...problems(...errors, 'file_not_found', 'range_not_satisfiable', 'precondition_failed', 'object_archived'),
     },
     handler: async (c, { query }) => {
       const key = keyOf(c);
@@ -112,7 +115,7 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket },
-    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...scoped, ...missing, 'precondition_failed') },
+    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...errors, 'precondition_failed') },
     handler: async (c, { query }) => {
       const key = keyOf(c);
       const scope = await scopeOf(c, services);
@@ -151,14 +154,11 @@ export function objectRoutes(router: Router, services: Services): void {
       }),
     },
     responses: {
-      ...json(
-        200,
-        z
-          .object({ deleted: z.array(z.string()), errors: z.array(z.object({ key: z.string(), code: z.string() })) })
-          .openapi('DeleteResult'),
-        'What became of each key',
-      ),
-      ...problems(...scoped, 'no_such_bucket', 'invalid_bucket_name', ...badJson),
+      ...json(200, DeleteResultSchema, {
+        description: 'What became of each key',
+        example: { deleted: ['uploads/a.pdf'], errors: [{ key: 'uploads/../b.pdf', code: 'invalid_key' }] },
+      }),
+      ...problems(...placed, 'invalid_bucket_name', ...badJson),
     },
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);

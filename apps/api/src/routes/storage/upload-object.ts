@@ -15,12 +15,13 @@ import {
   validationFailed,
 } from '@coffer/storage-core/http';
 
-import { writeHeaders } from '../../documented-headers.ts';
+import { writeHeaders, writtenHeaders } from '../../documented-headers.ts';
+import { objectExample } from '../../examples.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
-import { answerJson, json, problems, scoped } from '../../responses.ts';
+import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -41,17 +42,12 @@ type Placement = z.output<typeof placement>;
 const placementFields = ['bucket', 'acl', 'storage_class'] as const;
 
 const errors = [
-  ...scoped,
-  'no_such_bucket',
+  ...placed,
   'invalid_key',
   'invalid_bucket_name',
-  'invalid_argument',
-  'tenant_context_required',
-  'validation_failed',
   'payload_too_large',
   'checksum_mismatch',
   'precondition_failed',
-  'access_denied',
   'acl_not_supported',
   'unsupported_media_type',
 ] as const;
@@ -78,7 +74,10 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       headers: writeHeaders,
       body: { '*/*': { schema: { type: 'string', format: 'binary' } } },
     },
-    responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
+    responses: {
+      ...json(201, ObjectSchema, { description: 'The object as it was written', example: objectExample, headers: writtenHeaders }),
+      ...problems(...errors),
+    },
     handler: async (c, { query: { bucket: asked, ...placed } }) => {
       const key = keyOf(c);
       const { incoming } = c.env;
@@ -126,7 +125,10 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
         },
       },
     },
-    responses: { ...json(201, ObjectSchema, 'The object as it was written'), ...problems(...errors) },
+    responses: {
+      ...json(201, ObjectSchema, { description: 'The object as it was written', example: objectExample, headers: writtenHeaders }),
+      ...problems(...errors),
+    },
     handler: async (c, { query }) => {
       const key = keyOf(c);
       const conditions = conditionsOf(c);

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { startApi } from './testing/start-api.ts';
+import type { TestApi } from './testing/start-api.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+interface Answer {
+  readonly description: string;
+  readonly headers?: Readonly<Record<string, { readonly schema: Json }>>;
+  readonly content?: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>>;
+}
+interface Operation {
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>> };
+  readonly responses: Readonly<Record<string, Answer>>;
+}
+
+describe('what the document says of answers', () => {
+  let api: TestApi;
+  let document: { readonly components: { readonly schemas: Readonly<Record<string, Json>> } };
+  let operations: ReadonlyMap<string, Operation>;
+
+  beforeAll(async () => {
+    api = await startApi();
+    const { json } = await api.send('GET', '/openapi.json');
+    document = json as typeof document;
+    const { paths } = json as { paths: Record<string, Record<string, Operation>> };
+    operations = new Map(
+      Object.entries(paths).flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const),
+      ),
+    );
+  });
+  afterAll(() => api.stop());
+
+  const answersOf = (name: string): Operation['responses'] => operations.get(name)?.responses ?? {};
+  const codesOf = (name: string): string[] =>
+    Object.values(answersOf(name)).flatMap(({ description }) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
+
+  /** Why a value is no instance of a schema of the document; a property that the schema does not have is a mistake as well. */
+  function mistakesIn(value: unknown, schema: Json): unknown {
+    return z.fromJSONSchema(strict(schema)).safeParse(value).error?.issues;
+  }
+
+  function strict(schema: unknown): z.core.JSONSchema.JSONSchema {
+    if (Array.isArray(schema)) return schema.map(strict) as never;
+    if (typeof schema !== 'object' || schema === null) return schema as never;
+    const { $ref, ...own } = schema as { readonly $ref?: string } & Json;
+    const named = $ref === undefined ? {} : strict(document.components.schemas[$ref.replace('#/components/schemas/', '')]);
+    const inner = Object.fromEntries(Object.entries(own).map(([name, each]) => [name, name === 'example' ? each : strict(each)]));
+    return { ...named, ...inner, ...('properties' in own && { additionalProperties: false }) };
+  }
+
+  it('shows each JSON answer as a whole, as it would be', () => {
+    for (const [name, { responses }] of operations) {
+      for (const [status, { content = {} }] of Object.entries(responses)) {
+        for (const [type, { schema, example }] of Object.entries(content)) {
+          if (!type.endsWith('json') || name === 'GET /openapi.json') continue;
+          expect({ name, status, example, mistakes: mistakesIn(example, schema) }).toMatchObject({
+            example: expect.any(Object),
+            mistakes: undefined,
+          });
+        }
+      }
+    }
+  });
+
+  it('has no example of a field that the field could not hold', () => {
+    const seen: string[] = [];
+    const look = (at: string, node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      const { example, schema, type } = node as { example?: unknown; schema?: Json; type?: unknown };
+      const judge = schema ?? (type === undefined ? undefined : (node as Json));
+      if (example !== undefined && judge !== undefined) {
+        seen.push(at);
+        expect({ at, example, mistakes: mistakesIn(example, judge) }).toEqual({ at, example, mistakes: undefined });
+      }
+      for (const [name, child] of Object.entries(node)) if (name !== 'example') look(`${at}/${name}`, child);
+    };
+    look('components', document.components);
+    for (const [name, operation] of operations) look(name, operation);
+    expect(seen.length).toBeGreaterThan(200);
+  });
+
+  it('would see an example that is none', () => {
+    const { schema, example } = answersOf('POST /api/v1/files/upload')['201']!.content!['application/json']!;
+    expect(mistakesIn(example, schema)).toBeUndefined();
+    for (const wrong of [{ size_bytes: '1' }, { status: 'gone' }, { created_at: 'today' }, { more: 1 }, { tenant_uuid: 1 }])
+      expect(mistakesIn({ ...(example as Json), ...wrong }, schema)).toBeDefined();
+  });
+
+  it('is of what comes with an object', () => {
+    const reads = ['/api/v1/files/{id}/download', '/api/v1/public/files/{id}', '/api/v1/storage/objects/{key}', '/local/{bucket}/{key}'];
+    const always = ['ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Length', 'Content-Disposition', 'X-Content-Type-Options'];
+    for (const path of reads) {
+      const headersOf = (method: string, status: string): string[] => Object.keys(answersOf(`${method} ${path}`)[status]?.headers ?? {});
+      for (const method of ['GET', 'HEAD']) {
+        expect(headersOf(method, '200')).toEqual(expect.arrayContaining(always));
+        expect(headersOf(method, '304')).toEqual(expect.arrayContaining(['ETag', 'Last-Modified']));
+      }
+      expect(headersOf('GET', '206')).toEqual(expect.arrayContaining([...always, 'Content-Range']));
+      expect(headersOf('GET', '416')).toContain('Content-Range');
+      expect(headersOf('GET', '503')).toContain('Retry-After');
+    }
+    expect(Object.keys(answersOf('GET /api/v1/files/{id}/download')['302']?.headers ?? {})).toContain('Location');
+    expect(Object.keys(answersOf('PUT /api/v1/storage/objects/{key}')['201']?.headers ?? {})).toContain('ETag');
+  });
+
+  it('is of HEAD what it is of GET, without bodies and parts of them', () => {
+    const heads = [...operations].filter(([name]) => name.startsWith('HEAD '));
+    expect(heads.length).toBe(4);
+    for (const [name, { responses }] of heads) {
+      const statuses = Object.keys(answersOf(name.replace('HEAD', 'GET'))).filter((status) => status !== '206' && status !== '416');
+      expect({ name, statuses: Object.keys(responses) }).toEqual({ name, statuses });
+      expect(Object.values(responses).filter(({ content }) => content !== undefined)).toEqual([]);
+    }
+  });
+
+  it('tells what a provider may refuse, and what it may lack', () => {
+    const throughProvider = [
+      'POST /api/v1/files/upload',
+      'POST /api/v1/files/presigned-upload',
+      'POST /api/v1/files/{id}/complete',
+      'GET /api/v1/files/{id}/download',
+      'GET /api/v1/storage/objects',
+      'PUT /api/v1/storage/objects/{key}',
+      'POST /api/v1/storage/objects/{key}',
+      'POST /api/v1/storage/copy',
+      'POST /api/v1/storage/move',
+      'GET /api/v1/storage/buckets',
+      'POST /api/v1/admin/tenants/{tenant_id}/provision-storage',
+    ];
+    for (const name of throughProvider)
+      expect({ name, codes: codesOf(name) }).toMatchObject({
+        codes: expect.arrayContaining(['access_denied', 'invalid_argument', 'not_supported', 'read_timeout', 'storage_not_configured']),
+      });
+    for (const verb of ['copy', 'move'])
+      expect(codesOf(`POST /api/v1/storage/${verb}`)).toEqual(expect.arrayContaining(['precondition_failed', 'object_archived']));
+  });
+
+  it('has nothing of a provider where none is asked', () => {
+    for (const name of ['POST /api/v1/admin/tenants', 'GET /api/v1/files', 'PATCH /api/v1/files/{id}', 'GET /metrics'])
+      expect({ name, codes: codesOf(name) }).toMatchObject({
+        codes: expect.not.arrayContaining(['access_denied']),
+      });
+  });
+});
