@@ -15,6 +15,8 @@ export class BucketProvisioner {
   readonly #corsOrigins: readonly string[];
   readonly #known = new Map<string, Promise<void>>();
   readonly #settingRules = new Map<string, Promise<void>>();
+  /** Those that were created here and have no rules yet. */
+  readonly #bare = new Set<string>();
   /** Those that were there when they were asked for, whoever made them. */
   readonly #seen = new Set<string>();
 
@@ -23,13 +25,15 @@ export class BucketProvisioner {
     this.#corsOrigins = corsOrigins;
   }
 
-  /** As `provision`, but asks the provider once per bucket and process. */
+  /** Creates a bucket, with rules; one that is there is left as it is. Asks the provider once per bucket and process. */
   async ensure(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
     let known = this.#known.get(bucket);
     if (known === undefined) {
       // Everybody who needs the bucket waits for this one call, so it is not the first caller's to cancel.
       const { signal: _signal, ...shared } = ctx;
-      const attempt = this.provision(bucket, options, shared);
+      const attempt = this.#createMissing(bucket, options, shared).then(() =>
+        this.#bare.has(bucket) ? this.#setRules(bucket, shared) : undefined,
+      );
       attempt.catch(() => this.#known.get(bucket) === attempt && this.#known.delete(bucket));
       this.#known.set(bucket, attempt);
       known = attempt;
@@ -38,19 +42,23 @@ export class BucketProvisioner {
     ctx.signal?.throwIfAborted();
   }
 
-  /** Idempotent. */
+  /** Creates a bucket unless it is there, and sets its rules. Idempotent. */
   async provision(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
-    const buckets = requireAbility(this.#backend, 'buckets');
-    if (!(await this.exists(bucket, ctx))) {
-      try {
-        await buckets.create(bucket, options, ctx);
-      } catch (error) {
-        // Another process was faster; whether the bucket is ours shows here.
-        if (!hasCode(error, 'bucket_already_exists')) throw error;
-        await buckets.head(bucket, ctx);
-      }
-    }
+    await this.#createMissing(bucket, options, ctx);
     await this.#setRules(bucket, ctx);
+  }
+
+  async #createMissing(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
+    if (await this.exists(bucket, ctx)) return;
+    const buckets = requireAbility(this.#backend, 'buckets');
+    try {
+      await buckets.create(bucket, options, ctx);
+      this.#bare.add(bucket);
+    } catch (error) {
+      // Another process was faster; whether the bucket is ours shows here.
+      if (!hasCode(error, 'bucket_already_exists')) throw error;
+      await buckets.head(bucket, ctx);
+    }
   }
 
   /** Once for all who ask meanwhile: some servers fail one of several writers of a bucket's rules. */
@@ -59,7 +67,7 @@ export class BucketProvisioner {
     if (setting === undefined) {
       const { signal: _signal, ...shared } = ctx;
       setting = this.#backend.buckets?.provision?.(bucket, { corsOrigins: this.#corsOrigins }, shared) ?? Promise.resolve();
-      setting = setting.finally(() => this.#settingRules.delete(bucket));
+      setting = setting.then(() => void this.#bare.delete(bucket)).finally(() => this.#settingRules.delete(bucket));
       this.#settingRules.set(bucket, setting);
     }
     await setting;
@@ -93,6 +101,7 @@ export class BucketProvisioner {
   /** The bucket is provisioned again on its next use. */
   forget(bucket: string): void {
     this.#known.delete(bucket);
+    this.#bare.delete(bucket);
     this.#seen.delete(bucket);
   }
 }

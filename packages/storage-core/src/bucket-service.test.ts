@@ -114,6 +114,25 @@ describe('auto-provisioning', () => {
     expect(await provisioned.getBucketInfo('made-up')).toMatchObject({ region: 'eu-west-1' });
   });
 
+  it('leaves a bucket alone that is there', async () => {
+    const { calls, service: provisioned } = provisioning();
+    await provisioned.ensureBucket('main');
+    expect(calls).toEqual(['bucket_info']);
+  });
+
+  it('sets rules that could not be set of a bucket that it created', async () => {
+    let failures = 1;
+    const rules: string[] = [];
+    const provision = async (bucket: string): Promise<void> => {
+      if (failures-- > 0) throw storageError('storage_unavailable', 'Busy.');
+      rules.push(bucket);
+    };
+    const { service: provisioned } = provisioning({ provision });
+    await expect(provisioned.ensureBucket('made-up')).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await provisioned.ensureBucket('made-up');
+    expect(rules).toEqual(['made-up']);
+  });
+
   it('sets the rules of a bucket once for all who ask at the same time', async () => {
     const { calls, service: provisioned } = provisioning();
     const rules = (): readonly string[] => calls.filter((call) => call.startsWith('provision'));

@@ -22,7 +22,7 @@ export class BucketService {
     this.#region = region;
   }
 
-  /** Creates and provisions a bucket unless it is there; asks the provider once per bucket and process. */
+  /** Creates a bucket unless it is there, with the rules of `provisionBucket`; asks the provider once per bucket and process. */
   async ensureBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     if (options.acl !== undefined) assertCannedAcl(options.acl);
