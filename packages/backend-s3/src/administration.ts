@@ -18,6 +18,12 @@ export interface CorsRule {
   readonly maxAge: number;
 }
 
+/** One that is there already, whatever else it says. */
+export interface HeldCorsRule extends Omit<CorsRule, 'maxAge'> {
+  /** As of a `HeldRule`. */
+  readonly whole: unknown;
+}
+
 export interface OpenUpload extends Upload {
   readonly since: Date;
 }
@@ -41,7 +47,10 @@ export interface Administration {
   /** Those that are held already stay what they are. */
   putRules(bucket: string, rules: readonly (LifecycleRule | HeldRule)[], ctx: CallContext): Promise<void>;
   deleteRules(bucket: string, ctx: CallContext): Promise<void>;
-  putCors(bucket: string, rule: CorsRule, ctx: CallContext): Promise<void>;
+  /** Rejects where there are none, as the provider does. */
+  getCors(bucket: string, ctx: CallContext): Promise<readonly HeldCorsRule[]>;
+  /** Those that are held already stay what they are. */
+  putCors(bucket: string, rules: readonly (CorsRule | HeldCorsRule)[], ctx: CallContext): Promise<void>;
   putObjectAcl(at: ObjectAddress, acl: CannedAcl | Acl, ctx: CallContext): Promise<void>;
   getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
   putBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<void>;
@@ -66,6 +75,7 @@ export const administrationCalls: Readonly<Record<keyof Administration, true>> =
   getRules: true,
   putRules: true,
   deleteRules: true,
+  getCors: true,
   putCors: true,
   putObjectAcl: true,
   getBucketAcl: true,

@@ -126,7 +126,7 @@ describe('requests about buckets', () => {
   it('hold every text', () => {
     expect(locationDocument('<a>&')).toContain('<LocationConstraint>&#60;a&#62;&#38;</LocationConstraint>');
     const cors = { origins: ['https://a.example', '<'], methods: ['PUT'], headers: ['*'], exposed: ['ETag'], maxAge: 5 };
-    expect(corsDocument(cors)).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
+    expect(corsDocument([cors])).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
     const owner = { id: 'me & you', displayName: 'me & you' };
     const acl = { owner, grants: [{ grantee: { type: 'CanonicalUser' as const, id: '<you>' }, permission: 'READ' as const }] };
     expect(aclFrom(aclDocumentFrom(aclPolicyDocument(acl)))).toMatchObject(acl);

@@ -1,6 +1,6 @@
 import type { Acl, LifecycleRule } from '@coffer/storage-core';
 
-import type { Administration, CorsRule, HeldRule } from './administration.ts';
+import type { Administration, CorsRule, HeldCorsRule, HeldRule } from './administration.ts';
 import { dateOf, namespace, rootOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -27,16 +27,35 @@ export function versioningFrom(answer: string): boolean {
   return textOf(rootOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
 }
 
-/** A request of PutBucketCors. */
-export function corsDocument({ origins, methods, headers, exposed, maxAge }: CorsRule): string {
-  const rule = [
+/** A request of PutBucketCors. Rules that are held stand in it as the server gave them. */
+export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): string {
+  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : corsRuleOf(rule)));
+  return document('CORSConfiguration', spelled.join(''));
+}
+
+function corsRuleOf({ origins, methods, headers, exposed, maxAge }: CorsRule): string {
+  const parts = [
     ...origins.map((origin) => element('AllowedOrigin', origin)),
     ...methods.map((method) => element('AllowedMethod', method)),
     ...headers.map((header) => element('AllowedHeader', header)),
     ...exposed.map((header) => element('ExposeHeader', header)),
     element('MaxAgeSeconds', maxAge),
   ];
-  return document('CORSConfiguration', `<CORSRule>${rule.join('')}</CORSRule>`);
+  return `<CORSRule>${parts.join('')}</CORSRule>`;
+}
+
+/** An answer of GetBucketCors. */
+export function corsFrom(answer: string): readonly HeldCorsRule[] {
+  return childrenOf(rootOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
+    const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
+    return {
+      origins: all('AllowedOrigin'),
+      methods: all('AllowedMethod'),
+      headers: all('AllowedHeader'),
+      exposed: all('ExposeHeader'),
+      whole: rule,
+    };
+  });
 }
 
 /** A request of PutBucketLifecycleConfiguration. Rules that are held stand in it as the server gave them. */

@@ -2,6 +2,7 @@ import type { Administration } from './administration.ts';
 import {
   aclPolicyDocument,
   corsDocument,
+  corsFrom,
   locationDocument,
   locationFrom,
   partsFrom,
@@ -71,9 +72,13 @@ export function leanAdministration(client: LeanClient): Administration {
         remove({ at: { bucket }, query: 'lifecycle=' }, abortSignal),
       ),
 
-    putCors: (bucket, rule, ctx) =>
+    getCors: (bucket, ctx) =>
+      call({ bucket, permission: 's3:GetBucketCORS' }, ctx, ({ abortSignal }) =>
+        get({ at: { bucket }, query: 'cors=' }, corsFrom, abortSignal),
+      ),
+    putCors: (bucket, rules, ctx) =>
       call({ bucket, permission: 's3:PutBucketCORS' }, ctx, ({ abortSignal }) =>
-        put({ at: { bucket }, query: 'cors=', document: corsDocument(rule) }, abortSignal),
+        put({ at: { bucket }, query: 'cors=', document: corsDocument(rules) }, abortSignal),
       ),
 
     putObjectAcl: (at, acl, ctx) =>

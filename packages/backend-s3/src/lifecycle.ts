@@ -24,7 +24,8 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
 
 /** Some servers drop it from a rule that says more, and answer as if they had not. @throws not_supported */
 async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
-  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined) || (await store.profile(bucket, ctx)).abortRule) return;
+  if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined)) return;
+  if ((await store.profile(bucket, ctx)).abortRule !== false) return;
   throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { isStorageError, noContext } from '@coffer/storage-core';
 import type { LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
 
+import { corsFor } from './cors.ts';
 import { quoted } from './etag.ts';
 import { listObjects } from './list.ts';
 import { writeByParts } from './multipart.ts';
@@ -11,7 +12,6 @@ import { refusedKeys } from './probe-keys.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { EndpointProfile } from './profile.ts';
-import { putCors } from './provision.ts';
 import type { Store } from './store.ts';
 
 const headers = { contentType: 'text/plain' };
@@ -184,16 +184,16 @@ function wrongChecksum(store: Store, at: ObjectAddress): Promise<unknown> {
   return store.transport.put(at, { kind: 'buffer', data: Buffer.from('sum') }, { ...headers, checksumSha256 }, noContext);
 }
 
-/** In a bucket that others use, rules are not for trying out: what is not there then shows when it is asked for. */
+/** In a bucket that others use, rules are not for trying out. */
 async function bucketRules(
   store: Store,
   { bucket, isOwn }: Sandbox,
 ): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
-  if (!isOwn) return { versioning: true, lifecycle: true, abortRule: true, cors: true };
+  if (!isOwn) return { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
   const rule = { id: 'probe', prefix: 'never/' };
   const takesRule = (more: Partial<LifecycleRule>): Promise<boolean> =>
     isTaken(store.administration.putRules(bucket, [{ ...rule, ...more }], noContext));
-  const cors = await isTaken(putCors(store, bucket, ['*'], noContext));
+  const cors = await isTaken(store.administration.putCors(bucket, [corsFor(['*'])], noContext));
   const [lifecycle, versioning] = await Promise.all([
     takesRule({ expireDays: 3650 }),
     isTaken(store.administration.setVersioning(bucket, false, noContext)),

@@ -27,12 +27,13 @@ export interface EndpointProfile {
   readonly verifiesSha256: boolean;
   /** Takes forms with a signed policy. */
   readonly postPolicy: boolean;
-  readonly versioning: boolean;
-  readonly lifecycle: boolean;
+  /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
+  readonly versioning: boolean | undefined;
+  readonly lifecycle: boolean | undefined;
   /** Lifecycle rules may abort stale multipart uploads. */
-  readonly abortRule: boolean;
+  readonly abortRule: boolean | undefined;
   /** Buckets have CORS rules of their own. */
-  readonly cors: boolean;
+  readonly cors: boolean | undefined;
   /** Lists leave out `x/y` while there is `x`. */
   readonly hidesKeysBelowObjects: boolean;
   /** Names of metadata keep their "_". */

@@ -1,38 +1,38 @@
-import { hasCode } from '@coffer/storage-core';
+import { isStorageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleRule } from '@coffer/storage-core';
 
+import { allowBrowsers } from './cors.ts';
 import { getRules } from './lifecycle.ts';
+import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
+
+/** As a server says that it has no such rules. */
+const refusals: ReadonlySet<string> = new Set(['invalid_argument', 'not_supported']);
 
 /** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */
 export async function provisionBucket(store: Store, bucket: string, corsOrigins: readonly string[], ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
-  await Promise.all([setCors(store, bucket, corsOrigins, ctx), abortStaleUploads(store, bucket, ctx)]);
-}
+  await Promise.all([
+    unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx)),
+    unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx)),
+  ]);
 
-async function setCors(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
-  try {
-    await putCors(store, bucket, origins, ctx);
-  } catch (error) {
-    if (!hasCode(error, 'not_supported')) throw error; // one setting for the whole server
+  /** Where it could not be tried out whether a server has such rules, it lacks those that it refuses. */
+  async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
+    try {
+      await set();
+    } catch (error) {
+      if (!isStorageError(error) || error.retryable) throw error;
+      const { [kind]: isThere = !refusals.has(error.code) } = await store.profile(bucket, ctx);
+      if (isThere) throw error;
+      await assertBucketThere(store, bucket, ctx);
+    }
   }
-}
-
-export async function putCors(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
-  const rule = {
-    origins,
-    methods: ['GET', 'HEAD', 'PUT', 'POST'],
-    headers: ['*'],
-    exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition'],
-    maxAge: 3600,
-  };
-  await store.administration.putCors(bucket, rule, ctx);
 }
 
 const staleUploads: LifecycleRule = { id: 'coffer-abort-stale-uploads', prefix: '', abortMultipartDays: 1 };
 
 async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (!(await store.profile(bucket, ctx)).abortRule) return;
   const rules = await getRules(store, bucket, ctx);
   const isSet = rules.some(({ isEnabled, abortMultipartDays, prefix }) => isEnabled && abortMultipartDays !== undefined && prefix === '');
   if (isSet) return;

@@ -8,7 +8,6 @@ import {
   ListObjectVersionsCommand,
   ListPartsCommand,
   PutBucketAclCommand,
-  PutBucketCorsCommand,
   PutBucketVersioningCommand,
   PutObjectAclCommand,
 } from '@aws-sdk/client-s3';
@@ -18,12 +17,14 @@ import type { CannedAcl } from '@coffer/storage-core';
 import type { Administration } from './administration.ts';
 import { call } from './call.ts';
 import { aclFrom, grantsTo } from './grants.ts';
+import { sdkCors } from './sdk-cors.ts';
 import { sdkRules } from './sdk-rules.ts';
 import { urlDecoded } from './url-encoding.ts';
 
 export function sdkAdministration(client: S3Client): Administration {
   return {
     ...sdkRules(client),
+    ...sdkCors(client),
     async createBucket(bucket, options, ctx) {
       const command = createCommand(bucket, options);
       await call({ bucket, permission: 's3:CreateBucket' }, ctx, (sending) => client.send(command, sending));
@@ -49,18 +50,6 @@ export function sdkAdministration(client: S3Client): Administration {
       const configuration = { Status: enabled ? 'Enabled' : 'Suspended' } as const;
       const command = new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: configuration });
       await call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, (options) => client.send(command, options));
-    },
-
-    async putCors(bucket, { origins, methods, headers, exposed, maxAge }, ctx) {
-      const rule = {
-        AllowedOrigins: [...origins],
-        AllowedMethods: [...methods],
-        AllowedHeaders: [...headers],
-        ExposeHeaders: [...exposed],
-        MaxAgeSeconds: maxAge,
-      };
-      const command = new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [rule] } });
-      await call({ bucket, permission: 's3:PutBucketCORS' }, ctx, (options) => client.send(command, options));
     },
 
     async putObjectAcl(at, acl, ctx) {

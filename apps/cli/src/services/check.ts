@@ -6,15 +6,15 @@ import { hasCode } from '@coffer/storage-core';
 
 import { problemOf } from '../problem.ts';
 import { bytesText } from '../render/units.ts';
-import { endpointChecks } from './endpoint-checks.ts';
+import { endpointChecks, untried } from './endpoint-checks.ts';
 import { openSession } from './open-session.ts';
 import type { Session } from './open-session.ts';
 import { tryBucket, tryNewBucket } from './try-bucket.ts';
 
-/** `lacks`: the provider cannot do it, or nothing is configured for it; Coffer works without. */
+/** `lacks`: the provider cannot do it, or nothing is configured for it; Coffer works without. `unknown`: it was not tried out. */
 export interface Check {
   readonly name: string;
-  readonly status: 'ok' | 'failed' | 'lacks';
+  readonly status: 'ok' | 'failed' | 'lacks' | 'unknown';
   readonly message: string;
   /** With `failed`: an error code. */
   readonly code?: string;
@@ -94,11 +94,11 @@ async function* checkStorage(
   }
   yield { name: 'provider', status: 'ok', message: `${backend} answers within ${latencyMs} ms` };
   if (settings.backend === 'local') yield* checkDisk(settings.localPath, dataDir);
-  yield* options.isTenantUnknown
-    ? [failed('bucket', 'storage_unavailable', 'which one it is stands in the database')]
-    : checkBucket(session, settings, options.bucket !== undefined);
+  let { bucket } = settings;
+  if (options.isTenantUnknown) yield failed('bucket', 'storage_unavailable', 'which one it is stands in the database');
+  else bucket = (yield* checkBucket(session, settings, options.bucket !== undefined)) ?? bucket;
   signal.throwIfAborted();
-  yield* checkEndpoint(session, settings.bucket);
+  yield* checkEndpoint(session, bucket);
 }
 
 async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, void, undefined> {
@@ -118,7 +118,12 @@ async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, 
   }
 }
 
-async function* checkBucket(session: Session, settings: Config['storage'], isNamed: boolean): AsyncGenerator<Check, void, undefined> {
+/** @returns the bucket, if it is there */
+async function* checkBucket(
+  session: Session,
+  settings: Config['storage'],
+  isNamed: boolean,
+): AsyncGenerator<Check, string | undefined, undefined> {
   const { storage, ctx } = session;
   let bucket: string;
   try {
@@ -127,22 +132,24 @@ async function* checkBucket(session: Session, settings: Config['storage'], isNam
     ctx.signal.throwIfAborted();
     const isMissing = hasCode(error, 'storage_not_configured') || hasCode(error, 'tenant_context_required');
     yield isMissing ? { name: 'bucket', status: 'lacks', message: problemOf(error).message } : failure('bucket', error);
-    return;
+    return undefined;
   }
   try {
     const { region, versioningEnabled } = await storage.getBucketInfo(bucket, ctx);
     yield { name: 'bucket', status: 'ok', message: `${bucket} in ${region}${versioningEnabled ? ', keeps versions' : ''}` };
     if (versioningEnabled) yield { name: 'round_trip', status: 'ok', message: 'not tried out: the bucket would keep what is tried' };
     else yield await attempt('round_trip', session, () => tryBucket(session, bucket));
+    return bucket;
   } catch (error) {
     ctx.signal.throwIfAborted();
     // A bucket that is named is made by nothing but `buckets create`.
     if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision || isNamed) {
       yield failure('bucket', error);
-      return;
+      return undefined;
     }
     yield { name: 'bucket', status: 'ok', message: `${bucket} is made by its first use` };
     yield await attempt('round_trip', session, () => tryNewBucket(session));
+    return undefined;
   }
 }
 
@@ -153,7 +160,9 @@ async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefin
     const profile = await profileEndpoint(config, bucket);
     if (profile !== undefined) yield* endpointChecks(profile);
   } catch (error) {
-    yield failure('endpoint', error);
+    // There is no bucket to try it out in, and none may be made.
+    const isNowhere = hasCode(error, 'no_such_bucket') || (bucket === undefined && hasCode(error, 'access_denied'));
+    yield isNowhere ? { name: 'endpoint', status: 'unknown', message: untried } : failure('endpoint', error);
   }
   ctx.signal.throwIfAborted();
 }

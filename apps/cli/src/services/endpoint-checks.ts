@@ -4,14 +4,13 @@ import type { Check } from './check.ts';
 
 type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
 
+export const untried = 'not tried out: the credentials may not make a bucket for it';
+
 /** What an S3 endpoint can do, and what Coffer does where it cannot. */
 export function endpointChecks(profile: Profile): readonly Check[] {
   const { putMatch, refusedKeys, hidesKeysBelowObjects } = profile;
-  const ability = (name: string, has: boolean, yes: string, no: string): Check => ({
-    name,
-    status: has ? 'ok' : 'lacks',
-    message: has ? yes : no,
-  });
+  const ability = (name: string, has: boolean | undefined, yes: string, no: string): Check =>
+    has === undefined ? { name, status: 'unknown', message: untried } : { name, status: has ? 'ok' : 'lacks', message: has ? yes : no };
   return [
     ability(
       'acl',

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 
-import { testDatabase } from '@coffer/fixtures';
+import { startFront, testDatabase } from '@coffer/fixtures';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Cli } from '../../testing/cli.ts';
@@ -48,6 +48,27 @@ describeStores('check', (bench, store) => {
     const recorded = /\n```\n(ok {6}provider +minio [^]*?)```\n/.exec(document)?.[1];
     const comparable = (text = ''): readonly string[] => text.replaceAll(/\d+ ms|\S+ in us-east-1/g, '…').split('\n');
     expect(comparable(recorded)).toEqual(comparable(stdout).filter((line) => !line.includes('  database  ')));
+  });
+
+  it('tries out in the bucket that it looks at what it may make no bucket for', async () => {
+    const { bucket, env, storage, coffer } = bench();
+    if (store === 'local') return;
+    const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+    const front = await startFront(env['STORAGE_S3_ENDPOINT'] ?? '', (method, path) => {
+      const isOurs = path === `/${bucket}` || path.startsWith(`/${bucket}/`) || path.startsWith(`/${bucket}?`);
+      return isOurs || method === 'GET' ? undefined : { status: 403, body: method === 'HEAD' ? '' : denied };
+    });
+    const restricted = { STORAGE_S3_ENDPOINT: front.endpoint, STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_BUCKET: '' };
+    const ended = await coffer(['check', '--bucket', bucket, '--json'], restricted);
+    const nowhere = await coffer(['check', '--json'], { ...restricted, STORAGE_ENABLE_MULTI_TENANCY: 'false' });
+    front.stop();
+    expect(ended.json.checks.filter(({ status }: { status: string }) => status === 'failed')).toEqual([]);
+    expect(ended.code).toBe(0);
+    const unknown = { versioning: 'unknown', lifecycle: 'unknown', abort_rule: 'unknown', cors: 'unknown' };
+    expect(statuses(ended)).toMatchObject({ bucket: 'ok', conditional_put: 'ok', ...unknown });
+    expect((await storage.listFiles({ bucket })).objects).toEqual([]);
+    expect(nowhere.code).toBe(0);
+    expect(statuses(nowhere)).toMatchObject({ bucket: 'lacks', endpoint: 'unknown' });
   });
 
   it('fails for a bucket that is not there', async () => {

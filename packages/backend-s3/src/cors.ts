@@ -1,0 +1,58 @@
+import type { CallContext } from '@coffer/storage-core';
+
+import type { CorsRule, HeldCorsRule } from './administration.ts';
+import { causeName } from './errors.ts';
+import type { Store } from './store.ts';
+
+const uploads: Omit<CorsRule, 'origins'> = {
+  methods: ['GET', 'HEAD', 'PUT', 'POST'],
+  headers: ['*'],
+  exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition'],
+  maxAge: 3600,
+};
+
+/** What browsers of these origins need to upload and download. */
+export function corsFor(origins: readonly string[]): CorsRule {
+  return { origins, ...uploads };
+}
+
+/** Rules of others stay as they are; where they allow all that is needed, nothing is added to them. */
+export async function allowBrowsers(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
+  const held = await getCors(store, bucket, ctx);
+  const ours = held.filter(isOurs);
+  const others = held.filter((rule) => !isOurs(rule));
+  const isSet =
+    ours.length > 0 ? ours.every((rule) => isSame(rule.origins, origins)) : origins.every((origin) => isAllowed(origin, others));
+  if (!isSet) await store.administration.putCors(bucket, [...others, corsFor(origins)], ctx);
+}
+
+async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<readonly HeldCorsRule[]> {
+  try {
+    return await store.administration.getCors(bucket, ctx);
+  } catch (error) {
+    if (causeName(error) === 'NoSuchCORSConfiguration') return [];
+    throw error;
+  }
+}
+
+/** Known by what it says: not every server keeps names of rules. */
+function isOurs({ methods, headers, exposed }: HeldCorsRule): boolean {
+  return isSame(methods, uploads.methods) && isSame(headers, uploads.headers) && isSame(exposed, uploads.exposed);
+}
+
+/** In any order, which some servers change. */
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  const sorted = (names: readonly string[]): string => JSON.stringify([...new Set(names)].toSorted());
+  return sorted(some) === sorted(others);
+}
+
+function isAllowed(origin: string, rules: readonly HeldCorsRule[]): boolean {
+  const all = rules.filter(({ headers, origins }) => headers.includes('*') && origins.some((pattern) => matches(origin, pattern)));
+  return uploads.methods.every((method) => all.some(({ methods }) => methods.includes(method)));
+}
+
+/** A pattern has one "*" at most. */
+function matches(origin: string, pattern: string): boolean {
+  const [before = '', after] = pattern.split('*');
+  return origin === pattern || (after !== undefined && origin.startsWith(before) && origin.endsWith(after));
+}

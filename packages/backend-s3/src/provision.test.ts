@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+
+import { PutBucketCorsCommand } from '@aws-sdk/client-s3';
+import type { CORSRule } from '@aws-sdk/client-s3';
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import { corsFor } from './cors.ts';
+import { openStore } from './open-store.ts';
+import type { S3BackendOptions } from './options.ts';
+import type { Store } from './store.ts';
+import { doors } from './testing/fault-bench.ts';
+import { behindFront } from './testing/front.ts';
+import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
+
+const newName = (): string => `provision-${randomBytes(6).toString('hex')}`;
+
+describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transport) => {
+  let account: S3BackendOptions;
+  let backend: StorageBackend;
+  let store: Store;
+  let sdk: ReturnType<typeof sdkOn>;
+  beforeAll(async () => {
+    account = { ...(await accountOn(await startS3('ceph'))), transport };
+    [backend, store, sdk] = [s3Backend(account), openStore(account), sdkOn(account)];
+  });
+  afterAll(async () => {
+    sdk.close();
+    store.connection.close();
+    await backend.close();
+  });
+
+  /** @returns what it has then */
+  async function provisioned(rules: readonly CORSRule[], ...origins: readonly (readonly string[])[]): Promise<readonly unknown[]> {
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    if (rules.length > 0) {
+      const configuration = { CORSRules: [...rules] };
+      await sdk.client.send(new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: configuration }));
+    }
+    for (const corsOrigins of origins) await backend.buckets?.provision?.(bucket, { corsOrigins }, noContext);
+    const held = await store.administration.getCors(bucket, noContext);
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    return held.map(({ whole: _whole, ...rule }) => ({ ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() }));
+  }
+
+  const ours = (...origins: string[]): object => {
+    const { maxAge: _maxAge, ...rule } = corsFor(origins);
+    return { ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() };
+  };
+  const reading: CORSRule = { AllowedOrigins: ['https://a.example'], AllowedMethods: ['GET'], ExposeHeaders: ['x-a'] };
+  const held = { origins: ['https://a.example'], methods: ['GET'], headers: [], exposed: ['x-a'] };
+
+  it('are added to those that are there', async () => {
+    expect(await provisioned([reading], ['*'])).toEqual([held, ours('*')]);
+  });
+
+  it('follow what is configured', async () => {
+    expect(await provisioned([reading], ['*'], ['*'], ['https://b.example'])).toEqual([held, ours('https://b.example')]);
+  });
+
+  it.each(['*', 'https://*.example'])('stay as they are where they allow %s everything', async (AllowedOrigin) => {
+    const methods = ['DELETE', 'GET', 'HEAD', 'POST', 'PUT'];
+    const rule: CORSRule = { AllowedOrigins: [AllowedOrigin], AllowedMethods: methods, AllowedHeaders: ['*'] };
+    expect(await provisioned([rule], ['https://b.example'])).toEqual([{ origins: [AllowedOrigin], methods, headers: ['*'], exposed: [] }]);
+  });
+});
+
+const minio = await ifAvailable(startS3('minio'));
+
+describe.skipIf(typeof minio === 'string')('credentials that may not make buckets to try things out', () => {
+  it.each(doors)('provision buckets of a server without such rules (%s)', async (transport) => {
+    if (typeof minio === 'string') return;
+    const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+    const account = await behindFront(minio, (method, path) =>
+      method === 'PUT' && path.startsWith('/coffer-probe-') ? { status: 403, body: denied } : undefined,
+    );
+    const backend = s3Backend({ ...account, transport });
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    expect(await backend.lifecycle?.getLifecycle(bucket, noContext)).toEqual([]);
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+});
+
+describe('a rule that is refused', () => {
+  const refused = '<?xml version="1.0"?><Error><Code>InvalidArgument</Code></Error>';
+
+  it('does not matter where the server has none, whoever may not even ask', async () => {
+    const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+    const account = await behindFront(await startS3('ceph'), (method, path) => {
+      if (path.includes('?lifecycle')) return method === 'GET' ? { status: 403, body: denied } : { status: 400, body: refused };
+      return undefined;
+    });
+    const backend = s3Backend(account);
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    const gone = backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    await expect(gone).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await backend.close();
+  });
+
+  it('fails where the server takes such rules', async () => {
+    const account = await behindFront(await startS3('ceph'), (method, path) =>
+      method === 'PUT' && /^\/provision-.*\?cors/.test(path) ? { status: 400, body: refused } : undefined,
+    );
+    const backend = s3Backend(account);
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    const set = backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    await expect(set).rejects.toMatchObject({ code: 'invalid_argument' });
+    await backend.buckets?.delete(bucket, {}, noContext);
+    await backend.close();
+  });
+});
