@@ -2,9 +2,10 @@ import { testDatabase } from '@coffer/fixtures';
 import { createRuntime, parseConfig } from '@coffer/runtime';
 import { expect, it } from 'vitest';
 
+import { openUpload, openUploads } from '../../testing/open-uploads.ts';
 import { describeStores } from '../../testing/stores.ts';
 
-describeStores('sweep', (bench) => {
+describeStores('sweep', (bench, store) => {
   it('counts, without a database, what the provider holds of killed processes', async () => {
     const ended = await bench().coffer(['sweep', '--dry-run', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -34,6 +35,20 @@ describeStores('sweep', (bench) => {
     expect((await coffer(['sweep', '--dry-run', '--json'], env)).json.files.expired).toBe(0);
     await close();
     await database.drop();
+  });
+
+  it('ends uploads in the bucket that is named', async () => {
+    const { env, coffer, newBucket } = bench();
+    const [named, other] = [await newBucket(), await newBucket()];
+    if (store !== 'local') for (const bucket of [named, other]) await openUpload(env, { bucket, key: 'open' });
+    const swept = await coffer(['sweep', '--bucket', named, '--older-than', '0', '--json']);
+    const removed = store === 'local' ? 0 : 1;
+    expect(swept).toMatchObject({ code: 0, json: { objects: { removed }, files: null } });
+    if (store !== 'local') expect([await openUploads(env, named), await openUploads(env, other)]).toEqual([[], ['open']]);
+    const text = await coffer(['sweep', '--bucket', named]);
+    expect(text.stdout).toMatch(/^objects: removed 0 [^\n]*\n$/);
+    const missing = await coffer(['sweep', '--bucket', 'cli-nobody-has-this', '--json']);
+    expect(missing).toMatchObject({ code: 1, json: { error: { code: 'no_such_bucket' } } });
   });
 
   it('fails where storage is switched off', async () => {

@@ -12,12 +12,14 @@ export default class Sweep extends StorageCommand {
   static override readonly summary = 'Remove what was begun and never finished.';
   static override readonly description = [
     "What processes that were killed left at the provider: multipart uploads that nobody ends, in the default, the shared and the tenants' buckets, and on the local disk bytes that belong to no object. Where there is a database also presigned uploads that nobody completed, and what deleted and moved files left behind; without one, tenants' buckets are not known.",
+    'With --bucket, multipart uploads of just that bucket go, whoever began them, and nothing of files.',
     'A running server does this every hour. Several processes may do it at once.',
   ].join('\n\n');
   static override readonly examples = [
     { description: 'What would go', command: '<%= config.bin %> <%= command.id %> --dry-run' },
     { description: 'What is older than a day', command: '<%= config.bin %> <%= command.id %>' },
     { description: 'What is older than an hour', command: '<%= config.bin %> <%= command.id %> --older-than 3600' },
+    { description: 'Unfinished uploads of another bucket', command: '<%= config.bin %> <%= command.id %> --bucket backups' },
   ];
   static override readonly flags = {
     'dry-run': Flags.boolean({ description: 'Only count.' }),
@@ -31,11 +33,13 @@ export default class Sweep extends StorageCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Sweep);
-    const { 'older-than': olderThan } = flags;
+    const { 'older-than': olderThan, bucket } = flags;
     const dryRun = flags['dry-run'] === true;
-    const swept = await this.withSession(flags, (session) => sweep(session, { olderThan, dryRun }), { database: 'existing' });
+    const request = { olderThan, dryRun, ...(bucket !== undefined && { bucket }) };
+    const database = bucket === undefined && 'existing';
+    const swept = await this.withSession(flags, (session) => sweep(session, request), { database });
     this.output.document({ dry_run: dryRun, ...sweptJson(swept) });
-    this.output.line(sweptText(swept, dryRun));
+    this.output.line(sweptText(swept, request));
     const retained = swept.files?.retained ?? 0;
     if (retained === 0) return;
     process.exitCode = 1;
