@@ -54,8 +54,8 @@ export interface Administration {
   putObjectAcl(at: ObjectAddress, acl: CannedAcl | Acl, ctx: CallContext): Promise<void>;
   getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
   putBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<void>;
-  /** The first page of versions and delete markers. */
-  listVersions(bucket: string, ctx: CallContext): Promise<readonly ObjectVersion[]>;
+  /** The first page of versions and delete markers, of keys that begin so. */
+  listVersions(bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]>;
   listUploads(
     bucket: string,
     after: UploadMarker | undefined,

@@ -41,13 +41,13 @@ async function removeUploads(store: Store, bucket: string, ctx: CallContext): Pr
   return uploads.length;
 }
 
-/** @returns how many were removed */
-async function removeVersions(store: Store, bucket: string, ctx: CallContext): Promise<number> {
+/** Objects, versions and delete markers of keys that begin so. @returns how many were removed */
+export async function removeVersions(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<number> {
   let removed = 0;
   let before = '';
   for (;;) {
     // Always the first page: the one before is gone.
-    const objects = await store.administration.listVersions(bucket, ctx);
+    const objects = await store.administration.listVersions(bucket, ctx, prefix);
     const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
     // A key that the list shows changed is not the one that is deleted: the same page would come for ever.

@@ -95,10 +95,16 @@ export function leanAdministration(client: LeanClient): Administration {
         put({ at: { bucket }, query: 'acl=', headers: ['x-amz-acl', acl] }, abortSignal),
       ),
 
-    listVersions: (bucket, ctx) =>
-      call({ bucket, permission: 's3:ListBucketVersions' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'encoding-type=url&versions=' }, versionsFrom, abortSignal),
-      ),
+    listVersions(bucket, ctx, prefix) {
+      const query = queryOf([
+        ['encoding-type', 'url'],
+        ['prefix', prefix],
+        ['versions', ''],
+      ]);
+      return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, ({ abortSignal }) =>
+        get({ at: { bucket }, query }, versionsFrom, abortSignal),
+      );
+    },
     listUploads(bucket, after, ctx) {
       const query = queryOf([
         ['key-marker', after?.key],

@@ -4,7 +4,7 @@ import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { createBucket } from './create-bucket.ts';
-import { deleteBucketByForce } from './empty-bucket.ts';
+import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
 
@@ -47,6 +47,8 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
     },
     async close() {
       for (const key of used) await deleteObject(store, { bucket, key }, noContext).catch(() => {}); // such a key may be refused
+      // What a bucket that keeps versions has kept. Who may not see it leaves it.
+      await removeVersions(store, bucket, noContext, prefix).catch(() => {});
     },
   };
 }

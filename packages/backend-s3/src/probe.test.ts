@@ -2,12 +2,16 @@ import { randomBytes } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { probeEndpoint, s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
+import { doors } from './testing/fault-bench.ts';
 import { behindFront } from './testing/front.ts';
+import { ifAvailable } from './testing/server.ts';
 
 const ceph = await startS3('ceph');
+const minio = await ifAvailable(startS3('minio'));
 
 it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condition (%s)', async (transport) => {
   const error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
@@ -39,16 +43,29 @@ it('takes a page where a rule should be for a rule that there is not', async () 
   expect(profile).toMatchObject({ acl: true, conditionalPut: true, versioning: true, cors: false, lifecycle: false, abortRule: false });
 });
 
-it('does not know of rules where it may make no bucket to try them out', async () => {
+describe('credentials that may make no bucket to try things out', () => {
   const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
-  const account = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && path.startsWith('/coffer-probe-') ? { status: 403, body: denied } : undefined,
+  const servers = [ceph, minio].filter((server) => typeof server !== 'string').map((server) => ({ server, name: server.name }));
+  const cases = servers.flatMap((each) => doors.map((transport) => ({ ...each, transport })));
+
+  it.each(cases)(
+    'tell nothing of rules, and leave nothing in a bucket with versions ($name, $transport)',
+    async ({ server, transport }) => {
+      const account = await behindFront(server, (method, path) =>
+        method === 'PUT' && path.startsWith('/coffer-probe-') ? { status: 403, body: denied } : undefined,
+      );
+      const [backend, store] = [s3Backend(account), openStore(account)];
+      const bucket = `probe-${randomBytes(6).toString('hex')}`;
+      await backend.buckets?.create(bucket, {}, noContext);
+      await backend.versioning?.setVersioning(bucket, true, noContext);
+      const kept = { bucket, key: 'kept' };
+      await backend.put(kept, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+      const unknown = { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
+      expect(await probeEndpoint({ ...account, transport }, bucket)).toMatchObject(unknown);
+      expect((await store.administration.listVersions(bucket, noContext)).map(({ key }) => key)).toEqual([kept.key]);
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      store.connection.close();
+      await backend.close();
+    },
   );
-  const backend = s3Backend(account);
-  const bucket = `probe-${randomBytes(6).toString('hex')}`;
-  await backend.buckets?.create(bucket, {}, noContext);
-  const unknown = { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
-  expect(await probeEndpoint(account, bucket)).toMatchObject({ acl: true, conditionalPut: true, ...unknown });
-  await backend.buckets?.delete(bucket, { force: true }, noContext);
-  await backend.close();
 });

@@ -66,8 +66,12 @@ export function sdkAdministration(client: S3Client): Administration {
       await call({ bucket, permission: 's3:PutBucketAcl' }, ctx, (options) => client.send(command, options));
     },
 
-    async listVersions(bucket, ctx) {
-      const command = new ListObjectVersionsCommand({ Bucket: bucket, EncodingType: 'url' });
+    async listVersions(bucket, ctx, prefix) {
+      const command = new ListObjectVersionsCommand({
+        Bucket: bucket,
+        EncodingType: 'url',
+        ...(prefix !== undefined && { Prefix: prefix }),
+      });
       const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, (options) => client.send(command, options));
       const decode = page.EncodingType === 'url' ? urlDecoded : String;
       return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
