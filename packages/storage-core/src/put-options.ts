@@ -1,14 +1,16 @@
 import { assertCannedAcl } from './acl.ts';
 import { contentTypeOf, isContentType } from './content-type.ts';
 import { defined } from './defined.ts';
-import { storageError } from './errors.ts';
+import { isStorageError, storageError } from './errors.ts';
 import type { PutOptions } from './object.ts';
 import type { StorageServiceOptions, UploadFile } from './service-options.ts';
 
 const longestMetadata = 2048;
 
+type Defaults = Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'>;
+
 /** What an upload asks of the backend, with the service's defaults. @throws invalid_argument */
-export function putOptionsOf(file: UploadFile, defaults: Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'>): PutOptions {
+export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
   const { contentType = contentTypeOf(file.key), metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
   const acl = file.acl ?? defaults.defaultAcl;
   const storageClass = file.storageClass ?? defaults.defaultStorageClass;
@@ -18,6 +20,22 @@ export function putOptionsOf(file: UploadFile, defaults: Pick<StorageServiceOpti
   assertChecksum('sha256', sha256, 64);
   assertChecksum('md5', md5, 32);
   return defined({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, sha256, md5 });
+}
+
+/** The error of a write, which tells of a default that the provider may have refused: who wrote has not named it. */
+export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' | 'storageClass'>, defaults: Defaults): unknown {
+  if (!isStorageError(error)) return error;
+  const { code, cause } = error;
+  const { acl, storageClass } = written;
+  const named = (what: string): Error => storageError(code, `${error.message} ${what}`, { cause });
+  if (code === 'acl_not_supported' && acl !== undefined && acl === defaults.defaultAcl) {
+    return named(`"${acl}" is the default ACL (STORAGE_DEFAULT_ACL).`);
+  }
+  const isOfProvider = code === 'invalid_argument' && cause !== undefined;
+  if (isOfProvider && storageClass !== undefined && storageClass === defaults.defaultStorageClass) {
+    return named(`"${storageClass}" is the default storage class (STORAGE_DEFAULT_STORAGE_CLASS).`);
+  }
+  return error;
 }
 
 /** @throws invalid_argument when `value` cannot stand in a Content-Type header */

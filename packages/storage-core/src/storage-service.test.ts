@@ -92,6 +92,26 @@ describe('uploadFile and downloadFile', () => {
     expect((await service.getObjectAcl('k')).grants.length).toBe(2);
   });
 
+  it('name the default that the provider refuses', async () => {
+    const refusing = (code: 'acl_not_supported' | 'invalid_argument'): StorageService => {
+      const refused = (): Promise<never> => Promise.reject(storageError(code, 'No.', { cause: new Error('of the provider') }));
+      const inner: StorageBackend = { ...wrapBackend(backend), put: refused, copy: refused };
+      return new StorageService({ backend: inner, defaultBucket: 'main', defaultAcl: 'public-read', defaultStorageClass: 'WARM' });
+    };
+    const message = (of: string, variable: string): object => ({ message: `No. ${of} (${variable}).` });
+    const [acl, storageClass] = [
+      message('"public-read" is the default ACL', 'STORAGE_DEFAULT_ACL'),
+      message('"WARM" is the default storage class', 'STORAGE_DEFAULT_STORAGE_CLASS'),
+    ];
+    const copy = { source: 'k', destination: 'l' };
+    await expect(refusing('acl_not_supported').uploadFile({ key: 'k', body: 'x' })).rejects.toMatchObject(acl);
+    await expect(refusing('invalid_argument').uploadFile({ key: 'k', body: 'x' })).rejects.toMatchObject(storageClass);
+    await expect(refusing('invalid_argument').copyFile({ ...copy, storageClass: 'WARM' })).rejects.toMatchObject(storageClass);
+    const own = { key: 'k', body: 'x', acl: 'private', storageClass: 'COLD' } as const;
+    for (const code of ['acl_not_supported', 'invalid_argument'] as const)
+      await expect(refusing(code).uploadFile(own)).rejects.toMatchObject({ message: 'No.' });
+  });
+
   it.each([
     ['a bad key', { key: '../x' }, 'invalid_key'],
     ['a bad bucket', { bucket: 'No' }, 'invalid_bucket_name'],

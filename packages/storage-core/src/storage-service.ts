@@ -19,9 +19,9 @@ import { observe } from './layers/observe.ts';
 import { retry } from './layers/retry.ts';
 import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
-import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream } from './object.ts';
+import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
-import { putOptionsOf } from './put-options.ts';
+import { namingDefaults, putOptionsOf } from './put-options.ts';
 import type {
   CopyFile,
   FileAddress,
@@ -87,7 +87,7 @@ export class StorageService extends BucketService {
     try {
       assertObjectKey(file.key);
       const options = putOptionsOf(file, this.#options);
-      return await this.#at(file, ctx, (at) => this.backend.put(at, body, options, ctx));
+      return await this.#at(file, ctx, (at) => this.backend.put(at, body, options, ctx).catch(this.#naming(options)));
     } catch (error) {
       discard(body, error instanceof Error ? error : undefined);
       throw error;
@@ -225,7 +225,7 @@ export class StorageService extends BucketService {
     const { acl, storageClass, ifMatch, ifNoneMatch } = copy;
     if (acl !== undefined) assertCannedAcl(acl);
     const options = defined({ acl, storageClass, ifMatch, ifNoneMatch });
-    const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx);
+    const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
     return this.#in(source.bucket, () => this.#in(destination.bucket, run));
   }
 
@@ -239,6 +239,12 @@ export class StorageService extends BucketService {
   async #at<T>(file: FileAddress, ctx: CallContext, run: (at: ObjectAddress) => Promise<T>): Promise<T> {
     const at = await this.#address(file, ctx);
     return this.#in(at.bucket, () => run(at));
+  }
+
+  #naming(written: Pick<PutOptions, 'acl' | 'storageClass'>): (error: unknown) => never {
+    return (error) => {
+      throw namingDefaults(error, written, this.#options);
+    };
   }
 
   /** A bucket that turns out to be gone is provisioned again on its next use. */
