@@ -54,12 +54,15 @@ describeStores('check', (bench, store) => {
     const { bucket, env, storage, coffer } = bench();
     if (store === 'local') return;
     const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+    const absent = 'cli-not-used-yet';
     const front = await startFront(env['STORAGE_S3_ENDPOINT'] ?? '', (method, path) => {
+      if (path.startsWith(`/${absent}`)) return method === 'HEAD' ? { status: 404, body: '' } : undefined;
       const isOurs = path === `/${bucket}` || path.startsWith(`/${bucket}/`) || path.startsWith(`/${bucket}?`);
       return isOurs || method === 'GET' ? undefined : { status: 403, body: method === 'HEAD' ? '' : denied };
     });
     const restricted = { STORAGE_S3_ENDPOINT: front.endpoint, STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_BUCKET: '' };
     const ended = await coffer(['check', '--bucket', bucket, '--json'], restricted);
+    const later = await coffer(['check', '--json'], { ...restricted, STORAGE_AUTO_PROVISION: 'true', STORAGE_SHARED_BUCKET: absent });
     const nowhere = await coffer(['check', '--json'], { ...restricted, STORAGE_ENABLE_MULTI_TENANCY: 'false' });
     front.stop();
     expect(ended.json.checks.filter(({ status }: { status: string }) => status === 'failed')).toEqual([]);
@@ -67,6 +70,8 @@ describeStores('check', (bench, store) => {
     const unknown = { versioning: 'unknown', lifecycle: 'unknown', abort_rule: 'unknown', cors: 'unknown' };
     expect(statuses(ended)).toMatchObject({ bucket: 'ok', conditional_put: 'ok', ...unknown });
     expect((await storage.listFiles({ bucket })).objects).toEqual([]);
+    expect(later.code).toBe(0);
+    expect(statuses(later)).toMatchObject({ bucket: 'ok', round_trip: 'unknown', endpoint: 'unknown' });
     expect(nowhere.code).toBe(0);
     expect(statuses(nowhere)).toMatchObject({ bucket: 'lacks', endpoint: 'unknown' });
   });
