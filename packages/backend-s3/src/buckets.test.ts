@@ -112,7 +112,8 @@ describe.each(cases)('$title', ({ server, door }) => {
     await backend.close();
   });
 
-  it('that belong to somebody else exist already, and let nobody in', async () => {
+  // Of a server that the environment names, tests know one account.
+  it.skipIf(server.external && server.kind === 'ceph')('that belong to somebody else exist already, and let nobody in', async () => {
     const [mine, theirs] = [s3Backend(await newAccount()), s3Backend(await newAccount())];
     const bucket = newName();
     await theirs.buckets?.create(bucket, {}, noContext);
