@@ -28,7 +28,7 @@ it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condi
 
 it('does not take a server that is busy for one without forms', async () => {
   let refused = 0;
-  const options = await behind((method, path) =>
+  const options = await behindFront(ceph, (method, path) =>
     method === 'POST' && !path.includes('?') && refused++ < 1 ? { status: 503, body: '' } : undefined,
   );
   await expect(probeEndpoint(options)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
