@@ -4,18 +4,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { s3Backend } from './backend.ts';
 import { awsProfile } from './profile.ts';
 import { newStage } from './testing/lean.ts';
-import { ok, refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 
 const from = { bucket: 'source', key: 'a b/é' };
 const to = { bucket: 'bucket', key: 'copy' };
 
-const answering =
-  (document: string, headers: Readonly<Record<string, string>> = {}): Answer =>
-  (request, response) => {
-    request.resume();
-    request.once('end', () => response.writeHead(200, headers).end(document));
-  };
 const copied = answering('<CopyObjectResult><ETag>&quot;made&quot;</ETag></CopyObjectResult>', { 'x-amz-version-id': 'v1' });
 const privately = answering('<AccessControlPolicy><Owner><ID></ID></Owner><AccessControlList/></AccessControlPolicy>');
 

@@ -5,6 +5,7 @@ import { noContext } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
+import { refusalOf } from '../testing/answers.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
 const options = { contentType: 'text/plain', metadata: { by: 'us' } };
@@ -108,5 +109,16 @@ describe.each(doors)('a write that succeeded although its answer got lost (%s)',
     loseAnswer(at.key);
     const put = backend.put(at, { kind: 'buffer', data: bodies['a small object'] }, { ...options, ifNoneMatch: '*' }, noContext);
     await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+
+  it('is none where an upload is gone, and other bytes are at its key', async () => {
+    const at = bench.at('upload that is gone');
+    await bench.direct.put(at, { kind: 'buffer', data: Buffer.from('theirs') }, options, noContext);
+    bench.proxy.faults.answer = ({ method, target }) =>
+      method === 'POST' && target.includes('uploadId=') ? refusalOf(404, 'NoSuchUpload', method) : undefined;
+    const put = bench.through().put(at, { kind: 'buffer', data: bodies['an object of parts'] }, options, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect((await bench.direct.head(at, noContext)).size).toBe(6);
+    expect(await bench.leftovers()).toEqual([]);
   });
 });

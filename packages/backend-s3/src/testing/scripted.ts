@@ -53,3 +53,11 @@ export function refusal(status: number, code: string, headers: Readonly<Record<s
     request.once('end', () => response.writeHead(status, headers).end(request.method === 'HEAD' || code === '' ? '' : document));
   };
 }
+
+/** A success that says this. */
+export function answering(document: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  return (request, response) => {
+    request.resume();
+    request.once('end', () => response.writeHead(200, headers).end(document));
+  };
+}
