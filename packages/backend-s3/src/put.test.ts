@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { openStore } from './open-store.ts';
+import { awsProfile } from './profile.ts';
+import { putObject } from './put.ts';
+import { doors } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import type { Transport } from './transport.ts';
+
+const at = { bucket: 'bucket', key: 'key' };
+const options = { contentType: 'text/plain', ifNoneMatch: '*' } as const;
+const profile = { ...awsProfile, conditionalComplete: false };
+const first = Buffer.alloc(9 * 2 ** 20, 'x');
+const last = Buffer.alloc(100_000, 'y');
+const size = first.length + last.length;
+
+const { serve, backendTo, open, clear } = newStage();
+afterEach(clear);
+
+describe.each(doors)('a stream that is written under a condition by one PUT (%s)', (transport) => {
+  it.each([
+    ['has another sha256 than was declared', [last], { sha256: '0'.repeat(64) }, 'checksum_mismatch'],
+    ['has another md5 than was declared', [last], { md5: '0'.repeat(32) }, 'checksum_mismatch'],
+    ['goes on behind its size', [last, Buffer.from('!')], {}, 'invalid_argument'],
+    ['is longer than its size', [Buffer.concat([last, Buffer.from('!')])], {}, 'invalid_argument'],
+    ['is shorter than its size', [last.subarray(1)], {}, 'invalid_argument'],
+  ])('never is whole at the server when it %s', async (_how, rest, sums, code) => {
+    let received = 0;
+    const arrived = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    const server = await serve((request, response) => {
+      request.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+        if (received === first.length) arrived.resolve();
+      });
+      request.once('error', () => {});
+      request.once('end', () => response.writeHead(200, { etag: '"made"' }).end());
+      request.once('close', closed.resolve);
+    });
+    const source = async function* (): AsyncGenerator<Buffer> {
+      yield first;
+      await arrived.promise;
+      for (const chunk of rest) {
+        await delay(20); // by then, what came before would have left
+        yield chunk;
+      }
+    };
+    const body = { kind: 'stream', stream: Readable.from(source(), { objectMode: false }), size } as const;
+    const put = backendTo(server, { transport }, profile).put(at, body, { ...options, ...sums }, noContext);
+    await expect(put).rejects.toMatchObject({ code });
+    await closed.promise;
+    expect(received).toBeLessThan(size);
+    expect(server.requests.map(({ method }) => method)).toEqual(['PUT']);
+  });
+});
+
+it.each([{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }])(
+  'the last bytes of such a stream are held back until %j holds',
+  async (sums) => {
+    let received = 0;
+    const put: Transport['put'] = async (_at, payload) => {
+      if (payload.kind === 'stream') for await (const chunk of payload.stream) received += (chunk as Buffer).length;
+      return { etag: 'made' };
+    };
+    const store = openStore({ accessKey: 'who', secretKey: 'secret' }, profile);
+    open.push(() => store.connection.close());
+    const body = { kind: 'stream', stream: Readable.from([first, last], { objectMode: false }), size } as const;
+    const writing = putObject({ ...store, transport: { ...store.transport, put } }, at, body, { ...options, ...sums }, noContext);
+    await expect(writing).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    expect(received).toBe(first.length);
+  },
+);
