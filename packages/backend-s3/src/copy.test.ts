@@ -1,9 +1,105 @@
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { expect, it, onTestFinished } from 'vitest';
+import type { Acl, ObjectAddress } from '@coffer/storage-core';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { openStore } from './open-store.ts';
+import { awsProfile } from './profile.ts';
+import { doors, faultBench } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { answering, refusal } from './testing/scripted.ts';
+import type { Answer, Scripted } from './testing/scripted.ts';
 import { accountOn, startOn } from './testing/server.ts';
+
+const mib = 2 ** 20;
+const source = { bucket: 'bucket', key: 'source' };
+const destination = { bucket: 'bucket', key: 'copy' };
+
+const { serve, backendTo, open, clear } = newStage();
+afterEach(clear);
+
+const there =
+  (etag: string, size = 9 * mib): Answer =>
+  (_request, response) =>
+    response.writeHead(200, { etag: `"${etag}"`, 'content-length': size, 'content-type': 'text/plain' }).end();
+const privately = answering('<AccessControlPolicy><Owner><ID></ID></Owner><AccessControlList/></AccessControlPolicy>');
+const copied = answering('<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>');
+const partCopied = answering('<CopyPartResult><ETag>&quot;part&quot;</ETag></CopyPartResult>');
+const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+const completed = answering('<CompleteMultipartUploadResult><ETag>&quot;copied&quot;</ETag></CompleteMultipartUploadResult>');
+
+/** A server that copies whatever it is asked to. @param look answers to HEAD */
+const copying =
+  (look: Answer): Answer =>
+  (request, response) => {
+    const { method, url = '' } = request;
+    if (method === 'HEAD') return look(request, response);
+    if (method === 'GET') return privately(request, response);
+    if (method === 'DELETE') return response.writeHead(204).end();
+    if (method === 'POST') return (url.includes('uploadId=') ? completed : begun)(request, response);
+    return (url.includes('partNumber=') ? partCopied : copied)(request, response);
+  };
+const seen = ({ requests }: Scripted, method: string): readonly string[] =>
+  requests.filter((request) => request.method === method).map(({ url = '' }) => url.replace(/[?&]x-id=\w+/, ''));
+
+describe.each(doors)('a copy (%s)', (transport) => {
+  it('of an object onto itself is of what it was when it was looked at', async () => {
+    const server = await serve(copying(there('before')));
+    await backendTo(server, { transport }).copy(source, source, {}, noContext);
+    const put = server.requests.find(({ method }) => method === 'PUT');
+    expect(put?.headers).toMatchObject({ 'x-amz-copy-source-if-match': '"before"', 'x-amz-metadata-directive': 'REPLACE' });
+  });
+
+  it.each([
+    ['another', 'after', ['/bucket/copy']],
+    ['the same', 'before', []],
+  ])('under a condition that the server ignores is deleted unless its source is %s afterwards', async (_name, after, deleted) => {
+    let looks = 0;
+    const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : after)(request, response)));
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
+    if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    else expect(await copy).toMatchObject({ etag: 'copied' });
+    expect(seen(server, 'DELETE')).toEqual(deleted);
+  });
+
+  it('by parts is given up when something has come to where there was nothing', async () => {
+    let looks = 0;
+    const look: Answer = (request, response) => {
+      if (request.url?.startsWith('/bucket/copy') !== true) return there('before')(request, response);
+      return (looks++ === 0 ? refusal(404, '') : there('theirs'))(request, response);
+    };
+    // At the end, the look at the bucket.
+    const server = await serve(copying((request, response) => (request.url === '/bucket' ? response.end() : look(request, response))));
+    const profile = { ...awsProfile, conditionalCopy: false, conditionalComplete: false };
+    const backend = backendTo(server, { transport, copyByPartsFrom: 6 * mib }, profile);
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(seen(server, 'PUT').length).toBe(2);
+    expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toEqual([]);
+    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']);
+  });
+});
+
+describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
+  const bench = faultBench(door);
+
+  it('keeps grants that no canned one makes', async () => {
+    const [from, to] = [bench.at('from'), bench.at('to')];
+    const backend = bench.through({}, { profile: awsProfile });
+    await backend.put(from, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    const grantsOf = async (at: ObjectAddress): Promise<Acl['grants']> => (await backend.acl!.getObjectAcl(at, noContext)).grants;
+    const { owner, grants: own } = await backend.acl!.getObjectAcl(from, noContext);
+    const everybody = { type: 'Group', uri: 'http://acs.amazonaws.com/groups/global/AllUsers' } as const;
+    const odd = { grantee: everybody, permission: 'READ_ACP' } as const;
+    const store = openStore(bench.account);
+    open.push(() => store.connection.close());
+    await store.administration.putObjectAcl(from, { owner, grants: [...own, odd] }, noContext);
+    await backend.copy(from, to, {}, noContext);
+    expect(await grantsOf(to)).toContainEqual(odd);
+    expect(await grantsOf(to)).toEqual(await grantsOf(from));
+  });
+});
 
 it('a copy carries headers that others have written in UTF-8', async () => {
   const account = await accountOn(await startS3('ceph'));
