@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
@@ -13,8 +13,9 @@ import { ifAvailable } from './testing/server.ts';
 const ceph = await startS3('ceph');
 const minio = await ifAvailable(startS3('minio'));
 
+const error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
+
 it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condition (%s)', async (transport) => {
-  const error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
   const isUpload = (method: string, path: string): boolean => method === 'POST' && path.includes('completed?uploads');
   const denied = await behindFront(ceph, (method, path) =>
     isUpload(method, path) ? { status: 403, body: error('AccessDenied') } : undefined,
@@ -68,4 +69,33 @@ describe('credentials that may make no bucket to try things out', () => {
       await backend.close();
     },
   );
+});
+
+it.each([
+  ['whether it verifies checksums', /\/sum(?:\?|$)/],
+  ['whether its buckets have rules for browsers', /\?cors/],
+  ['whether it keeps a key', /\/back%5Cslash/],
+  ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
+])('learns nothing from a server that has no time to tell %s', async (_what, asked) => {
+  const busy = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && asked.test(path) ? { status: 503, body: error('ServiceUnavailable') } : undefined,
+  );
+  await expect(probeEndpoint(busy)).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+it('is made again by whoever needs it next, once it has failed', async () => {
+  let isBusy = true;
+  const options = await behindFront(ceph, () => (isBusy ? { status: 503, body: error('ServiceUnavailable') } : undefined));
+  const store = openStore(options);
+  onTestFinished(() => store.connection.close());
+  await expect(store.profile('bucket')).rejects.toMatchObject({ code: 'storage_unavailable' });
+  isBusy = false;
+  expect(await store.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
+});
+
+it('takes a key that is not listed for one that the server does not hold', async () => {
+  const options = await behindFront(ceph, (_method, path) =>
+    path.includes('prefix=back%5Cslash') ? { status: 200, body: '<ListBucketResult></ListBucketResult>' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
 });
