@@ -46,6 +46,14 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     await expect(presign!.upload(key, { ...exact, size: 5 * 2 ** 30 + 1 }, {})).rejects.toMatchObject({ code: 'payload_too_large' });
   });
 
+  it('are not given for keys that the server does not keep apart from others', async () => {
+    const profile = { ...awsProfile, refusedKeys: ['empty segments' as const] };
+    const { presign } = s3Backend({ transport, accessKey: 'who', secretKey: 'secret' }, profile);
+    const odd = { bucket: 'bucket', key: 'a//b' };
+    await expect(presign!.download(odd, { expiresIn: 60 }, {})).rejects.toMatchObject({ code: 'invalid_key' });
+    await expect(presign!.upload(odd, exact, {})).rejects.toMatchObject({ code: 'invalid_key' });
+  });
+
   it('are no forms where a form would change the key, or there are none', async () => {
     const keys = { transport, accessKey: 'who', secretKey: 'secret' };
     for (const key of [at.key, 'ends with a space ', ' begins with one'])
