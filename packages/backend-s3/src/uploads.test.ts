@@ -9,10 +9,12 @@ import { CreateMultipartUploadCommand, HeadObjectCommand, PutObjectCommand, Uplo
 import { startS3 } from '@coffer/fixtures';
 import { fileBody, noContext, readAll } from '@coffer/storage-core';
 import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { openS3Backend, s3Backend } from './backend.ts';
 import type { S3BackendOptions } from './options.ts';
+import { newStage } from './testing/lean.ts';
+import { answering, refusal } from './testing/scripted.ts';
 import { accountOn, ifAvailable, sdkOn, startOn } from './testing/server.ts';
 import type { StartedStore } from './testing/server.ts';
 
@@ -196,5 +198,26 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     expect(await mine(0, false)).toEqual({ removed: 1, bytes: 4 });
     expect(await started.leftovers()).toEqual([]);
     sdk.close();
+  });
+});
+
+describe('a sweep', () => {
+  const { serve, backendTo, clear } = newStage();
+  afterEach(clear);
+
+  it('goes on to the next bucket where one lets nobody in', async () => {
+    const buckets = ['closed', 'mine'].map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const stale = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.startsWith('/closed')) return refusal(403, 'AccessDenied')(request, response);
+      if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.startsWith('/mine')) return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
+      return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+    });
+    const swept = await backendTo(server).maintenance?.sweep({ olderThan: 60 }, noContext);
+    expect(swept).toEqual({ removed: 1, bytes: 4 });
+    expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/mine/key?uploadId=id' });
   });
 });
