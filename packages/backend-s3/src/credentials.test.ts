@@ -60,6 +60,18 @@ describe('credentials', () => {
     expect((await credentials.load()).accessKeyId).toBe('key2');
   });
 
+  it("expire by the server's clock, where ours is wrong", async () => {
+    const clock = new Clock();
+    const expiration = new Date(Date.now() + 60 * minute);
+    const provide = async (): Promise<Identity> => ({ accessKeyId: 'key', secretAccessKey: 'secret', expiration });
+    const credentials = new Credentials(provide, clock);
+    await credentials.load();
+    clock.set(50 * minute);
+    expect(credentials.known?.accessKeyId).toBe('key');
+    clock.set(61 * minute);
+    expect(credentials.known).toBeUndefined();
+  });
+
   it('serve to their end when there are no better ones', async () => {
     vi.useFakeTimers();
     let isThere = true;

@@ -74,6 +74,15 @@ describe('a request with its body in memory', () => {
     expect(await transport.put(at, payload(10), described, noContext)).toEqual({ etag: 'made' });
   });
 
+  it('that was refused before all of it was sent leaves its connection to no other', async () => {
+    const early: Answer = (_request, response) => void response.writeHead(413).end('<Error><Code>EntityTooLarge</Code></Error>');
+    const server = await serve(early, ok);
+    const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1 });
+    await expect(transport.put(at, payload(50_000_000), described, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await transport.put(at, payload(10), described, noContext);
+    expect([server.requests.length, server.connections()]).toEqual([2, 2]);
+  });
+
   it('is looked at no more once it is answered, whatever of it was not sent', async () => {
     let others = 0;
     const answered = Promise.withResolvers<void>();
@@ -122,6 +131,18 @@ describe('a request with its body in memory', () => {
     const transport = transportTo(await serve(closing), { maxPoolConnections: 2 });
     const puts = Array.from({ length: 400 }, () => transport.put(at, payload(10), described, noContext));
     expect((await Promise.allSettled(puts)).filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+
+  it('is not repeated when its connection closes within its answer, though it was kept before', async () => {
+    const half: Answer = (request) => {
+      request.resume();
+      request.once('end', () => request.socket.end('HTTP/1.1 200 OK\r\netag: "made"\r\n'));
+    };
+    const server = await serve(ok, half, ok);
+    const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 1 });
+    await transport.put(at, payload(10), described, noContext);
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect([server.requests.length, server.connections()]).toEqual([2, 1]);
   });
 
   it('has all of its time, though it begins when another one times out on a connection that has lain as long', async () => {
