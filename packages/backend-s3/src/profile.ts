@@ -15,6 +15,8 @@ export interface EndpointProfile {
   readonly acl: boolean;
   /** PutObject enforces If-None-Match. */
   readonly conditionalPut: boolean;
+  /** The same in a bucket that keeps versions, if there are any. Undefined where that could not be tried out. */
+  readonly conditionalPutOfVersions: boolean | undefined;
   /** How PutObject wants the ETag of an If-Match that it enforces; false where it enforces none. */
   readonly putMatch: 'quoted' | 'bare' | false;
   /** CompleteMultipartUpload enforces If-None-Match and If-Match. */
@@ -45,6 +47,7 @@ export interface EndpointProfile {
 export const awsProfile: EndpointProfile = {
   acl: true,
   conditionalPut: true,
+  conditionalPutOfVersions: true,
   putMatch: 'quoted',
   conditionalComplete: true,
   conditionalCopy: true,

@@ -12,10 +12,9 @@ const refusals: ReadonlySet<string> = new Set(['invalid_argument', 'not_supporte
 /** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */
 export async function provisionBucket(store: Store, bucket: string, corsOrigins: readonly string[], ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
-  await Promise.all([
-    unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx)),
-    unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx)),
-  ]);
+  // Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
+  await unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx));
+  await unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx));
 
   /** Where it could not be tried out whether a server has such rules, it lacks those that it refuses. */
   async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {

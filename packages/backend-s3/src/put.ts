@@ -69,12 +69,24 @@ async function headersFor(
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))
     throw storageError('precondition_failed', 'The object has another ETag.');
-  const { conditionalPut, putMatch, conditionalComplete } = await store.profile(bucket, ctx);
+  const { conditionalPut, conditionalPutOfVersions, putMatch, conditionalComplete } = await store.profile(bucket, ctx);
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && putMatch === false)) {
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
   }
+  if (options.ifNoneMatch !== undefined && conditionalPutOfVersions !== true)
+    await assertNoVersions(store, bucket, conditionalPutOfVersions, ctx);
   if (ifMatch === undefined) return { headers, byParts: conditionalComplete };
   return { headers: { ...headers, ifMatch: putMatch === 'bare' ? ifMatch : quoted(ifMatch) }, byParts: conditionalComplete };
+}
+
+/** Ceph enforces If-None-Match only where no versions are kept. @param isEnforced undefined where nobody knows */
+async function assertNoVersions(store: Store, bucket: string, isEnforced: boolean | undefined, ctx: CallContext): Promise<void> {
+  const keeps = await store.administration.getVersioning(bucket, ctx).catch((error: unknown) => {
+    // Who may not ask, of a server that may well do it.
+    if (isEnforced === undefined && (hasCode(error, 'access_denied') || hasCode(error, 'not_supported'))) return false;
+    throw error;
+  });
+  if (keeps) throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
 }
 
 async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {

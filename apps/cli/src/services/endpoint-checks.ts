@@ -23,19 +23,25 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_put',
       profile.conditionalPut,
       'PutObject enforces If-None-Match',
-      'PutObject ignores If-None-Match: Coffer looks first, so two writers at once may both succeed',
+      'PutObject ignores If-None-Match: writes with that are refused with not_supported',
+    ),
+    ability(
+      'conditional_versions',
+      profile.conditionalPutOfVersions,
+      'PutObject enforces it in buckets that keep versions, too',
+      'PutObject ignores it in buckets that keep versions: there, such writes are refused with not_supported',
     ),
     ability(
       'match_put',
       putMatch !== false,
       `PutObject enforces If-Match${putMatch === 'bare' ? ', of an ETag without quotes' : ''}`,
-      'PutObject ignores If-Match: Coffer looks first',
+      'PutObject ignores If-Match: writes with that are refused with not_supported',
     ),
     ability(
       'conditional_complete',
       profile.conditionalComplete,
       'CompleteMultipartUpload enforces conditions',
-      'CompleteMultipartUpload ignores conditions: Coffer looks first, and takes none for a large upload of unknown size',
+      'CompleteMultipartUpload ignores conditions: large objects under a condition are sent by one PutObject, those of unknown size refused with not_supported',
     ),
     ability(
       'conditional_copy',
