@@ -103,10 +103,14 @@ export class TenantService {
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
     const { bucket, tenant, region, acl } = request;
     const claimed = await this.#tenants.addBucket(tenant, bucket);
+    let info: BucketInfo | undefined;
     try {
-      return await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
+      info = await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
+      await this.#storage.provisionBucket(bucket, {}, ctx);
+      return info;
     } catch (error) {
-      if (claimed) await this.#tenants.removeBucket(bucket);
+      const gone = info === undefined || (await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).then(yes, no));
+      if (claimed && gone) await this.#tenants.removeBucket(bucket);
       throw error;
     }
   }
@@ -198,6 +202,9 @@ function created(options: { readonly region: string | undefined; readonly acl: C
   const { region, acl } = options;
   return { ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
 }
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
 
 function notEmpty(): Error {
   return storageError('tenant_not_empty', 'The tenant has files or objects; with force they are deleted too.');

@@ -1,6 +1,6 @@
 import { requireAbility } from './ability.ts';
 import type { CannedAcl } from './acl.ts';
-import type { BucketInfo, StorageBackend } from './backend.ts';
+import type { StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
 import { hasCode } from './errors.ts';
 
@@ -40,20 +40,6 @@ export class BucketProvisioner {
     }
     await known;
     ctx.signal?.throwIfAborted();
-  }
-
-  /** Creates a bucket with its rules, or not at all. @throws bucket_already_exists */
-  async create(bucket: string, options: NewBucket, ctx: CallContext): Promise<BucketInfo> {
-    const buckets = requireAbility(this.#backend, 'buckets');
-    const info = await buckets.create(bucket, options, ctx);
-    try {
-      await this.#setRules(bucket, ctx);
-    } catch (error) {
-      const { signal: _signal, ...unstoppable } = ctx;
-      await buckets.delete(bucket, {}, unstoppable).catch(() => {}); // unless somebody uses it already
-      throw error;
-    }
-    return info;
   }
 
   /** Creates a bucket unless it is there, and sets its rules. Idempotent. */

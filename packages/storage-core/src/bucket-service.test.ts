@@ -133,15 +133,6 @@ describe('auto-provisioning', () => {
     expect(rules).toEqual(['made-up']);
   });
 
-  it('is no different from creating a bucket by name', async () => {
-    const { calls, service: provisioned } = provisioning();
-    await provisioned.createBucket('named');
-    expect(calls).toEqual(['create_bucket', 'provision named for https://a.example']);
-    const { service: refused } = provisioning({ provision: () => Promise.reject(storageError('access_denied', 'No.')) });
-    await expect(refused.createBucket('bare')).rejects.toMatchObject({ code: 'access_denied' });
-    expect(await refused.bucketExists('bare')).toBe(false);
-  });
-
   it('sets the rules of a bucket once for all who ask at the same time', async () => {
     const { calls, service: provisioned } = provisioning();
     const rules = (): readonly string[] => calls.filter((call) => call.startsWith('provision'));

@@ -36,12 +36,12 @@ export class BucketService {
     await this.provisioner.provision(bucket, this.#inRegion(options), ctx);
   }
 
-  /** With the rules of `provisionBucket`, or not at all. By name alone, where region and ACL are the defaults. @throws bucket_already_exists, invalid_bucket_name */
+  /** By name alone, where region and ACL are the defaults. @throws bucket_already_exists, invalid_bucket_name */
   async createBucket(request: string | (NewBucket & { readonly bucket: string }), ctx: CallContext = noContext): Promise<BucketInfo> {
     const { bucket, ...options } = typeof request === 'string' ? { bucket: request } : request;
     assertBucketName(bucket);
     if (options.acl !== undefined) assertCannedAcl(options.acl);
-    return this.provisioner.create(bucket, this.#inRegion(options), ctx);
+    return requireAbility(this.backend, 'buckets').create(bucket, this.#inRegion(options), ctx);
   }
 
   async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
