@@ -10,6 +10,7 @@ export interface HeldRule extends LifecycleRule {
 }
 
 export interface CorsRule {
+  readonly id?: string | undefined;
   readonly origins: readonly string[];
   readonly methods: readonly string[];
   readonly headers: readonly string[];

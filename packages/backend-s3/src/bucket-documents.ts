@@ -33,8 +33,9 @@ export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): strin
   return document('CORSConfiguration', spelled.join(''));
 }
 
-function corsRuleOf({ origins, methods, headers, exposed, maxAge }: CorsRule): string {
+function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule): string {
   const parts = [
+    ...(id === undefined ? [] : [element('ID', id)]),
     ...origins.map((origin) => element('AllowedOrigin', origin)),
     ...methods.map((method) => element('AllowedMethod', method)),
     ...headers.map((header) => element('AllowedHeader', header)),
@@ -49,6 +50,7 @@ export function corsFrom(answer: string): readonly HeldCorsRule[] {
   return childrenOf(rootOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
     const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
     return {
+      id: all('ID')[0],
       origins: all('AllowedOrigin'),
       methods: all('AllowedMethod'),
       headers: all('AllowedHeader'),

@@ -17,6 +17,7 @@ import { assertAclHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
+import { ignoresNoneMatch } from './versioning.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -76,8 +77,11 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   const unenforced =
     profile !== undefined &&
     ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (ifMatch !== undefined && !profile.copySourceCondition));
-  if (unenforced && from.size <= store.memory.partSize && (ifNoneMatch === undefined || profile.conditionalPut))
-    return throughHere(store, copy);
+  if (unenforced && from.size <= store.memory.partSize) {
+    const { bucket } = destination;
+    const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
+    if (isPutEnforced) return throughHere(store, copy);
+  }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return byParts(store, copy, profile);
   const written = await inOneRequest(store, copy, profile);

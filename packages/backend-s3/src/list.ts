@@ -37,8 +37,9 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions, 
 function placeOf(token: string): { readonly continuationToken: string } | { readonly startAfter: string } {
   const rest = token.slice(servers.length);
   if (token.startsWith(servers)) return { continuationToken: rest };
-  if (!token.startsWith(prefixes)) throw noToken();
-  return { startAfter: Buffer.from(rest, 'base64url').toString() + greatest };
+  const prefix = Buffer.from(rest, 'base64url').toString();
+  if (!token.startsWith(prefixes) || prefix === '' || Buffer.from(prefix).toString('base64url') !== rest) throw noToken();
+  return { startAfter: prefix + greatest };
 }
 
 function noToken(): Error {

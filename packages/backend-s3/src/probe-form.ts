@@ -8,6 +8,8 @@ import { toStorageError } from './errors.ts';
 import { requestFor } from './node-http.ts';
 import type { Store } from './store.ts';
 
+/** What says nothing of forms: the next one who needs to know tries again. */
+const busy: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 const boundary = 'coffer-probe-form';
 
 /** Sends a presigned form as a browser would. @returns whether the server took it */
@@ -28,8 +30,7 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
     const { statusCode = 0 } = response;
     response.resume();
     await once(response, 'close');
-    // Which says nothing of forms; the probe is made again.
-    if (statusCode >= 500 || statusCode === 429 || statusCode === 408) throw new AnswerError(statusCode, {}, '');
+    if (busy.has(statusCode)) throw new AnswerError(statusCode, {}, '');
     return statusCode >= 200 && statusCode < 300;
   } catch (error) {
     throw toStorageError(error, { permission: 's3:PutObject' });

@@ -27,6 +27,21 @@ it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condi
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
+it('takes a server that says so for one without forms', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'POST' && !path.includes('?') ? { status: 501, body: error('NotImplemented') } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
+});
+
+it.each(doors)('does not take what it may not do for what a server lacks (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: error('AccessDenied') } : undefined,
+  );
+  const unknown = { cors: undefined, versioning: undefined, conditionalPutOfVersions: undefined };
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...unknown, lifecycle: true });
+});
+
 it('does not take a server that is busy for one without forms', async () => {
   let refused = 0;
   const options = await behindFront(ceph, (method, path) =>

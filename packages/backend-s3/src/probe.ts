@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { isStorageError, noContext } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
 
 import { corsFor } from './cors.ts';
@@ -54,13 +54,17 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     };
     // From here on, the bucket keeps versions, if there are any.
     const rules = await bucketRules(store, sandbox);
+    const ofVersions = async (): Promise<boolean | undefined> => {
+      if (rules.versioning === false) return true;
+      if (rules.versioning === true) return allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' }));
+      // Where what is in use keeps versions, that is what has been tried out.
+      const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
+      return keeps ? conditionalPut : undefined;
+    };
     return {
       acl,
       conditionalPut,
-      conditionalPutOfVersions:
-        rules.versioning === true
-          ? await allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' }))
-          : rules.versioning === false || undefined,
+      conditionalPutOfVersions: await ofVersions(),
       putMatch,
       conditionalComplete,
       conditionalCopy,
@@ -200,13 +204,24 @@ async function bucketRules(
 ): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
   if (!isOwn) return { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
   const rule = { id: 'probe', prefix: 'never/' };
-  const takesRule = (more: Partial<LifecycleRule>): Promise<boolean> =>
-    isTaken(store.administration.putRules(bucket, [{ ...rule, ...more }], noContext));
-  const cors = await isTaken(store.administration.putCors(bucket, [corsFor(['*'])], noContext));
+  /** Undefined for who may not. */
+  const has = async (setting: Promise<void>): Promise<boolean | undefined> => {
+    let isDenied = false;
+    const isSet = await isTaken(
+      setting.catch((error: unknown) => {
+        isDenied = hasCode(error, 'access_denied');
+        throw error;
+      }),
+    );
+    return isDenied ? undefined : isSet;
+  };
+  const takesRule = (more: Partial<LifecycleRule>): Promise<boolean | undefined> =>
+    has(store.administration.putRules(bucket, [{ ...rule, ...more }], noContext));
+  const cors = await has(store.administration.putCors(bucket, [corsFor(['*'])], noContext));
   // One after the other: Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
   const lifecycle = await takesRule({ expireDays: 3650 });
   const abortRule = await takesRule({ abortMultipartDays: 3650 });
-  const versioning = await isTaken(store.administration.setVersioning(bucket, true, noContext));
+  const versioning = await has(store.administration.setVersioning(bucket, true, noContext));
   return { versioning, lifecycle, abortRule, cors };
 }
 

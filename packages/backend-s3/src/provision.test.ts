@@ -16,6 +16,7 @@ import { doors } from './testing/fault-bench.ts';
 import { behindFront } from './testing/front.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
+const idless = (rule: unknown): object => ({ ...(rule as object), id: undefined });
 const newName = (): string => `provision-${randomBytes(6).toString('hex')}`;
 
 describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transport) => {
@@ -51,6 +52,18 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     const { maxAge: _maxAge, ...rule } = corsFor(origins);
     return { ...rule, methods: rule.methods.toSorted(), exposed: rule.exposed.toSorted() };
   };
+  it('stay as they are although they say what ours would of other origins', async () => {
+    const byHand = { ...ours('https://app.example'), id: undefined };
+    const { methods, headers, exposed } = corsFor([]);
+    const rule: CORSRule = {
+      AllowedOrigins: ['https://app.example'],
+      AllowedMethods: [...methods],
+      AllowedHeaders: [...headers],
+      ExposeHeaders: [...exposed],
+    };
+    expect((await provisioned([rule], ['https://b.example'])).map(idless)).toEqual([byHand, ours('https://b.example')].map(idless));
+  });
+
   const reading: CORSRule = { AllowedOrigins: ['https://a.example'], AllowedMethods: ['GET'], ExposeHeaders: ['x-a'] };
   const held = { origins: ['https://a.example'], methods: ['GET'], headers: [], exposed: ['x-a'] };
 

@@ -16,6 +16,7 @@ import type { Store } from './store.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
 import { versionOf } from './version-id.ts';
+import { ignoresNoneMatch } from './versioning.ts';
 
 const mib = 2 ** 20;
 /** Bytes that one request can write; forms as well. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
@@ -69,24 +70,15 @@ async function headersFor(
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))
     throw storageError('precondition_failed', 'The object has another ETag.');
-  const { conditionalPut, conditionalPutOfVersions, putMatch, conditionalComplete } = await store.profile(bucket, ctx);
+  const profile = await store.profile(bucket, ctx);
+  const { conditionalPut, putMatch, conditionalComplete } = profile;
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && putMatch === false)) {
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
   }
-  if (options.ifNoneMatch !== undefined && conditionalPutOfVersions !== true)
-    await assertNoVersions(store, bucket, conditionalPutOfVersions, ctx);
+  if (options.ifNoneMatch !== undefined && (await ignoresNoneMatch(store, bucket, profile, ctx)))
+    throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
   if (ifMatch === undefined) return { headers, byParts: conditionalComplete };
   return { headers: { ...headers, ifMatch: putMatch === 'bare' ? ifMatch : quoted(ifMatch) }, byParts: conditionalComplete };
-}
-
-/** Ceph enforces If-None-Match only where no versions are kept. @param isEnforced undefined where nobody knows */
-async function assertNoVersions(store: Store, bucket: string, isEnforced: boolean | undefined, ctx: CallContext): Promise<void> {
-  const keeps = await store.administration.getVersioning(bucket, ctx).catch((error: unknown) => {
-    // Who may not ask, of a server that may well do it.
-    if (isEnforced === undefined && (hasCode(error, 'access_denied') || hasCode(error, 'not_supported'))) return false;
-    throw error;
-  });
-  if (keeps) throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
 }
 
 async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {

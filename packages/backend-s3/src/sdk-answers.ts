@@ -17,6 +17,7 @@ const documents: Readonly<Record<string, string>> = {
   CreateMultipartUploadCommand: 'InitiateMultipartUploadResult',
   DeleteObjectsCommand: 'DeleteResult',
   GetBucketAclCommand: 'AccessControlPolicy',
+  GetBucketCorsCommand: 'CORSConfiguration',
   GetBucketLifecycleConfigurationCommand: 'LifecycleConfiguration',
   GetBucketLocationCommand: 'LocationConstraint',
   GetBucketVersioningCommand: 'VersioningConfiguration',

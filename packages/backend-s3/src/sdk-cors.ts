@@ -20,8 +20,9 @@ export function sdkCors(client: S3Client): Pick<Administration, 'getCors' | 'put
   };
 }
 
-function ruleTo({ origins, methods, headers, exposed, maxAge }: CorsRule): S3Rule {
+function ruleTo({ id, origins, methods, headers, exposed, maxAge }: CorsRule): S3Rule {
   return {
+    ...(id !== undefined && { ID: id }),
     AllowedOrigins: [...origins],
     AllowedMethods: [...methods],
     AllowedHeaders: [...headers],
@@ -31,6 +32,12 @@ function ruleTo({ origins, methods, headers, exposed, maxAge }: CorsRule): S3Rul
 }
 
 function ruleFrom(rule: S3Rule): HeldCorsRule {
-  const { AllowedOrigins: origins = [], AllowedMethods: methods = [], AllowedHeaders: headers = [], ExposeHeaders: exposed = [] } = rule;
-  return { origins, methods, headers, exposed, whole: rule };
+  const {
+    ID: id,
+    AllowedOrigins: origins = [],
+    AllowedMethods: methods = [],
+    AllowedHeaders: headers = [],
+    ExposeHeaders: exposed = [],
+  } = rule;
+  return { id, origins, methods, headers, exposed, whole: rule };
 }

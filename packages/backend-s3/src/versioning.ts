@@ -1,5 +1,7 @@
-import type { VersioningOperations } from '@coffer/storage-core';
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext, VersioningOperations } from '@coffer/storage-core';
 
+import type { EndpointProfile } from './profile.ts';
 import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
@@ -12,4 +14,21 @@ export function versioningOperations(store: Store): VersioningOperations {
       await administration.setVersioning(bucket, enabled, ctx);
     },
   };
+}
+
+/** Whether a PutObject into this bucket does so, on a server that otherwise enforces it: Ceph does where versions are kept. */
+export async function ignoresNoneMatch(
+  store: Store,
+  bucket: string,
+  { conditionalPutOfVersions: isEnforced }: EndpointProfile,
+  ctx: CallContext,
+): Promise<boolean> {
+  if (isEnforced === true) return false;
+  try {
+    return await store.administration.getVersioning(bucket, ctx);
+  } catch (error) {
+    // Who may not ask, of a server that may well enforce it.
+    if (isEnforced === undefined && (hasCode(error, 'access_denied') || hasCode(error, 'not_supported'))) return false;
+    throw error;
+  }
 }

@@ -25,6 +25,9 @@ describe.each(cases)(
       await put(Buffer.from('first'), {});
       const code = server.kind === 'ceph' ? 'not_supported' : 'precondition_failed';
       for (const size of [10, 9 * 2 ** 20]) await expect(put(Buffer.alloc(size), { ifNoneMatch: '*' })).rejects.toMatchObject({ code });
+      const source = { bucket, key: 'source' };
+      await backend.put(source, { kind: 'buffer', data: Buffer.from('another') }, { contentType: 'text/plain' }, noContext);
+      await expect(backend.copy(source, at, { ifNoneMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'precondition_failed' });
       expect(await backend.head(at, noContext)).toMatchObject({ size: 5 });
       await backend.versioning?.setVersioning(bucket, false, noContext);
       await expect(put(Buffer.alloc(10), { ifNoneMatch: '*' })).rejects.toMatchObject({ code: 'precondition_failed' });

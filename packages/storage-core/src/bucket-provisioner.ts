@@ -2,7 +2,7 @@ import { requireAbility } from './ability.ts';
 import type { CannedAcl } from './acl.ts';
 import type { StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
-import { hasCode } from './errors.ts';
+import { hasCode, isStorageError } from './errors.ts';
 
 export interface NewBucket {
   readonly region?: string;
@@ -51,10 +51,11 @@ export class BucketProvisioner {
   async #createMissing(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
     if (await this.exists(bucket, ctx)) return;
     const buckets = requireAbility(this.#backend, 'buckets');
+    this.#bare.add(bucket); // also one whose creation succeeds although its answer gets lost
     try {
       await buckets.create(bucket, options, ctx);
-      this.#bare.add(bucket);
     } catch (error) {
+      if (!isStorageError(error) || !error.retryable) this.#bare.delete(bucket);
       // Another process was faster; whether the bucket is ours shows here.
       if (!hasCode(error, 'bucket_already_exists')) throw error;
       await buckets.head(bucket, ctx);

@@ -29,6 +29,29 @@ describe('buckets and ACLs', () => {
     await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
+  it('get their rules when they are needed next, after the answer to their creation got lost', async () => {
+    const inner = memoryBackend();
+    const provisioned: string[] = [];
+    let isLost = true;
+    const backend: StorageBackend = {
+      ...inner,
+      buckets: {
+        ...inner.buckets!,
+        async create(bucket, options, ctx) {
+          const created = await inner.buckets!.create(bucket, options, ctx);
+          if (isLost) throw storageError('storage_unavailable', 'The connection was lost.');
+          return created;
+        },
+        provision: async (bucket) => void provisioned.push(bucket),
+      },
+    };
+    const service = new StorageService({ backend });
+    await expect(service.ensureBucket('uploads')).rejects.toMatchObject({ code: 'storage_unavailable' });
+    isLost = false;
+    await service.ensureBucket('uploads');
+    expect(provisioned).toEqual(['uploads']);
+  });
+
   it('are created by name alone', async () => {
     service = new StorageService({ backend, region: 'eu-west-1' });
     expect(await service.createBucket('plain')).toMatchObject({ name: 'plain', region: 'eu-west-1' });

@@ -26,7 +26,7 @@ export async function sweep(session: Session, options: SweepRequest): Promise<Sw
   const files = sweepsFiles ? await runtime?.files.sweep({ olderThanSeconds: olderThan, dryRun }, ctx) : undefined;
   const { bucket, sharedBucket } = config.storage;
   const among = async (buckets: readonly string[]): Promise<readonly string[]> => {
-    if (named !== undefined) return buckets.filter((name) => name === named);
+    if (named !== undefined) return [named];
     return runtime === undefined ? buckets.filter((name) => name === bucket || name === sharedBucket) : runtime.tenants.ours(buckets);
   };
   const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, among }, ctx);
