@@ -3,7 +3,7 @@ import { describeBackend } from '@coffer/storage-core/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { findHostsBelowLocalhost } from './testing/hosts-below-localhost.ts';
-import { accountOn, startOn } from './testing/server.ts';
+import { abilitiesOn, accountOn, startOn } from './testing/server.ts';
 import { tlsFront } from './testing/tls-front.ts';
 
 // Through TLS, and with buckets as hosts, as on AWS: the fixtures' Ceph serves those below s3.localhost.
@@ -18,16 +18,7 @@ for (const transport of ['lean', 'sdk'] as const) {
     startOn({ ...(await accountOn(server)), endpoint, forcePathStyle: false, transport });
 
   describeBackend({ describe, it, after: afterAll }, `${server.name}, TLS and buckets as hosts, ${transport} transport`, {
-    abilities: {
-      buckets: true,
-      acl: true,
-      presign: true,
-      batchDelete: true,
-      versioning: true,
-      lifecycle: true,
-      maintenance: true,
-      pull: transport === 'lean',
-    },
+    abilities: abilitiesOn(transport),
     refusedAcls: ['aws-exec-read'],
     start,
   });

@@ -2,22 +2,13 @@ import { startS3 } from '@coffer/fixtures';
 import { describeBackend } from '@coffer/storage-core/testing';
 import { afterAll, describe, it } from 'vitest';
 
-import { accountOn, startOn } from './testing/server.ts';
+import { abilitiesOn, accountOn, startOn } from './testing/server.ts';
 
 const server = await startS3('ceph');
 
 for (const transport of ['lean', 'sdk'] as const) {
   describeBackend({ describe, it, after: afterAll }, `${server.name}, ${transport} transport`, {
-    abilities: {
-      buckets: true,
-      acl: true,
-      presign: true,
-      batchDelete: true,
-      versioning: true,
-      lifecycle: true,
-      maintenance: true,
-      pull: transport === 'lean',
-    },
+    abilities: abilitiesOn(transport),
     refusedAcls: ['aws-exec-read'],
     start: async () => startOn({ ...(await accountOn(server)), transport }),
   });

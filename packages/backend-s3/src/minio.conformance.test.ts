@@ -2,7 +2,7 @@ import { startS3 } from '@coffer/fixtures';
 import { describeBackend } from '@coffer/storage-core/testing';
 import { afterAll, describe, it } from 'vitest';
 
-import { accountOn, ifAvailable, startOn } from './testing/server.ts';
+import { abilitiesOn, accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 // One of its own: MinIO has one account, and the suite lists all of its buckets.
 const server = await ifAvailable(startS3('minio', { own: true }));
@@ -13,16 +13,7 @@ describe.skipIf(typeof server === 'string')('where there is a MinIO', () => {
   });
   for (const transport of ['lean', 'sdk'] as const) {
     describeBackend({ describe, it, after: afterAll }, `${typeof server === 'string' ? server : server.name}, ${transport} transport`, {
-      abilities: {
-        buckets: true,
-        acl: false,
-        presign: true,
-        batchDelete: true,
-        versioning: true,
-        lifecycle: true,
-        maintenance: true,
-        pull: transport === 'lean',
-      },
+      abilities: { ...abilitiesOn(transport), acl: false },
       refusedKeys: (key) =>
         key.includes('//') || /\\\.\.\\/.test(key) || key.split('/').some((segment) => Buffer.byteLength(segment) > 255),
       hidesKeysBelowObjects: true,

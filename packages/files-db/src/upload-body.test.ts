@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import { describe, expect, it } from 'vitest';
 
-import { readAll } from '@coffer/storage-core';
+import { fileBody, isDirectSource, readAll } from '@coffer/storage-core';
 import type { Body } from '@coffer/storage-core';
 
 import { sampleBytes } from './sniff.ts';
@@ -32,6 +33,24 @@ describe('an opened body', () => {
         expect(await contentOf(body)).toEqual(data);
         expect(sample).toEqual(data.subarray(0, sampleBytes));
       }
+    }
+  });
+
+  it('has all bytes of a file, which backends may read past the stream', async () => {
+    const data = randomBytes(1_000_000);
+    const file = {
+      read: async (target: Uint8Array, offset: number, length: number, position: number) => {
+        const some = data.subarray(position, position + length);
+        target.set(some, offset);
+        return { bytesRead: some.length };
+      },
+    };
+    for (const size of [undefined, data.length]) {
+      const { body, sample } = await opened(fileBody(file), size);
+      if (body.kind !== 'stream') throw new Error('That is no stream.');
+      expect([isDirectSource(body.stream), body.size]).toEqual([false, size]);
+      expect(sample).toEqual(data.subarray(0, sampleBytes));
+      expect((await readAll(body.stream)).equals(data)).toBe(true);
     }
   });
 

@@ -33,6 +33,19 @@ export function sdkOn(options: S3BackendOptions): { readonly client: S3Client; r
   return { client, signing: connection.payloadSigning, close: () => connection.close() };
 }
 
+/** What the conformance suite is to find on servers; what one lacks, its suite says. */
+export const abilitiesOn = (transport: 'lean' | 'sdk') =>
+  ({
+    buckets: true,
+    acl: true,
+    presign: true,
+    batchDelete: true,
+    versioning: true,
+    lifecycle: true,
+    maintenance: true,
+    pull: transport === 'lean',
+  }) as const;
+
 export interface StartedStore {
   readonly backend: StorageBackend;
   readonly bucket: string;
