@@ -1,8 +1,9 @@
-import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
+import { regionMade, regionOf } from './bucket-region.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
 import { causeStatus } from './errors.ts';
@@ -66,22 +67,6 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
     createdAtOf(store, bucket, ctx),
   ]);
   return { name: bucket, region, createdAt, versioningEnabled };
-}
-
-/** Where a new bucket lies: some servers have one place only, and take any region for it. */
-async function regionMade(store: Store, bucket: string, asked = store.settings.region): Promise<string> {
-  if (store.settings.isAws) return asked;
-  try {
-    return (await store.transport.headBucket(bucket, noContext)).region ?? (await regionOf(store, bucket, noContext));
-  } catch {
-    return asked; // nobody may look, and the bucket is there
-  }
-}
-
-async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  const location = await store.administration.getLocation(bucket, ctx);
-  if (location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
-  return location === 'EU' ? 'eu-west-1' : location;
 }
 
 /** Only the list of all buckets tells it, and not everybody may see that: 1970 then. */

@@ -32,7 +32,7 @@ export function leanObjects(
             return client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
           }
           const { data } = payload;
-          const described = writeHeaders(headers, data.byteLength, md5, checksumOf(data));
+          const described = writeHeaders(headers, data.byteLength, md5, headers.checksum === undefined ? checksumOf(data) : []);
           return client.answer({ ...request, headers: described, body: data }, abortSignal);
         };
         const { headers: told } = await put();
@@ -84,7 +84,7 @@ export function writeHeaders(
   md5?: string,
   checksum: readonly string[] = [],
 ): string[] {
-  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksumSha256 } = described;
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum: declared } = described;
   const headers = carriedHeaders(described);
   headers.push('content-length', String(size));
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
@@ -93,7 +93,7 @@ export function writeHeaders(
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
   if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
   headers.push(...checksum);
-  if (checksumSha256 !== undefined) headers.push('x-amz-checksum-sha256', checksumSha256);
+  if (declared !== undefined) headers.push(`x-amz-checksum-${declared.algorithm}`, declared.base64);
   headers.push(...metadataHeaders(metadata));
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);
   return headers;

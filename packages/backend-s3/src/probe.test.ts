@@ -8,7 +8,7 @@ import { probeEndpoint, s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront } from './testing/front.ts';
-import { ifAvailable } from './testing/server.ts';
+import { accountOn, ifAvailable } from './testing/server.ts';
 
 const ceph = await startS3('ceph');
 const minio = await ifAvailable(startS3('minio'));
@@ -87,7 +87,7 @@ describe('credentials that may make no bucket to try things out', () => {
 });
 
 it.each([
-  ['whether it verifies checksums', /\/sum(?:\?|$)/],
+  ['whether it verifies checksums', /\/sum-md5/],
   ['whether its buckets have rules for browsers', /\?cors/],
   ['whether it keeps a key', /\/back%5Cslash/],
   ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
@@ -96,6 +96,32 @@ it.each([
     method === 'PUT' && asked.test(path) ? { status: 503, body: error('ServiceUnavailable') } : undefined,
   );
   await expect(probeEndpoint(busy)).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+describe.each(doors)('tells where buckets lie, and which sums of bodies the server compares (%s)', (transport) => {
+  it.for([
+    ['Ceph', ceph, ['md5']],
+    ['MinIO', minio, ['md5', 'crc32', 'sha256']],
+  ] as const)('%s', async ([, server, sums], { skip }) => {
+    if (typeof server === 'string') return skip(server);
+    const profile = await probeEndpoint({ ...(await accountOn(server)), transport });
+    expect(profile.region).toMatch(/^[a-z0-9-]+$/);
+    expect(profile.verifiedSums).toEqual(expect.arrayContaining([...sums])); // Ceph compares more from version 20 on
+  });
+});
+
+it('takes no server that refuses the header of a sum for one that compares it', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: error('NotImplemented') } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ verifiedSums: ['md5'] });
+});
+
+it('knows no region that nobody may ask for', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'HEAD' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: '' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ region: undefined, acl: true });
 });
 
 it('is made again by whoever needs it next, once it has failed', async () => {

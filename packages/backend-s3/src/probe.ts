@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
 
+import { regionTold } from './bucket-region.ts';
 import { corsFor } from './cors.ts';
 import { quoted } from './etag.ts';
 import { listObjects } from './list.ts';
@@ -11,7 +13,7 @@ import { sendForm } from './probe-form.ts';
 import { refusedKeys } from './probe-keys.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
-import type { EndpointProfile } from './profile.ts';
+import type { BodySum, EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 
 const headers = { contentType: 'text/plain' };
@@ -19,7 +21,7 @@ const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
  * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
- * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some fifty small requests.
+ * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some sixty small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
   const sandbox = await openSandbox(store, bucket);
@@ -28,23 +30,25 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     await Promise.all(['object', 'matched', 'completed'].map((name) => write(sandbox.at(name), 'object')));
     const completed = sandbox.at('completed');
     const [
+      region,
       acl,
       conditionalPut,
       putMatch,
       conditionalComplete,
       conditionalCopy,
       copySourceCondition,
-      verifiesSha256,
+      verifiedSums,
       postPolicy,
       keepsUnderscores,
     ] = await Promise.all([
+      regionOfNew(store, sandbox.bucket),
       aclTakesEffect(store, sandbox),
       allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
       putMatchOf(sandbox.at('matched'), write),
       allHeld(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
       allHeld(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
       allHeld(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
-      allRefused(wrongChecksum(store, sandbox.at('sum'))),
+      verifiedSumsOf(store, sandbox),
       postPolicyHolds(store, sandbox.at('form')),
       underscoresStay(store, sandbox.at('metadata')),
     ]);
@@ -62,6 +66,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       return keeps ? conditionalPut : undefined;
     };
     return {
+      region,
       acl,
       conditionalPut,
       conditionalPutOfVersions: await ofVersions(),
@@ -69,7 +74,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       conditionalComplete,
       conditionalCopy,
       copySourceCondition,
-      verifiesSha256,
+      verifiedSums,
       postPolicy,
       keepsUnderscores,
       ...rules,
@@ -192,9 +197,40 @@ async function copy(
   await store.transport.copy(from, destination, ifNoneMatch === undefined ? {} : { ifNoneMatch }, noContext);
 }
 
-function wrongChecksum(store: Store, at: ObjectAddress): Promise<unknown> {
-  const checksumSha256 = Buffer.alloc(32).toString('base64');
-  return store.transport.put(at, { kind: 'buffer', data: Buffer.from('sum') }, { ...headers, checksumSha256 }, noContext);
+async function regionOfNew(store: Store, bucket: string): Promise<string | undefined> {
+  try {
+    return await regionTold(store, bucket, noContext);
+  } catch (error) {
+    if (hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return undefined;
+    throw error;
+  }
+}
+
+const sums: Readonly<Record<BodySum, (data: Buffer) => Buffer>> = {
+  md5: (data) => createHash('md5').update(data).digest(),
+  crc32(data) {
+    const sum = Buffer.allocUnsafe(4);
+    sum.writeUInt32BE(crc32(data));
+    return sum;
+  },
+  sha256: (data) => createHash('sha256').update(data).digest(),
+};
+
+async function verifiedSumsOf(store: Store, sandbox: Sandbox): Promise<readonly BodySum[]> {
+  const names = Object.keys(sums) as BodySum[];
+  const areVerified = await Promise.all(names.map((name) => isVerified(store, sandbox.at(`sum-${name}`), name)));
+  return names.filter((_name, index) => areVerified[index]);
+}
+
+/** The sum of other bytes is refused, and that of these is not: some servers refuse the header. */
+async function isVerified(store: Store, at: ObjectAddress, name: BodySum): Promise<boolean> {
+  const data = Buffer.from('sum');
+  const send = (sum: Buffer): Promise<unknown> => {
+    if (name === 'md5') return store.transport.put(at, { kind: 'buffer', data, md5: sum.toString('hex') }, headers, noContext);
+    const checksum = { algorithm: name, base64: sum.toString('base64') };
+    return store.transport.put(at, { kind: 'buffer', data }, { ...headers, checksum }, noContext);
+  };
+  return (await allRefused(send(sums[name](Buffer.from('other'))))) && (await isTaken(send(sums[name](data))));
 }
 
 /** In a bucket that others use, rules are not for trying out. */

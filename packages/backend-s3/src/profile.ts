@@ -9,8 +9,13 @@ export type KeyClass =
   | 'composed or decomposed characters'
   | 'noncharacters';
 
+/** Sums of a body that come with it: Content-MD5, x-amz-checksum-crc32, x-amz-checksum-sha256. */
+export type BodySum = 'md5' | 'crc32' | 'sha256';
+
 /** What an endpoint was seen to do, not what it claims. */
 export interface EndpointProfile {
+  /** Where a bucket comes to lie that is made for no region by name, as the endpoint tells it; undefined where it does not. */
+  readonly region: string | undefined;
   /** A canned ACL on a write takes effect, instead of being answered with 200 and ignored. */
   readonly acl: boolean;
   /** PutObject enforces If-None-Match. */
@@ -25,8 +30,8 @@ export interface EndpointProfile {
   readonly conditionalCopy: boolean;
   /** CopyObject enforces x-amz-copy-source-if-match. */
   readonly copySourceCondition: boolean;
-  /** Bytes that do not match x-amz-checksum-sha256 are refused. */
-  readonly verifiesSha256: boolean;
+  /** PutObject takes these, and refuses bytes that do not match. */
+  readonly verifiedSums: readonly BodySum[];
   /** Takes forms with a signed policy. */
   readonly postPolicy: boolean;
   /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
@@ -45,6 +50,7 @@ export interface EndpointProfile {
 
 /** AWS as documented. Buckets without ACLs say so themselves, with an error. */
 export const awsProfile: EndpointProfile = {
+  region: undefined,
   acl: true,
   conditionalPut: true,
   conditionalPutOfVersions: true,
@@ -52,7 +58,7 @@ export const awsProfile: EndpointProfile = {
   conditionalComplete: true,
   conditionalCopy: true,
   copySourceCondition: true,
-  verifiesSha256: true,
+  verifiedSums: ['md5', 'crc32', 'sha256'],
   postPolicy: true,
   versioning: true,
   lifecycle: true,

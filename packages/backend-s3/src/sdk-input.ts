@@ -26,11 +26,11 @@ export function setHash(stack: Stack, hash: string): void {
 
 type WriteInput = Pick<
   PutObjectCommandInput,
-  'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch' | 'ChecksumSHA256'
+  'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32' | 'ChecksumSHA256'
 >;
 
 export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
-  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksumSha256 } = headers;
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum } = headers;
   return {
     ...(contentType !== undefined && { ContentType: contentType }),
     ...(metadata !== undefined && { Metadata: { ...metadata } }),
@@ -38,7 +38,8 @@ export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
     ...(storageClass !== undefined && { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> }),
     ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
     ...(ifMatch !== undefined && { IfMatch: ifMatch }),
-    ...(checksumSha256 !== undefined && { ChecksumSHA256: checksumSha256 }),
+    ...(checksum?.algorithm === 'crc32' && { ChecksumCRC32: checksum.base64 }),
+    ...(checksum?.algorithm === 'sha256' && { ChecksumSHA256: checksum.base64 }),
   };
 }
 

@@ -12,8 +12,8 @@ export interface WriteHeaders {
   readonly ifNoneMatch?: '*';
   /** As it is to be sent: servers differ about the quotes. */
   readonly ifMatch?: string;
-  /** In base64, for the server to compare with the body. */
-  readonly checksumSha256?: string;
+  /** For the server to compare with the body. */
+  readonly checksum?: { readonly algorithm: 'crc32' | 'sha256'; readonly base64: string };
 }
 
 /** Sums that are known already, in lower-case hex: the server verifies them, too. */

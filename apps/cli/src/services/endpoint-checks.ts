@@ -8,10 +8,13 @@ export const untried = 'not tried out: the credentials may not make a bucket for
 
 /** What an S3 endpoint can do, and what Coffer does where it cannot. */
 export function endpointChecks(profile: Profile): readonly Check[] {
-  const { putMatch, refusedKeys, hidesKeysBelowObjects } = profile;
+  const { region, putMatch, verifiedSums, refusedKeys, hidesKeysBelowObjects } = profile;
   const ability = (name: string, has: boolean | undefined, yes: string, no: string): Check =>
     has === undefined ? { name, status: 'unknown', message: untried } : { name, status: has ? 'ok' : 'lacks', message: has ? yes : no };
   return [
+    region === undefined
+      ? { name: 'region', status: 'unknown', message: 'the endpoint tells none' }
+      : { name: 'region', status: 'ok', message: `new buckets lie in ${region}` },
     ability(
       'acl',
       profile.acl,
@@ -55,12 +58,13 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'CopyObject enforces conditions on its source',
       'CopyObject ignores conditions on its source: Coffer compares what it copied',
     ),
-    ability(
-      'sha256',
-      profile.verifiesSha256,
-      'verifies x-amz-checksum-sha256',
-      'takes bytes that do not match x-amz-checksum-sha256: Coffer verifies them on the way',
-    ),
+    {
+      name: 'checksums',
+      status: isComplete(verifiedSums) ? 'ok' : 'lacks',
+      message: isComplete(verifiedSums)
+        ? `verifies ${sumNames(verifiedSums)}`
+        : `verifies ${verifiedSums.length === 0 ? 'no checksum' : `${sumNames(verifiedSums)} alone`}: Coffer verifies on the way what clients declare`,
+    },
     ability('versioning', profile.versioning, 'buckets can keep versions', 'buckets keep no versions (not_supported)'),
     ability('lifecycle', profile.lifecycle, 'buckets have lifecycle rules', 'buckets have no lifecycle rules (not_supported)'),
     ability(
@@ -94,4 +98,14 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       `does not keep every key apart: keys with ${refusedKeys.join(', ')} are refused with invalid_key`,
     ),
   ];
+}
+
+const sumHeaders = { md5: 'Content-MD5', crc32: 'x-amz-checksum-crc32', sha256: 'x-amz-checksum-sha256' } as const;
+
+function isComplete(verified: Profile['verifiedSums']): boolean {
+  return verified.length === Object.keys(sumHeaders).length;
+}
+
+function sumNames(verified: Profile['verifiedSums']): string {
+  return verified.map((name) => sumHeaders[name]).join(', ');
 }
