@@ -36,7 +36,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
 }
 
 async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
-  const uploads = await openUploads(store, bucket, ctx);
+  const uploads = await openUploads(store, bucket, ctx).catch(noneIfUnknown);
   await inParallel(uploads, 4, ({ at, uploadId }) => abortUpload(store, at, uploadId));
   return uploads.length;
 }
@@ -47,7 +47,7 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
   let before = '';
   for (;;) {
     // Always the first page: the one before is gone.
-    const objects = await store.administration.listVersions(bucket, ctx, prefix);
+    const objects = await versionsOf(store, bucket, ctx, prefix);
     const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
     // A key that the list shows changed is not the one that is deleted: the same page would come for ever.
@@ -56,6 +56,23 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
     await removeListed(store, bucket, objects, ctx);
     removed += objects.length;
   }
+}
+
+/** Where a server knows no versions, objects are all that there is. */
+async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]> {
+  try {
+    return await store.administration.listVersions(bucket, ctx, prefix);
+  } catch (error) {
+    if (!hasCode(error, 'not_supported')) throw error;
+    const { objects } = await store.transport.list(bucket, prefix === undefined ? {} : { prefix }, ctx);
+    return objects.map(({ key }) => ({ key }));
+  }
+}
+
+/** What a server cannot list, it may have all the same: then it does not let the bucket go. */
+function noneIfUnknown(error: unknown): [] {
+  if (hasCode(error, 'not_supported')) return [];
+  throw error;
 }
 
 async function removeListed(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<void> {

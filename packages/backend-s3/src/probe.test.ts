@@ -140,3 +140,34 @@ it('takes a key that is not listed for one that the server does not hold', async
   );
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
 });
+
+describe('a server that lacks what takes buckets down', () => {
+  const lacks = [
+    ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],
+    ['lists of uploads', (method: string, path: string) => method === 'GET' && /[?&]uploads(?:[=&]|$)/.test(path)],
+    ['deletions of many', (method: string, path: string) => method === 'POST' && /[?&]delete(?:[=&]|$)/.test(path)],
+  ] as const;
+
+  it.each(lacks.flatMap(([what, isLacked]) => doors.map((transport) => ({ what, isLacked, transport }))))(
+    'is known all the same, by one probe that leaves nothing ($what, $transport)',
+    async ({ isLacked, transport }) => {
+      let probes = 0;
+      const account = await behindFront(ceph, (method, path) => {
+        if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) probes++;
+        return isLacked(method, path) ? { status: 501, body: error('NotImplemented') } : undefined;
+      });
+      const backend = s3Backend({ ...account, transport });
+      const bucket = `probe-${randomBytes(6).toString('hex')}`;
+      await backend.buckets?.create(bucket, {}, noContext);
+      const data = Buffer.from('x');
+      const put = { contentType: 'text/plain', ifNoneMatch: '*' } as const;
+      for (const key of ['one', 'two']) await backend.put({ bucket, key }, { kind: 'buffer', data }, put, noContext);
+      const many = await backend.batchDelete?.deleteMany(bucket, ['one', 'none'], noContext);
+      expect(many).toEqual({ deleted: ['one', 'none'], errors: [] });
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      expect(probes).toBe(1);
+      expect((await backend.buckets?.list(noContext))?.map(({ name }) => name)).toEqual([]);
+      await backend.close();
+    },
+  );
+});

@@ -60,15 +60,12 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
   for (const key of keys) (isPlainInXml(key) ? plain : odd).push(key);
   const batches: ObjectVersion[][] = [];
   for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((key) => ({ key })));
-  const alone = inParallel(odd, parallel, async (key) => {
-    try {
-      await deleteObject(store, { bucket, key }, ctx);
-      return [];
-    } catch (error) {
-      if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
-      return [{ key, code: error.code, message: error.message }];
-    }
-  });
+  const alone = deleteEach(
+    store,
+    bucket,
+    odd.map((key) => ({ key })),
+    ctx,
+  );
   let refused = 0;
   const together = inParallel(batches, parallel, async (batch) => {
     try {
@@ -79,7 +76,22 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
       return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
     }
   });
-  return (await Promise.all([together, alone])).flat(2);
+  const [batched, others] = await Promise.all([together, alone]);
+  return [...batched.flat(), ...others];
+}
+
+/** For what no batch can name, and servers without batches. */
+async function deleteEach(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
+  const failures = await inParallel(objects, parallel, async ({ key, versionId }) => {
+    try {
+      await deleteObject(store, { bucket, key }, ctx, versionId);
+      return [];
+    } catch (error) {
+      if (!isStorageError(error) || hasCode(error, 'no_such_bucket')) throw error;
+      return [{ key, code: error.code, message: error.message }];
+    }
+  });
+  return failures.flat();
 }
 
 /** XML has no way to write some characters, and parsers drop spaces at the ends. */
@@ -89,7 +101,11 @@ export function isPlainInXml(key: string): boolean {
 
 /** Deletes what may be versions as well. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
-  const failed = await store.transport.deleteBatch(bucket, objects, ctx);
+  const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'not_supported')) return undefined;
+    throw error;
+  });
+  if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
   return failed.flatMap(({ key, name }) => {
     const code = codeOfName(name);
     if (code === 'file_not_found') return [];

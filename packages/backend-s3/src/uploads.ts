@@ -48,7 +48,7 @@ async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promis
   try {
     return await openUploads(store, bucket, ctx);
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied')) return [];
+    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [];
     throw error;
   }
 }
