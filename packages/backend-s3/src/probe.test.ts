@@ -8,6 +8,7 @@ import { probeEndpoint, s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront } from './testing/front.ts';
+import { rewritten } from './testing/rewriting-front.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const ceph = await startS3('ceph');
@@ -171,3 +172,28 @@ describe('a server that lacks what takes buckets down', () => {
     },
   );
 });
+
+/** What servers make of keys, and two that become one. */
+const careless: readonly [string, string, string, (key: string) => string][] = [
+  ['is told apart by no case', 'Report.pdf', 'report.pdf', (key) => key.toLowerCase()],
+  ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
+  ['loses its "+"', 'a+b', 'a b', (key) => key.replaceAll('+', ' ')],
+  ['is decoded twice', 'a%20b', 'a b', (key) => key.replaceAll('%20', ' ')],
+  ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
+];
+
+it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
+  'refuses a key that $what, before it becomes another one ($transport)',
+  async ({ odd, plain, made, transport }) => {
+    const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain' }, noContext);
+    await put(plain).catch(() => {}); // it may be of the same kind
+    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
+    await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);

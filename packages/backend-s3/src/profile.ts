@@ -7,7 +7,12 @@ export type KeyClass =
   | 'a "." or ".." beside a "\\"'
   | 'spaces or dots at the end of a segment'
   | 'composed or decomposed characters'
-  | 'noncharacters';
+  | 'noncharacters'
+  | 'spaces at the beginning of a segment'
+  | 'capital letters'
+  | 'a "+"'
+  | 'a "%"'
+  | 'characters above U+FFFF';
 
 /** Sums of a body that come with it: Content-MD5, x-amz-checksum-crc32, x-amz-checksum-sha256. */
 export type BodySum = 'md5' | 'crc32' | 'sha256';
@@ -81,10 +86,15 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
     (key) => /[^\x20-\x7e]/.test(key) && (key !== key.normalize('NFC') || key !== key.normalize('NFD')),
   ],
   ['noncharacters', (key) => /[\ufffe\uffff]/.test(key)],
+  ['spaces at the beginning of a segment', (key) => /(?:^|\/) /.test(key)],
+  ['capital letters', (key) => key !== key.toLowerCase()],
+  ['a "+"', (key) => key.includes('+')],
+  ['a "%"', (key) => key.includes('%')],
+  ['characters above U+FFFF', (key) => /[\ud800-\udbff]/.test(key)],
 ];
 
 /** Whatever puts a key that is no longer than a segment may be into a class: one look at most keys is enough. */
-const unusual = /[^ -~]|\\|[. /](?:\/|$)/;
+const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/) /;
 
 export function keyClassesOf(key: string): readonly KeyClass[] {
   if (key.length <= 255 && !unusual.test(key)) return [];
@@ -101,4 +111,9 @@ export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'spaces or dots at the end of a segment': ['end. ', 'end'],
   'composed or decomposed characters': ['caf\u00e9', 'cafe\u0301'],
   noncharacters: ['non\uffff', 'non\ufffd'],
+  'spaces at the beginning of a segment': [' begin', 'begin'],
+  'capital letters': ['Capital', 'capital'],
+  'a "+"': ['plus+sign', 'plus sign'],
+  'a "%"': ['per%20cent', 'per cent'],
+  'characters above U+FFFF': ['high\u{1f600}', 'high\u{1f601}'],
 };
