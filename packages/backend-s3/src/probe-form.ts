@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 
-import type { PresignedUpload } from '@coffer/storage-core';
+import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 
 import { AnswerError } from './answer-error.ts';
 import { toStorageError } from './errors.ts';
 import { requestFor } from './node-http.ts';
+import { encodeKey } from './signature.ts';
 import type { Store } from './store.ts';
 
 /** What says nothing of forms: the next one who needs to know tries again. */
@@ -19,10 +20,27 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
     `Content-Disposition: form-data; name="file"; filename="probe"\r\nContent-Type: text/plain\r\n\r\n${content}`,
   ];
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
-  const send = requestFor(url.startsWith('https:'));
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
+  return isTaken(store, { url, method: 'POST', headers, body }, 's3:PutObject');
+}
+
+/** Whether anybody may read an object, without a signature. */
+export async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
+  const { url } = await store.presigner.privateForm(at, { expiresIn: 600 });
+  return isTaken(store, { url: `${url.replace(/\/$/, '')}/${encodeKey(at.key)}`, method: 'GET', headers: {} }, 's3:GetObject');
+}
+
+interface Unsigned {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body?: Buffer;
+}
+
+async function isTaken(store: Store, { url, method, headers, body }: Unsigned, permission: string): Promise<boolean> {
+  const send = requestFor(url.startsWith('https:'));
   store.connection.wires.giveBack();
-  const request = send(url, { method: 'POST', agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
+  const request = send(url, { method, agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
   request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));
   request.end(body);
   try {
@@ -33,6 +51,6 @@ export async function sendForm(store: Store, { url, fields }: PresignedUpload, c
     if (busy.has(statusCode)) throw new AnswerError(statusCode, {}, '');
     return statusCode >= 200 && statusCode < 300;
   } catch (error) {
-    throw toStorageError(error, { permission: 's3:PutObject' });
+    throw toStorageError(error, { permission });
   }
 }

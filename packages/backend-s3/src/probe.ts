@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
-import type { LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
+import type { CannedAcl, LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
 
 import { regionTold } from './bucket-region.ts';
 import { corsFor } from './cors.ts';
 import { quoted } from './etag.ts';
 import { listObjects } from './list.ts';
 import { writeByParts } from './multipart.ts';
-import { sendForm } from './probe-form.ts';
+import { isOpenToAll, sendForm } from './probe-form.ts';
 import { refusedKeys } from './probe-keys.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
@@ -42,10 +42,10 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       keepsUnderscores,
     ] = await Promise.all([
       regionOfNew(store, sandbox.bucket),
-      aclTakesEffect(store, sandbox),
+      aclTakesEffect(store, sandbox, write),
       allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
       putMatchOf(sandbox.at('matched'), write),
-      allHeld(completeOver(store, completed, { ifNoneMatch: '*' }), completeOver(store, completed, { ifMatch: quoted(other) })),
+      allHeld(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(other) })),
       allHeld(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
       allHeld(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
@@ -89,12 +89,11 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
 export type Write = (
   at: ObjectAddress,
   text: string,
-  condition?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string },
+  more?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string; readonly acl?: CannedAcl },
 ) => Promise<unknown>;
 
 function writerTo(store: Store): Write {
-  return (at, text, condition = {}) =>
-    store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...condition }, noContext);
+  return (at, text, more = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...more }, noContext);
 }
 
 /** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
@@ -137,15 +136,44 @@ async function isTaken(request: Promise<unknown>): Promise<boolean> {
   return !(await allRefused(request));
 }
 
-async function aclTakesEffect(store: Store, sandbox: Sandbox): Promise<boolean> {
-  const at = sandbox.at('public');
-  const data = Buffer.from('public');
-  if (!(await isTaken(store.transport.put(at, { kind: 'buffer', data }, { ...headers, acl: 'public-read' }, noContext)))) return false;
-  let grantsRead = false;
+/** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
+async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const acl = 'public-read';
+  const [at, byParts, copied, changed] = ['public', 'public-parts', 'public-copy', 'public-later'].map((name) => sandbox.at(name)) as [
+    ObjectAddress,
+    ObjectAddress,
+    ObjectAddress,
+    ObjectAddress,
+  ];
+  if (!(await isTaken(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
+  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> => {
+    const isLacking = await making.then(
+      () => false,
+      (error: unknown) => {
+        if (isStorageError(error) && !error.retryable && error.code !== 'internal_error') return true;
+        throw error;
+      },
+    );
+    return isLacking || isPublic(store, place);
+  };
+  await write(changed, 'private');
+  if (await isPublic(store, changed)) return false;
+  const all = await Promise.all([
+    takes(byParts, writePart(store, byParts, { acl })),
+    takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
+    takes(changed, store.administration.putObjectAcl(changed, acl, noContext)),
+  ]);
+  if (all.includes(false)) return false;
+  return !(await isTaken(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
+}
+
+/** Whether it says so, and anybody reads it. */
+async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
+  let isGranted = false;
   const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
-    grantsRead = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
+    isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
   });
-  return (await isTaken(asking)) && grantsRead;
+  return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
 }
 
 async function postPolicyHolds(store: Store, at: ObjectAddress): Promise<boolean> {
@@ -171,10 +199,10 @@ async function underscoresStay(store: Store, at: ObjectAddress): Promise<boolean
   return (await store.transport.head(at, noContext)).metadata['a_b'] === 'c';
 }
 
-function completeOver(
+function writePart(
   store: Store,
   at: ObjectAddress,
-  condition: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string },
+  more: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string; readonly acl?: CannedAcl },
 ): Promise<unknown> {
   let isSent = false;
   const next = async (): ReturnType<Parameters<typeof writeByParts>[2]['parts']['next']> => {
@@ -183,7 +211,7 @@ function completeOver(
     return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
   };
   const parts = { next, fail: () => {}, verify: async () => {} };
-  return writeByParts(store, at, { headers: { ...headers, ...condition }, parts }, noContext);
+  return writeByParts(store, at, { headers: { ...headers, ...more }, parts }, noContext);
 }
 
 async function copy(
