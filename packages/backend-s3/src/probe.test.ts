@@ -226,3 +226,11 @@ it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (tra
   });
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
 });
+
+it.each(doors)('takes no rule for one that a server only says to have taken (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\?(?:cors|lifecycle|versioning)/.test(path) ? { status: 200, body: '' } : undefined,
+  );
+  const lacks = { versioning: false, lifecycle: false, abortRule: false, cors: false };
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject(lacks);
+});

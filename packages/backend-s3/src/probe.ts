@@ -21,7 +21,7 @@ const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
  * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
- * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some sixty small requests.
+ * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some hundred and fifty small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
   const sandbox = await openSandbox(store, bucket);
@@ -269,24 +269,36 @@ async function bucketRules(
 ): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
   if (!isOwn) return { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
   const rule = { id: 'probe', prefix: 'never/' };
-  /** Undefined for who may not. */
-  const has = async (setting: Promise<void>): Promise<boolean | undefined> => {
+  const { administration } = store;
+  /** Whether it is there once it is set: some servers only say so. Undefined for who may not. */
+  const has = async (setting: Promise<void>, isThere: () => Promise<boolean>): Promise<boolean | undefined> => {
     let isDenied = false;
+    let isHeld = false;
+    const trying = setting.then(async () => void (isHeld = await isThere()));
     const isSet = await isTaken(
-      setting.catch((error: unknown) => {
+      trying.catch((error: unknown) => {
         isDenied = hasCode(error, 'access_denied');
         throw error;
       }),
     );
-    return isDenied ? undefined : isSet;
+    return isDenied ? undefined : isSet && isHeld;
   };
-  const takesRule = (more: Partial<LifecycleRule>): Promise<boolean | undefined> =>
-    has(store.administration.putRules(bucket, [{ ...rule, ...more }], noContext));
-  const cors = await has(store.administration.putCors(bucket, [corsFor(['*'])], noContext));
+  const takesRule = (more: Pick<LifecycleRule, 'expireDays' | 'abortMultipartDays'>): Promise<boolean | undefined> =>
+    has(administration.putRules(bucket, [{ ...rule, ...more }], noContext), async () =>
+      (await administration.getRules(bucket, noContext)).some(
+        ({ expireDays, abortMultipartDays }) => expireDays === more.expireDays && abortMultipartDays === more.abortMultipartDays,
+      ),
+    );
+  const cors = await has(
+    administration.putCors(bucket, [corsFor(['*'])], noContext),
+    async () => (await administration.getCors(bucket, noContext)).length > 0,
+  );
   // One after the other: Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
   const lifecycle = await takesRule({ expireDays: 3650 });
   const abortRule = await takesRule({ abortMultipartDays: 3650 });
-  const versioning = await has(store.administration.setVersioning(bucket, true, noContext));
+  const versioning = await has(administration.setVersioning(bucket, true, noContext), () =>
+    administration.getVersioning(bucket, noContext),
+  );
   return { versioning, lifecycle, abortRule, cors };
 }
 
