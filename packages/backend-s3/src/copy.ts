@@ -122,6 +122,10 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
   try {
     const opened = await store.transport.get(source, { ifMatch: from.etag }, ctx);
     if (opened.kind === 'not_modified') throw changed();
+    if (opened.headers.etag !== '' && opened.headers.etag !== from.etag) {
+      opened.body.destroy();
+      throw changed();
+    }
     if (opened.isWhole !== true) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);

@@ -1,7 +1,10 @@
-import { compareKeys, hasCode, storageError } from '@coffer/storage-core';
+import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
+
+/** As servers answer to a token that is none. */
+const tokenless: ReadonlySet<string> = new Set(['invalid_key', 'not_supported']);
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { delimiter = '' } = options;
@@ -10,7 +13,7 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     return await listRolledUp(store, bucket, options, ctx);
   } catch (error) {
     const hasToken = options.continuationToken !== undefined;
-    if (hasToken && (hasCode(error, 'invalid_key') || hasCode(error, 'not_supported'))) throw noToken();
+    if (hasToken && isStorageError(error) && error.cause !== undefined && tokenless.has(error.code)) throw noToken();
     // No key begins as the server lets none begin.
     if (hasCode(error, 'invalid_key')) return { objects: [], commonPrefixes: [], isTruncated: false };
     throw error;
@@ -26,7 +29,15 @@ const greatest = '\u{10FFFF}';
 
 async function listRolledUp(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { continuationToken, onNextToken: _, ...asked } = options;
-  const page = await store.transport.list(bucket, { ...asked, ...(continuationToken !== undefined && placeOf(continuationToken)) }, ctx);
+  const place: Partial<Record<'continuationToken' | 'startAfter', string>> =
+    continuationToken === undefined ? {} : placeOf(continuationToken);
+  const page = await store.transport.list(bucket, { ...asked, ...place }, ctx);
+  if (place.startAfter !== undefined) {
+    const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
+    // It would come again and again.
+    if (first !== undefined && compareKeys(first, place.startAfter) < 0)
+      throw storageError('not_supported', 'This storage provider does not list from where a page ended with this delimiter.');
+  }
   if (page.nextContinuationToken === undefined) return page;
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);

@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { getObject, infoOf, isOddRange, lengthOf, partOf, rangeHeader, sizeOf, wrongLength } from './read.ts';
+import { getObject, infoOf, isOddRange, isOverlooked, lengthOf, partOf, rangeHeader, sizeOf, wrongLength } from './read.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
@@ -21,13 +21,14 @@ export async function pullObject(
   const guarded = guardedSink(sink);
   const release = await store.downloads.take(1, ctx);
   try {
+    const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
     let told: ObjectHeaders | undefined;
     let part: ReturnType<typeof partOf> | undefined;
     const begin = (headers: ObjectHeaders): void => {
+      isOverlooked(headers, asked);
       part = partOf(headers, range);
       told = headers;
     };
-    const asked = { ...(range !== undefined && { range: rangeHeader(range) }), ...(ifMatch !== undefined && { ifMatch }) };
     if (await pull(at, asked, { begin, sink: guarded.sink }, ctx)) {
       const size = part!.total ?? (await sizeOf(store, at, told!, ctx));
       const length = lengthOf(size, part!.resolved);

@@ -1,4 +1,5 @@
 import { noContext } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { doors } from './testing/fault-bench.ts';
@@ -25,4 +26,47 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
     }
     expect(await backend.get(at, {}, noContext)).toMatchObject({ kind: 'object', info: { size: 3 } });
   });
+});
+
+describe.each(doors)('a server that ignores the conditions of reads (%s)', (transport) => {
+  const modified = new Date('2024-01-02T03:04:05Z');
+  const backend = async (): Promise<StorageBackend> => {
+    const server = await serve((request, response) => {
+      response.writeHead(200, { etag: '"x"', 'content-length': 3, 'last-modified': modified.toUTCString() });
+      response.end(request.method === 'HEAD' ? undefined : 'abc');
+    });
+    return backendTo(server, { transport });
+  };
+
+  it('gives nobody another object than the one that was asked for', async () => {
+    const store = await backend();
+    const failed = { code: 'precondition_failed' };
+    await expect(store.get(at, { ifMatch: ['y'] }, noContext)).rejects.toMatchObject(failed);
+    await expect(store.get(at, { ifUnmodifiedSince: new Date(0) }, noContext)).rejects.toMatchObject(failed);
+    const pulled: Buffer[] = [];
+    if (store.pull !== undefined)
+      await expect(store.pull(at, { ifMatch: 'y' }, (chunk) => void pulled.push(chunk), noContext)).rejects.toMatchObject(failed);
+    expect(pulled).toEqual([]);
+    expect(await store.get(at, { ifMatch: ['x'] }, noContext)).toMatchObject({ kind: 'object', info: { etag: 'x' } });
+  });
+
+  it('sends what one has already, and that is told', async () => {
+    const store = await backend();
+    const same = { kind: 'not_modified', etag: 'x', lastModified: modified };
+    expect(await store.get(at, { ifNoneMatch: ['x'] }, noContext)).toEqual(same);
+    expect(await store.get(at, { ifModifiedSince: modified }, noContext)).toEqual(same);
+    expect(await store.get(at, { ifNoneMatch: ['y'] }, noContext)).toMatchObject({ kind: 'object' });
+  });
+});
+
+it.each(doors)('a list by any delimiter ends, where a server knows no place to start after (%s)', async (transport) => {
+  const page =
+    '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
+    '<CommonPrefixes><Prefix>a-</Prefix></CommonPrefixes></ListBucketResult>';
+  const server = await serve((_request, response) => response.writeHead(200, { 'content-type': 'application/xml' }).end(page));
+  const backend = backendTo(server, { transport });
+  const options = { delimiter: '-', maxKeys: 1 };
+  const { nextContinuationToken: continuationToken } = await backend.list('bucket', options, noContext);
+  const next = backend.list('bucket', { ...options, ...(continuationToken !== undefined && { continuationToken }) }, noContext);
+  await expect(next).rejects.toMatchObject({ code: 'not_supported' });
 });

@@ -61,6 +61,12 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
       return { ...result, etag };
     }
+    if (isOverlooked(result.headers, headers)) {
+      release();
+      result.body.destroy();
+      const { etag, lastModified } = result.headers;
+      return { kind: 'not_modified', etag, lastModified };
+    }
     if (result.isWhole === true) release();
     else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
     return await openedObject(store, at, result, range, ctx).catch((error: unknown) => {
@@ -127,6 +133,24 @@ function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSi
   const [etag] = etags;
   if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
+}
+
+/**
+ * Whether what came should not have: some servers ignore conditions.
+ * @throws precondition_failed
+ */
+export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, asked: ReadHeaders): boolean {
+  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = asked;
+  // What a server leaves out cannot be compared.
+  const isNamed = etag !== '';
+  const isDated = lastModified.getTime() !== 0;
+  const conditions = {
+    ...(isNamed && ifMatch !== undefined && { ifMatch: [ifMatch] }),
+    ...(isNamed && ifNoneMatch !== undefined && { ifNoneMatch: [ifNoneMatch] }),
+    ...(isDated && ifModifiedSince !== undefined && { ifModifiedSince }),
+    ...(isDated && ifUnmodifiedSince !== undefined && { ifUnmodifiedSince }),
+  };
+  return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
 }
 
 /** Servers differ about it. */
