@@ -12,6 +12,8 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
     async setLifecycle(bucket, rules, ctx) {
       await assertBucketThere(store, bucket, ctx);
       if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
+      if ((await store.profile(bucket, ctx)).lifecycle === false)
+        throw storageError('not_supported', 'This storage provider has no lifecycle rules.');
       await assertAbortHolds(store, bucket, rules, ctx);
       await store.administration.putRules(bucket, rules, ctx);
     },

@@ -233,4 +233,11 @@ it.each(doors)('takes no rule for one that a server only says to have taken (%s)
   );
   const lacks = { versioning: false, lifecycle: false, abortRule: false, cors: false };
   expect(await probeEndpoint({ ...options, transport })).toMatchObject(lacks);
+  const backend = s3Backend({ ...options, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  const rules = [{ id: 'old', prefix: '', expireDays: 1 }];
+  await expect(backend.versioning?.setVersioning(bucket, true, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+  await expect(backend.lifecycle?.setLifecycle(bucket, rules, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });

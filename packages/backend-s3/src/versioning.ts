@@ -1,4 +1,4 @@
-import { hasCode } from '@coffer/storage-core';
+import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, VersioningOperations } from '@coffer/storage-core';
 
 import type { EndpointProfile } from './profile.ts';
@@ -11,6 +11,9 @@ export function versioningOperations(store: Store): VersioningOperations {
     getVersioning: (bucket, ctx) => administration.getVersioning(bucket, ctx),
     async setVersioning(bucket, enabled, ctx) {
       await assertBucketThere(store, bucket, ctx);
+      // Some say that they had.
+      if (enabled && (await store.profile(bucket, ctx)).versioning === false)
+        throw storageError('not_supported', 'This storage provider keeps no versions.');
       await administration.setVersioning(bucket, enabled, ctx);
     },
   };
