@@ -36,6 +36,13 @@ it('takes a server that says so for one without forms', async () => {
   expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
 });
 
+it('takes no policy for one that is enforced because forms are taken', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'POST' && !path.includes('?') ? { status: 204, body: '' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
+});
+
 it.each(doors)('does not take what it may not do for what a server lacks (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: error('AccessDenied') } : undefined,

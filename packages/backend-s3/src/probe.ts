@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
-import type { CannedAcl, LifecycleRule, ObjectAddress, StorageError } from '@coffer/storage-core';
+import type { CannedAcl, LifecycleRule, ObjectAddress, PresignedUpload, StorageError } from '@coffer/storage-core';
 
 import { regionTold } from './bucket-region.ts';
 import { corsFor } from './cors.ts';
@@ -49,7 +49,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allHeld(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
       allHeld(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
-      postPolicyHolds(store, sandbox.at('form')),
+      postPolicyHolds(store, sandbox),
       underscoresStay(store, sandbox.at('metadata')),
     ]);
     const keys = {
@@ -176,9 +176,17 @@ async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
   return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
 }
 
-async function postPolicyHolds(store: Store, at: ObjectAddress): Promise<boolean> {
-  const options = { contentType: 'text/plain', size: 4, expiresIn: 600 };
-  return sendForm(store, await store.presigner.privateForm(at, options), 'form');
+/** Takes what the policy of a form allows, and nothing else. */
+async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const form = await store.presigner.privateForm(sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 });
+  if (!(await sendForm(store, form, 'form'))) return false;
+  const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
+  const taken = await Promise.all([
+    sendForm(store, form, 'longer'),
+    sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
+    sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
+  ]);
+  return !taken.includes(true);
 }
 
 /** On an object that holds "object". */
