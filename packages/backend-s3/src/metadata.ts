@@ -19,7 +19,7 @@ export async function encodeMetadata(store: Store, bucket: string, metadata: Met
 /** As it was given. */
 export async function decodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /\.5f|\.2e/.test(name));
-  if (!isOdd || (await store.profile(bucket, ctx)).keepsUnderscores) return metadata;
+  if (!isOdd || (await store.profileIfAllowed(bucket, ctx))?.keepsUnderscores === true) return metadata;
   return renamed(metadata, (name) => name.replaceAll('.5f', '_').replaceAll('.2e', '.'));
 }
 

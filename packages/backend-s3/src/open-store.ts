@@ -1,4 +1,4 @@
-import { noContext } from '@coffer/storage-core';
+import { hasCode, noContext } from '@coffer/storage-core';
 
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
@@ -15,6 +15,10 @@ import { UploadMemory } from './upload-memory.ts';
 /** Seconds. Where there are many tenants, clients come again rather than wait for slow readers of others. */
 const briefly = 10;
 
+/** Milliseconds in which credentials that may try out nothing in a bucket are not asked to do so again. */
+const denialHolds = 60_000;
+const mostDenials = 1000;
+
 export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
   const settings = settingsOf(options);
   const connection = connect(settings);
@@ -22,6 +26,8 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
   const assumed = known ?? (settings.isAws ? awsProfile : undefined);
   let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
+  let found = assumed;
+  const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   const store: Store = {
     settings,
     connection,
@@ -37,12 +43,33 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     profile(bucket, { signal } = noContext) {
       return unlessAborted(profileOf(bucket), signal);
     },
+    async profileIfAllowed(bucket, ctx) {
+      try {
+        return await store.profile(bucket, ctx);
+      } catch (error) {
+        if (hasCode(error, 'access_denied')) return undefined;
+        throw error;
+      }
+    },
+    get known() {
+      return found;
+    },
   };
   const profileOf = (bucket: string): Promise<EndpointProfile> => {
     if (profile !== undefined) return profile;
+    const denial = denials.get(bucket);
+    if (denial !== undefined && denial.until > performance.now()) return Promise.reject(denial.error as Error);
     // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
     const probing = import('./probe.ts').then(({ probe }) => probe(store, bucket));
-    probing.catch(() => (profile = undefined));
+    probing.then(
+      (result) => (found = result),
+      (error: unknown) => {
+        profile = undefined;
+        if (!hasCode(error, 'access_denied')) return;
+        if (denials.size >= mostDenials) denials.clear();
+        denials.set(bucket, { error, until: performance.now() + denialHolds });
+      },
+    );
     return (profile = probing);
   };
   return store;

@@ -15,6 +15,7 @@ import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { BodySum, EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
+import type { Written } from './transport.ts';
 
 const headers = { contentType: 'text/plain' };
 const other = 'd41d8cd98f00b204e9800998ecf8427e';
@@ -27,8 +28,8 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
   const sandbox = await openSandbox(store, bucket);
   try {
     const write = writerTo(store);
-    await Promise.all(['object', 'matched', 'completed'].map((name) => write(sandbox.at(name), 'object')));
-    const completed = sandbox.at('completed');
+    const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
+    const [{ etag }] = await Promise.all([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
     const [
       region,
       acl,
@@ -43,11 +44,11 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     ] = await Promise.all([
       regionOfNew(store, sandbox.bucket),
       aclTakesEffect(store, sandbox, write),
-      allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' })),
-      putMatchOf(sandbox.at('matched'), write),
+      allHeld(write(object, 'object', { ifNoneMatch: '*' })),
+      putMatchOf(matched, etag, write),
       allHeld(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(other) })),
-      allHeld(copy(store, sandbox.at('object'), sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
-      allHeld(copy(store, sandbox.at('object'), sandbox.at('copy'), { ifMatch: other })),
+      allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
+      allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
       postPolicyHolds(store, sandbox),
       underscoresStay(store, sandbox.at('metadata')),
@@ -60,7 +61,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const rules = await bucketRules(store, sandbox);
     const ofVersions = async (): Promise<boolean | undefined> => {
       if (rules.versioning === false) return true;
-      if (rules.versioning === true) return allHeld(write(sandbox.at('object'), 'object', { ifNoneMatch: '*' }));
+      if (rules.versioning === true) return allHeld(write(object, 'object', { ifNoneMatch: '*' }));
       // Where what is in use keeps versions, that is what has been tried out.
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
       return keeps ? conditionalPut : undefined;
@@ -90,7 +91,7 @@ export type Write = (
   at: ObjectAddress,
   text: string,
   more?: { readonly ifNoneMatch?: '*'; readonly ifMatch?: string; readonly acl?: CannedAcl },
-) => Promise<unknown>;
+) => Promise<Written>;
 
 function writerTo(store: Store): Write {
   return (at, text, more = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { ...headers, ...more }, noContext);
@@ -189,9 +190,8 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
   return !taken.includes(true);
 }
 
-/** On an object that holds "object". */
-async function putMatchOf(at: ObjectAddress, write: Write): Promise<EndpointProfile['putMatch']> {
-  const etag = createHash('md5').update('object').digest('hex');
+/** On an object that has this ETag. */
+async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promise<EndpointProfile['putMatch']> {
   for (const [name, spell] of [
     ['quoted', quoted],
     ['bare', String],

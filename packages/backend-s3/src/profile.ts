@@ -101,6 +101,9 @@ export function keyClassesOf(key: string): readonly KeyClass[] {
   return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
 }
 
+/** So many keys are of these that no server is tried out for them: what is found out on another occasion holds. */
+export const everydayKeys: ReadonlySet<KeyClass> = new Set(['capital letters']);
+
 /** Two keys for each class that a careless server merges: the first is of the class. */
 export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'empty segments': ['empty//segment', 'empty/segment'],

@@ -61,9 +61,8 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
       return { ...result, etag };
     }
-    if (isOverlooked(result.headers, headers)) {
+    if (isNotWanted(result, headers)) {
       release();
-      result.body.destroy();
       const { etag, lastModified } = result.headers;
       return { kind: 'not_modified', etag, lastModified };
     }
@@ -151,6 +150,17 @@ export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' 
     ...(isDated && ifUnmodifiedSince !== undefined && { ifUnmodifiedSince }),
   };
   return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
+}
+
+/** The same for an answer whose body nobody reads then. @throws precondition_failed */
+function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable }, asked: ReadHeaders): boolean {
+  let isWanted = false;
+  try {
+    isWanted = !isOverlooked(headers, asked);
+    return !isWanted;
+  } finally {
+    if (!isWanted) body.destroy();
+  }
 }
 
 /** Servers differ about it. */

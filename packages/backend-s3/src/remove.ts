@@ -4,6 +4,7 @@ import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/stor
 import { inParallel } from './call.ts';
 import { codeOfName } from './errors.ts';
 import { keyClassesOf } from './profile.ts';
+import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 
@@ -44,10 +45,12 @@ async function withoutRefused(
   errors: Failure[],
   ctx: CallContext,
 ): Promise<readonly string[]> {
-  if (keys.every((key) => keyClassesOf(key).length === 0)) return keys;
-  const { refusedKeys } = await store.profile(bucket, ctx);
+  const classes = new Set(keys.flatMap(keyClassesOf));
+  if (classes.size === 0) return keys;
+  const refused = await refusedKeys(store, bucket, [...classes], ctx);
+  if (refused.length === 0) return keys;
   return keys.filter((key) => {
-    const isRefused = keyClassesOf(key).some((name) => refusedKeys.includes(name));
+    const isRefused = keyClassesOf(key).some((name) => refused.includes(name));
     if (isRefused) errors.push({ key, code: 'invalid_key', message: 'The storage provider cannot hold an object of this key.' });
     return !isRefused;
   });

@@ -4,9 +4,9 @@ import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core
 import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import type { Settings } from './options.ts';
-import { keyClassesOf } from './profile.ts';
+import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { Presigner } from './presigner.ts';
-import type { EndpointProfile } from './profile.ts';
+import type { EndpointProfile, KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';
 import type { Transport } from './transport.ts';
 import type { UploadMemory } from './upload-memory.ts';
@@ -24,8 +24,12 @@ export interface Store {
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
-   * stopped does not wait for it. */
+   * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then. */
   profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;
+  /** The same, and undefined for those credentials: for what goes wrong on few servers, and is no reason to refuse what they may do. */
+  profileIfAllowed(bucket: string, ctx?: CallContext): Promise<EndpointProfile | undefined>;
+  /** What has been found out by now. */
+  readonly known: EndpointProfile | undefined;
 }
 
 /** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
@@ -33,11 +37,21 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
   ctx.signal?.throwIfAborted();
   const classes = keyClassesOf(key);
   if (classes.length === 0) return;
-  const { refusedKeys } = await store.profile(bucket, ctx);
-  const refused = classes.find((name) => refusedKeys.includes(name));
-  if (refused !== undefined) {
-    throw storageError('invalid_key', `This storage provider does not keep keys with ${refused} apart from others.`);
-  }
+  const refused = await refusedKeys(store, bucket, classes, ctx);
+  const [name] = classes.filter((each) => refused.includes(each));
+  if (name !== undefined) throw storageError('invalid_key', `This storage provider does not keep keys with ${name} apart from others.`);
+}
+
+/** Of keys of these kinds, those that the server does not keep apart, as far as that can be told. */
+export async function refusedKeys(
+  store: Store,
+  bucket: string,
+  classes: readonly KeyClass[],
+  ctx: CallContext,
+): Promise<readonly KeyClass[]> {
+  const isTried = classes.some((name) => !everydayKeys.has(name));
+  const profile = isTried ? await store.profileIfAllowed(bucket, ctx) : store.known;
+  return profile?.refusedKeys ?? [];
 }
 
 /** Some servers set the rules of buckets that are not there, and say that they have. @throws no_such_bucket */
