@@ -77,4 +77,27 @@ describe('a database whose answers get lost', () => {
     isSilent = false;
     expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']);
   });
+
+  it('is found again by connections that all ended at once, with statements about to be sent', async () => {
+    const url = new URL(rig.url);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const [max, connectTimeout] = [6, 5];
+    const pool = connectDatabase({ url: url.href, max, connectTimeout });
+    const everywhere = (): Promise<unknown> => Promise.all(Array.from({ length: max }, () => pool.sql`select pg_sleep(0.1)`));
+    await everywhere();
+    // Whose answer is lost asks again at once, on a connection that has not heard yet that it is lost as well.
+    const again = async (): Promise<void> => {
+      const rows = await pool.sql`select 1`.catch(() => undefined);
+      expect(rows?.length ?? 1).toBe(1);
+    };
+    const asking = Array.from({ length: max / 2 }, () => pool.sql`select pg_sleep(60)`.then(again, again));
+    await delay(100);
+    for (const socket of sockets) socket.resetAndDestroy();
+    await Promise.all(asking);
+    await delay(100); // by when all of them have heard
+    const begun = performance.now();
+    await everywhere();
+    expect(performance.now() - begun).toBeLessThan(connectTimeout * 900);
+    await pool.close();
+  });
 });
