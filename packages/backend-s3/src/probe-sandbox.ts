@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
-
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
+import { sandboxName } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 
 /** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
@@ -19,7 +18,7 @@ export interface Sandbox {
 
 /** Requires what the credentials may do: to create a bucket, else to write into `bucket`. */
 export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
-  const own = `coffer-probe-${randomBytes(8).toString('hex')}`;
+  const own = sandboxName();
   const used = new Set<string>();
   if (await isCreated(store, own)) {
     return {

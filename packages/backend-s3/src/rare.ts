@@ -26,7 +26,9 @@ export function rareOperations(store: Store): Rare {
     lifecycle: lazily<LifecycleOperations>({ getLifecycle: true, setLifecycle: true, deleteLifecycle: true }, async () =>
       (await import('./lifecycle.ts')).lifecycleOperations(store),
     ),
-    maintenance: lazily<MaintenanceOperations>({ sweep: true }, async () => (await import('./uploads.ts')).maintenanceOperations(store)),
+    maintenance: lazily<MaintenanceOperations>({ sweep: true }, async () =>
+      (await import('./maintenance.ts')).maintenanceOperations(store),
+    ),
   };
 }
 

@@ -220,4 +220,31 @@ describe('a sweep', () => {
     expect(swept).toEqual({ removed: 1, bytes: 4 });
     expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/mine/key?uploadId=id' });
   });
+
+  it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
+    const hex = '0123456789abcdef';
+    const dates = {
+      [`coffer-probe-${hex}`]: '2026-01-01',
+      [`coffer-probe-${hex}0`]: '2026-01-01',
+      [`coffer-probe-${hex.slice(1)}0`]: '2999-01-01',
+    };
+    const buckets = Object.entries(dates).map(
+      ([name, date]) => `<Bucket><Name>${name}</Name><CreationDate>${date}T00:00:00.000Z</CreationDate></Bucket>`,
+    );
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      return answering(`<ListAllMyBucketsResult><Buckets>${buckets.join('')}</Buckets></ListAllMyBucketsResult>`)(request, response);
+    });
+    const among = async (): Promise<readonly string[]> => [];
+    const sweep = async (dryRun: boolean): Promise<unknown> =>
+      backendTo(server).maintenance?.sweep({ olderThan: 0, dryRun, among }, noContext);
+    const deleted = (): readonly unknown[] => server.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
+    expect(await sweep(true)).toEqual({ removed: 1, bytes: 0 });
+    expect(deleted()).toEqual([]);
+    expect(await sweep(false)).toEqual({ removed: 1, bytes: 0 });
+    expect(deleted()).toEqual([`/coffer-probe-${hex}/`]);
+  });
 });

@@ -1,11 +1,6 @@
-import { hasCode } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
 
 import type { OpenUpload, UploadMarker } from './administration.ts';
-import { listBuckets } from './bucket-list.ts';
-import { inParallel } from './call.ts';
-import { causeName } from './errors.ts';
-import { abortUpload } from './multipart.ts';
 import type { Store } from './store.ts';
 
 /** All multipart uploads of a bucket that are neither complete nor aborted. */
@@ -18,53 +13,4 @@ export async function openUploads(store: Store, bucket: string, ctx: CallContext
     after = next;
   } while (after !== undefined);
   return found;
-}
-
-export function maintenanceOperations(store: Store): MaintenanceOperations {
-  return {
-    /** Aborts multipart uploads in the buckets of the credentials, which others may use as well. */
-    async sweep({ olderThan, dryRun = false, among }, ctx) {
-      const before = Date.now() - olderThan * 1000;
-      let [removed, bytes] = [0, 0];
-      const listed = (await listBuckets(store, ctx)).map(({ name }) => name);
-      for (const bucket of among === undefined ? listed : await among(listed)) {
-        const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before);
-        const sizes = await inParallel(stale, 4, async (upload) => {
-          const size = await sizeOfParts(store, upload, ctx);
-          if (!dryRun && size !== undefined) await abortUpload(store, upload.at, upload.uploadId);
-          return size;
-        });
-        const swept = sizes.filter((size) => size !== undefined);
-        removed += swept.length;
-        bytes += swept.reduce((sum, size) => sum + size, 0);
-      }
-      return { removed, bytes };
-    },
-  };
-}
-
-/** Buckets may go while they are swept, and one that lets nobody in keeps no other from being swept. */
-async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
-  try {
-    return await openUploads(store, bucket, ctx);
-  } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [];
-    throw error;
-  }
-}
-
-/** Undefined when the upload is gone. */
-async function sizeOfParts(store: Store, upload: OpenUpload, ctx: CallContext): Promise<number | undefined> {
-  let [size, after]: [number, string | undefined] = [0, undefined];
-  try {
-    do {
-      const page = await store.administration.listParts(upload, after, ctx);
-      size += page.size;
-      after = page.next;
-    } while (after !== undefined);
-  } catch (error) {
-    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'no_such_bucket')) return undefined;
-    throw error;
-  }
-  return size;
 }
