@@ -100,4 +100,20 @@ describe('a database whose answers get lost', () => {
     expect(performance.now() - begun).toBeLessThan(connectTimeout * 900);
     await pool.close();
   });
+
+  it.each([
+    ['closes', (socket: Socket) => socket.end()],
+    ['resets', (socket: Socket) => socket.resetAndDestroy()],
+  ])('takes nothing with it but the statement when it %s the connection of a transaction', async (_how, end) => {
+    const url = new URL(rig.url);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const pool = connectDatabase({ url: url.href, max: 2 });
+    const transactions = [1, 2].map(() => pool.sql.begin((transaction) => transaction`select pg_sleep(60)`).catch(() => 'failed'));
+    await delay(200);
+    for (const socket of sockets) end(socket);
+    expect(await Promise.all(transactions)).toEqual(['failed', 'failed']);
+    await delay(100);
+    expect(await Promise.all([1, 2, 3].map(() => pool.sql`select 1`))).toHaveLength(3);
+    await pool.close();
+  });
 });
