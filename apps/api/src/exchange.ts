@@ -17,6 +17,8 @@ export interface Exchange {
   readonly query: string;
   /** Aborted when the client goes away before it was answered. */
   readonly signal: AbortSignal;
+  /** Settles when the handler has ended, which may be after the client went away: an upload that is cut takes back what it wrote. */
+  handled?: Promise<unknown>;
   /** For the log line. */
   operation?: string;
   subject?: string;

@@ -45,7 +45,7 @@ export function createApiServer(services: Services): Server {
     }
     if (isLocal && localHttp !== undefined) {
       const { requestId, signal } = exchange;
-      localHttp(incoming, outgoing, { requestId, signal }).then(
+      exchange.handled = localHttp(incoming, outgoing, { requestId, signal }).then(
         (handled) => {
           if (!handled) framework(exchange);
         },
@@ -136,7 +136,10 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
       const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
       // As a GET: routes answer HEAD themselves, and Node sends no body to one.
       if (incoming.method === 'HEAD') Object.defineProperty(request, 'method', { value: 'GET' });
-      return app.fetch(request, { incoming, outgoing, exchange: exchangeOf(outgoing) });
+      const exchange = exchangeOf(outgoing);
+      const answer = app.fetch(request, { incoming, outgoing, exchange });
+      if (answer instanceof Promise) exchange.handled = answer;
+      return answer;
     },
     {
       overrideGlobalObjects: true,

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 
+import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { onEachBackend } from './testing/on-each-backend.ts';
+import { fileForm } from './testing/files.ts';
 import { RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
-import { admin } from './testing/tokens.ts';
+import { acme, admin, as } from './testing/tokens.ts';
 
 describe('a server that is asked to stop', () => {
   let api: TestApi;
@@ -89,4 +92,33 @@ describe('a server that is asked to stop', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
     expect(await upload.ends(2000)).toBe(true);
   });
+});
+
+onEachBackend('a server that cuts what takes too long', ({ start }) => {
+  it('leaves nothing of it once it has stopped', async () => {
+    const api = await start({ STORAGE_AUTO_PROVISION: 'true' });
+    const sql = postgres(api.databaseUrl, { max: 1, onnotice: () => {} });
+    try {
+      const { authorization } = await as('ann', { tenant: acme });
+      await api.send('POST', '/api/v1/files/upload', { headers: { authorization }, form: fileForm('x', { name: 'a.txt' }) });
+      const before = await api.stored();
+      const upload = await RawConnection.open(api.url);
+      await upload.write(
+        `POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000000\r\n\r\n` +
+          '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n',
+      );
+      await upload.write(randomBytes(20_000_000)); // more than a part of a multipart upload
+      await expect.poll(async () => (await sql`select 1 from files`).length).toBe(2);
+      await expect.poll(async () => (await api.stored()).length, { timeout: 5_000 }).toBeGreaterThan(before.length);
+      api.beginStopping();
+      await api.drain(100);
+      expect(await sql`select status from files where status not in ('deleted', 'available')`).toEqual([]);
+      await api.runtime.storage.shutdown();
+      expect(api.log).toContainEqual(expect.objectContaining({ path: '/api/v1/files/upload', aborted: true }));
+      expect(await api.stored()).toEqual(before);
+    } finally {
+      await sql.end();
+      await api.stop();
+    }
+  }, 60_000);
 });

@@ -1,11 +1,17 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it. */
+import { exchangeOf } from './exchange.ts';
+
+/**
+ * Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it, and gives what was cut a
+ * moment to take back what it wrote.
+ */
 export type Drain = (deadlineMs: number) => Promise<void>;
 
 // A client that has begun to send a request when the stop comes may still finish its head.
 const headGraceMs = 1_000;
+const takingBackMs = 10_000;
 const everyMs = 200;
 
 /**
@@ -15,6 +21,12 @@ const everyMs = 200;
  */
 export function drainOf(server: Server): Drain {
   const underWay = new Map<Socket, number>();
+  const unfinished = new Set<ServerResponse>();
+  let onLast = (): void => {};
+  const finished = (response: ServerResponse): void => {
+    unfinished.delete(response);
+    if (unfinished.size === 0) onLast();
+  };
   const change = (socket: Socket, by: number): void => {
     const count = underWay.get(socket);
     if (count !== undefined) underWay.set(socket, count + by);
@@ -25,7 +37,13 @@ export function drainOf(server: Server): Drain {
   });
   const begin = ({ socket }: IncomingMessage, response: ServerResponse): void => {
     change(socket, 1);
-    response.once('close', () => change(socket, -1));
+    unfinished.add(response);
+    response.once('close', () => {
+      change(socket, -1);
+      const { handled } = exchangeOf(response);
+      if (response.writableFinished || handled === undefined) finished(response);
+      else void handled.catch(() => {}).finally(() => finished(response));
+    });
   };
   // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
@@ -43,6 +61,10 @@ export function drainOf(server: Server): Drain {
     await closed;
     clearInterval(idle);
     clearTimeout(deadline);
+    if (unfinished.size === 0) return; // of what was cut, the server hears before its handlers do
+    const patience = setTimeout(() => onLast(), takingBackMs);
+    await new Promise<void>((resolve) => (onLast = resolve));
+    clearTimeout(patience);
   };
 }
 
