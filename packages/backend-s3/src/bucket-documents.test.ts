@@ -144,6 +144,14 @@ describe('requests about buckets', () => {
   });
 });
 
+describe('answers under another name', () => {
+  it.each(['', 'eu-west-1'])('tell of the place %j', (place) => {
+    expect(locationFrom(`<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`)).toBe(
+      place,
+    );
+  });
+});
+
 describe('answers that are none', () => {
   it.each([
     ['a number', () => partsFrom('<ListPartsResult><Part><Size>many</Size></Part></ListPartsResult>')],

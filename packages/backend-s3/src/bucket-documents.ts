@@ -4,7 +4,7 @@ import type { Administration, CorsRule, HeldCorsRule, HeldRule } from './adminis
 import { dateOf, namespace, rootOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
-import { childrenOf, MalformedXmlError, textOf, xmlOf, xmlText } from './xml.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf, xmlText } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
 /** A request of CreateBucket. */
@@ -12,9 +12,10 @@ export function locationDocument(place: string): string {
   return document('CreateBucketConfiguration', element('LocationConstraint', place));
 }
 
-/** An answer of GetBucketLocation; empty for the place that has no name. */
+/** An answer of GetBucketLocation, from SeaweedFS the request of CreateBucket; empty for the place that has no name. */
 export function locationFrom(answer: string): string {
-  return rootOf(answer, 'LocationConstraint').text;
+  const root = parseXml(answer);
+  return root.name === 'CreateBucketConfiguration' ? (textOf(root, 'LocationConstraint') ?? '') : rootOf(answer, 'LocationConstraint').text;
 }
 
 /** A request of PutBucketVersioning. */

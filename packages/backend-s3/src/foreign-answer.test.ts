@@ -124,6 +124,15 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     for (const [called, call] of objectCalls) await expect(call(transport), called).rejects.toMatchObject(blame);
   });
 
+  it.each([
+    ['', ''],
+    ['eu-west-1', 'eu-west-1'],
+  ])('may be S3 all the same where the place %j comes as in a request', async (place, expected) => {
+    const document = `<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`;
+    const { administration } = await doorTo(name, answerOf(200, {}, document));
+    expect((await administration.getLocation(bucket, noContext)) ?? '').toBe(expected);
+  });
+
   it('has done nothing, though it says 200 and nothing else', async () => {
     const { transport } = await doorTo(name, answerOf(200, {}, ''));
     await expect(transport.put(at, { kind: 'buffer', data }, described, noContext)).rejects.toMatchObject(blame);

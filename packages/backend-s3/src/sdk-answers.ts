@@ -77,6 +77,7 @@ function assertNamed(document: string, commandName: string, root: string): void 
     `${call}Result`,
     `${call}Response`,
     ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
+    ...(root === 'LocationConstraint' ? ['CreateBucketConfiguration'] : []),
   ];
   if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
 }
