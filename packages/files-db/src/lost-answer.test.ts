@@ -116,4 +116,30 @@ describe('a database whose answers get lost', () => {
     expect(await Promise.all([1, 2, 3].map(() => pool.sql`select 1`))).toHaveLength(3);
     await pool.close();
   });
+
+  it('is not told, in the transaction of somebody else, what is left of one whose connection is gone', async () => {
+    const url = new URL(rig.url);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const pool = connectDatabase({ url: url.href, max: 1 });
+    const ended = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const lost = pool.sql.begin(async (transaction) => {
+      await transaction`select 1`;
+      begun.resolve();
+      await ended.promise;
+      await transaction`select set_config('coffer.said', 'by the first', false)`;
+    });
+    const failed = expect(lost).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+    await begun.promise;
+    for (const socket of sockets) socket.resetAndDestroy();
+    await failed;
+    const said = await pool.sql.begin(async (transaction) => {
+      await transaction`select 1`;
+      ended.resolve();
+      await delay(100);
+      return transaction`select current_setting('coffer.said', true) as said`;
+    });
+    expect(said).toEqual([{ said: null }]);
+    await pool.close();
+  });
 });
