@@ -4,7 +4,7 @@ import type { ObjectAddress } from '@coffer/storage-core';
 import { inParallel } from './call.ts';
 import { listObjects } from './list.ts';
 import type { Sandbox } from './probe-sandbox.ts';
-import type { Write } from './probe.ts';
+import type { Write } from './probe-writes.ts';
 import { keyTwins } from './profile.ts';
 import type { KeyClass } from './profile.ts';
 import type { Store } from './store.ts';

@@ -183,7 +183,6 @@ describe('a server that lacks what takes buckets down', () => {
 
 /** What servers make of keys, and two that become one. */
 const careless: readonly [string, string, string, (key: string) => string][] = [
-  ['is told apart by no case', 'Report.pdf', 'report.pdf', (key) => key.toLowerCase()],
   ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
   ['loses its "+"', 'a+b', 'a b', (key) => key.replaceAll('+', ' ')],
   ['is decoded twice', 'a%20b', 'a b', (key) => key.replaceAll('%20', ' ')],
@@ -205,6 +204,59 @@ it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => 
     await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
   },
 );
+
+it.each(doors)(
+  'refuses capital letters of a server that is known to lose them, and tries out no server for them (%s)',
+  async (transport) => {
+    let probes = 0;
+    const account = await rewritten(ceph, (request) => {
+      if (request.method === 'PUT' && request.key === '' && request.query === '' && request.bucket.startsWith('coffer-probe-')) probes++;
+      request.key = request.key.toLowerCase();
+    });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain', ...more }, noContext);
+    await put('Report.pdf');
+    expect(probes).toBe(0);
+    await put('other.pdf', { ifNoneMatch: '*' });
+    expect(probes).toBe(1);
+    await expect(put('Report.pdf')).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);
+
+it.each(doors)('is no condition of what credentials may do that may not try anything out (%s)', async (transport) => {
+  let attempts = 0;
+  let isReadOnly = false;
+  const account = await behindFront(ceph, (method, path) => {
+    if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) attempts++;
+    return isReadOnly && method !== 'GET' && method !== 'HEAD' ? { status: 403, body: error('AccessDenied') } : undefined;
+  });
+  const writer = s3Backend(account);
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await writer.buckets?.create(bucket, {}, noContext);
+  const keys = ['caf\u00e9', 'a//b', 'plus+'];
+  const described = { contentType: 'text/plain', metadata: { a_b: 'c' } };
+  for (const key of keys) await writer.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, described, noContext);
+  [attempts, isReadOnly] = [0, true];
+  const reader = s3Backend({ ...account, transport });
+  onTestFinished(async () => {
+    isReadOnly = false;
+    await writer.buckets?.delete(bucket, { force: true }, noContext);
+    await Promise.all([writer.close(), reader.close()]);
+  });
+  for (const key of keys)
+    expect(await reader.head({ bucket, key }, noContext)).toMatchObject({ size: Buffer.byteLength(key), metadata: { a_b: 'c' } });
+  expect(
+    await reader.presign?.upload({ bucket, key: 'new' }, { contentType: 'text/plain', size: 1, expiresIn: 60 }, noContext),
+  ).toMatchObject({ method: 'PUT' });
+  await expect(
+    reader.put({ bucket, key: 'new' }, { kind: 'buffer', data: Buffer.of() }, { contentType: 'text/plain', ifNoneMatch: '*' }, noContext),
+  ).rejects.toMatchObject({ code: 'access_denied' });
+  expect(attempts).toBe(1);
+});
 
 /** Where servers take an ACL and do nothing about it. */
 const deaf: readonly [string, (request: Rewritable) => boolean][] = [

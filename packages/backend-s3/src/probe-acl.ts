@@ -1,0 +1,56 @@
+import { isStorageError, noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { isTaken } from './probe-refusals.ts';
+import type { Sandbox } from './probe-sandbox.ts';
+import { isTakenUnsigned } from './probe-unsigned.ts';
+import { writePart } from './probe-writes.ts';
+import type { Write } from './probe-writes.ts';
+import { encodeKey } from './signature.ts';
+import type { Store } from './store.ts';
+
+/** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
+export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const acl = 'public-read';
+  const [at, byParts, copied, changed] = ['public', 'public-parts', 'public-copy', 'public-later'].map((name) => sandbox.at(name)) as [
+    ObjectAddress,
+    ObjectAddress,
+    ObjectAddress,
+    ObjectAddress,
+  ];
+  if (!(await isTaken(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
+  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> => {
+    const isLacking = await making.then(
+      () => false,
+      (error: unknown) => {
+        if (isStorageError(error) && !error.retryable && error.code !== 'internal_error') return true;
+        throw error;
+      },
+    );
+    return isLacking || isPublic(store, place);
+  };
+  await write(changed, 'private');
+  if (await isPublic(store, changed)) return false;
+  const all = await Promise.all([
+    takes(byParts, writePart(store, byParts, { acl })),
+    takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
+    takes(changed, store.administration.putObjectAcl(changed, acl, noContext)),
+  ]);
+  if (all.includes(false)) return false;
+  return !(await isTaken(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
+}
+
+/** Whether it says so, and anybody reads it. */
+async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
+  let isGranted = false;
+  const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
+    isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
+  });
+  return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
+}
+
+/** Whether anybody may read an object, without a signature. */
+async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
+  const { url } = await store.presigner.privateForm(at, { expiresIn: 600 });
+  return isTakenUnsigned(store, { url: `${url.replace(/\/$/, '')}/${encodeKey(at.key)}`, method: 'GET', headers: {} }, 's3:GetObject');
+}

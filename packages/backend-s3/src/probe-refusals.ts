@@ -1,0 +1,42 @@
+import { isStorageError } from '@coffer/storage-core';
+import type { StorageError } from '@coffer/storage-core';
+
+/** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
+export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+  return areAll(requests, () => true);
+}
+
+/** As a server says that a condition is not met, or that it has no such conditions. */
+const holding: ReadonlySet<string> = new Set(['precondition_failed', 'not_supported', 'invalid_argument']);
+
+/**
+ * Whether the provider says no to all of these because of their conditions. Who may not do such a thing at all learns nothing of them,
+ * and does not trust them.
+ */
+export function allHeld(...requests: readonly Promise<unknown>[]): Promise<boolean> {
+  return areAll(requests, (error) => {
+    if (holding.has(error.code)) return true;
+    if (error.code === 'access_denied') return false;
+    throw error;
+  });
+}
+
+/** @throws what is no answer: the next one who needs to know tries again */
+async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: StorageError) => boolean): Promise<boolean> {
+  const answers = await Promise.all(
+    requests.map((request) =>
+      request.then(
+        () => false,
+        (error: unknown) => {
+          if (!isStorageError(error) || error.retryable || error.code === 'internal_error') throw error;
+          return isRefusal(error);
+        },
+      ),
+    ),
+  );
+  return !answers.includes(false);
+}
+
+export async function isTaken(request: Promise<unknown>): Promise<boolean> {
+  return !(await allRefused(request));
+}

@@ -1,0 +1,33 @@
+import { noContext } from '@coffer/storage-core';
+import type { CannedAcl, ObjectAddress } from '@coffer/storage-core';
+
+import { writeByParts } from './multipart.ts';
+import type { Store } from './store.ts';
+import type { Written } from './transport.ts';
+
+const contentType = 'text/plain';
+
+interface More {
+  readonly ifNoneMatch?: '*';
+  readonly ifMatch?: string;
+  readonly acl?: CannedAcl;
+}
+
+/** Writes a text by PutObject. */
+export type Write = (at: ObjectAddress, text: string, more?: More) => Promise<Written>;
+
+export function writerTo(store: Store): Write {
+  return (at, text, more = {}) => store.transport.put(at, { kind: 'buffer', data: Buffer.from(text) }, { contentType, ...more }, noContext);
+}
+
+/** By CompleteMultipartUpload, of one part. */
+export function writePart(store: Store, at: ObjectAddress, more: More): Promise<unknown> {
+  let isSent = false;
+  const next = async (): ReturnType<Parameters<typeof writeByParts>[2]['parts']['next']> => {
+    if (isSent) return undefined;
+    isSent = true;
+    return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
+  };
+  const parts = { next, fail: () => {}, verify: async () => {} };
+  return writeByParts(store, at, { headers: { contentType, ...more }, parts }, noContext);
+}
