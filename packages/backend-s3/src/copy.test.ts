@@ -63,6 +63,13 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(seen(server, 'DELETE')).toEqual(deleted);
   });
 
+  it('is refused of what the server does not tell the size of', async () => {
+    const sizeless: Answer = (_request, response) => response.writeHead(200, { etag: '"before"', connection: 'close' }).end();
+    const server = await serve(copying(sizeless));
+    const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'not_supported' });
+  });
+
   it('by parts is given up when something has come to where there was nothing', async () => {
     let looks = 0;
     const look: Answer = (request, response) => {

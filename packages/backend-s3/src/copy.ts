@@ -207,7 +207,8 @@ async function carriedAcl(
 }
 
 function describedBy(at: ObjectAddress, head: ObjectHeaders): ObjectInfo {
-  const { contentLength: size = 0, etag, contentType, lastModified, storageClass, metadata } = head;
+  const { contentLength: size, etag, contentType, lastModified, storageClass, metadata } = head;
+  if (size === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
   return { bucket: at.bucket, key: at.key, size, etag, contentType, lastModified, storageClass, metadata };
 }
 

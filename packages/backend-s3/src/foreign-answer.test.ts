@@ -110,6 +110,7 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
       for (const [called, call] of objectCalls)
         if (['deleteBatch', 'createUpload', 'completeUpload', 'list', 'listBuckets', 'getAcl', 'copy', 'copyPart'].includes(called))
           await expect(call(transport), called).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+      await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
     },
   );
 

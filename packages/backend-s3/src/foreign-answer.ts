@@ -32,7 +32,12 @@ type Headers = Readonly<Record<string, unknown>>;
  */
 export function assertNoPage(status: number, headers: Headers, ofObject: boolean): void {
   const type = headers['content-type'];
-  if (typeof type !== 'string' || !/^text\/html\b/i.test(type)) return;
+  if (typeof type !== 'string') return;
+  // An error that came too late for its status. Objects may be documents as well, and have an ETag.
+  const isDocument = ofObject && /^(?:application|text)\/xml\b/i.test(type);
+  if (isDocument && headers['etag'] === undefined && headers['last-modified'] === undefined)
+    throw new ForeignAnswerError(`The answer, ${status}, is no object.`);
+  if (!/^text\/html\b/i.test(type)) return;
   const isEmpty = status === 204 || headers['content-length'] === '0';
   const isOfS3 = ofObject && Object.keys(headers).some((name) => name === 'etag' || name.startsWith('x-amz-'));
   if (!isEmpty && !isOfS3) throw new ForeignAnswerError(`The answer, ${status}, is a page.`);
