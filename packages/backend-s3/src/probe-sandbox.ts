@@ -4,7 +4,7 @@ import type { ObjectAddress } from '@coffer/storage-core';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
-import { sandboxName } from './sandbox-name.ts';
+import { sandboxName, sandboxPrefix } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 
 /** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
@@ -35,7 +35,7 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       },
     };
   }
-  const prefix = `.${own}/`;
+  const prefix = sandboxPrefix(own);
   await store.transport.headBucket(bucket, noContext);
   return {
     bucket,

@@ -213,6 +213,7 @@ describe('a sweep', () => {
       if (method === 'DELETE') return response.writeHead(204).end();
       if (url.startsWith('/closed')) return refusal(403, 'AccessDenied')(request, response);
       if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
       if (url.startsWith('/mine')) return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
       return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
     });
@@ -246,5 +247,43 @@ describe('a sweep', () => {
     expect(deleted()).toEqual([]);
     expect(await sweep(false)).toEqual({ removed: 1, bytes: 0 });
     expect(deleted()).toEqual([`/coffer-probe-${hex}/`]);
+  });
+
+  it('removes what they left in a bucket that is in use', async () => {
+    const [old, recent] = ['.coffer-probe-0123456789abcdef/', '.coffer-probe-123456789abcdef0/'];
+    const keys = {
+      [`${old}object`]: 2026,
+      [`${old}x/y`]: 2026,
+      [`${recent}object`]: 2026,
+      [`${recent}x`]: 2999,
+      '.coffer-probe-mine': 2026,
+    };
+    const contents = Object.entries(keys).map(
+      ([key, year]) => `<Contents><Key>${key}</Key><Size>1</Size><LastModified>${year}-01-01T00:00:00.000Z</LastModified></Contents>`,
+    );
+    let versions = [`${old}object`, `${old}x/y`];
+    const deleted: string[] = [];
+    const server = await serve(async (request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'POST') {
+        deleted.push(...((await readAll(request)).toString().match(/(?<=<Key>)[^<]*/g) ?? []));
+        versions = [];
+        return response.end('<DeleteResult></DeleteResult>');
+      }
+      if (url.includes('versions')) {
+        const listed = versions.map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`);
+        return answering(`<ListVersionsResult>${listed.join('')}</ListVersionsResult>`)(request, response);
+      }
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      if (url.includes('list-type')) return answering(`<ListBucketResult>${contents.join('')}</ListBucketResult>`)(request, response);
+      return answering('<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>')(request, response);
+    });
+    const among = async (): Promise<readonly string[]> => ['used'];
+    const sweep = async (dryRun: boolean): Promise<unknown> =>
+      backendTo(server).maintenance?.sweep({ olderThan: 0, dryRun, among }, noContext);
+    expect(await sweep(true)).toEqual({ removed: 2, bytes: 0 });
+    expect(deleted).toEqual([]);
+    expect(await sweep(false)).toEqual({ removed: 2, bytes: 0 });
+    expect(deleted).toEqual([`${old}object`, `${old}x/y`]);
   });
 });

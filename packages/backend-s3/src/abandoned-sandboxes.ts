@@ -1,0 +1,56 @@
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
+import { isSandbox, sandboxPrefixes, sandboxPrefixOf } from './sandbox-name.ts';
+import type { Store } from './store.ts';
+import type { ListedBucket } from './transport.ts';
+
+/** Milliseconds that trying out an endpoint may take; it is somebody's work until then. */
+const longestProbe = 3_600_000;
+
+interface Sweep {
+  /** Milliseconds since 1970. What is younger stays. */
+  readonly before: number;
+  readonly dryRun: boolean;
+}
+
+/** Of a process that ended while it tried out the endpoint. Where the server tells no date, it is somebody's for all we know. */
+export function isAbandoned({ name, createdAt }: ListedBucket, { before }: Pick<Sweep, 'before'>): boolean {
+  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(before);
+}
+
+/** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
+export async function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  return (await unlessKept(async () => deleteBucketByForce(store, bucket, ctx).then(() => 1))) > 0;
+}
+
+/** What such processes left in a bucket that others use, if it lets itself be listed. @returns objects */
+export async function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
+  return unlessKept(async () => {
+    // The first page is enough: the next sweep comes.
+    const { objects } = await store.transport.list(bucket, { prefix: sandboxPrefixes }, ctx);
+    const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
+    let removed = 0;
+    for (const [prefix, all] of ages) {
+      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(before));
+      if (prefix === undefined || !isOld) continue;
+      if (!dryRun) await removeVersions(store, bucket, ctx, prefix);
+      removed += all.length;
+    }
+    return removed;
+  });
+}
+
+function oldest(before: number): number {
+  return Math.min(before, Date.now() - longestProbe);
+}
+
+async function unlessKept(removing: () => Promise<number>): Promise<number> {
+  try {
+    return await removing();
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'bucket_not_empty')) return 0;
+    throw error;
+  }
+}
