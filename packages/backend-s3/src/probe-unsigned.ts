@@ -21,6 +21,7 @@ export async function isTakenUnsigned(store: Store, { url, method, headers, body
   const send = requestFor(url.startsWith('https:'));
   store.connection.wires.giveBack();
   const request = send(url, { method, agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
+  request.on('error', () => {}); // the body of its answer has it as well, and is what is listened to by then
   request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));
   request.end(body);
   try {
