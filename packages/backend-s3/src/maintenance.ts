@@ -14,13 +14,15 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
      * Aborts multipart uploads in the buckets of the credentials, which others may use as well, and removes what was left where the
-     * endpoint was tried out.
+     * endpoint was tried out, unless the bucket is the caller's.
      */
     async sweep({ olderThan, dryRun = false, among }, ctx) {
       const before = Date.now() - olderThan * 1000;
       let [removed, bytes] = [0, 0];
       const all = await listBuckets(store, ctx);
-      const left = all.filter((bucket) => isAbandoned(bucket, { before }));
+      const old = all.filter((bucket) => isAbandoned(bucket, { before }));
+      const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
+      const left = old.filter(({ name }) => !kept.has(name));
       for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) removed++;
       const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
       for (const bucket of among === undefined ? listed : await among(listed)) {

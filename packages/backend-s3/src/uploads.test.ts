@@ -224,8 +224,10 @@ describe('a sweep', () => {
 
   it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
     const hex = '0123456789abcdef';
+    const tenants = `coffer-probe-${hex.slice(1)}1`;
     const dates = {
       [`coffer-probe-${hex}`]: '2026-01-01',
+      [tenants]: '2026-01-01',
       [`coffer-probe-${hex}0`]: '2026-01-01',
       [`coffer-probe-${hex.slice(1)}0`]: '2999-01-01',
     };
@@ -239,7 +241,7 @@ describe('a sweep', () => {
       if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
       return answering(`<ListAllMyBucketsResult><Buckets>${buckets.join('')}</Buckets></ListAllMyBucketsResult>`)(request, response);
     });
-    const among = async (): Promise<readonly string[]> => [];
+    const among = async (listed: readonly string[]): Promise<readonly string[]> => listed.filter((name) => name === tenants);
     const sweep = async (dryRun: boolean): Promise<unknown> =>
       backendTo(server).maintenance?.sweep({ olderThan: 0, dryRun, among }, noContext);
     const deleted = (): readonly unknown[] => server.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
