@@ -1,11 +1,14 @@
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
+import { inParallel } from './call.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';
 import { sandboxName, sandboxPrefix } from './sandbox-name.ts';
 import type { Store } from './store.ts';
+
+const parallel = 4;
 
 /** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
 export interface Sandbox {
@@ -30,7 +33,7 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       },
       async close() {
         // By name first: not every server lists every key as it is.
-        for (const key of used) await deleteObject(store, { bucket: own, key }, noContext, 'null').catch(() => {});
+        await inParallel([...used], parallel, (key) => deleteObject(store, { bucket: own, key }, noContext, 'null').catch(() => {}));
         await deleteBucketByForce(store, own, noContext);
       },
     };
@@ -45,7 +48,8 @@ export async function openSandbox(store: Store, bucket: string): Promise<Sandbox
       return { bucket, key: prefix + name };
     },
     async close() {
-      for (const key of used) await deleteObject(store, { bucket, key }, noContext).catch(() => {}); // such a key may be refused
+      // Some of such keys may be refused.
+      await inParallel([...used], parallel, (key) => deleteObject(store, { bucket, key }, noContext).catch(() => {}));
       // What a bucket that keeps versions has kept. Who may not see it leaves it.
       await removeVersions(store, bucket, noContext, prefix).catch(() => {});
     },
