@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { beginExchange } from './exchange.ts';
+import { drainOf } from './shutdown.ts';
 import { onEachBackend } from './testing/on-each-backend.ts';
 import { fileForm } from './testing/files.ts';
 import { RawConnection } from './testing/raw-http.ts';
@@ -92,6 +97,27 @@ describe('a server that is asked to stop', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
     expect(await upload.ends(2000)).toBe(true);
   });
+});
+
+it('waits for no answer that stood behind another one when its client went away', async () => {
+  let requests = 0;
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    // As it is in Node 22.
+    const emit = (event: string, ...told: unknown[]): boolean =>
+      event !== 'close' && Reflect.apply(ServerResponse.prototype.emit, outgoing, [event, ...told]);
+    if (++requests > 1) Object.assign(outgoing, { emit });
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3));
+  await expect.poll(() => requests).toBe(3);
+  client.destroy();
+  await expect.poll(() => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0);
+  const begun = performance.now();
+  await drain(1_000);
+  expect(performance.now() - begun).toBeLessThan(900);
 });
 
 onEachBackend('a server that cuts what takes too long', ({ start }) => {

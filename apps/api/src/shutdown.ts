@@ -20,45 +20,50 @@ const everyMs = 200;
  * a head of a request has arrived.
  */
 export function drainOf(server: Server): Drain {
-  const underWay = new Map<Socket, number>();
+  const underWay = new Map<Socket, Set<ServerResponse>>();
   const unfinished = new Set<ServerResponse>();
   let onLast = (): void => {};
   const finished = (response: ServerResponse): void => {
     unfinished.delete(response);
     if (unfinished.size === 0) onLast();
   };
-  const change = (socket: Socket, by: number): void => {
-    const count = underWay.get(socket);
-    if (count !== undefined) underWay.set(socket, count + by);
+  const closed = (response: ServerResponse): void => {
+    const { handled } = exchangeOf(response);
+    if (response.writableFinished || handled === undefined) finished(response);
+    else void handled.catch(() => {}).finally(() => finished(response));
   };
   server.on('connection', (socket: Socket) => {
-    underWay.set(socket, 0);
-    socket.once('close', () => underWay.delete(socket));
+    const responses = new Set<ServerResponse>();
+    underWay.set(socket, responses);
+    socket.once('close', () => {
+      underWay.delete(socket);
+      for (const response of responses) closed(response); // Node 22 tells those nothing that wait for the answer to an earlier request
+      responses.clear();
+    });
   });
   const begin = ({ socket }: IncomingMessage, response: ServerResponse): void => {
-    change(socket, 1);
+    const responses = underWay.get(socket);
+    if (responses === undefined) return;
+    responses.add(response);
     unfinished.add(response);
     response.once('close', () => {
-      change(socket, -1);
-      const { handled } = exchangeOf(response);
-      if (response.writableFinished || handled === undefined) finished(response);
-      else void handled.catch(() => {}).finally(() => finished(response));
+      if (responses.delete(response)) closed(response);
     });
   };
   // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   return async (deadlineMs) => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     const graceEnds = Date.now() + Math.min(headGraceMs, deadlineMs);
     const idle = setInterval(() => {
       server.closeIdleConnections();
       if (Date.now() < graceEnds) return;
-      for (const [socket, requests] of underWay) if (requests === 0) socket.destroy();
+      for (const [socket, { size }] of underWay) if (size === 0) socket.destroy();
     }, everyMs);
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    await closed;
+    await ended;
     clearInterval(idle);
     clearTimeout(deadline);
     if (unfinished.size === 0) return; // of what was cut, the server hears before its handlers do
