@@ -53,6 +53,15 @@ it('removes bytes without an object, and nothing else', async () => {
   expect(await sweep(0)).toEqual({ removed: 0, bytes: 0 });
 });
 
+it('removes them from just one bucket when it is told so', async () => {
+  await orphan('bucket', '4'.repeat(32));
+  await orphan('another-bucket', '5'.repeat(32));
+  const inOne = (bucket: string): Promise<unknown> => backend.maintenance!.sweep({ olderThan: 0, bucket }, noContext);
+  expect(await inOne('bucket')).toEqual({ removed: 1, bytes: 6 });
+  expect(await inOne('bucket')).toEqual({ removed: 0, bytes: 0 });
+  expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
+});
+
 it('spares what is younger than asked, by when it came to be there rather than by the age of the bytes', async () => {
   const path = join(root, await orphan('bucket', '3'.repeat(32)));
   const long = new Date(Date.now() - 100 * 3600 * 1000);

@@ -12,12 +12,14 @@ const batch = 500;
  */
 export async function sweep(
   store: Store,
-  options: { readonly olderThan: number; readonly dryRun?: boolean },
+  options: { readonly olderThan: number; readonly dryRun?: boolean; readonly bucket?: string },
   ctx: CallContext,
 ): Promise<SweepReport> {
-  let { removed, bytes } = await store.temp.removeAbandoned(options);
+  // Of an upload nobody knows the bucket.
+  let { removed, bytes } = options.bucket === undefined ? await store.temp.removeAbandoned(options) : { removed: 0, bytes: 0 };
   const before = Date.now() - options.olderThan * 1000;
   for (const bucket of await store.blobs.buckets()) {
+    if (options.bucket !== undefined && bucket !== options.bucket) continue;
     for (const shard of await store.blobs.shards(bucket)) {
       const blobs = await store.blobs.blobs(bucket, shard);
       for (let first = 0; first < blobs.length; first += batch) {

@@ -16,16 +16,20 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
      * Aborts multipart uploads in the buckets of the credentials, which others may use as well, and removes what was left where the
      * endpoint was tried out, unless the bucket is the caller's.
      */
-    async sweep({ olderThan, dryRun = false, among }, ctx) {
+    async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
       const before = Date.now() - olderThan * 1000;
       let [removed, bytes] = [0, 0];
-      const all = await listBuckets(store, ctx);
-      const old = all.filter((bucket) => isAbandoned(bucket, { before }));
-      const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
-      const left = old.filter(({ name }) => !kept.has(name));
-      for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) removed++;
-      const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
-      for (const bucket of among === undefined ? listed : await among(listed)) {
+      /** Those that are to be swept; the sandboxes among the others are gone by then. */
+      const ours = async (): Promise<Iterable<string>> => {
+        const all = await listBuckets(store, ctx);
+        const old = all.filter((bucket) => isAbandoned(bucket, { before }));
+        const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
+        const left = old.filter(({ name }) => !kept.has(name));
+        for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) removed++;
+        const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
+        return among === undefined ? listed : among(listed);
+      };
+      for (const bucket of named === undefined ? await ours() : [named]) {
         removed += await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
         const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before);
         const sizes = await inParallel(stale, 4, async (upload) => {

@@ -1,4 +1,4 @@
-import { hasCode, noContext } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
@@ -60,7 +60,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     const denial = denials.get(bucket);
     if (denial !== undefined && denial.until > performance.now()) return Promise.reject(denial.error as Error);
     // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
-    const probing = import('./probe.ts').then(({ probe }) => probe(store, bucket));
+    const probing = import('./probe.ts').then(({ probe }) => probe(store, bucket)).catch(untold);
     probing.then(
       (result) => (found = result),
       (error: unknown) => {
@@ -73,4 +73,12 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     return (profile = probing);
   };
   return store;
+}
+
+/** Whoever wanted something else is not to be told of a bucket that could not be made. */
+function untold(error: unknown): never {
+  if (!hasCode(error, 'access_denied')) throw error;
+  const message =
+    'This depends on what the storage provider does, which is tried out first, and the credentials may neither create a bucket nor write here for that.';
+  throw storageError('access_denied', message, { cause: error });
 }

@@ -42,7 +42,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       postPolicy,
       keepsUnderscores,
     ] = await Promise.all([
-      regionOfNew(store, sandbox.bucket),
+      regionOfNew(store, sandbox),
       aclTakesEffect(store, sandbox, write),
       allHeld(write(object, 'object', { ifNoneMatch: '*' })),
       putMatchOf(matched, etag, write),
@@ -116,7 +116,8 @@ async function copy(
   await store.transport.copy(from, destination, ifNoneMatch === undefined ? {} : { ifNoneMatch }, noContext);
 }
 
-async function regionOfNew(store: Store, bucket: string): Promise<string | undefined> {
+async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<string | undefined> {
+  if (!isOwn) return undefined;
   try {
     return await regionTold(store, bucket, noContext);
   } catch (error) {

@@ -19,7 +19,7 @@ export type BodySum = 'md5' | 'crc32' | 'sha256';
 
 /** What an endpoint was seen to do, not what it claims. */
 export interface EndpointProfile {
-  /** Where a bucket comes to lie that is made for no region by name, as the endpoint tells it; undefined where it does not. */
+  /** Where a bucket comes to lie that is made for no region by name; undefined where the endpoint does not tell, or makes none. */
   readonly region: string | undefined;
   /** A canned ACL on a write takes effect, instead of being answered with 200 and ignored. */
   readonly acl: boolean;
@@ -102,7 +102,7 @@ export function keyClassesOf(key: string): readonly KeyClass[] {
 }
 
 /** So many keys are of these that no server is tried out for them: what is found out on another occasion holds. */
-export const everydayKeys: ReadonlySet<KeyClass> = new Set(['capital letters']);
+export const everydayKeys: ReadonlySet<KeyClass> = new Set(['capital letters', 'a "+"', 'a "%"']);
 
 /** Two keys for each class that a careless server merges: the first is of the class. */
 export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {

@@ -239,6 +239,7 @@ describe('a sweep', () => {
       if (method === 'DELETE') return response.writeHead(204).end();
       if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
       if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
       return answering(`<ListAllMyBucketsResult><Buckets>${buckets.join('')}</Buckets></ListAllMyBucketsResult>`)(request, response);
     });
     const among = async (listed: readonly string[]): Promise<readonly string[]> => listed.filter((name) => name === tenants);
@@ -249,6 +250,10 @@ describe('a sweep', () => {
     expect(deleted()).toEqual([]);
     expect(await sweep(false)).toEqual({ removed: 1, bytes: 0 });
     expect(deleted()).toEqual([`/coffer-probe-${hex}/`]);
+    server.requests.length = 0;
+    await backendTo(server).maintenance?.sweep({ olderThan: 0, bucket: 'mine' }, noContext);
+    expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'GET']);
+    expect(server.requests.every(({ url = '' }) => url.startsWith('/mine?'))).toBe(true);
   });
 
   it('removes what they left in a bucket that is in use', async () => {

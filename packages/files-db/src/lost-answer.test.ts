@@ -142,4 +142,15 @@ describe('a database whose answers get lost', () => {
     expect(said).toEqual([{ said: null }]);
     await pool.close();
   });
+
+  it('is not asked for ever where something takes connections for it and closes them', async () => {
+    const closing = createServer((socket) => socket.once('data', () => socket.end())).listen(0, '127.0.0.1');
+    await once(closing, 'listening');
+    const { port } = closing.address() as AddressInfo;
+    const pool = connectDatabase({ url: `postgres://who@127.0.0.1:${port}/what`, max: 1 });
+    await expect(pool.sql`select 1`).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+    await expect(pool.check()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await pool.close();
+    closing.close();
+  });
 });

@@ -177,8 +177,10 @@ export interface MaintenanceOperations {
 export interface SweepOptions {
   readonly olderThan: number;
   readonly dryRun?: boolean;
+  /** Just this bucket, whoever began uploads in it. */
+  readonly bucket?: string;
   /**
-   * Which of these buckets are the caller's, where unfinished uploads may just as well be those of others. All of them when
+   * Without `bucket`: which of these buckets are the caller's, where unfinished uploads may just as well be those of others. All of them when
    * left out. What only the backend itself can have left is removed everywhere.
    */
   readonly among?: (buckets: readonly string[]) => Promise<Iterable<string>>;

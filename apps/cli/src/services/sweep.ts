@@ -25,10 +25,9 @@ export async function sweep(session: Session, options: SweepRequest): Promise<Sw
   const sweepsFiles = named === undefined && config.storage.enabled;
   const files = sweepsFiles ? await runtime?.files.sweep({ olderThanSeconds: olderThan, dryRun }, ctx) : undefined;
   const { bucket, sharedBucket } = config.storage;
-  const among = async (buckets: readonly string[]): Promise<readonly string[]> => {
-    if (named !== undefined) return [named];
-    return runtime === undefined ? buckets.filter((name) => name === bucket || name === sharedBucket) : runtime.tenants.ours(buckets);
-  };
-  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, among }, ctx);
+  const among = async (buckets: readonly string[]): Promise<readonly string[]> =>
+    runtime === undefined ? buckets.filter((name) => name === bucket || name === sharedBucket) : runtime.tenants.ours(buckets);
+  const where = named === undefined ? { among } : { bucket: named };
+  const objects = storage.backend.maintenance === undefined ? undefined : await storage.sweep({ olderThan, dryRun, ...where }, ctx);
   return { ...(objects && { objects }), ...(files && { files }) };
 }

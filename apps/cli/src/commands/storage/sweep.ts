@@ -12,7 +12,7 @@ export default class Sweep extends StorageCommand {
   static override readonly summary = 'Remove what was begun and never finished.';
   static override readonly description = [
     "What processes that were killed left at the provider: multipart uploads that nobody ends, in the default, the shared and the tenants' buckets, the buckets in which they tried out the endpoint, and on the local disk bytes that belong to no object. Where there is a database also presigned uploads that nobody completed, and what deleted and moved files left behind; without one, tenants' buckets are not known.",
-    'With --bucket, multipart uploads of just that bucket go, whoever began them, and nothing of files.',
+    'With --bucket, what lies in just that bucket goes: multipart uploads, whoever began them, on the local disk bytes that belong to no object; and nothing of files.',
     'A running server does this every hour. Several processes may do it at once.',
   ].join('\n\n');
   static override readonly examples = [
