@@ -2,7 +2,6 @@ import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
-import { listObjects } from './list.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';
 import { keyTwins } from './profile.ts';
@@ -29,10 +28,12 @@ async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Writ
       const result = await store.transport.get(at, {}, noContext);
       if (result.kind !== 'object' || (await readAll(result.body)).toString() !== at.key) return false;
     }
-    const [odd] = twins;
-    if (odd === undefined) return true;
-    const { objects } = await listObjects(store, odd.bucket, { prefix: odd.key }, noContext);
-    return objects.some(({ key }) => key === odd.key);
+    const [odd, plain] = twins;
+    if (odd === undefined || plain === undefined) return true;
+    // Some are listed by their own name alone. Whether `x/` is beside `x` is another question.
+    const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
+    const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
+    return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
   } catch (error) {
     if (!isStorageError(error) || error.retryable) throw error;
     return false;

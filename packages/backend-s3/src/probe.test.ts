@@ -150,6 +150,23 @@ it('takes a key that is not listed for one that the server does not hold', async
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
 });
 
+it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
+      ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
+      : undefined,
+  );
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const refused = { code: 'invalid_key' };
+  for (const key of ['.uploads/x', 'a/.uploads', 'x.versions', 'x.versions/y']) {
+    const put = backend.put({ bucket: 'any', key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    await expect(put).rejects.toMatchObject(refused);
+    await expect(backend.get({ bucket: 'any', key }, {}, noContext)).rejects.toMatchObject(refused);
+    await expect(backend.delete({ bucket: 'any', key }, noContext)).rejects.toMatchObject(refused);
+  }
+});
+
 describe('a server that lacks what takes buckets down', () => {
   const lacks = [
     ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],

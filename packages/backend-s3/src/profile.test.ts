@@ -9,10 +9,17 @@ describe('keyClassesOf', () => {
     expect(keyClassesOf(`before/${of}`)).toContain(name);
   });
 
-  it.each(['a', 'a/b.txt', '.hidden/..x', 'a b/c d', '!"#$&\'()*,-0:;<=>?@[]^_`az{|}~', `${'n'.repeat(85)}/n`, 'a.b/c. d'])(
-    'finds nothing in %s',
-    (key) => expect(keyClassesOf(key)).toEqual([]),
-  );
+  it.each([
+    'a',
+    'a/b.txt',
+    '.hidden/..x',
+    'a b/c d',
+    '!"#$&\'()*,-0:;<=>?@[]^_`az{|}~',
+    `${'n'.repeat(85)}/n`,
+    'a.b/c. d',
+    'a.uploads.b',
+    '.versions.b/x',
+  ])('finds nothing in %s', (key) => expect(keyClassesOf(key)).toEqual([]));
 
   it.each<[string, KeyClass]>([
     ['a.', 'spaces or dots at the end of a segment'],
@@ -23,6 +30,8 @@ describe('keyClassesOf', () => {
     [`a/${'n'.repeat(256)}/b`, 'segments over 255 bytes'],
     ['a/ b', 'spaces at the beginning of a segment'],
     ['\u00d8', 'capital letters'],
+    ['.uploads', 'a segment ".uploads"'],
+    ['a/b.versions', 'segments that end with ".versions"'],
   ])('finds what is unusual in %s', (key, name) => {
     expect(keyClassesOf(key)).toContain(name);
   });

@@ -12,7 +12,9 @@ export type KeyClass =
   | 'capital letters'
   | 'a "+"'
   | 'a "%"'
-  | 'characters above U+FFFF';
+  | 'characters above U+FFFF'
+  | 'a segment ".uploads"'
+  | 'segments that end with ".versions"';
 
 /** Sums of a body that come with it: Content-MD5, x-amz-checksum-crc32, x-amz-checksum-sha256. */
 export type BodySum = 'md5' | 'crc32' | 'sha256';
@@ -75,7 +77,7 @@ export const awsProfile: EndpointProfile = {
 };
 
 const tests: readonly [KeyClass, (key: string) => boolean][] = [
-  ['empty segments', (key) => key.includes('//')],
+  ['empty segments', (key) => key.includes('//') || key.startsWith('/')],
   ['segments over 255 bytes', (key) => key.length > 85 && key.split('/').some((segment) => Buffer.byteLength(segment) > 255)],
   ['a "/" at the end', (key) => key.endsWith('/')],
   ['a "\\"', (key) => key.includes('\\')],
@@ -91,14 +93,24 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['a "+"', (key) => key.includes('+')],
   ['a "%"', (key) => key.includes('%')],
   ['characters above U+FFFF', (key) => /[\ud800-\udbff]/.test(key)],
+  // Where SeaweedFS keeps the parts of uploads, and versions.
+  ['a segment ".uploads"', (key) => /(?:^|\/)\.uploads(?:\/|$)/.test(key)],
+  ['segments that end with ".versions"', (key) => /\.versions(?:\/|$)/.test(key)],
 ];
 
 /** Whatever puts a key that is no longer than a segment may be into a class: one look at most keys is enough. */
-const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/) /;
+const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/)[ /]|\.(?:uploads|versions)(?:\/|$)/;
 
 export function keyClassesOf(key: string): readonly KeyClass[] {
   if (key.length <= 255 && !unusual.test(key)) return [];
   return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
+}
+
+/** The kinds of which no key begins so: what is whole in it stays as it is, whatever follows. */
+export function prefixClassesOf(prefix: string): readonly KeyClass[] {
+  return keyClassesOf(prefix.slice(0, prefix.lastIndexOf('/') + 1)).filter(
+    (name) => name !== 'a "/" at the end' && !everydayKeys.has(name),
+  );
 }
 
 /** So many keys are of these that no server is tried out for them: what is found out on another occasion holds. */
@@ -119,4 +131,6 @@ export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'a "+"': ['plus+sign', 'plus sign'],
   'a "%"': ['per%20cent', 'per cent'],
   'characters above U+FFFF': ['high\u{1f600}', 'high\u{1f601}'],
+  'a segment ".uploads"': ['.uploads/a', '.upload'],
+  'segments that end with ".versions"': ['kept.versions/a', 'kept'],
 };
