@@ -1,23 +1,39 @@
 import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
+import { prefixClassesOf } from './profile.ts';
+import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
 
 /** As servers answer to a token that is none. */
 const tokenless: ReadonlySet<string> = new Set(['invalid_key', 'not_supported']);
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
-  const { delimiter = '' } = options;
+  const { delimiter = '', prefix = '' } = options;
   try {
+    if (await beginsNoKey(store, bucket, prefix, ctx)) {
+      await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // the bucket may not be there
+      return none;
+    }
     if (delimiter === '' || delimiter === '/') return await store.transport.list(bucket, options, ctx);
     return await listRolledUp(store, bucket, options, ctx);
   } catch (error) {
     const hasToken = options.continuationToken !== undefined;
     if (hasToken && isStorageError(error) && error.cause !== undefined && tokenless.has(error.code)) throw noToken();
     // No key begins as the server lets none begin.
-    if (hasCode(error, 'invalid_key')) return { objects: [], commonPrefixes: [], isTruncated: false };
+    if (hasCode(error, 'invalid_key')) return none;
     throw error;
   }
+}
+
+const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
+
+/** A server that takes `a//` for `a/` would list what begins otherwise. */
+async function beginsNoKey(store: Store, bucket: string, prefix: string, ctx: CallContext): Promise<boolean> {
+  const classes = prefixClassesOf(prefix);
+  if (classes.length === 0) return false;
+  const refused = await refusedKeys(store, bucket, classes, ctx);
+  return classes.some((name) => refused.includes(name));
 }
 
 // Tokens of lists with any other delimiter than "/": the server's own, or the common prefix that a page ends with. There, MinIO's
@@ -31,7 +47,8 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions, 
   const { continuationToken, onNextToken: _, ...asked } = options;
   const place: Partial<Record<'continuationToken' | 'startAfter', string>> =
     continuationToken === undefined ? {} : placeOf(continuationToken);
-  const page = await store.transport.list(bucket, { ...asked, ...place }, ctx);
+  const told = await store.transport.list(bucket, { ...asked, ...place }, ctx);
+  const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS tells those of its folders last
   if (place.startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
     // It would come again and again.

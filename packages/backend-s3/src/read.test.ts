@@ -2,6 +2,7 @@ import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { awsProfile } from './profile.ts';
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 
@@ -57,6 +58,34 @@ describe.each(doors)('a server that ignores the conditions of reads (%s)', (tran
     expect(await store.get(at, { ifModifiedSince: modified }, noContext)).toEqual(same);
     expect(await store.get(at, { ifNoneMatch: ['y'] }, noContext)).toMatchObject({ kind: 'object' });
   });
+});
+
+it.each(doors)('nothing is listed of what begins as no key does that the server holds (%s)', async (transport) => {
+  let status = 200;
+  const page = '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a/b</Key><Size>1</Size></Contents></ListBucketResult>';
+  const missing = '<Error><Code>NoSuchBucket</Code></Error>';
+  const server = await serve((_request, response) => response.writeHead(status).end(status === 200 ? page : missing));
+  const profile = { ...awsProfile, refusedKeys: ['empty segments', 'a segment ".uploads"'] } as const;
+  const backend = backendTo(server, { transport }, profile);
+  const keys = async (prefix: string): Promise<readonly string[]> =>
+    (await backend.list('bucket', { prefix }, noContext)).objects.map(({ key }) => key);
+  for (const prefix of ['/', '/a', 'a//', 'a//b', '.uploads/', 'a/.uploads/b']) expect(await keys(prefix)).toEqual([]);
+  for (const prefix of ['', 'a', 'a/', '.uploads', 'a.']) expect(await keys(prefix)).toEqual(['a/b']);
+  status = 404;
+  await expect(keys('a//')).rejects.toMatchObject({ code: 'no_such_bucket' });
+});
+
+it.each(doors)('a list by any delimiter goes on behind the greatest prefix, wherever a page tells it (%s)', async (transport) => {
+  const page =
+    '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>' +
+    '<CommonPrefixes><Prefix>k-</Prefix></CommonPrefixes><CommonPrefixes><Prefix>d-</Prefix></CommonPrefixes></ListBucketResult>';
+  const end = '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>';
+  const server = await serve((request, response) => response.writeHead(200).end(request.url?.includes('start-after=') ? end : page));
+  const backend = backendTo(server, { transport });
+  const { commonPrefixes, nextContinuationToken = '' } = await backend.list('bucket', { delimiter: '-', maxKeys: 2 }, noContext);
+  expect(commonPrefixes).toEqual(['d-', 'k-']);
+  await backend.list('bucket', { delimiter: '-', maxKeys: 2, continuationToken: nextContinuationToken }, noContext);
+  expect(new URL(`http://x${server.requests.at(-1)?.url}`).searchParams.get('start-after')).toBe('k-\u{10FFFF}');
 });
 
 it.each(doors)('a list by any delimiter ends, where a server knows no place to start after (%s)', async (transport) => {
