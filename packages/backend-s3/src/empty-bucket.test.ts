@@ -26,3 +26,36 @@ it.each(doors)('a bucket that a server keeps for its open uploads is deleted by 
   await backend.buckets?.delete('bucket', { force: true }, noContext);
   expect(isOpen).toBe(false);
 });
+
+it.each(doors)('a bucket is deleted by force whose list of versions tells a key as another, or lacks one (%s)', async (transport) => {
+  const held = new Set(['\uffff', '.uploads.x/y']);
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    const key = decodeURIComponent(new URL(url, 'http://x').pathname.replace(/^\/bucket\/?/, ''));
+    const body: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => body.push(chunk));
+    request.once('end', () => {
+      if (url.includes('versions')) {
+        const told = held.has('\uffff') ? '<Version><Key>\ufffd</Key><VersionId>null</VersionId></Version>' : '';
+        return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
+      }
+      if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+      if (method === 'GET') {
+        const contents = [...held].map((each) => `<Contents><Key>${encodeURIComponent(each)}</Key><Size>1</Size></Contents>`).join('');
+        return response.end(`<ListBucketResult><EncodingType>url</EncodingType>${contents}</ListBucketResult>`);
+      }
+      if (method === 'POST') {
+        for (const [, name = ''] of Buffer.concat(body)
+          .toString()
+          .matchAll(/<Key>([^<]*)<\/Key>/g))
+          held.delete(name);
+        return response.end('<DeleteResult></DeleteResult>');
+      }
+      if (key !== '') held.delete(key);
+      else if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+      return response.writeHead(204).end();
+    });
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect([...held]).toEqual([]);
+});

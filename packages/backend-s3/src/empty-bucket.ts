@@ -23,7 +23,19 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
+      if (idle === 1) await removeObjects(store, bucket, ctx);
     }
+  }
+}
+
+/** By the names that the list of objects has: that of versions may lack some, or tell others, as SeaweedFS does what XML cannot hold. */
+async function removeObjects(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  for (let before = ''; ;) {
+    const { objects } = await store.transport.list(bucket, {}, ctx);
+    const names = JSON.stringify(objects.map(({ key }) => key));
+    if (objects.length === 0 || names === before) return;
+    before = names;
+    await removeListed(store, bucket, objects, ctx);
   }
 }
 
@@ -75,7 +87,8 @@ function noneIfUnknown(error: unknown): [] {
   throw error;
 }
 
-async function removeListed(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
+async function removeListed(store: Store, bucket: string, listed: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
+  const objects = listed.map(({ key, versionId }) => (versionId === undefined ? { key } : { key, versionId }));
   // Together also where spaces might get lost, since all go: some servers leave a delete marker without a version if asked alone.
   const isTogether = ({ key }: ObjectVersion): boolean => isPlainInXml(key.trim());
   const together = objects.filter(isTogether);
