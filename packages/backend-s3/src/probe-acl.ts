@@ -41,7 +41,7 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Writ
 }
 
 /** Whether it says so, and anybody reads it. */
-async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
+export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
   let isGranted = false;
   const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
     isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);

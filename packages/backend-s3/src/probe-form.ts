@@ -1,13 +1,22 @@
 import type { PresignedUpload } from '@coffer/storage-core';
 
+import { isPublic } from './probe-acl.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';
+import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 
 const boundary = 'coffer-probe-form';
 
-/** Takes what the policy of a form allows, and nothing else. */
-export async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
+/** Whether forms are taken that their policies allow, and no others; and whether the ACL that one says takes effect. */
+export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl'>> {
+  if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false };
+  const at = sandbox.at('form-public');
+  const form = await store.presigner.privateForm(at, { contentType: 'text/plain', size: 4, expiresIn: 600, acl: 'public-read' });
+  return { postPolicy: true, formAcl: (await sendForm(store, form, 'form')) && (await isPublic(store, at)) };
+}
+
+async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
   const form = await store.presigner.privateForm(sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 });
   if (!(await sendForm(store, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
@@ -16,7 +25,12 @@ export async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<b
     sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
     sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
   ]);
-  return !taken.includes(true);
+  if (taken.includes(true)) return false;
+  // Some take fields that no policy names: of no harm, unless anybody lets readers in.
+  const opened = sandbox.at('form-opened');
+  const closed = await store.presigner.privateForm(opened, { contentType: 'text/plain', size: 4, expiresIn: 600 });
+  const isTaken = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
+  return !isTaken || !(await isPublic(store, opened));
 }
 
 /** Sends a presigned form as a browser would. @returns whether the server took it */

@@ -5,7 +5,7 @@ import { regionTold } from './bucket-region.ts';
 import { quoted } from './etag.ts';
 import { listObjects } from './list.ts';
 import { aclTakesEffect } from './probe-acl.ts';
-import { postPolicyHolds } from './probe-form.ts';
+import { formsOf } from './probe-form.ts';
 import { refusedKeys } from './probe-keys.ts';
 import { allHeld, allRefused, isTaken } from './probe-refusals.ts';
 import { bucketRules } from './probe-rules.ts';
@@ -39,7 +39,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       conditionalCopy,
       copySourceCondition,
       verifiedSums,
-      postPolicy,
+      forms,
       keepsUnderscores,
     ] = await Promise.all([
       regionOfNew(store, sandbox),
@@ -50,7 +50,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
       allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
-      postPolicyHolds(store, sandbox),
+      formsOf(store, sandbox),
       underscoresStay(store, sandbox.at('metadata')),
     ]);
     const keys = {
@@ -76,7 +76,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       conditionalCopy,
       copySourceCondition,
       verifiedSums,
-      postPolicy,
+      ...forms,
       keepsUnderscores,
       ...rules,
       ...keys,

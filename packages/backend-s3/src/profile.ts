@@ -41,6 +41,8 @@ export interface EndpointProfile {
   readonly verifiedSums: readonly BodySum[];
   /** Takes forms with a signed policy. */
   readonly postPolicy: boolean;
+  /** Their canned ACL takes effect. */
+  readonly formAcl: boolean;
   /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
   readonly versioning: boolean | undefined;
   readonly lifecycle: boolean | undefined;
@@ -67,6 +69,7 @@ export const awsProfile: EndpointProfile = {
   copySourceCondition: true,
   verifiedSums: ['md5', 'crc32', 'sha256'],
   postPolicy: true,
+  formAcl: true,
   versioning: true,
   lifecycle: true,
   abortRule: true,

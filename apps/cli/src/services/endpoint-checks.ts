@@ -22,6 +22,16 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'no ACLs: on a write every one but private is refused with acl_not_supported, and none can be read or changed',
     ),
     ability('post_policy', profile.postPolicy, 'takes forms with a signed policy', 'no forms: presigned uploads are PUT'),
+    ...(profile.acl && profile.postPolicy
+      ? [
+          ability(
+            'form_acl',
+            profile.formAcl,
+            'the canned ACL of a form takes effect',
+            'forms ignore ACLs: presigned uploads with one are PUT',
+          ),
+        ]
+      : []),
     ability(
       'conditional_put',
       profile.conditionalPut,
