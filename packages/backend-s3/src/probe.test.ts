@@ -199,6 +199,23 @@ it.each(doors)('refuses keys that are left out of lists, unless it is of those t
   }
 });
 
+it.each(doors)('keeps metadata without a value on a server that forgets it (%s)', async (transport) => {
+  const account = await rewritten(ceph, ({ headers }) => {
+    for (const name of Object.keys(headers)) if (name.startsWith('x-amz-meta-') && headers[name] === '') delete headers[name];
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsEmptyValues: false });
+  expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ keepsEmptyValues: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { none: '', one: '=', two: '==', a_b: 'x=', some: 'y' }];
+  await backend.buckets?.create(bucket, {}, noContext);
+  const [at, copied] = [{ bucket, key: 'x' } as const, { bucket, key: 'copied' } as const];
+  await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+  expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+  await backend.copy(at, copied, {}, noContext);
+  expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
+});
+
 describe('a server that lacks what takes buckets down', () => {
   const lacks = [
     ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],

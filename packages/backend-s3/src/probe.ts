@@ -40,7 +40,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       copySourceCondition,
       verifiedSums,
       forms,
-      keepsUnderscores,
+      metadata,
     ] = await Promise.all([
       regionOfNew(store, sandbox),
       aclTakesEffect(store, sandbox, write),
@@ -51,7 +51,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
-      underscoresStay(store, sandbox.at('metadata')),
+      metadataKept(store, sandbox.at('metadata')),
     ]);
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox, write),
@@ -77,7 +77,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       copySourceCondition,
       verifiedSums,
       ...forms,
-      keepsUnderscores,
+      ...metadata,
       ...rules,
       ...keys,
     };
@@ -99,9 +99,10 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
   return false;
 }
 
-async function underscoresStay(store: Store, at: ObjectAddress): Promise<boolean> {
-  await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { ...headers, metadata: { a_b: 'c' } }, noContext);
-  return (await store.transport.head(at, noContext)).metadata['a_b'] === 'c';
+async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+  await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { ...headers, metadata: { a_b: 'c', empty: '' } }, noContext);
+  const { metadata } = await store.transport.head(at, noContext);
+  return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
 
 async function copy(

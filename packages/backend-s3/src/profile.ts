@@ -54,6 +54,8 @@ export interface EndpointProfile {
   readonly hidesKeysBelowObjects: boolean;
   /** Names of metadata keep their "_". */
   readonly keepsUnderscores: boolean;
+  /** Metadata without a value is kept. */
+  readonly keepsEmptyValues: boolean;
   readonly refusedKeys: readonly KeyClass[];
 }
 
@@ -76,6 +78,7 @@ export const awsProfile: EndpointProfile = {
   cors: true,
   hidesKeysBelowObjects: false,
   keepsUnderscores: true,
+  keepsEmptyValues: true,
   refusedKeys: [],
 };
 

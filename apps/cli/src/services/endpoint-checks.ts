@@ -96,6 +96,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'names of metadata lose "_": Coffer writes them in another way',
     ),
     ability(
+      'metadata_values',
+      profile.keepsEmptyValues,
+      'metadata may be without a value',
+      'metadata without a value is forgotten: Coffer writes it in another way',
+    ),
+    ability(
       'nested_keys',
       !hidesKeysBelowObjects,
       'lists "x/y" beside "x"',
