@@ -1,7 +1,7 @@
 import { storageError } from '@coffer/storage-core';
-import type { AclOperations, CallContext } from '@coffer/storage-core';
+import type { AclOperations, CallContext, CannedAcl } from '@coffer/storage-core';
 
-import { assertKeyHolds } from './store.ts';
+import { assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 
 export function aclOperations(store: Store): AclOperations {
@@ -12,6 +12,10 @@ export function aclOperations(store: Store): AclOperations {
       throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
     }
   };
+  const named = (setting: Promise<void>, acl: CannedAcl): Promise<void> =>
+    setting.catch((error: unknown) => {
+      throw withAclNamed(error, acl);
+    });
   return {
     async getObjectAcl(at, ctx) {
       await assertAcls(at.bucket, ctx);
@@ -20,7 +24,7 @@ export function aclOperations(store: Store): AclOperations {
     async setObjectAcl(at, acl, ctx) {
       await assertAcls(at.bucket, ctx);
       await assertKeyHolds(store, at, ctx);
-      await administration.putObjectAcl(at, acl, ctx);
+      await named(administration.putObjectAcl(at, acl, ctx), acl);
       return transport.getAcl(at, ctx);
     },
     async getBucketAcl(bucket, ctx) {
@@ -29,7 +33,7 @@ export function aclOperations(store: Store): AclOperations {
     },
     async setBucketAcl(bucket, acl, ctx) {
       await assertAcls(bucket, ctx);
-      await administration.putBucketAcl(bucket, acl, ctx);
+      await named(administration.putBucketAcl(bucket, acl, ctx), acl);
       return administration.getBucketAcl(bucket, ctx);
     },
   };

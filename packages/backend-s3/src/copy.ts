@@ -13,7 +13,7 @@ import type { EndpointProfile } from './profile.ts';
 import { writtenBefore } from './put.ts';
 import { withBucketLooked, wrongLength } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { assertAclHolds, assertKeyHolds } from './store.ts';
+import { assertAclHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -64,7 +64,9 @@ export async function copyObject(
     ...(storageClass !== undefined && { storageClass }),
   };
   const copy: Copy = { source, destination, options, from, carried: head.carried, headers, ctx };
-  const written = await perform(store, copy);
+  const written = await perform(store, copy).catch((error: unknown) => {
+    throw withAclNamed(error, askedAcl);
+  });
   if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned one makes
   const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata, ctx) };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };

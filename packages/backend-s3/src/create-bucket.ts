@@ -1,6 +1,7 @@
 import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
 import { causeName, wasInDoubt } from './errors.ts';
+import { withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 
 // The first region has no name as a place.
@@ -17,7 +18,7 @@ export async function createBucket(
       const options = { ...(place !== nowhereElse && { place }), ...(acl !== undefined && { acl }) };
       await store.administration.createBucket(bucket, options, ctx);
     } catch (error) {
-      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw error; // else of a first attempt, whose answer got lost
+      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw withAclNamed(error, acl); // else of a first attempt, whose answer got lost
     }
   };
   const { region: configured, isAws } = store.settings;

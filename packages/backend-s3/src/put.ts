@@ -11,7 +11,7 @@ import { isEtag, quoted } from './etag.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { assertAclHolds, assertKeyHolds } from './store.ts';
+import { assertAclHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
@@ -51,7 +51,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
   } catch (error) {
     discard(body, error instanceof Error ? error : undefined);
     // Servers differ about what is wrong when there is no object to match.
-    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw error;
+    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw withAclNamed(error, options.acl);
     throw storageError('precondition_failed', 'There is no object of this key.', { cause: error });
   }
 }

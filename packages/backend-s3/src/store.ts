@@ -3,6 +3,7 @@ import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core
 
 import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
+import { causeName } from './errors.ts';
 import type { Settings } from './options.ts';
 import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { Presigner } from './presigner.ts';
@@ -68,4 +69,12 @@ export async function assertBucketThere(store: Store, bucket: string, ctx: CallC
 export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
   if (acl === undefined || acl === 'private' || (await store.profile(bucket, ctx)).acl) return;
   throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
+}
+
+const usualAcls: ReadonlySet<CannedAcl> = new Set(['private', 'public-read']);
+
+/** What is wrong with a request that says an ACL: of one that they do not know, servers that have others say all sorts of things. */
+export function withAclNamed(error: unknown, acl: CannedAcl | undefined): unknown {
+  if (acl === undefined || usualAcls.has(acl) || causeName(error) !== 'NotImplemented') return error;
+  return storageError('invalid_argument', `The storage provider does not know the ACL "${acl}".`, { cause: error });
 }
