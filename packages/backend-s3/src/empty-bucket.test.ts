@@ -59,3 +59,39 @@ it.each(doors)('a bucket is deleted by force whose list of versions tells a key 
   await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
   expect([...held]).toEqual([]);
 });
+
+it.each(doors)('a bucket is deleted by force whose delete markers only go when they are written over (%s)', async (transport) => {
+  const markers = new Map([
+    ['a', 'marker'],
+    ['b/c', 'marker'],
+  ]);
+  let isSuspended = false;
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    const { pathname, searchParams } = new URL(url, 'http://x');
+    const key = decodeURIComponent(pathname.replace(/^\/bucket\/?/, ''));
+    request.resume();
+    request.once('end', () => {
+      if (searchParams.has('versioning')) {
+        isSuspended = method === 'PUT';
+        return response.end();
+      }
+      if (searchParams.has('versions')) {
+        const told = [...markers.keys()]
+          .map((each) => `<DeleteMarker><Key>${each}</Key><VersionId>null</VersionId></DeleteMarker>`)
+          .join('');
+        return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
+      }
+      if (searchParams.has('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+      if (method === 'GET') return response.end('<ListBucketResult></ListBucketResult>');
+      if (method === 'POST') return response.end('<DeleteResult></DeleteResult>');
+      if (method === 'PUT' && isSuspended) markers.set(key, 'object');
+      if (method === 'PUT') return response.writeHead(200, { etag: '"x"' }).end();
+      if (key === '' && markers.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+      if (markers.get(key) === 'object' && searchParams.get('versionId') === 'null') markers.delete(key);
+      return response.writeHead(204).end();
+    });
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect([...markers]).toEqual([]);
+});

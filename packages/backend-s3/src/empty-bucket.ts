@@ -23,7 +23,9 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
-      if (idle === 1) await removeObjects(store, bucket, ctx);
+      if (idle !== 1) continue;
+      await removeObjects(store, bucket, ctx);
+      await removeMarkers(store, bucket, ctx);
     }
   }
 }
@@ -36,6 +38,22 @@ async function removeObjects(store: Store, bucket: string, ctx: CallContext): Pr
     if (objects.length === 0 || names === before) return;
     before = names;
     await removeListed(store, bucket, objects, ctx);
+  }
+}
+
+/** SeaweedFS keeps delete markers that have no version until they are written over, which needs a bucket that keeps none. */
+async function removeMarkers(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  for (let before = ''; ;) {
+    const left = (await versionsOf(store, bucket, ctx)).filter(({ versionId }) => versionId === 'null');
+    const names = JSON.stringify(left);
+    if (left.length === 0 || names === before) return;
+    if (before === '') await store.administration.setVersioning(bucket, false, ctx);
+    before = names;
+    await inParallel(left, 4, async ({ key }) => {
+      const at = { bucket, key };
+      await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { contentType: 'application/octet-stream' }, ctx);
+      await deleteObject(store, at, ctx, 'null');
+    });
   }
 }
 
