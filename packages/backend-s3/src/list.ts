@@ -2,7 +2,6 @@ import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/stor
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import { prefixClassesOf } from './profile.ts';
-import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
 
 /** As servers answer to a token that is none. */
@@ -11,7 +10,7 @@ const tokenless: ReadonlySet<string> = new Set(['invalid_key', 'not_supported'])
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { delimiter = '', prefix = '' } = options;
   try {
-    if (await beginsNoKey(store, bucket, prefix, ctx)) {
+    if (beginsNoKey(store, prefix)) {
       await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // the bucket may not be there
       return none;
     }
@@ -28,12 +27,10 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
 
 const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
 
-/** A server that takes `a//` for `a/` would list what begins otherwise. */
-async function beginsNoKey(store: Store, bucket: string, prefix: string, ctx: CallContext): Promise<boolean> {
-  const classes = prefixClassesOf(prefix);
-  if (classes.length === 0) return false;
-  const refused = await refusedKeys(store, bucket, classes, ctx);
-  return classes.some((name) => refused.includes(name));
+/** A server that takes `a//` for `a/` would list what begins otherwise. To look is no reason to try one out: what is known counts. */
+function beginsNoKey(store: Store, prefix: string): boolean {
+  const refused = store.known?.refusedKeys ?? [];
+  return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
 }
 
 // Tokens of lists with any other delimiter than "/": the server's own, or the common prefix that a page ends with. There, MinIO's
