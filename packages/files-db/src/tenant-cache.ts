@@ -42,6 +42,11 @@ export class TenantCache {
     }
   }
 
+  /** What is remembered turned out to be out of date. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
   #remember(key: string, entry: Entry): void {
     this.#entries.delete(key); // the newest last
     this.#entries.set(key, entry);

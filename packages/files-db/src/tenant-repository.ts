@@ -210,6 +210,16 @@ export class TenantRepository {
     return buckets.filter((bucket) => this.#reserved.has(bucket) || owners.has(bucket));
   }
 
+  /**
+   * Whether a bucket that was created for somebody is in the keeping of this installation. One that is not was taken away by another
+   * process, of which this one did not know: it forgets what it remembers.
+   */
+  async keeps(bucket: string): Promise<boolean> {
+    if ((await this.ours([bucket])).length > 0) return true;
+    this.#cache.clear();
+    return false;
+  }
+
   /** Another writer changed the tenant: it is read anew on its next use. */
   forget(tenantUuid: string): void {
     this.#cache.forget(canonicalTenantUuid(tenantUuid));

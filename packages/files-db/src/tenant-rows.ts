@@ -96,14 +96,17 @@ export const snapshotUsage = statement<{ readonly limit: number }, { readonly te
 export const listTenants = statement<{ readonly after: string; readonly limit: number }, TenantRow>(`
   select ${columns} from ${source} where t.tenant_uuid > {after}::text and t.state <> 'deleted' order by t.tenant_uuid limit {limit}::int8`);
 
-/** Gives a tenant a bucket that nobody has, as its last one; with `onlyFirst` only one that has none yet. */
+/**
+ * Gives a tenant a bucket that nobody has, as its last one; with `onlyFirst` only one that has none yet. Whoever deletes the tenant
+ * waits for this and sees the bucket, or this waits, and gives none.
+ */
 export const claimBucket = statement<
   { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean },
   { readonly bucket: string }
 >(`
   insert into tenant_buckets (bucket, tenant_uuid, position)
   select {bucket}::text, {tenant}::text, coalesce(max(position) + 1, 0) from tenant_buckets where tenant_uuid = {tenant}::text
-  having (count(*) = 0 or not {onlyFirst}::boolean) and exists (select from tenants where tenant_uuid = {tenant}::text and state = 'active')
+  having (count(*) = 0 or not {onlyFirst}::boolean) and exists (select from tenants where tenant_uuid = {tenant}::text and state = 'active' for share)
   on conflict do nothing
   returning bucket`);
 

@@ -61,6 +61,7 @@ export class TenantService {
       if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(labelled)))) await this.#tenants.removeBucket(bucket);
       throw error;
     }
+    await this.#assertKept(bucket, labelled);
     return { bucket };
   }
 
@@ -80,9 +81,10 @@ export class TenantService {
       throw notEmpty();
     }
     this.#tenants.forget(tenant);
-    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
-    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, buckets, labelled);
-    for (const bucket of buckets) {
+    const own = await this.#bucketsOf(tenant); // from now on it is given no others
+    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, labelled);
+    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, own, labelled);
+    for (const bucket of own) {
       try {
         await this.deleteBucket(bucket, { force }, labelled);
       } catch (error) {
@@ -107,12 +109,13 @@ export class TenantService {
     try {
       info = await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
       await this.#storage.provisionBucket(bucket, {}, ctx);
-      return info;
     } catch (error) {
       const gone = info === undefined || (await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).then(yes, no));
       if (claimed && gone) await this.#tenants.removeBucket(bucket);
       throw error;
     }
+    await this.#assertKept(bucket, ctx);
+    return info;
   }
 
   /**
@@ -122,18 +125,20 @@ export class TenantService {
   async deleteBucket(bucket: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
     const { force = false } = options;
     const { sql } = this.#database;
+    const owner = await this.#tenants.ownerOf(bucket);
     const tracked = (await findFileIn(sql, { bucket })).length > 0;
     if (tracked && !force) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds tracked files.`);
     try {
       await this.#storage.deleteBucket(bucket, { force }, ctx);
     } catch (error) {
       // What an attempt before this one left behind still has to go.
-      const known = tracked || (await this.#tenants.ownerOf(bucket)) !== undefined;
+      const known = tracked || owner !== undefined;
       if (!known || !hasCode(error, 'no_such_bucket')) throw error;
     }
-    // Rows whose objects went with the bucket.
-    if (tracked) for await (const _rows of deleteFiles(sql, { bucket }));
+    // Rows whose objects went with the bucket, those that came after the look as well.
+    if (force) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
+    if (owner !== undefined) await this.#seeAgain(bucket, { owner, force }, ctx);
   }
 
   /** Files that lie in no bucket of their tenant, with the bucket that is: what was uploaded before tenants had buckets. */
@@ -147,6 +152,39 @@ export class TenantService {
    */
   async relocateFile(file: StrayFile, options: RelocateOptions, ctx: CallContext = noContext): Promise<Relocation> {
     return relocateFile({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage }, file, options, ctx);
+  }
+
+  /**
+   * Whoever did not know yet may have created a bucket once more before it was taken from its owner. It is the owner's, unless that
+   * is being deleted; whoever creates it from now on learns that it is nobody's (`TenantRepository.keeps`).
+   */
+  async #seeAgain(bucket: string, deleted: { readonly owner: string; readonly force: boolean }, ctx: CallContext): Promise<void> {
+    const { owner, force } = deleted;
+    if (!(await this.#storage.bucketExists(bucket, ctx).catch(no))) return;
+    try {
+      await this.#tenants.addBucket(owner, bucket);
+    } catch (error) {
+      if (hasCode(error, 'tenant_conflict')) return; // another tenant has it by now
+      if (!hasCode(error, 'tenant_not_found')) throw error;
+      await this.#storage.deleteBucket(bucket, { force }, ctx);
+    }
+  }
+
+  /** After a bucket was created: whoever deleted its owner, or took it from it, may not have seen it. @throws tenant_not_found */
+  async #assertKept(bucket: string, ctx: CallContext): Promise<void> {
+    if (await this.#tenants.keeps(bucket)) return;
+    await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).catch(() => {});
+    throw storageError('tenant_not_found', 'The tenant, or its bucket, was deleted meanwhile.');
+  }
+
+  /** None when another call has deleted the tenant since. */
+  async #bucketsOf(tenant: string): Promise<readonly string[]> {
+    try {
+      return (await this.#tenants.read(tenant)).buckets;
+    } catch (error) {
+      if (hasCode(error, 'tenant_not_found')) return [];
+      throw error;
+    }
   }
 
   async #registered(id: string, slug: string): Promise<Tenant> {

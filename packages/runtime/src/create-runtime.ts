@@ -63,7 +63,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       holdsObjects: (bucket) => holdsObjects(opened.backend, bucket),
     });
     if (config.storage.enabled) await assertReserved(tenants, reservedBuckets);
-    const assembled = await assembleStorage(config, opened, options, (tenant) => tenants.bucketFor(tenant));
+    const assembled = await assembleStorage(config, opened, options, tenants);
     const { storage } = assembled;
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {

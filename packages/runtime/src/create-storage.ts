@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { LocalBackend } from '@coffer/backend-local';
 import type { LocalHttpOptions } from '@coffer/backend-local/http';
+import type { TenantRepository } from '@coffer/files-db';
 import { observe, StorageService, wrapBackend } from '@coffer/storage-core';
 import type { BucketResolver, Observer, StorageBackend } from '@coffer/storage-core';
 import { reservedBuckets, tenantBucketResolver } from '@coffer/tenancy';
@@ -50,18 +51,19 @@ export async function openBackend(config: Config, options: StorageOptions): Prom
   return loadBackend(config, { publicUrl: options.publicUrl ?? config.server.publicUrl, secret: () => signingSecret(config) });
 }
 
-/** @param mappedBucket the bucket that is registered for a tenant */
+/** @param tenants those that are registered, with their buckets */
 export async function assembleStorage(
   config: Config,
   { backend, local }: OpenBackend,
   options: StorageOptions,
-  mappedBucket?: (tenant: TenantContext) => Promise<string>,
+  tenants?: Pick<TenantRepository, 'bucketFor' | 'keeps'>,
 ): Promise<StorageRuntime> {
   const { storage: settings } = config;
   const storage = new StorageService({
     backend,
-    resolveBucket: settings.enabled ? resolverFor(config, mappedBucket) : disabledResolver,
+    resolveBucket: settings.enabled ? resolverFor(config, tenants && ((tenant) => tenants.bucketFor(tenant))) : disabledResolver,
     autoProvision: settings.autoProvision,
+    ...(tenants !== undefined && { keepsBucket: (bucket: string) => tenants.keeps(bucket) }),
     region: settings.region,
     corsOrigins: settings.corsOrigins,
     // What the provider does anyway is left to it: some refuse any word about ACLs.

@@ -2,7 +2,7 @@ import { requireAbility } from './ability.ts';
 import type { CannedAcl } from './acl.ts';
 import type { StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
-import { hasCode, isStorageError } from './errors.ts';
+import { hasCode, isStorageError, storageError } from './errors.ts';
 
 export interface NewBucket {
   readonly region?: string;
@@ -25,15 +25,20 @@ export class BucketProvisioner {
     this.#corsOrigins = corsOrigins;
   }
 
-  /** Creates a bucket, with rules; one that is there is left as it is. Asks the provider once per bucket and process. */
-  async ensure(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
+  /**
+   * Creates a bucket, with rules; one that is there is left as it is. Asks the provider once per bucket and process.
+   * @param keeps asked once it is there, so that whoever deletes it either sees it or is seen
+   * @throws no_such_bucket when it is not to be kept: it is gone again where it was created here, and nobody has written to it
+   */
+  async ensure(bucket: string, options: NewBucket, ctx: CallContext, keeps?: (bucket: string) => Promise<boolean>): Promise<void> {
     let known = this.#known.get(bucket);
     if (known === undefined) {
       // Everybody who needs the bucket waits for this one call, so it is not the first caller's to cancel.
       const { signal: _signal, ...shared } = ctx;
-      const attempt = this.#createMissing(bucket, options, shared).then(() =>
-        this.#bare.has(bucket) ? this.#setRules(bucket, shared) : undefined,
-      );
+      const attempt = this.#createMissing(bucket, options, shared).then(async () => {
+        if (keeps !== undefined && !(await keeps(bucket))) await this.#disown(bucket, shared);
+        if (this.#bare.has(bucket)) await this.#setRules(bucket, shared);
+      });
       attempt.catch(() => this.#known.get(bucket) === attempt && this.#known.delete(bucket));
       this.#known.set(bucket, attempt);
       known = attempt;
@@ -60,6 +65,11 @@ export class BucketProvisioner {
       if (!hasCode(error, 'bucket_already_exists')) throw error;
       await buckets.head(bucket, ctx);
     }
+  }
+
+  async #disown(bucket: string, ctx: CallContext): Promise<never> {
+    if (this.#bare.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may have a right to it
+    throw storageError('no_such_bucket', `The bucket "${bucket}" is not there any more.`);
   }
 
   /** Once for all who ask meanwhile: some servers fail one of several writers of a bucket's rules. */

@@ -52,6 +52,23 @@ describe('buckets and ACLs', () => {
     expect(provisioned).toEqual(['uploads']);
   });
 
+  it('are chosen once more, and go again where they were made for nothing, when they are not to be kept', async () => {
+    const kept = new Set(['new']);
+    const choices = ['old', 'main', 'new'];
+    service = new StorageService({
+      backend,
+      autoProvision: true,
+      resolveBucket: async () => ({ bucket: choices.shift() ?? 'never', because: 'tenant_mapping' }),
+      keepsBucket: async (bucket) => kept.has(bucket),
+    });
+    expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'new' });
+    expect((await service.listBuckets()).map(({ name }) => name)).toEqual(['main', 'new', 'other']); // `main` was there before
+    await expect(service.uploadFile({ key: 'k', body: 'x' })).rejects.toMatchObject({ code: 'no_such_bucket' });
+    expect(await service.bucketExists('never')).toBe(false);
+    kept.add('never');
+    expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'never' });
+  });
+
   it('are created by name alone', async () => {
     service = new StorageService({ backend, region: 'eu-west-1' });
     expect(await service.createBucket('plain')).toMatchObject({ name: 'plain', region: 'eu-west-1' });

@@ -22,11 +22,20 @@ export class BucketService {
     this.#region = region;
   }
 
-  /** Creates a bucket unless it is there, with the rules of `provisionBucket`; asks the provider once per bucket and process. */
-  async ensureBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+  /**
+   * Creates a bucket unless it is there, with the rules of `provisionBucket`; asks the provider once per bucket and process.
+   * @param keeps see `StorageServiceOptions.keepsBucket`
+   * @throws no_such_bucket when it is not to be kept
+   */
+  async ensureBucket(
+    bucket: string,
+    options: NewBucket = {},
+    ctx: CallContext = noContext,
+    keeps?: (bucket: string) => Promise<boolean>,
+  ): Promise<void> {
     assertBucketName(bucket);
     if (options.acl !== undefined) assertCannedAcl(options.acl);
-    await this.provisioner.ensure(bucket, this.#inRegion(options), ctx);
+    await this.provisioner.ensure(bucket, this.#inRegion(options), ctx, keeps);
   }
 
   /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */

@@ -14,6 +14,11 @@ export interface StorageServiceOptions {
   readonly resolveBucket?: BucketResolver;
   /** Create a bucket that was not named by the caller on its first use. Default false. */
   readonly autoProvision?: boolean;
+  /**
+   * Whether a bucket that was created, or found, on its first use is one to have: what led to it may be out of date, where another
+   * process has deleted it meanwhile. Of one that is not, the bucket is decided anew. Default: it is.
+   */
+  readonly keepsBucket?: (bucket: string) => Promise<boolean>;
   /** Where buckets are created unless a call says otherwise. */
   readonly region?: string;
   /** Origins that browser uploads may come from, set on provisioned buckets. Default `*`. */

@@ -32,6 +32,9 @@ import type {
   UploadFile,
 } from './service-options.ts';
 
+/** Buckets that are chosen for one call, where each turns out to have been deleted by another process. */
+const mostLooks = 3;
+
 /** The type applications hold. What every backend would repeat lives here once. */
 export class StorageService extends BucketService {
   readonly #options: StorageServiceOptions;
@@ -76,9 +79,17 @@ export class StorageService extends BucketService {
 
   /** As `chooseBucket`; creates it where auto-provisioning is on. */
   async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
-    const choice = await this.chooseBucket(request);
-    if (this.#options.autoProvision === true && choice.because !== 'explicit') await this.ensureBucket(choice.bucket, {}, ctx);
-    return choice;
+    const { autoProvision = false, keepsBucket } = this.#options;
+    for (let look = 1; ; look++) {
+      const choice = await this.chooseBucket(request);
+      if (!autoProvision || choice.because === 'explicit') return choice;
+      try {
+        await this.ensureBucket(choice.bucket, {}, ctx, keepsBucket);
+        return choice;
+      } catch (error) {
+        if (look >= mostLooks || !hasCode(error, 'no_such_bucket')) throw error;
+      }
+    }
   }
 
   /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabaseOptions } from '@coffer/fixtures';
-import { memoryBackend, readAll, StorageService, wrapBackend } from '@coffer/storage-core';
+import { memoryBackend, noContext, readAll, StorageService, wrapBackend } from '@coffer/storage-core';
 import type { StorageBackend, StorageServiceOptions, TenantContext } from '@coffer/storage-core';
 
 import { connectDatabase, FileService, migrateDatabase, TenantRepository, TenantService } from '../index.ts';
@@ -55,6 +55,8 @@ export interface Rig {
   close(): Promise<void>;
 }
 
+type Services = Pick<Rig, 'database' | 'storage' | 'files' | 'tenants' | 'tenantService'>;
+
 /** Everything of this package on a database of its own: a bucket per tenant, a default one for files without a tenant. */
 export async function openRig(
   options: {
@@ -66,33 +68,13 @@ export async function openRig(
 ): Promise<Rig> {
   const { backend = memoryBackend() } = options;
   const { url, drop } = await migratedDatabase(options.server);
-  const database = connectDatabase({ url });
-  const tenants = new TenantRepository({
-    database,
-    bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,
-    reservedBuckets: [defaultBucket, sharedBucket],
-    ...(options.cacheSeconds !== undefined && { cacheSeconds: options.cacheSeconds }),
-  });
-  const storage = new StorageService({
-    backend,
-    autoProvision: true,
-    resolveBucket: async ({ bucket, tenant }) => {
-      if (bucket !== undefined) return { bucket, because: 'explicit' };
-      if (tenant !== undefined) return { bucket: await tenants.bucketFor(tenant), because: 'tenant_mapping' };
-      return { bucket: defaultBucket, because: 'default' };
-    },
-    ...options.storage,
-  });
-  const files = new FileService({ database, storage });
+  const services = servicesOn(url, backend, options);
+  const { database, storage } = services;
   const query = async <T>(text: string): Promise<readonly T[]> => (await database.sql.unsafe(text)) as unknown as readonly T[];
   return {
     url,
-    database,
     backend,
-    storage,
-    files,
-    tenants,
-    tenantService: new TenantService({ tenants, storage, database }),
+    ...services,
     query,
     async keys() {
       const keys: string[] = [];
@@ -120,6 +102,51 @@ export async function openRig(
       await storage.shutdown();
       await drop();
     },
+  };
+}
+
+/** The services of another process, which shares database and storage with those of a rig and remembers tenants by itself. */
+export function processBeside({ url, backend }: Rig): Services & { close(): Promise<void> } {
+  const services = servicesOn(url, backend);
+  return { ...services, close: () => services.database.close() };
+}
+
+function servicesOn(
+  url: string,
+  backend: StorageBackend,
+  options: { readonly cacheSeconds?: number; readonly storage?: Partial<StorageServiceOptions> } = {},
+): Services {
+  const database = connectDatabase({ url });
+  const tenants = new TenantRepository({
+    database,
+    bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,
+    reservedBuckets: [defaultBucket, sharedBucket],
+    holdsObjects: async (bucket) => {
+      try {
+        return (await backend.list(bucket, { maxKeys: 1 }, noContext)).objects.length > 0;
+      } catch {
+        return false;
+      }
+    },
+    ...(options.cacheSeconds !== undefined && { cacheSeconds: options.cacheSeconds }),
+  });
+  const storage = new StorageService({
+    backend,
+    autoProvision: true,
+    keepsBucket: (bucket) => tenants.keeps(bucket),
+    resolveBucket: async ({ bucket, tenant }) => {
+      if (bucket !== undefined) return { bucket, because: 'explicit' };
+      if (tenant !== undefined) return { bucket: await tenants.bucketFor(tenant), because: 'tenant_mapping' };
+      return { bucket: defaultBucket, because: 'default' };
+    },
+    ...options.storage,
+  });
+  return {
+    database,
+    tenants,
+    storage,
+    files: new FileService({ database, storage }),
+    tenantService: new TenantService({ tenants, storage, database }),
   };
 }
 

@@ -1,0 +1,123 @@
+import { memoryBackend, noContext, wrapBackend } from '@coffer/storage-core';
+import type { BucketOperations, StorageBackend } from '@coffer/storage-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { acme, admin, codeOf, openRig, processBeside, upload } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+const bucket = 'acme-uploads';
+
+describe.each(['embedded', 'debian'] as const)('processes that share a database and a storage (%s)', (server) => {
+  let rig: Rig;
+  let other: ReturnType<typeof processBeside>;
+  let inner: StorageBackend;
+  let replaced: Partial<StorageBackend>;
+  beforeEach(async () => {
+    inner = wrapBackend(memoryBackend());
+    replaced = {};
+    rig = await openRig({
+      server,
+      backend: new Proxy(inner, { get: (target, key) => Reflect.get(replaced, key) ?? Reflect.get(target, key) }),
+    });
+    other = processBeside(rig);
+  });
+  afterEach(async () => {
+    await other.close();
+    await rig.close();
+  });
+
+  const buckets = async (): Promise<readonly string[]> => (await inner.buckets!.list(noContext)).map(({ name }) => name);
+  const otherUpload = (text: string): Promise<string> =>
+    codeOf(other.files.uploadFile({ body: text, filename: 'a.txt', contentType: 'text/plain', ownerId: 'alice', tenantContext: acme }));
+  /** What the other process does once a bucket is gone, and whoever deletes it does not know that yet. */
+  const afterDeletion = (act: () => Promise<unknown>): void => {
+    const remove: BucketOperations['delete'] = async (name, options, ctx) => {
+      await inner.buckets!.delete(name, options, ctx);
+      replaced = {};
+      await act();
+    };
+    replaced = { buckets: { ...inner.buckets!, delete: remove } };
+  };
+
+  it('bring back no bucket of a tenant that another one has deleted', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket); // from now on it remembers
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await codeOf(other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }))).toBe('tenant_mismatch');
+    expect(await buckets()).toEqual([]);
+    expect(await otherUpload('x')).toBe('tenant_mismatch');
+    expect(await buckets()).toEqual([]);
+  });
+
+  it('bring back no bucket while its tenant is being deleted', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await buckets()).toEqual([]);
+  });
+
+  it('delete with a tenant the bucket that it is given meanwhile', async () => {
+    await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    replaced = {
+      async list(name, options, ctx) {
+        replaced = {};
+        await other.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' });
+        return inner.list(name, options, ctx);
+      },
+    };
+    await rig.tenantService.delete('acme');
+    expect(await buckets()).toEqual([]);
+  });
+
+  it('give a tenant no bucket that is created when it is deleted already', async () => {
+    await rig.tenants.create(acme);
+    const create: BucketOperations['create'] = async (...parameters) => {
+      replaced = {};
+      await rig.tenantService.delete('acme', { force: true });
+      return inner.buckets!.create(...parameters);
+    };
+    replaced = { buckets: { ...inner.buckets!, create } };
+    expect(await codeOf(other.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' }))).toBe('tenant_not_found');
+    expect(await buckets()).toEqual([]);
+  });
+
+  it("use a tenant's bucket again that another one has deleted, as the tenant's", async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    expect(await otherUpload('x')).toBe('resolved');
+    expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
+    expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
+  });
+
+  it('leave a tenant its bucket that comes back while it is deleted, and none of the files that went with it', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
+    expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
+    expect(await rig.usage(acme)).toEqual({ bytes: 1, files: 1, reserved: 0 });
+  });
+
+  it('keep no record of a file whose bucket went while it was the first to come into it', async () => {
+    await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    let id = '';
+    const remove: BucketOperations['delete'] = async (...parameters) => {
+      replaced = {};
+      ({ id } = await other.files.uploadFile({
+        body: 'x',
+        filename: 'a',
+        contentType: 'text/plain',
+        ownerId: 'alice',
+        tenantContext: acme,
+      }));
+      await inner.buckets!.delete(...parameters);
+    };
+    replaced = { buckets: { ...inner.buckets!, delete: remove } };
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    expect(await codeOf(rig.files.get(id, admin))).toBe('file_not_found');
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+  });
+});
