@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { memoryBackend, storageError } from '@coffer/storage-core';
+import { memoryBackend, storageError, StorageService } from '@coffer/storage-core';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -203,6 +203,22 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       expect(await codeOf(pending)).toBe('file_not_found');
       expect(await rig.keys()).toEqual([]);
       expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+      await rig.files.sweep({ olderThanSeconds: 0, now: new Date(Date.now() + 1000) });
+      expect(await rig.query('select 1 from files')).toEqual([]);
+    });
+
+    it('when the file is deleted, and its parts go from under it', async () => {
+      const failing = variant(rig.backend, {
+        async put() {
+          const [row] = await rig.query<{ id: string }>(`select id from files where status = 'pending'`);
+          await rig.files.delete(row!.id, admin);
+          throw storageError('storage_unavailable', 'There is no such multipart upload.');
+        },
+      });
+      const storage = new StorageService({ backend: failing, defaultBucket: 'acme-uploads' });
+      const files = new FileService({ database: rig.database, storage });
+      const pending = files.uploadFile({ body: 'x', filename: 'a', contentType: 'text/plain', ownerId: 'alice', tenantContext: acme });
+      expect(await codeOf(pending)).toBe('file_not_found');
       await rig.files.sweep({ olderThanSeconds: 0, now: new Date(Date.now() + 1000) });
       expect(await rig.query('select 1 from files')).toEqual([]);
     });

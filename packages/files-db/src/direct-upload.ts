@@ -109,7 +109,8 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
       return record;
     } catch (error) {
       const kept = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
-      if (kept !== undefined) return kept;
+      if (kept === 'deleted' && isStorageError(error) && error.retryable) throw deletedMeanwhile(); // which is why it failed
+      if (kept !== undefined && kept !== 'deleted') return kept;
       throw error;
     }
   } catch (error) {
@@ -181,14 +182,19 @@ async function settle(
     isPublic: late.isPublic ?? null,
     metadata: late.metadata === undefined ? null : JSON.stringify(late.metadata),
   });
-  if (row === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
+  if (row === undefined) throw deletedMeanwhile();
   return fileRecordOf(row);
+}
+
+function deletedMeanwhile(): Error {
+  return storageError('file_not_found', 'The file was deleted while it was being uploaded.');
 }
 
 /**
  * Leaves nothing of a failed upload: first the row, as a tombstone, then the object, then the tombstone, unless the object may come
  * still. What cannot be done now, the sweep does.
- * @returns the record, when the file turns out to have become available: its last statement was done, its answer lost
+ * @returns the record, when the file turns out to have become available: its last statement was done, its answer lost; `deleted`
+ * when somebody else has deleted it
  */
 async function undo(
   parts: FileParts,
@@ -201,16 +207,18 @@ async function undo(
     readonly mayCome: boolean;
   },
   context: CallContext,
-): Promise<FileRecord | undefined> {
+): Promise<FileRecord | 'deleted' | undefined> {
   const { sql, storage } = parts;
   const { id, mayCome } = file;
   const ctx = unstoppable(context);
+  let isDeleted = false;
   try {
     const [abandoned] = await abandonFile(sql, { id, mayCome });
     parts.waiters.wake(file.tenant?.tenantUuid);
     if (abandoned === undefined) {
       const [row] = await findFile(sql, { id, ...everything });
       if (row?.status === 'available') return fileRecordOf(row);
+      isDeleted = row === undefined;
     }
     // Nobody has to wait for a storage that does not answer.
     const signal = AbortSignal.timeout(longestRemoval);
@@ -219,5 +227,5 @@ async function undo(
   } catch {
     // The database is away, which is most likely why the upload failed: its first error is the one to report.
   }
-  return undefined;
+  return isDeleted ? 'deleted' : undefined;
 }
