@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -56,6 +57,18 @@ describe('a server that is asked to stop', () => {
     await upload.write(data.subarray(1000));
     expect(await upload.answer()).toMatchObject({ status: 201 });
     expect(await upload.ends(2000)).toBe(true);
+    await drained;
+  });
+
+  it('answers whoever is connected already, though nobody has looked at the connection yet', async () => {
+    const { port } = new URL(api.url);
+    const socket = connect(Number(port), '127.0.0.1');
+    const answered = text(socket);
+    socket.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
+    await new Promise((resolve) => process.nextTick(resolve)); // by now the kernel knows of it
+    api.beginStopping();
+    const drained = api.drain(10_000);
+    expect(await answered).toMatch(/^HTTP\/1\.1 200 /);
     await drained;
   });
 

@@ -13,6 +13,7 @@ export type Drain = (deadlineMs: number) => Promise<void>;
 const headGraceMs = 1_000;
 const takingBackMs = 10_000;
 const everyMs = 200;
+const acceptingMs = 250;
 
 /**
  * How to stop a server gently. Made before it listens, so that it knows every connection: `server.close()` alone waits for
@@ -54,6 +55,7 @@ export function drainOf(server: Server): Drain {
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   return async (deadlineMs) => {
+    await allAccepted(server, Math.min(acceptingMs, deadlineMs));
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     const graceEnds = Date.now() + Math.min(headGraceMs, deadlineMs);
@@ -71,6 +73,23 @@ export function drainOf(server: Server): Drain {
     await new Promise<void>((resolve) => (onLast = resolve));
     clearTimeout(patience);
   };
+}
+
+/**
+ * Resolves once no connection came for a turn of the event loop. Those that the kernel has taken, and nobody here yet, are reset by
+ * closing: after they were told that they are connected, so that no client dares to repeat what it sent.
+ */
+async function allAccepted(server: Server, mostMs: number): Promise<void> {
+  const until = Date.now() + mostMs;
+  let came = true;
+  const onConnection = (): void => void (came = true);
+  server.on('connection', onConnection);
+  while (came && Date.now() < until) {
+    came = false;
+    // The first one may be of the turn that is under way.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  server.off('connection', onConnection);
 }
 
 /** Ends a server whose answers nobody waits for. */
