@@ -39,10 +39,11 @@ export async function scripted(...answers: readonly Answer[]): Promise<Scripted>
   };
 }
 
-/** A success; the body of the request is read. */
+/** A success, of nothing where it is a read; the body of the request is read. */
 export const ok: Answer = (request, response) => {
+  const headers = { etag: '"made"', 'last-modified': new Date().toUTCString(), 'content-length': '0' };
   request.resume();
-  request.once('end', () => response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() }).end());
+  request.once('end', () => response.writeHead(200, headers).end());
 };
 
 /** An error as S3 has it. */
