@@ -95,3 +95,66 @@ it.each(doors)('a bucket is deleted by force whose delete markers only go when t
   await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
   expect([...markers]).toEqual([]);
 });
+
+it.each(doors)('a bucket is given up that keeps an object whose delete markers are all that goes (%s)', async (transport) => {
+  let isMarked = false;
+  let requests = 0;
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    request.resume();
+    request.once('end', () => {
+      if (++requests > 200) return response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
+      if (url.includes('versions')) {
+        const marker = isMarked ? '<DeleteMarker><Key>a</Key><VersionId>m</VersionId></DeleteMarker>' : '';
+        return response.end(`<ListVersionsResult>${marker}</ListVersionsResult>`);
+      }
+      if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+      if (method === 'GET') {
+        const object = isMarked ? '' : '<Contents><Key>a</Key><Size>1</Size></Contents>';
+        return response.end(`<ListBucketResult>${object}</ListBucketResult>`);
+      }
+      if (method === 'DELETE') return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+      isMarked = !isMarked;
+      return response.end('<DeleteResult></DeleteResult>');
+    });
+  });
+  const deleting = backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
+});
+
+it.each(doors)('a bucket into which somebody writes goes by force where versions cannot be suspended (%s)', async (transport) => {
+  const held = new Set<string>();
+  let late = ['a', 'b', 'c'];
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    request.resume();
+    request.once('end', () => {
+      if (/[?&]versioning/.test(url)) return response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
+      if (url.includes('versions')) {
+        const told = [...held].map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`).join('');
+        return response.end(`<ListVersionsResult>${told}</ListVersionsResult>`);
+      }
+      if (url.includes('uploads')) return response.end('<ListMultipartUploadsResult></ListMultipartUploadsResult>');
+      if (method === 'GET') {
+        const told = [...held].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
+        const next = late.slice(0, 1); // comes right after the look
+        late = late.slice(1);
+        response.end(`<ListBucketResult>${told}</ListBucketResult>`);
+        if (told === '') for (const key of next) held.add(key);
+        return response;
+      }
+      if (method === 'POST') {
+        held.clear();
+        return response.end('<DeleteResult></DeleteResult>');
+      }
+      if (late.length === 3) {
+        held.add('first');
+        late = late.slice(1);
+      }
+      if (held.size > 0) return response.writeHead(409).end('<Error><Code>BucketNotEmpty</Code></Error>');
+      return response.writeHead(204).end();
+    });
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect([...held]).toEqual([]);
+});

@@ -1,4 +1,4 @@
-import { hasCode, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
@@ -14,7 +14,7 @@ const idleRounds = 3;
 
 /** Objects, versions, delete markers and open uploads go first, over and over until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  for (let idle = 0; ;) {
+  for (let idle = 0, byName = 0; ;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
       return await deleteEmptyBucket(store, bucket, ctx);
@@ -23,7 +23,8 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
-      if (idle !== 1) continue;
+      // Each leaves markers, whose removal is no progress where that shows the object again.
+      if (idle !== 1 || ++byName > idleRounds) continue;
       await removeObjects(store, bucket, ctx);
       await removeMarkers(store, bucket, ctx);
     }
@@ -47,13 +48,23 @@ async function removeMarkers(store: Store, bucket: string, ctx: CallContext): Pr
     const left = (await versionsOf(store, bucket, ctx)).filter(({ versionId }) => versionId === 'null');
     const names = JSON.stringify(left);
     if (left.length === 0 || names === before) return;
-    if (before === '') await store.administration.setVersioning(bucket, false, ctx);
+    if (before === '' && !(await suspendVersions(store, bucket, ctx))) return; // objects that came just now go without
     before = names;
     await inParallel(left, 4, async ({ key }) => {
       const at = { bucket, key };
       await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { contentType: 'application/octet-stream' }, ctx);
       await deleteObject(store, at, ctx, 'null');
     });
+  }
+}
+
+async function suspendVersions(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  try {
+    await store.administration.setVersioning(bucket, false, ctx);
+    return true;
+  } catch (error) {
+    if (!isStorageError(error) || error.retryable) throw error;
+    return false;
   }
 }
 
