@@ -82,7 +82,7 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   const to = await tenants.bucketFor(tenant);
   if (to === from) return 'gone';
   const counted = { tenant: tenant.tenantSlug, ...ctx };
-  if (options.provision) await storage.ensureBucket(to, {}, counted);
+  if (options.provision) await storage.ensureBucket(to, {}, counted, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
   const claimed = await claimPlace(sql, { ...move, until: inSeconds(claimSeconds) });
   if (claimed.length === 0) return (await isThere(sql, file)) ? 'waits' : 'gone';

@@ -1,8 +1,8 @@
-import { memoryBackend, noContext, wrapBackend } from '@coffer/storage-core';
+import { memoryBackend, noContext, storageError, wrapBackend } from '@coffer/storage-core';
 import type { BucketOperations, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { acme, admin, codeOf, openRig, processBeside, upload } from './testing/support.ts';
+import { acme, admin, codeOf, defaultBucket, openRig, processBeside, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 const bucket = 'acme-uploads';
@@ -47,6 +47,20 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
     expect(await otherUpload('x')).toBe('tenant_mismatch');
     expect(await buckets()).toEqual([]);
+  });
+
+  it('bring back no bucket for a file that is to be moved into it', async () => {
+    const { id, storageKey: key } = await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    await rig.tenantService.delete('acme', { force: true });
+    const stray = { id, key, from: 'former', tenant: acme, to: bucket, sizeBytes: 5, etag: 'x', sha256: null, waits: false };
+    expect(await codeOf(other.tenantService.relocateFile(stray, { provision: true, keepSeconds: 0 }))).toBe('no_such_bucket');
+    expect(await buckets()).toEqual([]);
+  });
+
+  it('ask nobody whether the default bucket is one to have', async () => {
+    await other.database.close();
+    expect(await other.tenants.keeps(defaultBucket)).toBe(true);
   });
 
   it('bring back no bucket while its tenant is being deleted', async () => {
@@ -99,6 +113,29 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
     expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
     expect(await rig.usage(acme)).toEqual({ bytes: 1, files: 1, reserved: 0 });
+  });
+
+  it('leave a tenant the bucket that came back, with an object, while it was to be deleted without force', async () => {
+    await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
+    expect(await codeOf(rig.tenantService.delete('acme'))).toBe('tenant_not_empty');
+    expect(await rig.tenants.ownerOf(bucket)).toBe(acme.tenantUuid);
+    expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
+  });
+
+  it('delete with a tenant, in the end, a bucket that came back and could not be deleted at once', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    afterDeletion(async () => {
+      await other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme });
+      const remove = (): Promise<void> => Promise.reject(storageError('storage_unavailable', 'Away.'));
+      replaced = { buckets: { ...inner.buckets!, delete: remove } };
+    });
+    expect(await codeOf(rig.tenantService.delete('acme', { force: true }))).toBe('storage_unavailable');
+    replaced = {};
+    await rig.tenantService.delete('acme', { force: true });
+    expect(await buckets()).toEqual([]);
   });
 
   it('keep no record of a file whose bucket went while it was the first to come into it', async () => {

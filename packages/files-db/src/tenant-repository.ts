@@ -162,7 +162,7 @@ export class TenantRepository {
       if (primary !== undefined) return primary;
       bucket = this.#bucketNameFor({ tenantUuid, tenantSlug });
       if (!adopt) await this.#assertFree(bucket);
-      if (await this.#claim(tenantUuid, bucket, true)) return bucket;
+      if (await this.#claim(tenantUuid, bucket, { onlyFirst: true })) return bucket;
     }
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
   }
@@ -174,11 +174,16 @@ export class TenantRepository {
    */
   async addBucket(id: string, bucket: string): Promise<boolean> {
     const { tenantUuid } = await this.read(id);
-    if (await this.#claim(tenantUuid, bucket, false)) return true;
+    if (await this.#claim(tenantUuid, bucket)) return true;
     const owner = await this.ownerOf(bucket);
     if (owner === tenantUuid) return false;
     if (owner === undefined) throw unknownTenant(); // it is being deleted
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
+  }
+
+  /** As `addBucket`, also to a tenant that is being deleted. @returns whether it was given */
+  async giveBack(tenantUuid: string, bucket: string): Promise<boolean> {
+    return this.#claim(tenantUuid, bucket, { evenClosed: true });
   }
 
   /** Takes a bucket from whichever tenant has it. */
@@ -215,7 +220,7 @@ export class TenantRepository {
    * process, of which this one did not know: it forgets what it remembers.
    */
   async keeps(bucket: string): Promise<boolean> {
-    if ((await this.ours([bucket])).length > 0) return true;
+    if (this.#reserved.has(bucket) || (await this.ownerOf(bucket)) !== undefined) return true;
     this.#cache.clear();
     return false;
   }
@@ -237,10 +242,14 @@ export class TenantRepository {
     if ((await renameTenant(transaction, { tenant, slug, slugUuid })).length === 0) throw slugTaken();
   }
 
-  async #claim(tenantUuid: string, bucket: string, onlyFirst: boolean): Promise<boolean> {
+  async #claim(
+    tenantUuid: string,
+    bucket: string,
+    { onlyFirst = false, evenClosed = false }: { readonly onlyFirst?: boolean; readonly evenClosed?: boolean } = {},
+  ): Promise<boolean> {
     assertBucketName(bucket);
     if (this.#reserved.has(bucket)) throw storageError('tenant_conflict', `The bucket "${bucket}" is reserved.`);
-    const claimed = await claimBucket(this.#database.sql, { tenant: tenantUuid, bucket, onlyFirst });
+    const claimed = await claimBucket(this.#database.sql, { tenant: tenantUuid, bucket, onlyFirst, evenClosed });
     this.#cache.forget(tenantUuid);
     return claimed.length > 0;
   }

@@ -98,15 +98,17 @@ export const listTenants = statement<{ readonly after: string; readonly limit: n
 
 /**
  * Gives a tenant a bucket that nobody has, as its last one; with `onlyFirst` only one that has none yet. Whoever deletes the tenant
- * waits for this and sees the bucket, or this waits, and gives none.
+ * waits for this and sees the bucket, or this waits, and gives none, unless `evenClosed`.
  */
 export const claimBucket = statement<
-  { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean },
+  { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean; readonly evenClosed: boolean },
   { readonly bucket: string }
 >(`
   insert into tenant_buckets (bucket, tenant_uuid, position)
   select {bucket}::text, {tenant}::text, coalesce(max(position) + 1, 0) from tenant_buckets where tenant_uuid = {tenant}::text
-  having (count(*) = 0 or not {onlyFirst}::boolean) and exists (select from tenants where tenant_uuid = {tenant}::text and state = 'active' for share)
+  having (count(*) = 0 or not {onlyFirst}::boolean) and exists (
+    select from tenants
+    where tenant_uuid = {tenant}::text and (state = 'active' or state = 'deleting' and {evenClosed}::boolean) for share)
   on conflict do nothing
   returning bucket`);
 

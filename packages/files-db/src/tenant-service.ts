@@ -166,7 +166,9 @@ export class TenantService {
     } catch (error) {
       if (hasCode(error, 'tenant_conflict')) return; // another tenant has it by now
       if (!hasCode(error, 'tenant_not_found')) throw error;
-      await this.#storage.deleteBucket(bucket, { force }, ctx);
+      // Its own again first: what cannot be deleted now is found by the next attempt, and nobody else is given it meanwhile.
+      if (await this.#tenants.giveBack(owner, bucket)) await this.deleteBucket(bucket, { force }, ctx);
+      else await this.#storage.deleteBucket(bucket, { force }, ctx);
     }
   }
 
