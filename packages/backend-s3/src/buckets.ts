@@ -45,9 +45,20 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
       });
       return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    delete: (bucket, { force = false }, ctx) => (force ? deleteBucketByForce(store, bucket, ctx) : deleteEmptyBucket(store, bucket, ctx)),
+    async delete(bucket, { force = false }, ctx) {
+      if (force) return deleteBucketByForce(store, bucket, ctx);
+      await assertEmpty(store, bucket, ctx);
+      return deleteEmptyBucket(store, bucket, ctx);
+    },
     provision: (bucket, { corsOrigins }, ctx) => provisionBucket(store, bucket, corsOrigins, ctx),
   };
+}
+
+/** Some servers delete a bucket with all that lies in it. @throws bucket_not_empty */
+async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  if ((await store.profileIfAllowed(bucket, ctx))?.keepsFullBuckets !== false) return;
+  const { objects } = await store.transport.list(bucket, { maxKeys: 1 }, ctx);
+  if (objects.length > 0) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds objects.`);
 }
 
 /** A bucket that is listed and cannot be looked into: it went meanwhile, or is not ours to look into. */

@@ -13,9 +13,11 @@ type Metadata = Readonly<Record<string, string>>;
 
 /** As it is sent. Costs nothing unless a name holds a "_", or there is nothing in a value. */
 export async function encodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
-  const isOdd = Object.entries(metadata).some(([name, value]) => /_|\.5f|\.2e/.test(name) || /^=*$/.test(value));
-  if (!isOdd) return metadata;
-  const { keepsUnderscores, keepsEmptyValues } = await store.profile(bucket, ctx);
+  const isOdd = Object.keys(metadata).some((name) => /_|\.5f|\.2e/.test(name));
+  if (!isOdd && !Object.values(metadata).some((value) => /^=*$/.test(value))) return metadata;
+  const profile = await (isOdd ? store.profile(bucket, ctx) : store.profileIfAllowed(bucket, ctx));
+  if (profile === undefined) return metadata;
+  const { keepsUnderscores, keepsEmptyValues } = profile;
   return changed(metadata, {
     name: (name) => (!keepsUnderscores && /_|\.5f|\.2e/.test(name) ? name.replaceAll('.', '.2e').replaceAll('_', '.5f') : name),
     value: (value) => (!keepsEmptyValues && /^=*$/.test(value) ? `${value}=` : value),

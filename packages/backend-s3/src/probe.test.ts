@@ -151,6 +151,24 @@ describe.each(doors)('tells where buckets lie, and which sums of bodies the serv
   });
 });
 
+it.each(doors)('deletes no bucket with objects on a server that would (%s)', async (transport) => {
+  const deleted: string[] = [];
+  const options = await behindFront(ceph, (method, path) => {
+    const [, bucket] = /^\/([^/?]+)\/?$/.exec(path) ?? [];
+    if (method !== 'DELETE' || bucket === undefined) return undefined;
+    deleted.push(bucket);
+    return { status: 204, body: '' };
+  });
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ keepsFullBuckets: false });
+  const backend = s3Backend({ ...options, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+  expect(deleted).not.toContain(bucket);
+});
+
 it('takes no server that refuses the header of a sum for one that compares it', async () => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: error('NotImplemented') } : undefined,

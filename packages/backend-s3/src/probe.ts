@@ -66,11 +66,12 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
       return keeps ? conditionalPut : undefined;
     };
+    const conditionalPutOfVersions = await ofVersions();
     return {
       region,
       acl,
       conditionalPut,
-      conditionalPutOfVersions: await ofVersions(),
+      conditionalPutOfVersions,
       putMatch,
       conditionalComplete,
       conditionalCopy,
@@ -80,6 +81,8 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       ...metadata,
       ...rules,
       ...keys,
+      // The last thing: the bucket may be gone then.
+      keepsFullBuckets: sandbox.isOwn ? await allRefused(store.administration.deleteBucket(sandbox.bucket, noContext)) : undefined,
     };
   } finally {
     // What is known is not lost over what stays behind: whoever asked again would leave the same once more.

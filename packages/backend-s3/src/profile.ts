@@ -50,6 +50,8 @@ export interface EndpointProfile {
   readonly abortRule: boolean | undefined;
   /** Buckets have CORS rules of their own. */
   readonly cors: boolean | undefined;
+  /** DeleteBucket is refused while there are objects. Undefined where no bucket could be made to try it out. */
+  readonly keepsFullBuckets: boolean | undefined;
   /** Lists leave out `x/y` while there is `x`. */
   readonly hidesKeysBelowObjects: boolean;
   /** Names of metadata keep their "_". */
@@ -76,6 +78,7 @@ export const awsProfile: EndpointProfile = {
   lifecycle: true,
   abortRule: true,
   cors: true,
+  keepsFullBuckets: true,
   hidesKeysBelowObjects: false,
   keepsUnderscores: true,
   keepsEmptyValues: true,

@@ -102,6 +102,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'metadata without a value is forgotten: Coffer writes it in another way',
     ),
     ability(
+      'full_buckets',
+      profile.keepsFullBuckets,
+      'refuses to delete buckets that hold objects',
+      'deletes buckets with all that lies in them: Coffer looks first',
+    ),
+    ability(
       'nested_keys',
       !hidesKeysBelowObjects,
       'lists "x/y" beside "x"',
