@@ -21,13 +21,16 @@ export function isAbandoned({ name, createdAt }: ListedBucket, { before }: Pick<
 }
 
 /** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
-export async function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
-  return (await unlessKept(async () => deleteBucketByForce(store, bucket, ctx).then(() => 1))) > 0;
+export function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  return unlessKept(false, async () => {
+    await deleteBucketByForce(store, bucket, ctx);
+    return true;
+  });
 }
 
 /** What such processes left in a bucket that others use, if it lets itself be listed. @returns objects */
-export async function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
-  return unlessKept(async () => {
+export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
+  return unlessKept(0, async () => {
     // The first page is enough: the next sweep comes.
     const { objects } = await store.transport.list(bucket, { prefix: sandboxPrefixes }, ctx);
     const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
@@ -46,11 +49,11 @@ function oldest(before: number): number {
   return Math.min(before, Date.now() - longestProbe);
 }
 
-async function unlessKept(removing: () => Promise<number>): Promise<number> {
+async function unlessKept<T>(kept: T, removing: () => Promise<T>): Promise<T> {
   try {
     return await removing();
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'bucket_not_empty')) return 0;
+    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'bucket_not_empty')) return kept;
     throw error;
   }
 }

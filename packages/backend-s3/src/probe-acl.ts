@@ -1,4 +1,4 @@
-import { isStorageError, noContext } from '@coffer/storage-core';
+import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { isTaken } from './probe-refusals.ts';
@@ -12,23 +12,11 @@ import type { Store } from './store.ts';
 /** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
 export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
   const acl = 'public-read';
-  const [at, byParts, copied, changed] = ['public', 'public-parts', 'public-copy', 'public-later'].map((name) => sandbox.at(name)) as [
-    ObjectAddress,
-    ObjectAddress,
-    ObjectAddress,
-    ObjectAddress,
-  ];
+  const at = sandbox.at('public');
   if (!(await isTaken(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
-  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> => {
-    const isLacking = await making.then(
-      () => false,
-      (error: unknown) => {
-        if (isStorageError(error) && !error.retryable && error.code !== 'internal_error') return true;
-        throw error;
-      },
-    );
-    return isLacking || isPublic(store, place);
-  };
+  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> =>
+    !(await isTaken(making)) || isPublic(store, place);
+  const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
   await write(changed, 'private');
   if (await isPublic(store, changed)) return false;
   const all = await Promise.all([

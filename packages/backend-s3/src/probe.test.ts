@@ -7,89 +7,31 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { probeEndpoint, s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
 import { doors } from './testing/fault-bench.ts';
-import { behindFront } from './testing/front.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
 import { rewritten } from './testing/rewriting-front.ts';
-import type { Rewritable } from './testing/rewriting-front.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const ceph = await startS3('ceph');
 const minio = await ifAvailable(startS3('minio'));
 
-const error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
-
 it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condition (%s)', async (transport) => {
   const isUpload = (method: string, path: string): boolean => method === 'POST' && path.includes('completed?uploads');
   const denied = await behindFront(ceph, (method, path) =>
-    isUpload(method, path) ? { status: 403, body: error('AccessDenied') } : undefined,
+    isUpload(method, path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
   expect(await probeEndpoint({ ...denied, transport })).toMatchObject({ conditionalPut: true, conditionalComplete: false });
   const gone = await behindFront(ceph, (method, path) =>
-    isUpload(method, path) ? { status: 404, body: error('NoSuchBucket') } : undefined,
+    isUpload(method, path) ? { status: 404, body: errorDocument('NoSuchBucket') } : undefined,
   );
   await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
 });
 
-it('takes a server that says so for one without forms', async () => {
-  const options = await behindFront(ceph, (method, path) =>
-    method === 'POST' && !path.includes('?') ? { status: 501, body: error('NotImplemented') } : undefined,
-  );
-  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
-});
-
-it('takes no policy for one that is enforced because forms are taken', async () => {
-  const options = await behindFront(ceph, (method, path) =>
-    method === 'POST' && !path.includes('?') ? { status: 204, body: '' } : undefined,
-  );
-  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: false, conditionalPut: true });
-});
-
-describe.each(doors)('forms (%s)', (transport) => {
-  const grant = (grantee: string): string => `<Grant><Grantee>${grantee}</Grantee><Permission>READ</Permission></Grant>`;
-  const policy = (...grants: readonly string[]): string =>
-    `<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>${grants.join('')}</AccessControlList></AccessControlPolicy>`;
-
-  it('say no ACL to a server that ignores it there', async () => {
-    const options = await behindFront(ceph, (_method, path) =>
-      path.includes('form-public?acl') ? { status: 200, body: policy() } : undefined,
-    );
-    expect(await probeEndpoint({ ...options, transport })).toMatchObject({ acl: true, postPolicy: true, formAcl: false });
-    expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ acl: true, postPolicy: true, formAcl: true });
-    const backend = s3Backend({ ...options, transport });
-    onTestFinished(() => backend.close());
-    const upload = async (acl?: 'public-read' | 'private'): Promise<string | undefined> => {
-      const asked = { contentType: 'text/plain', size: 1, expiresIn: 60, ...(acl !== undefined && { acl }) };
-      return (await backend.presign?.upload({ bucket: 'any', key: 'x' }, asked, noContext))?.method;
-    };
-    expect([await upload('public-read'), await upload('private'), await upload()]).toEqual(['PUT', 'POST', 'POST']);
-  });
-
-  it('are not for a server that lets in whom their policies do not', async () => {
-    let forms = 0;
-    const everybody = grant('<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>');
-    const options = await behindFront(ceph, (method, path) => {
-      if (method === 'POST' && !path.includes('?') && ++forms === 5) return { status: 204, body: '' };
-      if (path.includes('form-opened')) return { status: 200, body: policy(everybody) };
-      return undefined;
-    });
-    expect(await probeEndpoint({ ...options, transport })).toMatchObject({ acl: true, postPolicy: false, formAcl: false });
-  });
-});
-
 it.each(doors)('does not take what it may not do for what a server lacks (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: error('AccessDenied') } : undefined,
+    method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
   );
   const unknown = { cors: undefined, versioning: undefined, conditionalPutOfVersions: undefined };
   expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...unknown, lifecycle: true });
-});
-
-it('does not take a server that is busy for one without forms', async () => {
-  let refused = 0;
-  const options = await behindFront(ceph, (method, path) =>
-    method === 'POST' && !path.includes('?') && refused++ < 1 ? { status: 503, body: '' } : undefined,
-  );
-  await expect(probeEndpoint(options)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
-  expect(await probeEndpoint(options)).toMatchObject({ postPolicy: true });
 });
 
 it('takes a page where a rule should be for a rule that there is not', async () => {
@@ -101,7 +43,7 @@ it('takes a page where a rule should be for a rule that there is not', async () 
 });
 
 describe('credentials that may make no bucket to try things out', () => {
-  const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
+  const denied = errorDocument('AccessDenied');
   const servers = [ceph, minio].filter((server) => typeof server !== 'string').map((server) => ({ server, name: server.name }));
   const cases = servers.flatMap((each) => doors.map((transport) => ({ ...each, transport })));
 
@@ -134,7 +76,7 @@ it.each([
   ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
 ])('learns nothing from a server that has no time to tell %s', async (_what, asked) => {
   const busy = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && asked.test(path) ? { status: 503, body: error('ServiceUnavailable') } : undefined,
+    method === 'PUT' && asked.test(path) ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined,
   );
   await expect(probeEndpoint(busy)).rejects.toMatchObject({ code: 'storage_unavailable' });
 });
@@ -171,7 +113,7 @@ it.each(doors)('deletes no bucket with objects on a server that would (%s)', asy
 
 it('takes no server that refuses the header of a sum for one that compares it', async () => {
   const options = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: error('NotImplemented') } : undefined,
+    method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
   );
   expect(await probeEndpoint(options)).toMatchObject({ verifiedSums: ['md5'] });
 });
@@ -185,36 +127,12 @@ it('knows no region that nobody may ask for', async () => {
 
 it('is made again by whoever needs it next, once it has failed', async () => {
   let isBusy = true;
-  const options = await behindFront(ceph, () => (isBusy ? { status: 503, body: error('ServiceUnavailable') } : undefined));
+  const options = await behindFront(ceph, () => (isBusy ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined));
   const store = openStore(options);
   onTestFinished(() => store.connection.close());
   await expect(store.profile('bucket')).rejects.toMatchObject({ code: 'storage_unavailable' });
   isBusy = false;
   expect(await store.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
-});
-
-it('takes a key that is not listed for one that the server does not hold', async () => {
-  const options = await behindFront(ceph, (_method, path) =>
-    path.includes('prefix=back%5Cslash') ? { status: 200, body: '<ListBucketResult></ListBucketResult>' } : undefined,
-  );
-  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
-});
-
-it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
-  const account = await behindFront(ceph, (method, path) =>
-    method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
-      ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
-      : undefined,
-  );
-  const backend = s3Backend({ ...account, transport });
-  onTestFinished(() => backend.close());
-  const refused = { code: 'invalid_key' };
-  for (const key of ['.uploads/x', 'a/.uploads', 'x.versions', 'x.versions/y']) {
-    const put = backend.put({ bucket: 'any', key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
-    await expect(put).rejects.toMatchObject(refused);
-    await expect(backend.get({ bucket: 'any', key }, {}, noContext)).rejects.toMatchObject(refused);
-    await expect(backend.delete({ bucket: 'any', key }, noContext)).rejects.toMatchObject(refused);
-  }
 });
 
 it.each(doors)('keeps metadata without a value on a server that forgets it (%s)', async (transport) => {
@@ -247,7 +165,7 @@ describe('a server that lacks what takes buckets down', () => {
       let probes = 0;
       const account = await behindFront(ceph, (method, path) => {
         if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) probes++;
-        return isLacked(method, path) ? { status: 501, body: error('NotImplemented') } : undefined;
+        return isLacked(method, path) ? { status: 501, body: errorDocument('NotImplemented') } : undefined;
       });
       const backend = s3Backend({ ...account, transport });
       const bucket = `probe-${randomBytes(6).toString('hex')}`;
@@ -265,62 +183,12 @@ describe('a server that lacks what takes buckets down', () => {
   );
 });
 
-/** What servers make of keys, and two that become one. */
-const careless: readonly [string, string, string, (key: string) => string][] = [
-  ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
-  ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
-];
-
-it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
-  'refuses a key that $what, before it becomes another one ($transport)',
-  async ({ odd, plain, made, transport }) => {
-    const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
-    const backend = s3Backend({ ...account, transport });
-    onTestFinished(() => backend.close());
-    const bucket = `probe-${randomBytes(6).toString('hex')}`;
-    await backend.buckets?.create(bucket, {}, noContext);
-    const put = (key: string): Promise<unknown> =>
-      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain' }, noContext);
-    await put(plain).catch(() => {}); // it may be of the same kind
-    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
-    await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
-  },
-);
-
-const everyday: readonly [string, string, (key: string) => string][] = [
-  ['capital letters', 'Report.pdf', (key) => key.toLowerCase()],
-  ['"+"', 'a+b', (key) => key.replaceAll('+', ' ')],
-  ['"%"', 'a%20b', (key) => key.replaceAll('%20', ' ')],
-];
-
-it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what, odd, made, transport }))))(
-  'refuses $what where they are known to get lost, and tries out no server for them ($transport)',
-  async ({ odd, made, transport }) => {
-    let probes = 0;
-    const account = await rewritten(ceph, (request) => {
-      if (request.method === 'PUT' && request.key === '' && request.query === '' && request.bucket.startsWith('coffer-probe-')) probes++;
-      request.key = made(request.key);
-    });
-    const backend = s3Backend({ ...account, transport });
-    onTestFinished(() => backend.close());
-    const bucket = `probe-${randomBytes(6).toString('hex')}`;
-    await backend.buckets?.create(bucket, {}, noContext);
-    const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
-      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain', ...more }, noContext);
-    await put(odd);
-    expect(probes).toBe(0);
-    await put('other.pdf', { ifNoneMatch: '*' });
-    expect(probes).toBe(1);
-    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
-  },
-);
-
 it.each(doors)('is no condition of what credentials may do that may not try anything out (%s)', async (transport) => {
   let attempts = 0;
   let isReadOnly = false;
   const account = await behindFront(ceph, (method, path) => {
     if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) attempts++;
-    return isReadOnly && method !== 'GET' && method !== 'HEAD' ? { status: 403, body: error('AccessDenied') } : undefined;
+    return isReadOnly && method !== 'GET' && method !== 'HEAD' ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
   });
   const writer = s3Backend(account);
   const bucket = `probe-${randomBytes(6).toString('hex')}`;
@@ -344,34 +212,6 @@ it.each(doors)('is no condition of what credentials may do that may not try anyt
     reader.put({ bucket, key: 'new' }, { kind: 'buffer', data: Buffer.of() }, { contentType: 'text/plain', ifNoneMatch: '*' }, noContext),
   ).rejects.toMatchObject({ code: 'access_denied' });
   expect(attempts).toBe(1);
-});
-
-/** Where servers take an ACL and do nothing about it. */
-const deaf: readonly [string, (request: Rewritable) => boolean][] = [
-  ['a copy', ({ headers }) => headers['x-amz-copy-source'] !== undefined],
-  ['an upload of parts', ({ query }) => query.startsWith('uploads')],
-  ['an object that is there', ({ method, query }) => method === 'PUT' && query.startsWith('acl')],
-];
-
-it.each(deaf.flatMap(([what, isDeaf]) => doors.map((transport) => ({ what, isDeaf, transport }))))(
-  'trusts no ACL of a server that ignores it on $what ($transport)',
-  async ({ isDeaf, transport }) => {
-    const account = await rewritten(ceph, (request) => {
-      if (!isDeaf(request)) return false;
-      delete request.headers['x-amz-acl'];
-      return request.query.startsWith('acl');
-    });
-    expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
-  },
-);
-
-it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (transport) => {
-  const account = await rewritten(ceph, (request) => {
-    const isAnonymous = request.headers['x-amz-date'] === undefined && request.key !== '' && request.query === '';
-    if (isAnonymous) request.query = 'acl'; // which a reader may not see
-    return false;
-  });
-  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
 });
 
 it.each(doors)('takes no rule for one that a server only says to have taken (%s)', async (transport) => {

@@ -15,3 +15,8 @@ export async function behindFront(
   onTestFinished(() => front.stop());
   return { ...account, endpoint: front.endpoint };
 }
+
+/** What S3 says of an error. */
+export function errorDocument(code: string): string {
+  return `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { expect, it, onTestFinished } from 'vitest';
+
+import { probeEndpoint, s3Backend } from './backend.ts';
+import { doors } from './testing/fault-bench.ts';
+import { behindFront } from './testing/front.ts';
+import { rewritten } from './testing/rewriting-front.ts';
+
+const ceph = await startS3('ceph');
+
+it('takes a key that is not listed for one that the server does not hold', async () => {
+  const options = await behindFront(ceph, (_method, path) =>
+    path.includes('prefix=back%5Cslash') ? { status: 200, body: '<ListBucketResult></ListBucketResult>' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
+});
+
+it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
+      ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
+      : undefined,
+  );
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const refused = { code: 'invalid_key' };
+  for (const key of ['.uploads/x', 'a/.uploads', 'x.versions', 'x.versions/y']) {
+    const put = backend.put({ bucket: 'any', key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    await expect(put).rejects.toMatchObject(refused);
+    await expect(backend.get({ bucket: 'any', key }, {}, noContext)).rejects.toMatchObject(refused);
+    await expect(backend.delete({ bucket: 'any', key }, noContext)).rejects.toMatchObject(refused);
+  }
+});
+
+/** What servers make of keys, and two that become one. */
+const careless: readonly [string, string, string, (key: string) => string][] = [
+  ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
+  ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
+];
+
+it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
+  'refuses a key that $what, before it becomes another one ($transport)',
+  async ({ odd, plain, made, transport }) => {
+    const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain' }, noContext);
+    await put(plain).catch(() => {}); // it may be of the same kind
+    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
+    await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);
+
+const everyday: readonly [string, string, (key: string) => string][] = [
+  ['capital letters', 'Report.pdf', (key) => key.toLowerCase()],
+  ['"+"', 'a+b', (key) => key.replaceAll('+', ' ')],
+  ['"%"', 'a%20b', (key) => key.replaceAll('%20', ' ')],
+];
+
+it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what, odd, made, transport }))))(
+  'refuses $what where they are known to get lost, and tries out no server for them ($transport)',
+  async ({ odd, made, transport }) => {
+    let probes = 0;
+    const account = await rewritten(ceph, (request) => {
+      if (request.method === 'PUT' && request.key === '' && request.query === '' && request.bucket.startsWith('coffer-probe-')) probes++;
+      request.key = made(request.key);
+    });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain', ...more }, noContext);
+    await put(odd);
+    expect(probes).toBe(0);
+    await put('other.pdf', { ifNoneMatch: '*' });
+    expect(probes).toBe(1);
+    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);
