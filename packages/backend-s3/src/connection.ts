@@ -1,18 +1,16 @@
-import type { Agent } from 'node:http';
-import type { Agent as HttpsAgent } from 'node:https';
-
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
-import { agentFor } from './node-http.ts';
+import { poolFor } from './node-http.ts';
 import type { Settings } from './options.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
+import type { Pool } from './pool.ts';
 import { RawSockets } from './raw-sockets.ts';
 import { KeptWires } from './wire.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
-  readonly agent: Agent | HttpsAgent;
+  readonly agent: Pool;
   readonly isTls: boolean;
   /** Sockets of the agent between two exchanges. */
   readonly wires: KeptWires;
@@ -32,7 +30,7 @@ export function connect(settings: Settings): Connection {
   const idle = timeout * 1000 + 1;
   const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
   const isTls = endpoint?.startsWith('http:') !== true;
-  const agent = agentFor(isTls, { ...pool, rejectUnauthorized: verifySsl });
+  const agent = poolFor(isTls, { ...pool, rejectUnauthorized: verifySsl });
   const wires = new KeptWires(agent);
   const rawSockets = new RawSockets(settings, { agent, isTls, wires });
   const clock = new Clock();

@@ -9,6 +9,7 @@ import type { AnswerBody } from './answer-body.ts';
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
 import { settingsOf } from './options.ts';
+import { poolOver } from './pool.ts';
 import { newStage } from './testing/lean.ts';
 import { ok } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
@@ -34,7 +35,7 @@ describe('requests', () => {
     const server = await serve(ok);
     const endpoint = server.endpoint.replace('127.0.0.1', 's3.test');
     const settings = settingsOf({ endpoint, accessKey: 'who', secretKey: 'secret', forcePathStyle: false });
-    const agent = new Agent({
+    const agent = poolOver(Agent, {
       lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),
     });
     open.push(() => agent.destroy());

@@ -1,5 +1,8 @@
-import type { Agent, AgentOptions, request as httpRequest } from 'node:http';
-import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { AgentOptions, request as httpRequest } from 'node:http';
+import type { AgentOptions as HttpsAgentOptions } from 'node:https';
+
+import { poolOver } from './pool.ts';
+import type { Pool } from './pool.ts';
 
 /*
  * Importing node:http evaluates everything that it exports, WebSocket and with it all of fetch: 40 ms and 15 MiB at every
@@ -7,11 +10,11 @@ import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from 'nod
  */
 const http = process.getBuiltinModule('node:http');
 
-export function agentFor(isTls: boolean, options: AgentOptions & HttpsAgentOptions): Agent | HttpsAgent {
-  return isTls ? new (process.getBuiltinModule('node:https').Agent)(options) : new http.Agent(options);
+export function poolFor(isTls: boolean, options: AgentOptions & HttpsAgentOptions): Pool {
+  return poolOver(isTls ? process.getBuiltinModule('node:https').Agent : http.Agent, options);
 }
 
-/** What sends requests through such an agent. */
+/** What sends requests through such a pool. */
 export function requestFor(isTls: boolean): typeof httpRequest {
   return isTls ? process.getBuiltinModule('node:https').request : http.request;
 }

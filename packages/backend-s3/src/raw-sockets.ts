@@ -101,6 +101,7 @@ export class RawSockets {
     const idle = open(agent.freeSockets);
     const tooMany = open(agent.sockets).length + idle.length - agent.maxSockets;
     for (const socket of idle.slice(0, Math.max(0, tooMany))) socket.destroy();
+    agent.serve();
   }
 }
 

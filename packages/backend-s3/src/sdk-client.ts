@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 import { S3Client } from '@aws-sdk/client-s3';
@@ -49,7 +49,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   const { endpoint, publicEndpoint, timeout } = settings;
   const { agent, isTls, wires, credentials, clock } = connection;
   const requestHandler = new Handler(wires, {
-    ...(isTls ? { httpsAgent: agent as HttpsAgent } : { httpAgent: agent }),
+    ...(isTls ? { httpsAgent: agent as Agent as HttpsAgent } : { httpAgent: agent }),
     connectionTimeout: timeout * 1000,
     socketTimeout: timeout * 1000,
     logger: silent, // it writes to the console otherwise, when requests wait for a socket

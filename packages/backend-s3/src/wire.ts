@@ -126,7 +126,7 @@ export class KeptWires {
   /** Once an exchange has ended well: the next one has it, or whoever waits for the agent. */
   keep(wire: Wire): void {
     // Fewer than at first: some of its places are lent.
-    if (isWaitedFor(this.#agent) || this.#agent.maxSockets < this.#most) return wire.giveBack();
+    if (this.#agent.isWaitedFor || this.#agent.maxSockets < this.#most) return wire.giveBack();
     wire.rest(this.#drop);
     this.#kept.push(wire);
   }
@@ -140,9 +140,4 @@ export class KeptWires {
   giveBack(): void {
     for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) if (!wire.socket.destroyed) wire.giveBack();
   }
-}
-
-function isWaitedFor({ requests }: Connection['agent']): boolean {
-  for (const _name in requests) return true;
-  return false;
 }

@@ -150,6 +150,24 @@ describe('a pull', () => {
     expect(bench.proxy.mostConnections()).toBeGreaterThan(2);
   });
 
+  it('that is over leaves its socket to a call that has waited since', async () => {
+    const backend = bench.through({ maxPoolConnections: 2 });
+    bench.proxy.faults.answer = ({ target }) => (target.endsWith('/held') ? 'silence' : undefined);
+    const cancel = new AbortController();
+    let takeOn: (() => void) | undefined;
+    const pulling = backend.pull!(bench.at('large'), {}, () => new Promise<void>((resolve) => (takeOn = resolve)), noContext);
+    await eventually(() => takeOn).toBeDefined();
+    const held = backend.head(bench.at('held'), { signal: cancel.signal }); // has the other socket
+    await eventually(() => bench.proxy.count('HEAD')).toBe(1);
+    const waiting = put(backend);
+    expect(await Promise.race([waiting.then(() => 'served'), delay(200, 'waits')])).toBe('waits');
+    const reading = setInterval(() => takeOn?.(), 0);
+    await pulling.finally(() => clearInterval(reading));
+    await waiting;
+    cancel.abort();
+    await expect(held).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('that has kept its socket gives way to calls that wait', async () => {
     const backend = bench.through({ maxPoolConnections: 2, timeout: 10 });
     await pull(backend, 'small');

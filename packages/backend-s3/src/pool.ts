@@ -1,0 +1,89 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { Agent, AgentOptions } from 'node:http';
+import type { AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+type PoolOptions = AgentOptions & HttpsAgentOptions;
+
+/** An agent whose `maxSockets` bounds those of all hosts together: where buckets are hosts, each would have as many else. */
+export type Pool = Agent & {
+  /** Whether a request waits for a socket. */
+  readonly isWaitedFor: boolean;
+  /** To be called once `maxSockets` has been raised: there may be room for those who wait. */
+  serve(): void;
+};
+
+interface Target {
+  readonly host?: string;
+  readonly port?: number | string;
+}
+
+/** Any agent has it; node:http calls it for each request. */
+type AddRequest = (request: unknown, options: Target) => void;
+
+interface Waiting {
+  readonly target: Target;
+  readonly ask: () => void;
+}
+
+/**
+ * Requests wait in one line, whatever their host, and the first one gets the next place: a socket that is kept to its host, or else the
+ * place of one that is kept to another host. Sockets that are kept count.
+ *
+ * @param Base the agent of node:http or of node:https
+ */
+export function poolOver(Base: new (options: PoolOptions) => Agent, options: PoolOptions): Pool {
+  const { addRequest } = Base.prototype as { readonly addRequest: AddRequest };
+  return new (class extends Base implements Pool {
+    readonly #line: Waiting[] = [];
+
+    constructor() {
+      super(options);
+      // What the agent itself does with a socket that is free comes first.
+      this.on('free', () => this.serve());
+    }
+
+    get isWaitedFor(): boolean {
+      if (this.#line.length > 0) return true;
+      for (const _name in this.requests) return true;
+      return false;
+    }
+
+    serve(): void {
+      for (let first = this.#line[0]; first !== undefined && this.#makesRoom(first.target); first = this.#line[0]) {
+        this.#line.shift();
+        first.ask();
+      }
+    }
+
+    addRequest(request: unknown, target: Target): void {
+      const ask = (): void => addRequest.call(this, request, target);
+      if (this.#line.length === 0 && this.#makesRoom(target)) ask();
+      else this.#line.push({ target, ask: AsyncResource.bind(ask) });
+    }
+
+    override createConnection(...given: Parameters<Agent['createConnection']>): Duplex | null | undefined {
+      return super.createConnection(...given)?.once('close', () => this.serve());
+    }
+
+    /** @returns whether there is a place; one that is kept to another host is given up for it */
+    #makesRoom({ host, port }: Target): boolean {
+      if (count(this.sockets) + count(this.freeSockets) < this.maxSockets) return true;
+      let other: Socket | undefined;
+      for (const [name, sockets = []] of Object.entries(this.freeSockets)) {
+        const kept = sockets.find(({ destroyed }) => !destroyed);
+        if (kept !== undefined && name.startsWith(`${host}:${port}:`)) return true;
+        other ??= kept;
+      }
+      other?.destroy();
+      return other !== undefined;
+    }
+  })();
+}
+
+function count(sockets: NodeJS.ReadOnlyDict<readonly Socket[]>): number {
+  let open = 0;
+  for (const name in sockets) for (const socket of sockets[name] ?? []) if (!socket.destroyed) open++;
+  return open;
+}
