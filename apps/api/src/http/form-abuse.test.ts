@@ -112,6 +112,7 @@ describe.each([
     ['an endless boundary line', `--${boundary}${' '.repeat(70_000)}\r\n${file('x')}`],
     ['a file in base64', part(['Content-Disposition: form-data; name="file"; filename="a"', 'Content-Transfer-Encoding: base64'], 'eA==')],
     ['thousands of fields', Array.from({ length: 5000 }, (_, i) => field(`f${i}`, '1')).join('') + file('x')],
+    ['fields that are too large together', field('a', 'x'.repeat(40_000)) + file('x') + field('b', 'x'.repeat(40_000))],
     ['thousands of parts behind the file', file('x') + Array.from({ length: 5000 }, (_, i) => field(`f${i}`, '1')).join('')],
     ['thousands of empty parts', `--${boundary}\r\n`.repeat(5000) + file('x')],
     ['something behind a boundary', `--${boundary}junk\r\n${file('x')}`],

@@ -38,6 +38,7 @@ export interface UploadForm {
   close(): void;
 }
 
+// Of all fields together: who sends them slowly has them held for long.
 const maxFieldBytes = 65_536;
 const maxFields = 32;
 const fileHighWaterMark = 262_144;
@@ -72,7 +73,9 @@ class FormReader implements MultipartHandler {
   readonly #pieces: Buffer[] = [];
   #current: PartHead | undefined;
   #value: Buffer[] = [];
+  /** Bytes of the file, and of all fields. */
   #size = 0;
+  #fieldBytes = 0;
   #fileHead: PartHead | undefined;
   #isOpen = false;
   #over = false;
@@ -135,8 +138,8 @@ class FormReader implements MultipartHandler {
 
   data(bytes: Buffer): void {
     const { name } = this.#head();
-    this.#size += bytes.length;
     if (name === 'file') {
+      this.#size += bytes.length;
       if (this.#size > this.#maxFileBytes) throw payloadTooLarge(this.#maxFileBytes);
       if (this.#stream === undefined) {
         this.#pieces.push(bytes);
@@ -146,7 +149,9 @@ class FormReader implements MultipartHandler {
       if (!this.#stream.push(bytes)) this.#incoming.pause();
       return;
     }
-    if (this.#size > maxFieldBytes) throw validationFailed([{ field: name, message: `at most ${maxFieldBytes} bytes` }]);
+    this.#fieldBytes += bytes.length;
+    if (this.#fieldBytes > maxFieldBytes)
+      throw validationFailed([{ field: name, message: `the fields of a form have at most ${maxFieldBytes} bytes together` }]);
     this.#value.push(bytes);
   }
 

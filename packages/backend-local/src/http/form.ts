@@ -15,6 +15,7 @@ export interface FormFile {
 }
 
 const maxFields = 32;
+// Of all fields before the file together: nobody has shown a signature by then.
 const maxFieldBytes = 65_536;
 // Of everything behind the file, which does not count.
 const maxRestBytes = 1_048_576;
@@ -53,6 +54,7 @@ class FormReader implements MultipartHandler {
   readonly #fields = new Map<string, string>();
   #head: PartHead | undefined;
   #value: Buffer[] = [];
+  /** Bytes of the fields before the file; behind it, of all that is there. */
   #size = 0;
   #place: 'before' | 'file' | 'behind' = 'before';
   #full = false;
@@ -86,7 +88,6 @@ class FormReader implements MultipartHandler {
       this.#place = 'behind';
       return;
     }
-    this.#size = 0;
     this.#value = [];
     this.#head = { ...head, name: head.name.toLowerCase() };
     const { name, filename, contentType } = this.#head;
@@ -108,7 +109,8 @@ class FormReader implements MultipartHandler {
       return;
     }
     this.#size += bytes.length;
-    if (this.#size > (this.#place === 'before' ? maxFieldBytes : maxRestBytes)) throw malformedForm('A field of the form is too large.');
+    if (this.#size > (this.#place === 'before' ? maxFieldBytes : maxRestBytes))
+      throw malformedForm('The fields of the form are too large.');
     if (this.#place === 'before') this.#value.push(bytes);
   }
 
