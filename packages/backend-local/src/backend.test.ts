@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
@@ -33,6 +33,17 @@ describe('a local backend', () => {
     await used.check(noContext);
     expect(existsSync(root)).toBe(true);
     await used.close();
+  });
+
+  it('keeps its files from other users, also in a directory that lets them in', async () => {
+    await chmod(path, 0o755);
+    const backend = localBackend({ root: path });
+    await backend.buckets!.create('bucket', {}, noContext);
+    await backend.put(at, data('bytes'), { contentType: 'a/b' }, noContext);
+    const names = (await readdir(path)).sort();
+    expect(names).toEqual(expect.arrayContaining(['bucket', 'index.db', 'index.db-shm', 'index.db-wal']));
+    for (const name of names) expect([name, (await stat(join(path, name))).mode & 0o077]).toEqual([name, 0]);
+    await backend.close();
   });
 
   it('finds everything again after it was closed, and leaves one file beside the bytes', async () => {

@@ -1,4 +1,4 @@
-import { close, fdatasync, open } from 'node:fs';
+import { close, closeSync, fdatasync, open, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseSync } from 'node:sqlite';
@@ -80,6 +80,7 @@ export class IndexFile {
   static async open(path: string): Promise<IndexFile> {
     let db: DatabaseSync | undefined;
     try {
+      createPrivate(path);
       const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
       db = opened;
       await patiently(() => prepare(opened));
@@ -147,6 +148,18 @@ export class IndexFile {
       if (this.db.isTransaction) this.db.exec('ROLLBACK');
       throw error;
     }
+  }
+}
+
+/**
+ * Creates the file for its owner alone, as all else here; SQLite gives the other two its mode. One that is there is not opened: the
+ * locks that this process has on it would end with the descriptor.
+ */
+function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
