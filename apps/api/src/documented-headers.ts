@@ -61,6 +61,10 @@ export const writtenHeaders: AnswerHeaders = { ETag: told('Of what was written.'
 export const unchangedHeaders: AnswerHeaders = {
   ETag: told('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'Last-Modified': told('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+  'Cache-Control': told(
+    'A copy may be kept, and is asked about each time; without `private`, by caches that others share as well.',
+    'private, no-cache',
+  ),
 };
 
 /** Of an object that is sent. */

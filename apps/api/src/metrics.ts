@@ -23,7 +23,8 @@ export function metricsRoute(router: Router, services: Services): void {
       200: { description: 'All metrics', content: { 'text/plain': { schema: { type: 'string' } } } },
       ...problems(...guarded),
     },
-    handler: async (c) => c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType }),
+    handler: async (c) =>
+      c.body(await services.registry.metrics(), 200, { 'content-type': services.registry.contentType, 'cache-control': 'no-store' }),
   });
 }
 

@@ -13,10 +13,22 @@ import { ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];
 
-/** Sends a JSON answer. Past the framework, which would make an object of it, and headers, only to take both apart again. */
+/**
+ * Cache-Control of bytes. Without it, browsers go by the age of the bytes and give a copy to whoever asks next, with another token or
+ * none, and after the file was deleted. A copy may be kept, but is asked about each time; by the second, in one's own cache only.
+ */
+export const askedAnew = 'no-cache';
+export const forOneReader = 'private, no-cache';
+
+/** Sends a JSON answer, which is for nobody else and for this time. Past the framework, which would make an object of it, and headers, only to take both apart again. */
 export function answerJson({ env: { outgoing } }: AppContext, value: unknown, status = 200, headers?: OutgoingHttpHeaders): Response {
   const body = JSON.stringify(value);
-  outgoing.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+  outgoing.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
   outgoing.end(body);
   return RESPONSE_ALREADY_SENT;
 }

@@ -35,8 +35,8 @@ export async function answerRead(backend: LocalBackend, { at, query }: Target, e
   const options = {
     ...(contentDisposition !== undefined && { contentDisposition }),
     ...(contentType !== undefined && { contentType }),
-    // What a signature opened must not stay in a cache that others share.
-    ...(signed && { headers: { 'cache-control': 'private' } }),
+    // What a signature opened must not stay in a cache that others share, and what is public may not be so for ever.
+    headers: { 'cache-control': signed ? 'private' : 'no-cache' },
   };
   if (request.method === 'HEAD') sendObjectHead(request, response, await source.head(at, ctx), options);
   else await sendObject(request, response, (asked) => source.get(at, asked, ctx), options);

@@ -48,6 +48,20 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     }
   });
 
+  it('is given by no cache to another reader, or after it is gone', async () => {
+    const { json: file } = await uploadFile(api, ann, 'hello', { fields: { is_public: 'true' } });
+    const held = { 'if-none-match': `"${file.etag}"` };
+    for (const method of ['GET', 'HEAD']) {
+      for (const headers of [{}, { ...held }]) {
+        expect((await get(file, { method, headers })).headers['cache-control']).toBe('private, no-cache');
+        const open = await api.send(method, `/api/v1/public/files/${file.id}`, { headers });
+        expect(open.headers['cache-control']).toBe('no-cache');
+      }
+    }
+    for (const path of ['/api/v1/files', `/api/v1/files/${file.id}`])
+      expect((await api.send('GET', path, { headers: ann })).headers['cache-control']).toBe('no-store');
+  });
+
   it('follows a change of the name', async () => {
     const { json: file } = await uploadFile(api, ann);
     await api.send('PATCH', `/api/v1/files/${file.id}`, { headers: ann, json: { filename: 'b.txt' } });

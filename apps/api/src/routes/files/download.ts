@@ -3,11 +3,12 @@ import { z } from '@hono/zod-openapi';
 
 import type { FileRecord } from '@coffer/files-db';
 import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
+import type { SendOptions } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
 import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
 import { presignedUrlExample } from '../../examples.ts';
-import { answerJson, badJson, empty, json, problems, provider, scoped, sent } from '../../responses.ts';
+import { answerJson, askedAnew, badJson, empty, forOneReader, json, problems, provider, scoped, sent } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
@@ -32,16 +33,18 @@ interface Opened {
 /** Sends a file under its own name and type, whatever the object beneath says. */
 async function send(
   c: AppContext,
+  cacheControl: string,
   open: (options: GetOptions) => Promise<Opened>,
   head: () => Promise<{ file: FileRecord; info: ObjectInfo }>,
 ): Promise<Response> {
   const { incoming, outgoing } = c.env;
+  const headers = { 'cache-control': cacheControl };
   if (incoming.method === 'HEAD') {
     const { file, info } = await head();
-    sendObjectHead(incoming, outgoing, info, { filename: file.filename, contentType: file.contentType });
+    sendObjectHead(incoming, outgoing, info, { filename: file.filename, contentType: file.contentType, headers });
     return RESPONSE_ALREADY_SENT;
   }
-  const presentation: { filename?: string; contentType?: string } = {};
+  const presentation: SendOptions & { filename?: string; contentType?: string } = { headers };
   await sendObject(
     incoming,
     outgoing,
@@ -86,6 +89,7 @@ export function downloadRoutes(router: Router, services: Services): void {
       }
       return send(
         c,
+        forOneReader,
         (options) => files.open(id, options, access, ctx),
         () => files.head(id, access, ctx),
       );
@@ -132,6 +136,7 @@ export function publicFileRoute(router: Router, services: Services): void {
     handler: (c, { params: { id } }) =>
       send(
         c,
+        askedAnew,
         (options) => files.openPublic(id, options, contextOf(c)),
         () => files.headPublic(id, contextOf(c)),
       ),

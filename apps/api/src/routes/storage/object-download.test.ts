@@ -36,6 +36,7 @@ onEachBackend('a download of an object', ({ start, bucket, abilities }) => {
       'accept-ranges': 'bytes',
       etag,
       'x-content-type-options': 'nosniff',
+      'cache-control': 'private, no-cache',
       'x-request-id': expect.any(String),
     });
     expect(Date.parse(modified)).toBeLessThanOrEqual(Date.now());

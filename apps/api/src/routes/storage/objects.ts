@@ -7,7 +7,7 @@ import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-co
 
 import { readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
-import { answerJson, badJson, empty, json, placed, problems, sent } from '../../responses.ts';
+import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
@@ -97,8 +97,9 @@ export function objectRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const at = { bucket: await bucketOf(scope, services, query.bucket), key };
       const { incoming, outgoing } = c.env;
-      if (incoming.method === 'HEAD') sendObjectHead(incoming, outgoing, await storage.getFileInfo(at, scope.ctx));
-      else await sendObject(incoming, outgoing, (options) => storage.openIfChanged(at, options, scope.ctx));
+      const sending = { headers: { 'cache-control': forOneReader } };
+      if (incoming.method === 'HEAD') sendObjectHead(incoming, outgoing, await storage.getFileInfo(at, scope.ctx), sending);
+      else await sendObject(incoming, outgoing, (options) => storage.openIfChanged(at, options, scope.ctx), sending);
       return RESPONSE_ALREADY_SENT;
     },
   });
