@@ -1,4 +1,4 @@
-import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext, storageError } from '@coffer/storage-core';
 
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
@@ -19,14 +19,20 @@ const briefly = 10;
 const denialHolds = 60_000;
 const mostDenials = 1000;
 
+/** Of the endpoint, under way: in this bucket where none can be made for it. */
+interface Trial {
+  readonly bucket: string;
+  readonly profile: Promise<EndpointProfile>;
+}
+
 export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
   const settings = settingsOf(options);
   const connection = connect(settings);
   const { maxPoolConnections: sockets, timeout: patience } = settings;
   // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
   const assumed = known ?? (settings.isAws ? awsProfile : undefined);
-  let profile = assumed === undefined ? undefined : Promise.resolve(assumed);
   let found = assumed;
+  let trial: Trial | undefined;
   const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   const store: Store = {
     settings,
@@ -40,7 +46,8 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
       brief: briefly,
       what: 'connections for downloads',
     }),
-    profile(bucket, { signal } = noContext) {
+    async profile(bucket, { signal } = noContext) {
+      signal?.throwIfAborted(); // nothing is tried out for who has gone
       return unlessAborted(profileOf(bucket), signal);
     },
     async profileIfAllowed(bucket, ctx) {
@@ -55,8 +62,18 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
       return found;
     },
   };
-  const profileOf = (bucket: string): Promise<EndpointProfile> => {
-    if (profile !== undefined) return profile;
+  const profileOf = async (bucket: string): Promise<EndpointProfile> => {
+    while (found === undefined && trial !== undefined && trial.bucket !== bucket) {
+      try {
+        return await trial.profile;
+      } catch (error) {
+        // What is wrong with the bucket of somebody else tells nothing of this one, and is not for everybody.
+        if (!isStorageError(error) || error.retryable) throw error;
+      }
+    }
+    return found ?? trial?.profile ?? begin(bucket);
+  };
+  const begin = (bucket: string): Promise<EndpointProfile> => {
     const denial = denials.get(bucket);
     if (denial !== undefined && denial.until > performance.now()) return Promise.reject(denial.error as Error);
     // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
@@ -64,13 +81,14 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     probing.then(
       (result) => (found = result),
       (error: unknown) => {
-        profile = undefined;
+        trial = undefined;
         if (!hasCode(error, 'access_denied')) return;
         if (denials.size >= mostDenials) denials.clear();
         denials.set(bucket, { error, until: performance.now() + denialHolds });
       },
     );
-    return (profile = probing);
+    trial = { bucket, profile: probing };
+    return probing;
   };
   return store;
 }

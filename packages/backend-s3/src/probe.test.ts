@@ -228,3 +228,22 @@ it.each(doors)('takes no rule for one that a server only says to have taken (%s)
   await expect(backend.versioning?.setVersioning(bucket, true, noContext)).rejects.toMatchObject({ code: 'not_supported' });
   await expect(backend.lifecycle?.setLifecycle(bucket, rules, noContext)).rejects.toMatchObject({ code: 'not_supported' });
 });
+
+describe('who waits for a trial in the bucket of somebody else', () => {
+  it('is told of that bucket neither what is wrong with it nor its name', async () => {
+    const account = await behindFront(ceph, (method, path) =>
+      method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const [backend, store] = [s3Backend(account), openStore(account)];
+    const [bucket, gone] = ['there', 'gone'].map((name) => `probe-${name}-${randomBytes(6).toString('hex')}`) as [string, string];
+    await backend.buckets?.create(bucket, {}, noContext);
+    onTestFinished(async () => {
+      store.connection.close();
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      await backend.close();
+    });
+    const [first, second, third] = await Promise.allSettled([store.profile(gone), store.profile(bucket), store.profile(gone)]);
+    for (const failed of [first, third]) expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'no_such_bucket' } });
+    expect(second).toMatchObject({ status: 'fulfilled', value: { acl: true } });
+  });
+});

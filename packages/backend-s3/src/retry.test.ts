@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { AnswerError } from './answer-error.ts';
-import { delayAfter, RetryPolicy } from './retry.ts';
+import { delayAfter, RetryPolicy, unlessAborted } from './retry.ts';
 
 const answer = (status: number, name = '', headers = {}): Error => new AnswerError(status, headers, `<Code>${name}</Code>`);
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
@@ -95,4 +97,20 @@ describe('retries', () => {
     const ended = await Promise.allSettled(waiting);
     expect(ended.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(0);
   });
+});
+
+it('tells who has gone already of that alone, and leaves no failure of the work to nobody', async () => {
+  const unheard: unknown[] = [];
+  const others = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => unheard.push(error));
+  try {
+    const gone = AbortSignal.abort(new Error('gone'));
+    await expect(unlessAborted(Promise.reject(new Error('work')), gone)).rejects.toThrow('gone');
+    await expect(unlessAborted(Promise.resolve(), gone)).rejects.toThrow('gone');
+    await delay(10);
+    expect(unheard).toEqual([]);
+  } finally {
+    process.removeAllListeners('unhandledRejection');
+    for (const listener of others) process.on('unhandledRejection', listener);
+  }
 });

@@ -113,9 +113,10 @@ function askedDelay(error: unknown): number {
 /** What is waited for goes on without whoever gives up. @throws the signal's reason */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
-  signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
-  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort));
+  // Also of one that nobody waits for any more, a failure has to be taken by somebody.
+  return Promise.race([aborted.promise, work]).finally(() => signal.removeEventListener('abort', abort));
 }
