@@ -138,6 +138,40 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
+  it('delete with a tenant a bucket that came back, though whoever asked for that went away meanwhile', async () => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    const cancel = new AbortController();
+    const head: BucketOperations['head'] = async (name, ctx) => {
+      ctx.signal?.throwIfAborted();
+      return inner.buckets!.head(name, ctx);
+    };
+    afterDeletion(async () => {
+      await other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme });
+      cancel.abort(new Error('gone'));
+      replaced = { buckets: { ...inner.buckets!, head } };
+    });
+    await rig.tenantService.delete('acme', { force: true }, { signal: cancel.signal });
+    expect(await buckets()).toEqual([]);
+  });
+
+  it.each([
+    ['with its tenant', (service: Rig['tenantService']) => service.delete('acme', { force: true })],
+    ['alone', (service: Rig['tenantService']) => service.deleteBucket(bucket, { force: true })],
+  ])('delete %s, in the end, a bucket that came back and could not be seen at once', async (_how, remove) => {
+    await upload(rig, 'hello', { tenantContext: acme });
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket);
+    afterDeletion(async () => {
+      await other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme });
+      const head = (): Promise<never> => Promise.reject(storageError('storage_unavailable', 'Away.'));
+      replaced = { buckets: { ...inner.buckets!, head } };
+    });
+    expect(await codeOf(remove(rig.tenantService))).toBe('storage_unavailable');
+    replaced = {};
+    await remove(rig.tenantService);
+    expect(await buckets()).toEqual([]);
+  });
+
   it('keep no record of a file whose bucket went while it was the first to come into it', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     let id = '';

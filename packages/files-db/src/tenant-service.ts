@@ -138,7 +138,7 @@ export class TenantService {
     // Rows whose objects went with the bucket, those that came after the look as well.
     if (force) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
-    if (owner !== undefined) await this.#seeAgain(bucket, { owner, force }, ctx);
+    if (owner !== undefined) await this.#seeAgain(bucket, { owner, force }, unstoppable(ctx));
   }
 
   /** Files that lie in no bucket of their tenant, with the bucket that is: what was uploaded before tenants had buckets. */
@@ -160,7 +160,13 @@ export class TenantService {
    */
   async #seeAgain(bucket: string, deleted: { readonly owner: string; readonly force: boolean }, ctx: CallContext): Promise<void> {
     const { owner, force } = deleted;
-    if (!(await this.#storage.bucketExists(bucket, ctx).catch(no))) return;
+    try {
+      if (!(await this.#storage.bucketExists(bucket, ctx))) return;
+    } catch (error) {
+      if (hasCode(error, 'access_denied')) return; // somebody else's by now
+      await this.#tenants.giveBack(owner, bucket); // it may be there: the next attempt is to look for it
+      throw error;
+    }
     try {
       await this.#tenants.addBucket(owner, bucket);
     } catch (error) {
