@@ -5,9 +5,14 @@ import { noContext } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
+import { refusedKeys } from './probe-keys.ts';
+import { writerTo } from './probe-writes.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront } from './testing/front.ts';
 import { rewritten } from './testing/rewriting-front.ts';
+import { ok, scripted } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
 
 const ceph = await startS3('ceph');
 
@@ -84,3 +89,19 @@ it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what
     await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
   },
 );
+
+it.each(doors)('learn nothing from objects that are cut off (%s)', async (transport) => {
+  const cut: Answer = (request, response) => {
+    if (request.method !== 'GET') return void ok(request, response);
+    response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() });
+    response.write('x', () => setTimeout(() => response.destroy(), 20));
+  };
+  const server = await scripted(cut);
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 0, transport });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  const sandbox = { bucket: 'bucket', isOwn: true, at: (key: string) => ({ bucket: 'bucket', key }), close: async () => {} };
+  await expect(refusedKeys(store, sandbox, writerTo(store))).rejects.toMatchObject({ code: 'storage_unavailable' });
+});

@@ -1,7 +1,10 @@
+import type { Readable } from 'node:stream';
+
 import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
+import { toStorageError } from './errors.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';
 import { keyTwins } from './profile.ts';
@@ -26,7 +29,7 @@ async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Writ
     for (const at of twins) await write(at, at.key);
     for (const at of twins) {
       const result = await store.transport.get(at, {}, noContext);
-      if (result.kind !== 'object' || (await readAll(result.body)).toString() !== at.key) return false;
+      if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
     }
     const [odd, plain] = twins;
     if (odd === undefined || plain === undefined) return true;
@@ -37,5 +40,13 @@ async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Writ
   } catch (error) {
     if (!isStorageError(error) || error.retryable) throw error;
     return false;
+  }
+}
+
+async function textOf(body: Readable): Promise<string> {
+  try {
+    return (await readAll(body)).toString();
+  } catch (error) {
+    throw toStorageError(error, { permission: 's3:GetObject' }); // nobody guards the body
   }
 }
