@@ -183,6 +183,47 @@ describe('a request with its body in memory', () => {
     await expect.poll(left).toBe(0);
   });
 
+  it('has read enough of a refusal without end when it knows which one it is, or that it never will', async () => {
+    let sent = 0;
+    const without = (start: string): Answer => {
+      return (request, response) => {
+        request.resume();
+        response.writeHead(404).write(start);
+        const more = (): void => {
+          if (response.destroyed) return;
+          sent += 16_384;
+          if (response.write('x'.repeat(16_384))) setImmediate(more);
+          else response.once('drain', more);
+        };
+        more();
+      };
+    };
+    const transport = transportTo(await serve(without('<Error><Code>NoSuchKey</Code>'), without('a page')), { maxRetries: 0 });
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(transport.put(at, payload(10), described, noContext)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: false,
+    });
+    await delay(50);
+    expect(sent).toBeLessThan(12 * 2 ** 20); // what the system holds of it
+  });
+
+  it('may follow on a connection that waited for the reader of what came last', async () => {
+    const large: Answer = (_request, response) =>
+      void response.writeHead(200, { etag: '"made"', 'content-length': 1e6 }).end(Buffer.alloc(1e6));
+    const server = await serve(large, ok);
+    const transport = transportTo(server, { maxPoolConnections: 1, timeout: 2 });
+    const result = await transport.get(at, {}, noContext);
+    if (result.kind !== 'object') return expect.unreachable();
+    let size = 0;
+    for await (const chunk of result.body) {
+      size += (chunk as Buffer).length;
+      await delay(5);
+    }
+    await transport.put(at, payload(10), described, noContext);
+    expect([size, server.connections()]).toEqual([1e6, 1]);
+  });
+
   it('is not sent with a header that holds another', async () => {
     const server = await serve(ok);
     const put = transportTo(server).put(at, payload(1), { ...described, contentType: 'a\r\nx-evil: 1' }, noContext);

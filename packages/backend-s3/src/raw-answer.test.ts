@@ -105,7 +105,8 @@ describe('an answer', () => {
   it('says whether the connection goes on', () => {
     const keeps = (head: string): boolean => read(Buffer.from(`HTTP/${head}\r\ncontent-length: 0\r\n\r\n`), [9]).answer.keepsAlive;
     expect([keeps('1.1 200 OK'), keeps('1.0 200 OK\r\nConnection: Keep-Alive')]).toEqual([true, true]);
-    expect([keeps('1.0 200 OK'), keeps('1.1 200 OK\r\nConnection: close')]).toEqual([false, false]);
+    expect([keeps('1.0 200 OK'), keeps('1.0 200 OK\r\nConnection: Upgrade')]).toEqual([false, false]);
+    expect(keeps('1.1 200 OK\r\nConnection: close')).toBe(false);
     const endless = read(Buffer.from('HTTP/1.1 200 OK\r\n\r\nabc'), [1]);
     expect(endless).toMatchObject({ answer: { keepsAlive: false, isComplete: false, endsWithConnection: true } });
     expect(endless.body.toString()).toBe('abc');
@@ -120,6 +121,7 @@ describe('an answer', () => {
     ['a length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n'],
     ['another coding', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n'],
     ['a folded header', 'HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n'],
+    ['a folded header that looks like another one', 'HTTP/1.1 200 OK\r\na: b\r\n content-length: 1\r\n\r\na'],
     ['a space behind a name', 'HTTP/1.1 200 OK\r\ncontent-length : 1\r\n\r\na'],
     ['a line without a name', 'HTTP/1.1 200 OK\r\n: b\r\n\r\n'],
     ['a carriage return alone behind the status', 'HTTP/1.1 200\rfoo\r\ncontent-length: 0\r\n\r\n'],
@@ -128,6 +130,8 @@ describe('an answer', () => {
     ['a chunk without a size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n'],
     ['a chunk longer than it says', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n'],
     ['more after the last chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nx'],
+    ['a line of a chunk without end', `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;${'a'.repeat(100_000)}`],
+    ['a trailer without end', `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: ${'b'.repeat(100_000)}`],
     ['a head without end', `HTTP/1.1 200 OK\r\na: ${'b'.repeat(5 * maxHeaderSize)}`],
   ])('is refused for %s', (_name, text) => {
     for (const length of [1, 1000]) expect(() => read(Buffer.from(text), [length])).toThrow('malformed');

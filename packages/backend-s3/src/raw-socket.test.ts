@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 
-import { expect, it } from 'vitest';
+import type { ByteSink } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { RawSocket } from './raw-socket.ts';
 import { selfSigned } from './testing/certificate.ts';
@@ -75,3 +76,74 @@ it.each(['at once', 'as fast as a disk', 'slowly, now and then'])(
     server.close();
   },
 );
+
+describe('a connection of pulls', () => {
+  const open: (() => unknown)[] = [];
+  afterEach(() => {
+    for (const close of open.splice(0)) close();
+  });
+
+  async function connected(answer: (socket: Socket) => unknown, timeout = 5000) {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => answer(socket));
+      open.push(() => socket.destroy());
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const closed = Promise.withResolvers<void>();
+    const { port } = server.address() as AddressInfo;
+    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls: false, verifySsl: true, timeout }, closed.resolve);
+    open.push(
+      () => socket.close(),
+      () => server.close(),
+    );
+    const ask = (sink: ByteSink, signal?: AbortSignal) => socket.exchange('GET / HTTP/1.1\r\n\r\n', { begin() {}, sink }, signal);
+    return { socket, ask, closed: closed.promise };
+  }
+  const whole = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+
+  it('is closed when something comes that nobody has asked for', async () => {
+    const { socket, ask, closed } = await connected((peer) => {
+      peer.write(whole);
+      setTimeout(() => peer.write(whole), 20);
+    });
+    await ask(() => {});
+    expect(socket.isFree).toBe(true);
+    await closed;
+    expect(socket.isFree).toBe(false);
+  });
+
+  it('serves no other request where the server says that it closes it, whether or not it does', async () => {
+    const { socket, ask } = await connected((peer) => peer.write(whole.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')));
+    await ask(() => {});
+    expect(socket.isFree).toBe(false);
+  });
+
+  it('passes on all that came before it ended, while its sink took its time', async () => {
+    const { ask } = await connected((peer) => peer.end(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1000)}`));
+    let size = 0;
+    await ask(async (chunk) => {
+      await delay(50);
+      size += chunk.length;
+    });
+    expect(size).toBe(1000);
+  });
+
+  it('does not time out over a sink that takes its time', async () => {
+    const { ask } = await connected((peer) => peer.write(whole), 200);
+    let text = '';
+    await ask(async (chunk) => {
+      await delay(700);
+      text += chunk.toString();
+    });
+    expect(text).toBe('ok');
+  });
+
+  it('leaves nothing at the signal of a request that is over', async () => {
+    const { ask } = await connected((peer) => peer.write(whole));
+    const { signal } = new AbortController();
+    for (let turn = 0; turn < 3; turn++) await ask(() => {}, signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+});

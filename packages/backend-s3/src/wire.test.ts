@@ -1,0 +1,121 @@
+import { Agent } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { exchange } from './exchange.ts';
+import { KeptWires } from './wire.ts';
+
+const empty = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
+
+const open: (() => unknown)[] = [];
+afterEach(() => {
+  for (const close of open.splice(0)) close();
+});
+
+/** A server that writes this for each request, and a client of it with so many sockets. */
+async function between(answer: (socket: Socket, asked: number) => unknown, { timeout = 5000, maxSockets = 2 } = {}) {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  let asked = 0;
+  const server = createServer((socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.on('error', () => {}).once('close', () => sockets.delete(socket));
+    socket.on('data', () => answer(socket, ++asked));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true, maxSockets, timeout: timeout + 1 });
+  const wires = new KeptWires(agent);
+  open.push(
+    () => agent.destroy(),
+    () => server.close(),
+    () => sockets.forEach((socket) => socket.destroy()),
+  );
+  return {
+    agent,
+    sockets,
+    connections: () => connections,
+    ask: (hostname = '127.0.0.1') =>
+      exchange(
+        { method: 'GET', hostname, port, path: '/', headers: ['host', hostname], isRead: true },
+        { agent, wires, timeout, signal: undefined },
+      ),
+  };
+}
+
+describe('a connection between two requests', () => {
+  it('is the next one’s', async () => {
+    const { ask, connections } = await between((socket) => socket.write(empty));
+    for (let turn = 0; turn < 3; turn++) await ask();
+    expect(connections()).toBe(1);
+  });
+
+  it('is not used again where the server says that it closes it, whether or not it does', async () => {
+    const { ask, connections, sockets } = await between((socket) =>
+      socket.write(empty.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n')),
+    );
+    for (let turn = 0; turn < 3; turn++) await ask();
+    expect(connections()).toBe(3);
+    await expect.poll(() => sockets.size).toBe(0);
+  });
+
+  it('is not used for longer than the server says', async () => {
+    // The agent leaves a second for the way.
+    const { ask, connections } = await between((socket) => socket.write(empty.replace('\r\n\r\n', '\r\nkeep-alive: timeout=1\r\n\r\n')));
+    for (let turn = 0; turn < 2; turn++) await ask();
+    expect(connections()).toBe(2);
+  });
+
+  it('is closed when something comes that nobody has asked for', async () => {
+    const { ask, connections, sockets } = await between((socket, asked) => {
+      socket.write(empty);
+      if (asked === 1) setTimeout(() => socket.write(empty.replace('200', '404')), 20);
+    });
+    await ask();
+    await expect.poll(() => sockets.size).toBe(0);
+    expect(await ask()).toMatchObject({ status: 200 });
+    expect(connections()).toBe(2);
+  });
+
+  it('is closed when nobody has wanted it for long', async () => {
+    const { ask, sockets } = await between((socket) => socket.write(empty), { timeout: 200 });
+    await ask();
+    expect(sockets.size).toBe(1);
+    await expect.poll(() => sockets.size).toBe(0);
+  });
+
+  it('holds no process', async () => {
+    const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+    const before = held();
+    const { ask, sockets } = await between((socket) => socket.unref().write(empty));
+    await ask();
+    expect(sockets.size).toBe(1);
+    expect(held()).toBe(before);
+  });
+
+  it('is the pool’s again when the next request goes elsewhere', async () => {
+    const { ask } = await between((socket) => socket.write(empty), { timeout: 2000, maxSockets: 1 });
+    for (const host of ['127.0.0.1', 'localhost', '127.0.0.1', 'localhost']) expect(await ask(host)).toMatchObject({ status: 200 });
+  });
+});
+
+describe('a request that has waited for its connection', () => {
+  it('may take as long as something comes of its answer', async () => {
+    const { ask } = await between(
+      async (socket, asked) => {
+        if (asked === 1) return void setTimeout(() => socket.write(empty), 100);
+        for (const byte of 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n') {
+          socket.write(byte);
+          await delay(20);
+        }
+      },
+      { timeout: 400, maxSockets: 1 },
+    );
+    expect(await Promise.all([ask(), ask()])).toHaveLength(2);
+  });
+});
