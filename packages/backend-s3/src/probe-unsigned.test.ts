@@ -6,6 +6,8 @@ import { expect, it, onTestFinished } from 'vitest';
 
 import { openStore } from './open-store.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';
+import type { Store } from './store.ts';
+import { ok, refusal, scripted } from './testing/scripted.ts';
 
 it.each([
   ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
@@ -24,4 +26,36 @@ it.each([
   });
   const asking = isTakenUnsigned(store, { url: `${endpoint}/bucket/key`, method: 'GET', headers: {} }, 's3:GetObject');
   await expect(asking).rejects.toMatchObject({ code: expect.stringMatching(/storage_unavailable|read_timeout/) });
+});
+
+it('is made again as often as any request where a server is busy, or a connection breaks', async () => {
+  const server = await scripted(
+    refusal(503, 'SlowDown', { 'retry-after': '0' }),
+    (request) => request.socket.destroy(),
+    ok,
+    refusal(503, 'SlowDown'),
+  );
+  const [store, once] = [2, 0].map((maxRetries) =>
+    openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries }),
+  ) as [Store, Store];
+  onTestFinished(async () => {
+    for (const each of [store, once]) each.connection.close();
+    await server.close();
+  });
+  const asked = { url: `${server.endpoint}/bucket/key`, method: 'GET', headers: {} } as const;
+  expect(await isTakenUnsigned(store, asked, 's3:GetObject')).toBe(true);
+  expect(server.requests).toHaveLength(3);
+  await expect(isTakenUnsigned(once, asked, 's3:GetObject')).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  expect(server.requests).toHaveLength(4);
+});
+
+it('believes a server that it has failed when it says so each time', async () => {
+  const server = await scripted(refusal(500, 'InternalError'), ok, refusal(500, 'InternalError'));
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 1 });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  const ask = (): Promise<boolean> => isTakenUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} }, 's3:GetObject');
+  expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 4]);
 });
