@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 /** A server that writes this for each request, and a client of it with so many sockets. */
-async function between(answer: (socket: Socket, asked: number) => unknown, { timeout = 5000, maxSockets = 2 } = {}) {
+async function between(answer: (socket: Socket, asked: number) => unknown, { timeout = 20_000, maxSockets = 2 } = {}) {
   const sockets = new Set<Socket>();
   let connections = 0;
   let asked = 0;
@@ -77,7 +77,7 @@ describe('a connection between two requests', () => {
       if (asked === 1) setTimeout(() => socket.write(empty.replace('200', '404')), 20);
     });
     await ask();
-    await expect.poll(() => sockets.size).toBe(0);
+    await expect.poll(() => sockets.size, { timeout: 3000 }).toBe(0);
     expect(await ask()).toMatchObject({ status: 200 });
     expect(connections()).toBe(2);
   });
