@@ -110,7 +110,7 @@ describe('a connection of pulls', () => {
     });
     await ask(() => {});
     expect(socket.isFree).toBe(true);
-    await closed;
+    await Promise.race([closed, delay(500)]); // before it would be closed for having lain idle
     expect(socket.isFree).toBe(false);
   });
 

@@ -1,0 +1,188 @@
+import { Readable } from 'node:stream';
+
+import { noContext } from '@coffer/storage-core';
+import type { CallContext, PutOptions } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { writeByParts } from './multipart.ts';
+import { openStore } from './open-store.ts';
+import { awsProfile } from './profile.ts';
+import { putObject } from './put.ts';
+import type { Store } from './store.ts';
+import { newStage } from './testing/lean.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+
+const { serve, open, clear } = newStage();
+afterEach(clear);
+
+const at = { bucket: 'bucket', key: 'key' };
+const mib = 2 ** 20;
+const partSize = 5 * mib;
+const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+const completed = answering('<CompleteMultipartUploadResult><ETag>"made-2"</ETag></CompleteMultipartUploadResult>');
+
+/** A server of uploads by parts that answers one of their steps otherwise. */
+const uploads =
+  (odd: (method: string, url: string) => Answer | undefined): Answer =>
+  (request, response) => {
+    const { method = '', url = '' } = request;
+    if (method === 'DELETE') return response.writeHead(204).end();
+    const usual = method !== 'POST' ? ok : url.includes('uploads') ? begun : completed;
+    return (odd(method, url) ?? usual)(request, response);
+  };
+
+async function storeOf(odd: (method: string, url: string) => Answer | undefined = () => undefined): Promise<Store> {
+  const { endpoint } = await serve(uploads(odd));
+  const keys = { accessKey: 'key', secretKey: 'secret' };
+  const store = openStore({ endpoint, ...keys, maxRetries: 0, timeout: 20, partSize, uploadMemory: 2 * partSize }, awsProfile);
+  open.push(() => store.connection.close());
+  return store;
+}
+
+/** So many bytes, then an error if there is one. */
+function streamOf(size: number, error?: Error): Readable {
+  return Readable.from(
+    (function* () {
+      for (let left = size; left > 0; left -= mib) yield Buffer.alloc(Math.min(left, mib));
+      if (error !== undefined) throw error;
+    })(),
+    { objectMode: false },
+  );
+}
+
+describe('the memory of uploads is all there again', () => {
+  const wrong = '0'.repeat(64);
+  const part = (number: number) => (_method: string, url: string) =>
+    url.includes(`partNumber=${number}&`) ? refusal(403, 'AccessDenied') : undefined;
+  interface Upload {
+    readonly stream: () => Readable;
+    readonly size?: number;
+    readonly hint?: number;
+    readonly options?: Partial<PutOptions>;
+  }
+  const cases: [string, Upload, Parameters<typeof storeOf>[0]?][] = [
+    ['after one that is well', { stream: () => streamOf(12 * mib) }],
+    ['after one of whole parts', { stream: () => streamOf(2 * partSize), size: 2 * partSize }],
+    ['after one of a size that is a part', { stream: () => streamOf(partSize), size: partSize }],
+    ['after a hint that was too small', { stream: () => streamOf(4 * mib), hint: mib }],
+    ['after a stream that fails within a part', { stream: () => streamOf(7 * mib, new Error('broken')) }],
+    ['after a stream that fails within the first part', { stream: () => streamOf(mib, new Error('broken')) }],
+    ['after a stream that fails and whose size was told', { stream: () => streamOf(mib, new Error('broken')), size: 2 * mib }],
+    ['after a stream that is shorter than its size', { stream: () => streamOf(6 * mib), size: 7 * mib }],
+    ['after a stream that is longer than its size', { stream: () => streamOf(8 * mib), size: 7 * mib }],
+    ['after a small stream that is longer than its size', { stream: () => streamOf(2 * mib), size: mib }],
+    ['after another sum', { stream: () => streamOf(7 * mib), options: { sha256: wrong } }],
+    ['after another sum of a small one', { stream: () => streamOf(mib), options: { sha256: wrong } }],
+    ['after a part that is refused', { stream: () => streamOf(20 * mib) }, part(1)],
+    ['after a last part that is refused', { stream: () => streamOf(12 * mib) }, part(3)],
+    [
+      'after an upload that may not begin',
+      { stream: () => streamOf(12 * mib) },
+      (method) => (method === 'POST' ? refusal(403, 'AccessDenied') : undefined),
+    ],
+    [
+      'after an upload that may not be completed',
+      { stream: () => streamOf(12 * mib) },
+      (_method, url) => (url.includes('?uploadId') ? refusal(403, 'AccessDenied') : undefined),
+    ],
+    [
+      'after a small one that is refused',
+      { stream: () => streamOf(mib), size: mib },
+      (method) => (method === 'PUT' ? refusal(403, 'AccessDenied') : undefined),
+    ],
+  ];
+
+  it.each(cases)('%s', async (_what: string, { stream, size, hint, options }: Upload, odd?: Parameters<typeof storeOf>[0]) => {
+    const store = await storeOf(odd);
+    const body = {
+      kind: 'stream',
+      stream: stream(),
+      ...(size !== undefined && { size }),
+      ...(hint !== undefined && { sizeHint: hint }),
+    } as const;
+    await putObject(store, at, body, { contentType: 'text/plain', ...options }, noContext).catch(() => {});
+    await expectAllThere(store);
+  });
+
+  it('after one that was given up, in line or under way', async () => {
+    const store = await storeOf((method) => (method === 'PUT' ? (request) => void request.resume() : undefined));
+    const cancel = new AbortController();
+    const put = (ctx: CallContext): Promise<unknown> =>
+      putObject(store, at, { kind: 'stream', stream: streamOf(12 * mib) }, { contentType: 'text/plain' }, ctx).catch(
+        (error: unknown) => error,
+      );
+    const puts = [put({ signal: cancel.signal }), put({ signal: cancel.signal })];
+    await expect.poll(() => store.connection.agent.sockets).not.toEqual({});
+    cancel.abort(new Error('gone'));
+    for (const outcome of await Promise.all(puts)) expect(outcome).toMatchObject({ message: 'gone' });
+    await expectAllThere(store);
+  });
+
+  async function expectAllThere(store: Store): Promise<void> {
+    const { release } = await store.memory.take(2 * partSize, { signal: AbortSignal.timeout(1000) });
+    release(false);
+    const [one, other] = [await store.memory.take(partSize, {}), await store.memory.take(partSize, {})];
+    expect(one.buffer.buffer).not.toBe(other.buffer.buffer);
+    for (const held of [one, other]) held.release(false);
+  }
+});
+
+describe('an upload by parts', () => {
+  const fake = (): { readonly store: Store; readonly calls: string[] } => {
+    const calls: string[] = [];
+    const step =
+      <T>(name: string, result: T) =>
+      async (): Promise<T> => {
+        calls.push(name);
+        return result;
+      };
+    const transport = {
+      createUpload: step('create', 'id'),
+      completeUpload: step('complete', { etag: 'made' }),
+      abortUpload: step('abort', undefined),
+    };
+    return { calls, store: { transport, cleaning: new Set(), memory: { partSize: 1 } } as unknown as Store };
+  };
+  const headers = { contentType: 'text/plain' };
+
+  it('is not completed for who went away once all parts were sent', async () => {
+    const { store, calls } = fake();
+    const cancel = new AbortController();
+    let left = 1;
+    const parts = {
+      next: async () => (left-- > 0 ? { send: async () => ({ etag: 'x' }), done: () => {} } : undefined),
+      fail: () => {},
+      verify: async () => cancel.abort(new Error('gone')),
+    };
+    await expect(writeByParts(store, at, { headers, parts }, { signal: cancel.signal })).rejects.toThrow('gone');
+    expect(calls).toEqual(['create', 'abort']);
+  });
+
+  it('that comes to be after who wanted it has gone is given up', async () => {
+    const { store, calls } = fake();
+    const cancel = new AbortController();
+    const created = Promise.withResolvers<string>();
+    Object.assign(store.transport, { createUpload: () => created.promise });
+    const parts = { next: async () => undefined, fail: () => {}, verify: async () => {} };
+    const writing = writeByParts(store, at, { headers, parts }, { signal: cancel.signal });
+    cancel.abort(new Error('gone'));
+    await expect(writing).rejects.toThrow('gone');
+    expect([calls, store.cleaning.size]).toEqual([[], 1]);
+    created.resolve('id');
+    await Promise.all(store.cleaning);
+    expect([calls, store.cleaning.size]).toEqual([['abort'], 0]);
+  });
+
+  it('gives back the part that was one too many', async () => {
+    const { store, calls } = fake();
+    let held = 0;
+    const next = async () => {
+      held++;
+      return { send: async () => ({ etag: 'x' }), done: () => void held-- };
+    };
+    const parts = { next, fail: () => {}, verify: async () => {} };
+    await expect(writeByParts(store, at, { headers, parts }, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
+    expect([held, calls]).toEqual([0, ['create', 'abort']]);
+  });
+});
