@@ -183,32 +183,27 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
   const { memory } = store;
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
   let held = await memory.take(expected, write.ctx);
-  let isHeld = true;
   try {
     if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     let end = await reader.fill(held.buffer);
     if (end === expected && expected < memory.partSize && (await reader.more())) {
       const { buffer } = held;
-      isHeld = false;
       held.release(false); // nobody waits for memory while holding some
       held = await memory.take(memory.partSize, write.ctx);
-      isHeld = true;
       buffer.copy(held.buffer);
       end = await reader.fill(held.buffer, end);
     }
     if (end < held.buffer.length || !(await reader.more())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
       held.release(true);
-      isHeld = false;
       return put;
     }
     if (!write.byParts) {
       throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; announce the size.');
     }
-    isHeld = false;
     return await putParts(store, { reader, stream, first: { held, end } }, write);
   } finally {
-    if (isHeld) held.release(false);
+    held.release(false); // of what has been given back already, nothing
   }
 }
 
