@@ -83,17 +83,18 @@ describe('a connection of pulls', () => {
     for (const close of open.splice(0)) close();
   });
 
-  async function connected(answer: (socket: Socket) => unknown, timeout = 5000) {
-    const server = createServer((socket) => {
+  async function connected(answer: (socket: Socket) => unknown, { timeout = 5000, isTls = false } = {}) {
+    const serve = (socket: Socket): void => {
       socket.on('error', () => {});
       socket.on('data', () => answer(socket));
       open.push(() => socket.destroy());
-    });
+    };
+    const server = isTls ? createTlsServer(selfSigned(), serve) : createServer(serve);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const closed = Promise.withResolvers<void>();
     const { port } = server.address() as AddressInfo;
-    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls: false, verifySsl: true, timeout }, closed.resolve);
+    const socket = new RawSocket({ hostname: '127.0.0.1', port, isTls, verifySsl: false, timeout }, closed.resolve);
     open.push(
       () => socket.close(),
       () => server.close(),
@@ -120,8 +121,8 @@ describe('a connection of pulls', () => {
     expect(socket.isFree).toBe(false);
   });
 
-  it('passes on all that came before it ended, while its sink took its time', async () => {
-    const { ask } = await connected((peer) => peer.end(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1000)}`));
+  it.each([false, true])('passes on all that came before it ended, while its sink took its time (TLS: %s)', async (isTls) => {
+    const { ask } = await connected((peer) => peer.end(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(1000)}`), { isTls });
     let size = 0;
     await ask(async (chunk) => {
       await delay(50);
@@ -131,13 +132,21 @@ describe('a connection of pulls', () => {
   });
 
   it('does not time out over a sink that takes its time', async () => {
-    const { ask } = await connected((peer) => peer.write(whole), 200);
+    const { ask } = await connected((peer) => peer.write(whole), { timeout: 200 });
     let text = '';
     await ask(async (chunk) => {
       await delay(700);
       text += chunk.toString();
     });
     expect(text).toBe('ok');
+  });
+
+  it('holds no process once it is free', async () => {
+    const held = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+    await expect.poll(held).toBe(0); // of tests before
+    const { socket, ask } = await connected((peer) => peer.unref().write(whole));
+    await ask(() => {});
+    expect([socket.isFree, held()]).toEqual([true, 0]);
   });
 
   it('leaves nothing at the signal of a request that is over', async () => {
