@@ -24,6 +24,8 @@ import type { Store } from './store.ts';
  * What the endpoint can do is found out by trying, once, when something first depends on it. With a `profile` (of
  * `openS3Backend` or `probeEndpoint`) it is known from the start, and abilities that the endpoint lacks are not there;
  * without one they are there, and each of their calls fails with acl_not_supported or not_supported.
+ *
+ * @throws invalid_argument, at once, for options that nothing can be made of: an endpoint without http:// or https://, one key of two
  */
 export function s3Backend(options: S3BackendOptions, profile?: EndpointProfile): StorageBackend {
   return backendOf(openStore(options, profile), profile);

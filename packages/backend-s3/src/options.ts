@@ -1,5 +1,7 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
+import { assertOptions } from './check-options.ts';
+
 export interface S3BackendOptions {
   /** The `backend` label in metrics and logs. Default `s3`. */
   readonly name?: string;
@@ -47,7 +49,9 @@ export type Settings = Required<Omit<S3BackendOptions, 'endpoint' | 'publicEndpo
 const mib = 2 ** 20;
 const gib = 2 ** 30;
 
+/** @throws invalid_argument */
 export function settingsOf(options: S3BackendOptions): Settings {
+  assertOptions(options);
   const { endpoint, accessKey, secretKey } = options;
   const isAws = endpoint === undefined || isAwsHost(new URL(endpoint).hostname);
   const publicEndpoint = options.publicEndpoint ?? endpoint;

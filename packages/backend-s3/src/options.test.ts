@@ -1,0 +1,78 @@
+import { isStorageError } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { minioBackend, openS3Backend, probeEndpoint, s3Backend } from './backend.ts';
+import { settingsOf } from './options.ts';
+import type { S3BackendOptions } from './options.ts';
+
+const keys = { accessKey: 'who', secretKey: 'a secret' };
+const good = { endpoint: 'http://127.0.0.1:9000', ...keys };
+
+/** As plain JavaScript gives them. */
+const given = (options: object): S3BackendOptions => options as S3BackendOptions;
+
+function refusal(make: () => unknown): { readonly code: string; readonly message: string } | undefined {
+  try {
+    make();
+    return undefined;
+  } catch (error) {
+    return isStorageError(error) ? { code: error.code, message: error.message } : { code: 'none', message: String(error) };
+  }
+}
+
+describe('options', () => {
+  it.each([
+    ['endpoint', { endpoint: 'minio.internal:9000' }],
+    ['endpoint', { endpoint: '127.0.0.1:9000' }],
+    ['endpoint', { endpoint: 'user:password@minio.internal' }],
+    ['endpoint', { endpoint: '' }],
+    ['endpoint', { endpoint: 'ftp://minio.internal' }],
+    ['publicEndpoint', { publicEndpoint: 'files.example.com' }],
+    ['secretKey', { secretKey: undefined }],
+    ['accessKey', { accessKey: undefined }],
+    ['secretKey', { secretKey: '' }],
+    ['accessKey', { accessKey: '', secretKey: '' }],
+    ['maxPoolConnections', { maxPoolConnections: 0 }],
+    ['maxPoolConnections', { maxPoolConnections: -1 }],
+    ['maxPoolConnections', { maxPoolConnections: Number.NaN }],
+    ['maxPoolConnections', { maxPoolConnections: '10' }],
+    ['maxRetries', { maxRetries: -1 }],
+    ['maxRetries', { maxRetries: 1.5 }],
+    ['timeout', { timeout: 0 }],
+    ['timeout', { timeout: Number.NaN }],
+    ['timeout', { timeout: Number.POSITIVE_INFINITY }],
+    ['timeout', { timeout: 10_000_000 }],
+    ['partSize', { partSize: Number.NaN }],
+    ['partSize', { partSize: 8_000_000.5 }],
+    ['uploadMemory', { uploadMemory: 0 }],
+    ['copyByPartsFrom', { copyByPartsFrom: Number.NaN }],
+    ['retryMode', { retryMode: 'legacy' }],
+    ['payloadSigning', { payloadSigning: 'never' }],
+    ['transport', { transport: 'http' }],
+  ])('that cannot be meant are refused at once: %s, %j', (name, wrong) => {
+    const refused = refusal(() => s3Backend(given({ ...good, ...wrong })));
+    expect(refused?.code).toBe('invalid_argument');
+    expect(refused?.message).toContain(name);
+    expect(refused?.message).not.toContain('password');
+    expect(refusal(() => minioBackend(given({ ...good, ...wrong }) as typeof good))).toEqual(refused);
+  });
+
+  it('are refused by what finds out about an endpoint as well', async () => {
+    await expect(probeEndpoint(given({ ...keys, endpoint: 'minio:9000' }))).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(openS3Backend(given({ ...good, secretKey: undefined }))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it.each([
+    [{}],
+    [{ endpoint: 'HTTPS://minio.internal/base/' }],
+    [{ ...good, maxRetries: 0, maxPoolConnections: 1, timeout: 0.5 }],
+    [{ endpoint: good.endpoint, credentials: async () => ({ accessKeyId: 'who', secretAccessKey: 'secret' }) }],
+    [{ ...good, region: undefined, timeout: undefined, publicEndpoint: undefined }],
+  ])('that can are taken: %j', async (options) => {
+    await s3Backend(given(options)).close();
+  });
+
+  it('keep the size of parts within what S3 takes', () => {
+    expect([1, 16 * 2 ** 20, 2 ** 30].map((partSize) => settingsOf({ ...good, partSize }).partSize / 2 ** 20)).toEqual([5, 16, 64]);
+  });
+});
