@@ -61,12 +61,14 @@ export class Signer {
     this.#now = now;
     this.#bucketIdOf = bucketIdOf;
     this.operations = {
-      upload: async (at, options, { tenant }) => {
+      upload: async (at, options, { tenant, signal }) => {
+        signal?.throwIfAborted();
         const bucketId = await this.#existing(at.bucket);
         const grant = { ...grantOf(at, options), ...(tenant !== undefined && { tenant }), bucketId };
         return options.method === 'PUT' ? this.#put(grant, options) : this.#form(grant, options);
       },
-      download: async (at, options, { tenant }) => {
+      download: async (at, options, { tenant, signal }) => {
+        signal?.throwIfAborted();
         const bucketId = await this.#existing(at.bucket);
         return this.#download({ ...at, ...(tenant !== undefined && { tenant }), bucketId }, options);
       },

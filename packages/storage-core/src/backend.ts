@@ -70,7 +70,10 @@ export interface BatchDeleteResult {
 }
 
 export interface BatchDeleteOperations {
-  /** Deletes up to 1,000 keys; a key that fails is an error of its own, not of the batch. */
+  /**
+   * Deletes up to 1,000 keys; a key that fails is an error of its own, not of the batch. One that is named twice is told of once.
+   * @throws invalid_argument for more keys
+   */
   deleteMany(bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult>;
 }
 

@@ -161,9 +161,11 @@ class MemoryBackend implements StorageBackend {
   readonly batchDelete: BatchDeleteOperations = {
     deleteMany: async (bucket, keys, { signal }) => {
       signal?.throwIfAborted();
+      if (keys.length > 1000) throw storageError('invalid_argument', 'A batch has at most 1000 keys.');
       const { objects } = this.#bucket(bucket);
-      for (const key of keys) objects.delete(key);
-      return { deleted: keys, errors: [] };
+      const deleted = [...new Set(keys)];
+      for (const key of deleted) objects.delete(key);
+      return { deleted, errors: [] };
     },
   };
 
@@ -188,13 +190,21 @@ class MemoryBackend implements StorageBackend {
   };
 
   readonly acl: AclOperations = {
-    getObjectAcl: async (at) => aclOf(this.#object(at).acl, owner),
-    setObjectAcl: async (at, acl) => {
+    getObjectAcl: async (at, { signal }) => {
+      signal?.throwIfAborted();
+      return aclOf(this.#object(at).acl, owner);
+    },
+    setObjectAcl: async (at, acl, { signal }) => {
+      signal?.throwIfAborted();
       this.#bucket(at.bucket).objects.set(at.key, { ...this.#object(at), acl });
       return aclOf(acl, owner);
     },
-    getBucketAcl: async (name) => aclOf(this.#bucket(name).acl, owner),
-    setBucketAcl: async (name, acl) => {
+    getBucketAcl: async (name, { signal }) => {
+      signal?.throwIfAborted();
+      return aclOf(this.#bucket(name).acl, owner);
+    },
+    setBucketAcl: async (name, acl, { signal }) => {
+      signal?.throwIfAborted();
       this.#buckets.set(name, { ...this.#bucket(name), acl });
       return aclOf(acl, owner);
     },

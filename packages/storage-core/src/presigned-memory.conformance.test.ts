@@ -44,13 +44,15 @@ function presigning(base: () => string): PresignOperations {
   const url = (at: ObjectAddress, values: Signed): string =>
     `${base()}/${at.bucket}/${encodeKey(at.key)}?${new URLSearchParams(values).toString()}`;
   return {
-    upload: async (at, { method = 'POST', expiresIn, contentType, size, acl }) => {
+    upload: async (at, { method = 'POST', expiresIn, contentType, size, acl }, { signal }) => {
+      signal?.throwIfAborted();
       const values = sign(at, { method, expires: Date.now() + expiresIn * 1000, 'content-type': contentType, size, acl });
       if (method === 'PUT')
         return { method, url: url(at, values), fields: {}, headers: { 'content-type': contentType ?? 'any/thing' }, expiresIn };
       return { method, url: `${base()}/${at.bucket}/`, fields: { key: at.key, ...values }, headers: {}, expiresIn };
     },
-    download: async (at, { expiresIn, contentDisposition, contentType }) => {
+    download: async (at, { expiresIn, contentDisposition, contentType }, { signal }) => {
+      signal?.throwIfAborted();
       const values = sign(at, { method: 'GET', expires: Date.now() + expiresIn * 1000, contentDisposition, contentType });
       return { url: url(at, values), expiresIn };
     },

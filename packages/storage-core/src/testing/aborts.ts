@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Readable } from 'node:stream';
 
 import { readAll } from '../body.ts';
-import { assertRejectsAsIs, assertSameBytes, streamBody, streamOf } from './harness.ts';
+import { assertRejectsAsIs, assertSameBytes, newBucketName, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 
 /** A stream that yields `chunk` and then nothing, ever: a client that hangs. */
@@ -184,5 +184,40 @@ function cancelledCalls({ test }: Suite): void {
     await assertRejectsAsIs(backend.delete(at, ctx), reason);
     await t.assertHolds(at, 'bytes');
     await t.assertAbsent(t.at('copy'));
+  });
+
+  test('nor does one of an ability', async (t) => {
+    const reason = new Error('cancelled before');
+    const ctx = { signal: AbortSignal.abort(reason) };
+    const at = t.at('object');
+    await t.put(at, 'bytes');
+    const nowhere = newBucketName(); // what began all the same would be no harm to the others
+    const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = t.backend;
+    const calls: readonly (() => Promise<unknown> | undefined)[] = [
+      () => t.backend.pull?.(at, {}, () => {}, ctx),
+      () => batchDelete?.deleteMany(at.bucket, [at.key], ctx),
+      () => buckets?.create(nowhere, {}, ctx),
+      () => buckets?.head(at.bucket, ctx),
+      () => buckets?.list(ctx),
+      () => buckets?.delete(nowhere, { force: true }, ctx),
+      () => buckets?.provision?.(at.bucket, { corsOrigins: ['*'] }, ctx),
+      () => acl?.getObjectAcl(at, ctx),
+      () => acl?.setObjectAcl(at, 'private', ctx),
+      () => acl?.getBucketAcl(at.bucket, ctx),
+      () => acl?.setBucketAcl(at.bucket, 'private', ctx),
+      () => presign?.upload(at, { expiresIn: 60 }, ctx),
+      () => presign?.download(at, { expiresIn: 60 }, ctx),
+      () => versioning?.getVersioning(at.bucket, ctx),
+      () => versioning?.setVersioning(at.bucket, false, ctx),
+      () => lifecycle?.getLifecycle(at.bucket, ctx),
+      () => lifecycle?.setLifecycle(at.bucket, [], ctx),
+      () => lifecycle?.deleteLifecycle(at.bucket, ctx),
+      () => maintenance?.sweep({ olderThan: 1e9, dryRun: true }, ctx),
+    ];
+    for (const call of calls) {
+      const begun = call();
+      if (begun !== undefined) await assertRejectsAsIs(begun, reason);
+    }
+    await t.assertHolds(at, 'bytes');
   });
 }

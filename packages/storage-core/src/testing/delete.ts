@@ -47,6 +47,19 @@ function batches({ test }: Suite): void {
     assert.deepEqual(again?.errors, []);
   });
 
+  test('takes a key that is named twice for one, and no more than 1,000', async (t) => {
+    await t.put(t.at('twice'), 'x');
+    const { key } = t.at('twice');
+    const { batchDelete } = t.backend;
+    const result = await batchDelete?.deleteMany(t.bucket, [key, t.at('never was').key, key], noContext);
+    assert.deepEqual(result?.errors, []);
+    assert.deepEqual([...(result?.deleted ?? [])].sort(), [t.at('never was').key, key].sort());
+    await t.put(t.at('twice'), 'y');
+    const tooMany = Array<string>(1001).fill(key);
+    await assertRejects(Promise.resolve(batchDelete?.deleteMany(t.bucket, tooMany, noContext)), 'invalid_argument');
+    await t.assertHolds(t.at('twice'), 'y');
+  });
+
   test('rejects a batch for a bucket that is not there', async (t) => {
     await assertRejects(Promise.resolve(t.backend.batchDelete?.deleteMany('no-such-bucket-anywhere', ['x'], noContext)), 'no_such_bucket');
   });
