@@ -27,10 +27,15 @@ export function evaluateConditions(info: Pick<ObjectInfo, 'etag' | 'lastModified
 
 /** @throws invalid_argument for a range that is none, whatever the size of the object */
 export function assertByteRange(range: ByteRange): void {
-  const { start = 0, end = start, suffix = 0 } = range as { start?: number; end?: number; suffix?: number };
-  if (![start, end, suffix].every((n) => Number.isSafeInteger(n) && n >= 0) || end < start) {
+  const { start, end = start, suffix } = range as { start?: number; end?: number; suffix?: number };
+  const [first, last] = suffix === undefined ? [start, end] : [suffix, suffix];
+  if (!isPosition(first) || !isPosition(last) || last < first) {
     throw storageError('invalid_argument', 'A byte range is given in whole numbers, its start not after its end.');
   }
+}
+
+function isPosition(n: number | undefined): n is number {
+  return Number.isSafeInteger(n) && n !== undefined && n >= 0;
 }
 
 /**

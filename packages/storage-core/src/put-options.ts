@@ -17,6 +17,7 @@ export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
   assertContentType(contentType);
   if (acl !== undefined) assertCannedAcl(acl);
   if (metadata !== undefined) assertMetadata(metadata);
+  assertNoneMatch(ifNoneMatch);
   assertChecksum('sha256', sha256, 64);
   assertChecksum('md5', md5, 32);
   return defined({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, sha256, md5 });
@@ -43,6 +44,13 @@ export function assertContentType(value: string): void {
   if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
 }
 
+/** Of an ETag, servers make what they like: most of them write. @throws invalid_argument */
+export function assertNoneMatch(ifNoneMatch: string | undefined): void {
+  if (ifNoneMatch !== undefined && ifNoneMatch !== '*') {
+    throw storageError('invalid_argument', 'The ifNoneMatch of a write is "*": only where there is no such object.');
+  }
+}
+
 // What every provider gives back as it was: metadata travels in HTTP headers, which have no case and trim their values.
 function assertMetadata(metadata: Readonly<Record<string, string>>): void {
   let size = 0;
@@ -50,6 +58,7 @@ function assertMetadata(metadata: Readonly<Record<string, string>>): void {
     if (!/^[a-z0-9._-]+$/.test(name)) {
       throw storageError('invalid_argument', `Metadata names have only a-z, 0-9, "-", "_" and "."; "${name}" is none.`);
     }
+    if (typeof value !== 'string') throw storageError('invalid_argument', `The metadata "${name}" is no string.`);
     if (!/^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/.test(value)) {
       throw storageError('invalid_argument', `The metadata "${name}" holds other than printable ASCII, or spaces at its ends.`);
     }

@@ -149,6 +149,21 @@ describe('uploadFile and downloadFile', () => {
     await expect(upload).rejects.toBe(failure);
   });
 
+  it('refuse, as any other argument, what only plain JavaScript can pass', async () => {
+    const put = (more: object): Promise<unknown> => service.uploadFile({ key: 'k', body: '', ...more });
+    const open = (options: object): Promise<unknown> => service.openFile('k', options);
+    await put({});
+    const calls = [
+      put({ metadata: { author: undefined } }),
+      put({ metadata: { pages: 5 } }),
+      put({ ifNoneMatch: 'an ETag' }),
+      service.copyFile({ source: 'k', destination: 'j', ...{ ifNoneMatch: 'an ETag' } } as never),
+      open({ range: 'bytes=0-1' }),
+      open({ range: {} }),
+    ];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
   it('download what is there only', async () => {
     await expect(service.downloadFile('none')).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(service.downloadFile('../x')).rejects.toMatchObject({ code: 'invalid_key' });
@@ -222,7 +237,7 @@ describe('deletes', () => {
 
   it('delete many, a bad key being an error of its own', async () => {
     await service.uploadFile({ key: 'k', body: '' });
-    const result = await service.deleteFiles({ keys: ['k', '../k', 'none'] });
+    const result = await service.deleteFiles({ keys: ['k', '../k', 'none', '../k', 'k'] });
     expect(result.deleted).toEqual(['k', 'none']);
     expect(result.errors).toEqual([{ key: '../k', code: 'invalid_key', message: expect.any(String) as string }]);
     expect(await service.deleteFiles({ keys: ['..'] })).toMatchObject({ deleted: [] });

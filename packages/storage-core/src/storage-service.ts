@@ -21,7 +21,7 @@ import { wrapBackend } from './layers/wrap-backend.ts';
 import { assertListOptions, ObjectListing } from './listing.ts';
 import type { Body, GetOptions, GetResult, ListOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from './object.ts';
 import { presignDownloadOptionsOf, presignUploadOptionsOf } from './presign-options.ts';
-import { namingDefaults, putOptionsOf } from './put-options.ts';
+import { assertNoneMatch, namingDefaults, putOptionsOf } from './put-options.ts';
 import type {
   CopyFile,
   FileAddress,
@@ -163,12 +163,12 @@ export class StorageService extends BucketService {
     await this.#at(file, ctx, (at) => this.backend.delete(at, ctx));
   }
 
-  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. */
+  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. */
   async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
     if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys are deleted at once.');
     const batch = requireAbility(this.backend, 'batchDelete');
     const errors: BatchDeleteResult['errors'][number][] = [];
-    const keys = request.keys.filter((key) => {
+    const keys = [...new Set(request.keys)].filter((key) => {
       const message = keyProblem(key);
       if (message !== undefined) errors.push({ key, code: 'invalid_key', message });
       return message === undefined;
@@ -235,6 +235,7 @@ export class StorageService extends BucketService {
   async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
     const { acl, storageClass, ifMatch, ifNoneMatch } = copy;
     if (acl !== undefined) assertCannedAcl(acl);
+    assertNoneMatch(ifNoneMatch);
     const options = defined({ acl, storageClass, ifMatch, ifNoneMatch });
     const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
     return this.#in(source.bucket, () => this.#in(destination.bucket, run));
