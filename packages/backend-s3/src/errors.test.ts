@@ -19,6 +19,7 @@ describe('toStorageError', () => {
     [403, 'AccessDenied', 'access_denied', false],
     [403, 'InvalidObjectState', 'object_archived', false],
     [400, 'InvalidStorageClass', 'invalid_argument', false],
+    [400, 'MetadataTooLarge', 'invalid_argument', false],
     [400, 'AccessControlListNotSupported', 'acl_not_supported', false],
     [400, 'BadDigest', 'checksum_mismatch', false],
     [409, 'BucketAlreadyOwnedByYou', 'bucket_already_exists', false],
@@ -44,6 +45,12 @@ describe('toStorageError', () => {
 
   it('hints at the permission that may be missing', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), { ...about, permission: 's3:PutObjectAcl' }).message).toContain('s3:PutObjectAcl');
+  });
+
+  it('blames metadata that are too large for the provider on nothing else', () => {
+    const { message } = toStorageError(answer(400, 'MetadataTooLarge'), about);
+    expect(message).toContain('less metadata');
+    expect(message).not.toContain('storage class');
   });
 
   it('tells the size of an object whose range does not exist, and when to come again', () => {

@@ -30,6 +30,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   IllegalLocationConstraintException: 'invalid_argument',
   InvalidRegionName: 'invalid_argument',
   MalformedXML: 'invalid_argument',
+  MetadataTooLarge: 'invalid_argument',
   EntityTooLarge: 'payload_too_large',
   InvalidRange: 'range_not_satisfiable',
   PreconditionFailed: 'precondition_failed',
@@ -64,7 +65,10 @@ const refusals: Readonly<Record<string, string>> = {
 };
 
 const strangers = 'What answers at the endpoint of the storage provider is no S3 server, or something before it.';
-const messageByName: Readonly<Record<string, string>> = { NoS3AnswerError: strangers };
+const messageByName: Readonly<Record<string, string>> = {
+  NoS3AnswerError: strangers,
+  MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
+};
 
 const fullStores: ReadonlySet<string> = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
 
@@ -92,8 +96,8 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   // Ceph says NoSuchKey, too, of a bucket that goes while it is asked for something.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
-  const stranger = messageByName[name];
-  if (stranger !== undefined) return storageError(code, stranger, { cause, retryable: false });
+  const known = messageByName[name];
+  if (known !== undefined) return storageError(code, known, { cause, retryable: false });
   const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD tells no more
   return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
 }
