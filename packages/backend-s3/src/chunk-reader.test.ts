@@ -4,6 +4,7 @@ import { withOwnedChunks } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { ChunkReader } from './chunk-reader.ts';
+import { guardBody } from './open-body.ts';
 
 /** Bytes in pieces that come when they like, some at once, some later. */
 function pieces(sizes: readonly number[], failure?: Error): Readable {
@@ -98,6 +99,16 @@ describe('a reader of chunks', () => {
     await expect(reader.more()).rejects.toThrow(message);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
+  });
+
+  it('rejects with what an open body, read for an upload, makes of the failure of its socket', async () => {
+    for (const read of [(reader: ChunkReader) => reader.more(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
+      const body = new Readable({ read() {} });
+      guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
+      const reading = read(new ChunkReader(body));
+      body.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+      await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', cause: { code: 'ECONNRESET' } });
+    }
   });
 
   it('rejects with what a stream fails with after its bytes', async () => {

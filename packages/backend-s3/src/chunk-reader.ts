@@ -26,10 +26,12 @@ export class ChunkReader {
   constructor(stream: Readable) {
     this.#source = isDirectSource(stream) ? directSource((target) => stream[readInto](target)) : new FlowingSource(stream);
     const destroy = stream.destroy.bind(stream);
-    // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too.
+    // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too. With
+    // the error that the stream makes of it: an open body makes a StorageError of what befell its socket.
     stream.destroy = (error) => {
-      if (error) this.#giveUp(error);
-      return destroy(error);
+      const destroyed = destroy(error);
+      if (error) this.#giveUp(stream.errored ?? error);
+      return destroyed;
     };
   }
 
