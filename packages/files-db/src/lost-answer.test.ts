@@ -143,6 +143,16 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
+  it('leaves nothing of an answer that was cut to the next one', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    // Ends its own connection when some of the rows are on their way.
+    const cut = pool.sql`select n, case when n = 5 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 9) as n`;
+    await expect(cut).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+    const rows = await pool.sql`select 'whole' as answer`;
+    expect([...rows]).toEqual([{ answer: 'whole' }]);
+    await pool.close();
+  });
+
   it('is not asked for ever where something takes connections for it and closes them', async () => {
     const closing = createServer((socket) => socket.once('data', () => socket.end())).listen(0, '127.0.0.1');
     await once(closing, 'listening');
