@@ -18,6 +18,7 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'EPERM',
   'EPIPE',
   'ETIMEDOUT',
+  'TARGET_SESSION_ATTRS',
 ]);
 
 // Two transactions in each other's way, of which one was ended.

@@ -1,11 +1,11 @@
-import { storageError } from '@coffer/storage-core';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import type { Notice, Options, PostgresType, Sql } from 'postgres';
+import type { Notice, Sql } from 'postgres';
 
 import { AnswerWatch, whileWatched } from './answer-watch.ts';
 import { onDatabase } from './database-error.ts';
+import { parseDatabaseUrl } from './database-url.ts';
 
 /** A drizzle database over postgres.js, made with any drizzle schema or none. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the schema is a type parameter that nothing here reads
@@ -23,7 +23,8 @@ export interface DatabaseConnection {
 export type DatabaseOptions = (
   | {
       /**
-       * `postgres://user:password@host:5432/database`; a unix socket as `postgres:///database?host=/directory&user=name`.
+       * `postgres://user:password@host:5432/database`; a unix socket as `postgres:///database?host=/directory&user=name`. Several
+       * hosts of one cluster as `host1:5432,host2:5432`: the first that takes writes is used until it does not answer any more.
        * `prepare=false` in the query keeps statements unnamed, for a pooler such as PgBouncer; `sslmode` as in libpq.
        */
       readonly url: string;
@@ -32,11 +33,10 @@ export type DatabaseOptions = (
 ) & {
   /** Most connections at once. Default 10. */
   readonly max?: number;
-  /** Seconds until a server that does not answer counts as down. Default 10. */
+  /** Seconds until a server that does not answer counts as down; several hosts share them. Default 10. */
   readonly connectTimeout?: number;
   /**
-   * Seconds without a word from the server after which a statement counts as lost, and its connection with it. Default 30. With
-   * several hosts in a URL, no connection is watched.
+   * Seconds without a word from the server after which a statement counts as lost, and its connection with it. Default 30.
    */
   readonly answerTimeout?: number;
   /** Seconds after which an unused connection is closed. Default 300. */
@@ -59,7 +59,7 @@ export interface Database {
  * @throws invalid_argument for a URL that is none; the message holds nothing of it
  */
 export function connectDatabase(options: DatabaseOptions): Database {
-  const sql = client(options);
+  const sql = clientOf(options);
   const db = drizzle(sql);
   return {
     db,
@@ -73,72 +73,33 @@ export function connectDatabase(options: DatabaseOptions): Database {
   };
 }
 
-function client(options: DatabaseOptions): Sql {
+function clientOf(options: DatabaseOptions): Sql {
   const { max = 10, connectTimeout = 10, answerTimeout = 30, idleTimeout = 300, onnotice = () => {} } = options;
   const watch = new AnswerWatch(answerTimeout);
-  const common: Options<Record<string, PostgresType>> = {
+  const common = {
     max,
     connect_timeout: connectTimeout,
     idle_timeout: idleTimeout,
     onnotice,
     // A server that comes back is found within a second, whatever it took.
-    backoff: (attempt) => Math.min(0.05 * 2 ** attempt, 1),
+    backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1),
     // A query per connection, for array types, which no statement here uses.
     fetch_types: false,
+    socket: watch.open,
   };
-  const open = (more: object): Sql => {
-    if ('url' in options) {
-      const { url, ...fromQuery } = parseUrl(options.url);
-      return postgres(url, { ...common, ...more, ...fromQuery });
-    }
-    const { host, port = 5432, database, user, password } = options;
-    return postgres({
-      ...common,
-      ...more,
-      host,
-      port,
-      database,
-      user,
-      ...(password !== undefined && { password }),
-      connection: { application_name: 'coffer' },
-    });
-  };
-  const plain = open({}); // which opens no connection yet
-  // From one host to the next, postgres.js goes with sockets of its own only.
-  return plain.options.host.length > 1 ? plain : watch.follow(open({ socket: watch.open }));
-}
-
-interface UrlParts {
-  readonly url: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly password?: string;
-  readonly connection?: { readonly application_name: string };
-}
-
-// libpq lets the query name what a URL cannot, such as the directory of a socket; postgres.js would send it to the server
-// as a setting.
-function parseUrl(text: string): UrlParts {
-  if (!/^postgres(?:ql)?:\/\//.test(text) || !URL.canParse(text)) {
-    throw storageError('invalid_argument', 'The URL of the database is not of the form postgres://user:password@host:5432/database.');
+  if ('url' in options) {
+    const { url, place } = parseDatabaseUrl(options.url);
+    return watch.follow(postgres(url, { ...common, ...place }));
   }
-  const url = new URL(text);
-  const take = (name: string): string | undefined => {
-    const value = url.searchParams.get(name) ?? undefined;
-    url.searchParams.delete(name);
-    return value;
-  };
-  const host = take('host');
-  const port = take('port');
-  const user = take('user');
-  const password = take('password');
-  return {
-    ...(host !== undefined && { host }),
-    ...(port !== undefined && { port: Number(port) }),
-    ...(user !== undefined && { user }),
+  const { host, port = 5432, database, user, password } = options;
+  const client = postgres({
+    ...common,
+    host,
+    port,
+    database,
+    user,
     ...(password !== undefined && { password }),
-    ...(!url.searchParams.has('application_name') && { connection: { application_name: 'coffer' } }),
-    url: url.href,
-  };
+    connection: { application_name: 'coffer' },
+  });
+  return watch.follow(client);
 }

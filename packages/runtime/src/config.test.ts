@@ -108,7 +108,7 @@ describe('every variable', () => {
     ['STORAGE_MAX_UPLOAD_BYTES', '1048576', (c) => c.storage.maxUploadBytes, 1_048_576],
     ['STORAGE_LOCAL_PATH', 'files', (c) => c.storage.localPath, '/srv/app/files'],
     ['COFFER_DATA_DIR', '../data', (c) => [c.dataDir, c.storage.localPath], ['/srv/data', '/srv/data/objects']],
-    ['DATABASE_URL', 'postgres://u:p@db/coffer', (c) => c.database.url, 'postgres://u:p@db/coffer'],
+    ['DATABASE_URL', 'postgres://u:p@h1:1,h2:2/coffer ', (c) => c.database.url, 'postgres://u:p@h1:1,h2:2/coffer'],
     ['HOST', '[::1]', (c) => [c.server.host, c.server.publicUrl], ['::1', 'http://[::1]:8080']],
     ['PORT', '65535', (c) => c.server.port, 65_535],
     ['PUBLIC_URL', 'https://files.example.com/coffer/', (c) => c.server.publicUrl, 'https://files.example.com/coffer'],
@@ -167,6 +167,10 @@ describe('mistakes', () => {
     ['STORAGE_MAX_UPLOAD_BYTES', '5GB', 'whole number'],
     ['DATABASE_URL', 'mysql://u:p@h/db', 'postgres://'],
     ['DATABASE_URL', 'postgres://u:p@h', 'database'],
+    ['DATABASE_URL', 'postgres://u:p@h1:5432,/db', 'host that is none'],
+    ['DATABASE_URL', 'postgres://u:p@h1,h2:70000/db', 'postgres://'],
+    ['DATABASE_URL', 'postgres:///db?host=h&port=0', 'from 1 to 65535'],
+    ['DATABASE_URL', 'postgres://u:p@h1,h2/db?target_session_attrs=standby', 'target_session_attrs'],
     ['HOST', 'http://x', 'host name'],
     ['PORT', '65536', 'from 0 to 65535'],
     ['PORT', '8080.5', 'whole number'],
@@ -231,6 +235,8 @@ describe('the parsed configuration', () => {
       expect(printed).not.toContain(secret);
     }
     expect(redactedConfig(config).database.url).toBe('postgres://coffer:***@db.example:5432/coffer');
+    const several = parse({ DATABASE_URL: 'postgres://u:db-password@h1:1,[::1],h2:2/coffer?password=x' });
+    expect(redactedConfig(several).database.url).toBe('postgres://u:***@h1:1,[::1],h2:2/coffer');
     expect(redactedConfig(config).auth.secret).toBe('[set]');
     expect(redactedConfig(parse()).auth.secret).toBeUndefined();
   });

@@ -146,6 +146,10 @@ describe('createRuntime', () => {
       'postgres://coffer:pg-secret@no-such-host.invalid/coffer',
       /^DATABASE_URL \(no-such-host\.invalid\/coffer\): The database cannot be reached/,
     ],
+    [
+      'postgres://coffer:pg-secret@127.0.0.1:1,127.0.0.1:2/coffer',
+      /^DATABASE_URL \(127\.0\.0\.1:1,127\.0\.0\.1:2\/coffer\): The database cannot be reached\. \(ECONNREFUSED\)$/,
+    ],
   ])('says so when %s is down, without the password', async (DATABASE_URL, message) => {
     const starting = start({ DATABASE_URL });
     await expect(starting).rejects.toThrow(StartupError);

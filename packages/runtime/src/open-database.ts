@@ -1,4 +1,5 @@
 import type { Database } from '@coffer/files-db';
+import { shownDatabaseUrl } from '@coffer/files-db/database-url';
 import { isStorageError } from '@coffer/storage-core';
 
 import type { Config } from './config.ts';
@@ -92,8 +93,8 @@ async function assertVersion(database: Database): Promise<void> {
 }
 
 function placeOf(url: string): string {
-  const { host, pathname, searchParams } = new URL(url);
-  return `${host === '' ? (searchParams.get('host') ?? '') : host}${pathname}`;
+  const { hosts, database } = shownDatabaseUrl(url);
+  return `${hosts}${database}`;
 }
 
 function reasonOf(cause: unknown): string {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 
+import { parseDatabaseUrl } from '@coffer/files-db/database-url';
 import { bucketNameProblem } from '@coffer/storage-core';
 
 import type { Parsed, Parser } from './env-reader.ts';
@@ -82,10 +83,14 @@ export const endpointUrl =
   };
 
 export const databaseUrl: Parser<string> = (value) => {
-  const url = URL.parse(value.trim());
-  const hasHost = url !== null && (url.hostname !== '' || url.searchParams.has('host'));
-  const complete = hasHost && /^postgres(?:ql)?:$/.test(url.protocol) && url.pathname.length > 1;
-  return complete ? ok(value.trim()) : no('must be a URL like postgres://user:password@host:5432/database.');
+  const like = 'must be a URL like postgres://user:password@host:5432/database.';
+  try {
+    const { place, url } = parseDatabaseUrl(value);
+    return place.host !== undefined && new URL(url).pathname.length > 1 ? ok(value.trim()) : no(like);
+  } catch (error) {
+    const { message } = error as Error;
+    return no(message.includes(' of the form ') ? like : `${like} ${message}`);
+  }
 };
 
 /** A name or address to listen on, without the brackets of an IPv6 URL. */

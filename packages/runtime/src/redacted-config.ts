@@ -1,3 +1,5 @@
+import { shownDatabaseUrl } from '@coffer/files-db/database-url';
+
 import type { Config } from './config.ts';
 
 /** The configuration as plain data that may be printed: secrets are `[set]`, and the database's URL has no password. */
@@ -13,14 +15,6 @@ export function redactedConfig(config: Config): Config {
       extra: Object.fromEntries(Object.keys(storage.extra).map((name) => [name, '[set]'])),
     },
     auth: { ...openAuth, ...(secret !== undefined && { secret: '[set]' }) },
-    database: { ...(database.url !== undefined && { url: withoutPassword(database.url) }) },
+    database: { ...(database.url !== undefined && { url: shownDatabaseUrl(database.url).url }) },
   };
-}
-
-/** A URL without its password and query, which may hold one. */
-function withoutPassword(text: string): string {
-  const url = new URL(text);
-  if (url.password !== '') url.password = '***';
-  url.search = '';
-  return url.href;
 }

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+
+import { parseDatabaseUrl } from './database-url.ts';
+import { connectDatabase } from './index.ts';
+
+const optionsOf = (url: string): object => connectDatabase({ url }).sql.options;
+
+describe('the URL of a database', () => {
+  it.each([
+    ['postgres://u:p@h1:1,h2:2/db', { host: ['h1', 'h2'], port: [1, 2], user: 'u', pass: 'p', database: 'db' }],
+    ['postgresql://u:p%40%2C@h1,h2:2,h3/db', { host: ['h1', 'h2', 'h3'], port: [5432, 2, 5432], pass: 'p@,' }],
+    ['postgres://u:p@[::1]:6,[fe80::1],h/db', { host: ['::1', 'fe80::1', 'h'], port: [6, 5432, 5432] }],
+    ['postgres://u@h:7/db', { host: ['h'], port: [7] }],
+    ['postgres://u@[::1]/db', { host: ['::1'], port: [5432] }],
+    ['postgres:///db?host=a,b&port=1,2&user=me', { host: ['a', 'b'], port: [1, 2], user: 'me' }],
+    ['postgres:///db?host=a,b&port=9', { host: ['a', 'b'], port: [9, 9] }],
+    ['postgres:///db?host=/run/pg&port=9', { path: '/run/pg/.s.PGSQL.9' }],
+    ['postgres://%2Frun%2Fpg/db', { path: '/run/pg/.s.PGSQL.5432' }],
+    ['postgres://h1,h2/db', { target_session_attrs: 'read-write' }],
+    ['postgres://h1,h2/db?target_session_attrs=primary', { target_session_attrs: 'primary' }],
+    ['postgres://h1/db?target_session_attrs=read-write', { target_session_attrs: 'read-write' }],
+    ['postgres://h/db?application_name=mine', { connection: { application_name: 'mine' } }],
+    ['postgres://h/db', { connection: { application_name: 'coffer' } }],
+  ])('%s', (url, options) => {
+    expect(optionsOf(url)).toMatchObject(options);
+  });
+
+  it('names any host that there is, with target_session_attrs=any', () => {
+    expect(optionsOf('postgres://h1,h2/db?target_session_attrs=any')).not.toMatchObject({ target_session_attrs: 'read-write' });
+  });
+
+  it.each([
+    'mysql://u:secret@h/db',
+    'u:secret@h/db',
+    'postgres://u:secret@h1:x,h2/db',
+    'postgres://u:secret@h1,h2:70000/db',
+    'postgres://u:secret@h1:0/db',
+    'postgres://u:secret@h1,,h2/db',
+    'postgres://u:secret@h1,/db',
+    'postgres:///db?user=u&password=secret&host=a,b&port=1,2,3',
+    'postgres:///db?user=u&password=secret&host=a&port=x',
+    'postgres:///db?user=u&password=secret&host=/run/pg,b',
+    'postgres://u:secret@h1,h2/db?target_session_attrs=standby',
+    'postgres://u:secret@h1/db?target_session_attrs=nonsense',
+  ])('is refused without being repeated: %s', (url) => {
+    expect(() => parseDatabaseUrl(url)).toThrow(
+      expect.objectContaining({ code: 'invalid_argument', message: expect.not.stringContaining('secret') }),
+    );
+  });
+});

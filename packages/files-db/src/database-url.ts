@@ -1,0 +1,100 @@
+import { storageError } from '@coffer/storage-core';
+import type { StorageError } from '@coffer/storage-core';
+import type { Options } from 'postgres';
+
+/** Options of postgres.js; what is none of these it reads from the URL. */
+export type DatabasePlace = Pick<Options<{}>, 'host' | 'port' | 'user' | 'password' | 'connection' | 'target_session_attrs'>;
+
+interface HostAndPort {
+  /** Or the directory of a unix socket. */
+  readonly host: string;
+  readonly port: number;
+}
+
+const defaultPort = 5432;
+
+/**
+ * A URL as libpq takes it: of one host or of several, separated by commas, which its query may name as well. postgres.js sends to
+ * the server, as a setting, what it does not know of that query, and takes no address of IPv6.
+ * @returns what to hand to postgres.js
+ * @throws invalid_argument; the message holds nothing of the URL
+ */
+export function parseDatabaseUrl(text: string): { readonly url: string; readonly place: DatabasePlace } {
+  const { url, hosts } = split(text);
+  const take = (name: string): string | undefined => {
+    const value = url.searchParams.get(name) ?? undefined;
+    url.searchParams.delete(name);
+    return value;
+  };
+  const [host, port] = [take('host'), take('port')];
+  const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
+  const [user, password] = [take('user'), take('password')];
+  const attributes = attributesOf(take('target_session_attrs'), places.length);
+  const place = {
+    ...whereOf(places),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ...(attributes !== undefined && { target_session_attrs: attributes }),
+    ...(!url.searchParams.has('application_name') && { connection: { application_name: 'coffer' } }),
+  };
+  return { url: url.href, place: place as DatabasePlace };
+}
+
+/** What of a URL may be printed. @throws invalid_argument */
+export function shownDatabaseUrl(text: string): { readonly url: string; readonly hosts: string; readonly database: string } {
+  const { url, hosts } = split(text);
+  const { protocol, username, password, pathname: database, searchParams } = url;
+  const user = username === '' && password === '' ? '' : `${username}${password === '' ? '' : ':***'}@`;
+  return { url: `${protocol}//${user}${hosts}${database}`, hosts: hosts === '' ? (searchParams.get('host') ?? '') : hosts, database };
+}
+
+/** A URL may have one host only: `url` has the first one, `hosts` all of them. */
+function split(text: string): { readonly url: URL; readonly hosts: string } {
+  const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text.trim()) ?? [];
+  const url = URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
+  if (start === undefined || url === null) throw invalid('is not of the form postgres://user:password@host:5432/database');
+  return { url, hosts };
+}
+
+function fromAuthority(named: readonly string[], port: string | undefined): readonly HostAndPort[] {
+  return named.map((text) => {
+    const url = URL.parse(`postgres://${text}`);
+    if (url === null) throw invalid('names a host that is none');
+    return { host: decodeURIComponent(url.hostname.replace(/^\[(.*)\]$/, '$1')), port: portOf(url.port === '' ? port : url.port) };
+  });
+}
+
+/** One port is that of all hosts. */
+function fromQuery(hosts: readonly string[], port: string | undefined): readonly HostAndPort[] {
+  const ports = port?.split(',') ?? [];
+  if (ports.length > 1 && ports.length !== hosts.length) throw invalid('has not as many ports as hosts');
+  return hosts.map((host, index) => ({ host, port: portOf(ports[index] ?? ports[0]) }));
+}
+
+function portOf(text: string | undefined): number {
+  if (text === undefined || text === '') return defaultPort;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw invalid('has a port that is not from 1 to 65535');
+  return port;
+}
+
+/** postgres.js takes lists, which its types do not tell, or the directory of a socket; without a host, it has one of its own. */
+function whereOf(places: readonly HostAndPort[]): object {
+  const [{ host, port }] = places as readonly [HostAndPort];
+  if (places.length === 1 && host === '') return port === defaultPort ? {} : { port };
+  if (places.length === 1 && host.startsWith('/')) return { host, port };
+  if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names a host that is none');
+  return { host: places.map((place) => place.host), port: places.map((place) => place.port) };
+}
+
+/** Of several hosts, only one that takes writes is of use. */
+function attributesOf(text: string | undefined, hosts: number): 'read-write' | 'primary' | undefined {
+  if (text === undefined) return hosts > 1 ? 'read-write' : undefined;
+  if (text === 'any') return undefined;
+  if (text === 'read-write' || text === 'primary') return text;
+  throw invalid('has a target_session_attrs other than read-write, primary and any: Coffer writes');
+}
+
+function invalid(what: string): StorageError {
+  return storageError('invalid_argument', `The URL of the database ${what}.`);
+}
