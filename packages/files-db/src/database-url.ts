@@ -12,6 +12,7 @@ interface HostAndPort {
 }
 
 const defaultPort = 5432;
+const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 
 /**
  * A URL as libpq takes it: of one host or of several, separated by commas, which its query may name as well. postgres.js sends to
@@ -26,6 +27,9 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     url.searchParams.delete(name);
     return value;
   };
+  const sslMode = url.searchParams.get('sslmode');
+  // Another one would be taken as verify-full.
+  if (sslMode !== null && !sslModes.includes(sslMode)) throw invalid(`has an sslmode that is none of ${sslModes.join(', ')}`);
   const [host, port] = [take('host'), take('port')];
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
@@ -53,7 +57,16 @@ function split(text: string): { readonly url: URL; readonly hosts: string } {
   const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text.trim()) ?? [];
   const url = URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
   if (start === undefined || url === null) throw invalid('is not of the form postgres://user:password@host:5432/database');
+  if (![url.username, url.password, hosts].every(isDecodable)) throw invalid('has a "%" that encodes nothing; the sign itself is %25');
   return { url, hosts };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function fromAuthority(named: readonly string[], port: string | undefined): readonly HostAndPort[] {

@@ -79,6 +79,13 @@ describe('rules between variables', () => {
     expect(mistakesOf({ METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464', AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
   });
 
+  it('want a URL to hand out where HOST has a zone, which none can hold', () => {
+    const env = { HOST: 'fe80::1%eth0', AUTH_JWT_SECRET: 's'.repeat(32) };
+    expect(Object.keys(mistakesOf(env))).toEqual(['PUBLIC_URL']);
+    expect(parse({ ...env, PUBLIC_URL: 'https://files.example.com' }).server.host).toBe('fe80::1%eth0');
+    expect(mistakesOf({ METRICS_HOST: 'fe80::1%eth0' })).toEqual({});
+  });
+
   it('count the secret in bytes', () => {
     expect(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(16) })).toEqual({});
     expect(Object.keys(mistakesOf({ AUTH_JWT_SECRET: 'é'.repeat(15) }))).toEqual(['AUTH_JWT_SECRET']);

@@ -134,6 +134,7 @@ function readServer(env: EnvReader, serve: boolean): ServerConfig {
       'must be a loopback address (127.0.0.1, ::1 or localhost) while tokens are signed with a generated secret; set AUTH_JWT_SECRET (at least 32 bytes), AUTH_JWKS_URL or AUTH_JWKS_FILE to listen elsewhere.',
     );
   }
+  if (host.includes('%') && !env.isSet('PUBLIC_URL')) env.mistake('PUBLIC_URL', 'is needed: no URL holds the zone in HOST.');
   return { host, port: number, publicUrl: env.value('PUBLIC_URL', httpUrl, `http://${reachable(host)}:${number}`) };
 }
 

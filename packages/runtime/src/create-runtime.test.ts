@@ -165,6 +165,14 @@ describe('createRuntime', () => {
     await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/refuses the user or its password/);
   });
 
+  it('says which setting in the query of the URL the database does not know, or take', async () => {
+    for (const setting of ['sslrootcert=/etc/ca.pem', 'statement_timeout=soon']) {
+      const starting = start({ DATABASE_URL: `${await databaseUrl()}?${setting}` });
+      await expect(starting).rejects.toThrow(StartupError);
+      await expect(starting).rejects.toThrow(new RegExp(`^DATABASE_URL \\(.*\\): .*parameter "${setting.split('=')[0]}".* \\(\\w{5}\\)$`));
+    }
+  });
+
   it('goes on when the embedded database was killed', async () => {
     const { tenants, database } = await start();
     await tenants.create(acme);

@@ -67,7 +67,9 @@ export async function openWith(
   } catch (error) {
     await close();
     signal?.throwIfAborted();
-    if (url === undefined || !isStorageError(error)) throw error;
+    if (url === undefined) throw error;
+    if (isFatal(error)) throw new StartupError(`DATABASE_URL (${placeOf(url)}): ${error.message} (${error.code})`, { cause: error });
+    if (!isStorageError(error)) throw error;
     throw new StartupError(`DATABASE_URL (${placeOf(url)}): ${error.message}${reasonOf(error.cause)}`, { cause: error });
   } finally {
     signal?.removeEventListener('abort', cut);
@@ -95,6 +97,11 @@ async function assertVersion(database: Database): Promise<void> {
 function placeOf(url: string): string {
   const { hosts, database } = shownDatabaseUrl(url);
   return `${hosts}${database}`;
+}
+
+/** The server refuses the connection, such as for a setting in the query of the URL that it does not know. */
+function isFatal(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && 'severity' in error && error.severity === 'FATAL' && 'code' in error;
 }
 
 function reasonOf(cause: unknown): string {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 
 import { parseDatabaseUrl } from '@coffer/files-db/database-url';
@@ -96,7 +97,9 @@ export const databaseUrl: Parser<string> = (value) => {
 /** A name or address to listen on, without the brackets of an IPv6 URL. */
 export const hostName: Parser<string> = (value) => {
   const host = value.trim().replace(/^\[(.*)\]$/, '$1');
-  return /^[0-9a-z._:%-]+$/i.test(host) ? ok(host) : no('must be a host name or an IP address.');
+  // With the zone of a link-local address, which is in no URL. Names that end as an address does are read as one.
+  const isHost = isIP(host) !== 0 || (/^[0-9a-z._-]+$/i.test(host) && URL.canParse(`http://${host}`));
+  return isHost ? ok(host) : no('must be a host name or an IP address.');
 };
 
 /** `*`, or origins as browsers send them, separated by commas. A host may begin with `*.`. */
