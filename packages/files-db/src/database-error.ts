@@ -24,6 +24,9 @@ const connectionCodes: ReadonlySet<string> = new Set([
 // Two transactions in each other's way, of which one was ended.
 const conflicts = /^40(?:001|P01)$/;
 
+// By its statement_timeout and lock_timeout, and those of a transaction.
+const gaveUp = /^(?:57014|55P03|25P0[34])$/;
+
 /**
  * The only place that knows error codes of PostgreSQL. Errors that mean a mistake of ours come back as they are, without
  * drizzle's wrapper, whose message quotes every parameter.
@@ -35,8 +38,10 @@ export function databaseError(error: unknown): unknown {
   const code = codeOf(cause);
   if (code === undefined) return cause;
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
-  // 55000: it takes no connections.
-  if (/^(?:08|53|57P0|55000)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
+  // 55000: it takes no connections. 58: its system fails it, such as a disk.
+  if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
+  if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
+  if (gaveUp.test(code)) return unavailable('The database gave the statement up, which took longer than it was told to allow.', cause);
   if (conflicts.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
   if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);

@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { onDatabase } from './database-error.ts';
+import { connectDatabase, TenantRepository } from './index.ts';
+import type { Database } from './index.ts';
+import { acme, openRig } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+describe('what a database refuses that an operator has told it to', () => {
+  let rig: Rig;
+  const open: Database[] = [];
+  const told = (setting: string): Database => {
+    const database = connectDatabase({ url: `${rig.url}?${setting}`, max: 1 });
+    open.push(database);
+    return database;
+  };
+
+  beforeAll(async () => {
+    rig = await openRig();
+  });
+  afterAll(async () => {
+    await Promise.all(open.map((database) => database.close()));
+    await rig.close();
+  });
+
+  it('is unavailable while it is read-only', async () => {
+    const database = told('default_transaction_read_only=on');
+    const tenants = new TenantRepository({ database, bucketNameFor: () => 'bucket', reservedBuckets: [] });
+    await expect(tenants.create(acme)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: true,
+      message: 'The database is read-only at the moment.',
+    });
+    await expect(tenants.find(acme.tenantSlug)).rejects.toMatchObject({ code: 'tenant_not_found' });
+  });
+
+  it.each([
+    ['statement_timeout=20', 'select pg_sleep(9)'],
+    ['lock_timeout=20', 'lock table files'],
+  ])('is unavailable where a statement takes longer than %s', async (setting, statement) => {
+    const database = told(setting);
+    await rig.database.sql.begin(async (sql) => {
+      await sql`lock table files`;
+      await expect(onDatabase(() => database.sql.begin((late) => late.unsafe(statement)))).rejects.toMatchObject({
+        code: 'storage_unavailable',
+        retryable: true,
+        message: 'The database gave the statement up, which took longer than it was told to allow.',
+      });
+    });
+  });
+});
