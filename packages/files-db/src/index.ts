@@ -1,5 +1,6 @@
 export { connectDatabase } from './database.ts';
 export type { Database, DatabaseConnection, DatabaseOptions, DrizzleDatabase } from './database.ts';
+export { onDatabase } from './database-error.ts';
 export type { FileAccess } from './file-access.ts';
 export { fileStatuses } from './file-record.ts';
 export type { FileRecord, FileStatus } from './file-record.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -257,6 +257,32 @@ describe('createRuntime', () => {
     interrupt.abort(new Error('not now'));
     await expect(starting).rejects.toThrow('not now');
     await cut;
+  });
+
+  it('says so when the database goes away at any point of the start, and makes all tables the next time', async () => {
+    const url = new URL(await databaseUrl());
+    const { hostname, port } = url;
+    let left = 0;
+    const proxy = createTcpServer((client) => {
+      const server = connect(Number(port), hostname);
+      for (const [socket, other] of [[client, server] as const, [server, client] as const]) {
+        socket.on('error', () => {}).on('close', () => other.destroy());
+      }
+      client.on('data', (bytes) => (left-- > 0 ? server.write(bytes) : client.destroy()));
+      server.pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    url.port = String((proxy.address() as AddressInfo).port);
+    for (let messages = 1; messages < 12; messages++) {
+      left = messages;
+      const started = await start({ DATABASE_URL: url.href }).catch((error: unknown) => error);
+      if (!(started instanceof Error)) break;
+      expect(started).toMatchObject({ message: expect.stringContaining('The database cannot be reached.') });
+    }
+    left = Number.POSITIVE_INFINITY;
+    const { tenants } = await start({ DATABASE_URL: url.href });
+    await tenants.create(acme);
+    proxy.close();
   });
 
   it("does not take a tenant's bucket for the one of those without a tenant", async () => {

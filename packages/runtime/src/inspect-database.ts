@@ -18,13 +18,13 @@ export interface DatabaseReport {
  */
 export async function inspectDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<DatabaseReport | undefined> {
   if (!(await hasDatabase(config))) return undefined;
-  const { pendingMigrations } = await import('@coffer/files-db');
+  const { onDatabase, pendingMigrations } = await import('@coffer/files-db');
   let pending: readonly string[] = [];
   let version = '';
   const open = await openWith(config, options, async (database) => {
     await database.check();
     pending = await pendingMigrations(database);
-    const [row] = await database.sql<{ version: string }[]>`select current_setting('server_version') as version`;
+    const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version') as version`);
     version = row?.version.split(' ')[0] ?? '';
   });
   await open.close();

@@ -44,7 +44,7 @@ export async function openWith(
   const { url } = config.database;
   const loading = import('@coffer/files-db');
   const embedded = url === undefined ? await startEmbedded(config, options, loading) : undefined;
-  const { connectDatabase } = await loading;
+  const { connectDatabase, onDatabase } = await loading;
   let database: Database | undefined;
   const close = async (): Promise<void> => {
     try {
@@ -60,7 +60,7 @@ export async function openWith(
     signal?.throwIfAborted();
     database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
     signal?.addEventListener('abort', cut);
-    if (embedded === undefined) await assertVersion(database);
+    if (embedded === undefined) await assertVersion(database, onDatabase);
     await prepare(database);
     signal?.throwIfAborted();
     return { database, close };
@@ -87,9 +87,9 @@ async function startEmbedded(config: Config, options: OpenDatabaseOptions, loadi
   });
 }
 
-async function assertVersion(database: Database): Promise<void> {
+async function assertVersion(database: Database, onDatabase: <T>(run: () => PromiseLike<T>) => Promise<T>): Promise<void> {
   await database.check();
-  const [row] = await database.sql<{ version: string }[]>`select current_setting('server_version_num') as version`;
+  const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version_num') as version`);
   const major = Math.floor(Number(row?.version) / 10_000);
   if (major < oldest) throw new StartupError(`DATABASE_URL names a server of PostgreSQL ${major}; Coffer needs ${oldest} or newer.`);
 }
