@@ -19,6 +19,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
       await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
         client.attempt({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal, async (signed) => {
           let isPassing = false;
+          let hasPassed = false;
           const refusal = new Refusal();
           const reception = {
             begin(head: AnswerHead): void {
@@ -27,12 +28,16 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
               isPassing = true;
               begin(objectHeaders(head));
             },
-            sink: (chunk: Buffer): void | Promise<void> => (isPassing ? sink(chunk) : refusal.read(chunk)),
+            sink(chunk: Buffer): void | Promise<void> {
+              if (!isPassing) return refusal.read(chunk);
+              hasPassed = true;
+              return sink(chunk);
+            },
           };
           try {
             await sockets.exchange(signed, reception, abortSignal);
           } catch (error) {
-            throw isPassing ? new LastAttemptError('after some bytes', { cause: error }) : error;
+            throw hasPassed ? new LastAttemptError('after some bytes', { cause: error }) : error;
           }
           if (!isPassing) throw refusal.error();
         }),

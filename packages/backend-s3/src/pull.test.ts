@@ -99,6 +99,17 @@ describe('a pull', () => {
     expect(other.server.requests).toHaveLength(2);
   });
 
+  it('that is cut off before its first byte is made again', async () => {
+    const head: Answer = (_request, response) => {
+      response.writeHead(200, { ...described, 'content-length': data.length });
+      response.flushHeaders();
+      setTimeout(() => response.destroy(), 20);
+    };
+    const { server, backend } = await serve([head, whole], { maxRetries: 1 });
+    expect((await read(backend)).equals(data)).toBe(true);
+    expect(server.requests).toHaveLength(2);
+  });
+
   it('that is cut off fails, and is not made again', async () => {
     const cut: Answer = (_request, response) => {
       response.writeHead(200, { ...described, 'content-length': data.length });
