@@ -26,6 +26,11 @@ export interface S3BackendOptions {
   readonly maxRetries?: number;
   /** Default `standard`. */
   readonly retryMode?: 'standard' | 'adaptive';
+  /**
+   * Whether a server that has answered before, and is gone, is waited for: seconds between attempts, instead of fractions of one.
+   * For commands; who serves others tells them sooner. Requests of the lean door only. Default false.
+   */
+  readonly patient?: boolean;
   /** Seconds to connect, and of idleness of a socket or an open body. Default 60. */
   readonly timeout?: number;
   /**
@@ -66,6 +71,7 @@ export function settingsOf(options: S3BackendOptions): Settings {
     maxPoolConnections: options.maxPoolConnections ?? 10,
     maxRetries: options.maxRetries ?? 3,
     retryMode: options.retryMode ?? 'standard',
+    patient: options.patient ?? false,
     timeout: options.timeout ?? 60,
     payloadSigning: options.payloadSigning ?? 'when-required',
     transport: options.transport ?? 'lean',

@@ -7,7 +7,7 @@ import { delayAfter, RetryPolicy, unlessAborted } from './retry.ts';
 
 const answer = (status: number, name = '', headers = {}): Error => new AnswerError(status, headers, `<Code>${name}</Code>`);
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
-const standard = { maxRetries: 3, retryMode: 'standard' } as const;
+const standard = { maxRetries: 3, retryMode: 'standard', patient: false } as const;
 
 beforeEach(() => {
   vi.spyOn(Math, 'random').mockReturnValue(0);
@@ -78,6 +78,44 @@ describe('retries', () => {
     expect(after({ 'retry-after': 'soon' })).toBe(50);
   });
 
+  it('wait seconds for a server that is expected back', () => {
+    expect([1, 2, 3].map((attempt) => delayAfter(failure('ECONNREFUSED'), attempt, 1, true))).toEqual([1000, 2000, 4000]);
+    expect(delayAfter(failure('ECONNREFUSED'), 3, 0, true)).toBe(2000);
+  });
+
+  describe('of the patient', () => {
+    const gone = failure('ECONNREFUSED');
+    const patient = { ...standard, patient: true };
+    const pause = async (policy: RetryPolicy, error = gone): Promise<number> => {
+      const since = performance.now();
+      await policy.again(error, 1, undefined);
+      return performance.now() - since;
+    };
+
+    it('wait for a server that answered before', async () => {
+      const policy = new RetryPolicy(patient);
+      policy.succeeded();
+      for (const error of [gone, answer(503)]) expect(await pause(policy, error)).toBeGreaterThan(490);
+    });
+
+    it('wait no longer than others for one that never did, or that answers', async () => {
+      const policy = new RetryPolicy(patient);
+      expect(await pause(policy)).toBeLessThan(400);
+      policy.succeeded();
+      expect(await pause(policy, answer(500))).toBeLessThan(400);
+    });
+
+    it('are there for all who wait, and few once one has waited in vain', async () => {
+      const policy = new RetryPolicy(patient);
+      policy.succeeded();
+      await Promise.all(Array.from({ length: 1000 }, () => policy.again(gone, 1, undefined)));
+      await expect(policy.again(gone, 4, undefined)).rejects.toBe(gone);
+      expect(await pause(policy)).toBeLessThan(400);
+      policy.succeeded();
+      expect(await pause(policy)).toBeGreaterThan(490);
+    });
+  });
+
   it('are given up with their signal', async () => {
     const cancel = new AbortController();
     const again = new RetryPolicy(standard).again(answer(503, 'SlowDown', { 'retry-after': '5' }), 1, cancel.signal);
@@ -86,7 +124,7 @@ describe('retries', () => {
   });
 
   it('of the adaptive mode slow all requests down while a server throttles', async () => {
-    const policy = new RetryPolicy({ maxRetries: 3, retryMode: 'adaptive' });
+    const policy = new RetryPolicy({ ...standard, retryMode: 'adaptive' });
     expect(new RetryPolicy(standard).pace(undefined)).toBeUndefined();
     await policy.pace(undefined);
     for (let request = 0; request < 5; request++) policy.succeeded();

@@ -14,6 +14,8 @@ const mostExtraDelay = 5000;
 const fullCapacity = 500;
 const cost = 14;
 const throttledCost = 5;
+/* Ours, for a server that is restarted: with three retries, 3.5 to 7 seconds. */
+const patientBaseDelay = 1000;
 
 const throttlingNames: ReadonlySet<string> = new Set([
   'BandwidthLimitExceeded',
@@ -30,6 +32,8 @@ const throttlingNames: ReadonlySet<string> = new Set([
 ]);
 const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
 const transientStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+/** What a server that starts, or a proxy before one that does not run, answers. */
+const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 const networkCodes: ReadonlySet<string> = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
@@ -45,12 +49,16 @@ const networkCodes: ReadonlySet<string> = new Set([
 export class RetryPolicy {
   readonly #attempts: number;
   readonly #isPaced: boolean;
+  readonly #isPatient: boolean;
   #limiter: DefaultRateLimiter | undefined;
   #capacity = fullCapacity;
+  /** Whether the server has answered, and not been waited for in vain since. */
+  #isExpected = false;
 
-  constructor({ maxRetries, retryMode }: Pick<Settings, 'maxRetries' | 'retryMode'>) {
+  constructor({ maxRetries, retryMode, patient }: Pick<Settings, 'maxRetries' | 'retryMode' | 'patient'>) {
     this.#attempts = maxRetries + 1;
     this.#isPaced = retryMode === 'adaptive';
+    this.#isPatient = patient;
   }
 
   /** Before an attempt. Only where the mode is `adaptive` there is something to wait for: what the server can take. */
@@ -61,6 +69,7 @@ export class RetryPolicy {
   /** @param price what the last retry took, if there was one */
   succeeded(price = 1): void {
     this.#limiter?.updateClientSendingRate({});
+    this.#isExpected = true;
     this.#capacity = Math.min(fullCapacity, this.#capacity + price);
   }
 
@@ -71,10 +80,15 @@ export class RetryPolicy {
   async again(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
     const isThrottled = isThrottling(error);
     this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
-    const price = isThrottled ? throttledCost : cost;
-    if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) throw error;
+    const isWaitedFor = this.#isPatient && this.#isExpected && isAbsent(error);
+    // All who wait for the same server would use up what is there for one that fails now and then.
+    const price = isWaitedFor ? 0 : isThrottled ? throttledCost : cost;
+    if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) {
+      if (isWaitedFor) this.#isExpected = false;
+      throw error;
+    }
     this.#capacity -= price;
-    await delay(delayAfter(error, attempt, Math.random()), undefined, signal && { signal });
+    await delay(delayAfter(error, attempt, Math.random(), isWaitedFor), undefined, signal && { signal });
     return price;
   }
 
@@ -87,9 +101,14 @@ export class RetryPolicy {
   }
 }
 
-/** Milliseconds. @param chance from 0 to 1, so that not all come again at once */
-export function delayAfter(error: unknown, attempt: number, chance: number): number {
-  const backoff = chance * Math.min(longestDelay, (isThrottling(error) ? throttledBaseDelay : baseDelay) * 2 ** (attempt - 1));
+/**
+ * Milliseconds.
+ * @param chance from 0 to 1, so that not all come again at once
+ * @param isWaitedFor the server is expected to come back, which no luck with `chance` makes sooner
+ */
+export function delayAfter(error: unknown, attempt: number, chance: number, isWaitedFor = false): number {
+  const base = isWaitedFor ? patientBaseDelay : isThrottling(error) ? throttledBaseDelay : baseDelay;
+  const backoff = (isWaitedFor ? (1 + chance) / 2 : chance) * Math.min(longestDelay, base * 2 ** (attempt - 1));
   return Math.max(backoff, Math.min(askedDelay(error), backoff + mostExtraDelay));
 }
 
@@ -100,6 +119,11 @@ function isThrottling(error: unknown): boolean {
 function isTransient(error: unknown): boolean {
   const { name, code = '' } = error as NodeJS.ErrnoException;
   return networkCodes.has(code) || transientNames.has(name) || transientStatuses.has(statusOf(error) ?? 0);
+}
+
+/** Whether it may be that the server is not there at all. */
+function isAbsent(error: unknown): boolean {
+  return networkCodes.has((error as NodeJS.ErrnoException).code ?? '') || absentStatuses.has(statusOf(error) ?? 0);
 }
 
 /** Milliseconds. */

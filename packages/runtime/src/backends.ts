@@ -70,9 +70,10 @@ export async function loadBackend(config: Config, options: LoadOptions): Promise
 }
 
 /** What the S3 backend is made with. */
-export function s3Options({ region, maxPoolConnections, maxRetries, retryMode, timeout, s3 }: StorageConfig): S3BackendOptions {
+export function s3Options(storage: StorageConfig): S3BackendOptions {
+  const { region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, s3 } = storage;
   const { useSsl: _useSsl, ...connection } = s3; // it is in the endpoint by now
-  return { region, maxPoolConnections, maxRetries, retryMode, timeout, ...connection };
+  return { region, maxPoolConnections, maxRetries, retryMode, patient, timeout, ...connection };
 }
 
 const thirdParty: Loader = async (config, { publicUrl }) => {

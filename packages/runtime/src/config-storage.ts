@@ -38,6 +38,8 @@ export interface StorageConfig {
   readonly maxRetries: number;
   readonly retryMode: 'standard' | 'adaptive';
   readonly timeout: number;
+  /** Set by commands, and by no variable: whether a provider that is restarted is waited for. */
+  readonly patient?: boolean;
   readonly healthCheckEnabled: boolean;
   readonly healthCheckTimeout: number;
   readonly presignExpires: number;

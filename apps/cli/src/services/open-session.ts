@@ -87,5 +87,6 @@ function adjusted(config: Config, { concurrency = 1, provision = true }: Pick<Se
   // The variable's default is that of a server, which shares the provider with others of its kind.
   const isSet = config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env';
   const sockets = isSet ? maxPoolConnections : Math.max(maxPoolConnections, concurrency);
-  return { ...config, storage: { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets } };
+  const storage = { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets, patient: true };
+  return { ...config, storage };
 }

@@ -1,0 +1,90 @@
+import { createReadStream } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { FailingProxy } from './testing/failing-proxy.ts';
+import { objectsIn, putFiles, randomFile } from './testing/files.ts';
+import { openUploads } from './testing/open-uploads.ts';
+import { describeStores } from './testing/stores.ts';
+
+/** Longer than it takes to see that nobody listens, four times over. */
+const goneMs = 1500;
+const size = 50_000_000;
+
+describeStores('a provider that is restarted', (bench, store) => {
+  const itRemote = it.runIf(store !== 'local');
+  let proxy: FailingProxy;
+  let through: { readonly STORAGE_S3_ENDPOINT: string };
+
+  beforeEach(async () => {
+    proxy = new FailingProxy(bench().env['STORAGE_S3_ENDPOINT'] ?? '', { goneMs });
+    await proxy.start();
+    through = { STORAGE_S3_ENDPOINT: proxy.endpoint };
+  });
+  afterEach(() => proxy.stop());
+
+  itRemote('is waited for by an upload, of files and of what comes once', async () => {
+    const { folder, bucket, env, storage, coffer, cli } = bench();
+    const bytes = randomFile(size);
+    await writeFile(join(folder, 'large'), bytes);
+
+    proxy.failAfter(30_000_000);
+    expect(await coffer(['upload', 'large'], through)).toMatchObject({ code: 0, stderr: '' });
+    proxy.failAfter(30_000_000);
+    const stdin = createReadStream(join(folder, 'large'));
+    const piped = cli.start(['storage', 'upload', '-', '--key', 'piped'], { cwd: folder, env: { ...env, ...through }, stdin });
+    expect(await piped.ended).toMatchObject({ code: 0, stderr: '' });
+
+    expect(proxy.failures).toBe(2);
+    for (const key of ['large', 'piped']) expect(bytes.equals(await storage.downloadFile({ key }))).toBe(true);
+    expect(await openUploads(env, bucket)).toEqual([]);
+  });
+
+  itRemote('is waited for by a download, into a file and to stdout', async () => {
+    const { folder, storage, coffer } = bench();
+    const bytes = randomFile(size);
+    await storage.uploadFile({ key: 'large', body: bytes });
+    for (const output of [
+      ['--output', 'file'],
+      ['--output', '-'],
+    ]) {
+      proxy.failAfter(30_000_000);
+      const ended = await coffer(['download', 'large', '--quiet', ...output], through);
+      expect(ended.code).toBe(0);
+      expect(ended.stderr).toMatch(output.includes('-') ? /^downloaded 1 object/ : /^$/);
+    }
+    expect(proxy.failures).toBe(2);
+    expect(bytes.equals(await readFile(join(folder, 'file')))).toBe(true);
+  });
+
+  itRemote('fails none of many files and copies', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    const names = Array.from({ length: 600 }, (_, id) => `${id}`);
+    await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, `text of ${name}`])));
+    // Bytes until it is gone: somewhere among the requests for single objects, some of which have been answered.
+    const steps: readonly (readonly [bytes: number, args: readonly string[]])[] = [
+      [300_000, ['upload', 'tree', '-r', '--prefix', 'a']],
+      [450_000, ['copy', 'a', 'b', '-r']],
+      [450_000, ['download', 'b', '-r', '--output', 'copy']],
+    ];
+    for (const [bytes, args] of steps) {
+      proxy.failAfter(bytes);
+      const { code, stderr } = await coffer([...args, '--quiet'], through);
+      expect([args[0], code, stderr]).toEqual([args[0], 0, '']);
+    }
+    expect(proxy.failures).toBe(steps.length);
+    expect(Object.keys(await objectsIn(storage, bucket))).toHaveLength(1200);
+  });
+
+  itRemote('that never answered is told of at once', async () => {
+    const { coffer } = bench();
+    const { endpoint } = proxy;
+    proxy.stop();
+    const begun = performance.now();
+    const ended = await coffer(['list'], { STORAGE_S3_ENDPOINT: endpoint });
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^storage_unavailable: /) as unknown });
+    expect(performance.now() - begun).toBeLessThan(2500);
+  });
+});
