@@ -8,14 +8,16 @@ import type { Store } from './store.ts';
 const tokenless: ReadonlySet<string> = new Set(['invalid_key', 'not_supported']);
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
-  const { delimiter = '', prefix = '' } = options;
+  const { prefix = '' } = options;
   try {
     if (beginsNoKey(store, prefix)) {
       await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // the bucket may not be there
       return none;
     }
-    if (delimiter === '' || delimiter === '/') return await store.transport.list(bucket, options, ctx);
-    return await listRolledUp(store, bucket, options, ctx);
+    const page = await listPage(store, bucket, options, ctx);
+    if (options.maxKeys !== 1 || !seemsToEndEarly(page, options)) return page;
+    const { onNextToken: _, ...again } = options;
+    return firstOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
   } catch (error) {
     const hasToken = options.continuationToken !== undefined;
     if (hasToken && isStorageError(error) && error.cause !== undefined && tokenless.has(error.code)) throw noToken();
@@ -33,38 +35,72 @@ function beginsNoKey(store: Store, prefix: string): boolean {
   return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
 }
 
-// Tokens of lists with any other delimiter than "/": the server's own, or the common prefix that a page ends with. There, MinIO's
-// token leads back to before the keys of that prefix, and a listing would never end.
-const servers = 's.';
-const prefixes = 'p.';
-/** Behind every key that has a prefix: no character is greater. */
-const greatest = '\u{10FFFF}';
+/**
+ * Asked for one entry, MinIO looks whether there is an object called like the prefix, and then says that this is all. And of a page that
+ * goes on behind a folder with an object of its name, it counts both before it leaves them out, and says that nothing is left.
+ */
+function seemsToEndEarly({ objects, commonPrefixes, isTruncated }: ListPage, { prefix, continuationToken }: ListOptions): boolean {
+  if (isTruncated || commonPrefixes.length > 0) return false;
+  const [object] = objects;
+  return continuationToken === undefined ? object !== undefined && object.key === prefix : object === undefined;
+}
 
-async function listRolledUp(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
-  const { continuationToken, onNextToken: _, ...asked } = options;
-  const place: Partial<Record<'continuationToken' | 'startAfter', string>> =
-    continuationToken === undefined ? {} : placeOf(continuationToken);
-  const told = await store.transport.list(bucket, { ...asked, ...place }, ctx);
+/** The first entry of a page of up to two. */
+function firstOf(page: ListPage): ListPage {
+  const [prefix, object] = [page.commonPrefixes[0], page.objects[0]];
+  if (page.commonPrefixes.length + page.objects.length < 2) return page;
+  if (object !== undefined && (prefix === undefined || compareKeys(object.key, prefix) < 0))
+    return { objects: [object], commonPrefixes: [], isTruncated: true, nextContinuationToken: tokenOf('k', object.key) };
+  return { objects: [], commonPrefixes: [prefix!], isTruncated: true, nextContinuationToken: tokenOf('p', prefix!) };
+}
+
+/** A page, as the server makes them; the tokens are ours. */
+async function listPage(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
+  const { continuationToken, onNextToken, ...asked } = options;
+  const { delimiter = '' } = asked;
+  const place: Place = continuationToken === undefined ? {} : placeOf(continuationToken);
+  if (delimiter !== '' && delimiter !== '/') return listRolledUp(store, bucket, { ...asked, ...place }, ctx);
+  const tell = onNextToken === undefined ? {} : { onNextToken: (token: string) => onNextToken(servers + token) };
+  const { nextContinuationToken: token, ...page } = await store.transport.list(bucket, { ...asked, ...place, ...tell }, ctx);
+  return { ...page, ...(token !== undefined && { nextContinuationToken: servers + token }) };
+}
+
+async function listRolledUp(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
+  const { startAfter } = options;
+  const told = await store.transport.list(bucket, options, ctx);
   const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS tells those of its folders last
-  if (place.startAfter !== undefined) {
+  if (startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
     // It would come again and again.
-    if (first !== undefined && compareKeys(first, place.startAfter) < 0)
+    if (first !== undefined && compareKeys(first, startAfter) < 0)
       throw storageError('not_supported', 'This storage provider does not list from where a page ended with this delimiter.');
   }
   if (page.nextContinuationToken === undefined) return page;
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
-  const next = endsWithPrefix ? prefixes + Buffer.from(prefix).toString('base64url') : servers + page.nextContinuationToken;
-  return { ...page, nextContinuationToken: next };
+  return { ...page, nextContinuationToken: endsWithPrefix ? tokenOf('p', prefix) : servers + page.nextContinuationToken };
 }
 
-function placeOf(token: string): { readonly continuationToken: string } | { readonly startAfter: string } {
+type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
+
+// A token is the server's own, or the key or common prefix that a page ends with: where one was cut, and with any other delimiter than
+// "/", where MinIO's token leads back to before the keys of that prefix, and a listing would never end.
+const servers = 's.';
+/** Behind every key that has a prefix: no character is greater. */
+const greatest = '\u{10FFFF}';
+
+function tokenOf(kind: 'k' | 'p', name: string): string {
+  return `${kind}.${Buffer.from(name).toString('base64url')}`;
+}
+
+function placeOf(token: string): Place {
   const rest = token.slice(servers.length);
-  if (token.startsWith(servers)) return { continuationToken: rest };
-  const prefix = Buffer.from(rest, 'base64url').toString();
-  if (!token.startsWith(prefixes) || prefix === '' || Buffer.from(prefix).toString('base64url') !== rest) throw noToken();
-  return { startAfter: prefix + greatest };
+  if (token.startsWith(servers) && rest !== '') return { continuationToken: rest };
+  const name = Buffer.from(rest, 'base64url').toString();
+  if (name === '') throw noToken();
+  if (token === tokenOf('k', name)) return { startAfter: name };
+  if (token === tokenOf('p', name)) return { startAfter: name + greatest };
+  throw noToken();
 }
 
 function noToken(): Error {

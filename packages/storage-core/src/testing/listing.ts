@@ -165,6 +165,22 @@ function pages(suite: Suite): void {
     }
   });
 
+  suite.test('goes on in pages of one, also where an object is called like the prefix, or like a folder', async (t) => {
+    const names = ['a', 'a-b', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e'];
+    await fill(t, ...names);
+    for (const [prefix, delimiter, expected] of [
+      ['', '', names],
+      ['a', '', ['a', 'a-b']],
+      ['b/', '', ['b/', 'b/1']],
+      ['c', '', ['c']],
+      ['', '/', ['a', 'a-b', 'b/', 'c', 'd/', 'e']],
+      ['', '-', ['a', 'a-', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e']],
+      ['b', '/', ['b/']],
+    ] as const) {
+      assert.deepEqual(await t.keys({ prefix, delimiter, maxKeys: 1 }), expected, `of "${prefix}" by "${delimiter}"`);
+    }
+  });
+
   suite.test('tells early where the next page begins, if at all, and nothing of a last page', async (t) => {
     await fill(t, 'a', 'b', 'c');
     for (const maxKeys of [2, 3]) {
