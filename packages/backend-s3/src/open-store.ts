@@ -10,6 +10,7 @@ import { unlessAborted } from './retry.ts';
 import { sdkDoor } from './sdk-door.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
+import { Tenants } from './tenants.ts';
 import { UploadMemory } from './upload-memory.ts';
 
 /** Seconds. Where there are many tenants, clients come again rather than wait for slow readers of others. */
@@ -34,17 +35,20 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   let found = assumed;
   let trial: Trial | undefined;
   const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
+  const tenants = new Tenants();
   const store: Store = {
     settings,
     connection,
+    tenants,
     ...(settings.transport === 'sdk' ? sdkDoor(settings, connection) : leanDoor(settings, connection)),
     cleaning: new Set(),
-    memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience }),
+    memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience, tenants }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),
       patience,
       brief: briefly,
       what: 'connections for downloads',
+      tenants,
     }),
     async profile(bucket, { signal } = noContext) {
       signal?.throwIfAborted(); // nothing is tried out for who has gone

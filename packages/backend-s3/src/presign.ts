@@ -26,6 +26,7 @@ export function presignOperations(store: Store): PresignOperations {
   };
   return {
     async upload(at, options, ctx) {
+      store.tenants.meet(ctx.tenant);
       if (options.size !== undefined && options.size > largestPut) {
         throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB.');
       }
@@ -38,6 +39,7 @@ export function presignOperations(store: Store): PresignOperations {
       });
     },
     async download(at, options, ctx) {
+      store.tenants.meet(ctx.tenant);
       await assertKeyHolds(store, at, ctx);
       return call({ ...at, permission: 's3:GetObject' }, ctx, async () => {
         const expiresIn = await expiryOf(options.expiresIn);

@@ -41,6 +41,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
       body.stream.on('error', () => {}); // until somebody reads it
       destroyOnAbort(body.stream, ctx.signal);
     }
+    store.tenants.meet(ctx.tenant);
     await assertKeyHolds(store, at, ctx);
     await assertAclHolds(store, at.bucket, options.acl, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };

@@ -12,6 +12,7 @@ import type { Store } from './store.ts';
 import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
+  store.tenants.meet(ctx.tenant);
   const headers = await lookAt(store, at, ctx);
   if (headers.contentLength === undefined)
     throw storageError('not_supported', 'The storage provider does not tell how large the object is.');

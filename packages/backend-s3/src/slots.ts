@@ -1,6 +1,8 @@
 import { offAbort, onAbort, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
+import { Tenants } from './tenants.ts';
+
 /** Who takes some, and until when it waits. */
 export type Taker = Pick<CallContext, 'signal' | 'tenant'>;
 
@@ -25,12 +27,11 @@ export class Slots {
   /** The same while there is more than one tenant. */
   readonly #brief: number;
   readonly #what: string;
+  readonly #tenants: Tenants;
   readonly #line: Waiter[] = [];
   readonly #usedBy = new Map<string, { readonly amount: number; readonly lastRelease: number }>();
   #used = 0;
   #lastRelease = 0;
-  #firstTenant: string | undefined;
-  #isShared = false;
 
   constructor(options: {
     readonly capacity: number;
@@ -38,20 +39,21 @@ export class Slots {
     readonly what: string;
     readonly smallest?: number;
     readonly brief?: number;
+    readonly tenants?: Tenants;
   }) {
-    const { capacity, patience, what, smallest = 1, brief = patience } = options;
+    const { capacity, patience, what, smallest = 1, brief = patience, tenants = new Tenants() } = options;
     this.#capacity = capacity;
     this.#share = Math.max(smallest, capacity - Math.max(smallest, Math.floor(capacity * others)));
     this.#patience = patience * 1000;
     this.#brief = Math.min(brief, patience) * 1000;
     this.#what = what;
+    this.#tenants = tenants;
   }
 
   /** @returns what gives them back; calling it again does nothing */
   async take(amount: number, { signal, tenant = '' }: Taker = {}): Promise<() => void> {
     signal?.throwIfAborted();
-    this.#firstTenant ??= tenant;
-    if (tenant !== this.#firstTenant) this.#isShared = true;
+    this.#tenants.meet(tenant);
     const isFirst = this.#line.length === 0 || (this.#next() === undefined && !this.#line.some((waiter) => waiter.tenant === tenant));
     const isFree = isFirst && this.#hasRoom(amount) && this.#isDue(amount, tenant);
     if (isFree) this.#use(amount, tenant);
@@ -81,7 +83,7 @@ export class Slots {
   /** Whether a tenant may have so much more, as far as the others are concerned. */
   #isDue(amount: number, tenant: string): boolean {
     const used = this.#usedBy.get(tenant)?.amount ?? 0;
-    return !this.#isShared || used === 0 || used + amount <= this.#share;
+    return !this.#tenants.areSeveral || used === 0 || used + amount <= this.#share;
   }
 
   /** In order; who waits for others of its tenant lets the next ones pass, who waits for room does not. */
@@ -104,7 +106,7 @@ export class Slots {
   }
 
   #patienceNow(): number {
-    return this.#isShared ? this.#brief : this.#patience;
+    return this.#tenants.areSeveral ? this.#brief : this.#patience;
   }
 
   #wait(amount: number, tenant: string, signal: AbortSignal | undefined): Promise<void> {

@@ -9,6 +9,7 @@ import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { Presigner } from './presigner.ts';
 import type { EndpointProfile, KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';
+import type { Tenants } from './tenants.ts';
 import type { Transport } from './transport.ts';
 import type { UploadMemory } from './upload-memory.ts';
 
@@ -20,6 +21,8 @@ export interface Store {
   readonly administration: Administration;
   readonly presigner: Presigner;
   readonly memory: UploadMemory;
+  /** Of whom objects were asked for, or written. */
+  readonly tenants: Tenants;
   /** What is cleaned up for callers who did not wait. A store that is closed waits for it, for a while. */
   readonly cleaning: Set<Promise<void>>;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */

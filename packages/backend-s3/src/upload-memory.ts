@@ -2,6 +2,7 @@ import { releaseChunk } from '@coffer/storage-core';
 
 import { Slots } from './slots.ts';
 import type { Taker } from './slots.ts';
+import type { Tenants } from './tenants.ts';
 
 /** Bytes in memory, until they are given back. */
 export interface HeldBuffer {
@@ -28,10 +29,10 @@ export class UploadMemory {
   #idleBytes = 0;
   #heldBytes = 0;
 
-  constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number }) {
-    const { capacity, partSize, patience } = options;
+  constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number; readonly tenants?: Tenants }) {
+    const { capacity, partSize, ...rest } = options;
     this.partSize = partSize;
-    this.#slots = new Slots({ capacity: Math.max(capacity, partSize), patience, what: 'buffers for uploads', smallest: partSize });
+    this.#slots = new Slots({ ...rest, capacity: Math.max(capacity, partSize), what: 'buffers for uploads', smallest: partSize });
   }
 
   async take(size: number, taker: Taker): Promise<HeldBuffer> {

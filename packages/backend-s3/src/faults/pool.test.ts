@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
-import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
+import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { answerOf } from '../testing/answers.ts';
@@ -82,6 +82,21 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     held[0]!.destroy();
     expect((await readAll(await more)).toString()).toBe('small');
     for (const body of held) body.destroy();
+  });
+
+  it.each<[string, (backend: StorageBackend, ctx: CallContext) => Promise<unknown>]>([
+    ['has written', (backend, ctx) => backend.put(bench.at('theirs'), { kind: 'buffer', data: small }, options, ctx)],
+    ['has looked at something', (backend, ctx) => backend.head(bench.at('small'), ctx)],
+    ['was given a URL', (backend, ctx) => backend.presign!.download(bench.at('small'), { expiresIn: 60 }, ctx)],
+  ])('are not used up by one tenant once another one %s', async (_, call) => {
+    const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
+    await call(backend, { tenant: 'globex' });
+    const acme = fifty.slice(0, 6).map(async () => ((await backend.get(bench.at('large'), {}, { tenant: 'acme' })) as ObjectStream).body);
+    const held = await Promise.all(acme.slice(0, 3));
+    const theirs = (await backend.get(bench.at('small'), {}, { tenant: 'globex' })) as ObjectStream;
+    expect((await readAll(theirs.body)).toString()).toBe('small');
+    for (const body of held) body.destroy();
+    for (const body of await Promise.all(acme.slice(3))) body.destroy();
   });
 
   it('are given back by readers who stop', async () => {
