@@ -20,6 +20,9 @@ describe('declared checksums', () => {
     [{ 'content-digest': `sha-256=:${sha256}:` }, { sha256: both.sha256 }],
     [{ digest: `unixsum=30637, sha-256=${sha256}` }, { sha256: both.sha256 }],
     [{ digest: '' }, {}],
+    [{ 'repr-digest': `sha-512=:AAAA:, sha-256=:${sha256}:` }, { sha256: both.sha256 }],
+    [{ 'x-amz-checksum-sha256': sha256, 'content-digest': `sha-256=:${sha256}:` }, { sha256: both.sha256 }],
+    [{ 'x-amz-checksum-crc32': 'AAAAAA==', 'content-md5': md5 }, { md5: both.md5 }],
   ])('are read from %j', (headers, expected) => {
     expect(declaredChecksums(headers)).toEqual(expected);
   });
@@ -37,6 +40,10 @@ describe('declared checksums', () => {
     { 'content-digest': 'crc32c=:AAAAAA==:' },
     { digest: 'sha-256' },
     { 'content-digest': 'sha-256=::' },
+    { 'repr-digest': 'sha-512=:AAAA:' },
+    { 'x-amz-checksum-crc32': 'AAAAAA==' },
+    { 'x-amz-checksum-crc64nvme': 'AAAAAAAAAAA=' },
+    { 'x-amz-checksum-sha256': sha256, digest: `sha-256=${createHash('sha256').update('other').digest('base64')}` },
   ])('are refused: %j', (headers) => {
     expect(() => declaredChecksums(headers)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
   });

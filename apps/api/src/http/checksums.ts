@@ -10,30 +10,38 @@ export interface DeclaredChecksums {
 
 const lengths = { sha256: 32, md5: 16 } as const;
 
+const digests = ['digest', 'content-digest', 'repr-digest'] as const;
+/** S3 verifies them. */
+const unverified = ['crc32', 'crc32c', 'crc64nvme', 'sha1'].map((name) => `x-amz-checksum-${name}`);
+
 /**
  * Checksums that a client declares for what it sends: S3's x-amz-checksum-sha256, Content-MD5 (RFC 1864), Digest
- * (RFC 3230) and Content-Digest (RFC 9530), all in base64.
- * @throws validation_failed for a value that is none
+ * (RFC 3230), Content-Digest and Repr-Digest (RFC 9530), all in base64.
+ * @throws validation_failed for a value that is none, and for two that contradict each other
  */
 export function declaredChecksums(headers: IncomingHttpHeaders): DeclaredChecksums {
-  assertKnown(headers);
-  const sha256 = single(headers, 'x-amz-checksum-sha256') ?? member(headers, 'sha-256');
-  const md5 = single(headers, 'content-md5') ?? member(headers, 'md5');
-  return {
-    ...(sha256 !== undefined && { sha256: hex(sha256, 'sha256') }),
-    ...(md5 !== undefined && { md5: hex(md5, 'md5') }),
-  };
+  const sha256 = declared('sha256', [single(headers, 'x-amz-checksum-sha256'), ...members(headers, 'sha-256')]);
+  const md5 = declared('md5', [single(headers, 'content-md5'), ...members(headers, 'md5')]);
+  if (sha256 === undefined && md5 === undefined) assertNoOther(headers);
+  return { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
+}
+
+function declared(algorithm: keyof typeof lengths, values: readonly (string | undefined)[]): string | undefined {
+  const [first, ...others] = values.filter((value) => value !== undefined).map((value) => hex(value, algorithm));
+  if (others.some((other) => other !== first))
+    throw validationFailed([{ field: algorithm, message: 'the checksum headers contradict each other' }]);
+  return first;
 }
 
 /** What cannot be verified is not to be taken for verified. */
-function assertKnown(headers: IncomingHttpHeaders): void {
-  for (const header of ['digest', 'content-digest']) {
-    const value = headers[header];
-    if (typeof value !== 'string' || value.trim() === '') continue;
-    const names = value.split(',').map((part) => part.trim().split('=')[0]!.toLowerCase());
-    if (names.some((name) => name === 'sha-256' || name === 'md5')) continue;
-    throw validationFailed([{ field: header, message: 'is verified for sha-256 and md5: send one of them, as in "SHA-256=<base64>"' }]);
-  }
+function assertNoOther(headers: IncomingHttpHeaders): void {
+  const other = [...digests, ...unverified].find((name) => typeof headers[name] === 'string' && headers[name].trim() !== '');
+  if (other === undefined) return;
+  const isDigest = !other.startsWith('x-amz-');
+  const message = isDigest
+    ? 'is verified for sha-256 and md5: send one of them, as in "SHA-256=<base64>"'
+    : 'is not verified: send x-amz-checksum-sha256 or Content-MD5 instead';
+  throw validationFailed([{ field: other, message }]);
 }
 
 function single(headers: IncomingHttpHeaders, name: string): string | undefined {
@@ -41,13 +49,13 @@ function single(headers: IncomingHttpHeaders, name: string): string | undefined 
   return typeof value === 'string' ? value.trim() : undefined;
 }
 
-function member(headers: IncomingHttpHeaders, algorithm: string): string | undefined {
-  const list = [headers.digest, headers['content-digest']].filter((value) => typeof value === 'string').join(',');
-  for (const part of list.split(',')) {
-    const [name, ...value] = part.trim().split('=');
-    if (name?.toLowerCase() === algorithm) return value.join('=').replaceAll(/^:|:$/g, '');
-  }
-  return undefined;
+function members(headers: IncomingHttpHeaders, algorithm: string): readonly string[] {
+  return digests.flatMap((header) => {
+    const value = headers[header];
+    if (typeof value !== 'string') return [];
+    const parts = value.split(',').map((part) => part.trim().split('='));
+    return parts.filter(([name]) => name?.toLowerCase() === algorithm).map(([, ...rest]) => rest.join('=').replaceAll(/^:|:$/g, ''));
+  });
 }
 
 function hex(base64: string, algorithm: keyof typeof lengths): string {

@@ -65,7 +65,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     summary: 'Upload an object, raw',
     description:
       'The body is the object. `If-None-Match: *` writes only if there is none of this key. A checksum sent as ' +
-      '`x-amz-checksum-sha256`, `Content-MD5`, `Digest` or `Content-Digest` is verified.',
+      '`x-amz-checksum-sha256`, `Content-MD5`, `Digest`, `Content-Digest` or `Repr-Digest` is verified.',
     access,
     tags: ['Objects'],
     request: {
