@@ -66,7 +66,7 @@ async function listPage(store: Store, bucket: string, options: ListOptions, ctx:
 }
 
 async function listRolledUp(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
-  const { startAfter } = options;
+  const { startAfter, delimiter = '' } = options;
   const told = await store.transport.list(bucket, options, ctx);
   const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS tells those of its folders last
   if (startAfter !== undefined) {
@@ -78,7 +78,10 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   if (page.nextContinuationToken === undefined) return page;
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
-  return { ...page, nextContinuationToken: endsWithPrefix ? tokenOf('p', prefix) : servers + page.nextContinuationToken };
+  if (endsWithPrefix) return { ...page, nextContinuationToken: tokenOf('p', prefix) };
+  // Such a key is no common prefix where the delimiter begins within the prefix of the list. Ceph takes it for one, and goes on behind it.
+  if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + least) };
+  return { ...page, nextContinuationToken: servers + page.nextContinuationToken };
 }
 
 type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
@@ -88,6 +91,8 @@ type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
 const servers = 's.';
 /** Behind every key that has a prefix: no character is greater. */
 const greatest = '\u{10FFFF}';
+/** Before every key that goes on: none has control characters. */
+const least = '\u0001';
 
 function tokenOf(kind: 'k' | 'p', name: string): string {
   return `${kind}.${Buffer.from(name).toString('base64url')}`;

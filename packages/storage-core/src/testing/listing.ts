@@ -151,6 +151,20 @@ function pagesOfAnyDelimiter(suite: Suite): void {
 }
 
 function pages(suite: Suite): void {
+  suite.test('finds no delimiter that begins within the prefix, in pages of any size', async (t) => {
+    const names = ['b/', 'b/1', 'b/c/', 'b/c/3', 'b/c/4', 'b/d'];
+    await fill(t, ...names);
+    for (const [prefix, delimiter] of [
+      ['b/', '/c/'],
+      ['b/c', 'c/'],
+    ] as const) {
+      const expected = names.filter((name) => name.startsWith(prefix));
+      for (const maxKeys of [1, 2, 3, 1000]) {
+        assert.deepEqual(await t.keys({ prefix, delimiter, maxKeys }), expected, `${prefix} by ${delimiter} in pages of ${maxKeys}`);
+      }
+    }
+  });
+
   suite.test('is truncated only when there is more', async (t) => {
     await fill(t, '1', '2', '3');
     for (const [maxKeys, truncated] of [
