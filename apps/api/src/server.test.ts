@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { RawConnection } from './testing/raw-http.ts';
@@ -227,5 +231,28 @@ describe('the server', () => {
       expect(await connection.ends(5000)).toBe(true);
       clearInterval(sending);
     }
+  });
+
+  it.each([
+    ['refused', ''],
+    ['refused by the route', 'auth'],
+  ])('tells whoever sends on, and wants the connection closed, why it is %s', async (_name, auth) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), noDelay: true });
+    const failures: Error[] = [];
+    socket.on('error', (error) => failures.push(error));
+    await once(socket, 'connect');
+    const token = auth === '' ? '' : `Authorization: ${root.authorization}\r\n`;
+    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${token}Content-Length: 4194304\r\n\r\n`;
+    socket.write(head);
+    const piece = Buffer.alloc(65_536);
+    // It looks for an answer once it has sent everything, as many do.
+    for (let sent = 0; sent < 4_194_304 && failures.length === 0; sent += piece.length) {
+      await new Promise((resolve) => socket.write(piece, resolve));
+      if (sent < 4 * piece.length) await delay(50);
+    }
+    expect(failures).toEqual([]);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
+    await once(socket, 'close');
   });
 });

@@ -7,7 +7,7 @@ import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
-import { lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
+import { lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, errorOf, exchangeOf } from './exchange.ts';
@@ -38,6 +38,7 @@ export function createApiServer(services: Services): Server {
     onSocket.set(incoming.socket, exchange);
     logRequest(log, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
+    if (stopping() || !outgoing.shouldKeepAlive) lingerAtEnd(incoming);
     const isLocal = exchange.path.startsWith(localPath);
     if (isLocal && !enabled) {
       refuseUnread(storageOff(), exchange);

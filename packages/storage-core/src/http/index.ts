@@ -7,7 +7,16 @@ export { baseName, fieldText, malformedForm } from './part-head.ts';
 export type { PartHead } from './part-head.ts';
 export { problemHeaders, problemOf, sendProblem, statusByCode, toStorageError, validationFailed } from './problem.ts';
 export type { Problem } from './problem.ts';
-export { assertPlainBody, contentLength, lingerOver, payloadTooLarge, readBody, requestBody, smallBody } from './request-body.ts';
+export {
+  assertPlainBody,
+  contentLength,
+  lingerAtEnd,
+  lingerOver,
+  payloadTooLarge,
+  readBody,
+  requestBody,
+  smallBody,
+} from './request-body.ts';
 export { parseRange, readConditionsOf } from './request-conditions.ts';
 export { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 export type { SendOptions } from './send-object.ts';

@@ -138,3 +138,18 @@ export function lingerOver(incoming: IncomingMessage): void {
   incoming.on('error', () => {}); // the client may leave as it likes
   incoming.resume();
 }
+
+/**
+ * The same where the connection ends with the answer, which Node would close at once. To be called before the answer ends; whatever has
+ * been read as a whole by then is not waited for.
+ */
+export function lingerAtEnd(incoming: IncomingMessage): void {
+  const { socket } = incoming;
+  const close = socket.destroySoon.bind(socket);
+  socket.destroySoon = () => {
+    if (incoming.complete || incoming.destroyed) return close();
+    incoming.once('close', close);
+    socket.end();
+    lingerOver(incoming);
+  };
+}
