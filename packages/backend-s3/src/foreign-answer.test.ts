@@ -187,3 +187,15 @@ describe('what answers a pull, and is no S3 server', () => {
     expect(passed).toEqual([]);
   });
 });
+
+it.each(['lean', 'sdk'] as const)('a page without end in the place of an object holds no connection (%s)', async (door) => {
+  const closed = Promise.withResolvers<void>();
+  const { transport } = await doorTo(door, (request, response) => {
+    request.socket.once('close', closed.resolve);
+    response.writeHead(200, { 'content-type': 'text/html' }).write('<html>');
+  });
+  const begun = performance.now();
+  await expect(transport.get(at, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', retryable: false });
+  await closed.promise;
+  expect(performance.now() - begun).toBeLessThan(1500); // not only when it has lain idle
+});

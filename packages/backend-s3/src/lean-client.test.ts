@@ -78,6 +78,15 @@ describe('what a server finds wrong', () => {
     expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual(['UNSIGNED-PAYLOAD', hash, hash]);
   });
 
+  it('with the sum that came with the bytes says that those have changed, and nothing of payloads', async () => {
+    const server = await serve(refusal(400, 'XAmzContentSHA256Mismatch'), ok);
+    const transport = transportTo(server);
+    const declared = { ...payload, sha256: '0'.repeat(64) };
+    await expect(transport.put(at, declared, described, noContext)).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    await transport.put(at, payload, described, noContext);
+    expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual([declared.sha256, 'UNSIGNED-PAYLOAD']);
+  });
+
   it('with keys that have gone is put right by the provider', async () => {
     const server = await serve(refusal(403, 'InvalidAccessKeyId'), ok);
     let asked = 0;
