@@ -10,14 +10,14 @@ import type { ListedBucket } from './transport.ts';
 const longestProbe = 3_600_000;
 
 interface Sweep {
-  /** Milliseconds since 1970. What is younger stays. */
-  readonly before: number;
+  /** Milliseconds since 1970, by the server's clock as far as it is known by then. What is younger stays. */
+  before(): number;
   readonly dryRun: boolean;
 }
 
 /** Of a process that ended while it tried out the endpoint. Where the server tells no date, it is somebody's for all we know. */
-export function isAbandoned({ name, createdAt }: ListedBucket, { before }: Pick<Sweep, 'before'>): boolean {
-  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(before);
+export function isAbandoned(store: Store, { name, createdAt }: ListedBucket, before: number): boolean {
+  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(store, before);
 }
 
 /** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
@@ -36,7 +36,7 @@ export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun 
     const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
     let removed = 0;
     for (const [prefix, all] of ages) {
-      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(before));
+      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(store, before()));
       if (prefix === undefined || !isOld) continue;
       if (!dryRun) await removeVersions(store, bucket, ctx, prefix);
       removed += all.length;
@@ -45,8 +45,8 @@ export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun 
   });
 }
 
-function oldest(before: number): number {
-  return Math.min(before, Date.now() - longestProbe);
+function oldest({ connection }: Store, before: number): number {
+  return Math.min(before, connection.clock.now() - longestProbe);
 }
 
 async function unlessKept<T>(kept: T, removing: () => Promise<T>): Promise<T> {

@@ -17,12 +17,13 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
      * endpoint was tried out, unless the bucket is the caller's.
      */
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
-      const before = Date.now() - olderThan * 1000;
+      // By the server's clock, of which the first request learns: it has dated what is looked at.
+      const before = (): number => store.connection.clock.now() - olderThan * 1000;
       let [removed, bytes] = [0, 0];
       /** Those that are to be swept; the sandboxes among the others are gone by then. */
       const ours = async (): Promise<Iterable<string>> => {
         const all = await listBuckets(store, ctx);
-        const old = all.filter((bucket) => isAbandoned(bucket, { before }));
+        const old = all.filter((bucket) => isAbandoned(store, bucket, before()));
         const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
         const left = old.filter(({ name }) => !kept.has(name));
         for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) removed++;
@@ -31,7 +32,7 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
       };
       for (const bucket of named === undefined ? await ours() : [named]) {
         removed += await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
-        const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before);
+        const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
         const sizes = await inParallel(stale, 4, async (upload) => {
           const size = await sizeOfParts(store, upload, ctx);
           if (!dryRun && size !== undefined) await abortUpload(store, upload.at, upload.uploadId);

@@ -4,6 +4,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { openStore } from '../open-store.ts';
 import { awsProfile } from '../profile.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
@@ -55,6 +56,23 @@ describe.each(doors)('when our clock is wrong (%s)', (door) => {
     await calls[0]![1](backend);
     expect(bench.proxy.count('HEAD')).toBe(4);
     expect(bench.proxy.count('PUT')).toBe(1);
+  });
+
+  it('by days, a sweep leaves what has just begun, and takes the rest', async () => {
+    const store = openStore(bench.account);
+    const [uploading, probing] = [bench.at('under-way'), { bucket: bench.bucket, key: `.coffer-probe-${'0'.repeat(16)}/object` }];
+    await store.transport.createUpload(uploading, options, noContext);
+    await bench.direct.put(probing, { kind: 'buffer', data: small }, options, noContext);
+    setClock(72);
+    const sweep = (olderThan: number) =>
+      bench.through({ maxRetries: 1 }).maintenance!.sweep({ olderThan, bucket: bench.bucket }, noContext);
+    expect(await sweep(86_400)).toMatchObject({ removed: 0 });
+    vi.useRealTimers();
+    setClock(-72);
+    await vi.waitFor(async () => expect(await sweep(0)).toMatchObject({ removed: 1 }));
+    vi.useRealTimers();
+    await store.transport.delete(probing, noContext);
+    store.connection.close();
   });
 
   it('many calls at once all succeed', async () => {
