@@ -200,3 +200,11 @@ describe('failures', () => {
     endless.destroy();
   });
 });
+
+it('a stream has the connection that bytes in memory have left, where there is one only', async () => {
+  const server = await serve(ok);
+  const transport = transportTo(server, { maxPoolConnections: 1 });
+  const stream = () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }), size: data.length }) as const;
+  for (const body of [payload, stream(), payload, stream()]) await transport.put(at, body, described, noContext);
+  expect([server.requests.length, server.connections()]).toEqual([4, 1]);
+});

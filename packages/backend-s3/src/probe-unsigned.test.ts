@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
+import { noContext } from '@coffer/storage-core';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { openStore } from './open-store.ts';
@@ -58,4 +59,17 @@ it('believes a server that it has failed when it says so each time', async () =>
   });
   const ask = (): Promise<boolean> => isTakenUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} }, 's3:GetObject');
   expect([await ask(), await ask(), server.requests.length]).toEqual([true, false, 4]);
+});
+
+it('has the connection that signed requests have left, where there is one only', async () => {
+  const server = await scripted(ok);
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxPoolConnections: 1 });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  await store.transport.headBucket('bucket', noContext);
+  expect(await isTakenUnsigned(store, { url: server.endpoint, method: 'GET', headers: {} }, 's3:GetObject')).toBe(true);
+  await store.transport.headBucket('bucket', noContext);
+  expect(server.connections()).toBe(1);
 });
