@@ -29,7 +29,6 @@ export class Wire {
   readonly place: string;
   #user: WireUser | undefined;
   #usedAt = 0;
-  #lost: ((wire: Wire) => void) | undefined;
 
   /** @param socket that the agent has just given */
   constructor(socket: Socket, place: string) {
@@ -46,7 +45,6 @@ export class Wire {
   use(user: WireUser): void {
     this.#user = user;
     this.#usedAt = Date.now();
-    this.#lost = undefined;
     (this.socket as PooledSocket)._httpMessage = user;
   }
 
@@ -55,9 +53,8 @@ export class Wire {
     this.#user = undefined;
   }
 
-  /** Until it is used again, or given back. @param lost told when it is closed meanwhile */
-  rest(lost: (wire: Wire) => void): void {
-    this.#lost = lost;
+  /** Until it is used again, or given back. It may be closed meanwhile. */
+  rest(): void {
     (this.socket as PooledSocket)._httpMessage = over;
     this.socket.unref(); // one that is kept holds no process
   }
@@ -83,8 +80,6 @@ export class Wire {
   readonly #end = (): void => {
     if (this.#user !== undefined) return this.#user.end();
     this.socket.destroy();
-    this.#lost?.(this);
-    this.#lost = undefined;
   };
 
   readonly #timeOut = (): void => {
@@ -104,7 +99,7 @@ export class Wire {
 export class KeptWires {
   readonly #agent: Connection['agent'];
   readonly #most: number;
-  /** The latest last. */
+  /** The latest last. Some may be closed: they go when they are come upon. */
   readonly #kept: Wire[] = [];
 
   constructor(agent: Connection['agent']) {
@@ -127,14 +122,9 @@ export class KeptWires {
   keep(wire: Wire): void {
     // Fewer than at first: some of its places are lent.
     if (this.#agent.isWaitedFor || this.#agent.maxSockets < this.#most) return wire.giveBack();
-    wire.rest(this.#drop);
+    wire.rest();
     this.#kept.push(wire);
   }
-
-  readonly #drop = (wire: Wire): void => {
-    const place = this.#kept.indexOf(wire);
-    if (place >= 0) this.#kept.splice(place, 1);
-  };
 
   /** Before somebody else wants a socket of the agent. */
   giveBack(): void {
