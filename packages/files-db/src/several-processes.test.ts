@@ -172,6 +172,21 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
+  it('leave a bucket that was deleted to another tenant that has been given it since', async () => {
+    await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    const { tenant } = await rig.tenants.create({ tenantUuid: 'another', tenantSlug: 'another' });
+    afterDeletion(async () => {
+      const head: BucketOperations['head'] = async (...parameters) => {
+        replaced = {};
+        await other.tenantService.createBucket({ bucket, tenant: 'another' });
+        return inner.buckets!.head(...parameters);
+      };
+      replaced = { buckets: { ...inner.buckets!, head } };
+    });
+    await rig.tenantService.deleteBucket(bucket, { force: true });
+    expect([await buckets(), await rig.tenants.ownerOf(bucket)]).toEqual([[bucket], tenant.tenantUuid]);
+  });
+
   it('keep no record of a file whose bucket went while it was the first to come into it', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     let id = '';
