@@ -84,7 +84,10 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('give a tenant no bucket that is created when it is deleted already', async () => {
+  it.each([
+    ['as another one', (service: Rig['tenantService']) => service.createBucket({ bucket: 'acme-more', tenant: 'acme' })],
+    ['as its own', (service: Rig['tenantService']) => service.provision('acme', { tenantSlug: 'acme' })],
+  ])('give a tenant no bucket that is created, %s, when it is deleted already', async (_how, make) => {
     await rig.tenants.create(acme);
     const create: BucketOperations['create'] = async (...parameters) => {
       replaced = {};
@@ -92,7 +95,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
       return inner.buckets!.create(...parameters);
     };
     replaced = { buckets: { ...inner.buckets!, create } };
-    expect(await codeOf(other.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' }))).toBe('tenant_not_found');
+    expect(await codeOf(make(other.tenantService))).toBe('tenant_not_found');
     expect(await buckets()).toEqual([]);
   });
 
