@@ -11,7 +11,7 @@ const longestProbe = 3_600_000;
 
 interface Sweep {
   /** Milliseconds since 1970, by the server's clock as far as it is known by then. What is younger stays. */
-  before(): number;
+  readonly before: () => number;
   readonly dryRun: boolean;
 }
 
