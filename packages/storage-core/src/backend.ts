@@ -98,9 +98,13 @@ export interface BucketOperations {
 }
 
 export interface AclOperations {
+  /** @throws file_not_found, no_such_bucket */
   getObjectAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
+  /** @throws file_not_found, no_such_bucket, invalid_argument for an ACL that the provider does not know */
   setObjectAcl(at: ObjectAddress, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
+  /** @throws no_such_bucket */
   getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
+  /** @throws no_such_bucket, invalid_argument */
   setBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
 }
 
@@ -139,6 +143,7 @@ export interface PresignDownloadOptions {
 
 export interface PresignedDownload {
   readonly url: string;
+  /** Seconds, after clamping. */
   readonly expiresIn: number;
 }
 
@@ -148,7 +153,9 @@ export interface PresignOperations {
 }
 
 export interface VersioningOperations {
+  /** @throws no_such_bucket */
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
+  /** @throws no_such_bucket */
   setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
 }
 
@@ -161,8 +168,11 @@ export interface LifecycleRule {
 }
 
 export interface LifecycleOperations {
+  /** None where nobody has set any. @throws no_such_bucket */
   getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
+  /** Replaces all rules of the bucket. @throws no_such_bucket, invalid_argument */
   setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void>;
+  /** @throws no_such_bucket */
   deleteLifecycle(bucket: string, ctx: CallContext): Promise<void>;
 }
 
@@ -178,6 +188,7 @@ export interface MaintenanceOperations {
 }
 
 export interface SweepOptions {
+  /** Seconds. */
   readonly olderThan: number;
   readonly dryRun?: boolean;
   /** Just this bucket, whoever began uploads in it. */

@@ -53,10 +53,12 @@ export class BucketService {
     return requireAbility(this.backend, 'buckets').create(bucket, this.#inRegion(options), ctx);
   }
 
+  /** In the order of their names. @throws not_supported */
   async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
     return requireAbility(this.backend, 'buckets').list(ctx);
   }
 
+  /** @throws invalid_bucket_name */
   async bucketExists(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
     assertBucketName(bucket);
     return this.provisioner.exists(bucket, ctx);
@@ -71,11 +73,16 @@ export class BucketService {
     await this.provisioner.require(bucket, ctx);
   }
 
+  /** @throws no_such_bucket, not_supported */
   async getBucketInfo(bucket: string, ctx: CallContext = noContext): Promise<BucketInfo> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'buckets').head(bucket, ctx);
   }
 
+  /**
+   * `force` first removes its objects, versions, delete markers and open multipart uploads.
+   * @throws no_such_bucket, bucket_not_empty, not_supported
+   */
   async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     const buckets = requireAbility(this.backend, 'buckets');
@@ -86,37 +93,44 @@ export class BucketService {
     }
   }
 
+  /** @throws no_such_bucket, acl_not_supported */
   async getBucketAcl(bucket: string, ctx: CallContext = noContext): Promise<Acl> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
   }
 
+  /** Replaces the ACL, and answers with what became of it. @throws no_such_bucket, acl_not_supported, invalid_argument */
   async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
     assertBucketName(bucket);
     assertCannedAcl(canned);
     return requireAbility(this.backend, 'acl').setBucketAcl(bucket, canned, ctx);
   }
 
+  /** @throws no_such_bucket, not_supported */
   async getVersioning(bucket: string, ctx: CallContext = noContext): Promise<boolean> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'versioning').getVersioning(bucket, ctx);
   }
 
+  /** @throws no_such_bucket, not_supported */
   async setVersioning(bucket: string, enabled: boolean, ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
   }
 
+  /** None where nobody has set any. @throws no_such_bucket, not_supported */
   async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
   }
 
+  /** Replaces all rules of the bucket. @throws no_such_bucket, not_supported, invalid_argument */
   async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
   }
 
+  /** @throws no_such_bucket, not_supported */
   async deleteLifecycle(bucket: string, ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);

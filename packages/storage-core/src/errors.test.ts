@@ -75,4 +75,10 @@ describe('isStorageError', () => {
       expect(hasCode(value, 'file_not_found')).toBe(false);
     },
   );
+
+  it('tells TypeScript as well what it has found out', () => {
+    const error: unknown = storageError('range_not_satisfiable', 'outside', { objectSize: 7 });
+    const size: number | undefined = hasCode(error, 'range_not_satisfiable') ? error.objectSize : undefined;
+    expect(size).toBe(7);
+  });
 });

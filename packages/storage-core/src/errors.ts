@@ -78,15 +78,17 @@ export class StorageError extends Error {
   }
 }
 
+/** Whether `value` is a StorageError, of this copy of the package or of another one in the process, for which `instanceof` is false. */
 export function isStorageError(value: unknown): value is StorageError {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
-/** Whether `value` is a StorageError of this code. */
-export function hasCode(value: unknown, code: StorageErrorCode): boolean {
+/** Whether `value` is a StorageError of this code, of whichever copy of the package. */
+export function hasCode<C extends StorageErrorCode>(value: unknown, code: C): value is StorageError & { readonly code: C } {
   return isStorageError(value) && value.code === code;
 }
 
+/** There is no bucket to use, or no service set. */
 export class StorageNotConfiguredError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_not_configured', message, options);
@@ -98,31 +100,37 @@ export class StorageFileNotFoundError extends StorageError {
     super('file_not_found', message, options);
   }
 }
+/** There is no bucket of this name. */
 export class NoSuchBucketError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('no_such_bucket', message, options);
   }
 }
+/** A bucket that is created is there already. */
 export class BucketAlreadyExistsError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_already_exists', message, options);
   }
 }
+/** A bucket that is deleted without `force` holds objects. */
 export class BucketNotEmptyError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_not_empty', message, options);
   }
 }
+/** A key that the rules of keys, or this provider, refuse. */
 export class InvalidKeyError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_key', message, options);
   }
 }
+/** A bucket name that the rules refuse. */
 export class InvalidBucketNameError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_bucket_name', message, options);
   }
 }
+/** Any other argument that cannot be meant; a body of another length than was announced. */
 export class InvalidArgumentError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_argument', message, options);
@@ -134,6 +142,7 @@ export class AccessDeniedError extends StorageError {
     super('access_denied', message, options);
   }
 }
+/** The backend, or the server behind it, has no such access control lists. */
 export class AclNotSupportedError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('acl_not_supported', message, options);
@@ -145,42 +154,49 @@ export class NotSupportedError extends StorageError {
     super('not_supported', message, options);
   }
 }
+/** No connection to the provider in time. Retryable. */
 export class ConnectTimeoutError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('connect_timeout', message, options);
   }
 }
+/** The provider, or the reader of an open body, made no progress in time. Retryable. */
 export class ReadTimeoutError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('read_timeout', message, options);
   }
 }
-/** The provider is down or throttles, retries included. */
+/** The provider is down or throttles, retries included. Retryable unless `retryable` says otherwise; `retryAfter` in seconds. */
 export class StorageUnavailableError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_unavailable', message, options);
   }
 }
+/** The object has to be restored from an archive before it can be read. */
 export class ObjectArchivedError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('object_archived', message, options);
   }
 }
+/** The bytes have another checksum than was declared; nothing was written. */
 export class ChecksumMismatchError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('checksum_mismatch', message, options);
   }
 }
+/** A call has to say for which tenant it is made, and does not. */
 export class TenantContextRequiredError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_context_required', message, options);
   }
 }
+/** A call names another tenant than the one it is made for. */
 export class TenantMismatchError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_mismatch', message, options);
   }
 }
+/** The file does not fit into what is left of the tenant's quota. */
 export class QuotaExceededError extends StorageError {
   constructor(message: string, options?: StorageErrorOptions) {
     super('quota_exceeded', message, options);

@@ -61,6 +61,7 @@ export class StorageService extends BucketService {
     await this.backend.check(noContext);
   }
 
+  /** Releases the sockets and files of the backend. Bodies that are still open may fail. */
   async shutdown(): Promise<void> {
     await this.backend.close();
   }
@@ -112,8 +113,9 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * Opens an object as a stream, which must be read to its end or destroyed.
+   * Opens an object as a stream, which must be read to its end or destroyed: until then it holds a socket or a file.
    * With `ifNoneMatch` or `ifModifiedSince` use `openIfChanged`.
+   * @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable
    */
   async openFile(
     file: FileAddress,
@@ -125,6 +127,10 @@ export class StorageService extends BucketService {
     return result;
   }
 
+  /**
+   * As `openFile`, unless the caller's copy is current: then `kind` is `not_modified`, and there is no body.
+   * @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable
+   */
   async openIfChanged(file: FileAddress, options: GetOptions = {}, ctx: CallContext = noContext): Promise<GetResult> {
     if (options.range !== undefined) assertByteRange(options.range);
     return this.#at(file, ctx, (at) => this.backend.get(at, options, ctx));
@@ -144,10 +150,12 @@ export class StorageService extends BucketService {
     return opened.range === undefined ? { info: opened.info } : { info: opened.info, range: opened.range };
   }
 
+  /** Size, type, ETag and metadata, without the bytes. @throws file_not_found, no_such_bucket */
   async getFileInfo(file: FileAddress, ctx: CallContext = noContext): Promise<ObjectInfo> {
     return this.#at(file, ctx, (at) => this.backend.head(at, ctx));
   }
 
+  /** @throws no_such_bucket, and whatever else keeps from knowing */
   async fileExists(file: FileAddress, ctx: CallContext = noContext): Promise<boolean> {
     try {
       await this.getFileInfo(file, ctx);
@@ -158,12 +166,12 @@ export class StorageService extends BucketService {
     }
   }
 
-  /** Succeeds also when there is no such object. */
+  /** Succeeds also when there is no such object. @throws no_such_bucket */
   async deleteFile(file: FileAddress, ctx: CallContext = noContext): Promise<void> {
     await this.#at(file, ctx, (at) => this.backend.delete(at, ctx));
   }
 
-  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. */
+  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. @throws invalid_argument, no_such_bucket, not_supported */
   async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
     if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys are deleted at once.');
     const batch = requireAbility(this.backend, 'batchDelete');
@@ -191,6 +199,10 @@ export class StorageService extends BucketService {
     });
   }
 
+  /**
+   * At the provider, whatever the size; content type, metadata and, unless another is named, the ACL come along.
+   * @throws file_not_found, no_such_bucket, precondition_failed, acl_not_supported
+   */
   async copyFile(copy: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const source = await this.#address(copy.source, ctx);
     return this.#copy(source, await this.#address(copy.destination, ctx), copy, ctx);
@@ -208,24 +220,27 @@ export class StorageService extends BucketService {
     return moved;
   }
 
+  /** @throws file_not_found, acl_not_supported */
   async getObjectAcl(file: FileAddress, ctx: CallContext = noContext): Promise<Acl> {
     const acl = requireAbility(this.backend, 'acl');
     return this.#at(file, ctx, (at) => acl.getObjectAcl(at, ctx));
   }
 
+  /** Replaces the ACL, and answers with what became of it. @throws file_not_found, acl_not_supported, invalid_argument */
   async setObjectAcl(file: InBucket & { readonly key: string; readonly acl: CannedAcl }, ctx: CallContext = noContext): Promise<Acl> {
     assertCannedAcl(file.acl);
     const acl = requireAbility(this.backend, 'acl');
     return this.#at(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
   }
 
-  /** A form or URL that takes one object of just this key, size and type, until it expires. */
+  /** A form or URL that takes one object of just this key, size and type, until it expires. @throws not_supported, invalid_argument */
   async getPresignedUploadUrl(file: PresignUpload, ctx: CallContext = noContext): Promise<PresignedUpload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignUploadOptionsOf(file, this.#options.presignExpires);
     return presign.upload(await this.#address(file, ctx), options, ctx);
   }
 
+  /** A URL that gives this object to whoever has it, until it expires. @throws not_supported, invalid_argument */
   async getPresignedDownloadUrl(file: PresignDownload, ctx: CallContext = noContext): Promise<PresignedDownload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignDownloadOptionsOf(file, this.#options.presignExpires);
