@@ -31,6 +31,7 @@ import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep } from '
 import type { DeletedFile } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObject, removeObjects } from './object-removal.ts';
+import { plainClient } from './plain-client.ts';
 import { presignUpload } from './presigned-upload.ts';
 import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
@@ -42,11 +43,12 @@ export class FileService {
   readonly #finder: FileFinder;
   readonly #lister: FileLister;
 
+  /** @throws storage_not_configured without a database, invalid_argument for a client that changes what it reads */
   constructor(options: FileServiceOptions) {
     const sql = options.database?.sql ?? options.db?.$client;
     if (sql === undefined) throw storageError('storage_not_configured', 'A FileService needs `db` or `database`.');
     this.#parts = {
-      sql,
+      sql: plainClient(sql),
       storage: options.storage,
       newId: createIdGenerator(),
       presignExpires: options.presignExpires,

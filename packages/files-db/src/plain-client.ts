@@ -1,0 +1,16 @@
+import { storageError } from '@coffer/storage-core';
+import type { Sql } from 'postgres';
+
+/**
+ * The client, unless it gives rows other names or values than the tables have, as `transform: postgres.camel` does: a file would be
+ * stored under a key that nobody can read from its row. Drizzle never sees what a client makes of rows, so its user need not notice.
+ * @throws invalid_argument
+ */
+export function plainClient(sql: Sql): Sql {
+  const { column, value, row } = sql.options.transform;
+  if ([column, value, row].every((transform) => transform.from === undefined)) return sql;
+  throw storageError(
+    'invalid_argument',
+    'The client of postgres.js has a `transform` of columns, values or rows; a FileService needs one without.',
+  );
+}
