@@ -13,6 +13,7 @@ export function canonicalTenantUuid(value: string): string {
 
 /** Why `value` is neither a uuid nor a slug of any tenant, or undefined when it can be; `what` begins the sentence. */
 export function tenantNameProblem(what: string, value: string): string | undefined {
+  if (typeof value !== 'string') return `${what} is a string.`; // plain JavaScript, and rows of databases, may lack it
   if (value === '') return `${what} may not be empty.`;
   // A character is one code point; the first test spares counting those of something huge.
   if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} has at most ${longest} characters.`;

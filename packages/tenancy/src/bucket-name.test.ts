@@ -81,6 +81,8 @@ describe('whatever changes gets a hash of the original', () => {
     ['', 'empty'],
     ['a\0b', 'control'],
     ['a\ud800', 'well-formed'],
+    [undefined as unknown as string, 'string'],
+    [null as unknown as string, 'string'],
   ])('refuses the malformed slug %j', (slug, reason) => {
     expect(() => bySlug(slug)).toThrow(
       expect.objectContaining({ code: 'validation_failed', message: expect.stringContaining(reason) as unknown }),
