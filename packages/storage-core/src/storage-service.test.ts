@@ -157,7 +157,7 @@ describe('uploadFile and downloadFile', () => {
       put({ metadata: { author: undefined } }),
       put({ metadata: { pages: 5 } }),
       put({ ifNoneMatch: 'an ETag' }),
-      service.copyFile({ source: 'k', destination: 'j', ...{ ifNoneMatch: 'an ETag' } } as never),
+      service.copyFile({ source: 'k', destination: 'j', ifNoneMatch: 'an ETag' } as never),
       open({ range: 'bytes=0-1' }),
       open({ range: {} }),
     ];
