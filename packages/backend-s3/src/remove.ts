@@ -97,9 +97,10 @@ async function deleteEach(store: Store, bucket: string, objects: readonly Object
   return failures.flat();
 }
 
-/** XML has no way to write some characters, and parsers drop spaces at the ends. */
+/** XML has no way to write some characters, which keys of other clients may have, and parsers drop spaces at the ends. */
 export function isPlainInXml(key: string): boolean {
-  return !/^\s|\s$|[\ufffe\uffff]/.test(key) && !key.includes('//');
+  // oxlint-disable-next-line no-control-regex -- they are what XML cannot hold
+  return !/^\s|\s$|[\u0000-\u001f\ufffe\uffff]/.test(key) && !key.includes('//');
 }
 
 /** Deletes what may be versions as well. @returns what could not be deleted */
