@@ -1,19 +1,34 @@
+import { hasCode } from '@coffer/storage-core';
+
 import type { Session } from './open-session.ts';
 
 /** What a bucket holds. */
 export interface Contents {
   readonly count: number;
   readonly bytes: number;
+  /** Whether there may be versions as well, which nobody has counted. */
+  readonly keepsVersions: boolean;
 }
 
 /** @throws no_such_bucket */
-export async function contentsOf({ storage, ctx }: Session, bucket: string): Promise<Contents> {
+export async function contentsOf(session: Session, bucket: string): Promise<Contents> {
+  const { storage, ctx } = session;
   let [count, bytes] = [0, 0];
   for await (const { size } of storage.listFiles({ bucket }, ctx)) {
     count += 1;
     bytes += size;
   }
-  return { count, bytes };
+  return { count, bytes, keepsVersions: await keepsVersions(session, bucket) };
+}
+
+/** Who may not ask learns as much from the deletion. */
+async function keepsVersions({ storage, ctx }: Session, bucket: string): Promise<boolean> {
+  try {
+    return (await storage.getBucketInfo(bucket, ctx)).versioningEnabled;
+  } catch (error) {
+    if (!hasCode(error, 'access_denied') && !hasCode(error, 'not_supported')) throw error;
+    return false;
+  }
 }
 
 /**

@@ -49,6 +49,18 @@ describeStores('buckets', (bench, store) => {
     expect(await storage.bucketExists(bucket)).toBe(false);
   });
 
+  it.runIf(store !== 'local')('says that versions go, too, which it does not count', async () => {
+    const { bucket, storage, coffer } = bench();
+    await storage.setVersioning(bucket, true);
+    await storage.uploadFile({ key: 'a', body: 'Hello' });
+    await storage.deleteFile({ key: 'a' });
+    expect(await coffer(['buckets', 'delete', bucket])).toMatchObject({
+      code: 0,
+      stdout: `would delete ${bucket} with 0 objects (0 B); nothing is deleted without --force and --confirm\n`,
+      stderr: `note: ${bucket} keeps versions: those of objects that were changed or deleted go as well, and are not counted.\n`,
+    });
+  });
+
   it('tells of a bucket that is there already, is not there, or has no name', async () => {
     const { bucket, coffer } = bench();
     const codes = async (...args: readonly string[]): Promise<readonly unknown[]> => {

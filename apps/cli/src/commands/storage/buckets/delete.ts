@@ -30,10 +30,12 @@ export default class BucketsDelete extends StorageCommand {
     this.output.line(`deleted ${name}`);
   }
 
-  #preview(bucket: string, { count, bytes }: Contents, force: boolean): void {
+  #preview(bucket: string, { count, bytes, keepsVersions }: Contents, force: boolean): void {
     this.output.document({ dry_run: true, bucket, count, bytes });
     const holds = `${countText(count, 'object')} (${bytesText(bytes)})`;
-    const missing = count > 0 && !force ? '--force and --confirm' : '--confirm';
+    if (keepsVersions)
+      this.output.note(`note: ${bucket} keeps versions: those of objects that were changed or deleted go as well, and are not counted.`);
+    const missing = (count > 0 || keepsVersions) && !force ? '--force and --confirm' : '--confirm';
     this.output.line(`would delete ${bucket} with ${holds}; nothing is deleted without ${missing}`);
   }
 }
