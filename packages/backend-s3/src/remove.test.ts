@@ -1,9 +1,14 @@
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { awsProfile } from './profile.ts';
 import { doors, faultBench } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { answering } from './testing/scripted.ts';
+
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
 
 describe.each(doors)('a batch of deletions (%s)', (door) => {
   const bench = faultBench(door, () => startS3('ceph'));
@@ -18,5 +23,13 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(errors.map(({ key, code }) => [key, code])).toEqual(odd.map((key) => [key, 'invalid_key']));
     const { objects } = await bench.direct.list(bench.bucket, {}, noContext);
     expect(objects.map(({ key }) => key)).toEqual(odd);
+  });
+
+  it('says which permission may be missing where it is refused', async () => {
+    const refused = '<Error><Key>a</Key><Code>AccessDenied</Code><Message>No</Message></Error>';
+    const server = await serve(answering(`<DeleteResult>${refused}</DeleteResult>`));
+    const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    const message = expect.stringContaining('s3:DeleteObject') as string;
+    expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
   });
 });

@@ -113,6 +113,7 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   return failed.flatMap(({ key, name }) => {
     const code = codeOfName(name);
     if (code === 'file_not_found') return [];
-    return [{ key, code, message: `The storage provider did not delete the object (${code}).` }];
+    const hint = code === 'access_denied' ? '; the credentials may lack the permission s3:DeleteObject' : '';
+    return [{ key, code, message: `The storage provider did not delete the object (${code})${hint}.` }];
   });
 }
