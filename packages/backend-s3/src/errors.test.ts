@@ -74,6 +74,15 @@ describe('toStorageError', () => {
     expect(codes).toEqual(['connect_timeout', 'read_timeout', 'storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
   });
 
+  it('tells what keeps a connection from being made, and not where to', () => {
+    const messageOf = (code: string): string =>
+      toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;
+    const codes = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'];
+    expect(new Set(codes.map(messageOf)).size).toBe(codes.length);
+    expect(messageOf('ENOTFOUND')).toContain('no host of the name in its endpoint');
+    expect(codes.map(messageOf).join(' ')).not.toContain('10.0.0.7');
+  });
+
   it('tells an endpoint that speaks no TLS, and another one', () => {
     const plain = Object.assign(new Error('wrong version number'), { code: 'EPROTO' });
     expect(toStorageError(plain, about)).toMatchObject({ code: 'storage_unavailable', retryable: false, message: /http:\/\// });

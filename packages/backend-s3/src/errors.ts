@@ -211,12 +211,24 @@ const networkCodes: ReadonlySet<string> = new Set([
   'ENETUNREACH',
 ]);
 
+/** What an operator can look into. */
+const unreachable: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
+  ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
+  EAI_AGAIN: 'The connection to the storage provider failed: the name in its endpoint could not be looked up.',
+  EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
+  ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
+};
+
 function networkError(error: ProviderError): StorageError | undefined {
   const { code = '', message = '' } = error;
   const options = { cause: error };
   // By code first: the SDK calls a connection that was cut a timeout.
   if (networkCodes.has(code) || code.startsWith('HPE_') || message === 'socket hang up') {
-    return storageError('storage_unavailable', 'The connection to the storage provider failed.', { ...options, retryAfter: 1 });
+    return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
+      ...options,
+      retryAfter: 1,
+    });
   }
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
     return /establish|connect ETIMEDOUT/.test(message)
