@@ -14,7 +14,6 @@ const goneMs = 1500;
 const size = 50_000_000;
 
 describeStores('a provider that is restarted', (bench, store) => {
-  const itRemote = it.runIf(store !== 'local');
   let proxy: FailingProxy;
   let through: { readonly STORAGE_S3_ENDPOINT: string };
 
@@ -25,7 +24,7 @@ describeStores('a provider that is restarted', (bench, store) => {
   });
   afterEach(() => proxy.stop());
 
-  itRemote('is waited for by an upload, of files and of what comes once', async () => {
+  it.runIf(store !== 'local')('is waited for by an upload, of files and of what comes once', async () => {
     const { folder, bucket, env, storage, coffer, cli } = bench();
     const bytes = randomFile(size);
     await writeFile(join(folder, 'large'), bytes);
@@ -42,7 +41,7 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(await openUploads(env, bucket)).toEqual([]);
   });
 
-  itRemote('is waited for by a download, into a file and to stdout', async () => {
+  it.runIf(store !== 'local')('is waited for by a download, into a file and to stdout', async () => {
     const { folder, storage, coffer } = bench();
     const bytes = randomFile(size);
     await storage.uploadFile({ key: 'large', body: bytes });
@@ -59,7 +58,7 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(bytes.equals(await readFile(join(folder, 'file')))).toBe(true);
   });
 
-  itRemote('fails none of many files and copies', async () => {
+  it.runIf(store !== 'local')('fails none of many files and copies', async () => {
     const { folder, bucket, storage, coffer } = bench();
     const names = Array.from({ length: 600 }, (_, id) => `${id}`);
     await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, `text of ${name}`])));
@@ -78,7 +77,7 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(Object.keys(await objectsIn(storage, bucket))).toHaveLength(1200);
   });
 
-  itRemote('that never answered is told of at once', async () => {
+  it.runIf(store !== 'local')('that never answered is told of at once', async () => {
     const { coffer } = bench();
     const { endpoint } = proxy;
     proxy.stop();
