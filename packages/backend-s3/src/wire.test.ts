@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { exchange } from './exchange.ts';
+import { poolOver } from './pool.ts';
 import { KeptWires } from './wire.ts';
 
 const empty = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
@@ -29,7 +30,7 @@ async function between(answer: (socket: Socket, asked: number) => unknown, { tim
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const agent = new Agent({ keepAlive: true, maxSockets, timeout: timeout + 1 });
+  const agent = poolOver(Agent, { keepAlive: true, maxSockets, timeout: timeout + 1 });
   const wires = new KeptWires(agent);
   open.push(
     () => agent.destroy(),
