@@ -26,4 +26,12 @@ describe('a query', () => {
   it.each(['a=1&a=2', 'a=1&%61=1', 'a=%', 'a=%zz', 'a=%ff', '%ff=1', 'a=%ED%A0%80'])('is refused: %s', (text) => {
     expect(() => parseQuery(text)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
   });
+
+  it('tells of each mistake once', () => {
+    const errors = [
+      { field: 'a', message: 'given more than once' },
+      { field: 'query', message: 'is not percent-encoded UTF-8' },
+    ];
+    expect(() => parseQuery('a=1&a=2&a=3&%=1&%=2&a')).toThrow(expect.objectContaining({ errors }));
+  });
 });

@@ -8,17 +8,18 @@ import { validationFailed } from '@coffer/storage-core/http';
  */
 export function parseQuery(query: string): Readonly<Record<string, string>> {
   const parameters = new Map<string, string>();
-  const errors: FieldError[] = [];
+  const errors = new Map<string, FieldError>(); // each once, however often it is made
+  const note = (field: string, message: string): void => void errors.set(`${field} ${message}`, { field, message });
   for (const part of query.split('&')) {
     if (part === '') continue;
     const [, rawName = '', rawValue = ''] = /^([^=]*)=?(.*)$/s.exec(part) ?? [];
     const name = decode(rawName);
     const value = decode(rawValue);
-    if (name === undefined || value === undefined) errors.push({ field: name ?? 'query', message: 'is not percent-encoded UTF-8' });
-    else if (parameters.has(name)) errors.push({ field: name, message: 'given more than once' });
+    if (name === undefined || value === undefined) note(name ?? 'query', 'is not percent-encoded UTF-8');
+    else if (parameters.has(name)) note(name, 'given more than once');
     else parameters.set(name, value);
   }
-  if (errors.length > 0) throw validationFailed(errors);
+  if (errors.size > 0) throw validationFailed([...errors.values()]);
   return Object.fromEntries(parameters);
 }
 
