@@ -45,9 +45,14 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     get isWaitedFor(): boolean {
-      if (this.#line.length > 0) return true;
-      for (const _name in this.requests) return true;
-      return false;
+      return this.#line.length > 0 || this.#promised > 0;
+    }
+
+    /** Requests that the agent has taken for the places of sockets to their host that are closing. */
+    get #promised(): number {
+      let waiting = 0;
+      for (const name in this.requests) waiting += this.requests[name]?.length ?? 0;
+      return waiting;
     }
 
     serve(): void {
@@ -69,7 +74,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
 
     /** @returns whether there is a place; one that is kept to another host is given up for it */
     #makesRoom({ host, port }: Target): boolean {
-      if (count(this.sockets) + count(this.freeSockets) < this.maxSockets) return true;
+      if (count(this.sockets) + count(this.freeSockets) + this.#promised < this.maxSockets) return true;
       let other: Socket | undefined;
       for (const [name, sockets = []] of Object.entries(this.freeSockets)) {
         const kept = sockets.find(({ destroyed }) => !destroyed);
