@@ -129,6 +129,11 @@ class Exchange implements WireUser {
     return undefined;
   }
 
+  /** For the pool: whoever has given up while it waited makes no connection. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Once the agent has been asked for a socket. */
   begin(): void {
     if (this.#isOver) return;

@@ -19,10 +19,16 @@ interface Target {
   readonly port?: number | string;
 }
 
+/** What asks for a socket. One that is over need not be given any; those of node:http tell of their end when they are. */
+interface Asking {
+  readonly isOver?: boolean;
+}
+
 /** Any agent has it; node:http calls it for each request. */
-type AddRequest = (request: unknown, options: Target) => void;
+type AddRequest = (request: Asking, options: Target) => void;
 
 interface Waiting {
+  readonly request: Asking;
   readonly target: Target;
   readonly ask: () => void;
 }
@@ -56,16 +62,21 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     serve(): void {
-      for (let first = this.#line[0]; first !== undefined && this.#makesRoom(first.target); first = this.#line[0]) {
+      for (let first = this.#first(); first !== undefined && this.#makesRoom(first.target); first = this.#first()) {
         this.#line.shift();
         first.ask();
       }
     }
 
-    addRequest(request: unknown, target: Target): void {
+    #first(): Waiting | undefined {
+      while (this.#line[0]?.request.isOver === true) this.#line.shift();
+      return this.#line[0];
+    }
+
+    addRequest(request: Asking, target: Target): void {
       const ask = (): void => addRequest.call(this, request, target);
       if (this.#line.length === 0 && this.#makesRoom(target)) ask();
-      else this.#line.push({ target, ask: AsyncResource.bind(ask) });
+      else this.#line.push({ request, target, ask: AsyncResource.bind(ask) });
     }
 
     override createConnection(...given: Parameters<Agent['createConnection']>): Duplex | null | undefined {
