@@ -7,13 +7,13 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FailingProxy } from './testing/failing-proxy.ts';
 import { objectsIn, putFiles, randomFile } from './testing/files.ts';
 import { openUploads } from './testing/open-uploads.ts';
-import { describeStores } from './testing/stores.ts';
+import { describeServers } from './testing/stores.ts';
 
 /** Longer than it takes to see that nobody listens, four times over. */
 const goneMs = 1500;
 const size = 50_000_000;
 
-describeStores('a provider that is restarted', (bench, store) => {
+describeServers('a provider that is restarted', (bench) => {
   let proxy: FailingProxy;
   let through: { readonly STORAGE_S3_ENDPOINT: string };
 
@@ -24,7 +24,7 @@ describeStores('a provider that is restarted', (bench, store) => {
   });
   afterEach(() => proxy.stop());
 
-  it.runIf(store !== 'local')('is waited for by an upload, of files and of what comes once', async () => {
+  it('is waited for by an upload, of files and of what comes once', async () => {
     const { folder, bucket, env, storage, coffer, cli } = bench();
     const bytes = randomFile(size);
     await writeFile(join(folder, 'large'), bytes);
@@ -41,7 +41,7 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(await openUploads(env, bucket)).toEqual([]);
   });
 
-  it.runIf(store !== 'local')('is waited for by a download, into a file and to stdout', async () => {
+  it('is waited for by a download, into a file and to stdout', async () => {
     const { folder, storage, coffer } = bench();
     const bytes = randomFile(size);
     await storage.uploadFile({ key: 'large', body: bytes });
@@ -58,7 +58,7 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(bytes.equals(await readFile(join(folder, 'file')))).toBe(true);
   });
 
-  it.runIf(store !== 'local')('fails none of many files and copies', async () => {
+  it('fails none of many files and copies', async () => {
     const { folder, bucket, storage, coffer } = bench();
     const names = Array.from({ length: 600 }, (_, id) => `${id}`);
     await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, `text of ${name}`])));
@@ -77,13 +77,14 @@ describeStores('a provider that is restarted', (bench, store) => {
     expect(Object.keys(await objectsIn(storage, bucket))).toHaveLength(1200);
   });
 
-  it.runIf(store !== 'local')('that never answered is told of at once', async () => {
+  it('that never answered is told of at once', async () => {
     const { coffer } = bench();
     const { endpoint } = proxy;
     proxy.stop();
     const begun = performance.now();
-    const ended = await coffer(['list'], { STORAGE_S3_ENDPOINT: endpoint });
+    // Who was expected back would be waited for half a minute; else it is 3 s at most.
+    const ended = await coffer(['list'], { STORAGE_S3_ENDPOINT: endpoint, STORAGE_MAX_RETRIES: '6' });
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^storage_unavailable: /) as unknown });
-    expect(performance.now() - begun).toBeLessThan(2500);
+    expect(performance.now() - begun).toBeLessThan(20_000);
   });
 });

@@ -80,7 +80,7 @@ export class RetryPolicy {
   async again(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
     const isThrottled = isThrottling(error);
     this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
-    const isWaitedFor = this.#isPatient && this.#isExpected && isAbsent(error);
+    const isWaitedFor = this.#isPatient && this.#isExpected && !isThrottled && isAbsent(error);
     // All who wait for the same server would use up what is there for one that fails now and then.
     const price = isWaitedFor ? 0 : isThrottled ? throttledCost : cost;
     if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) {

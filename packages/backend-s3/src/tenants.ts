@@ -10,7 +10,7 @@ export class Tenants {
     return this.#areSeveral;
   }
 
-  /** A call without one says nothing. */
+  /** A call without one says nothing, unless it takes of what is shared (`''`): so does whoever reads what is public. */
   meet(tenant: string | undefined): void {
     this.#first ??= tenant;
     if (tenant !== undefined && tenant !== this.#first) this.#areSeveral = true;

@@ -19,8 +19,13 @@ const minio = await startS3('minio').catch((error: unknown) => {
   throw error;
 });
 
-const servers: readonly { readonly name: string; readonly server?: S3Server; readonly missing: boolean }[] = [
-  { name: 'local', missing: false },
+interface Store {
+  readonly name: string;
+  readonly server?: S3Server;
+  readonly missing: boolean;
+}
+
+const servers: readonly Store[] = [
   { name: ceph.name, server: ceph, missing: false },
   typeof minio === 'string' ? { name: minio, missing: true } : { name: minio.name, server: minio, missing: false },
 ];
@@ -42,7 +47,16 @@ export interface Bench {
 
 /** The suite on the local backend, Ceph and, where there is one, MinIO. `bench()` is for use within tests. */
 export function describeStores(title: string, suite: (bench: () => Bench, store: string) => void): void {
-  for (const { name, server, missing } of servers) {
+  describeOn([{ name: 'local', missing: false }, ...servers], title, suite);
+}
+
+/** The same for what there is on S3 only. */
+export function describeServers(title: string, suite: (bench: () => Bench, store: string) => void): void {
+  describeOn(servers, title, suite);
+}
+
+function describeOn(stores: readonly Store[], title: string, suite: (bench: () => Bench, store: string) => void): void {
+  for (const { name, server, missing } of stores) {
     describe.skipIf(missing)(`${title} on ${name}`, () => {
       let cli: Cli;
       let current: (Bench & { close(): Promise<void> }) | undefined;
