@@ -30,11 +30,16 @@ describe('life cycle and health', () => {
 
   it('reports health, never what the provider said', async () => {
     expect(await service.healthCheck()).toEqual({ healthy: true, backend: 'memory', latencyMs: expect.any(Number) as number });
-    const report = async (error: unknown): Promise<string | undefined> =>
-      (await new StorageService({ backend: { ...wrapBackend(backend), check: () => Promise.reject(error) } }).healthCheck()).message;
-    expect(await report(storageError('access_denied', 'The credentials are refused.'))).toBe('The credentials are refused.');
-    expect(await report(new Error('connect ECONNREFUSED 10.0.0.7:9000 key AKIA123'))).toBe('The storage provider failed.');
-    expect(await report('text')).toBe('The storage provider failed.');
+    const report = async (error: unknown): Promise<readonly unknown[]> => {
+      const failing = new StorageService({ backend: { ...wrapBackend(backend), check: () => Promise.reject(error) } });
+      const { code, message } = await failing.healthCheck();
+      return [code, message];
+    };
+    const refused = ['access_denied', 'The credentials are refused.'] as const;
+    expect(await report(storageError(...refused))).toEqual(refused);
+    const unknown = ['internal_error', 'The storage provider failed.'];
+    expect(await report(new Error('connect ECONNREFUSED 10.0.0.7:9000 key AKIA123'))).toEqual(unknown);
+    expect(await report('text')).toEqual(unknown);
   });
 
   it('counts a provider that hangs as down, and lets it know', async () => {
@@ -47,7 +52,7 @@ describe('life cycle and health', () => {
       },
     };
     const report = await new StorageService({ backend: hanging, healthCheckTimeout: 0.02 }).healthCheck();
-    expect(report).toMatchObject({ healthy: false, message: 'The storage provider did not answer within 0.02 s.' });
+    expect(report).toMatchObject({ healthy: false, code: 'read_timeout', message: 'The storage provider did not answer within 0.02 s.' });
     expect(cancelled).toBe(true);
   });
 });

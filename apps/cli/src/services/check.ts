@@ -87,9 +87,15 @@ async function* checkStorage(
   options: CheckOptions & { readonly isTenantUnknown: boolean },
 ): AsyncGenerator<Check, void, undefined> {
   const { signal } = options;
-  const { healthy, backend, latencyMs, message = 'fails' } = await unlessInterrupted(session.storage.healthCheck(), signal);
+  const {
+    healthy,
+    backend,
+    latencyMs,
+    message = 'fails',
+    code = 'storage_unavailable',
+  } = await unlessInterrupted(session.storage.healthCheck(), signal);
   if (!healthy) {
-    yield failed('provider', 'storage_unavailable', `${backend}: ${message}`);
+    yield failed('provider', code, `${backend}: ${message}`);
     return;
   }
   yield { name: 'provider', status: 'ok', message: `${backend} answers within ${latencyMs} ms` };

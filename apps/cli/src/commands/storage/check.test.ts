@@ -132,7 +132,7 @@ describe('check', () => {
     await hanging(async (env) => {
       const ended = await bench.coffer(['check'], { ...env, STORAGE_HEALTH_CHECK_TIMEOUT: '0.5' });
       expect(ended.code).toBe(1);
-      expect(ended.stdout).toContain('storage_unavailable: s3: The storage provider did not answer within 0.5 s.');
+      expect(ended.stdout).toContain('read_timeout: s3: The storage provider did not answer within 0.5 s.');
       expect(ended.stdout).not.toContain('bucket');
     });
   });
