@@ -21,6 +21,7 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   EROFS: readOnly,
   ELOOP: link,
   ENOTDIR: link,
+  EEXIST: link, // so it is when a directory is made
   EIO: failedDisk,
   EFBIG: { code: 'storage_unavailable', message: 'The object is larger than a file may be here.', retryable: false },
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
