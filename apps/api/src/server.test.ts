@@ -146,6 +146,7 @@ describe('the server', () => {
     ['a host with a space', 'GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
     ['a host that is a path', 'GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
     ['a host that is none', 'GET /health/live HTTP/1.1\r\nHost: [::\r\n\r\n', 400],
+    ['two hosts', 'GET /health/live HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', 400],
     ['no request', 'hello\r\n\r\n', 400],
     ['TLS', Buffer.from('16030100a5010000a10303', 'hex').toString('latin1') + '\r\n\r\n', 400],
     ['huge headers', `GET /health/live HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],

@@ -154,8 +154,9 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   return (exchange) => {
     const { incoming, outgoing } = exchange;
     const { host } = incoming.headers;
-    // RFC 9112, section 3.2: a request of HTTP/1.1 names its host.
-    if ((host === undefined && incoming.httpVersion !== '1.0') || !possibleHost.test(host ?? '')) {
+    // RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once.
+    const isNamed = host !== undefined || incoming.httpVersion === '1.0';
+    if (!isNamed || !possibleHost.test(host ?? '') || hostsIn(incoming.rawHeaders) > 1) {
       refuseUnread(malformed, exchange);
       return;
     }
@@ -163,6 +164,13 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
     incoming.url = '/';
     void listener(incoming, outgoing);
   };
+}
+
+/** How often a host is named; Node keeps the first one. */
+function hostsIn(headers: readonly string[]): number {
+  let hosts = 0;
+  for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
+  return hosts;
 }
 
 /** Asks for the body only once somebody reads it: who is refused before that need not send it. */
