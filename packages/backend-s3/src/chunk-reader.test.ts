@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { withOwnedChunks } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
+import { bodyOf } from './answer-body.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { guardBody } from './open-body.ts';
 
@@ -103,7 +104,7 @@ describe('a reader of chunks', () => {
 
   it('rejects with what an open body, read for an upload, makes of the failure of its socket', async () => {
     for (const read of [(reader: ChunkReader) => reader.more(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
-      const body = new Readable({ read() {} });
+      const body = bodyOf(new Readable({ read() {} }));
       guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
       const reading = read(new ChunkReader(body));
       body.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));

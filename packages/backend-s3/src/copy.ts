@@ -6,12 +6,14 @@ import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInf
 import { wasInDoubt } from './errors.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
+import { AnswerBody } from './answer-body.ts';
 import { guardBody } from './open-body.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { writtenBefore } from './put.ts';
-import { withBucketLooked, wrongLength } from './read.ts';
+import { wrongLength } from './ranges.ts';
+import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertAclHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
@@ -128,7 +130,7 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
       opened.body.destroy();
       throw changed();
     }
-    if (opened.isWhole !== true) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
+    if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
     const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };

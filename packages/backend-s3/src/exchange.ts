@@ -21,9 +21,8 @@ export interface Answer extends AnswerHead {
 
 /** An answer of which the body, if it is a success, is still to be read. */
 export interface OpenAnswer extends Answer {
+  /** An AnswerBody while it arrives; else all of it is here, and holds no socket. */
   readonly body: Readable;
-  /** Whether all of it is here, and holds no socket. */
-  readonly isWhole: boolean;
 }
 
 export interface ExchangeRequest extends HttpRequest {
@@ -239,8 +238,7 @@ class Exchange implements WireUser {
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     const head = this.#answer.head!;
     if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
-    const isWhole = this.#body === undefined;
-    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes, this.#options.signal), isWhole });
+    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes, this.#options.signal) });
   }
 
   #finish(): void {
@@ -295,7 +293,7 @@ class Exchange implements WireUser {
     const socket = this.#wire?.socket;
     this.#detach();
     socket?.destroy();
-    if (this.#body !== undefined && !this.#body.destroyed) this.#body.destroy(error as Error);
+    this.#body?.miss(error as Error);
     if (this.#isSettled) return;
     if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;

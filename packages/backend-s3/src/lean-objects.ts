@@ -55,8 +55,7 @@ export function leanObjects(
       return call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
         try {
           const answer = await client.open({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal);
-          const { body, isWhole } = answer;
-          return { kind: 'object', headers: objectHeaders(answer), body, isWhole };
+          return { kind: 'object', headers: objectHeaders(answer), body: answer.body };
         } catch (error) {
           if (statusOf(error) !== 304) throw error;
           const etag = headerOf(error, 'etag');

@@ -1,9 +1,6 @@
-import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-
 import { destroyOnAbort, storageError } from '@coffer/storage-core';
 
-import { AnswerBody } from './answer-body.ts';
+import type { AnswerBody } from './answer-body.ts';
 import { toStorageError } from './errors.ts';
 
 /**
@@ -11,7 +8,7 @@ import { toStorageError } from './errors.ts';
  * that makes no progress for `idleSeconds`, whoever is to blame, is given up, so that a forgotten body frees its socket.
  */
 export function guardBody(
-  body: Readable,
+  body: AnswerBody,
   { signal, idleSeconds, closed }: { readonly signal: AbortSignal | undefined; readonly idleSeconds: number; readonly closed: () => void },
 ): void {
   body.on('error', () => {}); // nobody may be reading yet
@@ -25,7 +22,7 @@ export function guardBody(
 }
 
 /** `destroy` is the one door that every error of an answer passes. */
-function translateErrors(body: Readable, signal: AbortSignal | undefined): void {
+function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): void {
   const destroy = body.destroy.bind(body);
   body.destroy = (error) => {
     const isOwn = error === undefined || error === null || error === signal?.reason || !isFromNetwork(error);
@@ -39,13 +36,11 @@ function isFromNetwork(error: Error): boolean {
   return name === 'TimeoutError' || /^(?:E[A-Z]+|HPE_\w+)$/.test(code);
 }
 
-function watch(body: Readable, seconds: number): NodeJS.Timeout {
-  const { socket } = body as IncomingMessage;
-  const bytesSoFar = (): number => (body instanceof AnswerBody ? body.received : (socket?.bytesRead ?? 0));
+function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {
   let [received, left] = [-1, -1];
   let idleSince = performance.now();
   const look = (): void => {
-    const now = bytesSoFar();
+    const now = body.received;
     // A reader who takes from what is in memory already is not idle either.
     if (now !== received || body.readableLength !== left || (body.readableFlowing === true && left > 0)) {
       [received, left] = [now, body.readableLength];

@@ -2,6 +2,8 @@ import { hasCode, isStorageError, noContext, storageError } from '@coffer/storag
 
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
+import { lendOne } from './lenders.ts';
+import type { Lender } from './lenders.ts';
 import { settingsOf } from './options.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
@@ -36,6 +38,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   let trial: Trial | undefined;
   const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   const tenants = new Tenants();
+  const lenders = new Set<Lender>();
   const store: Store = {
     settings,
     connection,
@@ -49,7 +52,9 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
       brief: briefly,
       what: 'connections for downloads',
       tenants,
+      lend: (tenant) => lendOne(lenders, tenant),
     }),
+    lenders,
     async profile(bucket, { signal } = noContext) {
       signal?.throwIfAborted(); // nothing is tried out for who has gone
       return unlessAborted(profileOf(bucket), signal);

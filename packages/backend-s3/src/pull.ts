@@ -1,7 +1,9 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { getObject, infoOf, isOddRange, isOverlooked, lengthOf, partOf, rangeHeader, sizeOf, wrongLength } from './read.ts';
+import { isOverlooked } from './conditions.ts';
+import { isOddRange, lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
+import { getObject, infoOf, sizeOf } from './read.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';

@@ -2,10 +2,13 @@ import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
-import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, ResolvedRange } from '@coffer/storage-core';
+import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { isEtag } from './etag.ts';
 import { decodeMetadata } from './metadata.ts';
+import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
+import { AnswerBody } from './answer-body.ts';
+import { isOverlooked, passedOn } from './conditions.ts';
+import { Continuation } from './continued-body.ts';
 import { guardBody } from './open-body.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
@@ -67,9 +70,9 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
       const { etag, lastModified } = result.headers;
       return { kind: 'not_modified', etag, lastModified };
     }
-    if (result.isWhole === true) release();
+    if (!(result.body instanceof AnswerBody)) release();
     else guardBody(result.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed: release });
-    return await openedObject(store, at, result, range, ctx).catch((error: unknown) => {
+    return await openedObject(store, { at, ...result, release }, range, ctx).catch((error: unknown) => {
       result.body.destroy();
       throw error;
     });
@@ -84,24 +87,26 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
 
 async function openedObject(
   store: Store,
-  at: ObjectAddress,
-  { headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable },
+  opened: { readonly at: ObjectAddress; readonly headers: ObjectHeaders; readonly body: Readable; readonly release: () => void },
   range: ByteRange | undefined,
   ctx: CallContext,
 ): Promise<GetResult> {
+  const { at, headers, body, release } = opened;
+  const { contentLength, etag } = headers;
   const { total, resolved } = partOf(headers, range);
+  // Before anything else happens to it.
+  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && etag !== '') {
+    const whole = { start: 0, end: total - 1 };
+    body.rest = new Continuation(store, { at, etag, size: total, range: resolved ?? whole, body, release }, ctx);
+  }
   if (total === undefined && store.settings.maxPoolConnections === 1) {
     throw storageError('not_supported', 'The storage provider sends objects without their size; that needs two connections to it.');
   }
   const size = total ?? (await sizeOf(store, at, headers, ctx));
   if (body.errored !== null) throw body.errored; // it has lain there for too long
   const info = await infoOf(store, at, headers, size, ctx);
-  const whole = headers.contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
+  const whole = contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
   return { kind: 'object', info, body: whole, ownsChunks: true, ...(resolved && { range: resolved }) };
-}
-
-export function lengthOf(size: number, range: ResolvedRange | undefined): number {
-  return range === undefined ? size : range.end - range.start + 1;
 }
 
 /** The body of an answer that does not say how long it is, and so ends early without saying so either. */
@@ -117,42 +122,6 @@ function counted(body: Readable, length: number): Readable {
   return pipeline(body, counter, () => {});
 }
 
-export function wrongLength(received: number, length: number): Error {
-  return storageError('storage_unavailable', `The storage provider sent ${received} bytes where ${length} belong.`, { retryAfter: 1 });
-}
-
-/** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
-function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
-  const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
-  if (range !== undefined && isOddRange(range)) return undefined;
-  if (given.length === 0) return {};
-  if (given.length > 1 || range !== undefined) return undefined;
-  if (ifModifiedSince !== undefined) return { ifModifiedSince };
-  if (ifUnmodifiedSince !== undefined) return { ifUnmodifiedSince };
-  const etags = ifMatch ?? ifNoneMatch ?? [];
-  const [etag] = etags;
-  if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
-  return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
-}
-
-/**
- * Whether what came should not have: some servers ignore conditions.
- * @throws precondition_failed
- */
-export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, asked: ReadHeaders): boolean {
-  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = asked;
-  // What a server leaves out cannot be compared.
-  const isNamed = etag !== '';
-  const isDated = lastModified.getTime() !== 0;
-  const conditions = {
-    ...(isNamed && ifMatch !== undefined && { ifMatch: [ifMatch] }),
-    ...(isNamed && ifNoneMatch !== undefined && { ifNoneMatch: [ifNoneMatch] }),
-    ...(isDated && ifModifiedSince !== undefined && { ifModifiedSince }),
-    ...(isDated && ifUnmodifiedSince !== undefined && { ifUnmodifiedSince }),
-  };
-  return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
-}
-
 /** The same for an answer whose body nobody reads then. @throws precondition_failed */
 function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable }, asked: ReadHeaders): boolean {
   let isWanted = false;
@@ -162,31 +131,6 @@ function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; reado
   } finally {
     if (!isWanted) body.destroy();
   }
-}
-
-/** Servers differ about it. */
-export function isOddRange(range: ByteRange): boolean {
-  return 'suffix' in range ? range.suffix === 0 || range.suffix > 2 ** 50 : (range.end ?? 0) > 2 ** 50;
-}
-
-export function rangeHeader(range: ByteRange): string {
-  return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
-}
-
-/** Which bytes came, and of how many; the `total` is undefined where a body of all of them was sent without its length. */
-export function partOf(
-  { contentLength, contentRange }: ObjectHeaders,
-  range: ByteRange | undefined,
-): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
-  if (range === undefined) return { total: contentLength };
-  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '') ?? [];
-  if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
-  // All of it was sent: right only where the range is all of it.
-  if (contentLength !== undefined) {
-    const resolved = resolveRange(range, contentLength);
-    if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
-  }
-  throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 
 export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {

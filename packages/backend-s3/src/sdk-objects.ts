@@ -4,6 +4,7 @@ import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObject
 import type { GetObjectCommandOutput, HeadObjectCommandOutput, PutObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { defaultContentType } from '@coffer/storage-core';
 
+import { bodyOf } from './answer-body.ts';
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
@@ -52,7 +53,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
         try {
           const output = await client.send(command, options);
-          return { kind: 'object', headers: headersOf(output), body: output.Body as unknown as Readable };
+          return { kind: 'object', headers: headersOf(output), body: bodyOf(output.Body as unknown as Readable) };
         } catch (error) {
           if (statusOf(error) !== 304) throw error;
           const etag = headerOf(error, 'etag');

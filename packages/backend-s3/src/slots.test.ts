@@ -75,3 +75,42 @@ describe('once there is more than one tenant', () => {
     await bytes.take(8, { tenant: 'globex' });
   });
 });
+
+it('asks those who have some, while somebody waits, for what is of no use to them', async () => {
+  const asked: (string | undefined)[] = [];
+  const lent: (() => void)[] = [];
+  const lend = (tenant: string | undefined): boolean => {
+    asked.push(tenant);
+    const release = lent.pop();
+    release?.();
+    return release !== undefined;
+  };
+  const slots = new Slots({ capacity: 4, patience: 30, what: 'places', lend });
+  const held = [await slots.take(1, { tenant: 'acme' }), await slots.take(1, { tenant: 'acme' }), await slots.take(1, { tenant: 'acme' })];
+  (await slots.take(1, { tenant: 'globex' }))();
+  expect(asked).toEqual([]);
+  const own = slots.take(1, { tenant: 'acme' });
+  await delay(120);
+  expect(new Set(asked)).toEqual(new Set(['acme']));
+  expect(asked.length).toBeGreaterThan(1);
+  lent.push(held.pop()!);
+  (await own)();
+  const far = [await slots.take(1, { tenant: 'globex' }), await slots.take(1)];
+  asked.length = 0;
+  lent.push(held.pop()!);
+  const at = await slots.take(1, { tenant: 'initech' });
+  expect(asked).toEqual([undefined]);
+  await delay(120);
+  expect(asked).toHaveLength(1);
+  for (const release of [...held, ...far, at]) release();
+});
+
+it('is patient with those who have begun, also among several tenants', async () => {
+  const slots = new Slots({ capacity: 1, patience: 0.4, brief: 0.1, what: 'places' });
+  (await slots.take(1, { tenant: 'globex' }))();
+  const held = await slots.take(1, { tenant: 'acme' });
+  const isUnderWay = slots.take(1, { tenant: 'globex', isUnderWay: true });
+  await expect(slots.take(1, { tenant: 'initech' })).rejects.toMatchObject({ code: 'storage_unavailable' });
+  held();
+  (await isUnderWay)();
+});

@@ -4,14 +4,23 @@ import type { CallContext } from '@coffer/storage-core';
 import { Tenants } from './tenants.ts';
 
 /** Who takes some, and until when it waits. */
-export type Taker = Pick<CallContext, 'signal' | 'tenant'>;
+export interface Taker extends Pick<CallContext, 'signal' | 'tenant'> {
+  /** It has had some before, and would have to give up what it has begun: it waits for the whole time, however many tenants there are. */
+  readonly isUnderWay?: boolean;
+}
 
 interface Waiter {
   readonly amount: number;
   readonly tenant: string;
+  readonly isUnderWay: boolean;
   readonly grant: () => void;
 }
 
+/** Has somebody, of this tenant where it is one, give back what is of no use to it for now. @returns whether there was anybody */
+type Lend = (tenant: string | undefined) => boolean;
+
+/** Milliseconds after which those who have some are asked again, while somebody waits. */
+const askingEvery = 50;
 /** What one tenant leaves to the others. */
 const others = 1 / 4;
 
@@ -28,6 +37,8 @@ export class Slots {
   readonly #brief: number;
   readonly #what: string;
   readonly #tenants: Tenants;
+  readonly #lend: Lend | undefined;
+  #asking: NodeJS.Timeout | undefined;
   readonly #line: Waiter[] = [];
   readonly #usedBy = new Map<string, { readonly amount: number; readonly lastRelease: number }>();
   #used = 0;
@@ -40,24 +51,26 @@ export class Slots {
     readonly smallest?: number;
     readonly brief?: number;
     readonly tenants?: Tenants;
+    readonly lend?: Lend;
   }) {
-    const { capacity, patience, what, smallest = 1, brief = patience, tenants = new Tenants() } = options;
+    const { capacity, patience, what, smallest = 1, brief = patience, tenants = new Tenants(), lend } = options;
     this.#capacity = capacity;
     this.#share = Math.max(smallest, capacity - Math.max(smallest, Math.floor(capacity * others)));
     this.#patience = patience * 1000;
     this.#brief = Math.min(brief, patience) * 1000;
     this.#what = what;
     this.#tenants = tenants;
+    this.#lend = lend;
   }
 
   /** @returns what gives them back; calling it again does nothing */
-  async take(amount: number, { signal, tenant = '' }: Taker = {}): Promise<() => void> {
+  async take(amount: number, { signal, tenant = '', isUnderWay = false }: Taker = {}): Promise<() => void> {
     signal?.throwIfAborted();
     this.#tenants.meet(tenant);
     const isFirst = this.#line.length === 0 || (this.#next() === undefined && !this.#line.some((waiter) => waiter.tenant === tenant));
     const isFree = isFirst && this.#hasRoom(amount) && this.#isDue(amount, tenant);
     if (isFree) this.#use(amount, tenant);
-    else await this.#wait(amount, tenant, signal);
+    else await this.#wait({ amount, tenant, isUnderWay }, signal);
     let taken = true;
     return () => {
       if (!taken) return;
@@ -105,11 +118,21 @@ export class Slots {
     });
   }
 
-  #patienceNow(): number {
-    return this.#tenants.areSeveral ? this.#brief : this.#patience;
+  #patienceFor({ isUnderWay }: Pick<Waiter, 'isUnderWay'>): number {
+    return this.#tenants.areSeveral && !isUnderWay ? this.#brief : this.#patience;
   }
 
-  #wait(amount: number, tenant: string, signal: AbortSignal | undefined): Promise<void> {
+  /** For those who wait, as long as there are any. */
+  #ask(lend: Lend): void {
+    const refused = new Set<string | undefined>();
+    for (const waiter of this.#line.slice()) {
+      const of = this.#isDue(waiter.amount, waiter.tenant) ? undefined : waiter.tenant;
+      if (!refused.has(of) && this.#line.includes(waiter) && !lend(of)) refused.add(of);
+    }
+    this.#asking = this.#line.length === 0 ? undefined : setTimeout(() => this.#ask(lend), askingEvery);
+  }
+
+  #wait({ amount, tenant, isUnderWay }: Omit<Waiter, 'grant'>, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const since = performance.now();
       const leave = (reason: Error): void => {
@@ -124,7 +147,7 @@ export class Slots {
       const lookAgain = (): void => {
         // What others give back is of no use to one who waits for its own tenant.
         const last = this.#isDue(amount, tenant) ? this.#lastRelease : (this.#usedBy.get(tenant)?.lastRelease ?? 0);
-        const left = this.#patienceNow() - (performance.now() - Math.max(since, last));
+        const left = this.#patienceFor(waiter) - (performance.now() - Math.max(since, last));
         if (left > 0) timer = setTimeout(lookAgain, left);
         else leave(storageError('storage_unavailable', `All ${this.#what} are in use.`, { retryAfter: 1 }));
       };
@@ -135,14 +158,16 @@ export class Slots {
       const waiter: Waiter = {
         amount,
         tenant,
+        isUnderWay,
         grant: () => {
           settle();
           resolve();
         },
       };
-      let timer = setTimeout(lookAgain, this.#patienceNow());
+      let timer = setTimeout(lookAgain, this.#patienceFor(waiter));
       onAbort(signal, abort);
       this.#line.push(waiter);
+      if (this.#lend !== undefined && this.#asking === undefined) this.#ask(this.#lend);
     });
   }
 }

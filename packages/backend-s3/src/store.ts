@@ -5,6 +5,7 @@ import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import { causeName } from './errors.ts';
 import type { Settings } from './options.ts';
+import type { Lender } from './lenders.ts';
 import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { Presigner } from './presigner.ts';
 import type { EndpointProfile, KeyClass } from './profile.ts';
@@ -27,6 +28,8 @@ export interface Store {
   readonly cleaning: Set<Promise<void>>;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
+  /** Of those, the ones whose connections may serve others while their readers want nothing. */
+  readonly lenders: Set<Lender>;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
    * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then. */
   profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;

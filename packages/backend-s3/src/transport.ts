@@ -110,9 +110,8 @@ export interface Transport {
     | {
         readonly kind: 'object';
         readonly headers: ObjectHeaders;
+        /** An AnswerBody while it arrives; else it is in memory, and holds no socket. */
         readonly body: Readable;
-        /** The body is in memory, and holds no socket. */
-        readonly isWhole?: boolean;
       }
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;

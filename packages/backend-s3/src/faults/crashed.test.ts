@@ -22,6 +22,7 @@ const main = `
   const { s3Backend } = await import(backend);
   const stream = new Readable({ read() {} });
   stream.push(Buffer.alloc(${12 * mib}));
+  setInterval(() => {}, 1000); // it waits, rather than to end by itself
   await s3Backend(options).put(at, { kind: 'stream', stream }, { contentType: 'text/plain' }, {});
 `;
 

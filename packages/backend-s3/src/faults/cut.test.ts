@@ -90,7 +90,7 @@ describe.each(doors)('when a connection is cut (%s)', (door) => {
       [999, { range: { start: 5, end: 1004 } }],
     ])('%i bytes into the body, the reader gets an error and never a short object', async (cutBodyAfter, get) => {
       Object.assign(bench.proxy.faults, { cut, cutBodyAfter });
-      const backend = bench.through({ maxPoolConnections: 1, maxRetries: 1 });
+      const backend = bench.through({ maxPoolConnections: 1 });
       const read = async (): Promise<Buffer> => readAll(((await backend.get(bench.at('large'), get, noContext)) as ObjectStream).body);
       await expect(read()).rejects.toMatchObject(unavailable);
       bench.proxy.faults.cutBodyAfter = Infinity;

@@ -13,6 +13,8 @@ import { doors, faultBench } from '../testing/fault-bench.ts';
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
+/** The large one takes as long as its readers wait for it. */
+const drip = { bytes: 64 * 1024, ms: 100 };
 const fifty = Array.from({ length: 50 }, (_, index) => index);
 
 describe.each(doors)('the sockets to the provider (%s)', (door) => {
@@ -74,8 +76,10 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
     const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
     const openFor = async (tenant: string, key: string): Promise<Readable> =>
       ((await backend.get(bench.at(key), {}, { tenant })) as ObjectStream).body;
+    bench.proxy.faults.drip = drip;
     await readAll(await openFor('globex', 'small'));
     const held = [await openFor('acme', 'large'), await openFor('acme', 'large'), await openFor('acme', 'large')];
+    for (const body of held) body.resume();
     const more = openFor('acme', 'small');
     expect((await readAll(await openFor('globex', 'small'))).toString()).toBe('small');
     expect(await Promise.race([more.then(() => 'served'), delay(200, 'waits')])).toBe('waits');
@@ -91,7 +95,10 @@ describe.each(doors)('the sockets to the provider (%s)', (door) => {
   ])('are not used up by one tenant once another one %s', async (_, call) => {
     const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
     await call(backend, { tenant: 'globex' });
-    const acme = fifty.slice(0, 6).map(async () => ((await backend.get(bench.at('large'), {}, { tenant: 'acme' })) as ObjectStream).body);
+    bench.proxy.faults.drip = drip;
+    const read = async (): Promise<Readable> =>
+      ((await backend.get(bench.at('large'), {}, { tenant: 'acme' })) as ObjectStream).body.resume();
+    const acme = fifty.slice(0, 6).map(read);
     const held = await Promise.all(acme.slice(0, 3));
     const theirs = (await backend.get(bench.at('small'), {}, { tenant: 'globex' })) as ObjectStream;
     expect((await readAll(theirs.body)).toString()).toBe('small');

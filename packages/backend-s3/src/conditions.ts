@@ -1,0 +1,38 @@
+import { evaluateConditions } from '@coffer/storage-core';
+import type { GetOptions } from '@coffer/storage-core';
+
+import { isEtag } from './etag.ts';
+import { isOddRange } from './ranges.ts';
+import type { ObjectHeaders, ReadHeaders } from './transport.ts';
+
+/** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
+export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
+  const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
+  if (range !== undefined && isOddRange(range)) return undefined;
+  if (given.length === 0) return {};
+  if (given.length > 1 || range !== undefined) return undefined;
+  if (ifModifiedSince !== undefined) return { ifModifiedSince };
+  if (ifUnmodifiedSince !== undefined) return { ifUnmodifiedSince };
+  const etags = ifMatch ?? ifNoneMatch ?? [];
+  const [etag] = etags;
+  if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
+  return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
+}
+
+/**
+ * Whether what came should not have: some servers ignore conditions.
+ * @throws precondition_failed
+ */
+export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, asked: ReadHeaders): boolean {
+  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = asked;
+  // What a server leaves out cannot be compared.
+  const isNamed = etag !== '';
+  const isDated = lastModified.getTime() !== 0;
+  const conditions = {
+    ...(isNamed && ifMatch !== undefined && { ifMatch: [ifMatch] }),
+    ...(isNamed && ifNoneMatch !== undefined && { ifNoneMatch: [ifNoneMatch] }),
+    ...(isDated && ifModifiedSince !== undefined && { ifModifiedSince }),
+    ...(isDated && ifUnmodifiedSince !== undefined && { ifUnmodifiedSince }),
+  };
+  return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
+}

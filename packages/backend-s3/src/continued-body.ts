@@ -1,0 +1,154 @@
+import { hasCode, storageError, takeWhole } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-core';
+
+import { sourceOf } from './answer-body.ts';
+import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
+import type { Lender } from './lenders.ts';
+import { lengthOf, rangeHeader } from './ranges.ts';
+import type { Store } from './store.ts';
+
+/** Milliseconds for which a reader wants nothing before its connection may serve others. One that is merely busy is back sooner. */
+const hesitation = 200;
+/** As much as is gathered rather than held open. */
+const least = 64 * 1024;
+
+/** An open body: which bytes of which object it is. */
+export interface Continued {
+  readonly at: ObjectAddress;
+  readonly etag: string;
+  readonly size: number;
+  readonly range: ResolvedRange;
+  readonly body: AnswerBody;
+  /** Gives back the place that it has among the downloads. */
+  readonly release: () => void;
+}
+
+/**
+ * Has the rest of a body come by a request of its own, once the connection was cut, as often as requests are retried, or was lent to
+ * others who waited while its reader wanted nothing. Only of the very object that was opened: one that has been replaced meanwhile ends it.
+ */
+export class Continuation implements BodyRest, Lender {
+  readonly #store: Store;
+  readonly #ctx: CallContext;
+  readonly #of: Continued;
+  readonly #closed = new AbortController();
+  #release: () => void;
+  #isAsking = false;
+  #retries: number;
+  /** Bytes of the next request. A reader who was slow gets little at a time, which comes at once; twice as much when that was not enough. */
+  #most = Infinity;
+  #endedAt = -Infinity;
+
+  constructor(store: Store, of: Continued, ctx: CallContext) {
+    this.#store = store;
+    this.#ctx = ctx;
+    this.#of = of;
+    this.#release = of.release;
+    this.#retries = store.settings.maxRetries;
+    if (of.body.isComplete) this.#release();
+    else store.lenders.add(this);
+    of.body.once('close', () => {
+      store.lenders.delete(this);
+      this.#closed.abort();
+      this.#release();
+    });
+  }
+
+  get tenant(): string {
+    return this.#ctx.tenant ?? '';
+  }
+
+  /** Milliseconds for which its connection has served nobody; undefined where there is none to be lent. */
+  get stalledFor(): number | undefined {
+    const { stalledFor } = this.#of.body;
+    return stalledFor < hesitation ? undefined : stalledFor;
+  }
+
+  lend(): void {
+    this.#most = least;
+    this.#of.body.lend();
+    this.#release();
+  }
+
+  arrived(): void {
+    this.#release();
+  }
+
+  missed(error: Error): boolean {
+    this.#release();
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if ((code !== 'ECONNRESET' && code !== 'EPIPE') || this.#retries-- <= 0) return false;
+    this.wanted();
+    return true;
+  }
+
+  wanted(): void {
+    if (this.#isAsking || !this.#of.body.isStarving) return;
+    this.#isAsking = true;
+    this.#ask().catch((error: unknown) => {
+      this.#release();
+      this.#of.body.destroy(error as Error);
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const { body } = this.#of;
+    for (let source: BodySource | undefined; source === undefined && body.isStarving;) {
+      source = await this.#part();
+      if (source !== undefined) body.continueFrom(source);
+    }
+    this.#isAsking = false;
+  }
+
+  /** @returns where it comes from, unless it is here already */
+  async #part(): Promise<BodySource | undefined> {
+    const { at, etag, size, body } = this.#of;
+    const { signal } = this.#closed;
+    const { tenant } = this.#ctx;
+    const range = this.#next();
+    this.#release = await this.#store.downloads.take(1, { signal, ...(tenant !== undefined && { tenant }), isUnderWay: true });
+    const asked = { ifMatch: etag, range: rangeHeader(range) };
+    const answer = await this.#store.transport.get(at, asked, { ...this.#ctx, signal }).catch(replaced);
+    if (answer.kind !== 'object') throw new Error('A read without such a condition was answered with 304.');
+    const { contentLength, contentRange, etag: sent } = answer.headers;
+    const isPart = contentRange === `bytes ${range.start}-${range.end}/${size}` && contentLength === lengthOf(size, range);
+    if (!isPart || sent !== etag) {
+      answer.body.destroy();
+      throw storageError('storage_unavailable', 'The storage provider sent other bytes than the rest of the object.');
+    }
+    const bytes = takeWhole(answer.body);
+    if (bytes === undefined) {
+      return sourceOf(
+        answer.body,
+        () => body,
+        () => this.#ended(),
+      );
+    }
+    body.arrive(bytes);
+    this.#ended();
+    return undefined;
+  }
+
+  /** What is asked for next. */
+  #next(): ResolvedRange {
+    const { body, range } = this.#of;
+    const start = range.start + body.received;
+    const isFast = performance.now() - this.#endedAt < hesitation;
+    this.#most = isFast || this.#most === Infinity ? this.#most * 2 : least;
+    return { start, end: Math.min(range.end, start + this.#most - 1) };
+  }
+
+  #ended(): void {
+    const { body, range, size } = this.#of;
+    this.#endedAt = performance.now();
+    this.#release();
+    if (body.received === lengthOf(size, range)) return body.complete();
+    body.endSource();
+    this.wanted();
+  }
+}
+
+function replaced(error: unknown): never {
+  if (!hasCode(error, 'precondition_failed') && !hasCode(error, 'file_not_found')) throw error;
+  throw storageError('storage_unavailable', 'The object was replaced or deleted while it was read.', { cause: error });
+}

@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { noContext, readAll } from '@coffer/storage-core';
+import type { CallContext, GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { refusalOf } from '../testing/answers.ts';
+import { eventually } from '../testing/eventually.ts';
+import { doors, faultBench } from '../testing/fault-bench.ts';
+
+const options = { contentType: 'text/plain' };
+const small = Buffer.from('small');
+const large = randomBytes(12 * 2 ** 20);
+const unavailable = { code: 'storage_unavailable', retryable: true };
+
+describe.each(doors)('readers who want nothing for now (%s)', (door) => {
+  const bench = faultBench(door);
+  const open = async (backend: StorageBackend, key = 'large', get: GetOptions = {}, ctx: CallContext = noContext): Promise<Readable> =>
+    ((await backend.get(bench.at(key), get, ctx)) as ObjectStream).body;
+  const write = (key: string, data: Buffer): Promise<unknown> =>
+    bench.direct.put(bench.at(key), { kind: 'buffer', data }, options, noContext);
+  /** Of which one is for downloads. */
+  const two = { maxPoolConnections: 2, timeout: 20 };
+
+  beforeEach(async () => {
+    await write('small', small);
+    await write('large', large);
+  });
+
+  it('leave their sockets to others, and read on as if nothing had been', async () => {
+    const backend = bench.through(two);
+    const range = { start: 1_000_000, end: 11_000_000 };
+    const bodies = [await open(backend), await open(backend, 'large', { range }), await open(backend)];
+    for (let turn = 0; turn < 3; turn++) expect((await readAll(await open(backend, 'small'))).equals(small)).toBe(true);
+    const [first, part, last] = await Promise.all(bodies.map((body) => readAll(body)));
+    expect([first!.equals(large), part!.equals(large.subarray(1_000_000, 11_000_001)), last!.equals(large)]).toEqual([true, true, true]);
+    expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
+    await readAll(await open(backend));
+  });
+
+  it('keep them while nobody else wants them', async () => {
+    const body = await open(bench.through(two));
+    await delay(500);
+    expect((await readAll(body)).equals(large)).toBe(true);
+    expect(bench.proxy.count('GET')).toBe(1);
+  });
+
+  it('share them, however many there are and however slow', async () => {
+    const backend = bench.through({ maxPoolConnections: 3, timeout: 20 });
+    const sip = async (body: Readable): Promise<Buffer> => {
+      const chunks: Buffer[] = [];
+      let sinceRest = 0;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        chunks.push(chunk);
+        sinceRest += chunk.length;
+        if (sinceRest < 3_000_000) continue;
+        sinceRest = 0;
+        await delay(300);
+      }
+      return Buffer.concat(chunks);
+    };
+    const all = await Promise.all(Array.from({ length: 8 }, async () => sip(await open(backend))));
+    expect(all.every((bytes) => bytes.equals(large))).toBe(true);
+    expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(3);
+  });
+
+  it('do not keep them from another tenant, whatever theirs holds', async () => {
+    const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
+    const acme = await Promise.all(Array.from({ length: 8 }, () => open(backend, 'large', {}, { tenant: 'acme' })));
+    expect((await readAll(await open(backend, 'small', {}, { tenant: 'globex' }))).equals(small)).toBe(true);
+    expect((await readAll(await open(backend, 'small', {}, { tenant: 'acme' }))).equals(small)).toBe(true);
+    for (const body of acme) body.destroy();
+  });
+
+  it('hold none of them once all has arrived', async () => {
+    const backend = bench.through(two);
+    await write('medium', large.subarray(0, 70_000));
+    const body = await open(backend, 'medium');
+    await new Promise((resolve) => body.once('readable', resolve));
+    body.read(10_000);
+    await eventually(() => body.readableLength).toBe(60_000);
+    await readAll(await open(backend, 'small'));
+    expect((await readAll(body)).equals(large.subarray(10_000, 70_000))).toBe(true);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['replaced', () => write('large', randomBytes(large.length))],
+    ['deleted', () => bench.direct.delete(bench.at('large'), noContext)],
+  ])('never get the bytes of two objects: one that is %s meanwhile ends early', async (_, change) => {
+    const backend = bench.through(two);
+    const body = await open(backend);
+    await readAll(await open(backend, 'small'));
+    await change();
+    await expect(readAll(body)).rejects.toMatchObject(unavailable);
+    await readAll(await open(backend, 'small'));
+  });
+
+  it('who leave meanwhile leave nothing', async () => {
+    const backend = bench.through({ ...two, timeout: 60 });
+    for (const leave of ['destroyed', 'aborted', 'destroyed in the line', 'aborted in the line']) {
+      const cancel = new AbortController();
+      const body = await open(backend, 'large', {}, { signal: cancel.signal });
+      body.on('error', () => {});
+      await readAll(await open(backend, 'small'));
+      if (leave.endsWith('line')) {
+        bench.proxy.faults.frozen = true;
+        body.resume();
+        await delay(100);
+      }
+      if (leave.startsWith('destroyed')) body.destroy();
+      else cancel.abort();
+      await eventually(() => body.destroyed).toBe(true);
+      bench.proxy.faults.frozen = false;
+    }
+    expect((await readAll(await open(backend))).equals(large)).toBe(true);
+    await backend.close();
+    await eventually(() => bench.proxy.connections()).toBe(0);
+  });
+
+  it('are given up when they come back for nothing', async () => {
+    const backend = bench.through({ ...two, timeout: 1 });
+    const body = await open(backend);
+    await readAll(await open(backend, 'small'));
+    await eventually(() => body.errored).toMatchObject({ code: 'read_timeout' });
+  });
+});
+
+describe.each(doors)('a body whose connection is cut (%s)', (door) => {
+  const bench = faultBench(door);
+  const read = async (backend: StorageBackend, get: GetOptions = {}): Promise<Buffer> =>
+    readAll(((await backend.get(bench.at('large'), get, noContext)) as ObjectStream).body);
+
+  beforeEach(async () => {
+    await bench.direct.put(bench.at('large'), { kind: 'buffer', data: large }, options, noContext);
+  });
+
+  it('goes on by another one, as often as requests are retried', async () => {
+    Object.assign(bench.proxy.faults, { cutBodyAfter: 4_000_000 });
+    expect((await read(bench.through({ maxRetries: 3 }))).equals(large)).toBe(true);
+    expect(bench.proxy.count('GET')).toBe(4);
+    const range = { start: 10, end: 9_000_000 };
+    expect((await read(bench.through({ maxRetries: 2 }), { range })).equals(large.subarray(10, 9_000_001))).toBe(true);
+    await expect(read(bench.through({ maxRetries: 2 }))).rejects.toMatchObject(unavailable);
+    await expect(read(bench.through({ maxRetries: 0 }))).rejects.toMatchObject(unavailable);
+  });
+
+  it('by a reset, which also loses what was on its way, goes on as well', async () => {
+    const backend = bench.through({ maxRetries: 3 });
+    const { body } = (await backend.get(bench.at('large'), {}, noContext)) as ObjectStream;
+    bench.proxy.faults.cut = 'reset';
+    body.once('data', () => bench.proxy.cutAll());
+    expect((await readAll(body)).equals(large)).toBe(true);
+    expect(bench.proxy.count('GET')).toBe(2);
+  });
+
+  it('ends with what is said of the rest', async () => {
+    Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
+    bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(403, 'AccessDenied', 'GET') : undefined);
+    await expect(read(bench.through({ maxRetries: 3 }))).rejects.toMatchObject({ code: 'access_denied' });
+    expect(bench.proxy.count('GET')).toBe(2);
+  });
+});

@@ -1,0 +1,37 @@
+import { resolveRange, storageError } from '@coffer/storage-core';
+import type { ByteRange, ResolvedRange } from '@coffer/storage-core';
+
+import type { ObjectHeaders } from './transport.ts';
+
+/** Servers differ about it. */
+export function isOddRange(range: ByteRange): boolean {
+  return 'suffix' in range ? range.suffix === 0 || range.suffix > 2 ** 50 : (range.end ?? 0) > 2 ** 50;
+}
+
+export function rangeHeader(range: ByteRange): string {
+  return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
+}
+
+/** Which bytes came, and of how many; the `total` is undefined where a body of all of them was sent without its length. */
+export function partOf(
+  { contentLength, contentRange }: ObjectHeaders,
+  range: ByteRange | undefined,
+): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
+  if (range === undefined) return { total: contentLength };
+  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '') ?? [];
+  if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
+  // All of it was sent: right only where the range is all of it.
+  if (contentLength !== undefined) {
+    const resolved = resolveRange(range, contentLength);
+    if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
+  }
+  throw storageError('not_supported', 'The storage provider does not serve ranges.');
+}
+
+export function lengthOf(size: number, range: ResolvedRange | undefined): number {
+  return range === undefined ? size : range.end - range.start + 1;
+}
+
+export function wrongLength(received: number, length: number): Error {
+  return storageError('storage_unavailable', `The storage provider sent ${received} bytes where ${length} belong.`, { retryAfter: 1 });
+}
