@@ -11,6 +11,7 @@ import { memory } from './memory.ts';
 import { overhead } from './overhead.ts';
 import { requests } from './requests.ts';
 import { s3Api } from './s3-api/s3-api.ts';
+import { slowReaders } from './slow-readers.ts';
 import { startup } from './startup.ts';
 import { throughput } from './throughput.ts';
 
@@ -21,6 +22,7 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
   requests: { run: requests, rounds: 5 },
   overhead: { run: overhead, rounds: 5 },
   's3-api': { run: s3Api, rounds: 5 },
+  'slow-readers': { run: slowReaders, rounds: 3 },
   cli: { run: cli, rounds: 5 },
 };
 

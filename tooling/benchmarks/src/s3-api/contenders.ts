@@ -15,7 +15,7 @@ import type { S3PeerOptions } from '../peers/s3-peer.ts';
 import { BenchBucket } from './bucket.ts';
 import type { Work } from './cells.ts';
 
-/** Sockets to S3 of every contender: what a team sets that expects 64 requests at once. */
+/** Sockets to S3 of every contender of `s3-api`: what a team sets that expects 64 requests at once. */
 export const sockets = 64;
 
 export const names = ['coffer', 'fastify', 'ceiling'] as const;
@@ -40,8 +40,11 @@ export interface Stores {
 
 const peerPaths = { form: '/upload', raw: '/objects/{index}', presign: '/presigned-upload', list: '/files?limit=100' };
 
-/** Starts all of them, each in a process of its own, on one S3 server and one PostgreSQL. */
-export async function startContenders(bench: Bench, stores: Stores): Promise<Readonly<Record<Name, Contender>>> {
+/**
+ * Starts all of them, each in a process of its own, on one S3 server and one PostgreSQL.
+ * @param most sockets to S3, of each
+ */
+export async function startContenders(bench: Bench, stores: Stores, most: number): Promise<Readonly<Record<Name, Contender>>> {
   const prefix = `coffer-bench-${randomBytes(4).toString('hex')}`;
   const user = await asUser();
   const admin = { ...(await asAdmin()), 'x-tenant-id': 'bench' };
@@ -66,7 +69,7 @@ export async function startContenders(bench: Bench, stores: Stores): Promise<Rea
         STORAGE_BUCKET: `${prefix}-default`,
         STORAGE_BUCKET_NAMING_PATTERN: `${prefix}-{tenant_slug}`,
         STORAGE_AUTO_PROVISION: 'true',
-        STORAGE_MAX_POOL_CONNECTIONS: String(sockets),
+        STORAGE_MAX_POOL_CONNECTIONS: String(most),
       },
     });
     return {
@@ -88,7 +91,7 @@ export async function startContenders(bench: Bench, stores: Stores): Promise<Rea
     const bucket = bucketOf(`${prefix}-${name}`);
     await client.send(new CreateBucketCommand({ Bucket: bucket.name }));
     const { endpoint, accessKey, secretKey } = s3;
-    const options: S3PeerOptions = { endpoint, accessKey, secretKey, bucket: bucket.name, databaseUrl: url, sockets };
+    const options: S3PeerOptions = { endpoint, accessKey, secretKey, bucket: bucket.name, databaseUrl: url, sockets: most };
     const server = await startPeer(bench, program, [JSON.stringify(options)]);
     return { server, bucket, paths: peerPaths, download: (id) => `/files/${id}/download`, headers: () => user, rows };
   };

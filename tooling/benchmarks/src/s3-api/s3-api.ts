@@ -53,7 +53,7 @@ export async function s3Api(bench: Bench): Promise<void> {
 async function overHttp(bench: Bench, stores: Stores, chosen: readonly Cell[]): Promise<readonly Measured[]> {
   if (chosen.length === 0) return [];
   const load = startLoad(bench);
-  const contenders = await startContenders(bench, stores);
+  const contenders = await startContenders(bench, stores, sockets);
   const kept = new Map<string, Awaited<ReturnType<typeof passGate>>>();
   for (const name of names) kept.set(name, await passGate(load, contenders[name]));
   remark('every byte is given back as it was given');
