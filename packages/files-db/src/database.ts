@@ -52,6 +52,8 @@ export interface Database {
   check(): Promise<void>;
   /** Waits up to `timeoutSeconds` (default 5) for running statements, then closes every connection. */
   close(options?: { readonly timeoutSeconds?: number }): Promise<void>;
+  /** `close`, at the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -61,15 +63,15 @@ export interface Database {
 export function connectDatabase(options: DatabaseOptions): Database {
   const sql = clientOf(options);
   const db = drizzle(sql);
+  const close: Database['close'] = async ({ timeoutSeconds = 5 } = {}) => sql.end({ timeout: timeoutSeconds });
   return {
     db,
     sql,
     async check() {
       await onDatabase(() => whileWatched(sql, sql`select 1`));
     },
-    async close({ timeoutSeconds = 5 } = {}) {
-      await sql.end({ timeout: timeoutSeconds });
-    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
   };
 }
 

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { testDatabase } from '@coffer/fixtures';
+import { connectDatabase } from '@coffer/files-db';
+import type { Database } from '@coffer/files-db';
 import { getStorageService } from '@coffer/storage-core';
 import type { OperationEvent } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -70,6 +72,19 @@ describe('createRuntime', () => {
     expect(String(await second.storage.downloadFile({ bucket: record.bucket, key: record.storageKey }))).toBe('Hello');
     expect(second.generatedSecret).toEqual(first.generatedSecret);
     expect(second.generatedSecret?.toString()).toBe((await readFile(join(dataDir, 'secret'), 'utf8')).trim());
+  });
+
+  it('closes everything at the end of the block in which it is used', async () => {
+    const databases: Database[] = [];
+    {
+      await using runtime = await createRuntime(parseConfig({ COFFER_DATA_DIR: dataDir }));
+      await using own = connectDatabase({ url: await databaseUrl() });
+      databases.push(runtime.database, own);
+      for (const database of databases) await database.check();
+    }
+    for (const database of databases) await expect(database.check()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(serverRuns()).toBe(false);
+    expect(() => getStorageService()).toThrow(/No storage service/);
   });
 
   it.each(['embedded', 'debian'] as const)('runs on the %s server that DATABASE_URL names, and starts none', async (server) => {

@@ -78,6 +78,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
       files: new FileService({ database, storage, presignExpires }),
       ...(secret !== undefined && { generatedSecret: secret }),
       close,
+      [Symbol.asyncDispose]: close,
     };
     options.signal?.throwIfAborted();
     setStorageService(storage);

@@ -28,7 +28,10 @@ export interface StorageRuntime {
   readonly storage: StorageService;
   /** With the local backend: serves presigned URLs and public objects below `/local/`; false for any other request. */
   readonly localHttp?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+  /** Releases the sockets and files of the backend. */
   readonly close: () => Promise<void>;
+  /** `close`, at the end of a block with `await using`. */
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
 /**
@@ -73,7 +76,8 @@ export async function assembleStorage(
     healthCheckTimeout: settings.healthCheckTimeout,
     ...(options.observer !== undefined && { observer: options.observer }),
   });
-  const runtime = { config, storage, close: () => storage.shutdown() };
+  const close = (): Promise<void> => storage.shutdown();
+  const runtime = { config, storage, close, [Symbol.asyncDispose]: close };
   if (local === undefined) return runtime;
   const { localHttpHandler } = await import('@coffer/backend-local/http');
   const localHttp = localHttpHandler({

@@ -26,6 +26,19 @@ async function keysOf(bucket = 'main'): Promise<string[]> {
   return keys;
 }
 
+describe('a service that is used', () => {
+  it('closes its backend at the end of the block', async () => {
+    let closed = 0;
+    const close = async (): Promise<void> => void closed++;
+    {
+      await using used = new StorageService({ backend: { ...wrapBackend(backend), close }, defaultBucket: 'main' });
+      await used.uploadFile({ key: 'k', body: 'x' });
+      expect(closed).toBe(0);
+    }
+    expect(closed).toBe(1);
+  });
+});
+
 describe('pullFile', () => {
   it('passes a range on, whether the backend has a way of its own or not', async () => {
     const { pull: _pull, ...others } = wrapBackend(backend);

@@ -66,6 +66,11 @@ export class StorageService extends BucketService {
     await this.backend.close();
   }
 
+  /** `shutdown`, at the end of a block with `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
   /** Never rejects: what is wrong is in the report. */
   async healthCheck(): Promise<HealthReport> {
     return checkHealth(this.backend, this.#options.healthCheckTimeout ?? 5);
