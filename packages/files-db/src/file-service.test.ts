@@ -1,5 +1,5 @@
 import { memoryBackend, readAll, storageError, wrapBackend } from '@coffer/storage-core';
-import type { TenantContext } from '@coffer/storage-core';
+import type { CallContext, TenantContext } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload, userOf, variant } from './testing/support.ts';
@@ -110,6 +110,30 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     const readings = [() => rig.files.openPublic(file.id), () => rig.files.headPublic(file.id), () => rig.files.open(file.id, {}, admin)];
     const told = { code: 'file_not_found', message: 'The bytes of this file are not there any more.' };
     for (const reading of readings) await expect(reading()).rejects.toMatchObject(told);
+    await rig.files.delete(file.id, admin);
+  });
+
+  it('waits for the database no longer than the caller', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme, isPublic: true });
+    const calls = {
+      get: (ctx: CallContext) => rig.files.get(file.id, admin, ctx),
+      list: (ctx: CallContext) => rig.files.list({ access: admin }, ctx),
+      update: (ctx: CallContext) => rig.files.update(file.id, { filename: 'later.txt' }, admin, ctx),
+      open: (ctx: CallContext) => rig.files.open(file.id, {}, admin, ctx),
+      headPublic: (ctx: CallContext) => rig.files.headPublic(file.id, ctx),
+    };
+    await rig.database.sql.begin(async (transaction) => {
+      await transaction`lock table files in access exclusive mode`;
+      for (const [name, call] of Object.entries(calls)) {
+        const controller = new AbortController();
+        const called = call({ signal: controller.signal }).catch((error: unknown) => error);
+        setTimeout(() => controller.abort(name), 50);
+        expect(await called).toBe(name);
+      }
+    });
+    const signal = AbortSignal.abort('before');
+    for (const call of Object.values(calls)) await expect(call({ signal })).rejects.toBe('before');
+    await expect(calls.get({ signal: new AbortController().signal })).resolves.toMatchObject({ id: file.id });
     await rig.files.delete(file.id, admin);
   });
 

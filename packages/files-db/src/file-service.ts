@@ -36,6 +36,7 @@ import { presignUpload } from './presigned-upload.ts';
 import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
 import { TenantTurns } from './tenant-turns.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** Tracked files: a row in PostgreSQL and an object in storage that move together. */
 export class FileService {
@@ -83,32 +84,34 @@ export class FileService {
     return completeUpload(this.#parts, known(id), access, ctx);
   }
 
-  /** Newest first. @throws validation_failed */
-  async list(request: ListFilesRequest): Promise<FilePage> {
-    return this.#lister.list(request);
+  /** Newest first. @throws validation_failed, tenant_context_required */
+  async list(request: ListFilesRequest, ctx?: CallContext): Promise<FilePage> {
+    return untilAborted(() => this.#lister.list(request), ctx);
   }
 
   /** @throws file_not_found */
-  async get(id: string, access: FileAccess): Promise<FileRecord> {
-    return found(await this.#finder.find({ id: known(id), ...accessParameters(access) }));
+  async get(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
+    const sought = { id: known(id), ...accessParameters(access) };
+    return found(await untilAborted(() => this.#finder.find(sought), ctx));
   }
 
-  /** @throws file_not_found, forbidden, validation_failed */
-  async update(id: string, changes: FileChanges, access: FileAccess): Promise<FileRecord> {
+  /** When the signal is aborted meanwhile, the change may be made all the same. @throws file_not_found, forbidden, validation_failed */
+  async update(id: string, changes: FileChanges, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
     const { filename, isPublic, metadata } = changes;
     assertFields({
       filename: filename === undefined ? undefined : filenameProblem(filename),
       is_public: flagProblem(isPublic),
       metadata: metadataProblem(metadata),
     });
-    const [row] = await changeFile(this.#parts.sql, {
+    const change = {
       id: known(id),
       ...accessParameters(access),
       filename: filename ?? null,
       isPublic: isPublic ?? null,
       metadata: metadata === undefined ? null : JSON.stringify(metadata),
-    });
-    return row === undefined ? this.#refuse(id, access) : fileRecordOf(row);
+    };
+    const [row] = await untilAborted(() => changeFile(this.#parts.sql, change), ctx);
+    return row === undefined ? this.#refuse(id, access, ctx) : fileRecordOf(row);
   }
 
   /**
@@ -153,22 +156,22 @@ export class FileService {
 
   /** @throws file_not_found, precondition_failed, range_not_satisfiable */
   async open(id: string, options: GetOptions, access: FileAccess, ctx?: CallContext): Promise<OpenedFile> {
-    return this.#open(await this.#available(id, access), options, ctx);
+    return this.#open(await this.#available(id, access, ctx), options, ctx);
   }
 
   /** The record and what the storage says of the object. @throws file_not_found */
   async head(id: string, access: FileAccess, ctx?: CallContext): Promise<FileHead> {
-    return this.#head(await this.#available(id, access), ctx);
+    return this.#head(await this.#available(id, access, ctx), ctx);
   }
 
   /** A public file, for anybody. @throws file_not_found */
   async openPublic(id: string, options: GetOptions = {}, ctx?: CallContext): Promise<OpenedFile> {
-    return this.#open(await this.#public(id), options, ctx);
+    return this.#open(await this.#public(id, ctx), options, ctx);
   }
 
   /** @throws file_not_found */
   async headPublic(id: string, ctx?: CallContext): Promise<FileHead> {
-    return this.#head(await this.#public(id), ctx);
+    return this.#head(await this.#public(id, ctx), ctx);
   }
 
   /** @throws file_not_found, not_supported, validation_failed */
@@ -180,7 +183,7 @@ export class FileService {
   ): Promise<PresignedFileDownload> {
     const { storage, presignExpires } = this.#parts;
     assertFields({ expires_in: secondsProblem(options.expiresIn) });
-    const { bucket, storageKey: key, contentType, filename } = await this.#available(id, access);
+    const { bucket, storageKey: key, contentType, filename } = await this.#available(id, access, ctx);
     const expiresIn = options.expiresIn ?? presignExpires;
     const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl(
       {
@@ -201,13 +204,14 @@ export class FileService {
     return sweepFiles(this.#parts, request, ctx);
   }
 
-  async #available(id: string, access: FileAccess): Promise<FileRecord> {
-    const file = await this.get(id, access);
+  async #available(id: string, access: FileAccess, ctx: CallContext | undefined): Promise<FileRecord> {
+    const file = await this.get(id, access, ctx);
     return file.status === 'available' ? file : missing();
   }
 
-  async #public(id: string): Promise<FileRecord> {
-    const [row] = await findPublicFile(this.#parts.sql, { id: known(id) });
+  async #public(id: string, ctx: CallContext | undefined): Promise<FileRecord> {
+    const sought = { id: known(id) };
+    const [row] = await untilAborted(() => findPublicFile(this.#parts.sql, sought), ctx);
     return found(row);
   }
 
@@ -222,8 +226,8 @@ export class FileService {
   }
 
   /** Why nothing was changed: what the caller sees is somebody else's, and what it does not see is not there. */
-  async #refuse(id: string, access: FileAccess): Promise<never> {
-    await this.get(id, access);
+  async #refuse(id: string, access: FileAccess, ctx?: CallContext): Promise<never> {
+    await this.get(id, access, ctx);
     throw storageError('forbidden', 'The file belongs to somebody else.');
   }
 }

@@ -48,7 +48,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
       const scope = await scopeOf(c, services);
       const { limit, cursor, owner_id: ownerId, status } = query;
       if (status === 'deleted') return answerJson(c, { files: [], next_cursor: null });
-      const page = await files.list({ access: scope.access, limit, cursor, ownerId, status });
+      const page = await files.list({ access: scope.access, limit, cursor, ownerId, status }, scope.ctx);
       return answerJson(c, { files: page.files.map(fileView), next_cursor: page.nextCursor });
     },
   });
@@ -64,7 +64,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     responses: { ...json(200, FileSchema, { description: 'The record', example: fileExample }), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
-      return answerJson(c, fileView(await files.get(params.id, scope.access)));
+      return answerJson(c, fileView(await files.get(params.id, scope.access, scope.ctx)));
     },
   });
 
@@ -85,7 +85,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { params, json: { filename, is_public: isPublic, metadata } }) => {
       const scope = await scopeOf(c, services);
-      return answerJson(c, fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access)));
+      return answerJson(c, fileView(await files.update(params.id, { filename, isPublic, metadata }, scope.access, scope.ctx)));
     },
   });
 

@@ -1,0 +1,17 @@
+import { noContext, offAbort, onAbort } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+/** Waits for the database no longer than the caller does: the statement itself goes on. @throws the signal's reason */
+export async function untilAborted<T>(run: () => Promise<T>, { signal }: CallContext = noContext): Promise<T> {
+  if (signal === undefined) return run();
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const stop = (): void => reject(signal.reason as Error);
+  onAbort(signal, stop);
+  run().then(resolve, reject);
+  try {
+    return await promise;
+  } finally {
+    offAbort(signal, stop);
+  }
+}
