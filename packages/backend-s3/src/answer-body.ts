@@ -24,6 +24,8 @@ export class AnswerBody extends Readable {
   received = 0;
   /** Whether nothing is to come any more. */
   isComplete = false;
+  /** What kept it from arriving whole: its reader ends it with other errors. */
+  failure: Error | undefined;
   /** Without it, the body ends with its source. */
   rest: BodyRest | undefined;
   #source: BodySource | undefined;
@@ -70,7 +72,13 @@ export class AnswerBody extends Readable {
   miss(error: Error): void {
     if (this.#source === undefined) return;
     this.#source = undefined;
-    if (this.rest?.missed(error) !== true) this.destroy(error);
+    if (this.rest?.missed(error) !== true) this.fail(error);
+  }
+
+  /** Nothing more arrives. */
+  fail(error: Error): void {
+    this.failure = error;
+    this.destroy(error);
   }
 
   /** Leaves the source to others, until more is wanted. */

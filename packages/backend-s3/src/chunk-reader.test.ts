@@ -107,7 +107,7 @@ describe('a reader of chunks', () => {
       const body = bodyOf(new Readable({ read() {} }));
       guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
       const reading = read(new ChunkReader(body));
-      body.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+      body.fail(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
       await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', cause: { code: 'ECONNRESET' } });
     }
   });

@@ -87,7 +87,7 @@ export class Continuation implements BodyRest, Lender {
     this.#isAsking = true;
     this.#ask().catch((error: unknown) => {
       this.#release();
-      this.#of.body.destroy(error as Error);
+      this.#of.body.fail(error as Error);
     });
   }
 

@@ -25,15 +25,10 @@ export function guardBody(
 function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): void {
   const destroy = body.destroy.bind(body);
   body.destroy = (error) => {
-    const isOwn = error === undefined || error === null || error === signal?.reason || !isFromNetwork(error);
+    // Errors with which readers end their interest are theirs, such as those of a file or a connection that they write to.
+    const isOwn = error === undefined || error === null || error === signal?.reason || error !== body.failure;
     return destroy(isOwn ? error : toStorageError(error, { permission: 's3:GetObject' }));
   };
-}
-
-/** Errors with which readers end their interest are theirs. */
-function isFromNetwork(error: Error): boolean {
-  const { code = '', name } = error as NodeJS.ErrnoException;
-  return name === 'TimeoutError' || /^(?:E[A-Z]+|HPE_\w+)$/.test(code);
 }
 
 function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {

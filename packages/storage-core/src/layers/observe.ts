@@ -61,9 +61,8 @@ export function observe(observer: Observer): Around {
     whenOver(object.body, (error) => {
       if (error === undefined) done('success');
       else if (isStorageError(error)) done('error', error.code);
-      // The provider did its part: it is the reader who did not want the rest.
-      else if (call.ctx.signal?.aborted === true || error === 'left' || leftEarly(error)) done('success', 'aborted');
-      else done('error', 'internal_error');
+      // The provider did its part, whose failures are StorageErrors: it is the reader who did not want the rest, or could not take it.
+      else done('success', 'aborted');
     });
     return result;
   };
@@ -84,13 +83,6 @@ function whenOver(body: Readable, tell: (error?: Error | 'left') => void): void 
   body.on('error', once);
   body.on('close', () => once('left'));
   if (body.closed) once(body.readableEnded ? undefined : (body.errored ?? 'left'));
-}
-
-// How a body fails whose reader destroyed it, was cancelled, or wrote to a client that is gone.
-const leaving: ReadonlySet<string | undefined> = new Set(['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
-
-function leftEarly(error: NodeJS.ErrnoException): boolean {
-  return error.name === 'AbortError' || leaving.has(error.code);
 }
 
 /** A backend rejects with StorageErrors, apart from what came of the caller's signal, the caller's stream or its sink. */
