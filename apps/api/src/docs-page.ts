@@ -65,7 +65,7 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
               'Multi-tenant object storage: tracked files, objects, buckets and tenants. Errors are problems (RFC 9457) with a `code`. ' +
               'A path that is not listed answers 404 `not_found`; a method that a path does not have, 405 `method_not_allowed` with `Allow`. ' +
               'What is refused before it gets to a path has the code `validation_failed`: 400 for what is no HTTP request or has no good Host, ' +
-              '408 for headers that come too slowly, 417 for another expectation than 100-continue, 431 for headers over 16 KiB.',
+              '408 for headers that come too slowly, and for a body of which nothing comes any more, 417 for another expectation than 100-continue, 431 for headers over 16 KiB.',
             license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT' },
           },
           servers: [{ url: options.publicUrl }],

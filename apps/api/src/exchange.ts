@@ -24,6 +24,8 @@ export interface Exchange {
   subject?: string;
   tenant?: string;
   error?: unknown;
+  /** Status of an answer that was given past `outgoing`. */
+  refusedWith?: number;
 }
 
 const safeRequestId = /^[A-Za-z0-9._:@/+=-]{1,128}$/;

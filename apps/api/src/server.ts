@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import type { CallContext } from '@coffer/storage-core';
+import type { CallContext, StorageError } from '@coffer/storage-core';
 import { lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
@@ -92,7 +92,8 @@ export function createApiServer(services: Services): Server {
     const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
     // Once we read on, the client has all of the time anew, and may be gone.
     if (!working && !spared.delete(socket)) {
-      socket.destroy();
+      if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
+      else refuseStalled(current, socket);
       return;
     }
     if (working) spared.add(socket);
@@ -114,6 +115,11 @@ export function createApiServer(services: Services): Server {
 /** Whether the client has done its part for now: all is here, or more than anybody has read yet, as while the storage is slow. */
 function waitsForUs({ complete, readableLength }: IncomingMessage): boolean {
   return complete || readableLength > 0;
+}
+
+/** Whether the client still waits for the head of the answer to this request, and for no other before it. */
+function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolean {
+  return !incoming.complete && !outgoing.headersSent && outgoing.socket === socket && socket.writable;
 }
 
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
@@ -183,6 +189,20 @@ function continueWhenRead(incoming: IncomingMessage, outgoing: ServerResponse): 
   incoming.on('newListener', onListener);
 }
 
+/**
+ * Answers a request whose body stopped coming. Past the handler, which hears of it, as of any client that is gone, when the connection
+ * is closed: at once, so that no more of the body comes.
+ */
+function refuseStalled(exchange: Exchange, socket: Socket): void {
+  const { outgoing, requestId } = exchange;
+  const error = storageError('validation_failed', 'The body stopped coming.');
+  exchange.error = error;
+  exchange.refusedWith = 408;
+  const text = refusal(error, { status: 408, title: 'Request Timeout', requestId, headers: outgoing.getHeaders() });
+  socket.end(text, () => socket.destroy());
+  setTimeout(() => socket.destroy(), lingerMs).unref();
+}
+
 /** Answers what Node could not parse as a request. */
 function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status: number; readonly requestId: string } {
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
@@ -194,14 +214,31 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status
       ? 'The headers did not arrive in time.'
       : 'That is not an HTTP request.';
   const requestId = randomUUID();
-  const body = JSON.stringify({ ...problemOf(storageError('validation_failed', detail), requestId), status, title });
-  const headers = [
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Content-Type: application/problem+json',
-    `X-Request-ID: ${requestId}`,
-    'Connection: close',
-  ];
-  socket.end(`HTTP/1.1 ${status} ${title}\r\n${headers.join('\r\n')}\r\n\r\n${body}`);
+  socket.end(refusal(storageError('validation_failed', detail), { status, title, requestId }));
   setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
   return { status, requestId };
+}
+
+/** A whole answer, for a connection on which Node gives none. */
+function refusal(
+  error: StorageError,
+  answer: {
+    readonly status: number;
+    readonly title: string;
+    readonly requestId: string;
+    /** Those that the answer would have had. */
+    readonly headers?: OutgoingHttpHeaders;
+  },
+): string {
+  const { status, title, requestId } = answer;
+  const body = JSON.stringify({ ...problemOf(error, requestId), status, title });
+  const headers: OutgoingHttpHeaders = {
+    ...answer.headers,
+    ...problemHeaders(error),
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': requestId,
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}`);
+  return `HTTP/1.1 ${status} ${title}\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
 }

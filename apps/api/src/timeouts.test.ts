@@ -3,9 +3,20 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { RawConnection } from './testing/raw-http.ts';
+import type { RawAnswer } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { admin } from './testing/tokens.ts';
+
+function expectTimedOut({ status, headers, body }: RawAnswer): void {
+  expect({ status, headers }).toMatchObject({ status: 408, headers: { connection: 'close', 'content-type': 'application/problem+json' } });
+  expect(JSON.parse(body)).toMatchObject({
+    status: 408,
+    title: 'Request Timeout',
+    code: 'validation_failed',
+    detail: 'The body stopped coming.',
+  });
+}
 
 describe('a connection on which nothing moves', () => {
   let api: TestApi;
@@ -24,7 +35,7 @@ describe('a connection on which nothing moves', () => {
     return connection;
   };
 
-  it('in an upload is cut, and one that is only slow is not', async () => {
+  it('in an upload is answered and cut, and one that is only slow is not', async () => {
     const head = `PUT /api/v1/storage/objects/slow HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 8\r\n\r\n`;
     const stalled = await begin(`${head}1234`);
     const slow = await begin(head);
@@ -34,8 +45,37 @@ describe('a connection on which nothing moves', () => {
     }
     expect(await slow.answer()).toMatchObject({ status: 201 });
     slow.destroy();
+    expectTimedOut(await stalled.answer());
     expect(await stalled.ends(6000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/slow', { headers: { authorization } })).text).toBe('12345678');
+  });
+
+  const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n1234';
+  it.each([
+    ['a form', 'POST /api/v1/files/upload', `Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 500\r\n\r\n${part}`],
+    ['a body of unknown length', 'PUT /api/v1/storage/objects/stalled', 'Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n'],
+    ['a body that was asked for', 'PUT /api/v1/storage/objects/stalled', 'Expect: 100-continue\r\nContent-Length: 8\r\n\r\n'],
+    ['a connection that would end anyway', 'PUT /api/v1/storage/objects/stalled', 'Connection: close\r\nContent-Length: 8\r\n\r\n12'],
+    ['a page of another origin', 'PUT /api/v1/storage/objects/stalled', 'Origin: http://app.test\r\nContent-Length: 8\r\n\r\n12'],
+  ])('in an upload is answered and cut: %s', async (what, line, rest) => {
+    const connection = await begin(
+      `${line} HTTP/1.1\r\nHost: a\r\nX-Request-ID: ${line.length}\r\nAuthorization: ${authorization}\r\n${rest}`,
+    );
+    const answer = await connection.answer();
+    expectTimedOut(answer);
+    expect(answer.headers['x-request-id']).toBe(`${line.length}`);
+    if (what.startsWith('a page')) expect(answer.headers).toMatchObject({ 'access-control-allow-origin': '*' });
+    expect(await connection.ends(6000)).toBe(true);
+    expect((await api.send('GET', '/api/v1/storage/objects/stalled', { headers: { authorization } })).status).toBe(404);
+    expect(await api.send('GET', '/api/v1/files', { headers: { authorization } })).toMatchObject({ status: 200, json: { files: [] } });
+  });
+
+  it('in a second upload, sent before the first was answered, is answered after it', async () => {
+    const head = `PUT /api/v1/storage/objects/second HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 8\r\n\r\n`;
+    const connection = await begin(`${head}12345678${head}1234`);
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    expectTimedOut(await connection.answer());
+    expect(await connection.ends(6000)).toBe(true);
   });
 
   it.each(['raw', 'form'])('in an upload goes on where it is the storage that does not take more (%s)', async (kind) => {
@@ -83,6 +123,7 @@ describe('a connection on which nothing moves', () => {
     });
     const head = `PUT /api/v1/storage/objects/gone HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 5000000\r\n\r\n`;
     const connection = await begin(head + 'x'.repeat(30_000));
+    expectTimedOut(await connection.answer());
     expect(await connection.ends(8000)).toBe(true);
     expect((await api.send('GET', '/api/v1/storage/objects/gone', { headers: { authorization } })).status).toBe(404);
   });

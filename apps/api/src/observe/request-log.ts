@@ -12,7 +12,7 @@ export function logRequest(log: Logger, exchange: Exchange): void {
   const { incoming, outgoing, requestId, startedAt, path } = exchange;
   outgoing.once('close', () => {
     const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
-    const status = outgoing.headersSent ? outgoing.statusCode : undefined;
+    const status = outgoing.headersSent ? outgoing.statusCode : exchange.refusedWith;
     const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
     const level =
       failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
