@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { parseDatabaseUrl } from './database-url.ts';
 import { connectDatabase } from './index.ts';
@@ -23,6 +23,23 @@ describe('the URL of a database', () => {
     ['postgres://h/db', { connection: { application_name: 'coffer' } }],
   ])('%s', (url, options) => {
     expect(optionsOf(url)).toMatchObject(options);
+  });
+
+  it.each([
+    ['postgres://h', { host: ['h'], port: [6], user: 'me', pass: 'word', database: 'data' }],
+    ['postgres://h:7/db', { host: ['h'], port: [7], database: 'db' }],
+    ['postgres://u:p@h/db', { host: ['h'], port: [6], user: 'u', pass: 'p', database: 'db' }],
+    ['postgres:///', { host: ['from'], port: [6], database: 'data' }],
+    ['postgres:///db?port=5432', { host: ['from'], port: [5432] }],
+    ['postgres:///db?host=/run/pg', { path: '/run/pg/.s.PGSQL.6' }],
+    // libpq, too, takes the default port for each of several.
+    ['postgres://h1,h2:7/db', { host: ['h1', 'h2'], port: [5432, 7] }],
+    ['postgres://h1,h2/db', { host: ['h1', 'h2'], port: [5432, 5432] }],
+  ])('leaves to the environment what it does not say, as libpq does: %s', (url, options) => {
+    const environment = { PGHOST: 'from', PGPORT: '6', PGUSER: 'me', PGPASSWORD: 'word', PGDATABASE: 'data' };
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    expect(optionsOf(url)).toMatchObject(options);
+    vi.unstubAllEnvs();
   });
 
   it('names any host that there is, with target_session_attrs=any', () => {

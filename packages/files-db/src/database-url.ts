@@ -8,7 +8,7 @@ export type DatabasePlace = Pick<Options<{}>, 'host' | 'port' | 'user' | 'passwo
 interface HostAndPort {
   /** Or the directory of a unix socket. */
   readonly host: string;
-  readonly port: number;
+  readonly port: number | undefined;
 }
 
 const defaultPort = 5432;
@@ -84,20 +84,25 @@ function fromQuery(hosts: readonly string[], port: string | undefined): readonly
   return hosts.map((host, index) => ({ host, port: portOf(ports[index] ?? ports[0]) }));
 }
 
-function portOf(text: string | undefined): number {
-  if (text === undefined || text === '') return defaultPort;
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > 65_535) throw invalid('has a port that is not from 1 to 65535');
   return port;
 }
 
-/** postgres.js takes lists, which its types do not tell, or the directory of a socket; without a host, it has one of its own. */
+/**
+ * postgres.js takes lists, which its types do not tell, or the directory of a socket. What is left out it takes from PGHOST and
+ * PGPORT, as it does with the user, the password and the database; of a list, and so of an address of IPv6, nothing can be left out.
+ */
 function whereOf(places: readonly HostAndPort[]): object {
   const [{ host, port }] = places as readonly [HostAndPort];
-  if (places.length === 1 && host === '') return port === defaultPort ? {} : { port };
-  if (places.length === 1 && host.startsWith('/')) return { host, port };
+  const named = port === undefined ? {} : { port };
+  if (places.length === 1 && host === '') return named;
+  if (places.length === 1 && host.startsWith('/')) return { host, ...named };
   if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names a host that is none');
-  return { host: places.map((place) => place.host), port: places.map((place) => place.port) };
+  if (places.length === 1 && port === undefined && !host.includes(':')) return { host };
+  return { host: places.map((place) => place.host), port: places.map((place) => place.port ?? defaultPort) };
 }
 
 /** Of several hosts, only one that takes writes is of use. */

@@ -25,6 +25,7 @@ export type DatabaseOptions = (
       /**
        * `postgres://user:password@host:5432/database`; a unix socket as `postgres:///database?host=/directory&user=name`. Several
        * hosts of one cluster as `host1:5432,host2:5432`: the first that takes writes is used until it does not answer any more.
+       * What it leaves out comes from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as in libpq.
        * `prepare=false` in the query keeps statements unnamed, for a pooler such as PgBouncer; `sslmode` as in libpq.
        */
       readonly url: string;
