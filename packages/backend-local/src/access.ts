@@ -7,12 +7,15 @@ interface SignedFor {
 
 /** What a valid signature lets its holder read. */
 export interface ReadGrant extends ObjectAddress, SignedFor {
+  /** Content-Disposition of the answer. */
   readonly contentDisposition?: string;
+  /** Content-Type of the answer, instead of the object's. */
   readonly contentType?: string;
 }
 
 /** What a valid signature lets its holder write: one object of just this size and type, where they are given. */
 export interface WriteGrant extends ObjectAddress, SignedFor {
+  /** Bytes. */
   readonly size?: number;
   readonly contentType?: string;
   readonly acl?: CannedAcl;

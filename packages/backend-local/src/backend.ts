@@ -13,6 +13,7 @@ import { refuseSigned, Signer } from './presign.ts';
 import type { PresignSettings } from './presign.ts';
 import { sweep } from './sweep.ts';
 
+/** Where a local backend keeps its objects, and how it signs. */
 export interface LocalBackendOptions {
   /** Directory of the storage, created (for its owner alone) when it is not there. Not on a network file system. */
   readonly root: string;
@@ -24,6 +25,7 @@ export interface LocalBackendOptions {
   readonly now?: () => Date;
 }
 
+/** A backend, and what its HTTP handler needs beyond. */
 export interface LocalBackend extends StorageBackend {
   readonly access: LocalAccess;
 }

@@ -15,6 +15,7 @@ import { parameters } from './access.ts';
 import type { LocalAccess, ReadGrant, WriteGrant } from './access.ts';
 import { noSuchBucket } from './object-index.ts';
 
+/** How presigned URLs of a local backend are made. */
 export interface PresignSettings {
   /** Base of the URLs, under which the HTTP handler answers: `https://files.example.com`. */
   readonly baseUrl: string;

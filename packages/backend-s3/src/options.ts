@@ -2,6 +2,7 @@ import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { assertOptions } from './check-options.ts';
 
+/** Which server a backend talks to, and how. */
 export interface S3BackendOptions {
   /** The `backend` label in metrics and logs. Default `s3`. */
   readonly name?: string;

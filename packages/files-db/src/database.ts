@@ -11,9 +11,11 @@ import { parseDatabaseUrl } from './database-url.ts';
 // oxlint-disable-next-line typescript/no-explicit-any -- the schema is a type parameter that nothing here reads
 export type DrizzleDatabase = PostgresJsDatabase<any> & { readonly $client: Sql };
 
+/** Where a database is, in parts. */
 export interface DatabaseConnection {
   /** Host name, address, or the directory of a unix socket. */
   readonly host: string;
+  /** Default 5432. */
   readonly port?: number;
   readonly database: string;
   readonly user: string;
@@ -46,6 +48,7 @@ export type DatabaseOptions = (
   readonly onnotice?: (notice: Notice) => void;
 };
 
+/** A pool of connections, with drizzle on top. */
 export interface Database {
   readonly db: DrizzleDatabase;
   readonly sql: Sql;

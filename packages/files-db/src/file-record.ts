@@ -1,5 +1,7 @@
+/** What a file can be: `pending` until all of it is there, then `available` or `failed`, in the end `deleted`. */
 export const fileStatuses = ['pending', 'available', 'failed', 'deleted'] as const;
 
+/** See `fileStatuses`. */
 export type FileStatus = (typeof fileStatuses)[number];
 
 /** What is known about a tracked file. The API renders it in snake_case. */
@@ -7,19 +9,24 @@ export interface FileRecord {
   /** UUID, version 7: ids of later files are greater. */
   readonly id: string;
   readonly filename: string;
+  /** The one that the first bytes show, where that is another than was declared. */
   readonly contentType: string;
   /** Size in bytes; while the file is pending, the announced one, or 0 when none was. */
   readonly sizeBytes: number;
   readonly bucket: string;
+  /** Made by Coffer, never from the filename. */
   readonly storageKey: string;
   readonly ownerId: string;
+  /** null: the file belongs to no tenant. */
   readonly tenantUuid: string | null;
+  /** Whether anybody may read it, without a token. */
   readonly isPublic: boolean;
   readonly status: FileStatus;
   /** Bare; null until the file is available. */
   readonly etag: string | null;
   /** Lower-case hex, where it was declared or the provider knows it. */
   readonly sha256: string | null;
+  /** The caller's own: a JSON object. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly createdAt: Date;
   readonly updatedAt: Date;

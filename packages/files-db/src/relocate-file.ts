@@ -15,16 +15,20 @@ export interface StrayFile {
   readonly id: string;
   readonly tenant: TenantContext;
   readonly key: string;
+  /** The bucket in which it lies. */
   readonly from: string;
   /** The tenant's bucket. */
   readonly to: string;
   readonly sizeBytes: number;
+  /** Bare, without quotes. */
   readonly etag: string;
+  /** Lower-case hex; null where it is not known. */
   readonly sha256: string | null;
   /** It stays until the form that it was uploaded with has expired and the sweep has come by. */
   readonly waits: boolean;
 }
 
+/** How a file moves to its tenant's bucket. */
 export interface RelocateOptions {
   /** Seconds that the object it leaves stays, for URLs that were handed out before. */
   readonly keepSeconds: number;

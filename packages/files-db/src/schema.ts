@@ -63,6 +63,7 @@ export const tenantUsage = pgTable('tenant_usage', {
   closed: boolean('closed').notNull().default(false),
 });
 
+/** Tracked files, with the tombstones of deleted ones until a sweep has seen to their objects. */
 export const files = pgTable(
   'files',
   {

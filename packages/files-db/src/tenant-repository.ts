@@ -26,6 +26,7 @@ import {
 } from './tenant-rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
 
+/** What a TenantRepository is made of. */
 export interface TenantRepositoryOptions {
   readonly database: Database;
   /** The bucket of a tenant that has none yet. */

@@ -12,22 +12,28 @@ import type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts'
 import type { TenantRepository } from './tenant-repository.ts';
 import type { Tenant } from './tenant.ts';
 
+/** What a TenantService is made of, all on one database. */
 export interface TenantServiceOptions {
   readonly tenants: TenantRepository;
   readonly storage: StorageService;
   readonly database: Database;
 }
 
+/** The tenant whose bucket is provisioned, and how that is created where it is missing. */
 export interface ProvisionOptions {
+  /** That of the registered tenant, or the one that an unknown tenant is registered with. */
   readonly tenantSlug: string;
+  /** Default: that of `storage`. */
   readonly region?: string | undefined;
   readonly acl?: CannedAcl | undefined;
 }
 
+/** A bucket to create for a tenant. */
 export interface NewBucket {
   readonly bucket: string;
   /** Uuid or slug of a registered tenant. */
   readonly tenant: string;
+  /** Default: that of `storage`. */
   readonly region?: string | undefined;
   readonly acl?: CannedAcl | undefined;
 }

@@ -7,6 +7,7 @@ import { tenantLabel } from './tenant-label.ts';
 import { Tallies } from './tally.ts';
 import type { TenantLabel } from './tenant-label.ts';
 
+/** Where calls are counted. */
 export interface PrometheusObserverOptions {
   readonly register: MetricRegister;
   readonly tenants?: {

@@ -5,12 +5,14 @@ import { Gauge } from 'prom-client';
 import type { MetricRegister } from './register.ts';
 import { defaultMaxTenants } from './tenant-label.ts';
 
+/** What one tenant stores. */
 export interface TenantUsage {
   /** Slug. */
   readonly tenant: string;
   readonly bytes: number;
 }
 
+/** Where the gauge is mounted, and what it shows. */
 export interface TenantUsageGaugeOptions {
   readonly register: MetricRegister;
   /** What each tenant stores; called at every scrape, never twice at once: while it is slow, later scrapes wait for the same answer. */

@@ -15,9 +15,11 @@ import { importFrom } from './import-from.ts';
 export interface BackendModule {
   /** The `backend` label in metrics and logs. */
   readonly name: string;
+  /** Called once for a runtime; what it fails with ends the start. */
   create(options: BackendOptions): StorageBackend | Promise<StorageBackend>;
 }
 
+/** What a third-party backend is made from. */
 export interface BackendOptions {
   /** The STORAGE_ variables, parsed; `extra` has those that are the backend's own. */
   readonly storage: StorageConfig;

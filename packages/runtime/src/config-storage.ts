@@ -26,23 +26,32 @@ export interface StorageConfig {
   readonly backend: string;
   /** The default bucket. */
   readonly bucket?: string;
+  /** Signed for, and of new buckets. */
   readonly region: string;
   readonly multiTenancy: boolean;
+  /** With `{tenant_slug}`, `{tenant_uuid}`, or both. */
   readonly bucketNamingPattern: string;
+  /** Of calls without a tenant, with multi-tenancy. */
   readonly sharedBucket: string;
   readonly requireTenantContext: boolean;
   readonly autoProvision: boolean;
   readonly defaultAcl: CannedAcl;
+  /** By S3's name. */
   readonly defaultStorageClass: string;
+  /** Sockets to the provider at once. */
   readonly maxPoolConnections: number;
+  /** After the first attempt. */
   readonly maxRetries: number;
   readonly retryMode: 'standard' | 'adaptive';
+  /** To connect, and of idleness on a body. */
   readonly timeout: number;
   /** Set by commands, and by no variable: whether a provider that is restarted is waited for. */
   readonly patient?: boolean;
+  /** Whether storage takes part in readiness. */
   readonly healthCheckEnabled: boolean;
   readonly healthCheckTimeout: number;
   readonly presignExpires: number;
+  /** `*` for all. */
   readonly corsOrigins: readonly string[];
   readonly maxUploadBytes: number;
   /** Absolute. */
@@ -52,17 +61,22 @@ export interface StorageConfig {
   readonly extra: Readonly<Record<string, string>>;
 }
 
+/** The STORAGE_S3_ variables. */
 export interface S3Config {
   /** Without the two keys, the SDK's default credential chain. */
   readonly accessKey?: string;
   readonly secretKey?: string;
+  /** URL; without one, AWS. */
   readonly endpoint?: string;
   /** What presigned URLs are signed for; default the endpoint. */
   readonly publicEndpoint?: string;
   /** The scheme of endpoints that are given without one. */
   readonly useSsl: boolean;
+  /** False accepts any certificate. */
   readonly verifySsl: boolean;
+  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly forcePathStyle: boolean;
+  /** What carries the frequent calls: signed requests of Coffer's own, or the AWS SDK. */
   readonly transport: 'lean' | 'sdk';
 }
 

@@ -10,6 +10,7 @@ import { isInstalled } from './import-from.ts';
 import { keySetProblem } from './key-set.ts';
 import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
 
+/** Those of pino, from the fewest lines to the most, and none. */
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -18,6 +19,7 @@ export interface Config {
   readonly storage: StorageConfig;
   readonly server: ServerConfig;
   readonly auth: AuthConfig;
+  /** The separate listener; without a port there is none. */
   readonly metrics: { readonly port?: number; readonly host: string };
   /** Without a URL, the embedded PostgreSQL. */
   readonly database: { readonly url?: string };
@@ -32,24 +34,32 @@ export interface Config {
   readonly sources: Readonly<Record<string, 'env' | 'default'>>;
 }
 
+/** HOST, PORT and PUBLIC_URL. */
 export interface ServerConfig {
   readonly host: string;
+  /** 0: any that is free. */
   readonly port: number;
   /** Base of the URLs that Coffer hands out; without a slash at its end. */
   readonly publicUrl: string;
 }
 
+/** The AUTH_ variables: which tokens are accepted. */
 export interface AuthConfig {
   /** HS256; at least 32 bytes. */
   readonly secret?: string;
+  /** Keys for RS256, ES256 and EdDSA. */
   readonly jwksUrl?: string;
   /** Absolute. */
   readonly jwksFile?: string;
+  /** `iss` of tokens; not checked when left out. */
   readonly issuer?: string;
+  /** `aud` of tokens; not checked when left out. */
   readonly audience?: string;
+  /** The claim that holds `tenant_uuid` and `tenant_slug`. */
   readonly tenantClaim: string;
 }
 
+/** What the environment does not say. */
 export interface ParseOptions {
   /** False for commands that do not listen: HOST then needs no secret. Default true. */
   readonly serve?: boolean;

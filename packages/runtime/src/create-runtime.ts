@@ -12,12 +12,15 @@ import { openDatabase } from './open-database.ts';
 import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
 import { StartupError } from './startup-error.ts';
 
+/** What goes with a configuration, and is no part of it. */
 export type RuntimeOptions = StorageOptions & OpenDatabaseOptions;
 
 /** The whole product, wired. */
 export interface Runtime extends StorageRuntime {
   readonly database: Database;
+  /** Who is registered, and which buckets are whose. */
   readonly tenants: TenantRepository;
+  /** What concerns a tenant's rows and its buckets at once. */
   readonly tenantService: TenantService;
   readonly files: FileService;
   /** HS256 key that Coffer made itself; undefined when the configuration has any key. */

@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import { disabledBackend, disabledResolver } from './disabled-backend.ts';
 import { generatedSecret } from './generated-secret.ts';
 
+/** What goes with a configuration, and is no part of it. */
 export interface StorageOptions {
   /** Sees every call to the backend. */
   readonly observer?: Observer;
@@ -23,6 +24,7 @@ export interface StorageOptions {
   readonly publicUrl?: string;
 }
 
+/** The storage alone, wired. */
 export interface StorageRuntime {
   readonly config: Config;
   readonly storage: StorageService;

@@ -3,6 +3,7 @@ import { redactedConfig } from './redacted-config.ts';
 
 export type ConfigValue = string | number | boolean | readonly string[];
 
+/** One variable, as it is in effect. */
 export interface DescribedVariable {
   readonly name: string;
   /** What is in effect, which a limit may have changed; undefined: nothing. Of a secret only that it is set. */

@@ -1,5 +1,6 @@
 import type { ConfigMistake } from './config-error.ts';
 
+/** Environment variables; an empty one counts as not set. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /** What a parser makes of a text. A problem says what the variable may be, and never repeats the text: it may be a secret. */

@@ -3,6 +3,7 @@ import { hasDatabase } from './has-database.ts';
 import { openWith } from './open-database.ts';
 import type { OpenDatabaseOptions } from './open-database.ts';
 
+/** What `inspectDatabase` found. */
 export interface DatabaseReport {
   readonly kind: 'embedded' | 'external';
   /** As the server says it: `18.1`. */

@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import type { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
 import { StartupError } from './startup-error.ts';
 
+/** How the database is started, and who hears of it. */
 export interface OpenDatabaseOptions {
   /** Told of what happens on its own, such as a restart of the embedded PostgreSQL. */
   readonly log?: (message: string) => void;

@@ -14,20 +14,32 @@ export const cannedAcls = [
   'bucket-owner-full-control',
 ] as const;
 
+/** The name of a canned ACL of S3. */
 export type CannedAcl = (typeof cannedAcls)[number];
 
+/**
+ * Who has a permission: an account, or a group of S3.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Grantee.html
+ */
 export interface AclGrantee {
   readonly type: 'CanonicalUser' | 'Group';
+  /** Of a `CanonicalUser`. */
   readonly id?: string;
+  /** Of a `Group`, such as `http://acs.amazonaws.com/groups/global/AllUsers`. */
   readonly uri?: string;
   readonly displayName?: string;
 }
 
+/**
+ * One permission of one grantee.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Grant.html
+ */
 export interface AclGrant {
   readonly grantee: AclGrantee;
   readonly permission: 'FULL_CONTROL' | 'READ' | 'READ_ACP' | 'WRITE' | 'WRITE_ACP';
 }
 
+/** The ACL of an object or a bucket, as S3 has it. */
 export interface Acl {
   readonly owner: { readonly id: string; readonly displayName: string };
   readonly grants: readonly AclGrant[];

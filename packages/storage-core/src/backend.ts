@@ -43,6 +43,7 @@ export interface StorageBackend {
   delete(at: ObjectAddress, ctx: CallContext): Promise<void>;
   /** Server-side; content type, metadata and ACL come along. Copying an object over itself is allowed. */
   copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, ctx: CallContext): Promise<ObjectInfo>;
+  /** Keys in the order of their UTF-8 bytes. @throws no_such_bucket, invalid_argument for a token that is none */
   list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
 
   readonly batchDelete?: BatchDeleteOperations;
@@ -64,11 +65,15 @@ export interface StorageBackend {
   close(): Promise<void>;
 }
 
+/** What became of each key of a batch. */
 export interface BatchDeleteResult {
+  /** Keys that are gone, also those that were not there. */
   readonly deleted: readonly string[];
+  /** Keys that are still there, or cannot be any; `message` is safe to show. */
   readonly errors: readonly { readonly key: string; readonly code: StorageErrorCode; readonly message: string }[];
 }
 
+/** Ability: many objects are deleted by one call. */
 export interface BatchDeleteOperations {
   /**
    * Deletes up to 1,000 keys; a key that fails is an error of its own, not of the batch. One that is named twice is told of once.
@@ -77,6 +82,7 @@ export interface BatchDeleteOperations {
   deleteMany(bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult>;
 }
 
+/** What a provider tells of a bucket. */
 export interface BucketInfo {
   readonly name: string;
   readonly region: string;
@@ -84,6 +90,7 @@ export interface BucketInfo {
   readonly versioningEnabled: boolean;
 }
 
+/** Ability: buckets are created, listed and deleted. */
 export interface BucketOperations {
   /** @throws bucket_already_exists, also when the caller owns it */
   create(bucket: string, options: { readonly region?: string; readonly acl?: CannedAcl }, ctx: CallContext): Promise<BucketInfo>;
@@ -97,6 +104,7 @@ export interface BucketOperations {
   provision?(bucket: string, options: { readonly corsOrigins: readonly string[] }, ctx: CallContext): Promise<void>;
 }
 
+/** Ability: ACLs are read, and replaced by canned ones. */
 export interface AclOperations {
   /** @throws file_not_found, no_such_bucket */
   getObjectAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
@@ -108,6 +116,7 @@ export interface AclOperations {
   setBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
 }
 
+/** See `PresignUpload`. */
 export interface PresignUploadOptions {
   /** The one media type that will be accepted; any when left out. */
   readonly contentType?: string;
@@ -131,27 +140,32 @@ export interface PresignedUpload {
   readonly expiresIn: number;
 }
 
+/** See `PresignDownload`. */
 export interface PresignDownloadOptions {
   /** Seconds. */
   readonly expiresIn: number;
   /** Content-Disposition of the answer. */
   readonly contentDisposition?: string;
+  /** Content-Type of the answer, instead of the object's. */
   readonly contentType?: string;
   /** What the URL is for. Default GET; some providers' take HEAD as well, and others just the method that was signed. */
   readonly method?: 'GET' | 'HEAD';
 }
 
+/** A URL that gives one object to whoever has it. */
 export interface PresignedDownload {
   readonly url: string;
   /** Seconds, after clamping. */
   readonly expiresIn: number;
 }
 
+/** Ability: URLs and forms that work without credentials, until they expire. */
 export interface PresignOperations {
   upload(at: ObjectAddress, options: PresignUploadOptions, ctx: CallContext): Promise<PresignedUpload>;
   download(at: ObjectAddress, options: PresignDownloadOptions, ctx: CallContext): Promise<PresignedDownload>;
 }
 
+/** Ability: buckets keep the former versions of their objects. */
 export interface VersioningOperations {
   /** @throws no_such_bucket */
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
@@ -159,14 +173,23 @@ export interface VersioningOperations {
   setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
 }
 
+/**
+ * What a provider does by itself, after a while, with the objects of a bucket whose keys begin with `prefix`.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
+ */
 export interface LifecycleRule {
   readonly id: string;
+  /** Empty: all objects. */
   readonly prefix: string;
+  /** Days after their creation that objects are deleted. */
   readonly expireDays?: number;
+  /** Days after their beginning that unfinished multipart uploads are given up. */
   readonly abortMultipartDays?: number;
+  /** Days after their creation that objects change to another storage class. */
   readonly transition?: { readonly days: number; readonly storageClass: string };
 }
 
+/** Ability: buckets have lifecycle rules. */
 export interface LifecycleOperations {
   /** None where nobody has set any. @throws no_such_bucket */
   getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
@@ -176,20 +199,24 @@ export interface LifecycleOperations {
   deleteLifecycle(bucket: string, ctx: CallContext): Promise<void>;
 }
 
+/** What a sweep came to. */
 export interface SweepReport {
   /** What was removed, or with `dryRun` would be: abandoned uploads and bytes that no object refers to. */
   readonly removed: number;
   readonly bytes: number;
 }
 
+/** Ability: what killed processes left behind is found and removed. */
 export interface MaintenanceOperations {
   /** Removes what killed processes left behind, once it is older than `olderThan` seconds. */
   sweep(options: SweepOptions, ctx: CallContext): Promise<SweepReport>;
 }
 
+/** What a sweep looks at. */
 export interface SweepOptions {
   /** Seconds. */
   readonly olderThan: number;
+  /** Only count. Default false. */
   readonly dryRun?: boolean;
   /** Just this bucket, whoever began uploads in it. */
   readonly bucket?: string;
@@ -200,6 +227,7 @@ export interface SweepOptions {
   readonly among?: (buckets: readonly string[]) => Promise<Iterable<string>>;
 }
 
+/** What of an object is read into a sink, and under which condition. */
 export interface PullOptions {
   /** All of the object when left out. */
   readonly range?: ByteRange;
@@ -213,6 +241,7 @@ export interface PullOptions {
  */
 export type ByteSink = (chunk: Buffer) => void | Promise<void>;
 
+/** What was read into a sink. */
 export interface Pulled {
   readonly info: ObjectInfo;
   /** Set when a range was asked for. */

@@ -4,8 +4,11 @@ import type { StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
 import { hasCode, isStorageError, storageError } from './errors.ts';
 
+/** How a bucket is created. */
 export interface NewBucket {
+  /** Default: `StorageServiceOptions.region`, else the provider's. */
   readonly region?: string;
+  /** Default: the provider's, which is private. */
   readonly acl?: CannedAcl;
 }
 

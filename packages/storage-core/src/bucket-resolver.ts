@@ -1,6 +1,7 @@
 import type { TenantContext } from './context.ts';
 import { storageError } from './errors.ts';
 
+/** What a call says of the bucket it is for. */
 export interface BucketRequest {
   /** Named by the caller. */
   readonly bucket?: string;
@@ -10,6 +11,7 @@ export interface BucketRequest {
 /** The bucket and the reason, for logs and `--explain`. */
 export interface BucketChoice {
   readonly bucket: string;
+  /** `explicit`: the caller named it; `tenant_mapping`: the tenant has it; `tenant_pattern`: the tenant's name leads to it. */
   readonly because: 'explicit' | 'tenant_mapping' | 'tenant_pattern' | 'shared' | 'default';
 }
 

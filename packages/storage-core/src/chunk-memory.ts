@@ -16,6 +16,7 @@ export function withOwnedChunks<T extends Readable>(stream: T): T {
   return stream;
 }
 
+/** Whether `withOwnedChunks` has marked the stream. */
 export function hasOwnedChunks(stream: Readable): boolean {
   return (stream as Marked)[owned] === true;
 }

@@ -1,3 +1,4 @@
+/** Of what nobody knows the type of. */
 export const defaultContentType = 'application/octet-stream';
 
 const byExtension: Readonly<Record<string, string>> = {

@@ -1,7 +1,10 @@
 /** Who a call is made for. The uuid is the identity; the slug is the readable name. */
 export interface TenantContext {
+  /** The identity: 1 to 128 characters; a real UUID in either case. */
   readonly tenantUuid: string;
+  /** 1 to 128 characters; may change. */
   readonly tenantSlug: string;
+  /** Whatever else is known of the tenant; it decides nothing. */
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
@@ -11,7 +14,9 @@ export interface CallContext {
   readonly tenant?: string;
   /** Aborting it cancels the call and everything it has under way. */
   readonly signal?: AbortSignal;
+  /** For logs and observers. */
   readonly requestId?: string;
 }
 
+/** A call that nobody cancels, under no label. */
 export const noContext: CallContext = Object.freeze({});

@@ -38,16 +38,20 @@ export type StorageErrorCode =
 
 /** One mistake in one field of a request. */
 export interface FieldError {
+  /** By its name on the wire; `request` where no field is to blame. */
   readonly field: string;
   readonly message: string;
 }
 
+/** What a StorageError holds beside code and message. */
 export interface StorageErrorOptions {
+  /** The original, such as the provider's own error; never shown to callers. */
   readonly cause?: unknown;
   /** Whether the same call may succeed later. Default: true for timeouts and an unavailable provider. */
   readonly retryable?: boolean;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
+  /** The mistakes of a request with the code validation_failed. */
   readonly errors?: readonly FieldError[];
   /** Size in bytes of the object, where the error is about a range of it. */
   readonly objectSize?: number;
@@ -60,10 +64,14 @@ const retryableCodes: ReadonlySet<StorageErrorCode> = new Set(['connect_timeout'
 /** Base of all errors. `message` is safe to show to a caller; what the provider said is in `cause`. */
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
+  /** Whether the same call may succeed later. */
   readonly retryable: boolean;
   // Declared only, so that an error has no more fields than it was given.
+  /** Seconds after which a retry makes sense. */
   declare readonly retryAfter?: number;
+  /** The mistakes of a request, of validation_failed. */
   declare readonly errors?: readonly FieldError[];
+  /** Size in bytes of the object, of range_not_satisfiable. */
   declare readonly objectSize?: number;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {

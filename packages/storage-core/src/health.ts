@@ -2,8 +2,10 @@ import type { StorageBackend } from './backend.ts';
 import { isStorageError } from './errors.ts';
 import type { StorageErrorCode } from './errors.ts';
 
+/** How a provider answered a health check. */
 export interface HealthReport {
   readonly healthy: boolean;
+  /** The name of the backend, as in metrics. */
   readonly backend: string;
   /** Milliseconds. */
   readonly latencyMs: number;

@@ -34,6 +34,7 @@ export class ObjectListing implements PromiseLike<ListPage>, AsyncIterable<Objec
     return this.#page(undefined).then(onFulfilled, onRejected);
   }
 
+  /** Page by page, to the end. */
   async *pages(): AsyncGenerator<ListPage, void, undefined> {
     let token: string | undefined;
     do {

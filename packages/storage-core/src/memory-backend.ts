@@ -21,6 +21,7 @@ import { pageOf } from './listing.ts';
 import type { Body, CopyOptions, GetOptions, GetResult, ListOptions, ListPage, ObjectAddress, ObjectInfo, PutOptions } from './object.ts';
 import { assertStorageClass } from './storage-class.ts';
 
+/** Where a memory backend starts from. */
 export interface MemoryBackendOptions {
   /** Buckets that are there from the start. */
   readonly buckets?: readonly string[];

@@ -2,11 +2,14 @@ import type { Readable } from 'node:stream';
 
 import type { CannedAcl } from './acl.ts';
 
+/** Where an object is. */
 export interface ObjectAddress {
   readonly bucket: string;
+  /** 1 to 1,024 bytes of UTF-8; see `assertObjectKey`. */
   readonly key: string;
 }
 
+/** What is known of an object without its bytes. */
 export interface ObjectInfo extends ObjectAddress {
   /** Size in bytes. */
   readonly size: number;
@@ -14,10 +17,13 @@ export interface ObjectInfo extends ObjectAddress {
   readonly etag: string;
   readonly contentType: string;
   readonly lastModified: Date;
+  /** By S3's name; `STANDARD` where the provider tells of none. */
   readonly storageClass: string;
+  /** Names in lower case. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Lower-case hex, where the provider knows it. */
   readonly sha256?: string;
+  /** Where the bucket keeps versions. */
   readonly versionId?: string;
 }
 
@@ -26,7 +32,9 @@ export type ByteRange = { readonly start: number; readonly end?: number } | { re
 
 /** What a range came to for one object, as in Content-Range. */
 export interface ResolvedRange {
+  /** First byte, from 0. */
   readonly start: number;
+  /** Last byte, included. */
   readonly end: number;
 }
 
@@ -35,12 +43,17 @@ export type EtagCondition = readonly string[] | '*';
 
 /** Conditions of a read, evaluated in the order of RFC 9110, section 13.2.2. */
 export interface ReadConditions {
+  /** precondition_failed unless the object has one of these ETags. */
   readonly ifMatch?: EtagCondition;
+  /** `not_modified` when the object has one of these ETags. */
   readonly ifNoneMatch?: EtagCondition;
+  /** `not_modified` unless it was written later; means nothing beside `ifNoneMatch`. */
   readonly ifModifiedSince?: Date;
+  /** precondition_failed when it was written later; means nothing beside `ifMatch`. */
   readonly ifUnmodifiedSince?: Date;
 }
 
+/** Which bytes are read, and under which conditions. */
 export interface GetOptions extends ReadConditions {
   readonly range?: ByteRange;
 }
@@ -62,10 +75,12 @@ export interface ObjectStream {
 /** The caller's copy is current: there is nothing to send. */
 export interface NotModified {
   readonly kind: 'not_modified';
+  /** Bare, without quotes. */
   readonly etag: string;
   readonly lastModified?: Date;
 }
 
+/** An open object, or word that the caller's copy is current: `kind` tells which. */
 export type GetResult = ObjectStream | NotModified;
 
 /** A body at the driver: converted once, at the door (`bodyOf`), from whatever the caller held. Streams yield Buffers. */
@@ -80,10 +95,14 @@ export type Body =
       readonly sizeHint?: number;
     };
 
+/** What is written with the bytes of an object. */
 export interface PutOptions {
   readonly contentType: string;
+  /** See `UploadFile.metadata`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Default: the provider's, which is private. */
   readonly acl?: CannedAcl;
+  /** By S3's name. Default: the provider's. */
   readonly storageClass?: string;
   /** `*`: write only if there is no object of this key. */
   readonly ifNoneMatch?: '*';
@@ -91,12 +110,15 @@ export interface PutOptions {
   readonly ifMatch?: string;
   /** Declared by the caller, lower-case hex; verified before the object can be seen. */
   readonly sha256?: string;
+  /** As `sha256`. */
   readonly md5?: string;
 }
 
+/** What of a copy is other than of its source, and its conditions. */
 export interface CopyOptions {
   /** Instead of the source's ACL. */
   readonly acl?: CannedAcl;
+  /** By S3's name; instead of the source's class. */
   readonly storageClass?: string;
   /** Copy only while the source has this ETag. */
   readonly ifMatch?: string;
@@ -104,7 +126,9 @@ export interface CopyOptions {
   readonly ifNoneMatch?: '*';
 }
 
+/** Which keys of a bucket are listed, page by page. */
 export interface ListOptions {
+  /** Only keys that begin with this. Default: all. */
   readonly prefix?: string;
   /** Keys that share a part up to the delimiter after the prefix are rolled up into one common prefix. */
   readonly delimiter?: string;
@@ -119,9 +143,12 @@ export interface ListOptions {
   readonly onNextToken?: (continuationToken: string) => void;
 }
 
+/** What a list tells of an object. */
 export interface ObjectSummary {
   readonly key: string;
+  /** Bytes. */
   readonly size: number;
+  /** Bare, without quotes. */
   readonly etag: string;
   readonly lastModified: Date;
   readonly storageClass: string;
@@ -130,7 +157,9 @@ export interface ObjectSummary {
 /** Objects and common prefixes in the order of their UTF-8 bytes. */
 export interface ListPage {
   readonly objects: readonly ObjectSummary[];
+  /** Each with the delimiter at its end. */
   readonly commonPrefixes: readonly string[];
   readonly isTruncated: boolean;
+  /** Set while `isTruncated`. */
   readonly nextContinuationToken?: string;
 }

@@ -35,6 +35,7 @@ export interface OperationEvent {
   /** Slug of the tenant, where there is one. */
   readonly tenant?: string;
   readonly requestId?: string;
+  /** Of a download `success` also when its reader went away: see `code`. */
   readonly outcome: 'success' | 'error';
   /** `aborted` when the caller went away. */
   readonly code?: StorageErrorCode | 'aborted';
@@ -54,6 +55,8 @@ export interface TransferEvent {
 
 /** Sees every call once, however often it was retried. Must not throw. */
 export interface Observer {
+  /** Once a call is over; a download is when its body is. */
   operation?(event: OperationEvent): void;
+  /** For each chunk of a body. */
   transfer?(event: TransferEvent): void;
 }

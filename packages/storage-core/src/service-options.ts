@@ -6,6 +6,7 @@ import type { TenantContext } from './context.ts';
 import type { RetryPolicy } from './layers/retry.ts';
 import type { Observer } from './observer.ts';
 
+/** What a StorageService is made of. */
 export interface StorageServiceOptions {
   readonly backend: StorageBackend;
   /** Used when a call names no bucket and `resolveBucket` is not given. */
@@ -23,10 +24,13 @@ export interface StorageServiceOptions {
   readonly region?: string;
   /** Origins that browser uploads may come from, set on provisioned buckets. Default `*`. */
   readonly corsOrigins?: readonly string[];
+  /** Of uploads that name none. Default: the provider's, which is private. */
   readonly defaultAcl?: CannedAcl;
+  /** Of uploads that name none, by S3's name. Default: the provider's. */
   readonly defaultStorageClass?: string;
   /** Seconds a presigned URL lives unless a call says otherwise. Default 3,600. */
   readonly presignExpires?: number;
+  /** Sees every call once; `@coffer/metrics` has one for Prometheus. */
   readonly observer?: Observer;
   /** Only for backends whose client does not retry by itself. */
   readonly retry?: RetryPolicy;
@@ -34,16 +38,21 @@ export interface StorageServiceOptions {
   readonly healthCheckTimeout?: number;
 }
 
+/** What decides the bucket of a call: the one it names, or `StorageServiceOptions.resolveBucket`. */
 export interface InBucket {
   readonly bucket?: string;
+  /** Whom the call is made for, where tenants have buckets of their own. */
   readonly tenantContext?: TenantContext;
 }
 
 /** An object, by key alone where the bucket follows from the context. */
 export type FileAddress = string | (InBucket & { readonly key: string });
 
+/** An object to write, with its bytes. */
 export interface UploadFile extends InBucket {
+  /** 1 to 1,024 bytes of UTF-8; see `assertObjectKey`. */
   readonly key: string;
+  /** Text, bytes, a Blob, a Node stream, a web stream or an async iterable. */
   readonly body: BodyInput;
   /** Exact size in bytes of a streamed body, where it is known: saves buffering on some providers. */
   readonly size?: number;
@@ -51,7 +60,9 @@ export interface UploadFile extends InBucket {
   readonly sizeHint?: number;
   /** Default: from the key's extension. */
   readonly contentType?: string;
+  /** Default: `StorageServiceOptions.defaultAcl`. */
   readonly acl?: CannedAcl;
+  /** By S3's name. Default: `StorageServiceOptions.defaultStorageClass`. */
   readonly storageClass?: string;
   /** Names of a-z, 0-9, "-", "_" and "."; values of printable ASCII; 2 KiB in all, as S3 holds them. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -61,18 +72,25 @@ export interface UploadFile extends InBucket {
   readonly ifMatch?: string;
   /** Declared checksums in lower-case hex, verified before the object can be seen. */
   readonly sha256?: string;
+  /** As `sha256`. */
   readonly md5?: string;
 }
 
+/** From where to where an object is copied or moved. */
 export interface CopyFile {
   readonly source: FileAddress;
   readonly destination: FileAddress;
+  /** Instead of the source's ACL. */
   readonly acl?: CannedAcl;
+  /** By S3's name; instead of the source's class. */
   readonly storageClass?: string;
+  /** Only while the source has this ETag. */
   readonly ifMatch?: string;
+  /** `*`: only if there is no object at the destination. */
   readonly ifNoneMatch?: '*';
 }
 
+/** What a presigned upload lets its holder write. */
 export interface PresignUpload extends InBucket {
   readonly key: string;
   /** The one media type that will be accepted; any when left out. */
@@ -81,11 +99,15 @@ export interface PresignUpload extends InBucket {
   readonly size?: number;
   /** Seconds. */
   readonly expiresIn?: number;
+  /** The form wanted; a provider without POST policies gives PUT. Default POST. */
   readonly method?: 'POST' | 'PUT';
+  /** Default: none is named, and the provider's is private. */
   readonly acl?: CannedAcl;
+  /** By S3's name. Default: the provider's. */
   readonly storageClass?: string;
 }
 
+/** What a presigned URL lets its holder read, and how it is answered. */
 export interface PresignDownload extends InBucket {
   readonly key: string;
   /** Seconds. */

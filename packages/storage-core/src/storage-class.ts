@@ -19,6 +19,7 @@ export const storageClasses = [
   'FSX_OPENZFS',
 ] as const;
 
+/** The name of a storage class of S3. */
 export type StorageClass = (typeof storageClasses)[number];
 
 /** For backends that keep the class as a label. @throws InvalidArgumentError when `value` is no class of S3 */

@@ -12,6 +12,7 @@ export interface TenantVariables {
   tenant: TenantContext | undefined;
 }
 
+/** Where the middleware finds what decides the tenant. */
 export interface TenantContextOptions {
   /** The claims, an object, of the request's token, which something before has verified; undefined when it has none. */
   readonly claims: (c: Context) => unknown;

@@ -9,6 +9,7 @@ import { answerRead } from './read.ts';
 import type { Exchange } from './read.ts';
 import { answerForm, answerPut } from './write.ts';
 
+/** What the handler serves, and to whom. */
 export interface LocalHttpOptions {
   readonly backend: LocalBackend;
   /** Origins whose pages may use the storage; `*` for all. Default: all, since a signature is needed anyway. */

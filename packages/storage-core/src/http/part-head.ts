@@ -33,6 +33,7 @@ const parameter = new RegExp(
   'y',
 );
 
+/** An error with the code validation_failed, for a form that cannot be read. */
 export function malformedForm(message: string, cause?: unknown): Error {
   return storageError('validation_failed', message, cause === undefined ? {} : { cause });
 }

@@ -60,6 +60,7 @@ export function toStorageError(error: unknown): StorageError {
   return storageError('internal_error', 'Something went wrong on our side.', { cause: error });
 }
 
+/** An error as it is sent; what is internal stays inside. */
 export function problemOf(error: StorageError, requestId?: string): Problem {
   const status = statusByCode[error.code];
   const errors = error.errors ?? unlistedMistake(error);
@@ -83,6 +84,7 @@ function internalDetail(requestId: string | undefined): string {
   return `Something went wrong on our side${requestId === undefined ? '.' : '; the request id names it in the logs.'}`;
 }
 
+/** Headers that go with a problem, the content type among them, in lower case. */
 export function problemHeaders(error: StorageError): Record<string, string> {
   return {
     'content-type': 'application/problem+json',

@@ -11,6 +11,7 @@ export function contentLength(incoming: IncomingMessage): number | undefined {
   return header === undefined ? undefined : Number(header);
 }
 
+/** An error with the code payload_too_large, for more than `limit` bytes. */
 export function payloadTooLarge(limit: number): Error {
   return storageError('payload_too_large', `The body is larger than the ${limit} bytes that are accepted here.`);
 }

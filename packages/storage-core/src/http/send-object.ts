@@ -10,11 +10,13 @@ import { assertContentDisposition, contentDisposition, runsInBrowser } from './c
 import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
 
+/** What of the headers of an object is other than it says itself. */
 export interface SendOptions {
   /** Name that a browser saves the object under. */
   readonly filename?: string;
   /** Instead of the one that follows from the type and `filename`. */
   readonly contentDisposition?: string;
+  /** Instead of the object's. */
   readonly contentType?: string;
   /** Further headers of the answer. */
   readonly headers?: OutgoingHttpHeaders;

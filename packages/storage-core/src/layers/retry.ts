@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStorageError } from '../errors.ts';
 import type { Around } from './wrap-backend.ts';
 
+/** How often `retry` repeats a call, and after which pauses. */
 export interface RetryPolicy {
   /** Retries after the first attempt. */
   readonly retries: number;

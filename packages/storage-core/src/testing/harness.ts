@@ -33,6 +33,7 @@ export interface Abilities {
   readonly pull?: boolean;
 }
 
+/** A backend with a bucket, for one run of the suite. */
 export interface StartedBackend {
   readonly backend: StorageBackend;
   /** An empty bucket that is the suite's to fill. */
@@ -45,6 +46,7 @@ export interface StartedBackend {
   readonly leftovers?: () => Promise<readonly string[]>;
 }
 
+/** What the suite is told of a backend. */
 export interface BackendOptions {
   readonly abilities: Abilities;
   /** Called once, before the first test. */
