@@ -63,6 +63,8 @@ export class Router {
   readonly app: OpenAPIHono<AppEnv>;
   readonly #guard: (c: AppContext, access: Access) => Promise<void>;
   readonly #methods = new TrieRouter<string>();
+  /** The methods of paths without parameters. They come before paths with some, as in OpenAPI: `/files/upload` is no file's. */
+  readonly #fixed = new Map<string, Set<string>>();
 
   /** @param guard called before a route reads anything of its request; throws when the caller may not use it */
   constructor(guard: (c: AppContext, access: Access) => Promise<void>) {
@@ -84,10 +86,15 @@ export class Router {
     const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
     this.describe(route);
     const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
-    for (const each of patterns) this.#methods.add('ANY', each, method);
+    const isFixed = !/[:*]/.test(pattern);
+    for (const each of patterns) {
+      if (isFixed) this.#fixed.set(each, (this.#fixed.get(each) ?? new Set()).add(method));
+      else this.#methods.add('ANY', each, method);
+    }
     this.app.on(method, patterns, async (c, next) => {
       const { exchange } = c.env;
       if (route.headIsAnothers === true && exchange.incoming.method === 'HEAD') return next();
+      if (!isFixed && this.#fixed.has(exchange.path)) return next();
       exchange.operation = operationId;
       await this.#guard(c, access);
       const errors: FieldError[] = [];
@@ -110,7 +117,7 @@ export class Router {
   /** For a path that no route took: 405 with the methods it knows, which OPTIONS asks for, else 404. */
   unmatched(c: AppContext): Response {
     const { incoming, outgoing, path } = c.env.exchange;
-    const methods = new Set(this.#methods.match('ANY', path)[0].map(([method]) => method));
+    const methods = new Set(this.#fixed.get(path) ?? this.#methods.match('ANY', path)[0].map(([method]) => method));
     if (methods.size === 0)
       throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
     if (methods.has('GET')) methods.add('HEAD');

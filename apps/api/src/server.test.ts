@@ -50,7 +50,9 @@ describe('the server', () => {
     ['/api/v1/storage/buckets', 'GET, HEAD, OPTIONS, POST'],
     ['/api/v1/storage/buckets/', 'GET, HEAD, OPTIONS, POST'],
     ['/api/v1/storage/copy', 'OPTIONS, POST'],
-    ['/api/v1/files/upload', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST'],
+    ['/api/v1/files/upload', 'OPTIONS, POST'],
+    ['/api/v1/files/presigned-upload/', 'OPTIONS, POST'],
+    ['/api/v1/files/0b946ac9-2492-4d23-8f5c-6a3f0a1c9e55', 'DELETE, GET, HEAD, OPTIONS, PATCH'],
     ['/api/v1/files/0b946ac9-2492-4d23-8f5c-6a3f0a1c9e55/download', 'GET, HEAD, OPTIONS'],
     ['/health/live', 'GET, HEAD, OPTIONS'],
     ['/openapi.json', 'GET, HEAD, OPTIONS'],
@@ -61,6 +63,14 @@ describe('the server', () => {
     expect(wrong).toMatchObject({ status: 405, headers: { allow }, json: { code: 'method_not_allowed' } });
     const asked = await api.send('OPTIONS', path);
     expect(asked).toMatchObject({ status: 204, headers: { allow }, text: '' });
+  });
+
+  it('takes a path as it is written before one with a parameter in its place', async () => {
+    for (const method of ['GET', 'HEAD', 'PATCH', 'DELETE'])
+      expect(await api.send(method, '/api/v1/files/upload', { headers: root })).toMatchObject({
+        status: 405,
+        headers: { allow: 'OPTIONS, POST' },
+      });
   });
 
   it.each([
