@@ -72,7 +72,21 @@ describe('objects without a token', () => {
     expect((await client.get('/local/bucket/open.txt', { method: 'PUT', body: 'y' })).status).toBe(403);
     expect((await client.get('/local/bucket/open.txt', { method: 'DELETE' })).status).toBe(405);
     expect((await client.get('/local/bucket/open.txt', { method: 'POST', body: 'y' })).status).toBe(405);
-    for (const path of ['/local/bucket', '/local/bucket/', '/local/']) expect((await client.get(path)).status).toBe(400);
+    for (const path of ['/local/bucket', '/local/bucket/']) expect((await client.get(path)).status).toBe(405);
+    expect((await client.get('/local/')).status).toBe(400);
+  });
+
+  it('and buckets have methods of their own', async () => {
+    for (const [path, allow] of [
+      ['/local/bucket/open.txt', 'GET, HEAD, PUT, OPTIONS'],
+      ['/local/bucket', 'POST, OPTIONS'],
+    ] as const) {
+      const wrong = await client.get(path, { method: 'DELETE' });
+      expect([wrong.status, wrong.headers['allow']]).toEqual([405, allow]);
+      const asked = await client.get(path, { method: 'OPTIONS' });
+      expect([asked.status, asked.headers['allow']]).toEqual([204, allow]);
+    }
+    expect((await client.get('/local/bucket', { method: 'PUT', body: 'y' })).headers['allow']).toBe('POST, OPTIONS');
   });
 
   it('that a browser would run are downloads', async () => {

@@ -25,7 +25,8 @@ export interface LocalHttpOptions {
 export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse, ctx?: CallContext) => Promise<boolean>;
 
 const mount = '/local/';
-const methods = 'GET, HEAD, PUT, POST';
+const ofKeys = ['GET', 'HEAD', 'PUT'];
+const ofBuckets = ['POST'];
 
 /**
  * Serves what a local backend presigned, and public objects to everybody:
@@ -56,22 +57,23 @@ function answerProblem(error: unknown, _request: IncomingMessage, response: Serv
 
 async function answer(backend: LocalBackend, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
-  const { method } = request;
+  const { method = '' } = request;
+  const { bucket, rawKey, query } = targetOf(request.url ?? '');
+  const methods = rawKey === '' ? ofBuckets : ofKeys;
   if (method === 'OPTIONS') {
-    response.setHeader('allow', `${methods}, OPTIONS`);
-    answerPreflight(request, response, methods);
+    response.setHeader('allow', [...methods, 'OPTIONS'].join(', '));
+    answerPreflight(request, response, [...ofKeys, ...ofBuckets].join(', '));
     return;
   }
-  const { bucket, rawKey, query } = targetOf(request.url ?? '');
   const problem = bucketNameProblem(bucket);
   if (problem !== undefined) throw storageError('invalid_bucket_name', problem);
-  if (method === 'POST' && rawKey === '') return answerForm(backend, bucket, exchange);
-  if (method === 'PUT' || method === 'GET' || method === 'HEAD') {
-    const target = { at: { bucket, key: decodeKey(rawKey) }, query };
-    return method === 'PUT' ? answerPut(backend, target, exchange) : answerRead(backend, target, exchange);
+  if (!methods.includes(method)) {
+    response.setHeader('allow', [...methods, 'OPTIONS'].join(', '));
+    throw storageError('method_not_allowed', 'The method has no meaning here.');
   }
-  response.setHeader('allow', rawKey === '' ? 'POST, OPTIONS' : 'GET, HEAD, PUT, OPTIONS');
-  throw storageError('method_not_allowed', 'The method has no meaning here.');
+  if (method === 'POST') return answerForm(backend, bucket, exchange);
+  const target = { at: { bucket, key: decodeKey(rawKey) }, query };
+  return method === 'PUT' ? answerPut(backend, target, exchange) : answerRead(backend, target, exchange);
 }
 
 /** What a raw request target names; the key is not decoded yet. */
