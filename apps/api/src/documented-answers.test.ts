@@ -89,6 +89,14 @@ describe('what the document says of answers', () => {
       expect(mistakesIn({ ...(example as Json), ...wrong }, schema)).toBeDefined();
   });
 
+  it('has a type for bytes that every generator of clients knows, before the one that stands for all', () => {
+    const bytes = ['application/octet-stream', '*/*'];
+    for (const path of ['/api/v1/storage/objects/{key}', '/local/{bucket}/{key}']) {
+      expect(Object.keys(operations.get(`PUT ${path}`)?.requestBody?.content ?? {})).toEqual(bytes);
+      for (const status of ['200', '206']) expect(Object.keys(answersOf(`GET ${path}`)[status]?.content ?? {})).toEqual(bytes);
+    }
+  });
+
   it('is of what comes with an object', () => {
     const reads = ['/api/v1/files/{id}/download', '/api/v1/public/files/{id}', '/api/v1/storage/objects/{key}', '/local/{bucket}/{key}'];
     const always = ['ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Length', 'Content-Disposition', 'X-Content-Type-Options'];

@@ -9,7 +9,7 @@ import { statusByCode } from '@coffer/storage-core/http';
 import { partHeaders, retryHeaders, sentHeaders, unchangedHeaders, unfitRangeHeaders, unknownHeaders } from './documented-headers.ts';
 import type { AnswerHeaders } from './documented-headers.ts';
 import type { AppContext } from './router.ts';
-import { ProblemSchema } from './schemas.ts';
+import { anyBytes, ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];
 
@@ -52,10 +52,9 @@ export function empty(status: number, description: string, headers: AnswerHeader
 
 /** What a route that sends an object answers when all is well. */
 export function sent(what: string): Responses {
-  const content = { '*/*': { schema: { type: 'string', format: 'binary' } } } as const;
   return {
-    200: { description: `The ${what}`, headers: sentHeaders, content },
-    206: { description: 'The range that was asked for', headers: partHeaders, content },
+    200: { description: `The ${what}`, headers: sentHeaders, content: anyBytes },
+    206: { description: 'The range that was asked for', headers: partHeaders, content: anyBytes },
     304: { description: 'The copy that the client holds is current', headers: unchangedHeaders },
   };
 }

@@ -17,6 +17,15 @@ export const ProblemSchema = z
   })
   .openapi('Problem');
 
+/**
+ * Bytes of any type, in an OpenAPI document. Some generators know no wildcard and leave out what has nothing else, others send it as
+ * the type: the first is a type that all of them know.
+ */
+export const anyBytes = {
+  'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+  '*/*': { schema: { type: 'string', format: 'binary' } },
+} as const;
+
 /** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are mistakes. */
 export function integerParam(options: {
   readonly min: number;

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { readHeaders, writtenHeaders } from '../documented-headers.ts';
 import { empty, problems, sent } from '../responses.ts';
 import type { Router } from '../router.ts';
-import { BucketName } from '../schemas.ts';
+import { anyBytes, BucketName } from '../schemas.ts';
 import type { Access } from '../guard.ts';
 
 const access: Access = { role: 'anybody', needsStorage: true };
@@ -51,7 +51,7 @@ export function localPaths(router: Router): void {
     description: signed,
     tags,
     access,
-    request: { params: ofKey, body: { '*/*': { schema: { type: 'string', format: 'binary' } } } },
+    request: { params: ofKey, body: anyBytes },
     responses: {
       ...empty(200, 'Written', writtenHeaders),
       ...problems(...refusals, 'invalid_key', 'precondition_failed'),

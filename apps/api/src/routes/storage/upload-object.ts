@@ -23,7 +23,7 @@ import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
-import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
+import { anyBytes, BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
@@ -72,7 +72,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       params: keyParam,
       query: placement,
       headers: writeHeaders,
-      body: { '*/*': { schema: { type: 'string', format: 'binary' } } },
+      body: anyBytes,
     },
     responses: {
       ...json(201, ObjectSchema, { description: 'The object as it was written', example: objectExample, headers: writtenHeaders }),
