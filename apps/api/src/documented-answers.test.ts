@@ -97,6 +97,22 @@ describe('what the document says of answers', () => {
     }
   });
 
+  it('counts bytes in 64 bits, whatever they are bytes of', () => {
+    const seen: string[] = [];
+    const look = (at: string, node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      for (const [name, child] of Object.entries(node)) {
+        if (/^(?:\w+_)?bytes$/.test(name) && at.endsWith('/properties')) {
+          seen.push(at);
+          expect({ at, name, ...(child as Json) }).toMatchObject({ at, name, format: 'int64', maximum: Number.MAX_SAFE_INTEGER });
+        }
+        look(`${at}/${name}`, child);
+      }
+    };
+    look('', document);
+    expect(seen.length).toBeGreaterThan(8);
+  });
+
   it('is of what comes with an object', () => {
     const reads = ['/api/v1/files/{id}/download', '/api/v1/public/files/{id}', '/api/v1/storage/objects/{key}', '/local/{bucket}/{key}'];
     const always = ['ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Length', 'Content-Disposition', 'X-Content-Type-Options'];

@@ -26,6 +26,9 @@ export const anyBytes = {
   '*/*': { schema: { type: 'string', format: 'binary' } },
 } as const;
 
+/** A number of bytes, or of what there may be more of than 32 bits can count: without the format, many generators take 32. */
+export const Count = z.int().min(0).openapi({ format: 'int64', maximum: Number.MAX_SAFE_INTEGER, example: 1_024_000 });
+
 /** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are mistakes. */
 export function integerParam(options: {
   readonly min: number;
@@ -118,7 +121,7 @@ export const FileSchema = z
     id: z.uuid().openapi({ example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
     filename: z.string().openapi({ example: 'report.pdf' }),
     content_type: z.string().openapi({ example: 'application/pdf' }),
-    size_bytes: z.int().openapi({ example: 1_024_000 }),
+    size_bytes: Count,
     bucket: z.string().openapi({ example: 'acme-uploads' }),
     storage_key: z.string().openapi({ example: 'files/019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
     owner_id: z.string().openapi({ example: 'user-123' }),
@@ -138,7 +141,7 @@ export const ObjectSchema = z
     bucket: z.string().openapi({ example: 'acme-uploads' }),
     key: z.string().openapi({ example: 'uploads/document.pdf' }),
     etag: z.string().openapi({ example: '5d41402abc4b2a76b9719d911017c592' }),
-    size_bytes: z.int().openapi({ example: 1_024_000 }),
+    size_bytes: Count,
     content_type: z.string().openapi({ example: 'application/pdf' }),
     storage_class: z.string().openapi({ example: 'STANDARD' }),
     version_id: z.string().optional(),
@@ -150,7 +153,7 @@ export const ObjectListSchema = z
     objects: z.array(
       z.object({
         key: z.string().openapi({ example: 'uploads/document.pdf' }),
-        size_bytes: z.int().openapi({ example: 1_024_000 }),
+        size_bytes: Count,
         etag: z.string().openapi({ example: '5d41402abc4b2a76b9719d911017c592' }),
         last_modified: Timestamp,
         storage_class: z.string().openapi({ example: 'STANDARD' }),
@@ -194,7 +197,7 @@ export const TenantSchema = z
     tenant_uuid: z.string().openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' }),
     tenant_slug: z.string().openapi({ example: 'acme' }),
     buckets: z.array(z.string()).openapi({ description: 'Primary first.', example: ['acme-uploads'] }),
-    quota_bytes: z.int().nullable().openapi({ example: 10_737_418_240 }),
+    quota_bytes: Count.nullable().openapi({ example: 10_737_418_240 }),
     created_at: Timestamp,
   })
   .openapi('Tenant');

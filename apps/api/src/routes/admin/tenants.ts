@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { tenantExample } from '../../examples.ts';
 import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { booleanParam, CannedAclSchema, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
+import { booleanParam, CannedAclSchema, Count, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { tenantView } from '../../views.ts';
@@ -12,11 +12,11 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'admin', needsStorage: false };
 
 const TenantListSchema = z.object({ tenants: z.array(TenantSchema), next_cursor: z.string().nullable() }).openapi('TenantList');
-const UsageSchema = z.object({ bytes: z.int(), files: z.int(), quota_bytes: z.int().nullable() }).openapi('Usage');
+const UsageSchema = z.object({ bytes: Count, files: Count, quota_bytes: Count.nullable() }).openapi('Usage');
 const ProvisionedSchema = z
   .object({ bucket: z.string().openapi({ example: 'acme-uploads' }), status: z.literal('provisioned') })
   .openapi('Provisioned');
-const quota = z.int().min(0).openapi({ example: 10_737_418_240 });
+const quota = Count.openapi({ example: 10_737_418_240 });
 
 /** Administration of tenants: admins only, and also while storage is switched off. */
 export function tenantRoutes(router: Router, services: Services): void {

@@ -5,7 +5,7 @@ import { isContentType } from '@coffer/storage-core';
 import { fileExample } from '../../examples.ts';
 import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { FileSchema, Filename, plainText } from '../../schemas.ts';
+import { Count, FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -60,7 +60,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
       json: z.object({
         filename: Filename,
         content_type: z.string().refine(isContentType, 'a media type such as application/pdf').openapi({ example: 'application/pdf' }),
-        size_bytes: z.int().min(0).openapi({ example: 1_024_000 }),
+        size_bytes: Count,
         is_public: z.boolean().optional(),
         owner_id: plainText(255).optional(),
         sha256: z
