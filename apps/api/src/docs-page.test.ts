@@ -146,6 +146,7 @@ describe('the documentation', () => {
     expect(named('POST /api/v1/files/upload')).toEqual(expect.arrayContaining(['X-Tenant-ID', 'x-amz-checksum-sha256']));
     expect(named('GET /api/v1/storage/objects')).toEqual(['X-Tenant-ID']);
     expect(named('PUT /api/v1/storage/objects/{key}')).toContain('If-None-Match');
+    expect(named('DELETE /api/v1/storage/objects/{key}')).toEqual(['X-Tenant-ID', 'If-Match', 'If-None-Match', 'If-Unmodified-Since']);
     expect(named('HEAD /api/v1/public/files/{id}')).toEqual(expect.arrayContaining(['Range', 'If-None-Match']));
     expect(named('GET /api/v1/public/files/{id}')).not.toContain('X-Tenant-ID');
     for (const [, { responses }] of operations)

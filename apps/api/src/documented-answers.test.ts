@@ -113,6 +113,11 @@ describe('what the document says of answers', () => {
     expect(seen.length).toBeGreaterThan(8);
   });
 
+  it('has the canned ACLs wherever one is given', () => {
+    const form = operations.get('POST /api/v1/storage/objects/{key}')?.requestBody?.content['multipart/form-data']?.schema;
+    expect(form).toMatchObject({ properties: { acl: { $ref: '#/components/schemas/CannedAcl' } } });
+  });
+
   it('is of what comes with an object', () => {
     const reads = ['/api/v1/files/{id}/download', '/api/v1/public/files/{id}', '/api/v1/storage/objects/{key}', '/local/{bucket}/{key}'];
     const always = ['ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Length', 'Content-Disposition', 'X-Content-Type-Options'];

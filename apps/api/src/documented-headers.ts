@@ -36,6 +36,13 @@ export const writeHeaders = checksumHeaders.extend({
   'If-Match': header('One ETag: writes only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
 });
 
+/** Of routes that delete. */
+export const deleteHeaders = z.object({
+  'If-Match': header('ETags, or `*`: deletes only such an object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': header('ETags, or `*`: deletes no such object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
+});
+
 /** Headers of an answer as the OpenAPI document has them. */
 export type AnswerHeaders = Readonly<
   Record<

@@ -5,7 +5,7 @@ import { evaluateConditions, hasCode, storageError } from '@coffer/storage-core'
 import type { ObjectInfo, ReadConditions } from '@coffer/storage-core';
 import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 
-import { readHeaders } from '../../documented-headers.ts';
+import { deleteHeaders, readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
 import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
@@ -115,7 +115,7 @@ export function objectRoutes(router: Router, services: Services): void {
       'no provider is relied on to compare and delete in one step.',
     access,
     tags: ['Objects'],
-    request: { params: keyParam, query: inBucket },
+    request: { params: keyParam, query: inBucket, headers: deleteHeaders },
     responses: { ...empty(204, 'Gone, or was not there'), ...problems(...errors, 'precondition_failed') },
     handler: async (c, { query }) => {
       const key = keyOf(c);

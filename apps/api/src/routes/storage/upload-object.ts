@@ -117,7 +117,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
             required: ['file'],
             properties: {
               bucket: { type: 'string', example: 'acme-uploads' },
-              acl: { type: 'string', example: 'private' },
+              acl: { $ref: '#/components/schemas/CannedAcl' },
               storage_class: { type: 'string', example: 'STANDARD' },
               file: { type: 'string', format: 'binary' },
             },
