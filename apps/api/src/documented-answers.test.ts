@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { bucketNameProblem, keyProblem } from '@coffer/storage-core';
+
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 
@@ -11,6 +13,7 @@ interface Answer {
   readonly content?: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>>;
 }
 interface Operation {
+  readonly parameters?: readonly { readonly name: string; readonly schema: Json }[];
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Json; readonly example?: unknown }>> };
   readonly responses: Readonly<Record<string, Answer>>;
 }
@@ -116,6 +119,18 @@ describe('what the document says of answers', () => {
   it('has the canned ACLs wherever one is given', () => {
     const form = operations.get('POST /api/v1/storage/objects/{key}')?.requestBody?.content['multipart/form-data']?.schema;
     expect(form).toMatchObject({ properties: { acl: { $ref: '#/components/schemas/CannedAcl' } } });
+  });
+
+  it('has the rules of names, as far as a schema can', () => {
+    const parameter = (operation: string, name: string): Json =>
+      operations.get(operation)!.parameters!.find((each) => each.name === name)!.schema;
+    const mistakes = (schema: Json, value: string): boolean => mistakesIn(value, schema) !== undefined;
+    const bucket = parameter('GET /api/v1/storage/buckets/{name}', 'name');
+    const key = parameter('GET /api/v1/storage/objects/{key}', 'key');
+    for (const name of ['abc', 'a-1', '0'.repeat(63), 'ab', '-ab', 'Abc', 'a.b', 'a\u0000b', '0'.repeat(64)])
+      expect({ name, wrong: mistakes(bucket, name) }).toEqual({ name, wrong: bucketNameProblem(name) !== undefined });
+    for (const name of ['a', 'a//b', '\u65e5 \u{1f418}', 'x'.repeat(1024), '', '/a', 'a\u0000', 'a\u009f', 'a\n', 'x'.repeat(1025)])
+      expect({ name, wrong: mistakes(key, name) }).toEqual({ name, wrong: keyProblem(name) !== undefined });
   });
 
   it('is of what comes with an object', () => {

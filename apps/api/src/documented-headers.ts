@@ -10,7 +10,7 @@ export const tenantHeader = z.object({
   'X-Tenant-ID': header(
     'Uuid or slug of the tenant that an admin or a service acts for; of any other token it can only confirm the tenant.',
     'acme',
-  ),
+  ).openapi({ minLength: 1 }),
 });
 
 /** Of routes that send bytes. */

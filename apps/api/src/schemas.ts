@@ -68,6 +68,9 @@ export function listingText(example: string) {
     .openapi({ example });
 }
 
+// As OpenAPI has it, in what all dialects of regular expressions have in common.
+const plain = String.raw`^[^\x00-\x1f\x7f]*$`;
+
 /** Text that PostgreSQL and logs can hold. */
 export function plainText(max: number) {
   return (
@@ -77,6 +80,7 @@ export function plainText(max: number) {
       .max(max)
       // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
       .refine((value) => value.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(value), 'no control characters and no lone surrogates')
+      .openapi({ pattern: plain })
   );
 }
 
@@ -84,12 +88,28 @@ export function plainText(max: number) {
 export const Filename = plainText(1024)
   .transform(baseName)
   .pipe(z.string().min(1, 'a name, not a folder'))
-  .openapi({ type: 'string', minLength: 1, maxLength: 1024, example: 'document.pdf' });
+  .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: plain, example: 'document.pdf' });
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
-/** Which names there can be is for the storage to say, with invalid_bucket_name. */
-export const BucketName = z.string().openapi({ description: 'Name of a bucket.', example: 'acme-uploads' });
+/** Which names there can be is documented only: it is for the storage to say, with invalid_bucket_name. */
+export const BucketName = z.string().openapi({
+  description: 'Name of a bucket.',
+  minLength: 3,
+  maxLength: 63,
+  pattern: '^[a-z0-9][a-z0-9-]*[a-z0-9]$',
+  example: 'acme-uploads',
+});
+
+/** The same of keys, with invalid_key; their length is counted in bytes there. */
+export const ObjectKey = z.string().openapi({
+  minLength: 1,
+  maxLength: maxKeyBytes,
+  pattern: String.raw`^[^/\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$`,
+  example: 'uploads/document.pdf',
+});
+
+const tenantLength = { minLength: 1, maxLength: 128 } as const;
 
 /** What a token may carry too, so that whoever is registered can also speak for itself. */
 function tenantName(problemOf: (value: string) => string | undefined, example: string) {
@@ -99,12 +119,12 @@ function tenantName(problemOf: (value: string) => string | undefined, example: s
       const message = problemOf(value);
       if (message !== undefined) c.addIssue({ code: 'custom', message });
     })
-    .openapi({ example });
+    .openapi({ ...tenantLength, example });
 }
 
 export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55')
   .transform(canonicalTenantUuid)
-  .openapi({ type: 'string', example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+  .openapi({ type: 'string', ...tenantLength, example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
 export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
 
 export const TenantId = z.object({

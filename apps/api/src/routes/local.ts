@@ -3,14 +3,14 @@ import { z } from '@hono/zod-openapi';
 import { readHeaders, writtenHeaders } from '../documented-headers.ts';
 import { empty, problems, sent } from '../responses.ts';
 import type { Router } from '../router.ts';
-import { anyBytes, BucketName } from '../schemas.ts';
+import { anyBytes, BucketName, ObjectKey } from '../schemas.ts';
 import type { Access } from '../guard.ts';
 
 const access: Access = { role: 'anybody', needsStorage: true };
 
 const inBucket = z.object({ bucket: BucketName.openapi({ param: { name: 'bucket', in: 'path' } }) });
 const ofKey = inBucket.extend({
-  key: z.string().openapi({ param: { name: 'key', in: 'path' }, description: 'May contain slashes.', example: 'uploads/document.pdf' }),
+  key: ObjectKey.openapi({ param: { name: 'key', in: 'path' }, description: 'May contain slashes.' }),
 });
 /** `not_found` is what another backend has here. */
 const refusals = [

@@ -20,13 +20,15 @@ const writeErrors = [...errors, ...badJson] as const;
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);
-const RuleSchema = z.object({
-  id: z.string().min(1).max(255),
-  prefix: z.string().max(1024),
-  expire_days: days.optional(),
-  abort_multipart_days: days.optional(),
-  transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
-});
+const RuleSchema = z
+  .object({
+    id: z.string().min(1).max(255),
+    prefix: z.string().max(1024),
+    expire_days: days.optional(),
+    abort_multipart_days: days.optional(),
+    transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
+  })
+  .openapi({ description: 'With at least one of expire_days, abort_multipart_days and transition.' });
 const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
 const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle');
 const LifecycleChange = z

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { objectExample } from '../../examples.ts';
 import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
+import { BucketName, CannedAclSchema, ObjectKey, ObjectSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
@@ -11,7 +11,7 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-const address = z.object({ bucket: BucketName.optional(), key: z.string().openapi({ example: 'uploads/document.pdf' }) });
+const address = z.object({ bucket: BucketName.optional(), key: ObjectKey });
 const body = z.object({
   source: address,
   destination: address,

@@ -9,7 +9,7 @@ import { deleteHeaders, readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
 import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
+import { BucketName, integerParam, listingText, ObjectKey, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
@@ -21,10 +21,9 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'service', needsStorage: true };
 
 export const keyParam = z.object({
-  key: z.string().openapi({
+  key: ObjectKey.openapi({
     param: { name: 'key', in: 'path' },
     description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
-    example: 'uploads/document.pdf',
   }),
 });
 const inBucket = z.object({ bucket: BucketName.optional() });
