@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
-import { acme, openRig, userOf } from './testing/support.ts';
+import { acme, admin, globex, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 // Enough for the planner to know them.
@@ -55,5 +55,39 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
       // Of its two sources a list reads one page each.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51);
     }
+  });
+
+  it.each([
+    ['an admin', admin],
+    ['an admin, of a tenant', { ...admin, tenant: acme.tenantUuid }],
+    ['a user', userOf(acme, 'alice')],
+    ['a user without a tenant', userOf(undefined, 'alice')],
+  ])('is what they give of a status that few files have, to %s', async (_, access) => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    await insert(0, 'available', acme.tenantUuid);
+    await insert(each, 'available', undefined);
+    await insert(2 * each, 'pending', globex.tenantUuid);
+    await rig.query('analyze files');
+    await files.list({ access, status: 'failed' });
+    const before = await rowsRead();
+    expect((await files.list({ access, status: 'failed' })).files).toEqual([]);
+    expect((await rowsRead()) - before).toBe(0);
+  });
+
+  it.each([
+    ['an admin', admin],
+    ['an admin, of a tenant', { ...admin, tenant: acme.tenantUuid }],
+    ['a user', userOf(acme, 'alice')],
+  ])('is what they give before the table was ever analyzed, to %s', async (_, access) => {
+    await rig.query(
+      'drop table if exists analyzed; alter table files rename to analyzed; create table files (like analyzed including all)',
+    );
+    const files = new FileService({ database, storage: rig.storage });
+    for (let part = 0; part < 10; part++) await insert(part * each, 'available', acme.tenantUuid);
+    await files.list({ access, limit: 5 });
+    const before = await rowsRead();
+    expect((await files.list({ access, limit: 5 })).files).toHaveLength(5);
+    expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 6);
   });
 });

@@ -62,16 +62,18 @@ export class FileLister {
 }
 
 function listText({ tenant, owner, settled, continued }: Shape): string {
+  // Where everybody's files are listed, hidden from the planner: without statistics it takes an index of users' lists for a short
+  // one, and reads all of it.
+  const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
   const common = [
     ...(tenant === 'named' ? ['tenant_uuid = {tenant}::text'] : tenant === 'none' ? ['tenant_uuid is null'] : []),
-    // What is not available is on the index for the sweep, few as those are.
-    settled ? `status = 'available'` : 'status = {status}::text and sweep_at is not null',
+    settled ? isAvailable : 'status = {status}::text and sweep_at is not null',
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
-  // The indexes of users' lists have an order of their own, and `files_by_tenant` the plain one.
-  const byId = owner === 'all' || tenant === 'any' ? 'id desc' : 'id desc nulls last';
+  // The indexes of users' lists and of lists by status have an order of their own, and `files_by_tenant` the plain one.
+  const byId = settled && (owner === 'all' || tenant === 'any') ? 'id desc' : 'id desc nulls last';
   // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
-  const order = tenant !== 'none' ? byId : owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
+  const order = tenant !== 'none' ? byId : settled && owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
   const page = (...conditions: readonly string[]): string =>
     `select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8`;
   // One condition with "or" would read all of the tenant's files to find the few that the caller sees. Of public ones its own

@@ -69,4 +69,8 @@ CREATE INDEX "tenant_buckets_by_tenant" ON "tenant_buckets" USING btree ("tenant
 ALTER TABLE "tenant_usage" SET (fillfactor = 20);
 `,
   },
+  {
+    name: '0001_files_by_status',
+    sql: `CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST) WHERE sweep_at is not null;`,
+  },
 ];

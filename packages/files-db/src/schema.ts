@@ -106,6 +106,10 @@ export const files = pgTable(
     index('files_public')
       .on(table.tenantUuid, table.id.desc().nullsLast())
       .where(sql`is_public and status = 'available'`),
+    // For lists by status, which would read all that is available to find the few.
+    index('files_by_status')
+      .on(table.status, table.tenantUuid, table.id.desc().nullsLast())
+      .where(sql`sweep_at is not null`),
     index('files_to_sweep')
       .on(table.sweepAt)
       .where(sql`sweep_at is not null`),
