@@ -24,6 +24,9 @@ describe('toStorageError', () => {
     [400, 'BadDigest', 'checksum_mismatch', false],
     [409, 'BucketAlreadyOwnedByYou', 'bucket_already_exists', false],
     [409, 'OperationAborted', 'storage_unavailable', true],
+    [409, 'ObjectParentIsFile', 'invalid_key', false],
+    [409, 'ExistingObjectIsDirectory', 'invalid_key', false],
+    [409, 'ExistingObjectIsFile', 'invalid_key', false],
     [412, '', 'precondition_failed', false],
     [429, '', 'storage_unavailable', true],
     [499, 'ClientDisconnected', 'storage_unavailable', true],
@@ -32,6 +35,7 @@ describe('toStorageError', () => {
     [502, '', 'storage_unavailable', true],
     [503, 'SlowDown', 'storage_unavailable', true],
     [507, 'XMinioStorageFull', 'storage_unavailable', false],
+    [507, 'InsufficientStorage', 'storage_unavailable', false],
   ])('takes %i %s for %s', (status, name, code, retryable) => {
     const error = toStorageError(answer(status, name), about);
     expect(error).toMatchObject({ code, retryable });

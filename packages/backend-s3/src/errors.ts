@@ -23,6 +23,9 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
   XMinioInvalidResourceName: 'invalid_key',
   XMinioObjectExistsAsDirectory: 'invalid_key',
   XMinioParentIsObject: 'invalid_key',
+  ObjectParentIsFile: 'invalid_key',
+  ExistingObjectIsDirectory: 'invalid_key',
+  ExistingObjectIsFile: 'invalid_key',
   InvalidArgument: 'invalid_argument',
   InvalidRequest: 'invalid_argument',
   InvalidStorageClass: 'invalid_argument',
@@ -70,7 +73,12 @@ const messageByName: Readonly<Record<string, string>> = {
   MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
 };
 
-const fullStores: ReadonlySet<string> = new Set(['XMinioStorageFull', 'QuotaExceeded', 'XMinioAdminBucketQuotaExceeded']);
+const fullStores: ReadonlySet<string> = new Set([
+  'XMinioStorageFull',
+  'InsufficientStorage',
+  'QuotaExceeded',
+  'XMinioAdminBucketQuotaExceeded',
+]);
 
 interface ProviderError {
   readonly name?: string;

@@ -23,6 +23,24 @@ it('takes a key that is not listed for one that the server does not hold', async
   expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
 });
 
+it('takes 500 for a refusal of a key, as of servers whose file systems cannot hold it', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /^\/coffer-probe-\w+\/(?:slash|x\/y|n{256})$/.test(path) ? { status: 500, body: '' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({
+    refusedKeys: ['segments over 255 bytes', 'a "/" at the end'],
+    hidesKeysBelowObjects: true,
+  });
+});
+
+it('is told that there is nothing below an object', async () => {
+  const body = '<Error><Code>ObjectParentIsFile</Code></Error>';
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && path.endsWith('/x/y') ? { status: 409, body } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: true });
+});
+
 it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)

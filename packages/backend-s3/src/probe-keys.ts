@@ -4,7 +4,8 @@ import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
-import { toStorageError } from './errors.ts';
+import { causeStatus, toStorageError } from './errors.ts';
+import { listObjects } from './list.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';
 import { keyTwins } from './profile.ts';
@@ -24,6 +25,20 @@ export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write):
   return classes.filter((_name, index) => held[index] === false);
 }
 
+/** Whether there is no `x/y` beside `x`, or lists leave it out. */
+export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
+  await write(above, 'x');
+  try {
+    await write(below, 'y');
+  } catch (error) {
+    if (!isRefusalOfKey(error)) throw error;
+    return true;
+  }
+  const { objects } = await listObjects(store, sandbox.bucket, { prefix: above.key }, noContext);
+  return !objects.some(({ key }) => key === below.key);
+}
+
 async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Write): Promise<boolean> {
   try {
     for (const at of twins) await write(at, at.key);
@@ -38,9 +53,14 @@ async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Writ
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
     return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
   } catch (error) {
-    if (!isStorageError(error) || error.retryable) throw error;
+    if (!isRefusalOfKey(error)) throw error;
     return false;
   }
+}
+
+/** Some servers say 500 to a key that they cannot hold, each time they are asked. */
+function isRefusalOfKey(error: unknown): boolean {
+  return isStorageError(error) && (!error.retryable || causeStatus(error) === 500);
 }
 
 async function textOf(body: Readable): Promise<string> {

@@ -3,10 +3,9 @@ import type { ObjectAddress } from '@coffer/storage-core';
 
 import { regionTold } from './bucket-region.ts';
 import { quoted } from './etag.ts';
-import { listObjects } from './list.ts';
 import { aclTakesEffect } from './probe-acl.ts';
 import { formsOf } from './probe-form.ts';
-import { refusedKeys } from './probe-keys.ts';
+import { hidesKeysBelowObjects, refusedKeys } from './probe-keys.ts';
 import { allHeld, allRefused, isTaken } from './probe-refusals.ts';
 import { bucketRules } from './probe-rules.ts';
 import { openSandbox } from './probe-sandbox.ts';
@@ -128,12 +127,4 @@ async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<st
     if (hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return undefined;
     throw error;
   }
-}
-
-async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
-  const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
-  await write(above, 'x');
-  if (await allRefused(write(below, 'y'))) return true;
-  const { objects } = await listObjects(store, sandbox.bucket, { prefix: above.key }, noContext);
-  return !objects.some(({ key }) => key === below.key);
 }
