@@ -150,6 +150,12 @@ describe('answers under another name', () => {
       place,
     );
   });
+
+  it('tell of versions, and of the parts of an upload, after the operation (moto)', () => {
+    expect(versioningFrom('<GetBucketVersioningResponse/>')).toBe(false);
+    expect(versioningFrom('<GetBucketVersioningResponse><Status>Enabled</Status></GetBucketVersioningResponse>')).toBe(true);
+    expect(partsFrom('<ListPartsResponse><Part><Size>3</Size></Part></ListPartsResponse>')).toEqual({ size: 3 });
+  });
 });
 
 describe('answers that are none', () => {

@@ -182,9 +182,15 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
+/** As moto names what it has no other name for; the AWS SDKs look at none. */
+const namesByOperation: Readonly<Record<string, string>> = {
+  VersioningConfiguration: 'GetBucketVersioningResponse',
+  ListPartsResult: 'ListPartsResponse',
+};
+
 export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
   const root = parseXml(document, readChild);
-  if (root.name !== name) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
+  if (root.name !== name && root.name !== namesByOperation[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }
 
