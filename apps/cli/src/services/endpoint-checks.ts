@@ -111,7 +111,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'nested_keys',
       !hidesKeysBelowObjects,
       'lists "x/y" beside "x"',
-      '"x" beside "x/y" hides "x/y" from lists: it can be read, and is listed once "x" is gone',
+      '"x" beside "x/y" is refused, or hides "x/y" from lists: then it can be read, and is listed once "x" is gone',
     ),
     ability(
       'keys',

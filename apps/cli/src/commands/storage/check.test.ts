@@ -43,7 +43,7 @@ describeStores('check', (bench, store) => {
       expect([acl, nested?.[1], conditionalCopy]).toEqual(store === 'ceph' ? ['ok', 'ok', 'lacks'] : ['lacks', 'lacks', 'lacks']);
     }
     if (store !== 'minio') return;
-    expect(nested?.[2]).toContain('"x" beside "x/y" hides "x/y" from lists');
+    expect(nested?.[2]).toContain('"x" beside "x/y" is refused, or hides "x/y" from lists');
     const document = await readFile(new URL('../../../../../docs/cli.md', import.meta.url), 'utf8');
     const recorded = /\n```\n(ok {6}provider +minio [^]*?)```\n/.exec(document)?.[1];
     const comparable = (text = ''): readonly string[] => text.replaceAll(/\d+ ms|\S+ in us-east-1/g, '…').split('\n');
