@@ -45,12 +45,19 @@ export interface S3BackendOptions {
   readonly partSize?: number;
   /** Bytes that all uploads of this backend together may hold in memory. Default 64 MiB. */
   readonly uploadMemory?: number;
+  /**
+   * Where parts are written whose clients are slow, while clients who are slow as well hold the memory: up to a part for each, in files
+   * without names. Where nothing can be written, they wait. Default: the system's directory for temporary files.
+   */
+  readonly spoolDirectory?: string;
   /** Bytes from which a server-side copy is made part by part. At most 5 GiB; default 1 GiB. */
   readonly copyByPartsFrom?: number;
 }
 
-export type Settings = Required<Omit<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'accessKey' | 'secretKey' | 'credentials'>> &
-  Pick<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'credentials'> & { readonly isAws: boolean };
+export type Settings = Required<
+  Omit<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'accessKey' | 'secretKey' | 'credentials' | 'spoolDirectory'>
+> &
+  Pick<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'credentials' | 'spoolDirectory'> & { readonly isAws: boolean };
 
 const mib = 2 ** 20;
 const gib = 2 ** 30;
@@ -82,6 +89,7 @@ export function settingsOf(options: S3BackendOptions): Settings {
     isAws,
     ...(endpoint !== undefined && { endpoint }),
     ...(publicEndpoint !== undefined && { publicEndpoint }),
+    ...(options.spoolDirectory !== undefined && { spoolDirectory: options.spoolDirectory }),
     ...(credentials !== undefined && { credentials }),
   };
 }

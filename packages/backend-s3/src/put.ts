@@ -8,6 +8,8 @@ import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { wasInDoubt } from './errors.ts';
 import { isEtag, quoted } from './etag.ts';
+import { gathered } from './gather.ts';
+import type { Gathered } from './gather.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
@@ -144,9 +146,8 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
-  const held = await memory.take(size, write.ctx);
+  const { held, end } = await gathered(store, reader, size, write.ctx);
   try {
-    const end = await reader.fill(held.buffer);
     if (end < size) throw sizeMismatch(end, size);
     if (await reader.more()) throw sizeMismatch(size + 1, size);
     const put = await putWhole(store, held.buffer, write);
@@ -162,7 +163,7 @@ interface Source {
   readonly stream: Readable;
   readonly size?: number;
   /** The first bytes, and where they end. */
-  readonly first?: { readonly held: Awaited<ReturnType<UploadMemory['take']>>; readonly end: number };
+  readonly first?: Gathered;
 }
 
 interface Unknown {
@@ -183,16 +184,13 @@ const hintSlack = 1024;
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
-  let held = await memory.take(expected, write.ctx);
+  if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  let { held, end } = await gathered(store, reader, expected, write.ctx);
   try {
-    if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    let end = await reader.fill(held.buffer);
     if (end === expected && expected < memory.partSize && (await reader.more())) {
-      const { buffer } = held;
       held.release(false); // nobody waits for memory while holding some
-      held = await memory.take(memory.partSize, write.ctx);
-      buffer.copy(held.buffer);
-      end = await reader.fill(held.buffer, end);
+      reader.unread(held.buffer);
+      ({ held, end } = await gathered(store, reader, memory.partSize, write.ctx));
     }
     if (end < held.buffer.length || !(await reader.more())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
@@ -239,16 +237,11 @@ async function putParts(store: Store, { reader, stream, size, first }: Source, {
       sums.verify();
     },
   };
-  const nextPart = async (): Promise<NonNullable<Source['first']>> => {
-    const held = await memory.take(partSize, ctx);
-    try {
-      const end = await reader.fill(held.buffer);
-      if (size !== undefined && reader.size > size) throw sizeMismatch(reader.size, size);
-      return { held, end };
-    } catch (error) {
-      held.release(false);
-      throw error;
-    }
+  const nextPart = async (): Promise<Gathered> => {
+    const part = await gathered(store, reader, partSize, ctx);
+    if (size === undefined || reader.size <= size) return part;
+    part.held.release(false);
+    throw sizeMismatch(reader.size, size);
   };
   const written = await writeByParts(store, at, { headers, parts }, ctx).catch((error: unknown) => {
     parts.fail(error as Error);

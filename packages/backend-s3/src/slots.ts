@@ -64,13 +64,25 @@ export class Slots {
   }
 
   /** @returns what gives them back; calling it again does nothing */
-  async take(amount: number, { signal, tenant = '', isUnderWay = false }: Taker = {}): Promise<() => void> {
+  async take(amount: number, taker: Taker = {}): Promise<() => void> {
+    const { signal, tenant = '', isUnderWay = false } = taker;
+    const free = this.takeFree(amount, taker);
+    if (free !== undefined) return free;
+    await this.#wait({ amount, tenant, isUnderWay }, signal);
+    return this.#releaseOf(amount, tenant);
+  }
+
+  /** The same for who does not wait. @returns undefined where it would */
+  takeFree(amount: number, { signal, tenant = '' }: Taker = {}): (() => void) | undefined {
     signal?.throwIfAborted();
     this.#tenants.meet(tenant);
     const isFirst = this.#line.length === 0 || (this.#next() === undefined && !this.#line.some((waiter) => waiter.tenant === tenant));
-    const isFree = isFirst && this.#hasRoom(amount) && this.#isDue(amount, tenant);
-    if (isFree) this.#use(amount, tenant);
-    else await this.#wait({ amount, tenant, isUnderWay }, signal);
+    if (!isFirst || !this.#hasRoom(amount) || !this.#isDue(amount, tenant)) return undefined;
+    this.#use(amount, tenant);
+    return this.#releaseOf(amount, tenant);
+  }
+
+  #releaseOf(amount: number, tenant: string): () => void {
     let taken = true;
     return () => {
       if (!taken) return;

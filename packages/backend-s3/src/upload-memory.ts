@@ -1,4 +1,4 @@
-import { releaseChunk } from '@coffer/storage-core';
+import { offAbort, onAbort, releaseChunk } from '@coffer/storage-core';
 
 import { Slots } from './slots.ts';
 import type { Taker } from './slots.ts';
@@ -12,6 +12,9 @@ export interface HeldBuffer {
 }
 
 const smallest = 64 * 1024;
+/** Milliseconds after which a client whose bytes are still coming counts as slow. */
+const slowAfter = 1000;
+const lookEvery = 100;
 /** Parts' worth of memory that is kept while nobody uses it; less while more than that is in use. */
 const mostIdleParts = 4;
 
@@ -23,7 +26,12 @@ export class UploadMemory {
   /** Bytes that an upload may hold without asking: small uploads do not wait for large ones. */
   static readonly unasked: number = 256 * 1024;
   readonly partSize: number;
+  readonly #capacity: number;
   readonly #slots: Slots;
+  /** For what has been spooled: it is held no longer than it takes to send it. */
+  readonly #spooledSlots: Slots;
+  /** Of those, who waits for the bytes of a client. */
+  readonly #filling = new Set<{ readonly size: number; readonly since: number }>();
   /** Of the sizes that `sizeFor` gives, what was used last at the end. */
   readonly #idle: Buffer[] = [];
   #idleBytes = 0;
@@ -32,11 +40,67 @@ export class UploadMemory {
   constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number; readonly tenants?: Tenants }) {
     const { capacity, partSize, ...rest } = options;
     this.partSize = partSize;
-    this.#slots = new Slots({ ...rest, capacity: Math.max(capacity, partSize), what: 'buffers for uploads', smallest: partSize });
+    this.#capacity = Math.max(capacity, partSize);
+    const slots = { ...rest, what: 'buffers for uploads', smallest: partSize };
+    this.#slots = new Slots({ ...slots, capacity: this.#capacity });
+    this.#spooledSlots = new Slots({ ...slots, capacity: partSize });
   }
 
   async take(size: number, taker: Taker): Promise<HeldBuffer> {
-    const release = size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined;
+    return this.#hold(size, size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined);
+  }
+
+  /** Beside what others hold: room for one part, which all share that were spooled. */
+  async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
+    return this.#hold(size, await this.#spooledSlots.take(size, { ...taker, isUnderWay: true }));
+  }
+
+  /** As `take`, while those who hold some are about to give it back. @returns undefined when they wait for their clients */
+  async takeSoon(size: number, taker: Taker): Promise<HeldBuffer | undefined> {
+    const free = this.#slots.takeFree(size, taker);
+    if (free !== undefined) return this.#hold(size, free);
+    if (this.#isStuck(size, 0)) return undefined;
+    const leave = new AbortController();
+    const abort = (): void => leave.abort(taker.signal?.reason);
+    const since = performance.now();
+    let isLeft = false;
+    const timer = setInterval(() => {
+      if (!this.#isStuck(size, performance.now() - since)) return;
+      isLeft = true;
+      leave.abort();
+    }, lookEvery);
+    onAbort(taker.signal, abort);
+    try {
+      return this.#hold(size, await this.#slots.take(size, { ...taker, signal: leave.signal }));
+    } catch (error) {
+      if (isLeft) return undefined;
+      throw error;
+    } finally {
+      clearInterval(timer);
+      offAbort(taker.signal, abort);
+    }
+  }
+
+  /** @param work reads bytes of a client into so much of what is held */
+  async whileFilling<T>(size: number, work: Promise<T>): Promise<T> {
+    const filling = { size, since: performance.now() };
+    this.#filling.add(filling);
+    try {
+      return await work;
+    } finally {
+      this.#filling.delete(filling);
+    }
+  }
+
+  /** Whether there is no room as long as slow clients are; after a while, whether there are any. */
+  #isStuck(size: number, waited: number): boolean {
+    const slowSince = performance.now() - slowAfter;
+    let slow = 0;
+    for (const filling of this.#filling) if (filling.since <= slowSince) slow += filling.size;
+    return slow + size > this.#capacity || (slow > 0 && waited >= slowAfter);
+  }
+
+  #hold(size: number, release: (() => void) | undefined): HeldBuffer {
     const memory = this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
     this.#heldBytes += memory.length;
     let isHeld = true;

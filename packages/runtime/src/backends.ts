@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import { join } from 'node:path';
 
 import type { LocalBackend } from '@coffer/backend-local';
 import type { S3BackendOptions } from '@coffer/backend-s3';
@@ -53,15 +54,15 @@ const loaders: Readonly<Record<string, Loader>> = {
     const local = localBackend({ root: localPath, region, presign: { baseUrl: publicUrl, secret: new Uint8Array(derived) } });
     return { backend: local, local };
   },
-  s3: async ({ storage }) => {
+  s3: async ({ storage, dataDir }) => {
     const { s3Backend } = await import('@coffer/backend-s3');
-    return { backend: s3Backend(s3Options(storage)) };
+    return { backend: s3Backend({ ...s3Options(storage), spoolDirectory: spoolIn(dataDir) }) };
   },
-  minio: async ({ storage }) => {
+  minio: async ({ storage, dataDir }) => {
     const { minioBackend } = await import('@coffer/backend-s3');
     const { endpoint, ...options } = s3Options(storage);
     if (endpoint === undefined) throw new ConfigError([{ variable: 'STORAGE_S3_ENDPOINT', message: 'is required by the minio backend.' }]);
-    return { backend: minioBackend({ ...options, endpoint }) };
+    return { backend: minioBackend({ ...options, endpoint, spoolDirectory: spoolIn(dataDir) }) };
   },
 };
 
@@ -69,6 +70,11 @@ const loaders: Readonly<Record<string, Loader>> = {
 export async function loadBackend(config: Config, options: LoadOptions): Promise<OpenBackend> {
   const load = loaders[config.storage.backend] ?? thirdParty;
   return load(config, options);
+}
+
+/** Where bodies wait that cannot wait in memory. */
+function spoolIn(dataDir: string): string {
+  return join(dataDir, 'spool');
 }
 
 /** What the S3 backend is made with. */

@@ -11,7 +11,7 @@ import { memory } from './memory.ts';
 import { overhead } from './overhead.ts';
 import { requests } from './requests.ts';
 import { s3Api } from './s3-api/s3-api.ts';
-import { slowReaders } from './slow-readers.ts';
+import { slowClients } from './slow-clients/slow-clients.ts';
 import { startup } from './startup.ts';
 import { throughput } from './throughput.ts';
 
@@ -22,7 +22,7 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
   requests: { run: requests, rounds: 5 },
   overhead: { run: overhead, rounds: 5 },
   's3-api': { run: s3Api, rounds: 5 },
-  'slow-readers': { run: slowReaders, rounds: 3 },
+  'slow-clients': { run: slowClients, rounds: 2 },
   cli: { run: cli, rounds: 5 },
 };
 

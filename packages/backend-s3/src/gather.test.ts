@@ -1,0 +1,49 @@
+import { Readable } from 'node:stream';
+
+import { noContext } from '@coffer/storage-core';
+import { afterEach, expect, it, vi } from 'vitest';
+
+import { ChunkReader } from './chunk-reader.ts';
+import { gathered } from './gather.ts';
+import { openStore } from './open-store.ts';
+import { SpoolFile } from './spool-file.ts';
+import { UploadMemory } from './upload-memory.ts';
+
+const mib = 2 ** 20;
+const partSize = 5 * mib;
+const data = Buffer.from(Array.from({ length: 3 * mib }, (_, index) => (index * 7919) % 251));
+
+afterEach(() => vi.restoreAllMocks());
+
+it('goes on in memory with what a full disk did not take', async () => {
+  const store = {
+    ...openStore({ accessKey: 'a', secretKey: 'b' }),
+    memory: new UploadMemory({ capacity: partSize, partSize, patience: 20 }),
+  };
+  let fill = (_end: number): void => {};
+  const slow = await store.memory.take(partSize, {});
+  const filling = store.memory.whileFilling(partSize, new Promise<number>((resolve) => (fill = resolve)));
+  await vi.waitFor(async () => expect(await store.memory.takeSoon(mib, {})).toBeUndefined(), { timeout: 5000 });
+
+  const append = SpoolFile.prototype.append;
+  let appended = 0;
+  vi.spyOn(SpoolFile.prototype, 'append').mockImplementation(async function (this: SpoolFile, bytes) {
+    if (appended + bytes.length > mib) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    await append.call(this, bytes);
+    appended += bytes.length;
+  });
+  const pieces = Array.from({ length: 31 }, (_, index) => data.subarray(index * 100_000, (index + 1) * 100_000));
+  const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
+  const gathering = gathered(store, reader, 2 * mib + 3, noContext);
+  await vi.waitFor(() => expect(appended).toBeGreaterThan(900_000));
+  fill(0);
+  await filling;
+  slow.release(true);
+  const { held, end } = await gathering;
+  expect(end).toBe(2 * mib + 3);
+  expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
+  const rest = Buffer.concat(await reader.chunks(Infinity));
+  expect(rest.equals(data.subarray(end))).toBe(true);
+  held.release(true);
+  store.connection.close();
+});

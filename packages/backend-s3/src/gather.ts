@@ -1,0 +1,70 @@
+import type { CallContext } from '@coffer/storage-core';
+
+import type { ChunkReader } from './chunk-reader.ts';
+import type { SpoolFile } from './spool-file.ts';
+import type { Store } from './store.ts';
+import { UploadMemory } from './upload-memory.ts';
+import type { HeldBuffer } from './upload-memory.ts';
+
+/** Memory, and where the bytes in it end: before its own end where the source was over. */
+export interface Gathered {
+  readonly held: HeldBuffer;
+  readonly end: number;
+}
+
+/**
+ * Reads `size` bytes, or what there is, into memory. While that is held for clients who take their time, the bytes are written to a file, and
+ * take memory only once all are there: whoever is slow stops nobody else.
+ */
+export async function gathered(store: Store, reader: ChunkReader, size: number, ctx: CallContext): Promise<Gathered> {
+  const { memory } = store;
+  if (size <= UploadMemory.unasked) return filled(await memory.take(size, ctx), (buffer) => reader.fill(buffer));
+  const held = await memory.takeSoon(size, ctx);
+  const inMemory = async (buffer: HeldBuffer): Promise<Gathered> =>
+    filled(buffer, (target) => memory.whileFilling(size, reader.fill(target)));
+  if (held !== undefined) return inMemory(held);
+  const file = await spoolFile(store.settings.spoolDirectory);
+  if (file === undefined) return inMemory(await memory.take(size, ctx));
+  try {
+    const isWhole = await spooled(reader, file, size);
+    // Of a disk that is full, the rest waits for memory as if there were none.
+    return await filled(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
+      await file.readInto(buffer);
+      return isWhole ? file.size : reader.fill(buffer, file.size);
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+async function filled(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number>): Promise<Gathered> {
+  try {
+    return { held, end: await fill(held.buffer) };
+  } catch (error) {
+    held.release(false);
+    throw error;
+  }
+}
+
+/** undefined where none can be written, as in containers that may write nowhere */
+async function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
+  const { SpoolFile: File } = await import('./spool-file.ts');
+  return File.open(directory).catch(() => undefined);
+}
+
+/** @returns whether all of it is in the file: what could not be written is still to be read */
+async function spooled(reader: ChunkReader, file: SpoolFile, size: number): Promise<boolean> {
+  while (file.size < size) {
+    const [chunk] = await reader.chunks(1);
+    if (chunk === undefined) return true;
+    const wanted = chunk.subarray(0, size - file.size);
+    if (wanted.length < chunk.length) reader.unread(chunk.subarray(wanted.length));
+    try {
+      await file.append(wanted);
+    } catch {
+      reader.unread(wanted);
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Node ends a process that loses a handle: so would, with its stream, an upload which its caller has forgotten. */
+const unclosed = new Set<FileHandle>();
+
+/** A file without a name, which is gone with this process, however that ends. */
+export class SpoolFile {
+  readonly #file: FileHandle;
+  #size = 0;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+    unclosed.add(file);
+  }
+
+  /** @param directory by default the system's for temporary files */
+  static async open(directory: string = tmpdir()): Promise<SpoolFile> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const path = join(directory, `coffer-${randomUUID()}`);
+    const file = new SpoolFile(await open(path, 'wx+', 0o600));
+    try {
+      await unlink(path);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Bytes that it holds for sure. */
+  get size(): number {
+    return this.#size;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let written = 0; written < bytes.byteLength;) {
+      const { bytesWritten } = await this.#file.write(bytes, written, bytes.byteLength - written, this.#size + written);
+      written += bytesWritten;
+    }
+    this.#size += bytes.byteLength;
+  }
+
+  /** Fills the beginning of `target` with all of it. */
+  async readInto(target: Uint8Array): Promise<void> {
+    for (let read = 0; read < this.#size;) {
+      const { bytesRead } = await this.#file.read(target, read, this.#size - read, read);
+      if (bytesRead === 0) throw new Error('A spooled part is shorter than what was written.');
+      read += bytesRead;
+    }
+  }
+
+  close(): Promise<void> {
+    unclosed.delete(this.#file);
+    return this.#file.close();
+  }
+}
