@@ -77,6 +77,7 @@ export class AnswerBody extends Readable {
 
   /** Nothing more arrives. */
   fail(error: Error): void {
+    if (this.destroyed) return;
     this.failure = error;
     this.destroy(error);
   }
