@@ -7,7 +7,7 @@ import { matches, pieces } from '../load/generated-bytes.ts';
 /** How fast: so many KiB, every so many milliseconds. */
 export const pace = { kib: 32, everyMs: 100 };
 
-export interface Request {
+interface Request {
   readonly method: 'GET' | 'PUT';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
