@@ -94,6 +94,11 @@ describe('toStorageError', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
   });
 
+  it('takes whatever was thrown', () => {
+    for (const odd of [new DOMException('stopped', 'AbortError'), new Error('odd'), {}])
+      expect(toStorageError(odd, about)).toMatchObject({ code: 'internal_error', cause: odd });
+  });
+
   it('keeps the cause, but not what leads to the request', () => {
     const cause = answer(503, 'SlowDown');
     const error = toStorageError(cause, about);

@@ -229,7 +229,8 @@ const unreachable: Readonly<Record<string, string>> = {
 };
 
 function networkError(error: ProviderError): StorageError | undefined {
-  const { code = '', message = '' } = error;
+  const { message = '' } = error;
+  const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
   const options = { cause: error };
   // By code first: the SDK calls a connection that was cut a timeout.
   if (networkCodes.has(code) || code.startsWith('HPE_') || message === 'socket hang up') {
