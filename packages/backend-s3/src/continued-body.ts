@@ -83,11 +83,13 @@ export class Continuation implements BodyRest, Lender {
   }
 
   wanted(): void {
-    if (this.#isAsking || !this.#of.body.isStarving) return;
+    const { body } = this.#of;
+    if (this.#isAsking || !body.isStarving) return;
+    if (this.#isWhole) return body.complete(); // the source was left before it could say so
     this.#isAsking = true;
     this.#ask().catch((error: unknown) => {
       this.#release();
-      this.#of.body.fail(error as Error);
+      body.fail(error as Error);
     });
   }
 
@@ -138,11 +140,16 @@ export class Continuation implements BodyRest, Lender {
     return { start, end: Math.min(range.end, start + this.#most - 1) };
   }
 
-  #ended(): void {
+  get #isWhole(): boolean {
     const { body, range, size } = this.#of;
+    return body.received === lengthOf(size, range);
+  }
+
+  #ended(): void {
+    const { body } = this.#of;
     this.#endedAt = performance.now();
     this.#release();
-    if (body.received === lengthOf(size, range)) return body.complete();
+    if (this.#isWhole) return body.complete();
     body.endSource();
     this.wanted();
   }

@@ -85,6 +85,17 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect((await readAll(body)).equals(large.subarray(10_000, 70_000))).toBe(true);
   });
 
+  it('ask for nothing behind the last byte', async () => {
+    const backend = bench.through(two);
+    const all = large.subarray(0, 65_536); // just as much as is held for a reader
+    await write('medium', all);
+    const body = await open(backend, 'medium');
+    await delay(300);
+    await readAll(await open(backend, 'small'));
+    expect((await readAll(body)).equals(all)).toBe(true);
+    expect(bench.proxy.count('GET', 'medium')).toBe(1);
+  });
+
   it.each<[string, () => Promise<unknown>]>([
     ['replaced', () => write('large', randomBytes(large.length))],
     ['deleted', () => bench.direct.delete(bench.at('large'), noContext)],
