@@ -7,7 +7,7 @@ import { defaultContentType } from '@coffer/storage-core';
 import { bodyOf } from './answer-body.ts';
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
-import { bare, etagOf, quoted } from './etag.ts';
+import { bare, etagOf, isWeak, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { carriedInput, setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
@@ -91,6 +91,7 @@ function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): Ob
   return {
     contentLength: output.ContentLength,
     etag: bare(output.ETag),
+    ...(isWeak(output.ETag) && { isWeak: true }),
     contentType: output.ContentType ?? defaultContentType,
     lastModified: output.LastModified ?? new Date(0),
     storageClass: output.StorageClass ?? 'STANDARD',

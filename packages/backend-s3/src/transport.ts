@@ -42,6 +42,8 @@ export interface ObjectHeaders {
   readonly contentRange?: string;
   /** Bare. */
   readonly etag: string;
+  /** Other bytes may have the same ETag. */
+  readonly isWeak?: boolean;
   readonly contentType: string;
   readonly lastModified: Date;
   readonly storageClass: string;

@@ -4,11 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, GetOptions, ObjectStream, StorageBackend } from '@coffer/storage-core';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { s3Backend } from '../backend.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
+import { scripted } from '../testing/scripted.ts';
 
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
@@ -172,4 +174,24 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     await expect(read(bench.through({ maxRetries: 3 }))).rejects.toMatchObject({ code: 'access_denied' });
     expect(bench.proxy.count('GET')).toBe(2);
   });
+});
+
+it.each(doors)('an object whose ETag may stand for other bytes as well comes by one connection (%s)', async (transport) => {
+  const server = await scripted(({ url }, response) => {
+    const bytes = url?.includes('large') === true ? large : small;
+    const headers = { etag: 'W/"made"', 'last-modified': new Date().toUTCString(), 'content-length': bytes.length };
+    response.writeHead(200, headers).end(bytes);
+  });
+  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxPoolConnections: 2, transport });
+  onTestFinished(async () => {
+    await backend.close();
+    await server.close();
+  });
+  const open = async (key: string): Promise<Readable> =>
+    ((await backend.get({ bucket: 'bucket', key }, {}, noContext)) as ObjectStream).body;
+  const first = await open('large');
+  const second = open('small');
+  await delay(400);
+  expect((await readAll(first)).equals(large)).toBe(true);
+  expect((await readAll(await second)).equals(small)).toBe(true);
 });
