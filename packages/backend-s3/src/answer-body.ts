@@ -47,6 +47,11 @@ export class AnswerBody extends Readable {
     return this.#fullSince === undefined || this.#source === undefined ? 0 : performance.now() - this.#fullSince;
   }
 
+  /** Whether there is a source. */
+  get isFed(): boolean {
+    return this.#source !== undefined;
+  }
+
   /** Whether its reader waits, and nothing is there to come. */
   get isStarving(): boolean {
     return this.#fullSince === undefined && this.#source === undefined && !this.isComplete && !this.destroyed;

@@ -9,6 +9,8 @@ import type { Store } from './store.ts';
 
 /** Milliseconds for which a reader wants nothing before its connection may serve others. One that is merely busy is back sooner. */
 const hesitation = 200;
+/** Milliseconds after which it is the turn of others, however busy a reader is. */
+const longestTurn = 1000;
 /** As much as is gathered rather than held open. */
 const least = 64 * 1024;
 
@@ -25,7 +27,7 @@ export interface Continued {
 
 /**
  * Has the rest of a body come by a request of its own, once the connection was cut, as often as requests are retried, or was lent to
- * others who waited while its reader wanted nothing. Only of the very object that was opened: one that has been replaced meanwhile ends it.
+ * others who waited. Only of the very object that was opened: one that has been replaced meanwhile ends it.
  */
 export class Continuation implements BodyRest, Lender {
   readonly #store: Store;
@@ -38,6 +40,8 @@ export class Continuation implements BodyRest, Lender {
   /** Bytes of the next request. A reader who was slow gets little at a time, which comes at once; twice as much when that was not enough. */
   #most = Infinity;
   #endedAt = -Infinity;
+  /** When the present turn began, and what had come by then. */
+  #turn = { since: performance.now(), from: 0 };
 
   constructor(store: Store, of: Continued, ctx: CallContext) {
     this.#store = store;
@@ -64,10 +68,20 @@ export class Continuation implements BodyRest, Lender {
     return stalledFor < hesitation ? undefined : stalledFor;
   }
 
+  get servedFor(): number | undefined {
+    const { since, from } = this.#turn;
+    const { body } = this.#of;
+    if (!body.isFed || body.received - from < least) return undefined; // a turn brings something, however slow the server is
+    const servedFor = performance.now() - since;
+    return servedFor < longestTurn ? undefined : servedFor;
+  }
+
   lend(): void {
-    this.#most = least;
-    this.#of.body.lend();
+    const { body } = this.#of;
+    this.#most = this.stalledFor === undefined ? Infinity : least;
+    body.lend();
     this.#release();
+    this.wanted();
   }
 
   arrived(): void {
@@ -97,7 +111,9 @@ export class Continuation implements BodyRest, Lender {
     const { body } = this.#of;
     for (let source: BodySource | undefined; source === undefined && body.isStarving;) {
       source = await this.#part();
-      if (source !== undefined) body.continueFrom(source);
+      if (source === undefined) continue;
+      this.#turn = { since: performance.now(), from: body.received };
+      body.continueFrom(source);
     }
     this.#isAsking = false;
   }

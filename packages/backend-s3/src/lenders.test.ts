@@ -3,17 +3,26 @@ import { expect, it } from 'vitest';
 import { lendOne } from './lenders.ts';
 import type { Lender } from './lenders.ts';
 
-function lender(stalledFor: number | undefined, tenant = ''): Lender & { readonly lent: () => number } {
+function lender(how: Partial<Pick<Lender, 'stalledFor' | 'servedFor' | 'tenant'>>): Lender & { readonly lent: () => number } {
   let lent = 0;
-  return { tenant, stalledFor, lend: () => void lent++, lent: () => lent };
+  return { tenant: '', stalledFor: undefined, servedFor: undefined, ...how, lend: () => void lent++, lent: () => lent };
 }
 
-it('takes the place that has been of no use for the longest time, and of the tenant alone where it is one', () => {
-  const all = [lender(undefined), lender(300), lender(900, 'acme'), lender(500), lender(700, 'acme')];
+it('takes the place that has been of no use for the longest time, or else been used, and of the tenant alone where it is one', () => {
+  const all = [
+    lender({ servedFor: 5000 }),
+    lender({ stalledFor: 300 }),
+    lender({ stalledFor: 900, tenant: 'acme' }),
+    lender({ stalledFor: 500 }),
+    lender({ servedFor: 2000, tenant: 'initech' }),
+    lender({ servedFor: 3000, tenant: 'initech' }),
+    lender({ tenant: 'globex' }),
+  ];
   expect(lendOne(all, undefined)).toBe(true);
-  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 0, 0]);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 0, 0, 0, 0]);
   expect(lendOne(all, '')).toBe(true);
-  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0]);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 0, 0]);
+  expect(lendOne(all, 'initech')).toBe(true);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 1, 0]);
   expect(lendOne(all, 'globex')).toBe(false);
-  expect(lendOne([lender(undefined)], undefined)).toBe(false);
 });

@@ -68,6 +68,19 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(3);
   });
 
+  it('are not the only ones: who reads all the time does so in turns', async () => {
+    const backend = bench.through(two);
+    bench.proxy.faults.drip = { bytes: 64 * 1024, ms: 20 };
+    let isOver = false;
+    const whole = readAll(await open(backend)).finally(() => (isOver = true));
+    const other = readAll(await open(backend));
+    expect((await readAll(await open(backend, 'small'))).equals(small)).toBe(true);
+    expect(isOver).toBe(false);
+    expect((await whole).equals(large)).toBe(true);
+    expect((await other).equals(large)).toBe(true);
+    expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
+  });
+
   it('do not keep them from another tenant, whatever theirs holds', async () => {
     const backend = bench.through({ maxPoolConnections: 5, timeout: 20 });
     const acme = await Promise.all(Array.from({ length: 8 }, () => open(backend, 'large', {}, { tenant: 'acme' })));

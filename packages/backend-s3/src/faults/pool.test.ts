@@ -13,8 +13,8 @@ import { doors, faultBench } from '../testing/fault-bench.ts';
 const options = { contentType: 'text/plain' };
 const small = Buffer.from('small');
 const large = randomBytes(12 * 2 ** 20);
-/** The large one takes as long as its readers wait for it. */
-const drip = { bytes: 64 * 1024, ms: 100 };
+/** The large one takes as long as its readers wait for it, and they have not had their turn yet. */
+const drip = { bytes: 1024, ms: 100 };
 const fifty = Array.from({ length: 50 }, (_, index) => index);
 
 describe.each(doors)('the sockets to the provider (%s)', (door) => {
