@@ -34,7 +34,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   });
   const pieces = Array.from({ length: 31 }, (_, index) => data.subarray(index * 100_000, (index + 1) * 100_000));
   const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
-  const gathering = gathered(store, reader, 2 * mib + 3, noContext);
+  const gathering = gathered(store, reader, { size: 2 * mib + 3 }, noContext);
   await vi.waitFor(() => expect(appended).toBeGreaterThan(900_000));
   fill(0);
   await filling;

@@ -12,25 +12,39 @@ export interface Gathered {
   readonly end: number;
 }
 
+/** What is to be read. */
+interface Wanted {
+  readonly size: number;
+  /** Whether it may be all there is. Then that is known as well once it is there: to wait for it is to wait for the client. */
+  readonly isMaybeAll?: boolean;
+}
+
 /**
  * Reads `size` bytes, or what there is, into memory. While that is held for clients who take their time, the bytes are written to a file, and
  * take memory only once all are there: whoever is slow stops nobody else.
  */
-export async function gathered(store: Store, reader: ChunkReader, size: number, ctx: CallContext): Promise<Gathered> {
+export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted, ctx: CallContext): Promise<Gathered> {
   const { memory } = store;
+  const { size, isMaybeAll = false } = wanted;
   if (size <= UploadMemory.unasked) return filled(await memory.take(size, ctx), (buffer) => reader.fill(buffer));
-  const held = await memory.takeSoon(size, ctx);
+  const fromClient = async (buffer: Buffer, start: number): Promise<number> => {
+    const end = await reader.fill(buffer, start);
+    if (isMaybeAll && end === size) await reader.more();
+    return end;
+  };
   const inMemory = async (buffer: HeldBuffer): Promise<Gathered> =>
-    filled(buffer, (target) => memory.whileFilling(size, reader.fill(target)));
+    filled(buffer, (target) => memory.whileFilling(size, fromClient(target, 0)));
+  const held = await memory.takeSoon(size, ctx);
   if (held !== undefined) return inMemory(held);
   const file = await spoolFile(store.settings.spoolDirectory);
   if (file === undefined) return inMemory(await memory.take(size, ctx));
   try {
     const isWhole = await spooled(reader, file, size);
+    if (isMaybeAll && isWhole) await reader.more();
     // Of a disk that is full, the rest waits for memory as if there were none.
     return await filled(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
       await file.readInto(buffer);
-      return isWhole ? file.size : reader.fill(buffer, file.size);
+      return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
   } finally {
     await file.close();

@@ -146,7 +146,7 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
   if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
-  const { held, end } = await gathered(store, reader, size, write.ctx);
+  const { held, end } = await gathered(store, reader, { size, isMaybeAll: true }, write.ctx);
   try {
     if (end < size) throw sizeMismatch(end, size);
     if (await reader.more()) throw sizeMismatch(size + 1, size);
@@ -185,12 +185,12 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
   const { memory } = store;
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-  let { held, end } = await gathered(store, reader, expected, write.ctx);
+  let { held, end } = await gathered(store, reader, { size: expected, isMaybeAll: true }, write.ctx);
   try {
     if (end === expected && expected < memory.partSize && (await reader.more())) {
       held.release(false); // nobody waits for memory while holding some
       reader.unread(held.buffer);
-      ({ held, end } = await gathered(store, reader, memory.partSize, write.ctx));
+      ({ held, end } = await gathered(store, reader, { size: memory.partSize, isMaybeAll: true }, write.ctx));
     }
     if (end < held.buffer.length || !(await reader.more())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
@@ -238,7 +238,7 @@ async function putParts(store: Store, { reader, stream, size, first }: Source, {
     },
   };
   const nextPart = async (): Promise<Gathered> => {
-    const part = await gathered(store, reader, partSize, ctx);
+    const part = await gathered(store, reader, { size: partSize }, ctx);
     if (size === undefined || reader.size <= size) return part;
     part.held.release(false);
     throw sizeMismatch(reader.size, size);

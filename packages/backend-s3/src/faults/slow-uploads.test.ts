@@ -68,6 +68,27 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  it('who send a part and then nothing count as slow, and hold none of what is for spooled parts', async () => {
+    const backend = bench.through({ ...narrow, timeout: 3, spoolDirectory: directory });
+    const part = large.subarray(0, 5 * mib);
+    // The first two hold the memory, the others lie in files: whether they are all of the object, none has told.
+    const slow = Array.from({ length: 4 }, () => new Readable({ read() {} }));
+    for (const stream of slow) stream.push(part);
+    const hints = [undefined, 4 * mib, undefined, 4 * mib];
+    const uploads = slow.map((stream, index) => {
+      const sizeHint = hints[index];
+      const body = { kind: 'stream', stream, ...(sizeHint !== undefined && { sizeHint }) } as const;
+      return backend.put(bench.at(`ends ${index}`), body, options, noContext);
+    });
+    await delay(1500);
+    await put(backend, 'known', Readable.from([large.subarray(0, mib)], { objectMode: false }), mib);
+    await put(backend, 'parts', Readable.from([large], { objectMode: false }));
+    for (const stream of slow) stream.push(null);
+    await Promise.all(uploads);
+    for (let index = 0; index < slow.length; index++) expect((await stored(`ends ${index}`)).equals(part)).toBe(true);
+    expect((await stored('parts')).equals(large)).toBe(true);
+  });
+
   it('are waited for where nothing can be written', async () => {
     const file = join(directory, 'file');
     await writeFile(file, '');
