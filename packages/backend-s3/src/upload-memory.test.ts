@@ -53,4 +53,12 @@ describe('UploadMemory', () => {
     const [first, second] = (await take(uploads, 2, partSize)) as [HeldBuffer, HeldBuffer];
     expect(first.buffer.buffer).not.toBe(second.buffer.buffer);
   });
+
+  it('has parts that are larger than all of it wait while nobody is slow', async () => {
+    const uploads = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
+    const first = await uploads.take(3 * partSize, {});
+    const soon = uploads.takeSoon(3 * partSize, {});
+    first.release(true);
+    expect((await soon)?.buffer).toHaveLength(3 * partSize);
+  });
 });

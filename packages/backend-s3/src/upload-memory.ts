@@ -97,7 +97,7 @@ export class UploadMemory {
     const slowSince = performance.now() - slowAfter;
     let slow = 0;
     for (const filling of this.#filling) if (filling.since <= slowSince) slow += filling.size;
-    return slow + size > this.#capacity || (slow > 0 && waited >= slowAfter);
+    return slow > 0 && (slow + size > this.#capacity || waited >= slowAfter);
   }
 
   #hold(size: number, release: (() => void) | undefined): HeldBuffer {
