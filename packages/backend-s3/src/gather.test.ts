@@ -7,6 +7,7 @@ import { ChunkReader } from './chunk-reader.ts';
 import { gathered } from './gather.ts';
 import { openStore } from './open-store.ts';
 import { SpoolFile } from './spool-file.ts';
+import type { Store } from './store.ts';
 import { UploadMemory } from './upload-memory.ts';
 
 const mib = 2 ** 20;
@@ -15,7 +16,8 @@ const data = Buffer.from(Array.from({ length: 3 * mib }, (_, index) => (index * 
 
 afterEach(() => vi.restoreAllMocks());
 
-it('goes on in memory with what a full disk did not take', async () => {
+/** Whose memory a slow client holds. */
+async function storeOfSlow(): Promise<{ readonly store: Store; leave(): Promise<void> }> {
   const store = {
     ...openStore({ accessKey: 'a', secretKey: 'b' }),
     memory: new UploadMemory({ capacity: partSize, partSize, patience: 20 }),
@@ -24,6 +26,16 @@ it('goes on in memory with what a full disk did not take', async () => {
   const slow = await store.memory.take(partSize, {});
   const filling = store.memory.whileFilling(partSize, new Promise<number>((resolve) => (fill = resolve)));
   await vi.waitFor(async () => expect(await store.memory.takeSoon(mib, {})).toBeUndefined(), { timeout: 5000 });
+  const leave = async (): Promise<void> => {
+    fill(0);
+    await filling;
+    slow.release(true);
+  };
+  return { store, leave };
+}
+
+it('goes on in memory with what a full disk did not take', async () => {
+  const { store, leave } = await storeOfSlow();
 
   const append = SpoolFile.prototype.append;
   let appended = 0;
@@ -36,14 +48,28 @@ it('goes on in memory with what a full disk did not take', async () => {
   const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
   const gathering = gathered(store, reader, { size: 2 * mib + 3 }, noContext);
   await vi.waitFor(() => expect(appended).toBeGreaterThan(900_000));
-  fill(0);
-  await filling;
-  slow.release(true);
+  await leave();
   const { held, end } = await gathering;
   expect(end).toBe(2 * mib + 3);
   expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
   const rest = Buffer.concat(await reader.chunks(Infinity));
   expect(rest.equals(data.subarray(end))).toBe(true);
   held.release(true);
+  store.connection.close();
+});
+
+it('needs nothing more of a file that has been read: one that fails to close takes no memory along', async () => {
+  const { store, leave } = await storeOfSlow();
+  const close = SpoolFile.prototype.close;
+  vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
+    await close.call(this);
+    throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // as network file systems do, which write late
+  });
+  const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
+  const { held, end } = await gathered(store, reader, { size: 2 * mib }, noContext);
+  expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
+  held.release(true);
+  (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
+  await leave();
   store.connection.close();
 });

@@ -47,7 +47,7 @@ export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted
       return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
   } finally {
-    await file.close();
+    await file.close().catch(() => {}); // network file systems may tell of a full disk as late as this
   }
 }
 
