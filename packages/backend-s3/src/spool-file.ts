@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Node ends a process that loses a handle: so would, with its stream, an upload which its caller has forgotten. */
 const unclosed = new Set<FileHandle>();
@@ -19,7 +19,7 @@ export class SpoolFile {
 
   /** @param directory by default the system's for temporary files */
   static async open(directory: string = tmpdir()): Promise<SpoolFile> {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const path = join(directory, `coffer-${randomUUID()}`);
     const file = new SpoolFile(await open(path, 'wx+', 0o600));
     try {
@@ -57,4 +57,17 @@ export class SpoolFile {
     unclosed.delete(this.#file);
     return this.#file.close();
   }
+}
+
+/** As `recursive` does, which tries for ever where a directory is there and takes none: a mounted one that has been removed, say. */
+async function makeDirectory(path: string): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    await make();
+  });
 }
