@@ -43,14 +43,14 @@ export class UploadMemory {
     this.#capacity = Math.max(capacity, partSize);
     const slots = { ...rest, what: 'buffers for uploads', smallest: partSize };
     this.#slots = new Slots({ ...slots, capacity: this.#capacity });
-    this.#spooledSlots = new Slots({ ...slots, capacity: partSize });
+    this.#spooledSlots = new Slots({ ...slots, capacity: Math.max(this.#capacity / 4, partSize) });
   }
 
   async take(size: number, taker: Taker): Promise<HeldBuffer> {
     return this.#hold(size, size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined);
   }
 
-  /** Beside what others hold: room for one part, which all share that were spooled. */
+  /** Beside what others hold: a quarter as much, which all share that were spooled. */
   async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
     return this.#hold(size, await this.#spooledSlots.take(size, { ...taker, isUnderWay: true }));
   }
