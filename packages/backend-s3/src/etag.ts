@@ -4,11 +4,6 @@ export function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
 
-/** Whether an ETag stands for what is as good as the same (RFC 9110, section 8.8.1), not for the very bytes. */
-export function isWeak(etag: string | undefined): boolean {
-  return etag?.startsWith('W/') === true;
-}
-
 /** Whether a server may have given something this ETag, bare: what it never does matches nothing, and may be no header. */
 export function isEtag(text: string): boolean {
   return /^[!#-~]+$/.test(text);

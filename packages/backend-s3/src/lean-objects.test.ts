@@ -142,7 +142,6 @@ describe('answers', () => {
     expect(bare.headers).toEqual({
       contentLength: undefined,
       etag: 'x',
-      isWeak: true,
       contentType: 'application/octet-stream',
       lastModified: new Date(0),
       storageClass: 'STANDARD',
@@ -152,6 +151,7 @@ describe('answers', () => {
       contentLength: 10,
       contentRange: 'bytes 0-9/20',
       etag: 'x',
+      isResumable: true,
       contentType: 'image/png',
       lastModified: new Date(lastModified),
       storageClass: 'GLACIER_IR',

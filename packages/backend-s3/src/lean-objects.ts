@@ -4,10 +4,11 @@ import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
-import { bare, etagOf, isWeak, quoted } from './etag.ts';
+import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
+import { isResumable } from './ranges.ts';
 import { uriEncode } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -129,7 +130,7 @@ export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Ob
   return {
     contentLength: length === undefined || !/^\d{1,16}$/.test(length) ? undefined : Number(length),
     etag: bare(headers.etag),
-    ...(isWeak(headers.etag) && { isWeak: true }),
+    ...(isResumable(headers.etag, headers['accept-ranges'], contentRange) && { isResumable: true }),
     contentType: headers['content-type'] ?? defaultContentType,
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),
     storageClass: (headers['x-amz-storage-class'] as string | undefined) ?? 'STANDARD',

@@ -28,6 +28,14 @@ export function partOf(
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 
+/**
+ * Whether the rest of an answer can be asked for later: its server serves ranges, and its ETag stands for the very bytes, not for what is as good as the
+ * same (RFC 9110, section 8.8.1).
+ */
+export function isResumable(etag: string | undefined, acceptRanges: string | undefined, contentRange: string | undefined): boolean {
+  return etag !== undefined && !etag.startsWith('W/') && (contentRange !== undefined || acceptRanges === 'bytes');
+}
+
 export function lengthOf(size: number, range: ResolvedRange | undefined): number {
   return range === undefined ? size : range.end - range.start + 1;
 }

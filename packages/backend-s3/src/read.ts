@@ -92,10 +92,10 @@ async function openedObject(
   ctx: CallContext,
 ): Promise<GetResult> {
   const { at, headers, body, release } = opened;
-  const { contentLength, etag, isWeak } = headers;
+  const { contentLength, etag, isResumable } = headers;
   const { total, resolved } = partOf(headers, range);
   // Before anything else happens to it.
-  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && etag !== '' && isWeak !== true) {
+  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true) {
     const whole = { start: 0, end: total - 1 };
     body.rest = new Continuation(store, { at, etag, size: total, range: resolved ?? whole, body, release }, ctx);
   }

@@ -7,8 +7,9 @@ import { defaultContentType } from '@coffer/storage-core';
 import { bodyOf } from './answer-body.ts';
 import { call } from './call.ts';
 import { headerOf, statusOf } from './errors.ts';
-import { bare, etagOf, isWeak, quoted } from './etag.ts';
+import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
+import { isResumable } from './ranges.ts';
 import { carriedInput, setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, Transport } from './transport.ts';
@@ -88,15 +89,16 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
 }
 
 function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectHeaders {
+  const contentRange = 'ContentRange' in output ? output.ContentRange : undefined;
   return {
     contentLength: output.ContentLength,
     etag: bare(output.ETag),
-    ...(isWeak(output.ETag) && { isWeak: true }),
+    ...(isResumable(output.ETag, output.AcceptRanges, contentRange) && { isResumable: true }),
     contentType: output.ContentType ?? defaultContentType,
     lastModified: output.LastModified ?? new Date(0),
     storageClass: output.StorageClass ?? 'STANDARD',
     metadata: output.Metadata ?? {},
-    ...('ContentRange' in output && output.ContentRange !== undefined && { contentRange: output.ContentRange }),
+    ...(contentRange !== undefined && { contentRange }),
     ...versionOf(output.VersionId),
   };
 }

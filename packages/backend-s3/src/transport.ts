@@ -42,8 +42,8 @@ export interface ObjectHeaders {
   readonly contentRange?: string;
   /** Bare. */
   readonly etag: string;
-  /** Other bytes may have the same ETag. */
-  readonly isWeak?: boolean;
+  /** Whether the rest of the very bytes can be asked for by itself. */
+  readonly isResumable?: boolean;
   readonly contentType: string;
   readonly lastModified: Date;
   readonly storageClass: string;

@@ -10,6 +10,7 @@ import { s3Backend } from '../backend.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
+import type { Door } from '../testing/fault-bench.ts';
 import { scripted } from '../testing/scripted.ts';
 
 const options = { contentType: 'text/plain' };
@@ -189,13 +190,25 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
   });
 });
 
-it.each(doors)('an object whose ETag may stand for other bytes as well comes by one connection (%s)', async (transport) => {
+it.each(
+  doors.flatMap((door): [string, string, Record<string, string>][] => [
+    [door, 'whose ETag may stand for other bytes as well', { etag: 'W/"made"', 'accept-ranges': 'bytes' }],
+    [door, 'of a server that may serve no ranges', { etag: '"made"' }],
+    [door, 'without an ETag', { 'accept-ranges': 'bytes' }],
+  ]),
+)('over the %s door, an object %s comes by one connection', async (transport, _what, headers) => {
   const server = await scripted(({ url }, response) => {
     const bytes = url?.includes('large') === true ? large : small;
-    const headers = { etag: 'W/"made"', 'last-modified': new Date().toUTCString(), 'content-length': bytes.length };
-    response.writeHead(200, headers).end(bytes);
+    const usual = { 'last-modified': new Date().toUTCString(), 'content-length': bytes.length };
+    response.writeHead(200, { ...usual, ...headers }).end(bytes);
   });
-  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxPoolConnections: 2, transport });
+  const backend = s3Backend({
+    endpoint: server.endpoint,
+    accessKey: 'key',
+    secretKey: 'secret',
+    maxPoolConnections: 2,
+    transport: transport as Door,
+  });
   onTestFinished(async () => {
     await backend.close();
     await server.close();
