@@ -95,7 +95,7 @@ async function openedObject(
   const { contentLength, etag, isResumable } = headers;
   const { total, resolved } = partOf(headers, range);
   // Before anything else happens to it.
-  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true) {
+  if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true && etag !== '') {
     const whole = { start: 0, end: total - 1 };
     body.rest = new Continuation(store, { at, etag, size: total, range: resolved ?? whole, body, release }, ctx);
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { testDatabase } from '@coffer/fixtures';
+import { startPostgres, startS3, testDatabase } from '@coffer/fixtures';
 import type { PostgresServer, S3Server } from '@coffer/fixtures';
 import postgres from 'postgres';
 
@@ -12,7 +12,7 @@ import { startApi, startPeer } from '../harness/servers.ts';
 import type { ServerProcess } from '../harness/servers.ts';
 import { asAdmin, asUser } from '../harness/token.ts';
 import type { S3PeerOptions } from '../peers/s3-peer.ts';
-import { BenchBucket } from './bucket.ts';
+import { BenchBucket, s3Client } from './bucket.ts';
 import type { Work } from './cells.ts';
 
 /** Sockets to S3 of every contender of `s3-api`: what a team sets that expects 64 requests at once. */
@@ -36,6 +36,17 @@ export interface Stores {
   readonly s3: S3Server;
   readonly client: S3Client;
   readonly postgres: PostgresServer;
+}
+
+/** One S3 server and one PostgreSQL of their own for all of them. */
+export async function startStores({ resources }: Bench): Promise<Stores> {
+  const s3 = await startS3('ceph', { own: true });
+  resources.defer(() => s3.stop());
+  const postgres = await startPostgres({ version: 'debian' });
+  resources.defer(() => postgres.stop());
+  const client = s3Client(s3);
+  resources.defer(() => client.destroy());
+  return { s3, client, postgres };
 }
 
 const peerPaths = { form: '/upload', raw: '/objects/{index}', presign: '/presigned-upload', list: '/files?limit=100' };

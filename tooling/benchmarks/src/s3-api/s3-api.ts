@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 
-import { startPostgres, startS3 } from '@coffer/fixtures';
-
 import type { Bench } from '../harness/bench.ts';
 import { remark, rotated } from '../harness/figures.ts';
 import { startLoad } from '../harness/load.ts';
-import { s3Client } from './bucket.ts';
 import { cells } from './cells.ts';
 import type { Cell } from './cells.ts';
-import { names, sockets, startContenders } from './contenders.ts';
+import { names, sockets, startContenders, startStores } from './contenders.ts';
 import type { Stores } from './contenders.ts';
 import { passGate } from './gate.ts';
 import { libraryCells, startCaller } from './library.ts';
@@ -30,15 +27,9 @@ export async function s3Api(bench: Bench): Promise<void> {
       .filter(({ size }) => !bench.quick || size <= 2 ** 20)
       .map((cell) => (bench.quick ? { ...cell, count: Math.ceil(cell.count / 2) } : cell));
 
-  const s3 = await startS3('ceph', { own: true });
-  bench.resources.defer(() => s3.stop());
-  const postgres = await startPostgres({ version: 'debian' });
-  bench.resources.defer(() => postgres.stop());
-  const client = s3Client(s3);
-  bench.resources.defer(() => client.destroy());
-  const stores = { s3, client, postgres };
+  const stores = await startStores(bench);
   remark(
-    `${s3.name}; ${sockets} sockets to S3 for everyone (STORAGE_MAX_POOL_CONNECTIONS is 10 by default); ` +
+    `${stores.s3.name}; ${sockets} sockets to S3 for everyone (STORAGE_MAX_POOL_CONNECTIONS is 10 by default); ` +
       `transport ${process.env['STORAGE_S3_TRANSPORT'] ?? 'as by default'}`,
   );
   const measured = [...(await overHttp(bench, stores, chosen(cells))), ...(await inProcess(bench, stores, chosen(libraryCells)))];

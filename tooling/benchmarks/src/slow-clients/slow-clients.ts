@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { startPostgres, startS3 } from '@coffer/fixtures';
-
 import type { Bench } from '../harness/bench.ts';
 import { median, printTable, remark, rotated } from '../harness/figures.ts';
 import { startLoad } from '../harness/load.ts';
@@ -9,8 +7,7 @@ import type { Load } from '../harness/load.ts';
 import { peakRss, resetPeak } from '../harness/process-figures.ts';
 import { mebibyte } from '../harness/transfers.ts';
 import { pieces } from '../load/generated-bytes.ts';
-import { s3Client } from '../s3-api/bucket.ts';
-import { startContenders } from '../s3-api/contenders.ts';
+import { startContenders, startStores } from '../s3-api/contenders.ts';
 import type { Contender } from '../s3-api/contenders.ts';
 import { pace, SlowReader, SlowWriter } from './slow-socket.ts';
 
@@ -41,16 +38,11 @@ interface Turn {
 
 /** Small files of one client while others, on slow lines, read or write large ones. */
 export async function slowClients(bench: Bench): Promise<void> {
-  const s3 = await startS3('ceph', { own: true });
-  bench.resources.defer(() => s3.stop());
-  const postgres = await startPostgres({ version: 'debian' });
-  bench.resources.defer(() => postgres.stop());
-  const client = s3Client(s3);
-  bench.resources.defer(() => client.destroy());
+  const stores = await startStores(bench);
   const load = startLoad(bench);
-  const contenders = await startContenders(bench, { s3, client, postgres }, sockets);
+  const contenders = await startContenders(bench, stores, sockets);
   const files = { coffer: await filesOf(load, contenders.coffer), fastify: await filesOf(load, contenders.fastify) };
-  remark(`${s3.name}; ${sockets} sockets to S3; ${slow.count} slow clients at ${(pace.kib * 1000) / pace.everyMs} KiB/s`);
+  remark(`${stores.s3.name}; ${sockets} sockets to S3; ${slow.count} slow clients at ${(pace.kib * 1000) / pace.everyMs} KiB/s`);
   for (const work of Object.keys(works) as Work[]) {
     const turns: Record<Name, Turn[]> = { coffer: [], fastify: [] };
     for (let round = 0; round < bench.rounds; round++)
