@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream';
 
-import { noContext } from '@coffer/storage-core';
+import { noContext, SpoolFile } from '@coffer/storage-core';
 import { afterEach, expect, it, vi } from 'vitest';
 
 import { ChunkReader } from './chunk-reader.ts';
 import { gathered } from './gather.ts';
 import { openStore } from './open-store.ts';
-import { SpoolFile } from './spool-file.ts';
 import type { Store } from './store.ts';
 import { UploadMemory } from './upload-memory.ts';
 

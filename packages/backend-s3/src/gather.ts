@@ -1,7 +1,7 @@
+import { SpoolFile } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import type { ChunkReader } from './chunk-reader.ts';
-import type { SpoolFile } from './spool-file.ts';
 import type { Store } from './store.ts';
 import { UploadMemory } from './upload-memory.ts';
 import type { HeldBuffer } from './upload-memory.ts';
@@ -61,9 +61,8 @@ async function filled(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number
 }
 
 /** undefined where none can be written, as in containers that may write nowhere */
-async function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
-  const { SpoolFile: File } = await import('./spool-file.ts');
-  return File.open(directory).catch(() => undefined);
+function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
+  return SpoolFile.open(directory).catch(() => undefined);
 }
 
 /** @returns whether all of it is in the file: what could not be written is still to be read */

@@ -104,6 +104,7 @@ export type {
   StorageServiceOptions,
   UploadFile,
 } from './service-options.ts';
+export { SpoolFile } from './spool-file.ts';
 export { assertStorageClass, storageClasses } from './storage-class.ts';
 export type { StorageClass } from './storage-class.ts';
 export { StorageService } from './storage-service.ts';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -68,6 +68,11 @@ describe('a spool', () => {
       retryable: false,
     });
     await rm(file);
+  });
+
+  // Where Node would make directories for ever.
+  it.runIf(platform() === 'linux')('says so where the data directory takes no other', async () => {
+    await expect(spool(streamOf(randomBytes(2_000_000)), '/proc/none/spool')).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
   it('says that the disk is full, and leaves nothing on it', async () => {

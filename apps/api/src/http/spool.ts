@@ -1,10 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, unlink } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 
-import { storageError } from '@coffer/storage-core';
+import { SpoolFile, storageError } from '@coffer/storage-core';
 
 export interface Spooled {
   readonly body: Buffer | Readable;
@@ -14,24 +11,22 @@ export interface Spooled {
 }
 
 const keptInMemory = 1_048_576;
-const readBytes = 262_144;
 
 /**
- * Reads a stream to its end before anybody knows where it goes: a small one into memory, a larger one into a file
- * that has no name any more, so that it is gone with its last reader, whatever ends this process.
+ * Reads a stream to its end before anybody knows where it goes: a small one into memory, a larger one into a file without a name.
  * @throws storage_unavailable when it cannot be written down, and what the stream fails with
  */
 export async function spool(stream: Readable, directory: string): Promise<Spooled> {
   const chunks: Buffer[] = [];
   let size = 0;
-  let file: FileHandle | undefined;
+  let file: SpoolFile | undefined;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.byteLength;
       chunks.push(chunk);
       if (file === undefined && size <= keptInMemory) continue;
-      file ??= await nameless(directory);
-      await write(file, chunks.splice(0));
+      file ??= await SpoolFile.open(directory).catch(unwritable);
+      for (const kept of chunks.splice(0)) await file.append(kept).catch(unwritable);
     }
   } catch (error) {
     await file?.close();
@@ -40,43 +35,23 @@ export async function spool(stream: Readable, directory: string): Promise<Spoole
   return file === undefined ? { body: Buffer.concat(chunks), size, release: async () => {} } : readAgain(file, size);
 }
 
-function readAgain(file: FileHandle, size: number): Spooled {
-  const body = file.createReadStream({ start: 0, highWaterMark: readBytes });
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  body.once('close', resolve);
+function readAgain(file: SpoolFile, size: number): Spooled {
+  const body = file.stream();
   body.on('error', () => {}); // also one that nobody reads yet
+  const closed = finished(body).catch(() => {});
   return {
     body,
     size,
     release: async () => {
       body.destroy();
       await closed;
+      await file.close();
     },
   };
 }
 
-async function nameless(directory: string): Promise<FileHandle> {
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const path = join(directory, randomUUID());
-    const file = await open(path, 'wx+', 0o600);
-    await unlink(path);
-    return file;
-  } catch (cause) {
-    throw unwritable(cause);
-  }
-}
-
-async function write(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
-  try {
-    for (const chunk of chunks) await file.writeFile(chunk);
-  } catch (cause) {
-    throw unwritable(cause);
-  }
-}
-
-function unwritable(cause: unknown): Error {
+function unwritable(cause: unknown): never {
   const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((cause as NodeJS.ErrnoException).code ?? '');
   const message = isFull ? 'The disk of the server is full.' : 'The server cannot write to its data directory.';
-  return storageError('storage_unavailable', message, { cause, retryable: false });
+  throw storageError('storage_unavailable', message, { cause, retryable: false });
 }

@@ -3,11 +3,14 @@ import { mkdir, open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+const readBytes = 262_144;
 
 /** Node ends a process that loses a handle: so would, with its stream, an upload which its caller has forgotten. */
 const unclosed = new Set<FileHandle>();
 
-/** A file without a name, which is gone with this process, however that ends. */
+/** A file without a name for bytes that cannot stay in memory: it is gone with this process, however that ends. */
 export class SpoolFile {
   readonly #file: FileHandle;
   #size = 0;
@@ -51,6 +54,11 @@ export class SpoolFile {
       if (bytesRead === 0) throw new Error('A spooled part is shorter than what was written.');
       read += bytesRead;
     }
+  }
+
+  /** All of it. The file stays open when the stream ends, and is to be closed only then. */
+  stream(): Readable {
+    return this.#file.createReadStream({ start: 0, highWaterMark: readBytes, autoClose: false });
   }
 
   close(): Promise<void> {
