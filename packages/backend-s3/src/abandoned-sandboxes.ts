@@ -9,7 +9,7 @@ import type { ListedBucket } from './transport.ts';
 /** Milliseconds that trying out an endpoint may take; it is somebody's work until then. */
 const longestProbe = 3_600_000;
 
-interface Sweep {
+export interface Sweep {
   /** Milliseconds since 1970, by the server's clock as far as it is known by then. What is younger stays. */
   readonly before: () => number;
   readonly dryRun: boolean;

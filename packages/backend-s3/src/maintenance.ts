@@ -1,7 +1,8 @@
 import { hasCode } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
 
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
+import type { Sweep } from './abandoned-sandboxes.ts';
 import type { OpenUpload } from './administration.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
@@ -9,6 +10,9 @@ import { causeName } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import type { Store } from './store.ts';
 import { openUploads } from './uploads.ts';
+
+// Together fewer than there are sockets to the server by default: a sweep stops nobody.
+const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
@@ -19,32 +23,37 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
       // By the server's clock, of which the first request learns: it has dated what is looked at.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
-      let [removed, bytes] = [0, 0];
+      let sandboxes = 0;
       /** Those that are to be swept; the sandboxes among the others are gone by then. */
-      const ours = async (): Promise<Iterable<string>> => {
+      const ours = async (): Promise<readonly string[]> => {
         const all = await listBuckets(store, ctx);
         const old = all.filter((bucket) => isAbandoned(store, bucket, before()));
         const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
         const left = old.filter(({ name }) => !kept.has(name));
-        for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) removed++;
+        for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) sandboxes++;
         const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
-        return among === undefined ? listed : among(listed);
+        return among === undefined ? listed : [...(await among(listed))];
       };
-      for (const bucket of named === undefined ? await ours() : [named]) {
-        removed += await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
-        const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
-        const sizes = await inParallel(stale, 4, async (upload) => {
-          const size = await sizeOfParts(store, upload, ctx);
-          if (!dryRun && size !== undefined) await abortUpload(store, upload.at, upload.uploadId);
-          return size;
-        });
-        const swept = sizes.filter((size) => size !== undefined);
-        removed += swept.length;
-        bytes += swept.reduce((sum, size) => sum + size, 0);
-      }
-      return { removed, bytes };
+      const buckets = named === undefined ? await ours() : [named];
+      const reports = await inParallel(buckets, bucketsAtOnce, (bucket) => sweepBucket(store, bucket, { before, dryRun }, ctx));
+      return {
+        removed: reports.reduce((sum, { removed }) => sum + removed, sandboxes),
+        bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0),
+      };
     },
   };
+}
+
+async function sweepBucket(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<SweepReport> {
+  const objects = await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
+  const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
+  const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
+    const size = await sizeOfParts(store, upload, ctx);
+    if (!dryRun && size !== undefined) await abortUpload(store, upload.at, upload.uploadId);
+    return size;
+  });
+  const swept = sizes.filter((size) => size !== undefined);
+  return { removed: objects + swept.length, bytes: swept.reduce((sum, size) => sum + size, 0) };
 }
 
 /** Buckets may go while they are swept, and one that lets nobody in keeps no other from being swept. */

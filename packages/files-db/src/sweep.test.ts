@@ -107,6 +107,31 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await stubborn.close();
   });
 
+  it('removes from several buckets at once', async () => {
+    const inner = presigning(memoryBackend());
+    const begun = new Set<string>();
+    const several = await openRig({
+      server,
+      backend: {
+        ...wrapBackend(inner),
+        // Each removal waits for that of the other bucket.
+        batchDelete: {
+          deleteMany: async (bucket, keys, ctx) => {
+            begun.add(bucket);
+            await expect.poll(() => begun.size).toBe(2);
+            return inner.batchDelete!.deleteMany(bucket, keys, ctx);
+          },
+        },
+      },
+    });
+    for (const tenantContext of [acme, globex, acme, globex]) {
+      const request = { filename: 'a', contentType: 'text/plain', sizeBytes: 3, ownerId: 'alice', tenantContext };
+      await several.files.createPresignedUpload(request);
+    }
+    expect(await several.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 4, retained: 0 });
+    await several.close();
+  });
+
   it('takes a bucket that is gone for objects that are', async () => {
     await ask(acme);
     await rig.storage.deleteBucket('acme-uploads', { force: true });

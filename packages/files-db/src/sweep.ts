@@ -8,6 +8,8 @@ import { removeObjects } from './object-removal.ts';
 import { statement } from './statement.ts';
 
 const batchSize = 200;
+/** Each tenant has a bucket of its own, and a provider deletes many objects at once in one bucket only. */
+const bucketsAtOnce = 4;
 /** Seconds for which rows belong to the sweep that took them; one that dies leaves them to the next. */
 const lease = 600;
 
@@ -121,11 +123,13 @@ async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[],
       retained.add(row.id);
     }
   }
-  for (const [bucket, keys] of owners) {
-    for (const key of await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx)) {
-      const id = keys.get(key);
-      if (id !== undefined) retained.add(id);
-    }
+  const buckets = [...owners];
+  for (let start = 0; start < buckets.length; start += bucketsAtOnce) {
+    const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, keys]) => {
+      const left = await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx);
+      for (const id of left.map((key) => keys.get(key))) if (id !== undefined) retained.add(id);
+    });
+    await Promise.all(removals);
   }
   return retained;
 }
