@@ -33,6 +33,27 @@ it('takes 500 for a refusal of a key, as of servers whose file systems cannot ho
   });
 });
 
+it('takes 500 to everything for a while for no refusal', async () => {
+  let isAilingUntil = 0;
+  const options = await behindFront(ceph, (method, path) => {
+    if (method !== 'PUT' || !path.startsWith('/coffer-probe-')) return undefined;
+    if (/\/(?:slash|x\/y)$/.test(path) && isAilingUntil === 0) isAilingUntil = Date.now() + 300;
+    return Date.now() < isAilingUntil ? { status: 500, body: '' } : undefined;
+  });
+  await expect(probeEndpoint({ ...options, maxRetries: 0 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+it('takes 500 for no refusal of a key that is taken when it is asked again', async () => {
+  const failed = new Set<string>();
+  const options = await behindFront(ceph, (method, path) => {
+    if (method !== 'PUT' || !/^\/coffer-probe-\w+\/(?:slash|x\/y)$/.test(path) || failed.has(path)) return undefined;
+    failed.add(path);
+    return { status: 500, body: '' };
+  });
+  expect(await probeEndpoint({ ...options, maxRetries: 0 })).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: false });
+  expect(failed.size).toBe(2);
+});
+
 it('is told that there is nothing below an object', async () => {
   const body = '<Error><Code>ObjectParentIsFile</Code></Error>';
   const options = await behindFront(ceph, (method, path) =>

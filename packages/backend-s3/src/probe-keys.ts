@@ -18,6 +18,7 @@ export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write):
   const held = await inParallel(classes, 3, (name) =>
     isHeld(
       store,
+      sandbox,
       keyTwins[name].map((key) => sandbox.at(key)),
       write,
     ),
@@ -29,18 +30,17 @@ export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write):
 export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
   const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
   await write(above, 'x');
-  try {
-    await write(below, 'y');
-  } catch (error) {
-    if (!isRefusalOfKey(error)) throw error;
-    return true;
-  }
+  const isWritten = await unlessRefused(
+    () => write(below, 'y').then(() => true),
+    () => write(above, 'x'),
+  );
+  if (!isWritten) return true;
   const { objects } = await listObjects(store, sandbox.bucket, { prefix: above.key }, noContext);
   return !objects.some(({ key }) => key === below.key);
 }
 
-async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Write): Promise<boolean> {
-  try {
+function isHeld(store: Store, sandbox: Sandbox, twins: readonly ObjectAddress[], write: Write): Promise<boolean> {
+  const areHeld = async (): Promise<boolean> => {
     for (const at of twins) await write(at, at.key);
     for (const at of twins) {
       const result = await store.transport.get(at, {}, noContext);
@@ -52,15 +52,25 @@ async function isHeld(store: Store, twins: readonly ObjectAddress[], write: Writ
     const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
     return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
-  } catch (error) {
-    if (!isRefusalOfKey(error)) throw error;
-    return false;
-  }
+  };
+  return unlessRefused(areHeld, () => write(sandbox.at('plain'), 'plain'));
 }
 
-/** Some servers say 500 to a key that they cannot hold, each time they are asked. */
-function isRefusalOfKey(error: unknown): boolean {
-  return isStorageError(error) && (!error.retryable || causeStatus(error) === 500);
+/**
+ * Some servers say 500 to a key that they cannot hold, each time they are asked. Others say so to everything for a while,
+ * which is no answer: a plain key and then this one are tried before it counts as refused.
+ */
+async function unlessRefused(trying: () => Promise<boolean>, plainly: () => Promise<unknown>): Promise<boolean> {
+  const refused = (error: unknown): 'refused' | 'ailing' => {
+    if (!isStorageError(error)) throw error;
+    if (!error.retryable) return 'refused';
+    if (causeStatus(error) !== 500) throw error;
+    return 'ailing';
+  };
+  const first = await trying().catch(refused);
+  if (first !== 'ailing') return first === true;
+  await plainly();
+  return (await trying().catch(refused)) === true;
 }
 
 async function textOf(body: Readable): Promise<string> {
