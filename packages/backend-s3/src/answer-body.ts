@@ -138,8 +138,12 @@ export function sourceOf(stream: Readable, body: () => AnswerBody, ended: () => 
   const miss = (error: Error): void => {
     if (!isLeft) body().miss(error);
   };
-  stream.on('data', (chunk: Buffer) => body().arrive(chunk));
+  // One that was about to flow when it was left still gives what it holds, which has been asked for elsewhere by then.
+  stream.on('data', (chunk: Buffer) => {
+    if (!isLeft) body().arrive(chunk);
+  });
   stream.on('end', () => {
+    if (isLeft) return;
     isLeft = true;
     ended();
   });

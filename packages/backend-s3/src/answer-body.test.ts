@@ -1,0 +1,39 @@
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { expect, it } from 'vitest';
+
+import { bodyOf } from './answer-body.ts';
+import type { AnswerBody } from './answer-body.ts';
+
+/** A body that has all it wants, and of which more lies in the stream it comes from. */
+async function fullBody(): Promise<{ readonly body: AnswerBody; readonly stream: Readable; readonly wanted: number[] }> {
+  const stream = new Readable({ read() {} });
+  const body = bodyOf(stream);
+  const wanted: number[] = [];
+  body.rest = { arrived: () => {}, wanted: () => void wanted.push(body.received), missed: () => false };
+  stream.push(Buffer.alloc(70_000, 'a'));
+  await turn();
+  stream.push(Buffer.alloc(5000, 'b'));
+  await turn();
+  expect([body.received, stream.readableLength]).toEqual([70_000, 5000]);
+  return { body, stream, wanted };
+}
+
+it('gets nothing more of a stream that was just about to flow again when it was lent: the rest is asked for from there', async () => {
+  const { body } = await fullBody();
+  body.read();
+  body.lend();
+  await turn();
+  expect(body.received).toBe(70_000);
+  expect(body.destroyed).toBe(false);
+});
+
+it('is not over when a stream ends that it has left', async () => {
+  const { body, stream } = await fullBody();
+  stream.push(null);
+  body.read();
+  body.lend();
+  await turn();
+  expect([body.received, body.isComplete]).toEqual([70_000, false]);
+});
