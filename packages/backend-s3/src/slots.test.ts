@@ -105,6 +105,25 @@ it('asks those who have some, while somebody waits, for what is of no use to the
   for (const release of [...held, ...far, at]) release();
 });
 
+it('asks for one place for one who waits, also of those who want another one at once', async () => {
+  let lent = 0;
+  const busy: (() => void)[] = [];
+  const again = async (): Promise<void> => void busy.push(await slots.take(1));
+  const lend = (): boolean => {
+    const release = busy.shift();
+    if (release === undefined) return false;
+    lent++;
+    release();
+    void again();
+    return true;
+  };
+  const slots: Slots = new Slots({ capacity: 3, patience: 30, what: 'places', lend });
+  for (let count = 0; count < 3; count++) await again();
+  const release = await slots.take(1);
+  expect(lent).toBe(1);
+  release();
+});
+
 it('is patient with those who have begun, also among several tenants', async () => {
   const slots = new Slots({ capacity: 1, patience: 0.4, brief: 0.1, what: 'places' });
   (await slots.take(1, { tenant: 'globex' }))();

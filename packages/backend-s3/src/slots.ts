@@ -136,12 +136,16 @@ export class Slots {
 
   /** For those who wait, as long as there are any. */
   #ask(lend: Lend): void {
+    // Before anybody gives back what it has: who then waits for another one is asked for the next time, not at once, and not beside this.
+    this.#asking = setTimeout(() => this.#ask(lend), askingEvery);
     const refused = new Set<string | undefined>();
     for (const waiter of this.#line.slice()) {
       const of = this.#isDue(waiter.amount, waiter.tenant) ? undefined : waiter.tenant;
       if (!refused.has(of) && this.#line.includes(waiter) && !lend(of)) refused.add(of);
     }
-    this.#asking = this.#line.length === 0 ? undefined : setTimeout(() => this.#ask(lend), askingEvery);
+    if (this.#line.length > 0) return;
+    clearTimeout(this.#asking);
+    this.#asking = undefined;
   }
 
   #wait({ amount, tenant, isUnderWay }: Omit<Waiter, 'grant'>, signal: AbortSignal | undefined): Promise<void> {
