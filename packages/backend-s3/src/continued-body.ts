@@ -13,6 +13,8 @@ const hesitation = 200;
 const longestTurn = 1000;
 /** As much as is gathered rather than held open. */
 const least = 64 * 1024;
+/** What is said of the rest of an object that is there no more, or another one. */
+const gone = ['precondition_failed', 'file_not_found', 'no_such_bucket', 'range_not_satisfiable'] as const;
 
 /** An open body: which bytes of which object it is. */
 export interface Continued {
@@ -172,6 +174,6 @@ export class Continuation implements BodyRest, Lender {
 }
 
 function replaced(error: unknown): never {
-  if (!hasCode(error, 'precondition_failed') && !hasCode(error, 'file_not_found')) throw error;
+  if (!gone.some((code) => hasCode(error, code))) throw error;
   throw storageError('storage_unavailable', 'The object was replaced or deleted while it was read.', { cause: error });
 }

@@ -182,6 +182,17 @@ describe.each(doors)('a body whose connection is cut (%s)', (door) => {
     expect(bench.proxy.count('GET')).toBe(2);
   });
 
+  it.each([
+    [412, 'PreconditionFailed'],
+    [404, 'NoSuchKey'],
+    [404, 'NoSuchBucket'],
+    [416, 'InvalidRange'], // as MinIO says of an object that is empty by now, whatever ETag is asked for
+  ])('ends as one that is gone where the rest is answered with %i %s', async (status, code) => {
+    Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
+    bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(status, code, 'GET') : undefined);
+    await expect(read(bench.through({ maxRetries: 3 }))).rejects.toMatchObject(unavailable);
+  });
+
   it('ends with what is said of the rest', async () => {
     Object.assign(bench.proxy.faults, { cut: 'reset', cutBodyAfter: 4_000_000 });
     bench.proxy.faults.answer = () => (bench.proxy.count('GET') > 1 ? refusalOf(403, 'AccessDenied', 'GET') : undefined);
