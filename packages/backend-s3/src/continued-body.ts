@@ -86,6 +86,11 @@ export class Continuation implements BodyRest, Lender {
     this.wanted();
   }
 
+  close(): void {
+    const { body } = this.#of;
+    if (!this.#isWhole) body.fail(storageError('storage_unavailable', 'The backend was closed while the object was read.'));
+  }
+
   arrived(): void {
     this.#release();
   }

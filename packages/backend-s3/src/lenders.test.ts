@@ -5,7 +5,7 @@ import type { Lender } from './lenders.ts';
 
 function lender(how: Partial<Pick<Lender, 'stalledFor' | 'servedFor' | 'tenant'>>): Lender & { readonly lent: () => number } {
   let lent = 0;
-  return { tenant: '', stalledFor: undefined, servedFor: undefined, ...how, lend: () => void lent++, lent: () => lent };
+  return { tenant: '', stalledFor: undefined, servedFor: undefined, ...how, lend: () => void lent++, close: () => {}, lent: () => lent };
 }
 
 it('takes the place that has been of no use for the longest time, or else been used, and of the tenant alone where it is one', () => {

@@ -6,6 +6,8 @@ export interface Lender {
   /** Milliseconds for which it has been used; undefined where others have to wait some more. */
   readonly servedFor: number | undefined;
   lend(): void;
+  /** Does without it for good, and takes no other. */
+  close(): void;
 }
 
 /**

@@ -146,6 +146,24 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     await eventually(() => bench.proxy.connections()).toBe(0);
   });
 
+  it('are given up with their backend, which connects no more', async () => {
+    const backend = bench.through({ ...two, maxRetries: 3 });
+    await write('medium', large.subarray(0, 70_000));
+    const here = await open(backend, 'medium');
+    await new Promise((resolve) => here.once('readable', resolve));
+    here.read(10_000);
+    await eventually(() => here.readableLength).toBe(60_000);
+    const lent = await open(backend);
+    await readAll(await open(backend, 'small'));
+    const fed = await open(backend);
+    const seen = bench.proxy.count('GET');
+    await backend.close();
+    for (const body of [lent, fed]) await expect(readAll(body)).rejects.toMatchObject(unavailable);
+    expect((await readAll(here)).equals(large.subarray(10_000, 70_000))).toBe(true);
+    await eventually(() => bench.proxy.connections()).toBe(0);
+    expect(bench.proxy.count('GET')).toBe(seen);
+  });
+
   it('are given up when they come back for nothing', async () => {
     const backend = bench.through({ ...two, timeout: 1 });
     const body = await open(backend);
