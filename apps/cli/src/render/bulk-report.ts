@@ -2,6 +2,7 @@ import { nameOf } from '../bulk/task.ts';
 import type { Failure, Follower, Outcome, Task } from '../bulk/task.ts';
 import { Spool } from '../bulk/spool.ts';
 import type { Output } from '../output.ts';
+import { InOrder } from './in-order.ts';
 import { JsonDocument } from './json-document.ts';
 import { Progress } from './progress.ts';
 import { bytesText, countText, durationText, grouped } from './units.ts';
@@ -42,6 +43,7 @@ export class BulkReport<R> implements Follower<R> {
   readonly #dryRun: boolean;
   readonly #quiet: boolean;
   readonly #document: JsonDocument;
+  readonly #inOrder = new InOrder<R>();
   readonly #failures = new Spool<object>();
   readonly #progress: Progress;
   readonly #since = monotonicMs();
@@ -77,7 +79,8 @@ export class BulkReport<R> implements Follower<R> {
     if (!this.#output.json) this.#line(this.#summary());
   }
 
-  planned({ count = 1, bytes }: Task<R>): void {
+  planned({ subject, count = 1, bytes }: Task<R>): void {
+    if (this.#output.json) this.#inOrder.planned(subject);
     this.#progress.plan(count, bytes);
   }
 
@@ -93,7 +96,7 @@ export class BulkReport<R> implements Follower<R> {
     this.#progress.moved(bytes);
   }
 
-  finished({ count = 1 }: Task<R>, { done, skipped = 0, failed = [] }: Outcome<R>): Promise<void> | void {
+  finished({ subject, count = 1 }: Task<R>, { done, skipped = 0, failed = [] }: Outcome<R>): Promise<void> | void {
     const { json } = this.#output;
     this.#skipped += skipped;
     for (const result of done) {
@@ -101,13 +104,14 @@ export class BulkReport<R> implements Follower<R> {
       this.#bytes += this.#style.size(result);
       if (!json && !this.#quiet) this.#line(`${this.#dryRun ? `would ${this.#style.verb}` : this.#style.past} ${this.#style.line(result)}`);
     }
-    if (json && done.length > 0) this.#element(done.map((result) => this.#style.json(result)));
+    if (json) this.#elements(this.#inOrder.ended(subject, done));
     for (const failure of failed) this.#tell(failure);
     this.#progress.finished(count);
     if (process.stdout.writableNeedDrain) return this.#output.ready();
   }
 
   failed(failure: Failure): void {
+    if (this.#output.json) this.#elements(this.#inOrder.ended(failure.subject));
     this.#tell(failure);
     this.#progress.finished(1);
   }
@@ -123,9 +127,16 @@ export class BulkReport<R> implements Follower<R> {
     if (this.#output.json) this.#failures.add({ ...subject, ...problem });
   }
 
-  #element(results: readonly unknown[]): void {
+  #elements(results: readonly R[]): void {
+    if (results.length > 0) this.#append(results);
+  }
+
+  #append(results: readonly R[]): void {
     this.#begin();
-    this.#document.array(this.#style.member ?? this.#style.past, results);
+    this.#document.array(
+      this.#style.member ?? this.#style.past,
+      results.map((result) => this.#style.json(result)),
+    );
   }
 
   #begin(): void {
@@ -146,7 +157,7 @@ export class BulkReport<R> implements Follower<R> {
       error = thrown;
       hasThrown = true;
     }
-    this.#element([]);
+    this.#append(this.#inOrder.rest());
     for (const [name, value] of Object.entries(this.#style.after?.(this.totals) ?? {})) this.#document.value(name, value);
     this.#document.array('failed', []);
     for await (const failure of this.#failures.drain()) this.#document.array('failed', [failure]);

@@ -41,6 +41,13 @@ describeStores('upload', (bench, store) => {
     expect(await storage.getFileInfo('uploads/file')).toMatchObject({ contentType: 'application/pdf' });
   });
 
+  it('lists files in the order in which they were named, whichever is there first', async () => {
+    const { folder, coffer } = bench();
+    await putFiles(folder, { large: randomFile(30_000_000), 'z.txt': 'z', 'a.txt': 'a' });
+    const ended = await coffer(['upload', 'large', 'z.txt', 'a.txt', '--json']);
+    expect(ended.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['large', 'z.txt', 'a.txt']);
+  });
+
   it('takes what is in a directory by its path below it', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'documents/a.txt': 'a', 'documents/sub/deep/b.txt': 'b', 'documents/.hidden': 'h', 'documents/empty': '' });

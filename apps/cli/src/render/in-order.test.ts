@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+
+import { InOrder } from './in-order.ts';
+
+function planned(count: number): { readonly order: InOrder<number>; readonly work: readonly object[] } {
+  const order = new InOrder<number>();
+  const work = Array.from({ length: count }, () => ({}));
+  for (const each of work) order.planned(each);
+  return { order, work };
+}
+
+it('tells results in the order in which their work was planned', () => {
+  const { order, work } = planned(5);
+  expect(order.ended(work[1]!, [1])).toEqual([]);
+  expect(order.ended(work[2]!)).toEqual([]); // has failed
+  expect(order.ended(work[4]!, [4])).toEqual([]);
+  expect(order.ended(work[0]!, [0, 0])).toEqual([0, 0, 1]);
+  expect(order.ended({}, [9])).toEqual([9]); // was not planned
+  expect(order.rest()).toEqual([4]);
+  expect(order.rest()).toEqual([]);
+  expect(order.ended(work[3]!, [3])).toEqual([3]);
+});
+
+it('keeps back no more than a thousand for one that takes long', () => {
+  const { order, work } = planned(2500);
+  const told = work.slice(1).flatMap((each, index) => order.ended(each, [index + 1]));
+  expect(told).toEqual(Array.from({ length: 2002 }, (_, index) => index + 1));
+  expect(order.ended(work[0]!, [0])).toEqual([0, ...Array.from({ length: 497 }, (_, index) => index + 2003)]);
+});
