@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { awsProfile } from './profile.ts';
 import { doors, faultBench } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
-import { answering } from './testing/scripted.ts';
+import { answering, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -31,5 +31,26 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     const message = expect.stringContaining('s3:DeleteObject') as string;
     expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
+  });
+
+  it('deletes alone what the server fails at together, and gives up where it fails at that, too', async () => {
+    const failing = (key: string): string => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`;
+    const alone: string[] = [];
+    let isBroken = false;
+    const server = await serve((request, response) => {
+      if (request.method === 'POST')
+        return answering(`<DeleteResult>${['b', 'c', 'd'].map(failing).join('')}</DeleteResult>`)(request, response);
+      alone.push(request.url ?? '');
+      return isBroken ? refusal(500, 'InternalError')(request, response) : response.writeHead(204).end();
+    });
+    const { batchDelete } = backendTo(server, { transport: door });
+    const keys = ['a', 'b', 'c', 'd'];
+    expect(await batchDelete!.deleteMany('bucket', keys, noContext)).toEqual({ deleted: keys, errors: [] });
+    expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/b', '/bucket/c', '/bucket/d']);
+    isBroken = true;
+    const { deleted, errors } = await batchDelete!.deleteMany('bucket', keys, noContext);
+    expect(deleted).toEqual(['a']);
+    expect(errors.map(({ key, code }) => [key, code])).toEqual(['b', 'c', 'd'].map((key) => [key, 'storage_unavailable']));
+    expect(alone).toHaveLength(4);
   });
 });

@@ -110,10 +110,28 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
     throw error;
   });
   if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
-  return failed.flatMap(({ key, name }) => {
+  const broken = new Set(failed.filter(({ name }) => name === 'InternalError').map(({ key }) => key));
+  const again = objects.filter(({ key }) => broken.has(key));
+  const refused = failed.flatMap(({ key, name }) => {
     const code = codeOfName(name);
-    if (code === 'file_not_found') return [];
+    if (code === 'file_not_found' || broken.has(key)) return [];
     const hint = code === 'access_denied' ? '; the credentials may lack the permission s3:DeleteObject' : '';
     return [{ key, code, message: `The storage provider did not delete the object (${code})${hint}.` }];
   });
+  return [...refused, ...(await deleteAlone(store, bucket, again, ctx))];
+}
+
+/**
+ * What the server failed at together, it may do alone, as SeaweedFS does the last version of a key whose name is too long for its
+ * folder of versions. Where the first one fails, so would the others.
+ */
+async function deleteAlone(
+  store: Store,
+  bucket: string,
+  [first, ...others]: readonly ObjectVersion[],
+  ctx: CallContext,
+): Promise<Failure[]> {
+  if (first === undefined) return [];
+  const [failure] = await deleteEach(store, bucket, [first], ctx);
+  return failure === undefined ? deleteEach(store, bucket, others, ctx) : [first, ...others].map(({ key }) => ({ ...failure, key }));
 }
