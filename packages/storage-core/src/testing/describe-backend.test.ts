@@ -339,4 +339,22 @@ describe('the conformance suite', () => {
   it('holds a backend to refusing the keys it says it cannot hold', async () => {
     expect(await failing('objects', () => ({}), { refusedKeys: (key) => key.includes('//') })).toBe('holds any key beside any other');
   });
+
+  it.each(['objects', 'listing', 'delete', 'copy and move'])(
+    'asks for no key that the backend says it cannot hold, of its %s',
+    async (subject) => {
+      const refusedKeys = (key: string): boolean => /\/$|\/\/|\\/.test(key);
+      const refusing: Fault = ({ put, head, get, delete: remove }) => {
+        const held = <R>(at: ObjectAddress, work: () => Promise<R>): Promise<R> =>
+          refusedKeys(at.key) ? Promise.reject(storageError('invalid_key', 'Refused.')) : work();
+        return {
+          put: (at, ...rest) => held(at, () => put(at, ...rest)),
+          head: (at, ctx) => held(at, () => head(at, ctx)),
+          get: (at, ...rest) => held(at, () => get(at, ...rest)),
+          delete: (at, ctx) => held(at, () => remove(at, ctx)),
+        };
+      };
+      expect(await failing(subject, refusing, { refusedKeys })).toBeUndefined();
+    },
+  );
 });

@@ -152,7 +152,7 @@ function pagesOfAnyDelimiter(suite: Suite): void {
 
 function pages(suite: Suite): void {
   suite.test('finds no delimiter that begins within the prefix, in pages of any size', async (t) => {
-    const names = ['b/', 'b/1', 'b/c/', 'b/c/3', 'b/c/4', 'b/d'];
+    const names = ['b/', 'b/1', 'b/c/', 'b/c/3', 'b/c/4', 'b/d'].filter(refusing(suite));
     await fill(t, ...names);
     for (const [prefix, delimiter] of [
       ['b/', '/c/'],
@@ -180,7 +180,8 @@ function pages(suite: Suite): void {
   });
 
   suite.test('goes on in pages of one, also where an object is called like the prefix, or like a folder', async (t) => {
-    const names = ['a', 'a-b', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e'];
+    const isHeld = refusing(suite);
+    const names = ['a', 'a-b', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e'].filter(isHeld);
     await fill(t, ...names);
     for (const [prefix, delimiter, expected] of [
       ['', '', names],
@@ -191,7 +192,8 @@ function pages(suite: Suite): void {
       ['', '-', ['a', 'a-', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e']],
       ['b', '/', ['b/']],
     ] as const) {
-      assert.deepEqual(await t.keys({ prefix, delimiter, maxKeys: 1 }), expected, `of "${prefix}" by "${delimiter}"`);
+      const told = expected.filter((name) => isHeld(name) || delimiter === '/'); // where it is a common prefix as well
+      assert.deepEqual(await t.keys({ prefix, delimiter, maxKeys: 1 }), told, `of "${prefix}" by "${delimiter}"`);
     }
   });
 
