@@ -79,6 +79,9 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await rig.tenants.ownerOf('acme-first')).toBe(acme.tenantUuid);
 
     await rig.tenants.create(globex);
+    expect(await codeOf(rig.tenantService.createBucket({ bucket: 'acme-first', tenant: 'globex' }))).toBe('bucket_already_exists');
+    expect(await rig.tenants.ownerOf('acme-first')).toBe(acme.tenantUuid);
+    await rig.storage.deleteBucket('acme-first', { force: true });
     expect(await codeOf(rig.tenantService.createBucket({ bucket: 'acme-first', tenant: 'globex' }))).toBe('tenant_conflict');
     await rig.storage.createBucket({ bucket: 'somebodys' });
     expect(await codeOf(rig.tenantService.createBucket({ bucket: 'somebodys', tenant: 'globex' }))).toBe('bucket_already_exists');

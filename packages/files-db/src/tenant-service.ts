@@ -106,11 +106,11 @@ export class TenantService {
 
   /**
    * A further bucket of a tenant; the first one takes its uploads.
-   * @throws tenant_not_found, tenant_conflict when it is reserved or another tenant's, bucket_already_exists
+   * @throws tenant_not_found, bucket_already_exists, tenant_conflict when there is none yet, and the name is reserved or another tenant's
    */
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
     const { bucket, tenant, region, acl } = request;
-    const claimed = await this.#tenants.addBucket(tenant, bucket);
+    const claimed = await this.#claim(tenant, bucket, ctx);
     let info: BucketInfo | undefined;
     try {
       info = await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
@@ -158,6 +158,16 @@ export class TenantService {
    */
   async relocateFile(file: StrayFile, options: RelocateOptions, ctx: CallContext = noContext): Promise<Relocation> {
     return relocateFile({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage }, file, options, ctx);
+  }
+
+  /** As `TenantRepository.addBucket`; a bucket that is there already is said to be so, whoever has it. */
+  async #claim(tenant: string, bucket: string, ctx: CallContext): Promise<boolean> {
+    try {
+      return await this.#tenants.addBucket(tenant, bucket);
+    } catch (error) {
+      if (!hasCode(error, 'tenant_conflict') || !(await this.#storage.bucketExists(bucket, ctx).catch(() => false))) throw error;
+      throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
+    }
   }
 
   /**
