@@ -30,10 +30,22 @@ it('gets nothing more of a stream that was just about to flow again when it was 
 });
 
 it('is not over when a stream ends that it has left', async () => {
-  const { body, stream } = await fullBody();
+  const stream = new Readable({ read() {} });
+  const body = bodyOf(stream);
+  body.rest = { arrived: () => {}, wanted: () => {}, missed: () => false };
+  stream.push('some');
+  await turn();
   stream.push(null);
-  body.read();
   body.lend();
   await turn();
-  expect([body.received, body.isComplete]).toEqual([70_000, false]);
+  expect([body.received, body.isComplete]).toEqual([4, false]);
+});
+
+it('takes nothing up again once it was given up', async () => {
+  const { body } = await fullBody();
+  body.lend();
+  body.destroy();
+  let isLeft = false;
+  body.continueFrom({ flow: () => {}, leave: () => void (isLeft = true) });
+  expect([isLeft, body.isFed]).toEqual([true, false]);
 });

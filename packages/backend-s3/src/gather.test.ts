@@ -35,7 +35,7 @@ async function storeOfSlow(): Promise<{ readonly store: Store; leave(): Promise<
 
 it('goes on in memory with what a full disk did not take', async () => {
   const { store, leave } = await storeOfSlow();
-
+  const close = vi.spyOn(SpoolFile.prototype, 'close');
   const append = SpoolFile.prototype.append;
   let appended = 0;
   vi.spyOn(SpoolFile.prototype, 'append').mockImplementation(async function (this: SpoolFile, bytes) {
@@ -51,6 +51,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   const { held, end } = await gathering;
   expect(end).toBe(2 * mib + 3);
   expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
+  expect(close).toHaveBeenCalledTimes(1);
   const rest = Buffer.concat(await reader.chunks(Infinity));
   expect(rest.equals(data.subarray(end))).toBe(true);
   held.release(true);
@@ -69,6 +70,19 @@ it('needs nothing more of a file that has been read: one that fails to close tak
   expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
   held.release(true);
   (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
+  await leave();
+  store.connection.close();
+});
+
+it('keeps no file of an upload that fails', async () => {
+  const { store, leave } = await storeOfSlow();
+  const close = vi.spyOn(SpoolFile.prototype, 'close');
+  const stream = new Readable({ read() {} });
+  stream.push(data);
+  const gathering = gathered(store, new ChunkReader(stream), { size: 4 * mib }, noContext);
+  stream.destroy(new Error('gone'));
+  await expect(gathering).rejects.toThrow('gone');
+  expect(close).toHaveBeenCalledTimes(1);
   await leave();
   store.connection.close();
 });

@@ -59,6 +59,15 @@ describe('once there is more than one tenant', () => {
     expect(await late).toMatchObject({ code: 'storage_unavailable' });
   });
 
+  it('no small request passes a large one that waits for room, whosever it is', async () => {
+    const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
+    const held = [await slots.take(3, { tenant: 'acme' }), await slots.take(3, { tenant: 'globex' })];
+    const large = slots.take(3, { tenant: 'acme' });
+    expect(slots.takeFree(1, { tenant: 'initech' })).toBeUndefined();
+    held[1]!();
+    (await large)();
+  });
+
   it('not before: a lone one has all of it', async () => {
     const slots = new Slots({ capacity: 8, patience: 30, what: 'places' });
     for (let count = 0; count < 8; count++) await slots.take(1, { tenant: 'acme' });

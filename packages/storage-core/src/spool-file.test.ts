@@ -1,10 +1,40 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 
 import { SpoolFile } from './spool-file.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+it('holds all of what the system takes, and gives back, in pieces', async () => {
+  const any = await open('/dev/null');
+  const handles = Object.getPrototypeOf(any) as FileHandle;
+  await any.close();
+  for (const name of ['read', 'write'] as const) {
+    const whole = handles[name] as (bytes: Uint8Array, offset: number, length: number, position: number) => Promise<unknown>;
+    vi.spyOn(handles, name).mockImplementation(function (
+      this: FileHandle,
+      bytes: Uint8Array,
+      offset: number,
+      length: number,
+      position: number,
+    ) {
+      return whole.call(this, bytes, offset, Math.min(length, 1000), position);
+    } as never);
+  }
+  const data = randomBytes(5500);
+  const file = await SpoolFile.open();
+  await file.append(data.subarray(0, 2500));
+  await file.append(data.subarray(2500));
+  const read = Buffer.alloc(data.length);
+  await file.readInto(read);
+  expect(read.equals(data)).toBe(true);
+  await file.close();
+});
 
 it('makes the directories that are missing', async () => {
   const root = await mkdtemp(join(tmpdir(), 'coffer-spool-'));

@@ -73,7 +73,8 @@ describe.each(doors)('clients whose bytes come slowly (%s)', (door) => {
     const part = large.subarray(0, 5 * mib);
     // The first two hold the memory, the others lie in files: whether they are all of the object, none has told.
     const slow = Array.from({ length: 4 }, () => new Readable({ read() {} }));
-    for (const stream of slow) stream.push(part);
+    for (const stream of slow)
+      for (let start = 0; start < part.length; start += 64 * 1024) stream.push(part.subarray(start, start + 64 * 1024));
     const hints = [undefined, 4 * mib, undefined, 4 * mib];
     const uploads = slow.map((stream, index) => {
       const sizeHint = hints[index];
