@@ -54,6 +54,26 @@ describe('UploadMemory', () => {
     expect(first.buffer.buffer).not.toBe(second.buffer.buffer);
   });
 
+  it('has a quarter as much beside it for what was spooled', async () => {
+    const uploads = memory();
+    await take(uploads, 16, partSize);
+    for (let count = 0; count < 4; count++) await uploads.takeForSpooled(partSize, {});
+    const cancel = new AbortController();
+    const more = uploads.takeForSpooled(partSize, { signal: cancel.signal });
+    cancel.abort(new Error('no more'));
+    await expect(more).rejects.toThrow('no more');
+  });
+
+  it('is not waited for by who has gone', async () => {
+    const uploads = memory();
+    const held = await take(uploads, 16, partSize);
+    const cancel = new AbortController();
+    const soon = uploads.takeSoon(partSize, { signal: cancel.signal });
+    cancel.abort(new Error('no more'));
+    await expect(soon).rejects.toThrow('no more');
+    give(held);
+  });
+
   it('has parts that are larger than all of it wait while nobody is slow', async () => {
     const uploads = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     const first = await uploads.take(3 * partSize, {});

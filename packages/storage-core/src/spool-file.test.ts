@@ -36,6 +36,17 @@ it('holds all of what the system takes, and gives back, in pieces', async () => 
   await file.close();
 });
 
+it('fails where bytes that were written are not there', async () => {
+  const file = await SpoolFile.open();
+  await file.append(randomBytes(10));
+  const any = await open('/dev/null');
+  const handles = Object.getPrototypeOf(any) as FileHandle;
+  await any.close();
+  vi.spyOn(handles, 'read').mockResolvedValue({ bytesRead: 0, buffer: Buffer.alloc(0) } as never);
+  await expect(file.readInto(Buffer.alloc(10))).rejects.toThrow('shorter');
+  await file.close();
+});
+
 it('makes the directories that are missing', async () => {
   const root = await mkdtemp(join(tmpdir(), 'coffer-spool-'));
   const directory = join(root, 'a', 'b');

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -41,6 +42,16 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     expect([first!.equals(large), part!.equals(large.subarray(1_000_000, 11_000_001)), last!.equals(large)]).toEqual([true, true, true]);
     expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
     await readAll(await open(backend));
+  });
+
+  it('get each byte once also when they are told of what comes', async () => {
+    const backend = bench.through(two);
+    const body = await open(backend);
+    await readAll(await open(backend, 'small'));
+    const chunks: Buffer[] = [];
+    body.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await once(body, 'end');
+    expect(Buffer.concat(chunks).equals(large)).toBe(true);
   });
 
   it('keep them while nobody else wants them', async () => {
@@ -249,4 +260,46 @@ it.each(
   await delay(400);
   expect((await readAll(first)).equals(large)).toBe(true);
   expect((await readAll(await second)).equals(small)).toBe(true);
+});
+
+it.each(
+  doors.flatMap((door) =>
+    (
+      [
+        ['another ETag', { etag: '"other"' }],
+        ['another size', { size: large.length + 1 }],
+        ['other bytes', { start: 999_999 }],
+        ['fewer bytes', { end: large.length - 2 }],
+        ['fewer bytes than it says', { sent: 1000 }],
+        ['all of it', { status: 200 }],
+      ] as const
+    ).map(([what, lie]) => [door, what, lie] as const),
+  ),
+)('over the %s door, a server that gives %s for the rest is not believed', async (transport, _what, lie) => {
+  const server = await scripted(({ headers, socket }, response) => {
+    const [, from] = /^bytes=(\d+)-/.exec(headers.range ?? '') ?? [];
+    const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes' };
+    if (from === undefined) {
+      response.writeHead(200, { ...usual, etag: '"made"', 'content-length': large.length });
+      response.write(large.subarray(0, 1_000_000), () => setTimeout(() => socket.destroy(), 50));
+      return;
+    }
+    const honest = { status: 206, etag: '"made"', size: large.length, start: Number(from), end: large.length - 1, sent: Infinity };
+    const { status, etag, size, start, end, sent } = { ...honest, ...lie };
+    const bytes = (status === 200 ? large : large.subarray(start, end + 1)).subarray(0, sent);
+    const range = status === 206 && { 'content-range': `bytes ${start}-${end}/${size}` };
+    response.writeHead(status, { ...usual, ...range, etag, 'content-length': bytes.length }).end(bytes);
+  });
+  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+  onTestFinished(async () => {
+    await backend.close();
+    await server.close();
+  });
+  const { body } = (await backend.get({ bucket: 'bucket', key: 'large' }, {}, noContext)) as ObjectStream;
+  const chunks: Buffer[] = [];
+  const reading = (async () => {
+    for await (const chunk of body) chunks.push(chunk as Buffer);
+  })();
+  await expect(reading).rejects.toMatchObject(unavailable);
+  expect(large.subarray(0, 1_000_000).indexOf(Buffer.concat(chunks))).toBe(0);
 });
