@@ -1,6 +1,7 @@
 import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
+import { allEnded } from './call.ts';
 import { isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';
@@ -19,7 +20,7 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Writ
   const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
   await write(changed, 'private');
   if (await isPublic(store, changed)) return false;
-  const all = await Promise.all([
+  const all = await allEnded([
     takes(byParts, writePart(store, byParts, { acl })),
     takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
     takes(changed, store.administration.putObjectAcl(changed, acl, noContext)),

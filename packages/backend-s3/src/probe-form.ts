@@ -1,5 +1,6 @@
 import type { PresignedUpload } from '@coffer/storage-core';
 
+import { allEnded } from './call.ts';
 import { isPublic } from './probe-acl.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';
@@ -20,7 +21,7 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
   const form = await store.presigner.privateForm(sandbox.at('form'), { contentType: 'text/plain', size: 4, expiresIn: 600 });
   if (!(await sendForm(store, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
-  const taken = await Promise.all([
+  const taken = await allEnded([
     sendForm(store, form, 'longer'),
     sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
     sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),

@@ -1,6 +1,8 @@
 import { isStorageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
+import { allEnded } from './call.ts';
+
 /** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
 export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
   return areAll(requests, () => true);
@@ -23,7 +25,7 @@ export function allHeld(...requests: readonly Promise<unknown>[]): Promise<boole
 
 /** @throws what is no answer: the next one who needs to know tries again */
 async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: StorageError) => boolean): Promise<boolean> {
-  const answers = await Promise.all(
+  const answers = await allEnded(
     requests.map((request) =>
       request.then(
         () => false,

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
+import { allEnded } from './call.ts';
 import { allRefused, isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { BodySum } from './profile.ts';
@@ -23,7 +24,7 @@ const sums: Readonly<Record<BodySum, (data: Buffer) => Buffer>> = {
 
 export async function verifiedSumsOf(store: Store, sandbox: Sandbox): Promise<readonly BodySum[]> {
   const names = Object.keys(sums) as BodySum[];
-  const areVerified = await Promise.all(names.map((name) => isVerified(store, sandbox.at(`sum-${name}`), name)));
+  const areVerified = await allEnded(names.map((name) => isVerified(store, sandbox.at(`sum-${name}`), name)));
   return names.filter((_name, index) => areVerified[index]);
 }
 

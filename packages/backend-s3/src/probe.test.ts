@@ -74,11 +74,16 @@ it.each([
   ['whether its buckets have rules for browsers', /\?cors/],
   ['whether it keeps a key', /\/back%5Cslash/],
   ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
-])('learns nothing from a server that has no time to tell %s', async (_what, asked) => {
-  const busy = await behindFront(ceph, (method, path) =>
-    method === 'PUT' && asked.test(path) ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined,
-  );
-  await expect(probeEndpoint(busy)).rejects.toMatchObject({ code: 'storage_unavailable' });
+])('learns nothing from a server that has no time to tell %s, and cleans up once nothing is written any more', async (_what, asked) => {
+  let isClosing = false;
+  const late: string[] = [];
+  const busy = await behindFront(ceph, (method, path) => {
+    isClosing ||= method === 'DELETE' && !path.includes('uploadId=');
+    if (isClosing && method === 'PUT') late.push(path);
+    return method === 'PUT' && asked.test(path) ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined;
+  });
+  await expect(probeEndpoint({ ...busy, maxRetries: 0 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(late).toEqual([]);
 });
 
 describe.each(doors)('tells where buckets lie, and which sums of bodies the server compares (%s)', (transport) => {

@@ -2,6 +2,7 @@ import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { regionTold } from './bucket-region.ts';
+import { allEnded } from './call.ts';
 import { quoted } from './etag.ts';
 import { aclTakesEffect } from './probe-acl.ts';
 import { formsOf } from './probe-form.ts';
@@ -28,7 +29,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
   try {
     const write = writerTo(store);
     const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
-    const [{ etag }] = await Promise.all([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
+    const [{ etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
     const [
       region,
       acl,
@@ -40,7 +41,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       verifiedSums,
       forms,
       metadata,
-    ] = await Promise.all([
+    ] = await allEnded([
       regionOfNew(store, sandbox),
       aclTakesEffect(store, sandbox, write),
       allHeld(write(object, 'object', { ifNoneMatch: '*' })),
