@@ -1,7 +1,10 @@
 import { hasCode } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
+import { inParallel } from './call.ts';
+import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from './empty-bucket.ts';
+import { keyTwins } from './profile.ts';
+import { deleteObject } from './remove.ts';
 import { isSandbox, sandboxPrefixes, sandboxPrefixOf } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 import type { ListedBucket } from './transport.ts';
@@ -23,9 +26,19 @@ export function isAbandoned(store: Store, { name, createdAt }: ListedBucket, bef
 /** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
 export function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   return unlessKept(false, async () => {
-    await deleteBucketByForce(store, bucket, ctx);
+    await deleteBucketByForce(store, bucket, ctx).catch(async (error: unknown) => {
+      if (!hasCode(error, 'bucket_not_empty')) throw error;
+      await removeUnlisted(store, bucket, ctx);
+    });
     return true;
   });
+}
+
+/** Keys that no list tells of are among what was being tried out. */
+async function removeUnlisted(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  const keys = Object.values(keyTwins).flat();
+  await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx, 'null').catch(() => {})); // some are refused
+  await deleteEmptyBucket(store, bucket, ctx);
 }
 
 /** What such processes left in a bucket that others use, if it lets itself be listed. @returns objects */

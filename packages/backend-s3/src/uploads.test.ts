@@ -256,6 +256,28 @@ describe('a sweep', () => {
     expect(server.requests.every(({ url = '' }) => /^\/mine\/?\?/.test(url))).toBe(true);
   });
 
+  it('removes such a bucket also where no list tells of a key that was being tried out', async () => {
+    const bucket = 'coffer-probe-0123456789abcdef';
+    const listed = `<Bucket><Name>${bucket}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>`;
+    const held = new Set([`/${bucket}/kept.versions/a`, `/${bucket}/`]);
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') {
+        const [path = ''] = url.split('?');
+        if (path === `/${bucket}/` && held.size > 1) return refusal(409, 'BucketNotEmpty')(request, response);
+        held.delete(path);
+        return response.writeHead(204).end();
+      }
+      if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering(`<ListAllMyBucketsResult><Buckets>${listed}</Buckets></ListAllMyBucketsResult>`)(request, response);
+    });
+    const among = async (): Promise<readonly string[]> => [];
+    expect(await backendTo(server).maintenance?.sweep({ olderThan: 0, among }, noContext)).toEqual({ removed: 1, bytes: 0 });
+    expect([...held]).toEqual([]);
+  });
+
   it('removes what they left in a bucket that is in use', async () => {
     const [old, recent] = ['.coffer-probe-0123456789abcdef/', '.coffer-probe-123456789abcdef0/'];
     const keys = {
