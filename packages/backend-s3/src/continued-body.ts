@@ -6,6 +6,8 @@ import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
 import type { Lender } from './lenders.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
 import type { Store } from './store.ts';
+import type { ReadHeaders, Transport } from './transport.ts';
+import { versionOf } from './version-id.ts';
 
 /** Milliseconds for which a reader wants nothing before its connection may serve others. One that is merely busy is back sooner. */
 const hesitation = 200;
@@ -20,6 +22,8 @@ const gone = ['precondition_failed', 'file_not_found', 'no_such_bucket', 'range_
 export interface Continued {
   readonly at: ObjectAddress;
   readonly etag: string;
+  /** In a bucket that keeps versions. */
+  readonly versionId: string | undefined;
   readonly size: number;
   readonly range: ResolvedRange;
   readonly body: AnswerBody;
@@ -38,6 +42,8 @@ export class Continuation implements BodyRest, Lender {
   readonly #closed = new AbortController();
   #release: () => void;
   #isAsking = false;
+  /** Whether there is another one in its place by now. */
+  #isFormer = false;
   #retries: number;
   /** Bytes of the next request. A reader who was slow gets little at a time, which comes at once; twice as much when that was not enough. */
   #most = Infinity;
@@ -132,8 +138,7 @@ export class Continuation implements BodyRest, Lender {
     const { tenant } = this.#ctx;
     const range = this.#next();
     this.#release = await this.#store.downloads.take(1, { signal, ...(tenant !== undefined && { tenant }), isUnderWay: true });
-    const asked = { ifMatch: etag, range: rangeHeader(range) };
-    const answer = await this.#store.transport.get(at, asked, { ...this.#ctx, signal }).catch(replaced);
+    const answer = await this.#answer(at, { ifMatch: etag, range: rangeHeader(range) });
     if (answer.kind !== 'object') throw new Error('A read without such a condition was answered with 304.');
     const { contentLength, contentRange, etag: sent } = answer.headers;
     const isPart = contentRange === `bytes ${range.start}-${range.end}/${size}` && contentLength === lengthOf(size, range);
@@ -152,6 +157,28 @@ export class Continuation implements BodyRest, Lender {
     body.arrive(bytes);
     this.#ended();
     return undefined;
+  }
+
+  /**
+   * Of the object as it is. Only where that is another one by now, the version that was opened is asked for, which takes a permission that
+   * readers may lack.
+   */
+  async #answer(at: ObjectAddress, asked: ReadHeaders): ReturnType<Transport['get']> {
+    const { transport } = this.#store;
+    const { versionId } = this.#of;
+    const ctx = { ...this.#ctx, signal: this.#closed.signal };
+    try {
+      if (!this.#isFormer) return await transport.get(at, asked, ctx);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (versionId === undefined) throw replaced(error);
+      this.#isFormer = true;
+    }
+    try {
+      return await transport.get(at, { ...asked, ...versionOf(versionId) }, ctx);
+    } catch (error) {
+      throw isGone(error) || hasCode(error, 'access_denied') ? replaced(error) : error;
+    }
   }
 
   /** What is asked for next. */
@@ -178,7 +205,10 @@ export class Continuation implements BodyRest, Lender {
   }
 }
 
-function replaced(error: unknown): never {
-  if (!gone.some((code) => hasCode(error, code))) throw error;
-  throw storageError('storage_unavailable', 'The object was replaced or deleted while it was read.', { cause: error });
+function isGone(error: unknown): boolean {
+  return gone.some((code) => hasCode(error, code));
+}
+
+function replaced(cause: unknown): Error {
+  return storageError('storage_unavailable', 'The object was replaced or deleted while it was read.', { cause });
 }

@@ -184,7 +184,8 @@ function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
 ): T {
   const { status, headers, document } = answer;
   if (status >= 300) throw new AnswerError(status, headers, document);
-  const isObject = (method === 'GET' || method === 'HEAD') && at.key !== undefined && query === undefined;
+  const isObject =
+    (method === 'GET' || method === 'HEAD') && at.key !== undefined && (query === undefined || query.startsWith('versionId='));
   try {
     assertNoPage(status, headers, isObject);
   } catch (error) {

@@ -9,7 +9,7 @@ import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
 import { isResumable } from './ranges.ts';
-import { uriEncode } from './signature.ts';
+import { queryOf, uriEncode } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
@@ -55,7 +55,9 @@ export function leanObjects(
     get(at, headers, ctx) {
       return call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
         try {
-          const answer = await client.open({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal);
+          const { versionId } = headers;
+          const query = versionId === undefined ? {} : { query: queryOf([['versionId', versionId]]) };
+          const answer = await client.open({ method: 'GET', at, ...query, headers: readHeaders(headers), isRead: true }, abortSignal);
           return { kind: 'object', headers: objectHeaders(answer), body: answer.body };
         } catch (error) {
           if (statusOf(error) !== 304) throw error;

@@ -92,12 +92,12 @@ async function openedObject(
   ctx: CallContext,
 ): Promise<GetResult> {
   const { at, headers, body, release } = opened;
-  const { contentLength, etag, isResumable } = headers;
+  const { contentLength, etag, isResumable, versionId } = headers;
   const { total, resolved } = partOf(headers, range);
   // Before anything else happens to it.
   if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true && etag !== '') {
     const whole = { start: 0, end: total - 1 };
-    body.rest = new Continuation(store, { at, etag, size: total, range: resolved ?? whole, body, release }, ctx);
+    body.rest = new Continuation(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
   }
   if (total === undefined && store.settings.maxPoolConnections === 1) {
     throw storageError('not_supported', 'The storage provider sends objects without their size; that needs two connections to it.');

@@ -41,10 +41,11 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
     },
 
     get(at, headers, ctx) {
-      const { range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = headers;
+      const { range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, versionId } = headers;
       const command = new GetObjectCommand({
         Bucket: at.bucket,
         Key: at.key,
+        ...(versionId !== undefined && { VersionId: versionId }),
         ...(range !== undefined && { Range: range }),
         ...(ifMatch !== undefined && { IfMatch: quoted(ifMatch) }),
         ...(ifNoneMatch !== undefined && { IfNoneMatch: quoted(ifNoneMatch) }),

@@ -33,6 +33,8 @@ export interface ReadHeaders {
   readonly ifNoneMatch?: string;
   readonly ifModifiedSince?: Date;
   readonly ifUnmodifiedSince?: Date;
+  /** Default: the current one. */
+  readonly versionId?: string;
 }
 
 /** What the provider tells of an object. */

@@ -135,6 +135,25 @@ describe.each(doors)('readers who want nothing for now (%s)', (door) => {
     await readAll(await open(backend, 'small'));
   });
 
+  it.each<[string, () => Promise<unknown>]>([
+    ['replaced', () => write('large', randomBytes(large.length))],
+    ['replaced by fewer bytes', () => write('large', small)],
+    ['deleted', () => bench.direct.delete(bench.at('large'), noContext)],
+  ])('get the rest of one that is %s meanwhile where versions are kept', async (_, change) => {
+    const { bucket } = bench.at('large');
+    await bench.direct.versioning!.setVersioning(bucket, true, noContext);
+    onTestFinished(() => bench.direct.versioning!.setVersioning(bucket, false, noContext));
+    await write('large', large);
+    const backend = bench.through(two);
+    const range = { start: 500_000, end: 11_500_000 };
+    const bodies = [await open(backend), await open(backend, 'large', { range }), await open(backend)];
+    await readAll(await open(backend, 'small'));
+    await change();
+    const [first, part, last] = await Promise.all(bodies.map((body) => readAll(body)));
+    expect([first!.equals(large), part!.equals(large.subarray(500_000, 11_500_001)), last!.equals(large)]).toEqual([true, true, true]);
+    expect(bench.proxy.mostConnections()).toBeLessThanOrEqual(2);
+  });
+
   it('who leave meanwhile leave nothing', async () => {
     const backend = bench.through({ ...two, timeout: 60 });
     for (const leave of ['destroyed', 'aborted', 'destroyed in the line', 'aborted in the line']) {
@@ -302,4 +321,25 @@ it.each(
   })();
   await expect(reading).rejects.toMatchObject(unavailable);
   expect(large.subarray(0, 1_000_000).indexOf(Buffer.concat(chunks))).toBe(0);
+});
+
+it.each(doors)('over the %s door, who may not read versions learns that the object was replaced', async (transport) => {
+  const asked: string[] = [];
+  const server = await scripted(({ headers, socket, url = '' }, response) => {
+    if (headers.range !== undefined) {
+      asked.push(new URL(url, 'http://server').searchParams.get('versionId') ?? 'current');
+      return void response.writeHead(url.includes('versionId') ? 403 : 412).end();
+    }
+    const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes', 'x-amz-version-id': 'a+b' };
+    response.writeHead(200, { ...usual, etag: '"made"', 'content-length': large.length });
+    response.write(large.subarray(0, 1_000_000), () => setTimeout(() => socket.destroy(), 50));
+  });
+  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+  onTestFinished(async () => {
+    await backend.close();
+    await server.close();
+  });
+  const { body } = (await backend.get({ bucket: 'bucket', key: 'large' }, {}, noContext)) as ObjectStream;
+  await expect(readAll(body)).rejects.toMatchObject({ ...unavailable, message: expect.stringContaining('replaced') as string });
+  expect(asked).toEqual(['current', 'a+b']);
 });
