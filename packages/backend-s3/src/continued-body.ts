@@ -1,4 +1,4 @@
-import { hasCode, storageError, takeWhole } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError, takeWhole } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-core';
 
 import { sourceOf } from './answer-body.ts';
@@ -177,7 +177,8 @@ export class Continuation implements BodyRest, Lender {
     try {
       return await transport.get(at, { ...asked, ...versionOf(versionId) }, ctx);
     } catch (error) {
-      throw isGone(error) || hasCode(error, 'access_denied') ? replaced(error) : error;
+      // Whyever it is not to be had: the object has been replaced.
+      throw isStorageError(error) && !error.retryable ? replaced(error) : error;
     }
   }
 

@@ -323,23 +323,26 @@ it.each(
   expect(large.subarray(0, 1_000_000).indexOf(Buffer.concat(chunks))).toBe(0);
 });
 
-it.each(doors)('over the %s door, who may not read versions learns that the object was replaced', async (transport) => {
-  const asked: string[] = [];
-  const server = await scripted(({ headers, socket, url = '' }, response) => {
-    if (headers.range !== undefined) {
-      asked.push(new URL(url, 'http://server').searchParams.get('versionId') ?? 'current');
-      return void response.writeHead(url.includes('versionId') ? 403 : 412).end();
-    }
-    const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes', 'x-amz-version-id': 'a+b' };
-    response.writeHead(200, { ...usual, etag: '"made"', 'content-length': large.length });
-    response.write(large.subarray(0, 1_000_000), () => setTimeout(() => socket.destroy(), 50));
-  });
-  const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
-  onTestFinished(async () => {
-    await backend.close();
-    await server.close();
-  });
-  const { body } = (await backend.get({ bucket: 'bucket', key: 'large' }, {}, noContext)) as ObjectStream;
-  await expect(readAll(body)).rejects.toMatchObject({ ...unavailable, message: expect.stringContaining('replaced') as string });
-  expect(asked).toEqual(['current', 'a+b']);
-});
+it.each(doors.flatMap((door) => [403, 400, 405, 501].map((status) => [door, status] as const)))(
+  'over the %s door, who is not given the version (%i) learns that the object was replaced',
+  async (transport, status) => {
+    const asked: string[] = [];
+    const server = await scripted(({ headers, socket, url = '' }, response) => {
+      if (headers.range !== undefined) {
+        asked.push(new URL(url, 'http://server').searchParams.get('versionId') ?? 'current');
+        return void response.writeHead(url.includes('versionId') ? status : 412).end();
+      }
+      const usual = { 'last-modified': new Date().toUTCString(), 'accept-ranges': 'bytes', 'x-amz-version-id': 'a+b' };
+      response.writeHead(200, { ...usual, etag: '"made"', 'content-length': large.length });
+      response.write(large.subarray(0, 1_000_000), () => setTimeout(() => socket.destroy(), 50));
+    });
+    const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', transport });
+    onTestFinished(async () => {
+      await backend.close();
+      await server.close();
+    });
+    const { body } = (await backend.get({ bucket: 'bucket', key: 'large' }, {}, noContext)) as ObjectStream;
+    await expect(readAll(body)).rejects.toMatchObject({ ...unavailable, message: expect.stringContaining('replaced') as string });
+    expect(asked).toEqual(['current', 'a+b']);
+  },
+);
