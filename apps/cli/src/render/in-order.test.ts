@@ -21,9 +21,19 @@ it('tells results in the order in which their work was planned', () => {
   expect(order.ended(work[3]!, [3])).toEqual([3]);
 });
 
-it('keeps back no more than a thousand for one that takes long', () => {
+it('keeps back no more than a thousand for one that takes long, which is told of when it ends', () => {
   const { order, work } = planned(2500);
-  const told = work.slice(1).flatMap((each, index) => order.ended(each, [index + 1]));
-  expect(told).toEqual(Array.from({ length: 2002 }, (_, index) => index + 1));
-  expect(order.ended(work[0]!, [0])).toEqual([0, ...Array.from({ length: 497 }, (_, index) => index + 2003)]);
+  const told = work.slice(1).map((each, index) => order.ended(each, [index + 1]));
+  expect(told.slice(0, 1001).map(({ length }) => length)).toEqual([...Array.from({ length: 1000 }, () => 0), 1001]);
+  expect(told.flat()).toEqual(Array.from({ length: 2499 }, (_, index) => index + 1));
+  expect(order.ended(work[0]!, [0])).toEqual([0]);
+});
+
+it('counts what has failed among those that wait, and goes on in order after it has not waited', () => {
+  const { order, work } = planned(2500);
+  for (const each of work.slice(1, 1001)) expect(order.ended(each)).toEqual([]);
+  expect(order.ended(work[1001]!, [1001])).toEqual([1001]);
+  expect(order.ended(work[1003]!, [1003])).toEqual([]);
+  expect(order.ended(work[0]!, [0])).toEqual([0]);
+  expect(order.ended(work[1002]!, [1002])).toEqual([1002, 1003]);
 });

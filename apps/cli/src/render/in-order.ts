@@ -6,6 +6,7 @@ export class InOrder<R> {
   readonly #places = new WeakMap<object, number>();
   readonly #waiting = new Map<number, readonly R[]>();
   #planned = 0;
+  /** What was planned before is waited for no more. */
   #next = 0;
   #held = 0;
 
@@ -16,16 +17,16 @@ export class InOrder<R> {
   /** @returns what may be told now */
   ended(work: object, results: readonly R[] = []): readonly R[] {
     const place = this.#places.get(work);
-    if (place === undefined) return results;
+    if (place === undefined || place < this.#next) return results;
     if (place !== this.#next) {
       this.#waiting.set(place, results);
-      this.#held += results.length;
+      this.#held += weightOf(results);
       return this.#held > most ? this.rest() : [];
     }
     const due = [...results];
     for (let waiting: readonly R[] | undefined; (waiting = this.#waiting.get(++this.#next)) !== undefined;) {
       this.#waiting.delete(this.#next);
-      this.#held -= waiting.length;
+      this.#held -= weightOf(waiting);
       due.push(...waiting);
     }
     return due;
@@ -33,10 +34,15 @@ export class InOrder<R> {
 
   /** @returns what waits, in order */
   rest(): readonly R[] {
-    const places = [...this.#waiting.keys()].toSorted((a, b) => a - b);
-    const due = places.flatMap((place) => this.#waiting.get(place) ?? []);
-    for (const place of places) this.#waiting.set(place, []);
+    const waiting = [...this.#waiting].toSorted(([a], [b]) => a - b);
+    this.#next = Math.max(this.#next, (waiting.at(-1)?.[0] ?? -1) + 1);
+    this.#waiting.clear();
     this.#held = 0;
-    return due;
+    return waiting.flatMap(([, results]) => results);
   }
+}
+
+/** What has failed takes a place as well. */
+function weightOf(results: readonly unknown[]): number {
+  return Math.max(results.length, 1);
 }
