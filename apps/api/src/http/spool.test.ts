@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-import { readAll } from '@coffer/storage-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAll, SpoolFile } from '@coffer/storage-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { openFilesBelow } from '../testing/open-files.ts';
 import { spool } from './spool.ts';
@@ -18,6 +18,7 @@ describe('a spool', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'coffer-spool-'));
   });
+  afterEach(() => vi.restoreAllMocks());
   afterAll(() => rm(directory, { recursive: true }));
 
   const openFiles = (): Promise<number> => openFilesBelow(directory);
@@ -57,6 +58,21 @@ describe('a spool', () => {
     );
     await expect(spool(failing, directory)).rejects.toThrow('cut');
     expect(await readdir(directory)).toEqual([]);
+    expect(await openFiles()).toBe(0);
+  });
+
+  it('needs nothing more of a file that fails to close', async () => {
+    const close = SpoolFile.prototype.close;
+    vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
+      await close.call(this);
+      throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // as network file systems do, which write late
+    });
+    const data = randomBytes(2_000_000);
+    const spooled = await spool(streamOf(data), directory);
+    expect(data.equals(await bytesOf(spooled.body))).toBe(true);
+    await spooled.release();
+    vi.spyOn(SpoolFile.prototype, 'append').mockRejectedValue(Object.assign(new Error('full'), { code: 'EDQUOT' }));
+    await expect(spool(streamOf(data), directory)).rejects.toMatchObject({ code: 'storage_unavailable' });
     expect(await openFiles()).toBe(0);
   });
 

@@ -29,7 +29,7 @@ export async function spool(stream: Readable, directory: string): Promise<Spoole
       for (const kept of chunks.splice(0)) await file.append(kept).catch(unwritable);
     }
   } catch (error) {
-    await file?.close();
+    await file?.close().catch(() => {});
     throw error;
   }
   return file === undefined ? { body: Buffer.concat(chunks), size, release: async () => {} } : readAgain(file, size);
@@ -45,7 +45,7 @@ function readAgain(file: SpoolFile, size: number): Spooled {
     release: async () => {
       body.destroy();
       await closed;
-      await file.close();
+      await file.close().catch(() => {}); // network file systems may tell of a full disk as late as this
     },
   };
 }
