@@ -53,4 +53,17 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(errors.map(({ key, code }) => [key, code])).toEqual(['b', 'c', 'd'].map((key) => [key, 'storage_unavailable']));
     expect(alone).toHaveLength(4);
   });
+
+  it('takes a refusal of one key for none of the others', async () => {
+    const failing = ['a', 'b'].map((key) => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`);
+    const server = await serve((request, response) => {
+      if (request.method === 'POST') return answering(`<DeleteResult>${failing.join('')}</DeleteResult>`)(request, response);
+      return request.url?.startsWith('/bucket/a') === true
+        ? refusal(403, 'AccessDenied')(request, response)
+        : response.writeHead(204).end();
+    });
+    const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    expect(deleted).toEqual(['b']);
+    expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
+  });
 });

@@ -121,9 +121,12 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   return [...refused, ...(await deleteAlone(store, bucket, again, ctx))];
 }
 
+/** Of a server that fails, whatever it is asked. */
+const failing: ReadonlySet<string> = new Set(['storage_unavailable', 'connect_timeout', 'read_timeout']);
+
 /**
  * What the server failed at together, it may do alone, as SeaweedFS does the last version of a key whose name is too long for its
- * folder of versions. Where the first one fails, so would the others.
+ * folder of versions. Where it still fails at the first one, the others are not tried.
  */
 async function deleteAlone(
   store: Store,
@@ -133,5 +136,6 @@ async function deleteAlone(
 ): Promise<Failure[]> {
   if (first === undefined) return [];
   const [failure] = await deleteEach(store, bucket, [first], ctx);
-  return failure === undefined ? deleteEach(store, bucket, others, ctx) : [first, ...others].map(({ key }) => ({ ...failure, key }));
+  if (failure !== undefined && failing.has(failure.code)) return [first, ...others].map(({ key }) => ({ ...failure, key }));
+  return [...(failure === undefined ? [] : [failure]), ...(await deleteEach(store, bucket, others, ctx))];
 }
