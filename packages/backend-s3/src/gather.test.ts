@@ -24,7 +24,7 @@ async function storeOfSlow(): Promise<{ readonly store: Store; leave(): Promise<
   let fill = (_end: number): void => {};
   const slow = await store.memory.take(partSize, {});
   const filling = store.memory.whileFilling(partSize, new Promise<number>((resolve) => (fill = resolve)));
-  await vi.waitFor(async () => expect(await store.memory.takeSoon(mib, {})).toBeUndefined(), { timeout: 5000 });
+  await expect.poll(() => store.memory.takeSoon(mib, {})).toBeUndefined();
   const leave = async (): Promise<void> => {
     fill(0);
     await filling;
@@ -46,7 +46,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   const pieces = Array.from({ length: 31 }, (_, index) => data.subarray(index * 100_000, (index + 1) * 100_000));
   const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
   const gathering = gathered(store, reader, { size: 2 * mib + 3 }, noContext);
-  await vi.waitFor(() => expect(appended).toBeGreaterThan(900_000));
+  await expect.poll(() => appended).toBeGreaterThan(900_000);
   await leave();
   const { held, end } = await gathering;
   expect(end).toBe(2 * mib + 3);
