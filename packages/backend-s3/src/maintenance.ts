@@ -1,4 +1,4 @@
-import { hasCode } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
 
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
@@ -14,15 +14,44 @@ import { openUploads } from './uploads.ts';
 // Together fewer than there are sockets to the server by default: a sweep stops nobody.
 const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
+const nothing: SweepReport = { removed: 0, bytes: 0 };
+
+/** A bucket that fails keeps no other from being swept; where as many do as are swept at once, it is the server that fails. */
+class BucketFailures {
+  readonly #errors: unknown[] = [];
+
+  async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
+    try {
+      return await sweeping();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const error = isStorageError(cause)
+        ? storageError(cause.code, `The bucket "${bucket}" could not be swept: ${cause.message}`, {
+            retryable: cause.retryable,
+            cause,
+          })
+        : cause;
+      if (this.#errors.push(error) >= bucketsAtOnce) throw this.#errors[0];
+      return otherwise;
+    }
+  }
+
+  /** @throws what the first that failed did */
+  report(): void {
+    if (this.#errors.length > 0) throw this.#errors[0];
+  }
+}
+
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
      * Aborts multipart uploads in the buckets of the credentials, which others may use as well, and removes what was left where the
-     * endpoint was tried out, unless the bucket is the caller's.
+     * endpoint was tried out, unless the bucket is the caller's. The error of a bucket that fails comes once the others are swept.
      */
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
       // By the server's clock, of which the first request learns: it has dated what is looked at.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
+      const failures = new BucketFailures();
       let sandboxes = 0;
       /** Those that are to be swept; the sandboxes among the others are gone by then. */
       const ours = async (): Promise<readonly string[]> => {
@@ -30,12 +59,17 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
         const old = all.filter((bucket) => isAbandoned(store, bucket, before()));
         const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
         const left = old.filter(({ name }) => !kept.has(name));
-        for (const { name } of left) if (dryRun || (await removeSandbox(store, name, ctx))) sandboxes++;
+        for (const { name } of left) {
+          if (dryRun || (await failures.survive(name, false, () => removeSandbox(store, name, ctx), ctx))) sandboxes++;
+        }
         const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
         return among === undefined ? listed : [...(await among(listed))];
       };
       const buckets = named === undefined ? await ours() : [named];
-      const reports = await inParallel(buckets, bucketsAtOnce, (bucket) => sweepBucket(store, bucket, { before, dryRun }, ctx));
+      const reports = await inParallel(buckets, bucketsAtOnce, (bucket) =>
+        failures.survive(bucket, nothing, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
+      );
+      failures.report();
       return {
         removed: reports.reduce((sum, { removed }) => sum + removed, sandboxes),
         bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0),

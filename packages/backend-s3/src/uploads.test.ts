@@ -222,6 +222,33 @@ describe('a sweep', () => {
     expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', url: '/mine/key?uploadId=id' });
   });
 
+  it('ends with the error of a bucket that fails, once all others are swept, and at once where the server does', async () => {
+    const names = ['broken', ...Array.from({ length: 9 }, (_, index) => `mine-${index}`)];
+    const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const stale = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+    let failing = '/broken';
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url === '/' || url.startsWith('/?')) {
+        return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      if (url.startsWith(failing)) return refusal(500, 'InternalError')(request, response);
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const sweep = async (): Promise<unknown> => backendTo(server).maintenance?.sweep({ olderThan: 60 }, noContext);
+    const failed = { code: 'storage_unavailable', message: expect.stringContaining('"broken"'), retryable: true };
+    await expect(sweep()).rejects.toMatchObject(failed);
+    const aborted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
+    expect(aborted.toSorted()).toEqual(names.slice(1).map((name) => `/${name}/key?uploadId=id`));
+    failing = '/m';
+    server.requests.length = 0;
+    await expect(sweep()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(server.requests.filter(({ url = '' }) => url.startsWith('/mine')).length).toBeLessThan(9);
+  });
+
   it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
     const hex = '0123456789abcdef';
     const tenants = `coffer-probe-${hex.slice(1)}1`;
