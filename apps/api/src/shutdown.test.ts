@@ -129,8 +129,8 @@ it('waits for no answer that stood behind another one when its client went away'
   client.destroy();
   await expect.poll(() => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0);
   const begun = performance.now();
-  await drain(1_000);
-  expect(performance.now() - begun).toBeLessThan(900);
+  await drain(20_000);
+  expect(performance.now() - begun).toBeLessThan(15_000);
 });
 
 onEachBackend('a server that cuts what takes too long', ({ start }) => {
@@ -148,7 +148,7 @@ onEachBackend('a server that cuts what takes too long', ({ start }) => {
       );
       await upload.write(randomBytes(20_000_000)); // more than a part of a multipart upload
       await expect.poll(async () => (await sql`select 1 from files`).length).toBe(2);
-      await expect.poll(async () => (await api.stored()).length, { timeout: 5_000 }).toBeGreaterThan(before.length);
+      await expect.poll(async () => (await api.stored()).length).toBeGreaterThan(before.length);
       api.beginStopping();
       await api.drain(100);
       expect(await sql`select status from files where status not in ('deleted', 'available')`).toEqual([]);

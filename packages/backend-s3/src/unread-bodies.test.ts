@@ -43,7 +43,7 @@ describe.each(['lean', 'sdk'] as const)('the body of an answer that nobody wants
       const outcome = getObject(store, at, options, noContext).catch((error: unknown) => error);
       expect(await outcome).toMatchObject(expected);
     }
-    await expect.poll(connections, { timeout: 3000 }).toBe(0);
+    await expect.poll(connections).toBe(0);
     (await store.downloads.take(1, { signal: AbortSignal.timeout(500) }))();
   });
 });
@@ -63,5 +63,5 @@ it.each([
     const pulling = pullObject(store, store.transport.pull!, { at, options: {}, sink: () => {} }, noContext);
     await expect(pulling).rejects.toMatchObject({ code: expect.any(String) });
   }
-  await expect.poll(() => store.connection.agent.maxSockets, { timeout: 3000 }).toBe(most);
+  await expect.poll(() => store.connection.agent.maxSockets).toBe(most);
 });

@@ -78,7 +78,7 @@ describe('a connection between two requests', () => {
       if (asked === 1) setTimeout(() => socket.write(empty.replace('200', '404')), 20);
     });
     await ask();
-    await expect.poll(() => sockets.size, { timeout: 3000 }).toBe(0);
+    await expect.poll(() => sockets.size).toBe(0);
     expect(await ask()).toMatchObject({ status: 200 });
     expect(connections()).toBe(2);
   });
