@@ -110,7 +110,8 @@ async function sizeOfParts(store: Store, upload: OpenUpload, ctx: CallContext): 
       after = page.next;
     } while (after !== undefined);
   } catch (error) {
-    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'no_such_bucket')) return undefined;
+    // Ceph says NoSuchKey of one that somebody else aborts at the same time.
+    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) return undefined;
     throw error;
   }
   return size;

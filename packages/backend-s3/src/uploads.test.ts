@@ -249,6 +249,22 @@ describe('a sweep', () => {
     expect(server.requests.filter(({ url = '' }) => url.startsWith('/mine')).length).toBeLessThan(9);
   });
 
+  it.each(['NoSuchUpload', 'NoSuchKey'])('counts no upload that another one aborts meanwhile, and goes on: %s', async (gone) => {
+    const uploads = ['gone', 'mine'].map(
+      (id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
+    );
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('uploadId=gone')) return refusal(404, gone)(request, response);
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const swept = await backendTo(server).maintenance?.sweep({ olderThan: 60, bucket: 'mine' }, noContext);
+    expect(swept).toEqual({ removed: 1, bytes: 4 });
+  });
+
   it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
     const hex = '0123456789abcdef';
     const tenants = `coffer-probe-${hex.slice(1)}1`;
