@@ -51,11 +51,26 @@ export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun 
     for (const [prefix, all] of ages) {
       const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(store, before()));
       if (prefix === undefined || !isOld) continue;
-      if (!dryRun) await removeVersions(store, bucket, ctx, prefix);
+      if (!dryRun) await removeAll(store, bucket, { prefix, keys: all.map(({ key }) => key) }, ctx);
       removed += all.length;
     }
     return removed;
   });
+}
+
+/** Who may not see what a bucket that keeps versions has kept, or not remove it, leaves that. */
+async function removeAll(
+  store: Store,
+  bucket: string,
+  { prefix, keys }: { readonly prefix: string; readonly keys: readonly string[] },
+  ctx: CallContext,
+): Promise<void> {
+  try {
+    await removeVersions(store, bucket, ctx, prefix);
+  } catch (error) {
+    if (!hasCode(error, 'access_denied')) throw error;
+    await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx));
+  }
 }
 
 function oldest({ connection }: Store, before: number): number {

@@ -358,4 +358,22 @@ describe('a sweep', () => {
     expect(await sweep(false)).toEqual({ removed: 2, bytes: 0 });
     expect(deleted).toEqual([`${old}object`, `${old}x/y`]);
   });
+
+  it('removes it by name where versions are not for the credentials to see', async () => {
+    const old = '.coffer-probe-0123456789abcdef/';
+    const contents = ['object', 'x/y'].map(
+      (name) => `<Contents><Key>${old}${name}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
+    );
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('versions')) return refusal(403, 'AccessDenied')(request, response);
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      return answering(`<ListBucketResult>${contents.join('')}</ListBucketResult>`)(request, response);
+    });
+    const swept = await backendTo(server).maintenance?.sweep({ olderThan: 0, bucket: 'used' }, noContext);
+    expect(swept).toEqual({ removed: 2, bytes: 0 });
+    const deleted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url = '' }) => url.split('?')[0]);
+    expect(deleted.toSorted()).toEqual([`/used/${old}object`, `/used/${old}x/y`]);
+  });
 });
