@@ -74,6 +74,14 @@ describe('UploadMemory', () => {
     give(held);
   });
 
+  it('is there for others where the system has less than there may be', async () => {
+    const uploads = memory();
+    await expect(uploads.take(2 ** 53, {})).rejects.toThrow(RangeError);
+    await expect(uploads.takeForSpooled(2 ** 53, {})).rejects.toThrow(RangeError);
+    give([await uploads.take(partSize, { signal: AbortSignal.timeout(1000) })]);
+    give([await uploads.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })]);
+  });
+
   it('has parts that are larger than all of it wait while nobody is slow', async () => {
     const uploads = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
     const first = await uploads.take(3 * partSize, {});

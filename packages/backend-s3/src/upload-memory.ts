@@ -101,7 +101,7 @@ export class UploadMemory {
   }
 
   #hold(size: number, release: (() => void) | undefined): HeldBuffer {
-    const memory = this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
+    const memory = this.#memoryFor(size, release);
     this.#heldBytes += memory.length;
     let isHeld = true;
     return {
@@ -113,6 +113,16 @@ export class UploadMemory {
         release?.();
       },
     };
+  }
+
+  /** @throws RangeError where the system has none left; what was taken of the bound is given back */
+  #memoryFor(size: number, release: (() => void) | undefined): Buffer {
+    try {
+      return this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
+    } catch (error) {
+      release?.();
+      throw error;
+    }
   }
 
   /** Up to twice as much as is asked for, of which no more than that is ever touched. */
