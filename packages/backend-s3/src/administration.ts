@@ -26,7 +26,17 @@ export interface HeldCorsRule extends Omit<CorsRule, 'maxAge'> {
 }
 
 export interface OpenUpload extends Upload {
+  /** 1970 where the server does not say, as SeaweedFS did not for long. */
   readonly since: Date;
+}
+
+/** A page of the parts of an upload. */
+export interface ListedParts {
+  /** Bytes of all of them. */
+  readonly size: number;
+  /** When the last one came; 1970 where there is none, or the server does not say. */
+  readonly latest: Date;
+  readonly next?: string;
 }
 
 export interface UploadMarker {
@@ -62,8 +72,7 @@ export interface Administration {
     after: UploadMarker | undefined,
     ctx: CallContext,
   ): Promise<{ readonly uploads: readonly OpenUpload[]; readonly next?: UploadMarker }>;
-  /** Bytes of a page of parts. */
-  listParts(upload: Upload, after: string | undefined, ctx: CallContext): Promise<{ readonly size: number; readonly next?: string }>;
+  listParts(upload: Upload, after: string | undefined, ctx: CallContext): Promise<ListedParts>;
 }
 
 /** For `lazily`. */

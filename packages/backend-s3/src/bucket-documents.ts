@@ -138,9 +138,11 @@ export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<
 /** An answer of ListParts. */
 export function partsFrom(answer: string): Awaited<ReturnType<Administration['listParts']>> {
   const root = rootOf(answer, 'ListPartsResult');
-  const size = childrenOf(root, 'Part').reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
+  const parts = childrenOf(root, 'Part');
+  const size = parts.reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
+  const latest = new Date(Math.max(0, ...parts.map((part) => dateOf(textOf(part, 'LastModified')).getTime())));
   const next = textOf(root, 'NextPartNumberMarker') ?? '';
-  return textOf(root, 'IsTruncated') === 'true' && next !== '' ? { size, next } : { size };
+  return { size, latest, ...(textOf(root, 'IsTruncated') === 'true' && next !== '' && { next }) };
 }
 
 function document(name: string, content: string): string {

@@ -3,7 +3,7 @@ import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/st
 
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
 import type { Sweep } from './abandoned-sandboxes.ts';
-import type { OpenUpload } from './administration.ts';
+import type { ListedParts, OpenUpload } from './administration.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
 import { causeName } from './errors.ts';
@@ -82,9 +82,10 @@ async function sweepBucket(store: Store, bucket: string, { before, dryRun }: Swe
   const objects = await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
   const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
   const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
-    const size = await sizeOfParts(store, upload, ctx);
-    if (!dryRun && size !== undefined) await abortUpload(store, upload.at, upload.uploadId);
-    return size;
+    const parts = await partsOf(store, upload, ctx);
+    if (parts === undefined || !isLeft(upload, parts, before())) return undefined;
+    if (!dryRun) await abortUpload(store, upload.at, upload.uploadId);
+    return parts.size;
   });
   const swept = sizes.filter((size) => size !== undefined);
   return { removed: objects + swept.length, bytes: swept.reduce((sum, size) => sum + size, 0) };
@@ -100,13 +101,22 @@ async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promis
   }
 }
 
+/** Where the server does not say when it began, an upload is as old as its last part; without one it is somebody's for all we know. */
+function isLeft({ since }: OpenUpload, { latest }: Parts, before: number): boolean {
+  const time = since.getTime() > 0 ? since.getTime() : latest.getTime();
+  return time > 0 && time <= before;
+}
+
+type Parts = Omit<ListedParts, 'next'>;
+
 /** Undefined when the upload is gone. */
-async function sizeOfParts(store: Store, upload: OpenUpload, ctx: CallContext): Promise<number | undefined> {
-  let [size, after]: [number, string | undefined] = [0, undefined];
+async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Promise<Parts | undefined> {
+  let [size, latest, after]: [number, Date, string | undefined] = [0, new Date(0), undefined];
   try {
     do {
       const page = await store.administration.listParts(upload, after, ctx);
       size += page.size;
+      if (page.latest > latest) ({ latest } = page);
       after = page.next;
     } while (after !== undefined);
   } catch (error) {
@@ -114,5 +124,5 @@ async function sizeOfParts(store: Store, upload: OpenUpload, ctx: CallContext): 
     if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) return undefined;
     throw error;
   }
-  return size;
+  return { size, latest };
 }

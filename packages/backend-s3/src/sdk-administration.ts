@@ -98,9 +98,10 @@ export function sdkAdministration(client: S3Client): Administration {
       const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, ...marker });
       const about = { ...at, permission: 's3:ListMultipartUploadParts' };
       const page = await call(about, ctx, (options) => client.send(command, options));
-      const size = (page.Parts ?? []).reduce((sum, { Size = 0 }) => sum + Size, 0);
-      const { IsTruncated: isMore, NextPartNumberMarker: next = '' } = page;
-      return isMore === true && next !== '' ? { size, next } : { size };
+      const { Parts: parts = [], IsTruncated: isMore, NextPartNumberMarker: next = '' } = page;
+      const size = parts.reduce((sum, { Size = 0 }) => sum + Size, 0);
+      const latest = new Date(Math.max(0, ...parts.map(({ LastModified: came }) => came?.getTime() ?? 0)));
+      return { size, latest, ...(isMore === true && next !== '' && { next }) };
     },
   };
 }

@@ -265,6 +265,27 @@ describe('a sweep', () => {
     expect(swept).toEqual({ removed: 1, bytes: 4 });
   });
 
+  it.each(['lean', 'sdk'] as const)('knows by its parts how old an upload is whose server does not say (%s)', async (transport) => {
+    const years: Readonly<Record<string, readonly number[]>> = { left: [2026, 2025], busy: [2026, 2999], begun: [] };
+    const uploads = Object.keys(years).map((id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId></Upload>`);
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('uploadId=')) {
+        const parts = years[/uploadId=(\w+)/.exec(url)?.[1] ?? '']!.map(
+          (year) => `<Part><Size>4</Size><LastModified>${year}-01-01T00:00:00.000Z</LastModified></Part>`,
+        );
+        return answering(`<ListPartsResult>${parts.join('')}</ListPartsResult>`)(request, response);
+      }
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const swept = await backendTo(server, { transport }).maintenance?.sweep({ olderThan: 0, bucket: 'mine' }, noContext);
+    const aborted = server.requests.filter(({ method }) => method === 'DELETE').map(({ url = '' }) => /uploadId=(\w+)/.exec(url)?.[1]);
+    expect(aborted).toEqual(['left']);
+    expect(swept).toEqual({ removed: 1, bytes: 8 });
+  });
+
   it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
     const hex = '0123456789abcdef';
     const tenants = `coffer-probe-${hex.slice(1)}1`;
