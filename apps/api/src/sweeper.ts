@@ -2,6 +2,7 @@ import type { Runtime } from '@coffer/runtime';
 import type { Logger } from 'pino';
 
 const everyMs = 3_600_000;
+/** And up to as long again: processes that were started together shall not all sweep at the same moment. */
 const firstAfterMs = 60_000;
 const dayInSeconds = 86_400;
 
@@ -24,8 +25,14 @@ export function sweepRegularly(runtime: Runtime, log: Logger): () => void {
       running = false;
     }
   };
-  const first = setTimeout(() => void sweep(), firstAfterMs).unref();
-  const timer = setInterval(() => void sweep(), everyMs).unref();
+  let timer: NodeJS.Timeout | undefined;
+  const first = setTimeout(
+    () => {
+      void sweep();
+      timer = setInterval(() => void sweep(), everyMs).unref();
+    },
+    firstAfterMs * (1 + Math.random()),
+  ).unref();
   return () => {
     clearTimeout(first);
     clearInterval(timer);

@@ -1,0 +1,65 @@
+import type { Runtime } from '@coffer/runtime';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { sweepRegularly } from './sweeper.ts';
+
+const minute = 60_000;
+let outcome: () => Promise<unknown>;
+let sweeps: number;
+const lines: string[] = [];
+const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+const runtime = {
+  config: { storage: { enabled: true } },
+  files: { sweep: () => (sweeps++, outcome()) },
+  storage: { backend: {} },
+} as unknown as Runtime;
+
+beforeEach(() => {
+  [sweeps, outcome] = [0, async () => ({})];
+  lines.length = 0;
+  vi.useFakeTimers();
+});
+afterEach(() => void vi.useRealTimers());
+
+it('sweeps one or two minutes after the start, and every hour from then on, until it is ended', async () => {
+  const end = sweepRegularly(runtime, log);
+  await vi.advanceTimersByTimeAsync(minute - 1);
+  expect(sweeps).toBe(0);
+  await vi.advanceTimersByTimeAsync(minute + 1);
+  expect(sweeps).toBe(1);
+  await vi.advanceTimersByTimeAsync(120 * minute);
+  expect(sweeps).toBe(3);
+  end();
+  await vi.advanceTimersByTimeAsync(120 * minute);
+  expect(sweeps).toBe(3);
+});
+
+it('processes that start together do not sweep at one moment', async () => {
+  const ends = Array.from({ length: 20 }, () => sweepRegularly(runtime, log));
+  await vi.advanceTimersByTimeAsync(minute);
+  const moments = new Set<number>();
+  for (let second = 0; second < 60; second++) {
+    const before = sweeps;
+    await vi.advanceTimersByTimeAsync(1000);
+    if (sweeps > before) moments.add(second);
+  }
+  expect(sweeps).toBe(20);
+  expect(moments.size).toBeGreaterThan(2);
+  for (const end of ends) end();
+});
+
+it('tries again after a sweep that failed, and begins none while one is under way', async () => {
+  const end = sweepRegularly(runtime, log);
+  outcome = () => Promise.reject(new Error('the database is away'));
+  await vi.advanceTimersByTimeAsync(2 * minute);
+  expect(lines).toEqual([expect.stringContaining('the sweep failed and will be tried again')]);
+  const slow = Promise.withResolvers<unknown>();
+  outcome = () => slow.promise;
+  await vi.advanceTimersByTimeAsync(180 * minute);
+  expect(sweeps).toBe(2);
+  slow.resolve({});
+  await vi.advanceTimersByTimeAsync(60 * minute);
+  expect(sweeps).toBe(3);
+  end();
+});
