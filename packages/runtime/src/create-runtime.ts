@@ -13,7 +13,10 @@ import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
 import { StartupError } from './startup-error.ts';
 
 /** What goes with a configuration, and is no part of it. */
-export type RuntimeOptions = StorageOptions & OpenDatabaseOptions;
+export interface RuntimeOptions extends StorageOptions, OpenDatabaseOptions {
+  /** False: nobody sends tokens, and no key is made to check them with. */
+  readonly checksTokens?: boolean;
+}
 
 /** The whole product, wired. */
 export interface Runtime extends StorageRuntime {
@@ -23,7 +26,7 @@ export interface Runtime extends StorageRuntime {
   /** What concerns a tenant's rows and its buckets at once. */
   readonly tenantService: TenantService;
   readonly files: FileService;
-  /** HS256 key that Coffer made itself; undefined when the configuration has any key. */
+  /** HS256 key that Coffer made itself; undefined when the configuration has any key, or tokens are not checked. */
   readonly generatedSecret?: Uint8Array;
   /** Releases everything in reverse order, PostgreSQL last, within a minute. Idempotent. */
   readonly close: () => Promise<void>;
@@ -43,7 +46,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
     openBackend(config, options),
     openDatabase(config, options),
     import('@coffer/files-db'),
-    hasKey(config) ? undefined : signingSecret(config),
+    options.checksTokens === false || hasKey(config) ? undefined : signingSecret(config),
   );
   const closeAll = (): Promise<void> =>
     closeInOrder([{ close: async () => opened.backend.close() }, { close: () => open.close(), needsMs: databaseMs }], closeMs);

@@ -53,7 +53,8 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     for (const each of opened.toReversed()) await each.close();
   };
   try {
-    const runtime = withDatabase ? await createRuntime(config, { signal, log: note, resolveFrom: [import.meta.url] }) : undefined;
+    const started = { signal, log: note, resolveFrom: [import.meta.url], checksTokens: false };
+    const runtime = withDatabase ? await createRuntime(config, started) : undefined;
     if (runtime !== undefined) opened.push(runtime);
     const registered = looksUp && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
     const tenant = registered ?? takenAsSlug(config.tenantId, looksUp ? note : undefined);

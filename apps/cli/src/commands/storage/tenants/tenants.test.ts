@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 import { createRuntime, parseConfig } from '@coffer/runtime';
@@ -83,6 +86,18 @@ describe('tenants', () => {
       Array.from({ length: 2500 }, (_, n) => `t-${n + 1}`),
     );
     expect((await tenants('list')).stdout.trim().split('\n')).toHaveLength(2501);
+  });
+
+  it('leaves nothing in the data directory where all is kept elsewhere', async () => {
+    const elsewhere = {
+      STORAGE_BACKEND: 's3',
+      STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1',
+      STORAGE_S3_ACCESS_KEY: 'a',
+      STORAGE_S3_SECRET_KEY: 's',
+    };
+    const env = { ...elsewhere, DATABASE_URL: database.url, COFFER_DATA_DIR: join(bench.folder, 'none') };
+    expect(await bench.coffer(['tenants', 'create', uuid, 'acme'], env)).toMatchObject({ code: 0, stderr: '' });
+    expect(existsSync(env.COFFER_DATA_DIR)).toBe(false);
   });
 
   it('has nothing to do with TENANT_ID', async () => {
