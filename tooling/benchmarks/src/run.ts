@@ -12,6 +12,7 @@ import { overhead } from './overhead.ts';
 import { requests } from './requests.ts';
 import { s3Api } from './s3-api/s3-api.ts';
 import { slowClients } from './slow-clients/slow-clients.ts';
+import { soak } from './soak/soak.ts';
 import { startup } from './startup.ts';
 import { throughput } from './throughput.ts';
 
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, { readonly run: (bench: Bench) => Prom
   's3-api': { run: s3Api, rounds: 5 },
   'slow-clients': { run: slowClients, rounds: 2 },
   cli: { run: cli, rounds: 5 },
+  soak: { run: soak, rounds: 1 },
 };
 
 const { values, positionals } = parseArgs({
@@ -35,13 +37,16 @@ const { values, positionals } = parseArgs({
     cold: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     cells: { type: 'string', default: '' },
+    minutes: { type: 'string', default: '10' },
   },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(benchmarks, name));
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-if (positionals.length === 0 || unknown.length > 0 || (rounds !== undefined && !(rounds >= 1 && rounds <= 50))) {
+const minutes = Number(values.minutes);
+const isBounded = (rounds === undefined || (rounds >= 1 && rounds <= 50)) && minutes >= 1 && minutes <= 1440;
+if (positionals.length === 0 || unknown.length > 0 || !isBounded) {
   process.stderr.write(
-    `Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--flags 'NODE FLAGS'] [--profile DIRECTORY] [--cold] [--quick] [--cells NAME,...]\n`,
+    `Usage: node src/run.ts ${Object.keys(benchmarks).join(' | ')} [--rounds 1..50] [--flags 'NODE FLAGS'] [--profile DIRECTORY] [--cold] [--quick] [--cells NAME,...] [--minutes 1..1440]\n`,
   );
   process.exit(2);
 }
@@ -68,6 +73,7 @@ for (const name of positionals) {
       cold: values.cold,
       quick: values.quick,
       cells: values.cells.split(',').filter(Boolean),
+      minutes,
     });
   } catch (error) {
     await ending; // what fails while everything is being ended says nothing

@@ -20,7 +20,8 @@ export interface Contender {
   downloadOne(bucket: string, file: string): readonly string[];
 }
 
-const bin = fileURLToPath(new URL('../../../../apps/cli/bin/coffer.js', import.meta.url));
+/** Ours, as it is built. */
+export const cofferBin: string = fileURLToPath(new URL('../../../../apps/cli/bin/coffer.js', import.meta.url));
 
 /** Ours first; the others that are on this machine. */
 export function contendersFor(server: S3Server, peers: Peers): readonly Contender[] {
@@ -34,7 +35,7 @@ export function contendersFor(server: S3Server, peers: Peers): readonly Contende
 }
 
 function coffer({ kind, endpoint, accessKey, secretKey }: S3Server): Contender {
-  const storage = [process.execPath, bin, 'storage'];
+  const storage = [process.execPath, cofferBin, 'storage'];
   return {
     name: 'coffer',
     env: {
@@ -43,8 +44,8 @@ function coffer({ kind, endpoint, accessKey, secretKey }: S3Server): Contender {
       STORAGE_S3_ACCESS_KEY: accessKey,
       STORAGE_S3_SECRET_KEY: secretKey,
     },
-    version: [process.execPath, bin, '--version'],
-    help: [process.execPath, bin, '--help'],
+    version: [process.execPath, cofferBin, '--version'],
+    help: [process.execPath, cofferBin, '--help'],
     uploadAll: (folder, bucket) => [...storage, 'upload', folder, '--recursive', '--prefix', 'small', '--bucket', bucket],
     list: (bucket) => [...storage, 'list', '--bucket', bucket],
     downloadAll: (bucket, folder) => [...storage, 'download', 'small', '--recursive', '--output', `${folder}/`, '--bucket', bucket],

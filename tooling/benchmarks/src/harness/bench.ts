@@ -18,6 +18,8 @@ export interface Bench {
   readonly quick: boolean;
   /** `s3-api` only: the cells to measure; all when it is empty. */
   readonly cells: readonly string[];
+  /** `soak` only: how long. */
+  readonly minutes: number;
 }
 
 /** A folder on disk (not in memory: syncing is part of what is measured) that goes with the benchmark. */

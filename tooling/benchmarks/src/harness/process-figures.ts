@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 // USER_HZ: every Linux reports times to user space in hundredths of a second.
 const ticksPerSecond = 100;
@@ -24,6 +24,11 @@ export function rss(pid: number): number {
 /** Makes the present memory of a process its peak. @see proc(5), clear_refs */
 export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** How much a process has open: files, sockets and the like. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
 }
 
 function statusMiB(pid: number, name: string): number {

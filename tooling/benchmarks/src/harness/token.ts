@@ -3,10 +3,10 @@ import { SignJWT } from 'jose';
 /** What the API server and the peers check tokens with. */
 export const jwtSecret = 'a-secret-of-the-benchmarks-and-nobody-else';
 
-const tenant = { tenant_uuid: '7f4df2a0-6f1e-4f0a-9d58-1c0c7b0f2a11', tenant_slug: 'bench' };
+const benchTenant = { tenant_uuid: '7f4df2a0-6f1e-4f0a-9d58-1c0c7b0f2a11', tenant_slug: 'bench' };
 
 /** The header of a user of one tenant. */
-export async function asUser(): Promise<Readonly<Record<string, string>>> {
+export async function asUser(tenant = benchTenant): Promise<Readonly<Record<string, string>>> {
   return bearer('bench-user', { metadata: tenant });
 }
 

@@ -6,10 +6,10 @@ const blockBytes = 2 ** 20;
 // Bytes that do not compress, the same ones each time.
 const block: Buffer = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16)).update(Buffer.alloc(blockBytes));
 
-/** The body of `size` bytes as pieces of the block, none larger than `most`. */
-export function* pieces(size: number, most: number): Generator<Buffer> {
+/** The body of `size` bytes as pieces of the block, none larger than `most`; of another one, what stands at `offset`. */
+export function* pieces(size: number, most: number, offset = 0): Generator<Buffer> {
   for (let sent = 0; sent < size;) {
-    const from = sent % blockBytes;
+    const from = (offset + sent) % blockBytes;
     const length = Math.min(most, size - sent, blockBytes - from);
     yield block.subarray(from, from + length);
     sent += length;

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { formEnd, formStart, formType } from './form.ts';
 import { digestOf, matches, pieces } from './generated-bytes.ts';
 import type { Answer, DownloadJob, LoadResult, UploadJob } from './job.ts';
+import { pour } from './pour.ts';
 
 const writeBytes = 262_144;
 
@@ -38,17 +39,9 @@ async function sendBody({ url, method, framing, headers, size, announced }: Uplo
       ...(announced ? { 'content-length': start.byteLength + size + end.byteLength } : { 'transfer-encoding': 'chunked' }),
     },
   });
-  let refused = false;
   const answered = once(request, 'response') as Promise<[IncomingMessage]>;
-  answered.then(
-    () => (refused = true),
-    () => (refused = true),
-  );
   if (start.byteLength > 0) request.write(start);
-  for (const piece of pieces(size, writeBytes)) {
-    if (refused) break; // the answer, or the error, says why
-    if (!request.write(piece)) await Promise.race([once(request, 'drain'), answered]);
-  }
+  await pour(request, pieces(size, writeBytes), answered);
   request.end(end);
   const [response] = await answered;
   const chunks: Buffer[] = [];

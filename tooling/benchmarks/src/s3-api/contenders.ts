@@ -5,6 +5,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { startPostgres, startS3, testDatabase } from '@coffer/fixtures';
 import type { PostgresServer, S3Server } from '@coffer/fixtures';
 import postgres from 'postgres';
+import type { Sql } from 'postgres';
 
 import type { Bench } from '../harness/bench.ts';
 import { scratch } from '../harness/bench.ts';
@@ -59,7 +60,7 @@ export async function startContenders(bench: Bench, stores: Stores, most: number
   const prefix = `coffer-bench-${randomBytes(4).toString('hex')}`;
   const user = await asUser();
   const admin = { ...(await asAdmin()), 'x-tenant-id': 'bench' };
-  const { s3, client } = stores;
+  const { client, s3 } = stores;
 
   const bucketOf = (name: string): BenchBucket => {
     const bucket = new BenchBucket(client, name);
@@ -72,16 +73,7 @@ export async function startContenders(bench: Bench, stores: Stores, most: number
     const server = await startApi(bench, {
       databaseUrl: url,
       dataDirectory: await scratch(bench, 's3-api'),
-      environment: {
-        STORAGE_BACKEND: 's3',
-        STORAGE_S3_ENDPOINT: s3.endpoint,
-        STORAGE_S3_ACCESS_KEY: s3.accessKey,
-        STORAGE_S3_SECRET_KEY: s3.secretKey,
-        STORAGE_BUCKET: `${prefix}-default`,
-        STORAGE_BUCKET_NAMING_PATTERN: `${prefix}-{tenant_slug}`,
-        STORAGE_AUTO_PROVISION: 'true',
-        STORAGE_MAX_POOL_CONNECTIONS: String(most),
-      },
+      environment: { ...environmentOn(s3, prefix), STORAGE_MAX_POOL_CONNECTIONS: String(most) },
     });
     return {
       server,
@@ -109,7 +101,28 @@ export async function startContenders(bench: Bench, stores: Stores, most: number
   return { coffer: await coffer(), fastify: await peer('fastify', 'fastify-s3'), ceiling: await peer('ceiling', 'bare-s3/main') };
 }
 
-async function databaseOf(bench: Bench, stores: Stores, table: string): Promise<{ url: string; rows: () => Promise<number> }> {
+/** Has Coffer store in buckets of that prefix, one for each tenant. */
+export function environmentOn(
+  { endpoint, accessKey, secretKey }: Pick<S3Server, 'endpoint' | 'accessKey' | 'secretKey'>,
+  prefix: string,
+): Readonly<Record<string, string>> {
+  return {
+    STORAGE_BACKEND: 's3',
+    STORAGE_S3_ENDPOINT: endpoint,
+    STORAGE_S3_ACCESS_KEY: accessKey,
+    STORAGE_S3_SECRET_KEY: secretKey,
+    STORAGE_BUCKET: `${prefix}-default`,
+    STORAGE_BUCKET_NAMING_PATTERN: `${prefix}-{tenant_slug}`,
+    STORAGE_AUTO_PROVISION: 'true',
+  };
+}
+
+/** An empty database. */
+export async function databaseOf(
+  bench: Bench,
+  stores: Stores,
+  table: string,
+): Promise<{ url: string; sql: Sql; rows: () => Promise<number> }> {
   const database = await testDatabase({ on: stores.postgres });
   bench.resources.defer(() => database.drop());
   const { url } = database;
@@ -117,6 +130,7 @@ async function databaseOf(bench: Bench, stores: Stores, table: string): Promise<
   bench.resources.defer(() => sql.end());
   return {
     url,
+    sql,
     rows: async () => {
       const [row] = await sql<{ rows: string }[]>`select count(*) as rows from ${sql(table)}`;
       return Number(row?.rows);

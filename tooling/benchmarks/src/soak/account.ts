@@ -1,0 +1,133 @@
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+import { ListBucketsCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
+
+import { cofferBin } from '../cli/contenders.ts';
+import { listFiles, readFile } from './file-works.ts';
+import { readObject } from './object-works.ts';
+import { versionNamed } from './scene.ts';
+import type { Scene, Tenant } from './scene.ts';
+import { Slot } from './slot.ts';
+import type { Subject } from './subject.ts';
+
+export interface Goal {
+  readonly what: string;
+  readonly value: number;
+  readonly most: number;
+  readonly examples?: readonly string[];
+}
+
+export interface Accounted {
+  readonly subject: Subject;
+  readonly scene: Scene;
+  /** Reaches the store itself. */
+  readonly client: S3Client;
+  /** Uploads that may have been done although nobody was told. */
+  readonly unheard: number;
+}
+
+/** Everything is read once more; what was left over is swept, as if a day had passed; and then rows and objects are compared. Ends the API. */
+export async function account({ subject, scene, client, unheard }: Accounted): Promise<readonly Goal[]> {
+  const none = (what: string, examples: readonly string[]): Goal => ({ what, value: examples.length, most: 0, examples });
+  const wrong: string[] = [];
+  const unknown: string[] = [];
+  for (const tenant of scene.tenants) {
+    const listed = await listFiles(scene, tenant, 1000);
+    unknown.push(...listed.filter(({ id }) => !tenant.files.has(id)).map(({ id }) => id));
+    const files = listed.map(({ id, filename }) => tenant.files.get(id) ?? new Slot(id, versionNamed(filename)));
+    const ids = new Set(listed.map(({ id }) => id));
+    for (const slot of tenant.files.values()) if (!ids.has(slot.name) && !slot.mayBe('absent')) wrong.push(`${slot.name} is not listed`);
+    for (const slot of files) await readFile(scene, tenant, slot).catch((error: Error) => wrong.push(error.message));
+    for (const slot of tenant.objects) await readObject(scene, tenant, slot).catch((error: Error) => wrong.push(error.message));
+  }
+
+  const { sql } = subject;
+  await sql`update files set sweep_at = sweep_at - interval '1 day', expires_at = expires_at - interval '1 day'`;
+  await sweep(subject);
+  const { objects: dirt, files: due } = JSON.parse(await sweep(subject, '--dry-run')) as {
+    readonly objects: Numbers;
+    readonly files: Numbers;
+  };
+  const left = Object.entries({ ...dirt, ...due }).filter(([, count]) => count > 0);
+
+  const { rows, objects, uploads, totals } = await inventory(subject, scene, client);
+  const unfinished = rows.filter(({ status }) => status !== 'available');
+  const { Buckets: buckets = [] } = await client.send(new ListBucketsCommand());
+  await subject.stop();
+  const entries = await readdir(subject.environment.COFFER_DATA_DIR, { recursive: true, withFileTypes: true });
+  const kept = entries.filter((entry) => entry.isFile());
+  return [
+    none('files and objects that are other at the end', wrong),
+    { what: 'files whose upload nobody heard the answer of', value: unknown.length, most: unheard, examples: unknown },
+    none('left by the sweep', left.map(String)),
+    none(
+      'rows that are not of a file',
+      unfinished.map((row) => JSON.stringify(row)),
+    ),
+    none('rows without their object', missing(rows, objects)),
+    none('objects without their row', missing(objects, rows)),
+    none('open multipart uploads', uploads),
+    none('tenants whose usage is another than the sum of their files', totals),
+    none(
+      'buckets of trials',
+      buckets.map(({ Name = '' }) => Name).filter((name) => name.startsWith('coffer-probe')),
+    ),
+    none(
+      'files in the data directory',
+      kept.map(({ name }) => name),
+    ),
+  ];
+}
+
+type Numbers = Readonly<Record<string, number>>;
+
+async function sweep({ environment }: Subject, ...options: readonly string[]): Promise<string> {
+  const args = [cofferBin, 'storage', 'sweep', '--older-than', '0', '--json', ...options];
+  const ended = promisify(execFile)(process.execPath, args, { env: { ...process.env, ...environment } });
+  return (await ended.catch((error: Error & { readonly stdout: string }) => error)).stdout; // what it could not do is still there
+}
+
+interface Stored {
+  readonly key: string;
+  readonly size: number;
+  readonly status?: string;
+}
+
+function missing(these: readonly Stored[], among: readonly Stored[]): readonly string[] {
+  const known = new Set(among.map(({ key, size }) => `${key} ${size}`));
+  return these.map(({ key, size }) => `${key} ${size}`).filter((each) => !known.has(each));
+}
+
+/** What the database and the store hold, each asked itself. */
+async function inventory(subject: Subject, scene: Scene, client: S3Client) {
+  const { sql } = subject;
+  const rows = await sql<Stored[]>`select storage_key as key, size_bytes::float8 as size, status from files`;
+  const objects: Stored[] = [];
+  const uploads: string[] = [];
+  const totals: string[] = [];
+  for (const tenant of scene.tenants) {
+    const bucket = subject.bucketOf(tenant.tenant_slug);
+    const isRaw = ({ key }: Stored): boolean => tenant.objects.some((slot) => slot.name === key);
+    objects.push(...(await bucket.landed()).filter((object) => !isRaw(object)));
+    const open = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket.name }));
+    uploads.push(...(open.Uploads ?? []).map(({ Key = '' }) => Key));
+    totals.push(...(await mistold(sql, scene, tenant)));
+  }
+  return { rows, objects, uploads, totals };
+}
+
+/** Where database, usage and list do not say the same. */
+async function mistold(sql: Subject['sql'], scene: Scene, tenant: Tenant): Promise<readonly string[]> {
+  const files = await listFiles(scene, tenant, 1000);
+  const sum = files.reduce((total, file) => total + file.size_bytes, 0);
+  const usage = JSON.parse((await scene.call('admin', tenant, `admin/tenants/${tenant.tenant_slug}/usage`, [200])).text) as Numbers;
+  const [row] = await sql<{ bytes: number; files: number; reserved: number }[]>`
+    select used_bytes::float8 as bytes, used_files::float8 as files, reserved_bytes::float8 as reserved
+    from tenant_usage where tenant_uuid = ${tenant.tenant_uuid}`;
+  const told = [usage['bytes'], usage['files'], row?.bytes, row?.files, row?.reserved];
+  const due = [sum, files.length, sum, files.length, 0];
+  return told.join() === due.join() ? [] : [`${tenant.tenant_slug}: ${told.join(', ')} instead of ${due.join(', ')}`];
+}

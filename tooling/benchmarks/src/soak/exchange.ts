@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { pour } from '../load/pour.ts';
+
+/** The connection was cut. */
+export class Cut extends Error {}
+/** The client left, as it was asked to. */
+export class Left extends Error {}
+
+/** An answer that was not asked for. */
+export class Refusal extends Error {
+  /** Whether a store that is away may be told so. */
+  readonly isUnavailable: boolean;
+
+  constructor(what: string, { status, headers, text }: Answer) {
+    super(`${what} was answered ${status}: ${text.slice(0, 300)}`);
+    const isProblem = headers['content-type']?.startsWith('application/problem+json') === true;
+    const code = isProblem ? (JSON.parse(text) as { readonly code: string }).code : '';
+    this.isUnavailable = `${status} ${code}` === '503 storage_unavailable' || /^504 (connect|read)_timeout$/.test(`${status} ${code}`);
+  }
+}
+
+export interface Head {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export interface Answer extends Head {
+  readonly text: string;
+}
+
+export interface Ask {
+  readonly url: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: { readonly length: number; readonly pieces: Iterable<Buffer> };
+  /** Bytes, sent where there is a body and received elsewhere, after which the client leaves. */
+  readonly leaveAfter?: number;
+  /** Milliseconds that a reader rests after each chunk. */
+  readonly restMs?: number;
+  /** Is told of the body of a 200 or a 206 as it comes, which is gathered otherwise. */
+  readonly onBody?: (head: Head) => (chunk: Buffer) => void;
+}
+
+/** Longer than anything of the API waits. */
+const patience = 120_000;
+const cuts: readonly string[] = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
+
+/** @throws Cut, Left */
+export async function send(ask: Ask): Promise<Answer> {
+  const { url, method = 'GET', headers, body, leaveAfter = Infinity } = ask;
+  const length = body === undefined ? {} : { 'content-length': String(body.length) };
+  const request = httpRequest(url, { method, headers: { ...headers, ...length } });
+  request.on('error', () => {});
+  request.setTimeout(patience, () => request.destroy(new Error(`${method} ${url}: nothing moved for ${patience / 1000} s.`)));
+  const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+  try {
+    const isWhole = body === undefined || (await pour(request, until(leaveAfter, body.pieces), answered));
+    if (isWhole) request.end();
+    const [response] = await answered;
+    const answer = await receive(response, ask);
+    if (!isWhole) request.destroy(); // its connection waits for the rest, and is nobody else's
+    return answer;
+  } catch (error) {
+    if (error instanceof Left) await delay(20); // what was sent arrives
+    request.destroy();
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw cuts.includes(code) ? new Cut(`${method} ${url} was cut: ${code}`) : error;
+  }
+}
+
+/** What of the pieces is sent before the client leaves. */
+function* until(most: number, pieces: Iterable<Buffer>): Generator<Buffer> {
+  let left = most;
+  for (const piece of pieces) {
+    yield piece.subarray(0, left);
+    if ((left -= piece.length) < 0) throw new Left();
+  }
+}
+
+async function receive(response: IncomingMessage, { body, leaveAfter = Infinity, restMs = 0, onBody }: Ask): Promise<Answer> {
+  const head = { status: response.statusCode ?? 0, headers: response.headers };
+  const take = head.status === 200 || head.status === 206 ? onBody?.(head) : undefined;
+  const gathered: Buffer[] = [];
+  let received = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    if (take === undefined) gathered.push(chunk);
+    else take(chunk);
+    received += chunk.length;
+    if (body === undefined && received > leaveAfter) throw new Left();
+    if (restMs > 0) await delay(restMs);
+  }
+  return { ...head, text: Buffer.concat(gathered).toString() };
+}

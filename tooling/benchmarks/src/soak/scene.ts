@@ -1,0 +1,110 @@
+import { randomInt, randomUUID } from 'node:crypto';
+
+import { asAdmin, asUser } from '../harness/token.ts';
+import { mebibyte } from '../harness/transfers.ts';
+import { formEnd, formHead, formType } from '../load/form.ts';
+import { pieces } from '../load/generated-bytes.ts';
+import { Refusal, send } from './exchange.ts';
+import type { Answer, Ask } from './exchange.ts';
+import { Slot } from './slot.ts';
+import type { Version } from './slot.ts';
+
+export interface Tenant {
+  readonly tenant_uuid: string;
+  readonly tenant_slug: string;
+  /** Keys of objects that no row tracks. */
+  readonly objects: readonly Slot[];
+  /** Tracked files, by id. */
+  readonly files: Map<string, Slot>;
+}
+
+type Who = 'user' | 'admin';
+
+/** Few, so that they are often read while they are replaced. */
+const keysOfEach = 8;
+/** Some of the keys that stores and paths get wrong. */
+const names = ['plain', 'with space', 'a//b', 'ключ', '%2e+&?', 'x/acl'];
+const writeBytes = 262_144;
+
+/** What the traffic is sent to, as whom, and what is there. */
+export class Scene {
+  readonly tenants: readonly Tenant[] = ['soak-a', 'soak-b', 'soak-c'].map((slug) => ({
+    tenant_uuid: randomUUID(),
+    tenant_slug: slug,
+    objects: Array.from({ length: keysOfEach }, (_, index) => new Slot(`raw/${names[index % names.length]}/${index}`, 'absent')),
+    files: new Map(),
+  }));
+  readonly #urlOfApi: () => string;
+  #versions = 0;
+
+  constructor(urlOfApi: () => string) {
+    this.#urlOfApi = urlOfApi;
+  }
+
+  /** Of the API; another one after each start. */
+  get url(): string {
+    return this.#urlOfApi();
+  }
+
+  /** Of bytes that no other version has, around a part's size and the API's limits now and then. */
+  newVersion(): Version {
+    const seed = (++this.#versions * 611_953) % mebibyte; // odd, so that the first million differ
+    return { seed, size: someSize() };
+  }
+
+  /** As a user of the tenant, or as the admin on its behalf. @throws Refusal unless the status is one of those */
+  async call(who: Who, tenant: Tenant | undefined, path: string, expected: readonly number[], ask: Omit<Ask, 'url'> = {}): Promise<Answer> {
+    const url = `${this.url}/api/v1/${path}`;
+    const answer = await send({ ...ask, url, headers: { ...ask.headers, ...(await this.headers(who, tenant)) } });
+    if (!expected.includes(answer.status)) throw new Refusal(`${ask.method ?? 'GET'} ${path}`, answer);
+    return answer;
+  }
+
+  async headers(who: Who, tenant: Tenant | undefined): Promise<Readonly<Record<string, string>>> {
+    if (tenant === undefined) return asAdmin();
+    const { tenant_uuid, tenant_slug } = tenant;
+    return who === 'admin' ? { ...(await asAdmin()), 'x-tenant-id': tenant_slug } : asUser({ tenant_uuid, tenant_slug });
+  }
+}
+
+function someSize(): number {
+  const kind = Math.random();
+  if (kind < 0.1) return some([0, 1, 2, 65_535, 65_536, 65_537]);
+  if (kind < 0.6) return randomInt(131_072);
+  if (kind < 0.85) return randomInt(2 * mebibyte);
+  return some([5 * mebibyte, 8 * mebibyte - 1, 8 * mebibyte, 8 * mebibyte + 1, 16 * mebibyte, 16 * mebibyte + 1, 20 * mebibyte]);
+}
+
+export function some<T>(choices: readonly T[]): T {
+  return choices[randomInt(choices.length)]!;
+}
+
+export const raw = ({ seed, size }: Version): NonNullable<Ask['body']> => ({ length: size, pieces: pieces(size, writeBytes, seed) });
+
+export function form(version: Version, fields: Readonly<Record<string, string>>): Pick<Ask, 'body' | 'headers' | 'method'> {
+  const start = formHead(fields, fileName(version));
+  const { length, pieces: bytes } = raw(version);
+  const all = function* (): Generator<Buffer> {
+    yield start;
+    yield* bytes;
+    yield formEnd;
+  };
+  return {
+    method: 'POST',
+    headers: { 'content-type': formType },
+    body: { length: start.length + length + formEnd.length, pieces: all() },
+  };
+}
+
+export function json(value: unknown): Pick<Ask, 'body' | 'headers' | 'method'> {
+  const text = Buffer.from(JSON.stringify(value));
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: { length: text.length, pieces: [text] } };
+}
+
+/** Tells of a file whose upload nobody heard the answer of what it has to be. */
+export const fileName = ({ seed, size }: Version): string => `${seed}-${size}.bin`;
+
+export function versionNamed(filename: string): Version {
+  const [seed = NaN, size = NaN] = filename.replace('.bin', '').split('-').map(Number);
+  return { seed, size };
+}

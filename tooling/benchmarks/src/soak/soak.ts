@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Bench } from '../harness/bench.ts';
+import { printTable, remark } from '../harness/figures.ts';
+import { peakRss } from '../harness/process-figures.ts';
+import { startStores } from '../s3-api/contenders.ts';
+import { account } from './account.ts';
+import type { Goal } from './account.ts';
+import { json, Scene } from './scene.ts';
+import { startSubject } from './subject.ts';
+import { Traffic } from './traffic.ts';
+
+/** Milliseconds between faults. */
+const longestPeriod = 60_000;
+/** MiB: of the API under many bodies, as in `memory`; what it may grow by in the second half of its life; of the clients here. */
+const [mostRss, mostGrowth, mostOwn] = [230, 48, 400];
+/** Connections to the store and to the database that stay, and what an idle process has now and then. */
+const mostOpened = 10 + 10 + 4;
+
+/** Mixed traffic of several tenants over S3, with faults, after which everything has to be accounted for. */
+export async function soak(bench: Bench): Promise<void> {
+  const stores = await startStores(bench);
+  const subject = await startSubject(bench, stores);
+  const scene = new Scene(subject.url);
+  for (const tenant of scene.tenants) {
+    const { tenant_uuid, tenant_slug } = tenant;
+    const bucket = subject.bucketOf(tenant_slug);
+    bench.resources.defer(() => bucket.drop().catch(() => {})); // one that was never made
+    await scene.call('admin', undefined, 'admin/tenants', [201], json({ tenant_uuid, tenant_slug }));
+    await scene.call('admin', tenant, `admin/tenants/${tenant_slug}/provision-storage`, [200], json({ tenant_slug }));
+  }
+
+  const traffic = new Traffic(scene);
+  const ending = new AbortController();
+  const running = traffic.run(ending.signal).finally(() => ending.abort());
+  const begun = performance.now();
+  const memory: number[] = [];
+  const count = { kill: 0, cutOff: 0 };
+  for (const { at, what } of timeline(bench.minutes * 60_000)) {
+    await delay(begun + at - performance.now(), undefined, { signal: ending.signal }).catch(() => {});
+    if (ending.signal.aborted) break;
+    if (what === 'mark') memory.push(subject.rss());
+    else await traffic.during(() => subject[what]());
+    if (what !== 'mark') count[what]++;
+    remark(
+      `${(at / 60_000).toFixed(1)} min: ${what}; RSS ${subject.rss().toFixed(0)} MiB, of the clients ${peakRss(process.pid).toFixed(0)}`,
+    );
+  }
+  ending.abort();
+  await running;
+  traffic.print(`${stores.s3.name}; ${bench.minutes} min, killed ${count.kill} times, cut off from the store ${count.cutOff} times`);
+
+  const [early = NaN, half = NaN, end = NaN] = memory;
+  await delay(6000); // connections of clients that rest are closed
+  const opened = subject.opened();
+  const goals: readonly Goal[] = [
+    { what: 'answers that no fault excuses', value: traffic.found.length, most: 0 },
+    { what: 'RSS of the API at 10 % of the life of its last process, MiB', value: early, most: mostRss },
+    { what: 'at 50 %', value: half, most: mostRss },
+    { what: 'at 100 %', value: end, most: mostRss },
+    { what: 'growth from 50 to 100 %, MiB', value: end - half, most: mostGrowth },
+    { what: 'descriptors that it has opened since it started', value: opened, most: mostOpened },
+    ...(await account({ subject, scene, client: stores.client, unheard: traffic.unheard })),
+    { what: 'peak RSS of the clients, MiB', value: peakRss(process.pid), most: mostOwn },
+  ];
+  const isMet = ({ value, most }: Goal): boolean => value <= most;
+  printTable(
+    'Goals',
+    ['what', 'value', 'at most', ''],
+    goals.map((goal) => [goal.what, goal.value.toFixed(0), String(goal.most), isMet(goal) ? 'met' : 'MISSED']),
+  );
+  const missed = goals.filter((goal) => !isMet(goal));
+  for (const what of [...traffic.found, ...missed.flatMap(({ examples = [] }) => examples.slice(0, 10))])
+    process.stdout.write(`- ${what}\n`);
+  process.stdout.write(`\ngoals: ${missed.length === 0 ? 'all met' : `missed ${missed.map(({ what }) => what).join('; ')}`}\n`);
+  if (missed.length > 0) process.exitCode = 1;
+}
+
+interface Step {
+  /** Milliseconds from the beginning. */
+  readonly at: number;
+  readonly what: 'kill' | 'cutOff' | 'mark';
+}
+
+/** Faults of both kinds in the first half; the process of the second half stays, so that its memory tells. */
+function timeline(whole: number): readonly Step[] {
+  const period = Math.min(longestPeriod, whole / 4);
+  const faults = Array.from({ length: Math.ceil(whole / period) - 1 }, (_, index): Step => {
+    const at = (index + 1) * period;
+    return { at, what: index % 2 === 0 && at <= whole / 2 ? 'kill' : 'cutOff' };
+  });
+  const since = faults.findLast(({ what }) => what === 'kill')!.at;
+  const marks = [0.1, 0.5, 1].map((part): Step => ({ at: since + part * (whole - since), what: 'mark' }));
+  return [...faults, ...marks].toSorted((a, b) => a.at - b.at);
+}
