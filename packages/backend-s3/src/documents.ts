@@ -111,10 +111,8 @@ export function deleteDocument(objects: readonly ObjectVersion[]): string {
 
 /** The errors in an answer of DeleteObjects. */
 export function failuresFrom(document: string): readonly { readonly key: string; readonly name: string }[] {
-  return childrenOf(rootOf(document, 'DeleteResult'), 'Error').flatMap((error) => {
-    const key = textOf(error, 'Key');
-    return key === undefined ? [] : [{ key, name: textOf(error, 'Code') ?? '' }];
-  });
+  const errors = childrenOf(rootOf(document, 'DeleteResult'), 'Error');
+  return errors.map((error) => ({ key: textOf(error, 'Key') ?? '', name: textOf(error, 'Code') ?? '' }));
 }
 
 /** The id in an answer of CreateMultipartUpload. */

@@ -66,4 +66,20 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(deleted).toEqual(['b']);
     expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
   });
+
+  it.each(['<Key>%C3%A9</Key>', ''])(
+    'believes no answer that tells of a failure at a key which was not in it, and deletes alone: %s',
+    async (named) => {
+      const failed = `<Error>${named}<Code>AccessDenied</Code><Message>No</Message></Error>`;
+      const server = await serve((request, response) => {
+        if (request.method === 'POST') return answering(`<DeleteResult>${failed}</DeleteResult>`)(request, response);
+        return request.url?.startsWith('/bucket/%C3%A9') === true
+          ? refusal(403, 'AccessDenied')(request, response)
+          : response.writeHead(204).end();
+      });
+      const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'é'], noContext);
+      expect(deleted).toEqual(['a']);
+      expect(errors).toMatchObject([{ key: 'é', code: 'access_denied' }]);
+    },
+  );
 });

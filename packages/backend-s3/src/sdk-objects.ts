@@ -84,7 +84,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       const listed = objects.map(({ key, versionId }) => ({ Key: key, ...(versionId !== undefined && { VersionId: versionId }) }));
       const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: listed, Quiet: true } });
       const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
-      return Errors.flatMap(({ Key: key, Code: name = '' }) => (key === undefined ? [] : [{ key, name }]));
+      return Errors.map(({ Key: key = '', Code: name = '' }) => ({ key, name }));
     },
   };
 }
