@@ -2,6 +2,7 @@ import type { Env } from '@coffer/runtime';
 
 import { Command, Flags } from './oclif.ts';
 import type { Output } from './output.ts';
+import { showElapsed } from './render/elapsed.ts';
 import { openSession } from './services/open-session.ts';
 import type { Session, SessionOptions } from './services/open-session.ts';
 import { sharedInvocation } from './shared.ts';
@@ -38,17 +39,23 @@ export abstract class StorageCommand extends Command {
   protected async withSession<T>(flags: SessionFlags, work: (session: Session) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const { output, signal } = this;
     const { bucket, explain } = flags;
-    const session = await openSession(this.environment, {
-      ...options,
-      signal,
-      note: (text) => output.note(text),
-      explain,
-      ...(bucket !== undefined && { bucket }),
-    });
+    const { doing, ...opening } = options;
+    const done = doing === undefined ? undefined : showElapsed(output, doing);
     try {
-      return await work(session);
+      const session = await openSession(this.environment, {
+        ...opening,
+        signal,
+        note: (text) => output.note(text),
+        explain,
+        ...(bucket !== undefined && { bucket }),
+      });
+      try {
+        return await work(session);
+      } finally {
+        await session.close();
+      }
     } finally {
-      await session.close();
+      done?.();
     }
   }
 }
@@ -58,4 +65,7 @@ interface SessionFlags {
   readonly explain: boolean;
 }
 
-type OpenOptions = Pick<SessionOptions, 'concurrency' | 'database' | 'provision'>;
+interface OpenOptions extends Pick<SessionOptions, 'concurrency' | 'database' | 'provision'> {
+  /** What may take long and tells nothing meanwhile. */
+  readonly doing?: string;
+}

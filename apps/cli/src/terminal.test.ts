@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -77,6 +80,20 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     for await (const { key } of storage.listFiles({ bucket: 'coffer-uploads', prefix: 'cut' })) keys.push(key);
     expect(keys).toEqual([]);
     await close();
+  });
+
+  it('says what it does and for how long where there is nothing to count, and nothing of it once it is stopped', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const provider = { STORAGE_BACKEND: 'minio', STORAGE_S3_ENDPOINT: `http://127.0.0.1:${port}` };
+    const keys = { STORAGE_S3_ACCESS_KEY: 'key', STORAGE_S3_SECRET_KEY: 'secret' };
+    const terminal = coffer(['storage', 'buckets', 'delete', 'my-bucket', '--force', '--confirm'], { ...provider, ...keys });
+    await terminal.until(/\rdeleting my-bucket {2}[2-9]\.0 s/);
+    terminal.type('\u0003');
+    expect(await terminal.end()).toBe(130);
+    expect(terminal.screen).toMatch(/^(?:\^C)?interrupted: Stopped by SIGINT\.\n$/);
+    silent.close();
   });
 
   it('has colours, unless NO_COLOR is set', async () => {

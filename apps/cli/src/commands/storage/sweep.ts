@@ -37,7 +37,7 @@ export default class Sweep extends StorageCommand {
     const dryRun = flags['dry-run'] === true;
     const request = { olderThan, dryRun, ...(bucket !== undefined && { bucket }) };
     const database = bucket === undefined && 'existing';
-    const swept = await this.withSession(flags, (session) => sweep(session, request), { database });
+    const swept = await this.withSession(flags, (session) => sweep(session, request), { database, doing: 'sweeping' });
     this.output.document({ dry_run: dryRun, ...sweptJson(swept) });
     this.output.line(sweptText(swept, request));
     const retained = swept.files?.retained ?? 0;

@@ -24,8 +24,11 @@ export default class BucketsDelete extends StorageCommand {
     const { args, flags } = await this.parse(BucketsDelete);
     const { confirm, force } = flags;
     const { name } = args;
-    if (!confirm) return this.#preview(name, await this.withSession(flags, (session) => contentsOf(session, name)), force);
-    await this.withSession(flags, (session) => deleteBucket(session, name, { force }), { database: 'existing' });
+    if (!confirm) {
+      const contents = await this.withSession(flags, (session) => contentsOf(session, name), { doing: `counting what ${name} holds` });
+      return this.#preview(name, contents, force);
+    }
+    await this.withSession(flags, (session) => deleteBucket(session, name, { force }), { database: 'existing', doing: `deleting ${name}` });
     this.output.document({ dry_run: false, bucket: name });
     this.output.line(`deleted ${name}`);
   }
