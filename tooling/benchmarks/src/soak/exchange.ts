@@ -6,7 +6,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pour } from '../load/pour.ts';
 
 /** The connection was cut. */
-export class Cut extends Error {}
+export class Cut extends Error {
+  /** Of whom was asked. */
+  readonly origin: string;
+
+  constructor({ url, method = 'GET' }: Ask, code: string) {
+    super(`${method} ${url} was cut: ${code}`);
+    this.origin = new URL(url).origin;
+  }
+}
 /** The client left, as it was asked to. */
 export class Left extends Error {}
 
@@ -14,9 +22,11 @@ export class Left extends Error {}
 export class Refusal extends Error {
   /** Whether a store that is away may be told so. */
   readonly isUnavailable: boolean;
+  readonly origin: string;
 
-  constructor(what: string, { status, headers, text }: Answer) {
-    super(`${what} was answered ${status}: ${text.slice(0, 300)}`);
+  constructor(what: string, { status, headers, text, origin }: Answer) {
+    super(`${what} was answered ${status} by ${origin}: ${text.slice(0, 300)}`);
+    this.origin = origin;
     const isProblem = headers['content-type']?.startsWith('application/problem+json') === true;
     const code = isProblem ? (JSON.parse(text) as { readonly code: string }).code : '';
     this.isUnavailable = `${status} ${code}` === '503 storage_unavailable' || /^504 (connect|read)_timeout$/.test(`${status} ${code}`);
@@ -30,6 +40,8 @@ export interface Head {
 
 export interface Answer extends Head {
   readonly text: string;
+  /** Of whom was asked. */
+  readonly origin: string;
 }
 
 export interface Ask {
@@ -68,7 +80,7 @@ export async function send(ask: Ask): Promise<Answer> {
     if (error instanceof Left) await delay(20); // what was sent arrives
     request.destroy();
     const { code = '' } = error as NodeJS.ErrnoException;
-    throw cuts.includes(code) ? new Cut(`${method} ${url} was cut: ${code}`) : error;
+    throw cuts.includes(code) ? new Cut(ask, code) : error;
   }
 }
 
@@ -81,7 +93,7 @@ function* until(most: number, pieces: Iterable<Buffer>): Generator<Buffer> {
   }
 }
 
-async function receive(response: IncomingMessage, { body, leaveAfter = Infinity, restMs = 0, onBody }: Ask): Promise<Answer> {
+async function receive(response: IncomingMessage, { url, body, leaveAfter = Infinity, restMs = 0, onBody }: Ask): Promise<Answer> {
   const head = { status: response.statusCode ?? 0, headers: response.headers };
   const take = head.status === 200 || head.status === 206 ? onBody?.(head) : undefined;
   const gathered: Buffer[] = [];
@@ -93,5 +105,5 @@ async function receive(response: IncomingMessage, { body, leaveAfter = Infinity,
     if (body === undefined && received > leaveAfter) throw new Left();
     if (restMs > 0) await delay(restMs);
   }
-  return { ...head, text: Buffer.concat(gathered).toString() };
+  return { ...head, text: Buffer.concat(gathered).toString(), origin: new URL(url).origin };
 }

@@ -74,7 +74,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
       // Each key has an answer of its own, and that may be that the store is away.
       if (errors.every(({ code }) => code === 'storage_unavailable') && errors.length > 0) {
         const headers = { 'content-type': 'application/problem+json' };
-        throw new Refusal('storage/delete', { status: 503, headers, text: JSON.stringify(errors[0]) });
+        throw new Refusal('storage/delete', { ...answer, status: 503, headers, text: JSON.stringify(errors[0]) });
       }
       if (errors.length > 0) throw new Error(`storage/delete was answered ${answer.text}`);
     };

@@ -41,7 +41,7 @@ export class Scene {
     this.#urlOfApi = urlOfApi;
   }
 
-  /** Of the API; another one after each start. */
+  /** Of one of the API's processes, whichever; another one after each start. */
   get url(): string {
     return this.#urlOfApi();
   }

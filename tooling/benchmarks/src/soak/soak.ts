@@ -40,7 +40,7 @@ export async function soak(bench: Bench): Promise<void> {
     await delay(begun + at - performance.now(), undefined, { signal: ending.signal }).catch(() => {});
     if (ending.signal.aborted) break;
     if (what === 'mark') memory.push(subject.rss());
-    else await traffic.during(() => subject[what]());
+    else await traffic.during(...subject[what](count.kill % 2));
     if (what !== 'mark') count[what]++;
     remark(
       `${(at / 60_000).toFixed(1)} min: ${what}; RSS ${subject.rss().toFixed(0)} MiB, of the clients ${peakRss(process.pid).toFixed(0)}`,
@@ -55,11 +55,11 @@ export async function soak(bench: Bench): Promise<void> {
   const opened = subject.opened();
   const goals: readonly Goal[] = [
     { what: 'answers that no fault excuses', value: traffic.found.length, most: 0 },
-    { what: 'RSS of the API at 10 % of the life of its last process, MiB', value: early, most: mostRss },
+    { what: 'RSS of the larger process at 10 % of the life of the last one, MiB', value: early, most: mostRss },
     { what: 'at 50 %', value: half, most: mostRss },
     { what: 'at 100 %', value: end, most: mostRss },
     { what: 'growth from 50 to 100 %, MiB', value: end - half, most: mostGrowth },
-    { what: 'descriptors that it has opened since it started', value: opened, most: mostOpened },
+    { what: 'descriptors that one has opened since it started', value: opened, most: mostOpened },
     ...(await account({ subject, scene, client: stores.client, unheard: traffic.unheard })),
     { what: 'peak RSS of the clients, MiB', value: peakRss(process.pid), most: mostOwn },
   ];
@@ -84,7 +84,7 @@ interface Step {
 
 /** Faults of both kinds in the first half; the process of the second half stays, so that its memory tells. */
 function timeline(whole: number): readonly Step[] {
-  const period = Math.min(longestPeriod, whole / 4);
+  const period = Math.min(longestPeriod, whole / 6);
   const faults = Array.from({ length: Math.ceil(whole / period) - 1 }, (_, index): Step => {
     const at = (index + 1) * period;
     return { at, what: index % 2 === 0 && at <= whole / 2 ? 'kill' : 'cutOff' };

@@ -9,13 +9,17 @@ import { startApi, untilReady } from '../harness/servers.ts';
 import { BenchBucket } from '../s3-api/bucket.ts';
 import { databaseOf, environmentOn } from '../s3-api/contenders.ts';
 import type { Stores } from '../s3-api/contenders.ts';
+import { Cut } from './exchange.ts';
+import { some } from './scene.ts';
+import type { Excuse } from './traffic.ts';
 
 /** Milliseconds. */
 const [down, cut] = [1000, 5000];
 
+type Fault = readonly [work: () => Promise<void>, excuses: Excuse];
 export type Subject = Awaited<ReturnType<typeof startSubject>>;
 
-/** The API, and what stands around it. */
+/** Two processes of the API on one database and one store, and what stands around them. */
 export async function startSubject(bench: Bench, stores: Stores) {
   const line = await lineTo(bench, stores.s3.endpoint);
   const prefix = `coffer-soak-${randomBytes(4).toString('hex')}`;
@@ -27,30 +31,38 @@ export async function startSubject(bench: Bench, stores: Stores) {
     const api = await startApi(bench, { databaseUrl, dataDirectory, environment });
     return { ...api, openAtFirst: openFiles(api.pid) };
   };
-  let api = await start();
+  const apis = [await start(), await start()];
   return {
-    url: (): string => api.url,
-    /** MiB. */
-    rss: (): number => rss(api.pid),
-    /** Files, sockets and the like that the process has opened since it was ready. */
-    opened: (): number => openFiles(api.pid) - api.openAtFirst,
+    /** Of either. */
+    url: (): string => some(apis).url,
+    /** MiB, of the larger one. */
+    rss: (): number => Math.max(...apis.map(({ pid }) => rss(pid))),
+    /** Files, sockets and the like that a process has opened since it was ready. */
+    opened: (): number => Math.max(...apis.map(({ pid, openAtFirst }) => openFiles(pid) - openAtFirst)),
     /** Of the command line beside it. */
     environment: { ...environment, DATABASE_URL: databaseUrl, COFFER_DATA_DIR: dataDirectory, STORAGE_ENABLE_MULTI_TENANCY: 'true' },
     sql,
     bucketOf: (slug: string): BenchBucket => new BenchBucket(stores.client, `${prefix}-${slug}`),
-    kill: async (): Promise<void> => {
-      process.kill(api.pid, 'SIGKILL');
-      await api.stop();
-      await delay(down);
-      api = await start();
+    kill: (index: number): Fault => {
+      const api = apis[index]!;
+      const work = async (): Promise<void> => {
+        process.kill(api.pid, 'SIGKILL');
+        await api.stop();
+        await delay(down);
+        apis[index] = await start();
+      };
+      return [work, (error) => error instanceof Cut && error.origin === api.url]; // the other goes on
     },
     /** From the store. */
-    cutOff: async (): Promise<void> => {
-      line.cut();
-      await delay(cut);
-      line.mend();
-      await untilReady(api.url);
+    cutOff: (): Fault => {
+      const work = async (): Promise<void> => {
+        line.cut();
+        await delay(cut);
+        line.mend();
+        await Promise.all(apis.map(({ url }) => untilReady(url)));
+      };
+      return [work, (error) => error instanceof Cut || error.isUnavailable];
     },
-    stop: (): Promise<void> => api.stop(),
+    stop: async (): Promise<void> => void (await Promise.all(apis.map((api) => api.stop()))),
   };
 }

@@ -24,6 +24,9 @@ const deck = Object.keys(works)
   .filter((name) => name !== 'slow download')
   .flatMap((name) => Array.from({ length: name.endsWith('download') ? 4 : 1 }, () => name));
 
+/** Whether a fault is the reason of it. */
+export type Excuse = (error: Cut | Refusal) => boolean;
+
 /** What came of one kind of work. */
 interface Count {
   done: number;
@@ -39,8 +42,7 @@ export class Traffic {
   readonly found: string[] = [];
   readonly #counts = new Map(Object.keys(works).map((name) => [name, { done: 0, bytes: 0, left: 0, replaced: 0, failed: 0 } as Count]));
   readonly #scene: Scene;
-  #isFault = false;
-  #faultEndedAt = 0;
+  readonly #faults: { readonly excuses: Excuse; endedAt: number }[] = [];
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -57,12 +59,12 @@ export class Traffic {
     await Promise.all(Array.from({ length: clients + slowClients }, (_, index) => one(index < clients ? deck : ['slow download'])));
   }
 
-  /** What was under way at any time during it may fail, as long as it says so. */
-  async during(fault: () => Promise<void>): Promise<void> {
-    this.#isFault = true;
+  /** What was under way at any time during it may fail, as long as that is excused. */
+  async during(fault: () => Promise<void>, excuses: Excuse): Promise<void> {
+    const entry = { excuses, endedAt: Infinity };
+    this.#faults.push(entry);
     await fault();
-    this.#faultEndedAt = performance.now();
-    this.#isFault = false;
+    entry.endedAt = performance.now();
   }
 
   print(title: string): void {
@@ -89,10 +91,10 @@ export class Traffic {
       count.bytes += outcome;
     } catch (error) {
       if (error instanceof Left) return void count.left++;
-      const isToldOf = error instanceof Cut || (error instanceof Refusal && error.isUnavailable);
-      if (!isToldOf || !(this.#isFault || this.#faultEndedAt > since)) {
-        const seconds = ((performance.now() - this.#faultEndedAt) / 1000).toFixed(1);
-        const when = this.#isFault ? 'in a fault' : `${seconds} s after the last fault`;
+      const isTold = error instanceof Cut || error instanceof Refusal;
+      if (!isTold || !this.#faults.some(({ excuses, endedAt }) => endedAt > since && excuses(error))) {
+        const seconds = (performance.now() - (this.#faults.at(-1)?.endedAt ?? 0)) / 1000;
+        const when = seconds < 0 ? 'in a fault' : `${seconds.toFixed(1)} s after the last fault`;
         this.found.push(`${name}, ${when}: ${error instanceof Error ? error.message : String(error)}`);
         return;
       }
