@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -110,6 +110,24 @@ describe('a server that is asked to stop', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
     expect(await upload.ends(2000)).toBe(true);
   });
+});
+
+it('leaves an answer alone that has been written, and not been sent yet', async () => {
+  const size = 32 * 1_048_576; // more than the system takes of it at once
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end(Buffer.alloc(size));
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
+  const asked = once(server, 'request');
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await asked;
+  const drained = drain(10_000);
+  await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
+  expect((await buffer(socket)).length).toBeGreaterThan(size);
+  await drained;
 });
 
 it('waits for no answer that stood behind another one when its client went away', async () => {

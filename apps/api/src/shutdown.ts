@@ -17,11 +17,13 @@ const acceptingMs = 250;
 
 /**
  * How to stop a server gently. Made before it listens, so that it knows every connection: `server.close()` alone waits for
- * idle keep-alive sockets and still serves requests on them, and `closeIdleConnections()` leaves one alone on which half
- * a head of a request has arrived.
+ * idle keep-alive sockets and still serves requests on them. Node's own `closeIdleConnections()`, which `close()` calls as well,
+ * is replaced: it cuts answers that have been written and not been sent yet.
  */
 export function drainOf(server: Server): Drain {
   const underWay = new Map<Socket, Set<ServerResponse>>();
+  /** Bytes that a connection had brought by its last answer: what came since then is of a request. */
+  const readByThen = new WeakMap<Socket, number>();
   const unfinished = new Set<ServerResponse>();
   let onLast = (): void => {};
   const finished = (response: ServerResponse): void => {
@@ -48,11 +50,16 @@ export function drainOf(server: Server): Drain {
     responses.add(response);
     unfinished.add(response);
     response.once('close', () => {
+      readByThen.set(socket, socket.bytesRead);
       if (responses.delete(response)) closed(response);
     });
   };
   // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
+
+  server.closeIdleConnections = () => {
+    for (const [socket, { size }] of underWay) if (size === 0 && readByThen.get(socket) === socket.bytesRead) socket.destroy();
+  };
 
   return async (deadlineMs) => {
     await allAccepted(server, Math.min(acceptingMs, deadlineMs));
