@@ -4,20 +4,27 @@ import type { AddressInfo, Socket } from 'node:net';
 
 import type { Bench } from './bench.ts';
 
-/** Connections to a server, which can be cut. */
+/** Connections to a server, which can be cut, or held up. */
 export interface Line {
   readonly endpoint: string;
   /** All that are open, and new ones as soon as they are made. */
   cut(): void;
+  /** What is sent is kept, either way, as are connections that are made, and nobody is told: as by a server that hangs. */
+  hold(): void;
   mend(): void;
 }
 
-/** Stands between the process under test and a server, and changes no byte. */
+/**
+ * Stands between the process under test and a server, and changes no byte.
+ * @param target a URL of any scheme, with a port
+ */
 export async function lineTo({ resources }: Bench, target: string): Promise<Line> {
-  const { hostname, port } = new URL(target);
-  const open = new Set<Socket>();
+  const { hostname, port, host } = new URL(target);
+  /** Each with the one that it is passed on to. */
+  const open = new Map<Socket, Socket>();
   let isCut = false;
-  const end = (): void => open.forEach((socket) => socket.resetAndDestroy());
+  let isHeld = false;
+  const end = (): void => open.forEach((_, socket) => socket.resetAndDestroy());
   const server = createServer((client) => {
     if (isCut) return void client.on('error', () => {}).resetAndDestroy();
     const upstream = connect(Number(port), hostname);
@@ -25,13 +32,13 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       [client, upstream],
       [upstream, client],
     ] as const) {
-      open.add(from);
+      open.set(from, to);
       from.setNoDelay(true).on('error', () => {});
       from.on('close', () => {
         open.delete(from);
         if (!from.readableEnded) to.destroy(); // one that ended well is still being passed on
       });
-      from.pipe(to);
+      if (!isHeld) from.pipe(to);
     }
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -40,12 +47,18 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
     end();
   });
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: target.replace(host, `127.0.0.1:${(server.address() as AddressInfo).port}`),
     cut() {
       isCut = true;
       end();
     },
+    hold() {
+      isHeld = true;
+      open.forEach((to, from) => from.unpipe(to));
+    },
     mend() {
+      if (isHeld) open.forEach((to, from) => from.pipe(to));
+      isHeld = false;
       isCut = false;
     },
   };

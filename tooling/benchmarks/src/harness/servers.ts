@@ -24,14 +24,14 @@ const ownEnvironment = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' };
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
-  /** Harmless when it has ended before. */
-  stop(): Promise<void>;
+  /** Harmless when it has ended before. @param patience milliseconds after which it is killed; default 10,000 */
+  stop(patience?: number): Promise<void>;
 }
 
 /** Starts one of the bare servers in `src/peers`. */
 export async function startPeer(bench: Bench, name: string, args: readonly string[]): Promise<ServerProcess> {
   const child = fork(new URL(`../peers/${name}.ts`, import.meta.url), args, { env: { ...process.env, ...ownEnvironment }, execArgv: [] });
-  const server = { pid: child.pid!, stop: () => stopChild(child) };
+  const server = { pid: child.pid!, stop: (patience?: number) => stopChild(child, patience) };
   bench.resources.defer(server.stop);
   const [{ port }] = (await Promise.race([once(child, 'message'), failure(child, name)])) as [PeerAddress];
   return { ...server, url: `http://127.0.0.1:${port}` };
@@ -55,7 +55,7 @@ export async function startApi(bench: Bench, options: ApiOptions): Promise<Serve
     env: { ...process.env, ...ownEnvironment, ...apiEnvironment(options, port) },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const stop = (): Promise<void> => stopChild(child);
+  const stop = (patience?: number): Promise<void> => stopChild(child, patience);
   bench.resources.defer(stop);
   const url = `http://127.0.0.1:${port}`;
   await Promise.race([untilReady(url), failure(child, 'the API server')]);
@@ -105,11 +105,11 @@ async function failure(child: ChildProcess, name: string): Promise<never> {
   throw new Error(`${name} ended before it was ready (${signal ?? `exit status ${code}`}).`);
 }
 
-async function stopChild(child: ChildProcess): Promise<void> {
+async function stopChild(child: ChildProcess, patience = 10_000): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
-  const kill = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  const kill = setTimeout(() => child.kill('SIGKILL'), patience);
   await ended;
   clearTimeout(kill);
 }

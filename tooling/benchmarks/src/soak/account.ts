@@ -73,7 +73,9 @@ export async function account({ subject, scene, client, unheard }: Accounted): P
     none('tenants whose usage is another than the sum of their files', totals),
     none(
       'buckets of trials',
-      buckets.map(({ Name = '' }) => Name).filter((name) => name.startsWith('coffer-probe')),
+      buckets
+        .filter(({ Name = '' }) => Name.startsWith('coffer-probe'))
+        .map(({ Name, CreationDate }) => `${Name} of ${CreationDate?.toISOString()}`),
     ),
     none(
       'files in the data directory',

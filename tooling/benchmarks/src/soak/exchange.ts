@@ -9,10 +9,13 @@ import { pour } from '../load/pour.ts';
 export class Cut extends Error {
   /** Of whom was asked. */
   readonly origin: string;
+  /** Whether nobody had taken the request: it was refused, or met the end of a connection that had been idle. */
+  readonly isUntaken: boolean;
 
-  constructor({ url, method = 'GET' }: Ask, code: string) {
+  constructor({ url, method = 'GET' }: Ask, code: string, wasIdle: boolean) {
     super(`${method} ${url} was cut: ${code}`);
     this.origin = new URL(url).origin;
+    this.isUntaken = code === 'ECONNREFUSED' || wasIdle;
   }
 }
 /** The client left, as it was asked to. */
@@ -20,8 +23,10 @@ export class Left extends Error {}
 
 /** An answer that was not asked for. */
 export class Refusal extends Error {
-  /** Whether a store that is away may be told so. */
+  /** Whether a store or a database that is away may be told so. */
   readonly isUnavailable: boolean;
+  /** Likewise, of a store. */
+  readonly isTimeout: boolean;
   readonly origin: string;
 
   constructor(what: string, { status, headers, text, origin }: Answer) {
@@ -29,7 +34,8 @@ export class Refusal extends Error {
     this.origin = origin;
     const isProblem = headers['content-type']?.startsWith('application/problem+json') === true;
     const code = isProblem ? (JSON.parse(text) as { readonly code: string }).code : '';
-    this.isUnavailable = `${status} ${code}` === '503 storage_unavailable' || /^504 (connect|read)_timeout$/.test(`${status} ${code}`);
+    this.isUnavailable = `${status} ${code}` === '503 storage_unavailable' && Number(headers['retry-after']) > 0;
+    this.isTimeout = /^504 (connect|read)_timeout$/.test(`${status} ${code}`);
   }
 }
 
@@ -65,7 +71,10 @@ const cuts: readonly string[] = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
 export async function send(ask: Ask): Promise<Answer> {
   const { url, method = 'GET', headers, body, leaveAfter = Infinity } = ask;
   const length = body === undefined ? {} : { 'content-length': String(body.length) };
-  const request = httpRequest(url, { method, headers: { ...headers, ...length } });
+  // Half of the connections are used once: none of those may be cut with the excuse that it was idle.
+  const connection = Math.random() < 0.5 ? {} : { agent: false };
+  const request = httpRequest(url, { ...connection, method, headers: { ...headers, ...length } });
+  let isAnswered = false;
   request.on('error', () => {});
   request.setTimeout(patience, () => request.destroy(new Error(`${method} ${url}: nothing moved for ${patience / 1000} s.`)));
   const answered = once(request, 'response') as Promise<[IncomingMessage]>;
@@ -73,6 +82,7 @@ export async function send(ask: Ask): Promise<Answer> {
     const isWhole = body === undefined || (await pour(request, until(leaveAfter, body.pieces), answered));
     if (isWhole) request.end();
     const [response] = await answered;
+    isAnswered = true;
     const answer = await receive(response, ask);
     if (!isWhole) request.destroy(); // its connection waits for the rest, and is nobody else's
     return answer;
@@ -80,7 +90,7 @@ export async function send(ask: Ask): Promise<Answer> {
     if (error instanceof Left) await delay(20); // what was sent arrives
     request.destroy();
     const { code = '' } = error as NodeJS.ErrnoException;
-    throw cuts.includes(code) ? new Cut(ask, code) : error;
+    throw cuts.includes(code) ? new Cut(ask, code, request.reusedSocket && !isAnswered) : error;
   }
 }
 

@@ -42,11 +42,12 @@ export const objectWorks: Readonly<Record<string, Work>> = {
   },
 
   // Of what is too large for the buffers of the system, so that somebody has to wait with the rest.
+  // Those tell of what was read by the mebibyte: on a loaded machine it has to come more often than the store may be silent.
   'slow download': async (scene, tenant) => {
     const slot = some([...tenant.objects, ...tenant.files.values()].toSorted((a, b) => (sizeOf(b) ?? 0) - (sizeOf(a) ?? 0)).slice(0, 3));
     const isFile = tenant.files.has(slot.name);
     const url = `${scene.url}/api/v1/${isFile ? `files/${slot.name}/download` : route(slot)}`;
-    return read(slot, { url, headers: await scene.headers(isFile ? 'user' : 'admin', tenant), restMs: 40 });
+    return read(slot, { url, headers: await scene.headers(isFile ? 'user' : 'admin', tenant), restMs: 20 });
   },
 
   'copy, move': async (scene, tenant) => {
@@ -73,7 +74,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
       const { errors } = JSON.parse(answer.text) as { readonly errors: readonly { readonly code: string }[] };
       // Each key has an answer of its own, and that may be that the store is away.
       if (errors.every(({ code }) => code === 'storage_unavailable') && errors.length > 0) {
-        const headers = { 'content-type': 'application/problem+json' };
+        const headers = { 'content-type': 'application/problem+json', 'retry-after': '1' };
         throw new Refusal('storage/delete', { ...answer, status: 503, headers, text: JSON.stringify(errors[0]) });
       }
       if (errors.length > 0) throw new Error(`storage/delete was answered ${answer.text}`);

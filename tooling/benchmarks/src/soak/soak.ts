@@ -35,12 +35,13 @@ export async function soak(bench: Bench): Promise<void> {
   const running = traffic.run(ending.signal).finally(() => ending.abort());
   const begun = performance.now();
   const memory: number[] = [];
-  const count = { kill: 0, cutOff: 0 };
+  const count = { kill: 0, restart: 0, cutOff: 0, silence: 0, cutDatabase: 0 };
+  let lastOf = 0;
   for (const { at, what } of timeline(bench.minutes * 60_000)) {
-    await delay(begun + at - performance.now(), undefined, { signal: ending.signal }).catch(() => {});
+    await delay(Math.max(0, begun + at - performance.now()), undefined, { signal: ending.signal }).catch(() => {});
     if (ending.signal.aborted) break;
     if (what === 'mark') memory.push(subject.rss());
-    else await traffic.during(...subject[what](count.kill % 2));
+    else await traffic.during(...subject[what]((lastOf = 1 - lastOf)));
     if (what !== 'mark') count[what]++;
     remark(
       `${(at / 60_000).toFixed(1)} min: ${what}; RSS ${subject.rss().toFixed(0)} MiB, of the clients ${peakRss(process.pid).toFixed(0)}`,
@@ -48,7 +49,11 @@ export async function soak(bench: Bench): Promise<void> {
   }
   ending.abort();
   await running;
-  traffic.print(`${stores.s3.name}; ${bench.minutes} min, killed ${count.kill} times, cut off from the store ${count.cutOff} times`);
+  traffic.print(
+    `${stores.s3.name}; ${bench.minutes} min; ${Object.entries(count)
+      .map(([what, times]) => `${what}: ${times}`)
+      .join(', ')}`,
+  );
 
   const [early = NaN, half = NaN, end = NaN] = memory;
   await delay(6000); // connections of clients that rest are closed
@@ -79,17 +84,21 @@ export async function soak(bench: Bench): Promise<void> {
 interface Step {
   /** Milliseconds from the beginning. */
   readonly at: number;
-  readonly what: 'kill' | 'cutOff' | 'mark';
+  readonly what: Fault | 'mark';
 }
 
-/** Faults of both kinds in the first half; the process of the second half stays, so that its memory tells. */
+const lasting = ['cutOff', 'silence', 'cutDatabase'] as const;
+const all = ['kill', 'restart', ...lasting] as const;
+type Fault = (typeof all)[number];
+
+/** Faults of all kinds in the first half; the processes of the second half stay, so that their memory tells. */
 function timeline(whole: number): readonly Step[] {
-  const period = Math.min(longestPeriod, whole / 6);
+  const period = Math.min(longestPeriod, whole / 10);
   const faults = Array.from({ length: Math.ceil(whole / period) - 1 }, (_, index): Step => {
     const at = (index + 1) * period;
-    return { at, what: index % 2 === 0 && at <= whole / 2 ? 'kill' : 'cutOff' };
+    return { at, what: at <= whole / 2 ? all[index % all.length]! : lasting[index % lasting.length]! };
   });
-  const since = faults.findLast(({ what }) => what === 'kill')!.at;
+  const since = faults.findLast(({ what }) => what === 'kill' || what === 'restart')!.at;
   const marks = [0.1, 0.5, 1].map((part): Step => ({ at: since + part * (whole - since), what: 'mark' }));
   return [...faults, ...marks].toSorted((a, b) => a.at - b.at);
 }

@@ -9,12 +9,18 @@ import { startApi, untilReady } from '../harness/servers.ts';
 import { BenchBucket } from '../s3-api/bucket.ts';
 import { databaseOf, environmentOn } from '../s3-api/contenders.ts';
 import type { Stores } from '../s3-api/contenders.ts';
-import { Cut } from './exchange.ts';
+import { Cut, Refusal } from './exchange.ts';
 import { some } from './scene.ts';
 import type { Excuse } from './traffic.ts';
 
-/** Milliseconds. */
-const [down, cut] = [1000, 5000];
+/** Seconds. */
+const storeTimeout = 5;
+/** Milliseconds. Requests under way have 25 seconds in which the API stops, and 10 more to take back what they wrote. */
+const [down, cut, databaseCut, mostStop] = [1000, 5000, 2000, 40_000];
+/** By turns: for longer than a request waits; and than it does with all its retries. */
+const silences = [1500 * storeTimeout, 5500 * storeTimeout];
+
+const isStoreAway: Excuse = (error) => error instanceof Cut || error.isUnavailable || error.isTimeout;
 
 type Fault = readonly [work: () => Promise<void>, excuses: Excuse];
 export type Subject = Awaited<ReturnType<typeof startSubject>>;
@@ -24,14 +30,20 @@ export async function startSubject(bench: Bench, stores: Stores) {
   const line = await lineTo(bench, stores.s3.endpoint);
   const prefix = `coffer-soak-${randomBytes(4).toString('hex')}`;
   const { url: databaseUrl, sql } = await databaseOf(bench, stores, 'files');
+  const databaseLine = await lineTo(bench, databaseUrl);
   const dataDirectory = await scratch(bench, 'soak');
   // What the API logs as an error is one of Coffer's.
-  const environment = { ...environmentOn({ ...stores.s3, endpoint: line.endpoint }, prefix), LOG_LEVEL: 'error' };
+  const environment = {
+    ...environmentOn({ ...stores.s3, endpoint: line.endpoint }, prefix),
+    STORAGE_TIMEOUT: String(storeTimeout),
+    LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
+  };
   const start = async () => {
-    const api = await startApi(bench, { databaseUrl, dataDirectory, environment });
+    const api = await startApi(bench, { databaseUrl: databaseLine.endpoint, dataDirectory, environment });
     return { ...api, openAtFirst: openFiles(api.pid) };
   };
   const apis = [await start(), await start()];
+  const allReady = async (): Promise<void> => void (await Promise.all(apis.map(({ url }) => untilReady(url))));
   return {
     /** Of either. */
     url: (): string => some(apis).url,
@@ -59,9 +71,38 @@ export async function startSubject(bench: Bench, stores: Stores) {
         line.cut();
         await delay(cut);
         line.mend();
-        await Promise.all(apis.map(({ url }) => untilReady(url)));
+        await allReady();
       };
-      return [work, (error) => error instanceof Cut || error.isUnavailable];
+      return [work, isStoreAway];
+    },
+    /** Asked to stop while it is sent requests, the process ends those that it has. */
+    restart: (index: number): Fault => {
+      const api = apis[index]!;
+      const work = async (): Promise<void> => {
+        await api.stop(mostStop);
+        apis[index] = await start();
+      };
+      return [work, (error) => error instanceof Cut && error.isUntaken && error.origin === api.url];
+    },
+    /** The store, for longer than the API waits. */
+    silence: (): Fault => {
+      const [silence] = silences.reverse();
+      const work = async (): Promise<void> => {
+        line.hold();
+        await delay(silence);
+        line.mend();
+        await allReady();
+      };
+      return [work, isStoreAway];
+    },
+    cutDatabase: (): Fault => {
+      const work = async (): Promise<void> => {
+        databaseLine.cut();
+        await delay(databaseCut);
+        databaseLine.mend();
+        await allReady();
+      };
+      return [work, (error) => error instanceof Refusal && error.isUnavailable];
     },
     stop: async (): Promise<void> => void (await Promise.all(apis.map((api) => api.stop()))),
   };

@@ -95,7 +95,9 @@ export class Traffic {
       if (!isTold || !this.#faults.some(({ excuses, endedAt }) => endedAt > since && excuses(error))) {
         const seconds = (performance.now() - (this.#faults.at(-1)?.endedAt ?? 0)) / 1000;
         const when = seconds < 0 ? 'in a fault' : `${seconds.toFixed(1)} s after the last fault`;
-        this.found.push(`${name}, ${when}: ${error instanceof Error ? error.message : String(error)}`);
+        this.found.push(
+          `${new Date().toISOString()} ${name} for ${(performance.now() - since).toFixed(0)} ms, ${when}: ${error instanceof Error ? error.message : String(error)}`,
+        );
         return;
       }
       count.failed++;
