@@ -1,5 +1,5 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, StorageError, SweepReport } from '@coffer/storage-core';
 
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
 import type { Sweep } from './abandoned-sandboxes.ts';
@@ -16,37 +16,49 @@ const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 const nothing: SweepReport = { removed: 0, bytes: 0 };
 
-/** A bucket that fails keeps no other from being swept; where as many do as are swept at once, it is the server that fails. */
+/** A bucket that fails keeps no other from being swept; where as many in a row do as are swept at once, it is the server that fails. */
 class BucketFailures {
-  readonly #errors: unknown[] = [];
+  readonly #errors: Error[] = [];
+  #inARow = 0;
 
   async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
     try {
-      return await sweeping();
+      const result = await sweeping();
+      this.#inARow = 0;
+      return result;
     } catch (cause) {
       signal?.throwIfAborted();
-      const error = isStorageError(cause)
-        ? storageError(cause.code, `The bucket "${bucket}" could not be swept: ${cause.message}`, {
-            retryable: cause.retryable,
-            cause,
-          })
-        : cause;
-      if (this.#errors.push(error) >= bucketsAtOnce) throw this.#errors[0];
+      this.#errors.push(isStorageError(cause) ? failureOf(bucket, cause) : (cause as Error));
+      if (++this.#inARow >= bucketsAtOnce) this.report();
       return otherwise;
     }
   }
 
-  /** @throws what the first that failed did */
+  /** @throws what the first that failed did, with what is to be said of the others */
   report(): void {
-    if (this.#errors.length > 0) throw this.#errors[0];
+    const [first] = this.#errors;
+    if (first === undefined) return;
+    const told = this.#errors.filter(isStorageError);
+    if (!isStorageError(first) || told.length === 1) throw first;
+    const retryable = told.every((error) => error.retryable);
+    throw storageError(first.code, told.map(({ message }) => message).join(' '), { ...delayOf(first), retryable, cause: first });
   }
+}
+
+function failureOf(bucket: string, cause: StorageError): StorageError {
+  const message = `The bucket "${bucket}" could not be swept: ${cause.message}`;
+  return storageError(cause.code, message, { ...delayOf(cause), retryable: cause.retryable, cause });
+}
+
+function delayOf({ retryAfter }: StorageError): { readonly retryAfter?: number } {
+  return retryAfter === undefined ? {} : { retryAfter };
 }
 
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
      * Aborts multipart uploads in the buckets of the credentials, which others may use as well, and removes what was left where the
-     * endpoint was tried out, unless the bucket is the caller's. The error of a bucket that fails comes once the others are swept.
+     * endpoint was tried out, unless the bucket is the caller's. The error of buckets that fail comes once the others are swept.
      */
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
       // By the server's clock, of which the first request learns: it has dated what is looked at.

@@ -249,6 +249,30 @@ describe('a sweep', () => {
     expect(server.requests.filter(({ url = '' }) => url.startsWith('/mine')).length).toBeLessThan(9);
   });
 
+  it('names all buckets that fail, and goes on behind any number of them among others that do not', async () => {
+    const names = Array.from({ length: 30 }, (_, index) => (index % 5 === 0 ? `broken-${index}` : `mine-${index}`));
+    const buckets = names.map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
+    const server = await serve((request, response) => {
+      const { url = '' } = request;
+      if (url === '/' || url.startsWith('/?')) {
+        return answering(`<ListAllMyBucketsResult><Buckets>${buckets}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      if (url.startsWith('/broken-5/')) return refusal(400, 'InvalidArgument')(request, response);
+      if (url.startsWith('/broken')) return refusal(503, 'SlowDown', { 'retry-after': '7' })(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+    });
+    const sweep = async (bucket?: string): Promise<unknown> =>
+      backendTo(server).maintenance?.sweep({ olderThan: 60, ...(bucket !== undefined && { bucket }) }, noContext);
+    const failed = (await sweep().catch((error: unknown) => error)) as Error;
+    const broken = names.filter((name) => name.startsWith('broken'));
+    expect(broken.filter((name) => !failed.message.includes(`"${name}"`))).toEqual([]);
+    expect(failed).toMatchObject({ retryable: false }); // one of them fails for good
+    const swept = new Set(server.requests.map(({ url = '' }) => url.split(/[/?]/)[1]));
+    expect(names.filter((name) => !swept.has(name))).toEqual([]);
+    await expect(sweep('broken-0')).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true, retryAfter: 7 });
+  });
+
   it.each(['NoSuchUpload', 'NoSuchKey'])('counts no upload that another one aborts meanwhile, and goes on: %s', async (gone) => {
     const uploads = ['gone', 'mine'].map(
       (id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
