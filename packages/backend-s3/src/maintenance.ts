@@ -64,26 +64,26 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
       // By the server's clock, of which the first request learns: it has dated what is looked at.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
       const failures = new BucketFailures();
-      let sandboxes = 0;
-      /** Those that are to be swept; the sandboxes among the others are gone by then. */
-      const ours = async (): Promise<readonly string[]> => {
+      const listed = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
         const all = await listBuckets(store, ctx);
-        const old = all.filter((bucket) => isAbandoned(store, bucket, before()));
-        const kept = new Set(old.length > 0 ? await among?.(old.map(({ name }) => name)) : []);
-        const left = old.filter(({ name }) => !kept.has(name));
-        for (const { name } of left) {
-          if (dryRun || (await failures.survive(name, false, () => removeSandbox(store, name, ctx), ctx))) sandboxes++;
-        }
-        const listed = all.filter((bucket) => !left.includes(bucket)).map(({ name }) => name);
-        return among === undefined ? listed : [...(await among(listed))];
+        const old = all.filter((bucket) => isAbandoned(store, bucket, before())).map(({ name }) => name);
+        const kept = new Set(old.length > 0 ? await among?.(old) : []);
+        const sandboxes = old.filter((name) => !kept.has(name));
+        const others = all.map(({ name }) => name).filter((name) => !sandboxes.includes(name));
+        return { buckets: among === undefined ? others : [...(await among(others))], sandboxes };
       };
-      const buckets = named === undefined ? await ours() : [named];
+      const { buckets, sandboxes } = named === undefined ? await listed() : { buckets: [named], sandboxes: [] };
       const reports = await inParallel(buckets, bucketsAtOnce, (bucket) =>
         failures.survive(bucket, nothing, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
       );
+      let gone = 0;
+      // Last: those that do not go, however many, keep no other from being swept.
+      for (const name of sandboxes) {
+        if (dryRun || (await failures.survive(name, false, () => removeSandbox(store, name, ctx), ctx))) gone++;
+      }
       failures.report();
       return {
-        removed: reports.reduce((sum, { removed }) => sum + removed, sandboxes),
+        removed: reports.reduce((sum, { removed }) => sum + removed, gone),
         bytes: reports.reduce((sum, { bytes }) => sum + bytes, 0),
       };
     },

@@ -273,6 +273,28 @@ describe('a sweep', () => {
     await expect(sweep('broken-0')).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true, retryAfter: 7 });
   });
 
+  it('aborts the uploads of all others where what killed probes left does not go', async () => {
+    const left = Array.from({ length: 5 }, (_, index) => `coffer-probe-0123456789abcde${index}`);
+    const buckets = [...left, 'mine'].map(
+      (name) => `<Bucket><Name>${name}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>`,
+    );
+    const stale = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url === '/' || url.startsWith('/?')) {
+        return answering(`<ListAllMyBucketsResult><Buckets>${buckets.join('')}</Buckets></ListAllMyBucketsResult>`)(request, response);
+      }
+      if (url.startsWith('/coffer-probe-')) return refusal(500, 'InternalError')(request, response);
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const sweeping = backendTo(server).maintenance!.sweep({ olderThan: 60 }, noContext);
+    await expect(sweeping).rejects.toMatchObject({ code: 'storage_unavailable', message: expect.stringContaining(left[0]!) });
+    expect(server.requests.map(({ method, url }) => `${method} ${url}`)).toContain('DELETE /mine/key?uploadId=id');
+  });
+
   it.each(['NoSuchUpload', 'NoSuchKey'])('counts no upload that another one aborts meanwhile, and goes on: %s', async (gone) => {
     const uploads = ['gone', 'mine'].map(
       (id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>`,
