@@ -78,7 +78,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
 
 async function removeUploads(store: Store, bucket: string, ctx: CallContext): Promise<number> {
   const uploads = await openUploads(store, bucket, ctx).catch(noneIfUnknown);
-  await inParallel(uploads, 4, ({ at, uploadId }) => abortUpload(store, at, uploadId));
+  await inParallel(uploads, 4, ({ at, uploadId }) => abortUpload(store, at, uploadId, ctx));
   return uploads.length;
 }
 

@@ -96,7 +96,7 @@ async function sweepBucket(store: Store, bucket: string, { before, dryRun }: Swe
   const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
     const parts = await partsOf(store, upload, ctx);
     if (parts === undefined || !isLeft(upload, parts, before())) return undefined;
-    if (!dryRun) await abortUpload(store, upload.at, upload.uploadId);
+    if (!dryRun) await abortUpload(store, upload.at, upload.uploadId, ctx);
     return parts.size;
   });
   const swept = sizes.filter((size) => size !== undefined);

@@ -146,10 +146,10 @@ function etagOfParts(sent: readonly SentPart[]): string {
   return `${md5.digest('hex')}-${sent.length}`;
 }
 
-/** Gives up an upload and its parts. One that is gone already is fine. */
-export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string): Promise<void> {
+/** Gives up an upload and its parts. One that is gone already is fine. Who cleans up behind a caller that has gone passes no context. */
+export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string, ctx: CallContext = noContext): Promise<void> {
   try {
-    await store.transport.abortUpload({ at, uploadId }, noContext);
+    await store.transport.abortUpload({ at, uploadId }, ctx);
   } catch (error) {
     if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found') && !hasCode(error, 'no_such_bucket')) throw error;
   }

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import { CreateMultipartUploadCommand, HeadObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
 import { fileBody, noContext, readAll } from '@coffer/storage-core';
-import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
+import type { Body, CallContext, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { openS3Backend, s3Backend } from './backend.ts';
@@ -293,6 +293,23 @@ describe('a sweep', () => {
     const sweeping = backendTo(server).maintenance!.sweep({ olderThan: 60 }, noContext);
     await expect(sweeping).rejects.toMatchObject({ code: 'storage_unavailable', message: expect.stringContaining(left[0]!) });
     expect(server.requests.map(({ method, url }) => `${method} ${url}`)).toContain('DELETE /mine/key?uploadId=id');
+  });
+
+  it.each<[string, (backend: StorageBackend, ctx: CallContext) => Promise<unknown>]>([
+    ['a sweep', (backend, ctx) => backend.maintenance!.sweep({ olderThan: 60, bucket: 'mine' }, ctx)],
+    ['the deletion of a bucket', (backend, ctx) => backend.buckets!.delete('mine', { force: true }, ctx)],
+  ])('%s waits for no upload that it aborts once it is told to end', async (_what, run) => {
+    const stale = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+    const stop = new AbortController();
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return stop.abort(new Error('told to end')); // and no answer
+      if (url.includes('uploadId=')) return answering('<ListPartsResult><Part><Size>4</Size></Part></ListPartsResult>')(request, response);
+      if (url.includes('list-type')) return answering('<ListBucketResult></ListBucketResult>')(request, response);
+      if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+      return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
+    });
+    await expect(run(backendTo(server, { timeout: 90 }), { signal: stop.signal })).rejects.toThrow('told to end');
   });
 
   it.each(['NoSuchUpload', 'NoSuchKey'])('counts no upload that another one aborts meanwhile, and goes on: %s', async (gone) => {
