@@ -1,9 +1,10 @@
-import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
-import type { CallContext, MaintenanceOperations, StorageError, SweepReport } from '@coffer/storage-core';
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
 
 import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
 import type { Sweep } from './abandoned-sandboxes.ts';
 import type { ListedParts, OpenUpload } from './administration.ts';
+import { BucketFailures } from './bucket-failures.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
 import { causeName } from './errors.ts';
@@ -16,44 +17,6 @@ const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 const nothing: SweepReport = { removed: 0, bytes: 0 };
 
-/** A bucket that fails keeps no other from being swept; where as many in a row do as are swept at once, it is the server that fails. */
-class BucketFailures {
-  readonly #errors: Error[] = [];
-  #inARow = 0;
-
-  async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
-    try {
-      const result = await sweeping();
-      this.#inARow = 0;
-      return result;
-    } catch (cause) {
-      signal?.throwIfAborted();
-      this.#errors.push(isStorageError(cause) ? failureOf(bucket, cause) : (cause as Error));
-      if (++this.#inARow >= bucketsAtOnce) this.report();
-      return otherwise;
-    }
-  }
-
-  /** @throws what the first that failed did, with what is to be said of the others */
-  report(): void {
-    const [first] = this.#errors;
-    if (first === undefined) return;
-    const told = this.#errors.filter(isStorageError);
-    if (!isStorageError(first) || told.length === 1) throw first;
-    const retryable = told.every((error) => error.retryable);
-    throw storageError(first.code, told.map(({ message }) => message).join(' '), { ...delayOf(first), retryable, cause: first });
-  }
-}
-
-function failureOf(bucket: string, cause: StorageError): StorageError {
-  const message = `The bucket "${bucket}" could not be swept: ${cause.message}`;
-  return storageError(cause.code, message, { ...delayOf(cause), retryable: cause.retryable, cause });
-}
-
-function delayOf({ retryAfter }: StorageError): { readonly retryAfter?: number } {
-  return retryAfter === undefined ? {} : { retryAfter };
-}
-
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
@@ -63,7 +26,7 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
       // By the server's clock, of which the first request learns: it has dated what is looked at.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
-      const failures = new BucketFailures();
+      const failures = new BucketFailures(bucketsAtOnce);
       const listed = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
         const all = await listBuckets(store, ctx);
         const old = all.filter((bucket) => isAbandoned(store, bucket, before())).map(({ name }) => name);

@@ -1,0 +1,46 @@
+import { isStorageError, storageError } from '@coffer/storage-core';
+import type { CallContext, StorageError } from '@coffer/storage-core';
+
+/** A bucket that fails keeps no other from being swept; where `most` in a row do, it is the server that fails. */
+export class BucketFailures {
+  readonly #most: number;
+  readonly #errors: Error[] = [];
+  #inARow = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @returns `otherwise` where it failed, unless that ends everything */
+  async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
+    try {
+      const result = await sweeping();
+      this.#inARow = 0;
+      return result;
+    } catch (cause) {
+      signal?.throwIfAborted();
+      this.#errors.push(isStorageError(cause) ? failureOf(bucket, cause) : (cause as Error));
+      if (++this.#inARow >= this.#most) this.report();
+      return otherwise;
+    }
+  }
+
+  /** @throws what the first that failed did, with what is to be said of the others */
+  report(): void {
+    const [first] = this.#errors;
+    if (first === undefined) return;
+    const told = this.#errors.filter(isStorageError);
+    if (!isStorageError(first) || told.length === 1) throw first;
+    const retryable = told.every((error) => error.retryable);
+    throw storageError(first.code, told.map(({ message }) => message).join(' '), { ...delayOf(first), retryable, cause: first });
+  }
+}
+
+function failureOf(bucket: string, cause: StorageError): StorageError {
+  const message = `The bucket "${bucket}" could not be swept: ${cause.message}`;
+  return storageError(cause.code, message, { ...delayOf(cause), retryable: cause.retryable, cause });
+}
+
+function delayOf({ retryAfter }: StorageError): { readonly retryAfter?: number } {
+  return retryAfter === undefined ? {} : { retryAfter };
+}
