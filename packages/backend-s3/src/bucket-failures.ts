@@ -4,7 +4,7 @@ import type { CallContext, StorageError } from '@coffer/storage-core';
 /** A bucket that fails keeps no other from being swept; where `most` in a row do, it is the server that fails. */
 export class BucketFailures {
   readonly #most: number;
-  readonly #errors: Error[] = [];
+  readonly #errors: StorageError[] = [];
   #inARow = 0;
 
   constructor(most: number) {
@@ -19,7 +19,8 @@ export class BucketFailures {
       return result;
     } catch (cause) {
       signal?.throwIfAborted();
-      this.#errors.push(isStorageError(cause) ? failureOf(bucket, cause) : (cause as Error));
+      if (!isStorageError(cause)) throw cause;
+      this.#errors.push(failureOf(bucket, cause));
       if (++this.#inARow >= this.#most) this.report();
       return otherwise;
     }
@@ -29,10 +30,10 @@ export class BucketFailures {
   report(): void {
     const [first] = this.#errors;
     if (first === undefined) return;
-    const told = this.#errors.filter(isStorageError);
-    if (!isStorageError(first) || told.length === 1) throw first;
-    const retryable = told.every((error) => error.retryable);
-    throw storageError(first.code, told.map(({ message }) => message).join(' '), { ...delayOf(first), retryable, cause: first });
+    if (this.#errors.length === 1) throw first;
+    const message = this.#errors.map((error) => error.message).join(' ');
+    const retryable = this.#errors.every((error) => error.retryable);
+    throw storageError(first.code, message, { ...delayOf(first), retryable, cause: first });
   }
 }
 

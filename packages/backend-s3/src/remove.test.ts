@@ -12,6 +12,13 @@ afterEach(clear);
 
 describe.each(doors)('a batch of deletions (%s)', (door) => {
   const bench = faultBench(door, () => startS3('ceph'));
+  /** Tells of failures in the answer to a batch, and refuses one deletion alone. */
+  const refusing = (path: string, failures: string): ReturnType<typeof serve> =>
+    serve((request, response) => {
+      if (request.method === 'POST') return answering(`<DeleteResult>${failures}</DeleteResult>`)(request, response);
+      const isRefused = request.url?.startsWith(path) === true;
+      return isRefused ? refusal(403, 'AccessDenied')(request, response) : response.writeHead(204).end();
+    });
 
   it('leaves alone what the server may take for something else, and says so', async () => {
     const odd = ['a//b', 'folder/'];
@@ -56,12 +63,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
 
   it('takes a refusal of one key for none of the others', async () => {
     const failing = ['a', 'b'].map((key) => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`);
-    const server = await serve((request, response) => {
-      if (request.method === 'POST') return answering(`<DeleteResult>${failing.join('')}</DeleteResult>`)(request, response);
-      return request.url?.startsWith('/bucket/a') === true
-        ? refusal(403, 'AccessDenied')(request, response)
-        : response.writeHead(204).end();
-    });
+    const server = await refusing('/bucket/a', failing.join(''));
     const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     expect(deleted).toEqual(['b']);
     expect(errors).toMatchObject([{ key: 'a', code: 'access_denied' }]);
@@ -71,12 +73,7 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     'believes no answer that tells of a failure at a key which was not in it, and deletes alone: %s',
     async (named) => {
       const failed = `<Error>${named}<Code>AccessDenied</Code><Message>No</Message></Error>`;
-      const server = await serve((request, response) => {
-        if (request.method === 'POST') return answering(`<DeleteResult>${failed}</DeleteResult>`)(request, response);
-        return request.url?.startsWith('/bucket/%C3%A9') === true
-          ? refusal(403, 'AccessDenied')(request, response)
-          : response.writeHead(204).end();
-      });
+      const server = await refusing('/bucket/%C3%A9', failed);
       const { deleted, errors } = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'é'], noContext);
       expect(deleted).toEqual(['a']);
       expect(errors).toMatchObject([{ key: 'é', code: 'access_denied' }]);

@@ -109,10 +109,11 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
     if (hasCode(error, 'not_supported')) return undefined;
     throw error;
   });
+  if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
+  if (failed.length === 0) return [];
   const asked = new Set(objects.map(({ key }) => key));
   // Whose failure that is, only the server knows.
-  const isDoubtful = failed?.some(({ key }) => !asked.has(key)) === true;
-  if (failed === undefined || isDoubtful) return deleteEach(store, bucket, objects, ctx);
+  if (failed.some(({ key }) => !asked.has(key))) return deleteEach(store, bucket, objects, ctx);
   const broken = new Set(failed.filter(({ name }) => name === 'InternalError').map(({ key }) => key));
   const again = objects.filter(({ key }) => broken.has(key));
   const refused = failed.flatMap(({ key, name }) => {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from '../harness/bench.ts';
 import { scratch } from '../harness/bench.ts';
 import { lineTo } from '../harness/line.ts';
+import type { Line } from '../harness/line.ts';
 import { openFiles, rss } from '../harness/process-figures.ts';
 import { startApi, untilReady } from '../harness/servers.ts';
 import { BenchBucket } from '../s3-api/bucket.ts';
@@ -43,7 +44,11 @@ export async function startSubject(bench: Bench, stores: Stores) {
     return { ...api, openAtFirst: openFiles(api.pid) };
   };
   const apis = [await start(), await start()];
-  const allReady = async (): Promise<void> => void (await Promise.all(apis.map(({ url }) => untilReady(url))));
+  const mended = async (broken: Line, after: number): Promise<void> => {
+    await delay(after);
+    broken.mend();
+    await Promise.all(apis.map(({ url }) => untilReady(url)));
+  };
   return {
     /** Of either. */
     url: (): string => some(apis).url,
@@ -69,9 +74,7 @@ export async function startSubject(bench: Bench, stores: Stores) {
     cutOff: (): Fault => {
       const work = async (): Promise<void> => {
         line.cut();
-        await delay(cut);
-        line.mend();
-        await allReady();
+        await mended(line, cut);
       };
       return [work, isStoreAway];
     },
@@ -89,18 +92,14 @@ export async function startSubject(bench: Bench, stores: Stores) {
       const [silence] = silences.reverse();
       const work = async (): Promise<void> => {
         line.hold();
-        await delay(silence);
-        line.mend();
-        await allReady();
+        await mended(line, silence!);
       };
       return [work, isStoreAway];
     },
     cutDatabase: (): Fault => {
       const work = async (): Promise<void> => {
         databaseLine.cut();
-        await delay(databaseCut);
-        databaseLine.mend();
-        await allReady();
+        await mended(databaseLine, databaseCut);
       };
       return [work, (error) => error instanceof Refusal && error.isUnavailable];
     },
