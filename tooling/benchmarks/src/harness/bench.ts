@@ -16,7 +16,7 @@ export interface Bench {
   readonly cold: boolean;
   /** `s3-api` only: small bodies, and fewer of them. */
   readonly quick: boolean;
-  /** `s3-api` only: the cells to measure; all when it is empty. */
+  /** The cells to measure, or the store; all, or Ceph, when it is empty. */
   readonly cells: readonly string[];
   /** `soak` only: how long. */
   readonly minutes: number;

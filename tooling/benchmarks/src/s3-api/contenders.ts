@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { startPostgres, startS3, testDatabase } from '@coffer/fixtures';
-import type { PostgresServer, S3Server } from '@coffer/fixtures';
+import type { PostgresServer, S3Kind, S3Server } from '@coffer/fixtures';
 import postgres from 'postgres';
 import type { Sql } from 'postgres';
 
@@ -40,8 +40,8 @@ export interface Stores {
 }
 
 /** One S3 server and one PostgreSQL of their own for all of them. */
-export async function startStores({ resources }: Bench): Promise<Stores> {
-  const s3 = await startS3('ceph', { own: true });
+export async function startStores({ resources }: Bench, kind: S3Kind = 'ceph'): Promise<Stores> {
+  const s3 = await startS3(kind, { own: true });
   resources.defer(() => s3.stop());
   const postgres = await startPostgres({ version: 'debian' });
   resources.defer(() => postgres.stop());

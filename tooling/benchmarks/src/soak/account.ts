@@ -125,7 +125,7 @@ async function inventory(subject: Subject, scene: Scene, client: S3Client) {
 async function mistold(sql: Subject['sql'], scene: Scene, tenant: Tenant): Promise<readonly string[]> {
   const files = await listFiles(scene, tenant, 1000);
   const sum = files.reduce((total, file) => total + file.size_bytes, 0);
-  const usage = JSON.parse((await scene.call('admin', tenant, `admin/tenants/${tenant.tenant_slug}/usage`, [200])).text) as Numbers;
+  const usage = JSON.parse((await scene.call('admin', tenant, `admin/tenants/${tenant.tenant_uuid}/usage`, [200])).text) as Numbers;
   const [row] = await sql<{ bytes: number; files: number; reserved: number }[]>`
     select used_bytes::float8 as bytes, used_files::float8 as files, reserved_bytes::float8 as reserved
     from tenant_usage where tenant_uuid = ${tenant.tenant_uuid}`;

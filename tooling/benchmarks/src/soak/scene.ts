@@ -1,5 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 
+import type { S3Kind } from '@coffer/fixtures';
+
 import { asAdmin, asUser } from '../harness/token.ts';
 import { mebibyte } from '../harness/transfers.ts';
 import { formEnd, formHead, formType } from '../load/form.ts';
@@ -11,7 +13,10 @@ import type { Version } from './slot.ts';
 
 export interface Tenant {
   readonly tenant_uuid: string;
+  /** The first it had, after which its bucket is named. */
   readonly tenant_slug: string;
+  /** All that it has had: a token may name any of them. */
+  readonly slugs: string[];
   /** Keys of objects that no row tracks. */
   readonly objects: readonly Slot[];
   /** Tracked files, by id. */
@@ -23,22 +28,25 @@ type Who = 'user' | 'admin';
 /** Few, so that they are often read while they are replaced. */
 const keysOfEach = 8;
 /** Some of the keys that stores and paths get wrong. */
-const names = ['plain', 'with space', 'a//b', 'ключ', '%2e+&?', 'x/acl'];
+const names = (kind: S3Kind): readonly string[] => ['plain', 'with space', kind === 'minio' ? 'a/b' : 'a//b', 'ключ', '%2e+&?', 'x/acl'];
 const writeBytes = 262_144;
 
 /** What the traffic is sent to, as whom, and what is there. */
 export class Scene {
-  readonly tenants: readonly Tenant[] = ['soak-a', 'soak-b', 'soak-c'].map((slug) => ({
-    tenant_uuid: randomUUID(),
-    tenant_slug: slug,
-    objects: Array.from({ length: keysOfEach }, (_, index) => new Slot(`raw/${names[index % names.length]}/${index}`, 'absent')),
-    files: new Map(),
-  }));
+  readonly tenants: readonly Tenant[];
   readonly #urlOfApi: () => string;
   #versions = 0;
 
-  constructor(urlOfApi: () => string) {
+  constructor(urlOfApi: () => string, kind: S3Kind) {
     this.#urlOfApi = urlOfApi;
+    const parts = names(kind);
+    this.tenants = ['soak-a', 'soak-b', 'soak-c'].map((slug) => ({
+      tenant_uuid: randomUUID(),
+      tenant_slug: slug,
+      slugs: [slug],
+      objects: Array.from({ length: keysOfEach }, (_, index) => new Slot(`raw/${parts[index % parts.length]}/${index}`, 'absent')),
+      files: new Map(),
+    }));
   }
 
   /** Of one of the API's processes, whichever; another one after each start. */
@@ -62,8 +70,8 @@ export class Scene {
 
   async headers(who: Who, tenant: Tenant | undefined): Promise<Readonly<Record<string, string>>> {
     if (tenant === undefined) return asAdmin();
-    const { tenant_uuid, tenant_slug } = tenant;
-    return who === 'admin' ? { ...(await asAdmin()), 'x-tenant-id': tenant_slug } : asUser({ tenant_uuid, tenant_slug });
+    const { tenant_uuid, slugs } = tenant;
+    return who === 'admin' ? { ...(await asAdmin()), 'x-tenant-id': tenant_uuid } : asUser({ tenant_uuid, tenant_slug: some(slugs) });
   }
 }
 

@@ -19,9 +19,9 @@ const mostOpened = 10 + 10 + 4;
 
 /** Mixed traffic of several tenants over S3, with faults, after which everything has to be accounted for. */
 export async function soak(bench: Bench): Promise<void> {
-  const stores = await startStores(bench);
+  const stores = await startStores(bench, bench.cells.includes('minio') ? 'minio' : 'ceph');
   const subject = await startSubject(bench, stores);
-  const scene = new Scene(subject.url);
+  const scene = new Scene(subject.url, stores.s3.kind);
   for (const tenant of scene.tenants) {
     const { tenant_uuid, tenant_slug } = tenant;
     const bucket = subject.bucketOf(tenant_slug);
@@ -35,7 +35,7 @@ export async function soak(bench: Bench): Promise<void> {
   const running = traffic.run(ending.signal).finally(() => ending.abort());
   const begun = performance.now();
   const memory: number[] = [];
-  const count = { kill: 0, restart: 0, cutOff: 0, silence: 0, cutDatabase: 0 };
+  const count = { kill: 0, restart: 0, cutOff: 0, silence: 0, cutDatabase: 0, silenceDatabase: 0 };
   let lastOf = 0;
   for (const { at, what } of timeline(bench.minutes * 60_000)) {
     await delay(Math.max(0, begun + at - performance.now()), undefined, { signal: ending.signal }).catch(() => {});
@@ -87,7 +87,7 @@ interface Step {
   readonly what: Fault | 'mark';
 }
 
-const lasting = ['cutOff', 'silence', 'cutDatabase'] as const;
+const lasting = ['cutOff', 'silence', 'cutDatabase', 'silenceDatabase'] as const;
 const all = ['kill', 'restart', ...lasting] as const;
 type Fault = (typeof all)[number];
 

@@ -20,7 +20,10 @@ const storeTimeout = 5;
 const [down, cut, databaseCut, mostStop] = [1000, 5000, 2000, 40_000];
 /** By turns: for longer than a request waits; and than it does with all its retries. */
 const silences = [1500 * storeTimeout, 5500 * storeTimeout];
+/** Longer than a statement waits for its answer. */
+const databaseSilence = 40_000;
 
+const isDatabaseAway: Excuse = (error) => error instanceof Refusal && error.isUnavailable;
 const isStoreAway: Excuse = (error) => error instanceof Cut || error.isUnavailable || error.isTimeout;
 
 type Fault = readonly [work: () => Promise<void>, excuses: Excuse];
@@ -36,6 +39,7 @@ export async function startSubject(bench: Bench, stores: Stores) {
   // What the API logs as an error is one of Coffer's.
   const environment = {
     ...environmentOn({ ...stores.s3, endpoint: line.endpoint }, prefix),
+    STORAGE_BACKEND: stores.s3.kind === 'minio' ? 'minio' : 's3',
     STORAGE_TIMEOUT: String(storeTimeout),
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
   };
@@ -101,7 +105,14 @@ export async function startSubject(bench: Bench, stores: Stores) {
         databaseLine.cut();
         await mended(databaseLine, databaseCut);
       };
-      return [work, (error) => error instanceof Refusal && error.isUnavailable];
+      return [work, isDatabaseAway];
+    },
+    silenceDatabase: (): Fault => {
+      const work = async (): Promise<void> => {
+        databaseLine.hold();
+        await mended(databaseLine, databaseSilence);
+      };
+      return [work, isDatabaseAway];
     },
     stop: async (): Promise<void> => void (await Promise.all(apis.map((api) => api.stop()))),
   };

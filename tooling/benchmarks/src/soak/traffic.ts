@@ -9,6 +9,7 @@ import { objectWorks } from './object-works.ts';
 import type { Work } from './object-works.ts';
 import { some } from './scene.ts';
 import type { Scene } from './scene.ts';
+import { tenantWorks } from './tenant-works.ts';
 
 const clients = 10;
 /** Who do nothing but read slowly, and want no more connections to the store for it than there are for all. */
@@ -18,7 +19,7 @@ const longestRest = 60;
 /** More would say the same. */
 const enough = 20;
 
-const works: Readonly<Record<string, Work>> = { ...objectWorks, ...fileWorks };
+const works: Readonly<Record<string, Work>> = { ...objectWorks, ...fileWorks, ...tenantWorks };
 /** Downloads come more often than others. */
 const deck = Object.keys(works)
   .filter((name) => name !== 'slow download')
