@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -61,6 +62,16 @@ it('removes them from just one bucket when it is told so', async () => {
   expect(await inOne('bucket')).toEqual({ removed: 1, bytes: 6 });
   expect(await inOne('bucket')).toEqual({ removed: 0, bytes: 0 });
   expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
+});
+
+it('removes the directories of buckets that are gone, and of no others', async () => {
+  await mkdir(join(root, 'gone', 'ab'), { recursive: true });
+  await orphan('gone-too', '6'.repeat(32));
+  await delay(10); // file systems count time more finely than sweeps
+  await sweep(0, true);
+  expect(existsSync(join(root, 'gone', 'ab'))).toBe(true);
+  await sweep(0);
+  expect(['gone', 'gone-too', 'bucket'].map((name) => existsSync(join(root, name)))).toEqual([false, false, true]);
 });
 
 it('spares what is younger than asked, by when it came to be there rather than by the age of the bytes', async () => {

@@ -8,7 +8,7 @@ const batch = 500;
 
 /**
  * Removes uploads of dead processes, and bytes that no object consists of: a process was killed between placing them and
- * committing their row, or between committing a newer row and removing them.
+ * committing their row, or between committing a newer row and removing them. Likewise the empty directories of buckets.
  */
 export async function sweep(
   store: Store,
@@ -35,6 +35,7 @@ export async function sweep(
         bytes += gone.reduce((sum, { size }) => sum + size, 0);
       }
     }
+    if (options.dryRun !== true && (await store.buckets.idOf(bucket)) === undefined) await store.blobs.removeBucket(bucket);
   }
   return { removed, bytes };
 }
