@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,6 +31,13 @@ describe('withLock', () => {
       });
     const results = await Promise.allSettled([0, 1, 2, 3, 4, 5].map(visit));
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
+  });
+
+  it('needs no room on the disk, which may be full', async () => {
+    await withLock(path, { timeoutMs: 1000 }, async () => {
+      expect(await readdir(dir)).toEqual(['lock']);
+      expect((await stat(path)).size).toBe(0);
+    });
   });
 
   it('keeps other processes out until its holder is gone, however he goes', async () => {

@@ -29,6 +29,7 @@ export async function withLock<T>(
 
 function tryLock(lock: { exec(sql: string): void }): boolean {
   try {
+    lock.exec('PRAGMA journal_mode = MEMORY'); // its journal would be a file, and on a full disk there is no room for one
     lock.exec('BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
