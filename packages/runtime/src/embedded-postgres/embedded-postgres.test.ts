@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { StartupError } from '../startup-error.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import type { EmbeddedPostgres } from './embedded-postgres.ts';
 import { startOf } from './process-table.ts';
@@ -286,6 +287,18 @@ describe('a data directory that cannot be used', () => {
     await writeFile(join(home(), 'data/holiday.jpg'), '');
     await expect(start()).rejects.toThrow(/is not empty, and not a database/);
     expect(await readdir(join(home(), 'data'))).toEqual(['holiday.jpg']);
+  });
+
+  it.each([
+    ['a file', async () => writeFile(home(), '')],
+    ['a file where a folder belongs', async () => mkdir(home()).then(() => writeFile(join(home(), 'users'), ''))],
+    ['a folder where the lock belongs', async () => mkdir(join(home(), 'lock'), { recursive: true })],
+  ])('in which nothing can be written, here for %s, is told of in one sentence', async (_name, obstruct) => {
+    await mkdir(dataDir);
+    await obstruct();
+    const failure: unknown = await startEmbeddedPostgres({ dataDir }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(StartupError);
+    expect((failure as Error).message).toMatch(/^The embedded PostgreSQL cannot use .*postgres \(.+\); .*COFFER_DATA_DIR.*DATABASE_URL/);
   });
 
   it('that is empty is fine', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ensureDataDir } from '../data-dir.ts';
 import { StartupError } from '../startup-error.ts';
 import { findBinaries } from './binaries.ts';
+import type { Binaries } from './binaries.ts';
 import { createCluster, passwordFile, role } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
 import { withLock } from './lock.ts';
@@ -54,6 +55,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const binaries = findBinaries({ ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }) });
   await ensureDataDir(options.dataDir);
   const home = join(await realpath(options.dataDir), 'postgres');
+  try {
+    return await startIn(home, binaries, options);
+  } catch (cause) {
+    throw isOfSystem(cause) ? cannotUse(home, cause) : cause;
+  }
+}
+
+async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const data = join(home, 'data');
   const users = join(home, 'users');
   await mkdir(home, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
@@ -109,6 +118,18 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     found,
     stop: () => (stopping ??= stop()),
   };
+}
+
+/** Whether the system refused something, itself or through SQLite, which holds the lock. */
+function isOfSystem(cause: unknown): cause is Error {
+  return cause instanceof Error && ('syscall' in cause || ('code' in cause && cause.code === 'ERR_SQLITE_ERROR'));
+}
+
+function cannotUse(home: string, cause: Error): StartupError {
+  return new StartupError(
+    `The embedded PostgreSQL cannot use ${home} (${cause.message}); check its owner, its mode and the room on its disk, or set COFFER_DATA_DIR or DATABASE_URL.`,
+    { cause },
+  );
 }
 
 async function readPassword(path: string): Promise<string> {
