@@ -46,6 +46,7 @@ it('a full disk is a clear error, leaves no debris and no damage, and does not k
     deleteWhenFull: 'done',
     putAfterDelete: 'done',
     readAfterDelete: true,
+    deleteEachTime: true,
     reserve: true,
   });
   await remove();

@@ -75,9 +75,9 @@ export function isBusy(error: unknown): boolean {
   return code === 5 || code === 6;
 }
 
-/** Whether SQLite found no room for a page. */
+/** Whether the disk has no room, for a page of SQLite's or for anything else. */
 export function isFull(error: unknown): boolean {
-  return sqliteCode(error) === 13;
+  return sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 }
 
 /** `work`, rejecting with nothing but StorageErrors. */

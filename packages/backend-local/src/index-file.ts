@@ -70,7 +70,7 @@ export class IndexFile {
     this.db = db;
     this.#wal = wal;
     this.#reserve = reserve;
-    this.#reserving = reserve.restore(); // nobody has to wait for it
+    this.#reserving = reserve.restore().catch(() => {}); // nobody has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -116,10 +116,23 @@ export class IndexFile {
         if (!isFull(error) || !(await this.#reserve.spend())) throw error;
         return patiently(() => this.#transaction(work));
       });
-      await this.#reserve.restoreIfSpent();
+      await this.#reserve.restoreIfSpent().catch(() => {}); // the next one tries again
       return result;
     } catch (error) {
       throw toStorageError(error);
+    }
+  }
+
+  /**
+   * What is set aside for removals, and was spent, comes before anything new: writers would take what removals free, until
+   * nothing could be removed any more.
+   * @throws storage_unavailable while the disk has no room for it
+   */
+  async assertRoom(): Promise<void> {
+    try {
+      await this.#reserve.restoreIfSpent();
+    } catch (error) {
+      if (isFull(error)) throw toStorageError(error);
     }
   }
 

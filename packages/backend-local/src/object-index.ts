@@ -52,8 +52,12 @@ export class ObjectIndex {
     });
   }
 
-  /** Whether a write would be let in as things stand; `commit` decides. @throws no_such_bucket, precondition_failed */
-  checkWrite(at: ObjectAddress, conditions: WriteConditions): Promise<void> {
+  /**
+   * Whether a write would be let in as things stand; `commit` decides.
+   * @throws no_such_bucket, precondition_failed, storage_unavailable
+   */
+  async checkWrite(at: ObjectAddress, conditions: WriteConditions): Promise<void> {
+    await this.#file.assertRoom();
     return this.#file.read(() => {
       const bucket = this.#bucket(at.bucket);
       if (conditions.ifNoneMatch !== undefined || conditions.ifMatch !== undefined) assertConditions(this.#row(bucket, at.key), conditions);

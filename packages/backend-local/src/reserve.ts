@@ -10,6 +10,7 @@ const reserveSize = 1024 * 1024;
 export class Reserve {
   readonly #path: string;
   #spent = false;
+  #restoring: Promise<void> | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -24,22 +25,28 @@ export class Reserve {
     );
   }
 
-  /** Sets the space aside, unless it is; a disk that has none is asked again by the next call. */
-  async restore(): Promise<void> {
-    try {
-      if ((await stat(this.#path).catch(() => undefined)) === undefined) await this.#create();
-      this.#spent = false;
-    } catch {
-      this.#spent = true;
-    }
+  /** Sets the space aside, unless it is; a disk that has none is asked again by the next call. Rejects with what it says. */
+  restore(): Promise<void> {
+    return (this.#restoring ??= this.#restore().finally(() => (this.#restoring = undefined)));
   }
 
   async restoreIfSpent(): Promise<void> {
     if (this.#spent) await this.restore();
   }
 
+  async #restore(): Promise<void> {
+    try {
+      const found = await stat(this.#path).catch(() => undefined);
+      if (found?.size !== reserveSize) await this.#create();
+      this.#spent = false;
+    } catch (error) {
+      this.#spent = true;
+      throw error;
+    }
+  }
+
   async #create(): Promise<void> {
-    const draft = `${this.#path}.${process.pid}`;
+    const draft = `${this.#path}.new`; // of one name, so that what a killed process leaves is not left for good
     const file = await open(draft, 'w', 0o600);
     try {
       await file.writeFile(Buffer.alloc(reserveSize, 'reserve '));
