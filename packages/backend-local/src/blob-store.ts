@@ -157,8 +157,8 @@ export class BlobStore {
   async #inShard(from: string, at: BlobAddress, fill: (from: string, path: string) => Promise<void>): Promise<void> {
     const shard = join(this.#root, at.bucket, shardOf(at.blob));
     for (let attempt = 1; ; attempt++) {
-      await this.#ensureShard(at.bucket, shard);
       try {
+        await this.#ensureShard(at.bucket, shard);
         await fill(from, this.#path(at));
         break;
       } catch (error) {

@@ -3,6 +3,7 @@ import { linkSync } from 'node:fs';
 import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { Worker } from 'node:worker_threads';
 
 import { hasCode, noContext, readAll, withOwnedChunks } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
@@ -255,6 +256,31 @@ describe('a bucket that is deleted while objects are written to it', () => {
       await ended;
     }
     expect((await backend.list('shaken', {}, noContext)).objects).toHaveLength(100);
+  });
+
+  it('fails no write by what becomes of its own directory', async () => {
+    await backend.buckets!.create('fragile', {}, noContext);
+    // Another process that finds such a bucket gone, over and over.
+    const remover = new Worker(
+      `const { readdirSync, rmdirSync } = require('node:fs');
+       const { workerData: directory } = require('node:worker_threads');
+       const trying = (work) => { try { return work(); } catch { return []; } };
+       for (const until = Date.now() + 2000; Date.now() < until;) {
+         for (const shard of trying(() => readdirSync(directory))) trying(() => rmdirSync(directory + '/' + shard));
+         trying(() => rmdirSync(directory));
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Math.random() * 10);
+       }`,
+      { eval: true, workerData: join(root, 'fragile') },
+    );
+    let over = false;
+    remover.once('exit', () => (over = true));
+    let count = 0;
+    const data = Buffer.from('v');
+    while (!over) {
+      await backend.put({ bucket: 'fragile', key: `k${count++}` }, { kind: 'buffer', data }, { contentType: 'a/b' }, noContext);
+      await backend.delete({ bucket: 'fragile', key: `k${count - 1}` }, noContext);
+    }
+    expect(count).toBeGreaterThan(0);
   });
 
   it('is emptied by force, of more objects than one transaction takes', async () => {
