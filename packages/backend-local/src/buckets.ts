@@ -39,6 +39,7 @@ async function remove(store: Store, name: string, { force, ctx }: { readonly for
     const removed = await store.buckets.remove(name, force);
     await store.objects.durable(); // only then may bytes go
     await Promise.all(removed.blobs.map((blob) => store.blobs.remove({ bucket: name, blob })));
+    await store.objects.freed();
     gone = removed.gone;
   }
   await store.blobs.removeBucket(name);

@@ -44,6 +44,7 @@ it('a full disk is a clear error, leaves no debris and no damage, and does not k
     listed: true,
     leftoversWhenFull: [],
     deleteWhenFull: 'done',
+    ...(fills && { reserveAfterDelete: true }),
     putAfterDelete: 'done',
     readAfterDelete: true,
     deleteEachTime: true,

@@ -109,18 +109,21 @@ export class IndexFile {
     }
   }
 
-  /** `write` for what frees space: on a full disk it takes from the reserve. */
+  /** `write` for what frees space: on a full disk it takes from the reserve. Call `freed()` once the space is free. */
   async remove<T>(work: () => T): Promise<T> {
     try {
-      const result = await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
+      return await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
         if (!isFull(error) || !(await this.#reserve.spend())) throw error;
         return patiently(() => this.#transaction(work));
       });
-      await this.#reserve.restoreIfSpent().catch(() => {}); // the next one tries again
-      return result;
     } catch (error) {
       throw toStorageError(error);
     }
+  }
+
+  /** Sets aside anew what a removal has spent, before anybody else takes the room. */
+  async freed(): Promise<void> {
+    await this.#reserve.restoreIfSpent().catch(() => {}); // the next call tries again
   }
 
   /**

@@ -133,6 +133,11 @@ export class ObjectIndex {
     });
   }
 
+  /** To be called once the bytes of removed rows are gone. */
+  freed(): Promise<void> {
+    return this.#file.freed();
+  }
+
   durable(): Promise<void> {
     return this.#file.durable();
   }

@@ -42,7 +42,7 @@ function fillUp(): void {
 }
 
 const report: Record<string, unknown> = {};
-const kept = randomBytes(1_000_000);
+const kept = randomBytes(1_600_000);
 await backend.buckets!.create('bucket', {}, noContext);
 report['kept'] = await put('kept', kept);
 
@@ -65,6 +65,7 @@ report['full'] = await put('one-more', Buffer.from('x'.repeat(5000)));
 report['listed'] = (await backend.list('bucket', { prefix: 'fill/' }, noContext)).objects.length > 0;
 report['leftoversWhenFull'] = await leftoversIn(root, backend);
 report['deleteWhenFull'] = await outcome(() => backend.delete(at('kept'), noContext));
+report['reserveAfterDelete'] = existsSync(join(root, 'index.db-reserve'));
 report['putAfterDelete'] = await put('after', kept.subarray(0, 500_000));
 report['readAfterDelete'] = await reads('after', kept.subarray(0, 500_000));
 
