@@ -113,6 +113,7 @@ describe('loadBackend', () => {
       return (error as ConfigError).mistakes.map(({ variable, message }) => `${variable}: ${message}`).join('\n');
     };
     expect(await failure('@acme/never-installed')).toMatch(/^STORAGE_BACKEND: names neither a backend .* nor a module that is installed/);
+    expect(await failure('constructor')).toMatch(/nor a module that is installed/);
     expect(await failure(join(dir, 'absent.mjs'))).toMatch(/nor a module that is installed|does not load/);
     expect(await failure(await moduleOf(`throw new Error('no licence');`))).toMatch(/does not load: no licence/);
     await writeFile(join(dir, 'named.mjs'), 'export const name = 1;');

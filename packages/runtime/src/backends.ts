@@ -68,8 +68,9 @@ const loaders: Readonly<Record<string, Loader>> = {
 
 /** @throws ConfigError when there is no such backend, or it does not load */
 export async function loadBackend(config: Config, options: LoadOptions): Promise<OpenBackend> {
-  const load = loaders[config.storage.backend] ?? thirdParty;
-  return load(config, options);
+  const { backend } = config.storage;
+  const load = Object.hasOwn(loaders, backend) ? loaders[backend] : undefined;
+  return (load ?? thirdParty)(config, options);
 }
 
 /** Where bodies wait that cannot wait in memory. */

@@ -94,8 +94,9 @@ const backendName: Parser<string> = (value) => {
   if (announced.includes(lower))
     return { problem: `${lower} is not available yet; use local, s3, minio, or the module name of a third-party backend.` };
   if (isOwnBackend(lower)) return { value: lower };
-  const isModule = /^(?:@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*(?:\/[\w.~-]+)*$/i.test(name) || /^(?:\.{0,2}\/|file:\/\/)/.test(name);
-  return isModule ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
+  const isModule = /^(?:@[a-z0-9~][\w.~-]*\/)?[a-z0-9~][\w.~-]*(?:\/[\w.~-]+)*$/i.test(name) || /^\.{0,2}\//.test(name);
+  const isUrl = name.startsWith('file://') && URL.canParse(name);
+  return isModule || isUrl ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
 };
 
 /** What is wrong with a name that no module has. */

@@ -141,6 +141,7 @@ describe('mistakes', () => {
     ['STORAGE_BACKEND', 'gcs', 'gcs is not available yet'],
     ['STORAGE_BACKEND', 'Azure', 'azure is not available yet'],
     ['STORAGE_BACKEND', 'my backend!', 'module name'],
+    ['STORAGE_BACKEND', 'file://[', 'module name'],
     ['STORAGE_BUCKET', 'Under_Score', 'lower-case letters'],
     ['STORAGE_SHARED_BUCKET', 'xn--x', 'xn--'],
     ['STORAGE_S3_ENDPOINT', 'ftp://host', 'http://'],
