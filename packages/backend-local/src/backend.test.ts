@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
@@ -105,6 +105,26 @@ describe('a local backend', () => {
     const child = startChild(new URL('./testing/forgetful.ts', import.meta.url), [path]);
     expect(await child.ended).toBe(0);
     expect(child.lines).toEqual(['5000000']);
+  });
+});
+
+describe('a directory that is taken away from a running process', () => {
+  it.each<[string, (root: string) => Promise<void>]>([
+    ['moved', (root) => rename(root, `${root}-moved`)],
+    ['removed', (root) => rm(root, { recursive: true })],
+    ['emptied of its index', (root) => rm(join(root, 'index.db'))],
+    ['emptied of the log of its index', (root) => rm(join(root, 'index.db-wal'))],
+  ])('because it was %s takes nothing that would not be found again', async (_name, takeAway) => {
+    const root = join(path, 'storage');
+    const backend = localBackend({ root });
+    await backend.buckets!.create('bucket', {}, noContext);
+    await backend.put(at, data('bytes'), { contentType: 'a/b' }, noContext);
+    await takeAway(root);
+    const gone = { code: 'storage_unavailable', retryable: false, message: expect.stringContaining('restart') as string };
+    await expect(backend.put(at, data('lost'), { contentType: 'a/b' }, noContext)).rejects.toMatchObject(gone);
+    await expect(backend.delete(at, noContext)).rejects.toMatchObject(gone);
+    await expect(backend.check(noContext)).rejects.toMatchObject(gone);
+    await backend.close();
   });
 });
 

@@ -1,4 +1,4 @@
-import { close, closeSync, fdatasync, open, openSync } from 'node:fs';
+import { close, closeSync, fdatasync, fstatSync, lstatSync, open, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { DatabaseSync } from 'node:sqlite';
@@ -59,6 +59,7 @@ const schema = `
  */
 export class IndexFile {
   readonly db: DatabaseSync;
+  readonly #path: string;
   readonly #wal: number;
   readonly #reserve: Reserve;
   readonly #reserving: Promise<void>;
@@ -66,11 +67,12 @@ export class IndexFile {
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
-  private constructor(db: DatabaseSync, wal: number, reserve: Reserve) {
+  private constructor(db: DatabaseSync, path: string, wal: number) {
     this.db = db;
+    this.#path = path;
     this.#wal = wal;
-    this.#reserve = reserve;
-    this.#reserving = reserve.restore().catch(() => {}); // nobody has to wait for it
+    this.#reserve = new Reserve(`${path}-reserve`);
+    this.#reserving = this.#reserve.restore().catch(() => {}); // nobody has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -84,7 +86,7 @@ export class IndexFile {
       const opened = new DatabaseSync(path, { timeout: blockingWaitMs, enableForeignKeyConstraints: true });
       db = opened;
       await patiently(() => prepare(opened));
-      return new IndexFile(opened, await openFile(`${path}-wal`, 'r+'), new Reserve(`${path}-reserve`));
+      return new IndexFile(opened, path, await openFile(`${path}-wal`, 'r+'));
     } catch (error) {
       db?.close();
       throw toStorageError(error);
@@ -139,6 +141,16 @@ export class IndexFile {
     }
   }
 
+  /**
+   * SQLite goes on writing into files that have no name any more: nobody would find again what is committed then.
+   * @throws storage_unavailable
+   */
+  assertInPlace(): void {
+    if (fstatSync(this.#wal).nlink > 0 && lstatSync(this.#path, { throwIfNoEntry: false }) !== undefined) return;
+    const message = 'The index of the storage directory was moved or removed under this process; put it back, and restart.';
+    throw storageError('storage_unavailable', message, { retryable: false });
+  }
+
   /** Resolves once everything that was committed before the call survives a power loss. */
   async durable(): Promise<void> {
     try {
@@ -155,6 +167,7 @@ export class IndexFile {
   }
 
   #transaction<T>(work: () => T): T {
+    this.assertInPlace();
     this.#begin.run();
     try {
       const result = work();

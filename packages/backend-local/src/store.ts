@@ -67,7 +67,10 @@ async function assemble(root: string, file: IndexFile): Promise<Store> {
     blobs: new BlobStore(root, temp),
     pool: new BlockPool(),
     async check() {
-      await file.read(() => file.db.prepare('SELECT 1 FROM buckets').get());
+      await file.read(() => {
+        file.assertInPlace();
+        file.db.prepare('SELECT 1 FROM buckets').get();
+      });
       await access(root, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
         throw toStorageError(error);
       });
