@@ -109,6 +109,15 @@ describe('the key of a request', () => {
     expect((await client.get('/local/bucket/dir%2Ffile')).text).toBe('found');
   });
 
+  it('is read from a target in absolute form, as a proxy sends it', async () => {
+    await client.put('far/off', 'found', 'public-read');
+    const signed = await client.downloadOf('far/off');
+    for (const target of ['/local/bucket/far/off', signed])
+      for (const origin of ['http://files.example', 'HTTPS://files.example:8443'])
+        expect(await client.get(`${origin}${target}`)).toMatchObject({ status: 200, text: 'found' });
+    expect((await client.get('http://files.example/elsewhere/local/bucket/far/off')).text).toBe('not ours');
+  });
+
   it.each(['%2e%2e/x', '..%2fx', 'a/../b', 'a/./b', '%00', '%zz', '%c3', '%2fabsolute', '/x'])('%s is refused', async (raw) => {
     const answer = await client.get(`/local/bucket/${raw}`);
     expect([answer.status, JSON.parse(answer.text).code]).toEqual([400, 'invalid_key']);

@@ -39,10 +39,11 @@ const ofBuckets = ['POST'];
  */
 export function localHttpHandler({ backend, corsOrigins = ['*'], onError = answerProblem }: LocalHttpOptions): LocalHttpHandler {
   return async (request, response, ctx = noContext) => {
-    if (request.url?.startsWith(mount) !== true) return false;
+    const target = originFormOf(request.url ?? '');
+    if (!target.startsWith(mount)) return false;
     try {
       setCorsHeaders(request, response, corsOrigins);
-      await answer(backend, { request, response, ctx });
+      await answer(backend, target, { request, response, ctx });
     } catch (error) {
       if (!response.destroyed) await Promise.resolve(onError(error, request, response)).catch(() => response.destroy());
     }
@@ -55,10 +56,10 @@ function answerProblem(error: unknown, _request: IncomingMessage, response: Serv
   sendProblem(response, error);
 }
 
-async function answer(backend: LocalBackend, exchange: Exchange): Promise<void> {
+async function answer(backend: LocalBackend, requestTarget: string, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const { method = '' } = request;
-  const { bucket, rawKey, query } = targetOf(request.url ?? '');
+  const { bucket, rawKey, query } = targetOf(requestTarget);
   const methods = rawKey === '' ? ofBuckets : ofKeys;
   if (method === 'OPTIONS') {
     response.setHeader('allow', [...methods, 'OPTIONS'].join(', '));
@@ -76,9 +77,14 @@ async function answer(backend: LocalBackend, exchange: Exchange): Promise<void> 
   return method === 'PUT' ? answerPut(backend, target, exchange) : answerRead(backend, target, exchange);
 }
 
+/** A request target without what the absolute form, as a proxy sends it, has before the path: RFC 9112, section 3.2.2. */
+function originFormOf(url: string): string {
+  return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
+}
+
 /** What a raw request target names; the key is not decoded yet. */
-function targetOf(url: string): { readonly bucket: string; readonly rawKey: string; readonly query: URLSearchParams } {
-  const [path = '', ...rest] = url.slice(mount.length).split('?');
+function targetOf(requestTarget: string): { readonly bucket: string; readonly rawKey: string; readonly query: URLSearchParams } {
+  const [path = '', ...rest] = requestTarget.slice(mount.length).split('?');
   const slash = path.indexOf('/');
   return {
     bucket: slash < 0 ? path : path.slice(0, slash),
