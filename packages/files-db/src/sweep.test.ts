@@ -1,5 +1,5 @@
 import { memoryBackend, wrapBackend } from '@coffer/storage-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { acme, admin, codeOf, globex, openRig, presigning, upload } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
@@ -130,6 +130,31 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     }
     expect(await several.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 4, retained: 0 });
     await several.close();
+  });
+
+  it('locks rows in the order of ids, as whoever deletes many does', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 30; index++) {
+      const { fileId } = await ask(acme);
+      await put('acme-uploads', `incoming/${fileId}`);
+      await rig.files.completeUpload(fileId, admin);
+      ids.push(fileId);
+    }
+    const deletion = await rig.database.sql.reserve();
+    const remove = rig.storage.deleteFiles.bind(rig.storage);
+    // Once the sweep has taken them, and before it says what it did.
+    vi.spyOn(rig.storage, 'deleteFiles').mockImplementationOnce(async (...parameters) => {
+      await deletion`begin`;
+      await deletion`select 1 from files where id = ${ids[0]!} for update`;
+      return remove(...parameters);
+    });
+    const sweeping = rig.files.sweep({ now: inDays(2) });
+    const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(() => rig.query(waits)).toHaveLength(1);
+    await deletion`select 1 from files where id in ${deletion(ids)} order by id for update nowait`;
+    await deletion`commit`;
+    deletion.release();
+    expect(await sweeping).toMatchObject({ received: 30, retained: 0 });
   });
 
   it('takes a bucket that is gone for objects that are', async () => {

@@ -69,11 +69,12 @@ const countDue = statement<Due, { readonly status: FileStatus; readonly rows: st
 
 /**
  * Ends the work with rows whose objects are gone. A tombstone goes, unless its form may be used again; the
- * receiving key of a file that is available is never looked at again.
+ * receiving key of a file that is available is never looked at again. They are locked in the order of their ids, as by whoever
+ * deletes many.
  */
 const finish = statement<{ readonly ids: string; readonly now: string }, never>(`
   with done as (
-    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json))
+    select id from files where id in (select value::uuid from json_array_elements_text({ids}::text::json)) order by id for update
   ), kept as (
     update files f set upload_key = case f.status when 'available' then null else f.upload_key end,
       sweep_at = case f.status when 'available' then null else f.expires_at end
