@@ -66,7 +66,20 @@ export function metadataProblem(value: unknown): FieldProblem {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Is a JSON object.';
   const problem = jsonProblem(value, deepestMetadata);
   if (problem !== undefined) return problem;
-  return Buffer.byteLength(JSON.stringify(value)) > longestMetadata ? 'Has at most 16 KiB of JSON.' : undefined;
+  const text = JSON.stringify(value);
+  const isShort = Buffer.byteLength(text) <= longestMetadata && (!exponent.test(text) || lengthWrittenOut(value) <= longestMetadata);
+  return isShort ? undefined : 'Has at most 16 KiB of JSON, its numbers written out.';
+}
+
+// jsonb has no exponents: whoever reads a list of files gets 309 digits for each 1e308 in them.
+const exponent = /\de[+-](\d+)/;
+
+function lengthWrittenOut(value: object): number {
+  const written = JSON.stringify(value, (_key, item: unknown) => {
+    const digits = typeof item === 'number' ? exponent.exec(String(item))?.[1] : undefined;
+    return digits === undefined ? item : '0'.repeat(Number(digits));
+  });
+  return Buffer.byteLength(written);
 }
 
 // jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.

@@ -157,10 +157,16 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       { isPublic: 1 },
       { metadata: { a: '\u0000' } },
       { metadata: JSON.parse('{"a":{"__proto__":1}}') },
+      { metadata: { a: 'x'.repeat(16_384) } },
+      // What is short in JSON, and in the database several hundred times as long.
+      { metadata: { a: Array.from({ length: 60 }, () => 1e308) } },
+      { metadata: { a: Array.from({ length: 60 }, () => -5e-324) } },
     ]) {
       expect([wrong, await codeOf(rig.files.update(file.id, wrong as object, alice))]).toEqual([wrong, 'validation_failed']);
     }
     expect(await rig.files.get(file.id, alice)).toMatchObject({ filename: 'new.txt', metadata: { b: 2 } });
+    const numbers = { a: [Number.MAX_VALUE, Number.MIN_VALUE, 2 ** 64, 1e21, -0.1], b: '1e+99999' };
+    expect(await rig.files.update(file.id, { metadata: numbers }, alice)).toMatchObject({ metadata: numbers });
   });
 
   it('deletes a file once, for everybody', async () => {
