@@ -2,7 +2,7 @@ import type { Sql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
 import { onDatabase } from './database-error.ts';
-import { statement } from './statement.ts';
+import { readCommitted, statement } from './statement.ts';
 import { lockUsage } from './tenant-rows.ts';
 
 export interface TombstoneRow {
@@ -102,7 +102,7 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
  */
 export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
   return onDatabase(() => {
-    const closing = sql.begin(async (transaction) => {
+    const closing = sql.begin(readCommitted, async (transaction) => {
       await lockUsage(transaction, { tenant: ask.tenant });
       return (await close(transaction, ask)).length > 0;
     });

@@ -5,7 +5,7 @@ import type { Sql } from 'postgres';
 import { whileWatched } from './answer-watch.ts';
 import { databaseError } from './database-error.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from './field-checks.ts';
-import { statement } from './statement.ts';
+import { readCommitted, statement } from './statement.ts';
 import type { NewTenant, Tenant } from './tenant.ts';
 
 export interface TenantRow {
@@ -145,7 +145,7 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
   });
   const uuid = canonicalTenantUuid(tenantUuid);
   try {
-    const insert = sql.begin(async (transaction) => {
+    const insert = sql.begin(readCommitted, async (transaction) => {
       const slugUuid = canonicalTenantUuid(slug);
       await lockNames(transaction, { one: uuid, other: slugUuid });
       return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;
