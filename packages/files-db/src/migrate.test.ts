@@ -104,6 +104,23 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
+  it('goes on where the tables are, though a schema stands before theirs by now', async () => {
+    const { url, drop } = await emptyDatabase('embedded');
+    const [{ name: last, sql: text }] = migrations.slice(-1) as [(typeof migrations)[number]];
+    const former = connectDatabase({ url });
+    await migrateDatabase(former);
+    const [, index] = /CREATE INDEX "(\w+)"/.exec(text)!;
+    await former.sql.unsafe(`drop index ${index}; delete from coffer_migrations where name = '${last}'; create schema coffer`);
+    await former.close();
+    const database = connectDatabase({ url });
+    await migrateDatabase(database);
+    const tables = await database.sql`select schemaname from pg_tables where tablename in ('files', 'coffer_migrations')`;
+    expect([...tables]).toEqual([{ schemaname: 'public' }, { schemaname: 'public' }]);
+    expect(await database.sql`select 1 from pg_indexes where schemaname = 'public' and indexname = ${index!}`).toHaveLength(1);
+    await database.close();
+    await drop();
+  });
+
   it('says what is wrong with a connection, without its password', async () => {
     const { url, drop } = await emptyDatabase('embedded');
     const wrong = (change: (changed: URL) => void): string => {

@@ -9,8 +9,8 @@ import { readCommitted } from './statement.ts';
 const lock = 4_205_370_211;
 
 /**
- * Brings the tables up to date, in the schema that the connection's search_path names. All of it happens in one
- * transaction, or nothing does. Safe to call from several processes at once; one query when there is nothing to do.
+ * Brings the tables up to date, in the schema that the connection's search_path names: the one of it that has them, or else
+ * the first. All of it happens in one transaction, or nothing does. Safe to call from several processes at once; one query when there is nothing to do.
  * @throws storage_unavailable when the database cannot be reached or refuses
  */
 export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<void> {
@@ -20,6 +20,10 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
     await sql.begin(readCommitted, async (transaction) => {
       // A lock of the transaction, not of the session: it holds behind a pooler as well, and goes when a process dies.
       await transaction`select pg_advisory_xact_lock(${lock})`;
+      // Of several schemas in the search_path the first one takes what is new: all of it belongs where the rest is.
+      await transaction`
+        select set_config('search_path', quote_ident(nspname), true) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.oid = to_regclass('coffer_migrations')`;
       await transaction`create table if not exists coffer_migrations (name text primary key, applied_at timestamptz not null default now())`;
       for (const { name, sql: text } of await missing(transaction)) {
         await transaction.unsafe(text);
