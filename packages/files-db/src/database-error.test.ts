@@ -49,3 +49,19 @@ describe('what a database refuses that an operator has told it to', () => {
     });
   });
 });
+
+it.each([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+])('a server whose certificate is not trusted is unavailable until somebody sees to that: %s', async (code) => {
+  const cause = Object.assign(new Error('of the connection'), { code });
+  await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject({
+    code: 'storage_unavailable',
+    retryable: false,
+    message: 'The certificate of the database is not trusted.',
+    cause,
+  });
+});

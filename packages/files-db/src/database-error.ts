@@ -8,18 +8,28 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'CONNECTION_DESTROYED',
   'CONNECTION_ENDED',
   'EACCES',
+  'EADDRNOTAVAIL',
   'EAI_AGAIN',
+  'ECONNABORTED',
   'ECONNREFUSED',
   'ECONNRESET',
+  'EHOSTDOWN',
   'EHOSTUNREACH',
+  'EMFILE',
+  'ENETDOWN',
   'ENETUNREACH',
+  'ENFILE',
   'ENOENT',
   'ENOTFOUND',
   'EPERM',
   'EPIPE',
+  'EPROTO',
   'ETIMEDOUT',
   'TARGET_SESSION_ATTRS',
 ]);
+
+// Of Node's TLS: what the server shows is not, or no longer, what this process takes for it.
+const untrusted = /CERT|UNABLE_TO_VERIFY|^ERR_TLS/;
 
 // Two transactions in each other's way, of which one was ended.
 const conflicts = /^40(?:001|P01)$/;
@@ -38,6 +48,7 @@ export function databaseError(error: unknown): unknown {
   const code = codeOf(cause);
   if (code === undefined) return cause;
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
+  if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
   // 55000: it takes no connections. 58: its system fails it, such as a disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
