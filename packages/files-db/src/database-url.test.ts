@@ -1,3 +1,4 @@
+import { testDatabase } from '@coffer/fixtures';
 import { describe, expect, it, vi } from 'vitest';
 
 import { parseDatabaseUrl } from './database-url.ts';
@@ -40,6 +41,13 @@ describe('the URL of a database', () => {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     expect(optionsOf(url)).toMatchObject(options);
     vi.unstubAllEnvs();
+  });
+
+  it.each(['disable', 'allow', 'prefer'])('leads to a server without TLS, with sslmode=%s', async (mode) => {
+    const { url, drop } = await testDatabase();
+    await using database = connectDatabase({ url: `${url}?sslmode=${mode}` });
+    await database.check();
+    await drop();
   });
 
   it('names any host that there is, with target_session_attrs=any', () => {

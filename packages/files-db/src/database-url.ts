@@ -30,6 +30,8 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const sslMode = url.searchParams.get('sslmode');
   // Another one would be taken as verify-full.
   if (sslMode !== null && !sslModes.includes(sslMode)) throw invalid(`has an sslmode that is none of ${sslModes.join(', ')}`);
+  // It would be taken as require: these two differ in what is tried first.
+  if (sslMode === 'allow') url.searchParams.set('sslmode', 'prefer');
   const [host, port] = [take('host'), take('port')];
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
