@@ -4,6 +4,7 @@ import { storageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { connectDatabase, FileService } from './index.ts';
 import { alice, openPresignedRig, sha256 } from './testing/presigned.ts';
 import type { PresignedRig } from './testing/presigned.ts';
 import { acme, bytesOf, codeOf } from './testing/support.ts';
@@ -126,6 +127,24 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
     expect(await rig.keys()).toEqual([]);
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
+  });
+
+  it('has its bytes when the database makes it the file after its connection was given up', async () => {
+    const asked = await rig.ask();
+    await rig.send(asked, 'hello');
+    await using database = connectDatabase({ url: rig.url, answerTimeout: 1 });
+    const files = new FileService({ database, storage: rig.storage });
+    const holder = await rig.database.sql.reserve();
+    await holder`begin`;
+    await holder`select 1 from tenant_usage where tenant_uuid = ${acme.tenantUuid} for update`;
+    expect(await codeOf(files.completeUpload(asked.fileId, alice))).toBe('storage_unavailable');
+    await holder`commit`; // for which the statement still waits
+    holder.release();
+    await expect.poll(() => rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'available' });
+    expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');
+    await rig.expire(asked);
+    expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ received: 1 });
+    expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');
   });
 
   it('is too late when nothing arrived in time, and in time when it did', async () => {

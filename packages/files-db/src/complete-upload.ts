@@ -61,6 +61,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   if (problem !== undefined) return fail(parts, row, { source, problem }, ctx);
 
   const destination: ObjectAddress = { bucket: row.bucket, key: `files/${row.id}/${randomBytes(8).toString('hex')}` };
+  let isSettling = false;
   try {
     const { defaultStorageClass: storageClass } = storage;
     const made = {
@@ -81,6 +82,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
       await removeObject(storage, destination, unstoppable(ctx));
       return await fail(parts, row, { source, problem: late }, ctx);
     }
+    isSettling = true;
     const settled = await parts.turns.settle(row.tenant_uuid, {
       id: row.id,
       sizeBytes: info.size,
@@ -96,10 +98,11 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
       await removeObject(storage, source, unstoppable(ctx)); // otherwise the sweep does, once the form has expired
       return fileRecordOf(settled);
     }
-    await removeObject(storage, destination, unstoppable(ctx));
+    await keepOrRemove(parts, row, destination, unstoppable(ctx));
     return undefined;
   } catch (error) {
-    await keepOrRemove(parts, row, destination, unstoppable(ctx));
+    // The database may be at that statement still, and make the copy the file later on: the sweep removes what has not become it.
+    if (!isSettling) await removeObject(storage, destination, unstoppable(ctx));
     throw error;
   }
 }
@@ -125,7 +128,7 @@ async function fail(
   throw storageError('upload_mismatch', `The upload is not what was announced: it has ${found.problem}.`);
 }
 
-/** After an error, whose statement may have been done all the same: a copy that is the file by now stays. */
+/** Of a file that is not pending any more: by a statement whose answer was lost, it may be this copy that it is. */
 async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
   try {
     const [now] = await findFile(parts.sql, { id: row.id, ...anybody });
