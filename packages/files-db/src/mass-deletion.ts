@@ -2,8 +2,9 @@ import type { Sql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
 import { onDatabase } from './database-error.ts';
-import { readCommitted, statement } from './statement.ts';
+import { statement } from './statement.ts';
 import { lockUsage } from './tenant-rows.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface TombstoneRow {
   readonly id: string;
@@ -102,7 +103,7 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
  */
 export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
   return onDatabase(() => {
-    const closing = sql.begin(readCommitted, async (transaction) => {
+    const closing = inTransaction(sql, async (transaction) => {
       await lockUsage(transaction, { tenant: ask.tenant });
       return (await close(transaction, ask)).length > 0;
     });

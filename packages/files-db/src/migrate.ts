@@ -3,7 +3,7 @@ import type { Sql, TransactionSql } from 'postgres';
 import { databaseError, isMissingTable, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { migrations } from './migrations.ts';
-import { readCommitted } from './statement.ts';
+import { inTransaction } from './transaction.ts';
 
 // Any number that nobody else takes a lock on.
 const lock = 4_205_370_211;
@@ -17,7 +17,7 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
   const { sql } = database;
   try {
     if ((await missing(sql)).length === 0) return;
-    await sql.begin(readCommitted, async (transaction) => {
+    await inTransaction(sql, async (transaction) => {
       // A lock of the transaction, not of the session: it holds behind a pooler as well, and goes when a process dies.
       await transaction`select pg_advisory_xact_lock(${lock})`;
       // Of several schemas in the search_path the first one takes what is new: all of it belongs where the rest is.

@@ -10,12 +10,6 @@ export type Parameter = string | number | boolean | null | undefined;
 /** Runs one statement; a parameter that is undefined is NULL. */
 export type Statement<P, Row> = (sql: Sql | TransactionSql, parameters: P) => Promise<readonly Row[]>;
 
-/**
- * For `begin`: each statement sees what others have committed by then, also where transactions of this database or its user do not
- * unless they say so.
- */
-export const readCommitted = 'isolation level read committed';
-
 /** Times that a statement is tried which others are in the way of. */
 const attempts = 20;
 

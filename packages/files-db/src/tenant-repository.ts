@@ -8,7 +8,6 @@ import { databaseError, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
 import { tenantBuckets, tenantUsage } from './schema.ts';
-import { readCommitted } from './statement.ts';
 import { TenantCache } from './tenant-cache.ts';
 import {
   claimBucket,
@@ -26,6 +25,7 @@ import {
   tenantOf,
 } from './tenant-rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
+import { inTransaction } from './transaction.ts';
 
 /** What a TenantRepository is made of. */
 export interface TenantRepositoryOptions {
@@ -103,7 +103,7 @@ export class TenantRepository {
     const { tenantUuid: uuid } = await this.read(id);
     try {
       const { sql } = this.#database;
-      const change = sql.begin(readCommitted, async (transaction) => {
+      const change = inTransaction(sql, async (transaction) => {
         if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
         if (slug !== undefined) await this.#rename(transaction, uuid, slug);
         if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });

@@ -5,8 +5,9 @@ import type { Sql } from 'postgres';
 import { whileWatched } from './answer-watch.ts';
 import { databaseError } from './database-error.ts';
 import { assertFields, bytesProblem, tenantNameProblem } from './field-checks.ts';
-import { readCommitted, statement } from './statement.ts';
+import { statement } from './statement.ts';
 import type { NewTenant, Tenant } from './tenant.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface TenantRow {
   readonly tenant_uuid: string;
@@ -145,7 +146,7 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
   });
   const uuid = canonicalTenantUuid(tenantUuid);
   try {
-    const insert = sql.begin(readCommitted, async (transaction) => {
+    const insert = inTransaction(sql, async (transaction) => {
       const slugUuid = canonicalTenantUuid(slug);
       await lockNames(transaction, { one: uuid, other: slugUuid });
       return (await insertTenant(transaction, { uuid, slug, slugUuid, quota: quotaBytes })).length > 0;

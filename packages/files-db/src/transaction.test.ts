@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { databaseError } from './database-error.ts';
+import { lockUsage } from './tenant-rows.ts';
+import { acme, openRig, processBeside } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+import { inTransaction } from './transaction.ts';
+
+const readLimit = 'show idle_in_transaction_session_timeout';
+interface Limit {
+  readonly idle_in_transaction_session_timeout: string;
+}
+
+describe('a transaction', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await openRig();
+    await rig.tenants.create(acme);
+  });
+  afterEach(() => rig.close());
+  const limitIn = async ({ sql }: Rig['database']): Promise<string> =>
+    inTransaction(sql, async (transaction) => {
+      await transaction`select 1`;
+      const [row] = await transaction.unsafe<Limit[]>(readLimit);
+      return row!.idle_in_transaction_session_timeout;
+    });
+
+  it('holds no tenant for longer than it is idle: whoever began it may be gone without a word', async () => {
+    const silent = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const lost = inTransaction(
+      rig.database.sql,
+      async (transaction) => {
+        await lockUsage(transaction, { tenant: acme.tenantUuid });
+        held.resolve();
+        await silent.promise; // nothing comes from here, as if from another end of a network that is cut
+        await lockUsage(transaction, { tenant: acme.tenantUuid });
+      },
+      1,
+    );
+    lost.catch(() => {}); // looked at below
+    await held.promise;
+    const beside = processBeside(rig);
+    try {
+      expect(await beside.tenants.update(acme.tenantUuid, { quotaBytes: 5000 })).toMatchObject({ quotaBytes: 5000 });
+    } finally {
+      silent.resolve();
+      await beside.close();
+    }
+    const error = await lost.catch(databaseError);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
+  it('is limited to half a minute, and nothing after it', async () => {
+    expect(await limitIn(rig.database)).toBe('30s');
+    const limits = await Promise.all(Array.from({ length: 10 }, () => rig.query<Limit>(readLimit)));
+    expect(new Set(limits.flat().map((row) => row.idle_in_transaction_session_timeout))).toEqual(new Set(['0']));
+  });
+
+  it('keeps the limit of the database', async () => {
+    const [row] = await rig.query<{ name: string }>('select current_database() as name');
+    await rig.query(`alter database ${row!.name} set idle_in_transaction_session_timeout = '7s'`);
+    const beside = processBeside(rig); // a connection that was there before does not hear of it
+    expect(await limitIn(beside.database)).toBe('7s');
+    await beside.close();
+  });
+});
