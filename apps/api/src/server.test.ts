@@ -210,6 +210,18 @@ describe('the server', () => {
     connection.destroy();
   });
 
+  it('takes the requests of a connection one after the other', async () => {
+    const head = (method: string, rest = '\r\n'): string =>
+      `${method} /api/v1/storage/objects/in-turn HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\n${rest}`;
+    const connection = await RawConnection.open(api.url);
+    await connection.write(head('PUT', 'Content-Length: 5\r\n\r\nhello') + head('GET') + head('DELETE') + head('GET'));
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    expect(await connection.answer()).toMatchObject({ status: 200, body: 'hello' });
+    expect(await connection.answer()).toMatchObject({ status: 204 });
+    expect(await connection.answer()).toMatchObject({ status: 404 });
+    connection.destroy();
+  });
+
   it('does not ask for the body of who is refused anyway', async () => {
     const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
     const refused = await RawConnection.open(api.url);

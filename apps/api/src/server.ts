@@ -14,6 +14,7 @@ import { beginExchange, errorOf, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
+import { requestsInTurn } from './http/in-turn.ts';
 import { logRequest } from './observe/request-log.ts';
 import type { Services } from './services.ts';
 
@@ -30,13 +31,19 @@ export function createApiServer(services: Services): Server {
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
+  const inTurn = requestsInTurn();
   // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
-    onSocket.set(incoming.socket, exchange);
     logRequest(log, exchange);
+    inTurn(incoming, outgoing, () => begin(exchange));
+  };
+
+  const begin = (exchange: Exchange): void => {
+    const { incoming, outgoing } = exchange;
+    onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
     if (stopping() || !outgoing.shouldKeepAlive) lingerAtEnd(incoming);
     const isLocal = exchange.path.startsWith(localPath);

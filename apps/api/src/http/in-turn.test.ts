@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { RawConnection } from '../testing/raw-http.ts';
+import { requestsInTurn } from './in-turn.ts';
+
+describe('requests of one connection', () => {
+  let server: Server;
+  let connection: RawConnection;
+  /** The socket at the server's end. */
+  let socket: Socket;
+  let waiting: ServerResponse[];
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+
+  beforeEach(async () => {
+    waiting = [];
+    const inTurn = requestsInTurn();
+    server = createServer((incoming, outgoing) => inTurn(incoming, outgoing, () => void waiting.push(outgoing)));
+    server.once('connection', (connected: Socket) => (socket = connected));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    connection = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  });
+  afterEach(async () => {
+    connection.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  const answerNext = async (count: number): Promise<void> => {
+    await expect.poll(() => waiting.length).toBe(count);
+    waiting.at(-1)!.end(`${count}`);
+    expect(await connection.answer()).toMatchObject({ status: 200, body: `${count}` });
+  };
+
+  it('are begun one after the other', async () => {
+    await connection.write(get('/1') + get('/2') + get('/3'));
+    for (const count of [1, 2, 3]) await answerNext(count);
+    await connection.write(get('/4'));
+    await answerNext(4);
+  });
+
+  it('are not read without end while one is under way, and all are answered', async () => {
+    const count = 1000;
+    const request = get(`/${'x'.repeat(500)}`);
+    void connection.write(request.repeat(count));
+    await expect.poll(() => waiting.length).toBe(1);
+    await expect.poll(() => socket.isPaused()).toBe(true);
+    expect(socket.bytesRead).toBeLessThan((request.length * count) / 2);
+    for (let answered = 0; answered < count; answered++) {
+      while (waiting.length === answered) await new Promise((resolve) => setImmediate(resolve));
+      waiting[answered]!.end();
+    }
+    await once(waiting.at(-1)!, 'close');
+  });
+
+  it('are not begun after an answer that closes it', async () => {
+    await connection.write(get('/1') + get('/2'));
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting[0]!.setHeader('connection', 'close');
+    await answerNext(1);
+    expect(await connection.ends()).toBe(true);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('are not begun after the client is gone', async () => {
+    await connection.write(get('/1') + get('/2'));
+    await expect.poll(() => waiting.length).toBe(1);
+    connection.destroy();
+    await once(waiting[0]!, 'close');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(waiting).toHaveLength(1);
+  });
+});
