@@ -222,6 +222,20 @@ describe('the server', () => {
     connection.destroy();
   });
 
+  it('takes no body in a transfer coding that it cannot undo', async () => {
+    for (const [method, path, type] of [
+      ['PUT', '/api/v1/storage/objects/coded', 'text/plain'],
+      ['POST', '/api/v1/storage/objects/coded', 'multipart/form-data; boundary=b'],
+      ['POST', '/api/v1/storage/delete', 'application/json'],
+    ] as const) {
+      const { status, body, connection } = await raw(
+        `${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Type: ${type}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
+      );
+      expect({ status, ...JSON.parse(body) }).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+      connection.destroy();
+    }
+  });
+
   it('does not ask for the body of who is refused anyway', async () => {
     const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
     const refused = await RawConnection.open(api.url);
