@@ -23,6 +23,8 @@ describe('declared checksums', () => {
     [{ 'repr-digest': `sha-512=:AAAA:, sha-256=:${sha256}:` }, { sha256: both.sha256 }],
     [{ 'x-amz-checksum-sha256': sha256, 'content-digest': `sha-256=:${sha256}:` }, { sha256: both.sha256 }],
     [{ 'x-amz-checksum-crc32': 'AAAAAA==', 'content-md5': md5 }, { md5: both.md5 }],
+    [{ trailer: 'Server-Timing' }, {}],
+    [{ trailer: 'Repr-Digest', 'content-md5': md5 }, { md5: both.md5 }],
   ])('are read from %j', (headers, expected) => {
     expect(declaredChecksums(headers)).toEqual(expected);
   });
@@ -43,6 +45,10 @@ describe('declared checksums', () => {
     { 'repr-digest': 'sha-512=:AAAA:' },
     { 'x-amz-checksum-crc32': 'AAAAAA==' },
     { 'x-amz-checksum-crc64nvme': 'AAAAAAAAAAA=' },
+    { trailer: 'X-Amz-Checksum-SHA256' },
+    { trailer: 'Server-Timing, Repr-Digest' },
+    { trailer: 'content-md5' },
+    { 'x-amz-trailer': 'x-amz-checksum-crc32' },
     { 'x-amz-checksum-sha256': sha256, digest: `sha-256=${createHash('sha256').update('other').digest('base64')}` },
   ])('are refused: %j', (headers) => {
     expect(() => declaredChecksums(headers)).toThrow(expect.objectContaining({ code: 'validation_failed' }));

@@ -13,6 +13,7 @@ const lengths = { sha256: 32, md5: 16 } as const;
 const digests = ['digest', 'content-digest', 'repr-digest'] as const;
 /** S3 verifies them. */
 const unverified = ['crc32', 'crc32c', 'crc64nvme', 'sha1'].map((name) => `x-amz-checksum-${name}`);
+const checksumFields: ReadonlySet<string> = new Set(['x-amz-checksum-sha256', 'content-md5', ...digests, ...unverified]);
 
 /**
  * Checksums that a client declares for what it sends: S3's x-amz-checksum-sha256, Content-MD5 (RFC 1864), Digest
@@ -35,6 +36,11 @@ function declared(algorithm: keyof typeof lengths, values: readonly (string | un
 
 /** What cannot be verified is not to be taken for verified. */
 function assertNoOther(headers: IncomingHttpHeaders): void {
+  const announced = ['trailer', 'x-amz-trailer'].find((name) => fieldNames(headers[name]).some((field) => checksumFields.has(field)));
+  if (announced !== undefined) {
+    const message = 'announces a checksum after the body, which is not verified: send it before the body';
+    throw validationFailed([{ field: announced, message }]);
+  }
   const other = [...digests, ...unverified].find((name) => typeof headers[name] === 'string' && headers[name].trim() !== '');
   if (other === undefined) return;
   const isDigest = !other.startsWith('x-amz-');
@@ -42,6 +48,12 @@ function assertNoOther(headers: IncomingHttpHeaders): void {
     ? 'is verified for sha-256 and md5: send one of them, as in "SHA-256=<base64>"'
     : 'is not verified: send x-amz-checksum-sha256 or Content-MD5 instead';
   throw validationFailed([{ field: other, message }]);
+}
+
+function fieldNames(value: string | string[] | undefined): readonly string[] {
+  return String(value ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
 }
 
 function single(headers: IncomingHttpHeaders, name: string): string | undefined {
