@@ -121,9 +121,14 @@ describe('the boundary of a form', () => {
   it('is asked of forms only, and refused where there is none', () => {
     for (const type of [undefined, '', 'text/plain', 'multipart/mixed; boundary=a', 'multipart/form-datax; boundary=a'])
       expect(() => multipartBoundary(type)).toThrow(expect.objectContaining({ code: 'unsupported_media_type' }));
-    for (const rest of ['', '; boundary', '; boundary=', '; boundary=""', '; xboundary=a'])
+    for (const rest of ['', '; boundary', '; boundary=', '; boundary=; boundary=a', '; boundary=""', '; xboundary=a'])
       expect(() => multipartBoundary(`multipart/form-data${rest}`)).toThrow(malformed);
     for (const boundary of ['b'.repeat(71), 'a\tb', 'ends ', 'ü'])
       expect(() => new MultipartParser(boundary, { part() {}, data() {}, partEnd() {}, end() {} })).toThrow(malformed);
+  });
+
+  it('is refused in no time, however much white space there is', () => {
+    for (const end of ['"', 'a b'])
+      expect(() => multipartBoundary(`multipart/form-data; boundary=${' '.repeat(300_000)}${end}`)).toThrow(malformed);
   });
 });

@@ -20,7 +20,8 @@ export function multipartBoundary(contentType: string = ''): string {
   if (!/^multipart\/form-data[ \t]*(?:;|$)/i.test(contentType)) {
     throw storageError('unsupported_media_type', 'Send the file as multipart/form-data, in a part named "file".');
   }
-  const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]*)"|([^;\s"]*))[ \t]*(?:;|$)/i.exec(contentType);
+  // White space is never optional twice in a row, which keeps hostile input linear.
+  const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]*)"[ \t]*|([^;\s"]+)[ \t]*)?(?:;|$)/i.exec(contentType);
   const boundary = match?.[1] ?? match?.[2] ?? '';
   if (boundary === '') throw malformedForm('The Content-Type header has no usable multipart boundary.');
   return boundary;
