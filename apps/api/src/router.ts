@@ -1,7 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { TrieRouter } from 'hono/router/trie-router';
 
 import { storageError } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
@@ -62,7 +61,7 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
 export class Router {
   readonly app: OpenAPIHono<AppEnv>;
   readonly #guard: (c: AppContext, access: Access) => Promise<void>;
-  readonly #methods = new TrieRouter<string>();
+  readonly #methods = new RouteTable<string>();
   /** The methods of paths without parameters. They come before paths with some, as in OpenAPI: `/files/upload` is no file's. */
   readonly #fixed = new Map<string, Set<string>>();
 
