@@ -18,12 +18,13 @@ export function requestsInTurn(): (incoming: IncomingMessage, outgoing: ServerRe
       begin();
       return;
     }
-    line.last.once('close', () => {
+    const next = (): void => {
       line.waiting--;
       if (!socket.writable) return;
       if (line.waiting === 0) socket.resume();
       begin();
-    });
+    };
+    line.last.once('close', () => setImmediate(next)); // other connections have their turn in between
     line.last = outgoing;
     // No more is read than is answered. Once all that was read is parsed: after each request, Node would read on.
     if (++line.waiting === mostWaiting) process.nextTick(() => line.waiting >= mostWaiting && socket.pause());
