@@ -42,3 +42,18 @@ it('names what may have files below it whatever is included, unless it is exclud
   expect(await failuresWith([], ['locked/**'])).toEqual(['missing']);
   expect(await failuresWith(['*.txt'], ['locked', 'missing'])).toEqual([]);
 });
+
+it('names what gets the key of an earlier one, whether that is a file or lies in a directory', async () => {
+  await putFiles(folder, { 'other/a.txt': 'another' });
+  const file = join(folder, 'a.txt');
+  const other = join(folder, 'other');
+  const all = { files: () => true, folders: () => true };
+  for (const paths of [
+    [file, other],
+    [other, file],
+  ]) {
+    const planned = [];
+    for await (const each of planUploads(await sourcesOf(paths, { recursive: true }), {}, all)) planned.push(each);
+    expect(planned).toMatchObject([{ key: 'a.txt' }, { problem: { code: 'path_conflict' } }]);
+  }
+});

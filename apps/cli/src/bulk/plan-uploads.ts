@@ -75,6 +75,7 @@ export async function* planUploads(
   filters: UploadFilters,
   own?: OwnData,
 ): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
+  const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
     if (source.kind === 'stdin') yield { stdin: true, key: names.key ?? '' };
     else if (source.kind === 'failure') yield* failureOf(source, filters);
@@ -82,10 +83,12 @@ export async function* planUploads(
       // what is gone meanwhile is named when it is opened
       yield* failureOf(badSource(source.path, isOwnData(), source.kind === 'directory'), filters);
     } else if (source.kind === 'file') {
-      const name = basename(source.path);
-      if (filters.files(name)) yield { path: source.path, key: keyFor(name, names) };
+      const found = { path: source.path, name: basename(source.path) };
+      // Other files have been compared before anything happened.
+      if (filters.files(found.name)) yield (await clash(directories, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
     } else {
       const before = sources.slice(0, index);
+      directories.push(source);
       for await (const found of walk(source.path, own)) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
