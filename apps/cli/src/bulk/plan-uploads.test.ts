@@ -57,3 +57,17 @@ it('names what gets the key of an earlier one, whether that is a file or lies in
     expect(planned).toMatchObject([{ key: 'a.txt' }, { problem: { code: 'path_conflict' } }]);
   }
 });
+
+it('stops where it is told to, also while nothing is found', async () => {
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const none = (name: string): boolean => {
+    seen.push(name);
+    stop.abort(new Error('Stopped.'));
+    return false;
+  };
+  const sources = await sourcesOf([folder], { recursive: true });
+  const planned = planUploads(sources, {}, { files: none, folders: none }, { signal: stop.signal });
+  await expect(planned.next()).rejects.toThrow('Stopped.');
+  expect(seen).toHaveLength(1);
+});

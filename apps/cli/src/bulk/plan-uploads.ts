@@ -68,12 +68,18 @@ export interface UploadFilters {
   readonly folders: Filter;
 }
 
+export interface UploadWalk {
+  readonly own?: OwnData;
+  /** Looked at while nothing is found, too: a plan that has nothing to give yet hears of Ctrl-C from nowhere else. */
+  readonly signal?: AbortSignal;
+}
+
 /** Files are named by the last part of their path, those in a directory by their path below it. */
 export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
   filters: UploadFilters,
-  own?: OwnData,
+  { own, signal }: UploadWalk = {},
 ): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
@@ -89,7 +95,7 @@ export async function* planUploads(
     } else {
       const before = sources.slice(0, index);
       directories.push(source);
-      for await (const found of walk(source.path, own)) {
+      for await (const found of walk(source.path, own, signal)) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
           yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };

@@ -36,8 +36,13 @@ const bufferSize = 256;
 /**
  * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
  * a file nor a directory, or cannot be read, is a failure of its own.
+ * @throws the reason of `signal`
  */
-export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
+export async function* walk(
+  root: string,
+  own: OwnData | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
   const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
     try {
@@ -58,6 +63,7 @@ export async function* walk(root: string, own?: OwnData): AsyncGenerator<FoundFi
     const failure = await enter(root, '');
     if (failure !== undefined) yield failure;
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      signal?.throwIfAborted();
       const entry = await nextEntry(level);
       if (entry === undefined) {
         levels.pop();

@@ -36,7 +36,8 @@ export async function uploadFiles(session: Session, request: UploadRequest, foll
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { sources, include, exclude } = request;
   const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
-  for await (const planned of planUploads(sources, request, filters, await ownData(settings.session))) {
+  const { signal } = settings.session.ctx;
+  for await (const planned of planUploads(sources, request, filters, { own: await ownData(settings.session), signal })) {
     if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
     else yield 'problem' in planned ? planned : uploadTask(planned, settings);
   }
