@@ -1,6 +1,17 @@
-import { expect, it } from 'vitest';
+import type * as promises from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+
+import { afterEach, expect, it, vi } from 'vitest';
 
 import { Spool } from './spool.ts';
+
+let refuse: ((...args: Parameters<typeof promises.open>) => Promise<FileHandle | undefined>) | undefined;
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof promises>();
+  const open: typeof real.open = async (...args) => (await refuse?.(...args)) ?? real.open(...args);
+  return { ...real, open };
+});
+afterEach(() => (refuse = undefined));
 
 it('gives everything back in order, whether it fits into memory or not', async () => {
   for (const count of [0, 3, 30_000]) {
@@ -12,5 +23,36 @@ it('gives everything back in order, whether it fits into memory or not', async (
       expect(text).toContain('\n');
     }
     expect(next).toBe(count);
+  }
+});
+
+it('keeps in memory what no file takes', async () => {
+  const { open } = await vi.importActual<typeof promises>('node:fs/promises');
+  const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
+  const refusals: (typeof refuse)[] = [
+    async () => {
+      throw full;
+    },
+    // Of a disk that is full some of the bytes may have been written.
+    async (...args) => {
+      const file = await open(...args);
+      let left = 2;
+      const append = file.appendFile.bind(file);
+      const appendFile = async (bytes: Buffer): Promise<void> => {
+        if (left-- > 0) return append(bytes);
+        await append(bytes.subarray(0, 10));
+        throw full;
+      };
+      return Object.assign(file, { appendFile });
+    },
+  ];
+  for (const refusal of refusals) {
+    refuse = refusal;
+    const spool = new Spool<number>();
+    for (let value = 0; value < 200_000; value++) spool.add(value);
+    let next = 0;
+    for await (const value of spool.drain()) if (value !== next++) throw new Error(`${value} is not in its place.`);
+    expect(next).toBe(200_000);
+    await spool.close();
   }
 });

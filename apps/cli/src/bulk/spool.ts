@@ -7,12 +7,16 @@ import { join } from 'node:path';
 
 const most = 256 * 1024;
 
-/** Values that are kept for later in the order they came: a few in memory, many in a temporary file. */
+/** Values that are kept for later in the order they came: a few in memory, many in a temporary file, unless none can be written. */
 export class Spool<T> {
   #lines: string[] = [];
   #size = 0;
-  #file: Promise<FileHandle> | undefined;
+  #file: FileHandle | undefined;
   #path = '';
+  /** Bytes of the file that count. */
+  #length = 0;
+  /** What came after those, where no more can be written. */
+  readonly #refused: string[] = [];
   #writing: Promise<void> = Promise.resolve();
 
   add(value: T): void {
@@ -26,10 +30,12 @@ export class Spool<T> {
   async *drain(): AsyncGenerator<T, void, undefined> {
     await this.#writing;
     try {
-      if (this.#file !== undefined) {
+      if (this.#length > 0) {
         const { createInterface } = await import('node:readline');
-        for await (const line of createInterface({ input: createReadStream(this.#path) })) yield JSON.parse(line) as T;
+        const input = createReadStream(this.#path, { end: this.#length - 1 });
+        for await (const line of createInterface({ input })) yield JSON.parse(line) as T;
       }
+      for (const line of this.#refused) yield JSON.parse(line) as T;
       for (const line of this.#lines) yield JSON.parse(line) as T;
     } finally {
       await this.close();
@@ -37,22 +43,40 @@ export class Spool<T> {
   }
 
   async close(): Promise<void> {
-    await this.#writing.catch(() => {});
-    const file = await this.#file;
+    await this.#writing;
+    const file = this.#file;
     this.#file = undefined;
+    this.#length = 0;
+    this.#refused.length = 0;
     this.#lines = [];
-    await file?.close();
-    if (this.#path !== '') await rm(this.#path, { force: true });
+    if (file === undefined) return;
+    await file.close();
+    await rm(this.#path, { force: true });
   }
 
   #spill(): void {
-    const text = this.#lines.join('');
+    const lines = this.#lines;
     this.#lines = [];
     this.#size = 0;
+    this.#writing = this.#writing.then(() => this.#write(lines));
+  }
+
+  async #write(lines: readonly string[]): Promise<void> {
+    if (this.#refused.length === 0 && (await this.#append(lines.join('')))) return;
+    for (const line of lines) this.#refused.push(line);
+  }
+
+  /** @returns whether all of it is in the file */
+  async #append(text: string): Promise<boolean> {
+    const bytes = Buffer.from(text);
     this.#path ||= join(tmpdir(), `coffer-${randomBytes(8).toString('hex')}.jsonl`);
-    this.#file ??= open(this.#path, 'wx', 0o600);
-    const file = this.#file;
-    this.#writing = this.#writing.then(async () => (await file).appendFile(text));
-    this.#writing.catch(() => {}); // whoever drains it learns of it
+    try {
+      this.#file ??= await open(this.#path, 'wx', 0o600);
+      await this.#file.appendFile(bytes);
+      this.#length += bytes.length;
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
