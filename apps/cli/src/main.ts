@@ -11,8 +11,8 @@ import type { Invocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
 export async function main(args: readonly string[], program: Program): Promise<never> {
-  const output = new Output({ json: asksFor('--json', args) });
   const signal = interruptSignal();
+  const output = new Output({ json: asksFor('--json', args), signal });
   shareInvocation({ output, signal });
   try {
     await runCommand(args, { output, signal, program });

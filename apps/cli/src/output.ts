@@ -1,8 +1,10 @@
 import { printable } from './render/printable.ts';
-import { problemOf } from './problem.ts';
+import { exitCodeOf, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
 
 const flushAt = 32 * 1024;
+/** Once the process is asked to end, whoever reads what it has written has so long. */
+const graceMs = 1000;
 
 /**
  * Where a command writes to: results on stdout, everything else on stderr. Whoever reads stdout may go away at any time,
@@ -19,9 +21,12 @@ export class Output {
   #toldOf: Error | undefined;
   #ready: Promise<void> | undefined;
   #isStatusShown = false;
+  readonly #signal: AbortSignal;
 
-  constructor(options: { readonly json: boolean }) {
+  /** @param options.signal aborted when the process is asked to end */
+  constructor(options: { readonly json: boolean; readonly signal: AbortSignal }) {
     this.json = options.json;
+    this.#signal = options.signal;
     process.stdout.removeAllListeners('error'); // oclif's throws
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') this.#failure = error;
@@ -85,17 +90,20 @@ export class Output {
     if (this.json) this.write(`${JSON.stringify(value, undefined, 2)}\n`);
   }
 
-  /** Resolves when stdout takes more: a slow reader must not fill the memory. */
+  /** Resolves when stdout takes more, since a slow reader must not fill the memory, or when the process is asked to end. */
   async ready(): Promise<void> {
     const { stdout } = process;
-    if (!stdout.writableNeedDrain || this.#isClosed) return;
+    const signal = this.#signal;
+    if (!stdout.writableNeedDrain || this.#isClosed || signal.aborted) return;
     this.#ready ??= new Promise<void>((resolve) => {
       const done = (): void => {
         for (const event of ['drain', 'close', 'error']) stdout.off(event, done);
+        signal.removeEventListener('abort', done);
         this.#ready = undefined;
         resolve();
       };
       for (const event of ['drain', 'close', 'error']) stdout.on(event, done);
+      signal.addEventListener('abort', done);
     });
     await this.#ready;
   }
@@ -141,18 +149,28 @@ export class Output {
     process.stderr.write(text);
   }
 
-  /** Resolves when everything is out of this process, or cannot be: then it says so, and the exit status is not 0. */
+  /**
+   * Resolves when everything is out of this process, or cannot be: then it says so, and the exit status is not 0. Nobody's reading is
+   * waited for once the process is asked to end.
+   */
   async end(): Promise<void> {
     this.flush();
-    if (!this.#isClosed) await written(process.stdout);
+    if (!this.#isClosed) await this.#written(process.stdout);
     if (this.#failure !== undefined && this.#failure !== this.#toldOf) {
       this.failure('stdout', problemOf(this.#failure));
       process.exitCode ||= 1;
     }
-    await written(process.stderr);
+    await this.#written(process.stderr);
   }
-}
 
-async function written(stream: NodeJS.WriteStream): Promise<void> {
-  await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  async #written(stream: NodeJS.WriteStream): Promise<void> {
+    const signal = this.#signal;
+    const isWritten = await new Promise<boolean>((resolve) => {
+      const giveUp = (): void => void setTimeout(resolve, graceMs, false);
+      stream.write('', () => resolve(true));
+      if (signal.aborted) giveUp();
+      else signal.addEventListener('abort', giveUp, { once: true });
+    });
+    if (!isWritten) process.exitCode ||= exitCodeOf(signal.reason);
+  }
 }

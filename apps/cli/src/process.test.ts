@@ -40,6 +40,22 @@ describeStores('a process', (bench, store) => {
     expect(code).toBe(0);
   });
 
+  it('that is stopped does not wait for a reader that does not read', async () => {
+    const { folder, start } = bench();
+    await putFiles(folder, Object.fromEntries(Array.from({ length: 2000 }, (_, id) => [`tree/${'x'.repeat(200)}-${id}`, ''])));
+    for (const json of [[], ['--json']]) {
+      const { child, ended } = start(['upload', 'tree', '-r', '--dry-run', ...json]);
+      const exit = once(child, 'exit');
+      await once(child.stdout!, 'data');
+      child.stdout!.pause();
+      await delay(500); // so that it most likely waits
+      child.kill('SIGINT');
+      expect(await exit).toEqual([130, null]);
+      child.stdout!.resume();
+      expect((await ended).stderr).toBe('interrupted: Stopped by SIGINT.\n');
+    }
+  });
+
   it('whose reader goes away while many wait for it says nothing of that', async () => {
     const { folder, start } = bench();
     await putFiles(folder, Object.fromEntries(Array.from({ length: 2000 }, (_, id) => [`tree/${'x'.repeat(200)}-${id}`, ''])));
