@@ -4,9 +4,10 @@ import { copyTask } from '../bulk/copy-task.ts';
 import type { CopySettings } from '../bulk/copy-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { assertApart, planCopies } from '../bulk/plan-copies.ts';
-import type { CopyNames } from '../bulk/plan-copies.ts';
-import type { Follower, Planned, Task } from '../bulk/task.ts';
+import type { CopyNames, PlannedCopy } from '../bulk/plan-copies.ts';
+import type { Failure, Follower, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
+import { LocalError, problemOf } from '../problem.ts';
 import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -25,14 +26,19 @@ type Follow = Follower<Transfer> & { readonly totals: { readonly count: number; 
 
 /** One time through the listing. */
 interface Pass {
+  /** Whether it is the first one at its depth. */
   readonly isFirst: boolean;
-  /** Whether something goes to where the next pass would find it. */
-  meetsItself: boolean;
+  /** What is done; see `depthOf`. */
+  readonly depth: number;
+  /** Something above failed: what lies deeper is told of, and stays. */
+  readonly isBlocked: boolean;
+  /** Whether the listing has something deeper. */
+  hasDeeper: boolean;
 }
 
 /** On the provider's side. */
 export async function copyFiles(session: Session, request: CopyRequest, follower: Follow): Promise<void> {
-  const { toBucket, acl, storageClass, move, update, recursive, dryRun } = request;
+  const { from, to, toBucket, acl, storageClass, move, update, recursive, dryRun } = request;
   const fromBucket = await session.bucket();
   if (toBucket === undefined || toBucket === fromBucket) assertApart(request, request);
   const settings: CopySettings = {
@@ -44,13 +50,24 @@ export async function copyFiles(session: Session, request: CopyRequest, follower
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
   };
-  // A listing can leave out what lies below an object until that is gone.
-  for (let before = -1; follower.totals.count > before && follower.totals.failed === 0;) {
-    const pass: Pass = { isFirst: before === -1, meetsItself: false };
-    before = follower.totals.count;
+  const isOntoItself = settings.toBucket === fromBucket && from === to;
+  const repeats = move && recursive && !dryRun && !isOntoItself;
+  for (let pass: Pass | undefined = { isFirst: true, depth: 0, isBlocked: false, hasDeeper: false }; pass !== undefined;) {
+    const before = follower.totals.count;
     await runBulk(session, plan(request, settings, pass), request, follower);
-    if (!move || !recursive || dryRun || pass.meetsItself) return;
+    const { count, failed } = follower.totals;
+    // A listing can leave out what lies below an object until that is gone.
+    pass = passAfter(pass, { isOver: count === before || !repeats, hasFailed: failed > 0 });
   }
+}
+
+function passAfter(
+  { depth, isBlocked, hasDeeper }: Pass,
+  { isOver, hasFailed }: { readonly isOver: boolean; readonly hasFailed: boolean },
+): Pass | undefined {
+  if (!isOver && !hasFailed) return { isFirst: false, depth, isBlocked, hasDeeper: false };
+  if (!hasDeeper || isBlocked) return undefined;
+  return { isFirst: true, depth: hasFailed ? depth : depth + 1, isBlocked: hasFailed, hasDeeper: false };
 }
 
 async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): AsyncGenerator<Planned<Transfer>, void, undefined> {
@@ -59,17 +76,39 @@ async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): 
     yield copyTask({ from, to }, settings);
     return;
   }
-  const { session, fromBucket, toBucket } = settings;
+  const { session, fromBucket } = settings;
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
   for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
     if ('problem' in planned) {
-      if (pass.isFirst) yield planned; // of a later one, that nothing is left
+      if (pass.isFirst && pass.depth === 0) yield planned; // of a later one, that nothing is left
       continue;
     }
-    pass.meetsItself ||= toBucket === fromBucket && planned.to.startsWith(from);
-    const task = copyTask(planned, settings);
-    yield pass.isFirst ? task : withoutSkipped(task);
+    const depth = depthOf(planned, request, settings);
+    if (depth > pass.depth) {
+      pass.hasDeeper = true;
+      if (pass.isBlocked) yield blocked(planned);
+    } else if (depth === pass.depth && !pass.isBlocked) {
+      const task = copyTask(planned, settings);
+      yield pass.isFirst ? task : withoutSkipped(task);
+    }
   }
+}
+
+/**
+ * How many have to make way before this one, when `a/` goes to where it lies itself: `a/a/x` takes the place of `a/x`, and would be
+ * listed once more at that. So all of one depth are done before those of the next.
+ */
+function depthOf({ from: key }: PlannedCopy, { from, to }: CopyNames, { fromBucket, toBucket }: CopySettings): number {
+  if (fromBucket !== toBucket || from === to || !from.startsWith(to)) return 0;
+  const step = from.slice(to.length);
+  let depth = 0;
+  while (key.startsWith(step, from.length + depth * step.length)) depth += 1;
+  return depth;
+}
+
+function blocked({ from, to }: PlannedCopy): Failure {
+  const error = new LocalError('path_conflict', `Others have failed, and what is at ${to} may be one of them.`);
+  return { subject: { key: from }, problem: problemOf(error) };
 }
 
 /** What is left out stays where it is, and has been counted by the pass before. */

@@ -32,9 +32,10 @@ describeStores('copy and move', (bench) => {
   });
 
   it('moves until nothing is left', async () => {
-    const { storage, coffer } = bench();
+    const { storage, coffer, newBucket } = bench();
     // Of these, MinIO lists one after the other.
     const names = ['p', 'p/q', 'p/q/r'];
+    const other = await newBucket();
     await putObjects(storage, Object.fromEntries(names.map((name) => [`n/${name}`, name])));
     const ended = await coffer(['move', 'n', 'm', '-r', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -43,6 +44,8 @@ describeStores('copy and move', (bench) => {
       expect(await storage.fileExists(`n/${name}`)).toBe(false);
       expect((await storage.downloadFile({ key: `m/${name}` })).toString()).toBe(name);
     }
+    const away = await coffer(['move', 'm', '-r', '--to-bucket', other, '--json']);
+    expect(away.json.moved).toHaveLength(names.length);
   });
 
   it('moves nothing twice, and counts nothing twice', async () => {
@@ -52,6 +55,44 @@ describeStores('copy and move', (bench) => {
     const ended = await coffer(['move', 'n', 'm', '-r', '--update']);
     expect(ended.stdout).toMatch(/^moved 1 object \(1 B\) in [^,]+, 1 skipped$/m);
     expect(await objectsIn(storage, bucket)).toEqual({ 'a/b/x': '1', 'a/y': '2', 'm/new': '4', 'm/same': '3', 'n/same': '3' });
+  });
+
+  it('moves what goes to where others of them lie once those are gone', async () => {
+    const { bucket, storage, coffer } = bench();
+    const numbers = Array.from({ length: 400 }, (_, id) => `x${String(id).padStart(3, '0')}`); // more than the first page has
+    const objects = {
+      'a/x000': 'first',
+      'a/y': 'y',
+      'a/a/a/y': 'aay',
+      ...Object.fromEntries(numbers.map((name) => [`a/a/${name}`, name])),
+    };
+    await putObjects(storage, objects);
+    const shown = await coffer(['move', 'a', '', '-r', '--dry-run', '--json']);
+    expect(shown.json.moved).toHaveLength(403);
+    const ended = await coffer(['move', 'a', '', '-r', '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.json.moved).toEqual(shown.json.moved);
+    const moved = { x000: 'first', y: 'y', 'a/a/y': 'aay', ...Object.fromEntries(numbers.map((name) => [`a/${name}`, name])) };
+    expect(await objectsIn(storage, bucket)).toEqual(moved);
+    expect(await coffer(['copy', 'a', '', '-r'])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, bucket)).toEqual({
+      ...moved,
+      ...Object.fromEntries(numbers.map((name) => [name, name])),
+      'a/y': 'aay',
+    });
+  });
+
+  it('leaves what would take the place of one that failed', async () => {
+    const { bucket, storage, coffer, newBucket } = bench();
+    await putObjects(storage, { 'b/b/y': 'deep', 'b/y': 'kept' });
+    const ended = await coffer(['move', 'b', '', '-r', '--acl', 'private', '--storage-class', 'NO_SUCH_CLASS', '--json']);
+    expect(ended.code).toBe(1);
+    expect(ended.json).toMatchObject({ moved: [], failed: [{ key: 'b/y' }, { key: 'b/b/y', code: 'path_conflict' }] });
+    expect(await objectsIn(storage, bucket)).toEqual({ 'b/b/y': 'deep', 'b/y': 'kept' });
+    // Elsewhere, nothing is in the way.
+    const other = await newBucket();
+    expect(await coffer(['move', 'b', '', '-r', '--to-bucket', other])).toMatchObject({ code: 0, stderr: '' });
+    expect(await objectsIn(storage, other)).toEqual({ 'b/y': 'deep', y: 'kept' });
   });
 
   it('names what fails', async () => {
