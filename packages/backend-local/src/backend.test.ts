@@ -35,6 +35,19 @@ describe('a local backend', () => {
     await used.close();
   });
 
+  it.runIf(existsSync('/proc/self'))('says so where its directory cannot be made', async () => {
+    await writeFile(join(path, 'file'), '');
+    for (const [root, code] of [
+      [join(path, 'file'), 'access_denied'],
+      [join(path, 'file', 'below'), 'access_denied'],
+      ['/proc/coffer/below', 'storage_unavailable'],
+    ] as const) {
+      const backend = localBackend({ root });
+      await expect(backend.check(noContext)).rejects.toMatchObject({ code });
+      await backend.close();
+    }
+  });
+
   it('keeps its files from other users, also in a directory that lets them in', async () => {
     await chmod(path, 0o755);
     const backend = localBackend({ root: path });

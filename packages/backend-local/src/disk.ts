@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { storageError } from '@coffer/storage-core';
 
@@ -16,6 +17,26 @@ export function assertDirectory(path: string): boolean {
     throw storageError('access_denied', 'The storage directory holds a link or a file where a directory belongs.');
   }
   return true;
+}
+
+/**
+ * Makes a directory and those above it. One by one: where none can be made in one that is there, as below /proc and where an
+ * automounter knows no such name, Node's own way tries for ever.
+ */
+export async function makeDirectories(path: string): Promise<void> {
+  if (await isDirectory(path)) return;
+  const above = dirname(path);
+  if (above !== path) await makeDirectories(above);
+  await mkdir(path, 0o700).catch(async (error: unknown) => {
+    if (!(await isDirectory(path))) throw error; // else somebody else has made it meanwhile
+  });
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Makes the names in a directory survive a power loss. Windows has no such call and needs none. */

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { access, constants, mkdir, realpath } from 'node:fs/promises';
+import { access, constants, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { storageError } from '@coffer/storage-core';
@@ -7,7 +7,7 @@ import { storageError } from '@coffer/storage-core';
 import { BlobStore } from './blob-store.ts';
 import { BlockPool } from './block-pool.ts';
 import { BucketIndex } from './bucket-index.ts';
-import { assertDirectory, syncDirectory } from './disk.ts';
+import { assertDirectory, makeDirectories, syncDirectory } from './disk.ts';
 import { toStorageError } from './errors.ts';
 import { HashThread } from './hash-thread.ts';
 import { IndexFile } from './index-file.ts';
@@ -33,7 +33,7 @@ export interface Store {
  */
 export async function openStore(path: string): Promise<Store> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeDirectories(path);
     const root = await realpath(path); // the root itself may be a link; nothing below it
     assertDirectory(join(root, '.tmp'));
     const indexPath = join(root, 'index.db');

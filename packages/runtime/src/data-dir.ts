@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { StartupError } from './startup-error.ts';
 
@@ -8,11 +9,28 @@ import { StartupError } from './startup-error.ts';
  */
 export async function ensureDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    await makeDirectories(dataDir, process.getuid?.() === 0 ? 0o711 : 0o700);
   } catch (cause) {
     throw new StartupError(
       `The data directory ${dataDir} cannot be created (${(cause as NodeJS.ErrnoException).code}); set COFFER_DATA_DIR to another one.`,
       { cause },
     );
   }
+}
+
+/** One by one: where none can be made in one that is there, as below /proc, Node's own way tries for ever. */
+async function makeDirectories(path: string, mode: number): Promise<void> {
+  if (await isDirectory(path)) return;
+  const above = dirname(path);
+  if (above !== path) await makeDirectories(above, mode);
+  await mkdir(path, mode).catch(async (error: unknown) => {
+    if (!(await isDirectory(path))) throw error; // else somebody else has made it meanwhile
+  });
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
