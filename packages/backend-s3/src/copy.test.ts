@@ -51,6 +51,19 @@ describe.each(doors)('a copy (%s)', (transport) => {
   });
 
   it.each([
+    ['NoSuchKey', 404, 'file_not_found', 'There is no object "source" in the bucket "bucket".'],
+    ['InvalidObjectState', 403, 'object_archived', 'The object "source" is archived; restore it before reading it.'],
+  ])('says of its source what is wrong with that (%s)', async (name, status, code, message) => {
+    const refused = refusal(status, name);
+    const server = await serve((request, response) => (request.method === 'PUT' ? refused : copying(there('etag')))(request, response));
+    const backend = backendTo(server, { transport, copyByPartsFrom: 8 * mib });
+    const small = await serve((request, response) => (request.method === 'PUT' ? refused : copying(there('etag', mib)))(request, response));
+    for (const each of [backend, backendTo(small, { transport })]) {
+      await expect(each.copy(source, destination, {}, noContext)).rejects.toMatchObject({ code, message });
+    }
+  });
+
+  it.each([
     ['another', 'after', ['/bucket/copy']],
     ['the same', 'before', []],
   ])('under a condition that the server ignores is deleted unless its source is %s afterwards', async (_name, after, deleted) => {

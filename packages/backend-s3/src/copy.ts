@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { wasInDoubt } from './errors.ts';
+import { toStorageError, wasInDoubt } from './errors.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
 import { AnswerBody } from './answer-body.ts';
@@ -107,7 +107,13 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
   const isTied = options.ifMatch !== undefined || isOntoItself;
   return store.transport
     .copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx)
-    .catch((error: unknown) => copiedBefore(store, copy, error));
+    .catch((error: unknown) => copiedBefore(store, copy, ofSource(error, source)));
+}
+
+/** The request goes to the destination, where neither of these can be wrong. */
+function ofSource(error: unknown, { bucket, key }: ObjectAddress): unknown {
+  if (!isStorageError(error) || !['file_not_found', 'object_archived'].includes(error.code)) return error;
+  return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
 }
 
 /** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the copy */
@@ -153,7 +159,13 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
       if (start >= from.size) return undefined;
       const range = `bytes=${start}-${Math.min((start += size), from.size) - 1}`;
       const part = { ...source, ifMatch: from.etag, range };
-      return { send: (upload, sending) => store.transport.copyPart(part, upload, sending), done: () => {} };
+      return {
+        send: (upload, sending) =>
+          store.transport.copyPart(part, upload, sending).catch((error: unknown) => {
+            throw ofSource(error, source);
+          }),
+        done: () => {},
+      };
     },
     fail: () => {},
     async verify() {
