@@ -27,7 +27,7 @@ export abstract class CopyCommand extends BulkCommand {
     const { args, flags } = await this.parse(CopyCommand);
     const { recursive, acl, update, 'to-bucket': toBucket, 'to-key': toKey, 'storage-class': storageClass } = flags;
     const names = copyNames({ source: args.src, destination: args.dst, toKey, toBucket, recursive });
-    const settings = { ...(toBucket && { toBucket }), ...(acl && { acl }), ...(storageClass && { storageClass }) };
+    const settings = { ...(toBucket !== undefined && { toBucket }), ...(acl && { acl }), ...(storageClass && { storageClass }) };
     await this.bulk(flags, style, (session, report, options) =>
       copyFiles(session, { ...names, ...settings, recursive, move, update, ...options }, report),
     );

@@ -106,6 +106,11 @@ describeStores('copy and move', (bench) => {
       code: 1,
       stderr: expect.stringMatching(/^no_such_bucket: a: [^\n]+\n$/) as string,
     });
+    // As of a variable that is not set.
+    expect(await coffer(['move', 'a', 'b', '--to-bucket', ''])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^invalid_bucket_name: a: [^\n]+\n$/) as string,
+    });
     expect(await coffer(['copy', 'a', 'a'])).toMatchObject({ code: 2 });
     expect(await coffer(['copy', 'a', 'a', '--storage-class', 'STANDARD'])).toMatchObject({ code: 0 });
     expect(await coffer(['copy', 'a', '../b'])).toMatchObject({ code: 1, stderr: expect.stringMatching(/^invalid_key: a: /) as string });
