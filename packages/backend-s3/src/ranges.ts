@@ -18,10 +18,13 @@ export function partOf(
   range: ByteRange | undefined,
 ): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
   if (range === undefined) return { total: contentLength };
-  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '') ?? [];
-  if (size !== undefined) return { total: Number(size), resolved: { start: Number(start), end: Number(end) } };
+  const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')?.map(Number) ?? [];
+  if (start !== undefined && end !== undefined && size !== undefined) {
+    if (start <= end && end < size) return { total: size, resolved: { start, end } };
+    resolveRange(range, size); // Garage sends a part of an empty object
+  }
   // All of it was sent: right only where the range is all of it.
-  if (contentLength !== undefined) {
+  else if (contentLength !== undefined) {
     const resolved = resolveRange(range, contentLength);
     if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
   }

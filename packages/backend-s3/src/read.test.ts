@@ -29,6 +29,30 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   });
 });
 
+describe.each(doors)('a part that no object has (%s)', (transport) => {
+  const sent = async (contentRange: string): Promise<StorageBackend> => {
+    const server = await serve((_request, response) =>
+      response.writeHead(206, { etag: '"x"', 'content-length': 0, 'content-range': contentRange }).end(),
+    );
+    return backendTo(server, { transport });
+  };
+
+  it('is none, of an object that is empty', async () => {
+    const garage = await sent('bytes 0-18446744073709551615/0');
+    await expect(garage.get(at, { range: { suffix: 5 } }, noContext)).rejects.toMatchObject({
+      code: 'range_not_satisfiable',
+      objectSize: 0,
+    });
+  });
+
+  it('is not handed on', async () => {
+    for (const contentRange of ['bytes 5-10/10', 'bytes 6-5/10']) {
+      const server = await sent(contentRange);
+      await expect(server.get(at, { range: { suffix: 5 } }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+    }
+  });
+});
+
 describe.each(doors)('a server that ignores the conditions of reads (%s)', (transport) => {
   const modified = new Date('2024-01-02T03:04:05Z');
   const backend = async (): Promise<StorageBackend> => {
