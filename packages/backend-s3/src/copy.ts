@@ -15,7 +15,7 @@ import { writtenBefore } from './put.ts';
 import { wrongLength } from './ranges.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { assertAclHolds, assertKeyHolds, withAclNamed } from './store.ts';
+import { assertAclHolds, assertClassHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -48,6 +48,7 @@ export async function copyObject(
   await assertKeyHolds(store, source, ctx);
   await assertKeyHolds(store, destination, ctx);
   await assertAclHolds(store, destination.bucket, options.acl, ctx);
+  await assertClassHolds(store, destination.bucket, options.storageClass, ctx);
   const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
   const keeping = askedAcl === undefined ? carriedAcl(store, source, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below

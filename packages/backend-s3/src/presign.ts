@@ -3,7 +3,7 @@ import type { CallContext, CannedAcl, ObjectAddress, PresignOperations } from '@
 
 import { call } from './call.ts';
 import { largestPut } from './put.ts';
-import { assertAclHolds, assertKeyHolds } from './store.ts';
+import { assertAclHolds, assertClassHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 
 const longestExpiry = 604_800;
@@ -32,6 +32,7 @@ export function presignOperations(store: Store): PresignOperations {
       }
       await assertKeyHolds(store, at, ctx);
       await assertAclHolds(store, at.bucket, options.acl, ctx);
+      await assertClassHolds(store, at.bucket, options.storageClass, ctx);
       const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, options.acl, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
         const asked = { ...options, expiresIn: await expiryOf(options.expiresIn) };

@@ -11,6 +11,7 @@ interface More {
   readonly ifNoneMatch?: '*';
   readonly ifMatch?: string;
   readonly acl?: CannedAcl;
+  readonly storageClass?: string;
 }
 
 /** Writes a text by PutObject. */

@@ -157,6 +157,26 @@ it.each(doors)('keeps metadata without a value on a server that forgets it (%s)'
   expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
 });
 
+it.each(doors)('takes no storage class from which a server makes another (%s)', async (transport) => {
+  const account = await rewritten(ceph, ({ headers }) => void delete headers['x-amz-storage-class']);
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
+  expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ storageClasses: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  const [at, body] = [{ bucket, key: 'x' } as const, { kind: 'buffer', data: Buffer.from('x') } as const];
+  const refused = { code: 'not_supported' };
+  const other = { contentType: 'text/plain', storageClass: 'GLACIER' };
+  await expect(backend.put(at, body, other, noContext)).rejects.toMatchObject(refused);
+  await expect(backend.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+  expect(await backend.put(at, body, { ...other, storageClass: 'STANDARD' }, noContext)).toMatchObject({ storageClass: 'STANDARD' });
+  const copying = backend.copy(at, { bucket, key: 'copied' }, { storageClass: 'GLACIER' }, noContext);
+  await expect(copying).rejects.toMatchObject(refused);
+  const presigning = backend.presign!.upload(at, { ...other, size: 1, expiresIn: 60 }, noContext);
+  await expect(presigning).rejects.toMatchObject(refused);
+});
+
 describe('a server that lacks what takes buckets down', () => {
   const lacks = [
     ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],

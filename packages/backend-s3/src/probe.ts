@@ -41,6 +41,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       verifiedSums,
       forms,
       metadata,
+      storageClasses,
     ] = await allEnded([
       regionOfNew(store, sandbox),
       aclTakesEffect(store, sandbox, write),
@@ -52,6 +53,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
       metadataKept(store, sandbox.at('metadata')),
+      classIsNoted(store, sandbox.at('class'), write),
     ]);
     const keys = {
       refusedKeys: await refusedKeys(store, sandbox, write),
@@ -79,6 +81,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       verifiedSums,
       ...forms,
       ...metadata,
+      storageClasses,
       ...rules,
       ...keys,
       // The last thing: the bucket may be gone then.
@@ -106,6 +109,12 @@ async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<Endpo
   await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { ...headers, metadata: { a_b: 'c', empty: '' } }, noContext);
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
+}
+
+async function classIsNoted(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
+  const storageClass = 'STANDARD_IA';
+  if (!(await isTaken(write(at, 'class', { storageClass })))) return true;
+  return (await store.transport.head(at, noContext)).storageClass === storageClass;
 }
 
 async function copy(

@@ -58,6 +58,8 @@ export interface EndpointProfile {
   readonly keepsUnderscores: boolean;
   /** Metadata without a value is kept. */
   readonly keepsEmptyValues: boolean;
+  /** A storage class of a write is kept, or refused, instead of being answered with 200 and forgotten. */
+  readonly storageClasses: boolean;
   readonly refusedKeys: readonly KeyClass[];
 }
 
@@ -82,6 +84,7 @@ export const awsProfile: EndpointProfile = {
   hidesKeysBelowObjects: false,
   keepsUnderscores: true,
   keepsEmptyValues: true,
+  storageClasses: true,
   refusedKeys: [],
 };
 

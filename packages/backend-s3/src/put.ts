@@ -13,7 +13,7 @@ import type { Gathered } from './gather.ts';
 import { encodeMetadata } from './metadata.ts';
 import { mostParts, writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { assertAclHolds, assertKeyHolds, withAclNamed } from './store.ts';
+import { assertAclHolds, assertClassHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
@@ -46,6 +46,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     store.tenants.meet(ctx.tenant);
     await assertKeyHolds(store, at, ctx);
     await assertAclHolds(store, at.bucket, options.acl, ctx);
+    await assertClassHolds(store, at.bucket, options.storageClass, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
     const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;

@@ -77,6 +77,13 @@ export async function assertAclHolds(store: Store, bucket: string, acl: CannedAc
   throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
 }
 
+/** @throws not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
+export async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
+  if (storageClass === undefined || storageClass === 'STANDARD') return;
+  if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
+  throw storageError('not_supported', 'This storage provider has no storage classes but STANDARD: it takes others, and forgets them.');
+}
+
 const usualAcls: ReadonlySet<CannedAcl> = new Set(['private', 'public-read']);
 
 /** What is wrong with a request that says an ACL: of one that they do not know, servers that have others say all sorts of things. */

@@ -102,6 +102,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'metadata without a value is forgotten: Coffer writes it in another way',
     ),
     ability(
+      'storage_classes',
+      profile.storageClasses,
+      'storage classes of writes are kept, or refused',
+      'no storage classes but STANDARD: writes with another are refused with not_supported',
+    ),
+    ability(
       'full_buckets',
       profile.keepsFullBuckets,
       'refuses to delete buckets that hold objects',
