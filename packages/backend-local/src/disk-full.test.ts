@@ -48,6 +48,7 @@ it('a full disk is a clear error, leaves no debris and no damage, and does not k
     putAfterDelete: 'done',
     readAfterDelete: true,
     deleteEachTime: true,
+    deleteByOthers: true,
     reserve: true,
   });
   await remove();

@@ -72,7 +72,7 @@ export class IndexFile {
     this.#path = path;
     this.#wal = wal;
     this.#reserve = new Reserve(`${path}-reserve`);
-    this.#reserving = this.#reserve.restore().catch(() => {}); // nobody has to wait for it
+    this.#reserving = this.#reserve.restore().catch(() => {}); // only whoever writes has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
@@ -115,8 +115,8 @@ export class IndexFile {
   async remove<T>(work: () => T): Promise<T> {
     try {
       return await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
-        if (!isFull(error) || !(await this.#reserve.spend())) throw error;
-        return patiently(() => this.#transaction(work));
+        if (!isFull(error)) throw error;
+        return this.#reserve.spend(() => patiently(() => this.#transaction(work)));
       });
     } catch (error) {
       throw toStorageError(error);
@@ -125,7 +125,7 @@ export class IndexFile {
 
   /** Sets aside anew what a removal has spent, before anybody else takes the room. */
   async freed(): Promise<void> {
-    await this.#reserve.restoreIfSpent().catch(() => {}); // the next call tries again
+    await this.#reserve.restore().catch(() => {}); // the next call tries again
   }
 
   /**
@@ -135,7 +135,7 @@ export class IndexFile {
    */
   async assertRoom(): Promise<void> {
     try {
-      await this.#reserve.restoreIfSpent();
+      await this.#reserve.restore();
     } catch (error) {
       if (isFull(error)) throw toStorageError(error);
     }

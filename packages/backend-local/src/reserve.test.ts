@@ -1,5 +1,6 @@
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
@@ -26,7 +27,25 @@ it('is whole again where it was cut short, and set aside once for all who ask', 
   await Promise.all([reserve.restore(), reserve.restore()]);
   expect(await readdir(directory)).toEqual(['reserve']);
   expect((await stat(path())).size).toBe(1024 * 1024);
-  await reserve.spend();
-  await Promise.all([reserve.restoreIfSpent(), reserve.restoreIfSpent()]);
+  await reserve.spend(async () => expect(await readdir(directory)).toEqual([]));
+  await Promise.all([reserve.restore(), reserve.restore()]);
+  expect((await stat(path())).size).toBe(1024 * 1024);
+});
+
+it('is spent for all who ask, and not set aside anew meanwhile', async () => {
+  const reserve = new Reserve(path());
+  await reserve.restore();
+  const seen: boolean[] = [];
+  const spending = Array.from({ length: 3 }, () => reserve.spend(async () => seen.push((await readdir(directory)).length === 0)));
+  await Promise.all([...spending, delay(1).then(() => reserve.restore())]);
+  expect(seen).toEqual([true, true, true]);
+  expect((await stat(path())).size).toBe(1024 * 1024);
+});
+
+it('is set aside anew by whichever process asks, when another one has spent it', async () => {
+  const [one, other] = [new Reserve(path()), new Reserve(path())];
+  await one.restore();
+  await other.spend(() => Promise.resolve());
+  await one.restore();
   expect((await stat(path())).size).toBe(1024 * 1024);
 });

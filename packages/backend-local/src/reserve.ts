@@ -1,4 +1,5 @@
-import { open, rename, stat, unlink } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { open, rename, unlink } from 'node:fs/promises';
 
 // Room for the pages that removing rows changes; a batch may need more, single rows never do.
 const reserveSize = 1024 * 1024;
@@ -9,40 +10,37 @@ const reserveSize = 1024 * 1024;
  */
 export class Reserve {
   readonly #path: string;
-  #spent = false;
   #restoring: Promise<void> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Gives the space up. @returns whether that gained any */
-  async spend(): Promise<boolean> {
-    this.#spent = true;
-    return unlink(this.#path).then(
-      () => true,
-      () => false,
-    );
+  /** Does `work` with the space given up: what this process sets aside anew waits for it. */
+  spend<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      await unlink(this.#path).catch(() => {}); // whoever was at it before has spent it, or there never was room for it
+      return work();
+    });
   }
 
   /** Sets the space aside, unless it is; a disk that has none is asked again by the next call. Rejects with what it says. */
-  restore(): Promise<void> {
-    return (this.#restoring ??= this.#restore().finally(() => (this.#restoring = undefined)));
+  async restore(): Promise<void> {
+    if (this.#isWhole()) return;
+    this.#restoring ??= this.#inTurn(() => this.#create()).finally(() => (this.#restoring = undefined));
+    await this.#restoring;
   }
 
-  async restoreIfSpent(): Promise<void> {
-    if (this.#spent) await this.restore();
+  /** Looked at each time, since another process may have spent it. Synchronous: it costs a microsecond. */
+  #isWhole(): boolean {
+    return lstatSync(this.#path, { throwIfNoEntry: false })?.size === reserveSize;
   }
 
-  async #restore(): Promise<void> {
-    try {
-      const found = await stat(this.#path).catch(() => undefined);
-      if (found?.size !== reserveSize) await this.#create();
-      this.#spent = false;
-    } catch (error) {
-      this.#spent = true;
-      throw error;
-    }
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    this.#turn = done;
+    return done;
   }
 
   async #create(): Promise<void> {
@@ -52,7 +50,7 @@ export class Reserve {
       await file.writeFile(Buffer.alloc(reserveSize, 'reserve '));
       await file.datasync(); // where space is allocated late, it is now
     } catch (error) {
-      await unlink(draft);
+      await unlink(draft).catch(() => {}); // another process that is at it has given it its name
       throw error;
     } finally {
       await file.close();

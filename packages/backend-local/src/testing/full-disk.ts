@@ -58,6 +58,7 @@ report['overwrite'] = await put('kept', randomBytes(30_000_000));
 report['leftovers'] = await leftoversIn(root, backend);
 report['keptAfterwards'] = await reads('kept', kept);
 
+for (let index = 0; index < 20; index++) await put(`small/${index}`, randomBytes(10));
 let filled = 0;
 for (const size of [500_000, 50_000, 4096]) for (; filled < 2000 && (await put(`fill/${filled}`, randomBytes(size))) === 'done'; filled++);
 fillUp(); // down to the last page, where the index finds no room either
@@ -77,8 +78,21 @@ for (let round = 0; round < 5; round++) {
   again.push(await outcome(() => backend.delete(at(`fill/${filled - 1 - round}`), noContext)));
 }
 report['deleteEachTime'] = again.every((each) => each === 'done') || again;
+
+// Nor does it matter who deletes, such as the CLI, or how many do at once.
+const beside = localBackend({ root });
+const others: unknown[] = [];
+for (let round = 0; round < 3; round++) {
+  others.push(await outcome(() => beside.delete(at(`small/${round}`), noContext)));
+  for (let more = 0; more < 2000 && (await put(`more-pages/${round}/${more}`, randomBytes(10))) === 'done'; more++);
+}
+others.push(
+  ...(await Promise.all(Array.from({ length: 17 }, (_, index) => outcome(() => beside.delete(at(`small/${3 + index}`), noContext))))),
+);
+await beside.close();
+report['deleteByOthers'] = others.every((each) => each === 'done') || others;
 unlinkSync(join(root, 'ballast'));
-await backend.delete(at('stream'), noContext);
+await backend.delete(at('after'), noContext);
 report['reserve'] = existsSync(join(root, 'index.db-reserve'));
 await backend.close();
 console.log(JSON.stringify(report));
