@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 
 import { noContext, observe, StorageService, wrapBackend } from '@coffer/storage-core';
 import type { OperationEvent } from '@coffer/storage-core';
@@ -127,6 +127,7 @@ describe('a directory that is taken away from a running process', () => {
     ['removed', (root) => rm(root, { recursive: true })],
     ['emptied of its index', (root) => rm(join(root, 'index.db'))],
     ['emptied of the log of its index', (root) => rm(join(root, 'index.db-wal'))],
+    ['replaced by another one', (root) => rename(root, `${root}-moved`).then(() => another(root))],
   ])('because it was %s takes nothing that would not be found again', async (_name, takeAway) => {
     const root = join(path, 'storage');
     const backend = localBackend({ root });
@@ -139,7 +140,34 @@ describe('a directory that is taken away from a running process', () => {
     await expect(backend.check(noContext)).rejects.toMatchObject(gone);
     await backend.close();
   });
+
+  it('is not made anew, so that it can be put back', async () => {
+    const root = join(path, 'storage');
+    const backend = localBackend({ root });
+    await backend.buckets!.create('bucket', {}, noContext);
+    const source = new PassThrough();
+    const uploading = backend
+      .put(at, { kind: 'stream', stream: source }, { contentType: 'a/b' }, noContext)
+      .catch((error: unknown) => error);
+    source.write(Buffer.alloc(4 << 20));
+    await expect.poll(() => readdir(join(root, '.tmp')).catch(() => [])).toHaveLength(1);
+    await rename(root, `${root}-moved`);
+    source.end('more');
+    expect(await uploading).toMatchObject({ code: 'storage_unavailable' });
+    await expect(backend.put(at, data('lost'), { contentType: 'a/b' }, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await expect(backend.buckets!.create('other', {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(existsSync(root)).toBe(false);
+    await rename(`${root}-moved`, root);
+    await backend.put(at, data('bytes'), { contentType: 'a/b' }, noContext);
+    await backend.close();
+  });
 });
+
+async function another(root: string): Promise<void> {
+  const backend = localBackend({ root });
+  await backend.buckets!.create('bucket', {}, noContext);
+  await backend.close();
+}
 
 describe('a directory that cannot be the storage', () => {
   const opening = async (root: string): Promise<unknown> => {

@@ -1,5 +1,5 @@
 import { constants, existsSync, lstatSync, open, renameSync } from 'node:fs';
-import { copyFile, link, mkdir, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { copyFile, link, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -8,7 +8,7 @@ import { bucketNameProblem } from '@coffer/storage-core';
 import { blobIds, isBlobId, shardOf } from './blob-id.ts';
 import type { BlobId } from './blob-id.ts';
 import { CoalescedSync } from './coalesced-sync.ts';
-import { assertDirectory, syncDirectory, syncFile } from './disk.ts';
+import { assertDirectory, makeDirectory, syncDirectory, syncFile } from './disk.ts';
 import { codeOf, toStorageError, translated } from './errors.ts';
 import type { TempFiles } from './temp-files.ts';
 
@@ -183,8 +183,7 @@ export class BlobStore {
   }
 
   async #makeDirectory(path: string, parent: string): Promise<void> {
-    if (!assertDirectory(path)) await mkdir(path, { recursive: true, mode: 0o700 });
-    assertDirectory(path);
+    if (!assertDirectory(path)) await makeDirectory(path);
     await this.#sync(parent);
   }
 

@@ -4,6 +4,8 @@ import { dirname } from 'node:path';
 
 import { storageError } from '@coffer/storage-core';
 
+import { codeOf } from './errors.ts';
+
 /**
  * Refuses a path that is a link or a file where a directory of the storage belongs: bytes would go to, or come from,
  * outside. Synchronous, since it stands right before each use and costs microseconds.
@@ -17,6 +19,18 @@ export function assertDirectory(path: string): boolean {
     throw storageError('access_denied', 'The storage directory holds a link or a file where a directory belongs.');
   }
   return true;
+}
+
+/** Makes a directory, unless it is there, in one that is: a storage that was moved away is not to be made anew, in part. */
+export async function makeDirectory(path: string): Promise<void> {
+  for (;;) {
+    try {
+      return await mkdir(path, 0o700);
+    } catch (error) {
+      if (assertDirectory(path)) return;
+      if (codeOf(error) !== 'EEXIST') throw error; // else it was there, and has been removed since
+    }
+  }
 }
 
 /**

@@ -60,6 +60,7 @@ const schema = `
 export class IndexFile {
   readonly db: DatabaseSync;
   readonly #path: string;
+  readonly #inode: number;
   readonly #wal: number;
   readonly #reserve: Reserve;
   readonly #reserving: Promise<void>;
@@ -70,6 +71,7 @@ export class IndexFile {
   private constructor(db: DatabaseSync, path: string, wal: number) {
     this.db = db;
     this.#path = path;
+    this.#inode = lstatSync(path).ino;
     this.#wal = wal;
     this.#reserve = new Reserve(`${path}-reserve`);
     this.#reserving = this.#reserve.restore().catch(() => {}); // only whoever writes has to wait for it
@@ -142,11 +144,11 @@ export class IndexFile {
   }
 
   /**
-   * SQLite goes on writing into files that have no name any more: nobody would find again what is committed then.
+   * SQLite goes on writing into files that have another name by now, or none: nobody would find again what is committed then.
    * @throws storage_unavailable
    */
   assertInPlace(): void {
-    if (fstatSync(this.#wal).nlink > 0 && lstatSync(this.#path, { throwIfNoEntry: false }) !== undefined) return;
+    if (fstatSync(this.#wal).nlink > 0 && lstatSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
     const message = 'The index of the storage directory was moved or removed under this process; put it back, and restart.';
     throw storageError('storage_unavailable', message, { retryable: false });
   }

@@ -59,6 +59,7 @@ export class ObjectIndex {
   async checkWrite(at: ObjectAddress, conditions: WriteConditions): Promise<void> {
     await this.#file.assertRoom();
     return this.#file.read(() => {
+      this.#file.assertInPlace();
       const bucket = this.#bucket(at.bucket);
       if (conditions.ifNoneMatch !== undefined || conditions.ifMatch !== undefined) assertConditions(this.#row(bucket, at.key), conditions);
     });

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
+import { lstat, open, readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { SweepReport } from '@coffer/storage-core';
 
-import { assertDirectory } from './disk.ts';
+import { makeDirectory } from './disk.ts';
 import { codeOf, translated } from './errors.ts';
 
 export interface TempFile {
@@ -106,9 +106,8 @@ export class TempFiles {
   }
 
   async #makeDirectory(): Promise<void> {
-    await mkdir(this.#parent, { recursive: true, mode: 0o700 });
-    assertDirectory(this.#parent);
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(this.#parent);
+    await makeDirectory(this.#directory);
   }
 }
 
