@@ -65,3 +65,12 @@ it.each([
     cause,
   });
 });
+
+it.each(['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'])(
+  'a server that takes no TLS as this process speaks it is unavailable: %s',
+  async (code) => {
+    const cause = Object.assign(new Error('0A00042E:SSL routines'), { code });
+    const unavailable = { code: 'storage_unavailable', message: 'There is no TLS connection to the database.', cause };
+    await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject(unavailable);
+  },
+);
