@@ -49,6 +49,7 @@ it('a full disk is a clear error, leaves no debris and no damage, and does not k
     readAfterDelete: true,
     deleteEachTime: true,
     deleteByOthers: true,
+    ...(fills && { triedInVain: refused }),
     reserve: true,
   });
   await remove();

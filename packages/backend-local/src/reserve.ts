@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { open, rename, statfs, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 // Room for the pages that removing rows changes; a batch may need more, single rows never do.
 const reserveSize = 1024 * 1024;
@@ -45,6 +46,7 @@ export class Reserve {
 
   async #create(): Promise<void> {
     const draft = `${this.#path}.new`; // of one name, so that what a killed process leaves is not left for good
+    await assertRoomFor(draft);
     const file = await open(draft, 'w', 0o600);
     try {
       await file.writeFile(Buffer.alloc(reserveSize, 'reserve '));
@@ -57,4 +59,12 @@ export class Reserve {
     }
     await rename(draft, this.#path);
   }
+}
+
+/** An attempt that fails would meanwhile take what little there is, and removals by other processes with it. */
+async function assertRoomFor(draft: string): Promise<void> {
+  const { blocks, bfree, bavail, bsize } = await statfs(dirname(draft));
+  const left = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // which is written over
+  const room = (process.getuid?.() === 0 ? bfree : bavail) * bsize + left;
+  if (blocks > 0 && room < reserveSize) throw Object.assign(new Error(`There is room for ${room} bytes.`), { code: 'ENOSPC' });
 }

@@ -1,6 +1,6 @@
 /* Fills the disk of the storage given as its argument, and says what happened, as one line of JSON. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -91,6 +91,11 @@ others.push(
 );
 await beside.close();
 report['deleteByOthers'] = others.every((each) => each === 'done') || others;
+
+// What little there is stays for others' deletes: nobody tries to set aside more than that.
+mkdirSync(join(root, 'index.db-reserve.new'));
+report['triedInVain'] = await put('try', randomBytes(10));
+rmdirSync(join(root, 'index.db-reserve.new'));
 unlinkSync(join(root, 'ballast'));
 await backend.delete(at('after'), noContext);
 report['reserve'] = existsSync(join(root, 'index.db-reserve'));
