@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { open, rename, statfs, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -49,7 +50,7 @@ export class Reserve {
     await assertRoomFor(draft);
     const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(Buffer.alloc(reserveSize, 'reserve '));
+      await file.writeFile(randomBytes(reserveSize)); // what a file system could compress would take no room
       await file.datasync(); // where space is allocated late, it is now
     } catch (error) {
       await unlink(draft).catch(() => {}); // another process that is at it has given it its name
