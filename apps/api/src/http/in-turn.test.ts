@@ -57,6 +57,27 @@ describe('requests of one connection', () => {
     await once(waiting.at(-1)!, 'close');
   });
 
+  it('are not read without end either where Node reads on because what was written is out', async () => {
+    await connection.write(get('/1'));
+    await expect.poll(() => waiting.length).toBe(1);
+    const client = connection.socket;
+    client.removeAllListeners('data').pause();
+    const answerPart = async (): Promise<void> => {
+      waiting[0]!.write(Buffer.alloc(16_777_216));
+      await expect.poll(() => socket.writableNeedDrain).toBe(true);
+    };
+    await answerPart();
+    client.write(get(`/${'x'.repeat(100)}`).repeat(20_000));
+    await expect.poll(() => socket.isPaused()).toBe(true);
+    for (let times = 0; times < 8; times++) {
+      client.resume();
+      await expect.poll(() => socket.writableNeedDrain).toBe(false);
+      client.pause();
+      await answerPart();
+    }
+    expect(socket.bytesRead).toBeLessThan(300_000);
+  });
+
   it('are not begun after an answer that closes it', async () => {
     await connection.write(get('/1') + get('/2'));
     await expect.poll(() => waiting.length).toBe(1);

@@ -10,23 +10,33 @@ const mostWaiting = 32;
  * @see RFC 9112, section 9.3.2
  */
 export function requestsInTurn(): (incoming: IncomingMessage, outgoing: ServerResponse, begin: () => void) => void {
-  const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number }>();
+  const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number; isHeld: boolean }>();
   return ({ socket }, outgoing, begin) => {
     const line = lines.get(socket);
     if (line === undefined || line.last.closed) {
-      lines.set(socket, { last: outgoing, waiting: 0 });
+      lines.set(socket, { last: outgoing, waiting: 0, isHeld: false });
       begin();
       return;
     }
     const next = (): void => {
       line.waiting--;
       if (!socket.writable) return;
-      if (line.waiting === 0) socket.resume();
+      if (line.waiting === 0) {
+        line.isHeld = false;
+        socket.off('resume', hold).resume();
+      }
       begin();
     };
     line.last.once('close', () => setImmediate(next)); // other connections have their turn in between
     line.last = outgoing;
-    // No more is read than is answered. Once all that was read is parsed: after each request, Node would read on.
-    if (++line.waiting === mostWaiting) process.nextTick(() => line.waiting >= mostWaiting && socket.pause());
+    line.waiting++;
+    if (line.waiting < mostWaiting || line.isHeld) return;
+    line.isHeld = true;
+    socket.on('resume', hold).pause();
   };
+}
+
+/** No more is read than is answered: Node reads on after each request, and whenever what it has written is out. */
+function hold(this: Socket): void {
+  this.pause();
 }
