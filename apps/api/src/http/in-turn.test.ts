@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { lingerAtEnd } from '@coffer/storage-core/http';
 
 import { RawConnection } from '../testing/raw-http.ts';
 import { requestsInTurn } from './in-turn.ts';
@@ -84,6 +87,24 @@ describe('requests of one connection', () => {
     waiting[0]!.setHeader('connection', 'close');
     await answerNext(1);
     expect(await connection.ends()).toBe(true);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it('are not begun after an answer that closes it before the body is here', async () => {
+    server.prependListener('request', ({ method }, outgoing) => {
+      if (method !== 'PUT') return;
+      lingerAtEnd(outgoing.req);
+      outgoing.setHeader('connection', 'close');
+    });
+    const { port } = server.address() as AddressInfo;
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const [accepted] = (await once(server, 'connection')) as [Socket];
+    client.write('PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe');
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting[0]!.end();
+    await once(client.resume(), 'end');
+    client.end(`llo${get('/2')}`);
+    await once(accepted, 'close');
     expect(waiting).toHaveLength(1);
   });
 

@@ -12,6 +12,7 @@ const mostWaiting = 32;
 export function requestsInTurn(): (incoming: IncomingMessage, outgoing: ServerResponse, begin: () => void) => void {
   const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number; isHeld: boolean }>();
   return ({ socket }, outgoing, begin) => {
+    if (!socket.writable) return;
     const line = lines.get(socket);
     if (line === undefined || line.last.closed) {
       lines.set(socket, { last: outgoing, waiting: 0, isHeld: false });
