@@ -107,6 +107,8 @@ export function createApiServer(services: Services): Server {
     socket.setTimeout(timeout * 1000);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // While requests wait for their turn, it is us who do not read the rest of a head.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
     const current = onSocket.get(socket);
     const answering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
     if (answering || !socket.writable || error.code === 'ECONNRESET') {

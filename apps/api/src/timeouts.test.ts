@@ -138,6 +138,28 @@ describe('a connection on which nothing moves', () => {
     connection.destroy();
   });
 
+  it('with the rest of a head that is not read while other requests wait is not cut', async () => {
+    const { storage } = api.runtime;
+    const uploadFile = storage.uploadFile.bind(storage);
+    const late = Promise.withResolvers<void>();
+    api.server.once('clientError', ({ code }: NodeJS.ErrnoException) => code === 'ERR_HTTP_REQUEST_TIMEOUT' && late.resolve());
+    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
+      await late.promise;
+      return uploadFile(...given);
+    });
+    const { headersTimeout } = api.server;
+    api.server.headersTimeout = 1000;
+    const put = `PUT /api/v1/storage/objects/first HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 2\r\n\r\nab`;
+    const get = 'GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n';
+    const connection = await begin(put + get.repeat(40) + get.slice(0, 30));
+    await late.promise;
+    api.server.headersTimeout = headersTimeout;
+    await connection.write(get.slice(30));
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    for (let answers = 0; answers < 41; answers++) expect(await connection.answer()).toMatchObject({ status: 200 });
+    connection.destroy();
+  });
+
   it('before any request is cut', async () => {
     expect(await (await begin('')).ends(6000)).toBe(true);
     expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).ends(6000)).toBe(true);
