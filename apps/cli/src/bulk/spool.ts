@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const most = 256 * 1024;
+/** Those that JSON leaves in strings, and Node's readline takes for ends of lines. */
+const lineBreaks = /[\u2028\u2029]/g;
 
 /** Values that are kept for later in the order they came: a few in memory, many in a temporary file, unless none can be written. */
 export class Spool<T> {
@@ -20,7 +22,7 @@ export class Spool<T> {
   #writing: Promise<void> = Promise.resolve();
 
   add(value: T): void {
-    const line = `${JSON.stringify(value)}\n`;
+    const line = `${JSON.stringify(value).replaceAll(lineBreaks, escaped)}\n`;
     this.#lines.push(line);
     this.#size += line.length;
     if (this.#size >= most) this.#spill();
@@ -79,4 +81,8 @@ export class Spool<T> {
       return false;
     }
   }
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16)}`;
 }
