@@ -177,6 +177,13 @@ it.each(doors)('takes no storage class from which a server makes another (%s)', 
   await expect(presigning).rejects.toMatchObject(refused);
 });
 
+it.each(doors)('goes on where a server breaks over a storage class (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\/class(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
+  );
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: true, acl: true, conditionalPut: true });
+});
+
 describe('a server that lacks what takes buckets down', () => {
   const lacks = [
     ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],

@@ -113,7 +113,12 @@ async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<Endpo
 
 async function classIsNoted(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
   const storageClass = 'STANDARD_IA';
-  if (!(await isTaken(write(at, 'class', { storageClass })))) return true;
+  // Whatever it fails with has not been forgotten, and says nothing of all else that is tried out.
+  const isWritten = await write(at, 'class', { storageClass }).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritten) return true;
   return (await store.transport.head(at, noContext)).storageClass === storageClass;
 }
 
