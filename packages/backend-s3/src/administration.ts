@@ -25,6 +25,11 @@ export interface HeldCorsRule extends Omit<CorsRule, 'maxAge'> {
   readonly whole: unknown;
 }
 
+export interface Tag {
+  readonly name: string;
+  readonly value: string;
+}
+
 export interface OpenUpload extends Upload {
   /** 1970 where the server does not say, as SeaweedFS did not for long. */
   readonly since: Date;
@@ -63,6 +68,9 @@ export interface Administration {
   /** Those that are held already stay what they are. */
   putCors(bucket: string, rules: readonly (CorsRule | HeldCorsRule)[], ctx: CallContext): Promise<void>;
   putObjectAcl(at: ObjectAddress, acl: CannedAcl | Acl, ctx: CallContext): Promise<void>;
+  getTags(at: ObjectAddress, ctx: CallContext): Promise<readonly Tag[]>;
+  /** All of them. */
+  putTags(at: ObjectAddress, tags: readonly Tag[], ctx: CallContext): Promise<void>;
   getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
   putBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<void>;
   /** The first page of versions and delete markers, of keys that begin so. */
@@ -88,6 +96,8 @@ export const administrationCalls: Readonly<Record<keyof Administration, true>> =
   getCors: true,
   putCors: true,
   putObjectAcl: true,
+  getTags: true,
+  putTags: true,
   getBucketAcl: true,
   putBucketAcl: true,
   listVersions: true,

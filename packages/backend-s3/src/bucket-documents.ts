@@ -1,6 +1,6 @@
 import type { Acl, LifecycleRule } from '@coffer/storage-core';
 
-import type { Administration, CorsRule, HeldCorsRule, HeldRule } from './administration.ts';
+import type { Administration, CorsRule, HeldCorsRule, HeldRule, Tag } from './administration.ts';
 import { dateOf, namespace, rootOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -97,6 +97,18 @@ export function rulesFrom(answer: string): readonly HeldRule[] {
       whole: rule,
     };
   });
+}
+
+/** A request of PutObjectTagging. */
+export function taggingDocument(tags: readonly Tag[]): string {
+  const spelled = tags.map(({ name, value }) => `<Tag>${element('Key', name)}${element('Value', value)}</Tag>`);
+  return document('Tagging', `<TagSet>${spelled.join('')}</TagSet>`);
+}
+
+/** An answer of GetObjectTagging. */
+export function tagsFrom(answer: string): readonly Tag[] {
+  const tags = childrenOf(rootOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
+  return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
 }
 
 /** A request of PutObjectAcl. */

@@ -121,6 +121,34 @@ describe.each(doors)('a copy on a server that has ACLs (%s)', (door) => {
   });
 });
 
+describe.each(doors)('a copy of what others have written (%s)', (door) => {
+  const bench = faultBench(door);
+
+  it.each([
+    ['in one request', 'onward', {}, {}],
+    ['by parts', 'onward', { copyByPartsFrom: 5 * mib }, {}],
+    ['through here', 'onward', {}, { ifMatch: '*' as const }],
+    ['onto itself', 'from', {}, { acl: 'public-read' as const }],
+  ])('has its tags, and until when it may be kept: %s', async (_how, key, settings, options) => {
+    const store = openStore(bench.account);
+    open.push(() => store.connection.close());
+    const at = bench.at('from');
+    const tags = [
+      { name: 'größe', value: 'a+b <&> c' },
+      { name: 'x', value: '' },
+    ];
+    const carried = { expires: 'Wed, 21 Oct 2026 07:28:00 GMT' };
+    const size = 6 * mib;
+    await store.transport.put(at, { kind: 'buffer', data: Buffer.alloc(size) }, { contentType: 'text/plain', ...carried }, noContext);
+    await store.administration.putTags(at, tags, noContext);
+    const profile = { ...awsProfile, copySourceCondition: false };
+    await bench.through(settings, { profile }).copy(at, bench.at(key), options, noContext);
+    const told = await store.transport.head(bench.at(key), noContext);
+    expect(told).toMatchObject({ contentLength: size, tagCount: 2, carried: { expires: carried.expires } });
+    expect(await store.administration.getTags(bench.at(key), noContext)).toEqual(expect.arrayContaining(tags));
+  });
+});
+
 it('a copy carries headers that others have written in UTF-8', async () => {
   const account = await accountOn(await startS3('ceph'));
   const { backend, bucket, stop } = await startOn(account);

@@ -28,6 +28,7 @@ interface Copy {
   /** What the source was when it was looked at; the copy is of this version where the server can promise it. */
   readonly from: ObjectInfo;
   readonly carried: CarriedHeaders;
+  readonly tagCount: number;
   readonly headers: WriteHeaders;
   readonly ctx: CallContext;
 }
@@ -66,7 +67,7 @@ export async function copyObject(
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
   };
-  const copy: Copy = { source, destination, options, from, carried: head.carried, headers, ctx };
+  const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, headers, ctx };
   const written = await perform(store, copy).catch((error: unknown) => {
     throw withAclNamed(error, askedAcl);
   });
@@ -85,12 +86,23 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   if (unenforced && from.size <= store.memory.partSize) {
     const { bucket } = destination;
     const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
-    if (isPutEnforced) return throughHere(store, copy);
+    if (isPutEnforced) return withTags(store, copy, () => throughHere(store, copy));
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
-  if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return byParts(store, copy, profile);
-  const written = await inOneRequest(store, copy, profile);
+  if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
+  const isReplaced = isSame(copy.source, destination);
+  const write = (): Promise<Written> => inOneRequest(store, copy, profile);
+  const written = await (isReplaced ? withTags(store, copy, write) : write());
   if (unenforced && ifMatch !== undefined && written.etag !== from.etag) await assertUnchanged(store, copy);
+  return written;
+}
+
+/** For writes with which they stay behind, on Ceph also where only the rest is replaced. */
+async function withTags(store: Store, { source, destination, tagCount, ctx }: Copy, write: () => Promise<Written>): Promise<Written> {
+  if (tagCount === 0) return write();
+  const tags = await store.administration.getTags(source, ctx);
+  const written = await write();
+  await store.administration.putTags(destination, tags, ctx);
   return written;
 }
 

@@ -71,6 +71,8 @@ const bucketCalls: readonly (readonly [string, (to: Administration, ctx: CallCon
   ['deleteRules', (to, ctx) => to.deleteRules(bucket, ctx)],
   ['putBucketAcl', (to, ctx) => to.putBucketAcl(bucket, 'public-read', ctx)],
   ['putObjectAcl', (to, ctx) => to.putObjectAcl(at, 'public-read', ctx)],
+  ['getTags', (to, ctx) => to.getTags(at, ctx)],
+  ['putTags', (to, ctx) => to.putTags(at, [{ name: 'n', value: 'v' }], ctx)],
   ['listVersions', (to, ctx) => to.listVersions(bucket, ctx)],
   ['listUploads', (to, ctx) => to.listUploads(bucket, undefined, ctx)],
 ];

@@ -8,6 +8,8 @@ import {
   partsFrom,
   rulesDocument,
   rulesFrom,
+  taggingDocument,
+  tagsFrom,
   uploadsFrom,
   versioningDocument,
   versioningFrom,
@@ -86,6 +88,12 @@ export function leanAdministration(client: LeanClient): Administration {
         const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclPolicyDocument(acl) };
         return put({ at, query: 'acl=', ...told }, abortSignal);
       }),
+    getTags: (at, ctx) =>
+      call({ ...at, permission: 's3:GetObjectTagging' }, ctx, ({ abortSignal }) => get({ at, query: 'tagging=' }, tagsFrom, abortSignal)),
+    putTags: (at, tags, ctx) =>
+      call({ ...at, permission: 's3:PutObjectTagging' }, ctx, ({ abortSignal }) =>
+        put({ at, query: 'tagging=', document: taggingDocument(tags) }, abortSignal),
+      ),
     getBucketAcl: (bucket, ctx) =>
       call({ bucket, permission: 's3:GetBucketAcl' }, ctx, ({ abortSignal }) =>
         get({ at: { bucket }, query: 'acl=' }, (document) => aclFrom(aclDocumentFrom(document)), abortSignal),

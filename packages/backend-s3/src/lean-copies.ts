@@ -41,6 +41,7 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
 function copyHeaders(from: CopySource, { acl, storageClass, ifNoneMatch, replaced }: CopyHeaders): string[] {
   const headers = [...carriedHeaders(replaced ?? {}), 'content-length', '0'];
   if (replaced !== undefined) headers.push('content-type', replaced.contentType);
+  if (replaced?.expires !== undefined) headers.push('expires', replaced.expires);
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
   if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
   headers.push(...sourceHeaders(from));

@@ -75,7 +75,8 @@ export function leanObjects(
     head: (at, ctx) =>
       call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
         const answer = await client.answer({ method: 'HEAD', at, isRead: false }, abortSignal);
-        return { ...objectHeaders(answer), carried: carriedOf(answer) };
+        const tagCount = Number(answer.headers['x-amz-tagging-count'] ?? 0) || 0;
+        return { ...objectHeaders(answer), carried: carriedOf(answer), tagCount };
       }),
   };
 }
@@ -86,11 +87,12 @@ export function writeHeaders(
   md5?: string,
   checksum: readonly string[] = [],
 ): string[] {
-  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum: declared } = described;
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum: declared, expires } = described;
   const headers = carriedHeaders(described);
   headers.push('content-length', String(size));
   if (md5 !== undefined) headers.push('content-md5', Buffer.from(md5, 'hex').toString('base64'));
   headers.push('content-type', contentType);
+  if (expires !== undefined) headers.push('expires', expires);
   if (ifMatch !== undefined) headers.push('if-match', ifMatch);
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
   if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
@@ -107,6 +109,7 @@ export function metadataHeaders(metadata: WriteHeaders['metadata'] = {}): string
     .flatMap((name) => [`${metadataPrefix}${name}`, metadata[name]!]);
 }
 
+/** Those that stand before all others. */
 export function carriedHeaders({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): string[] {
   const headers: string[] = [];
   if (cacheControl !== undefined) headers.push('cache-control', cacheControl);
@@ -148,6 +151,7 @@ function carriedOf({ headers }: Pick<IncomingMessage, 'headers'>): CarriedHeader
     contentDisposition: headers['content-disposition'],
     contentEncoding: headers['content-encoding'],
     contentLanguage: headers['content-language'],
+    expires: headers.expires,
   };
 }
 

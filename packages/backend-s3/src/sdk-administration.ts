@@ -4,12 +4,14 @@ import {
   GetBucketAclCommand,
   GetBucketLocationCommand,
   GetBucketVersioningCommand,
+  GetObjectTaggingCommand,
   ListMultipartUploadsCommand,
   ListObjectVersionsCommand,
   ListPartsCommand,
   PutBucketAclCommand,
   PutBucketVersioningCommand,
   PutObjectAclCommand,
+  PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
 import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-sdk/client-s3';
 import type { CannedAcl } from '@coffer/storage-core';
@@ -56,6 +58,16 @@ export function sdkAdministration(client: S3Client): Administration {
       const told = typeof acl === 'string' ? { ACL: acl } : { AccessControlPolicy: { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) } };
       const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ...told });
       await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => client.send(command, options));
+    },
+    async getTags(at, ctx) {
+      const command = new GetObjectTaggingCommand({ Bucket: at.bucket, Key: at.key });
+      const { TagSet = [] } = await call({ ...at, permission: 's3:GetObjectTagging' }, ctx, (options) => client.send(command, options));
+      return TagSet.map(({ Key: name = '', Value: value = '' }) => ({ name, value }));
+    },
+    async putTags(at, tags, ctx) {
+      const listed = tags.map(({ name, value }) => ({ Key: name, Value: value }));
+      const command = new PutObjectTaggingCommand({ Bucket: at.bucket, Key: at.key, Tagging: { TagSet: listed } });
+      await call({ ...at, permission: 's3:PutObjectTagging' }, ctx, (options) => client.send(command, options));
     },
     getBucketAcl: (bucket, ctx) =>
       call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) =>

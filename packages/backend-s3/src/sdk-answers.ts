@@ -22,6 +22,7 @@ const documents: Readonly<Record<string, string>> = {
   GetBucketLocationCommand: 'LocationConstraint',
   GetBucketVersioningCommand: 'VersioningConfiguration',
   GetObjectAclCommand: 'AccessControlPolicy',
+  GetObjectTaggingCommand: 'Tagging',
   ListBucketsCommand: 'ListAllMyBucketsResult',
   ListMultipartUploadsCommand: 'ListMultipartUploadsResult',
   ListObjectVersionsCommand: 'ListVersionsResult',

@@ -43,13 +43,16 @@ export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
   };
 }
 
-type CarriedInput = Pick<PutObjectCommandInput, 'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage'>;
+type CarriedInput = Pick<PutObjectCommandInput, 'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage' | 'Expires'>;
 
-export function carriedInput({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): CarriedInput {
+export function carriedInput(carried: CarriedHeaders): CarriedInput {
+  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, expires } = carried;
+  const expiry = new Date(expires ?? Number.NaN); // the SDK writes nothing but dates
   return {
     ...(cacheControl !== undefined && { CacheControl: cacheControl }),
     ...(contentDisposition !== undefined && { ContentDisposition: contentDisposition }),
     ...(contentEncoding !== undefined && { ContentEncoding: contentEncoding }),
     ...(contentLanguage !== undefined && { ContentLanguage: contentLanguage }),
+    ...(!Number.isNaN(expiry.getTime()) && { Expires: expiry }),
   };
 }

@@ -72,7 +72,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
     head: (at, ctx) =>
       call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
         const output = await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), options);
-        return { ...headersOf(output), carried: carriedOf(output) };
+        return { ...headersOf(output), carried: carriedOf(output), tagCount: output.TagCount ?? 0 };
       }),
 
     async delete(at, ctx, versionId) {
@@ -110,5 +110,6 @@ function carriedOf(output: HeadObjectCommandOutput): CarriedHeaders {
     contentDisposition: output.ContentDisposition,
     contentEncoding: output.ContentEncoding,
     contentLanguage: output.ContentLanguage,
+    expires: output.ExpiresString,
   };
 }

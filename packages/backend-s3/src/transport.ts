@@ -65,6 +65,8 @@ export interface CarriedHeaders {
   readonly contentDisposition?: string | undefined;
   readonly contentEncoding?: string | undefined;
   readonly contentLanguage?: string | undefined;
+  /** As it was written, which need not be a date. */
+  readonly expires?: string | undefined;
 }
 
 /** An object that is copied by the provider, as long as its ETag, bare, is this one. */
@@ -119,7 +121,8 @@ export interface Transport {
       }
     | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
   >;
-  head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders & { readonly carried: CarriedHeaders }>;
+  /** `tagCount` is 0 also for those who may not see tags. */
+  head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders & { readonly carried: CarriedHeaders; readonly tagCount: number }>;
   getAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
   copy(from: CopySource, to: ObjectAddress, headers: CopyHeaders, ctx: CallContext): Promise<Written>;
   /**
