@@ -1,5 +1,6 @@
 import type { Env } from '@coffer/runtime';
 
+import { assertSwitches } from './invocation.ts';
 import { Command, Flags } from './oclif.ts';
 import type { Output } from './output.ts';
 import { showElapsed } from './render/elapsed.ts';
@@ -18,6 +19,11 @@ export abstract class StorageCommand extends Command {
   /** What oclif's own `run` does once it has found the command. */
   async execute(): Promise<void> {
     await this._run();
+  }
+
+  protected override async init(): Promise<void> {
+    await super.init();
+    assertSwitches(this.argv, { ...this.ctor.baseFlags, ...this.ctor.flags });
   }
 
   protected get output(): Output {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Config } from './oclif.ts';
+import { UsageError } from './problem.ts';
 
 export interface Settings {
   /** The folder of this package. */
@@ -36,8 +37,7 @@ export function settingsOf(here: string): Settings {
 
 /** Whether a flag is given: behind `--`, everything is an argument. */
 export function asksFor(flag: string, args: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  return (end < 0 ? args : args.slice(0, end)).includes(flag);
+  return beforeDashes(args).includes(flag);
 }
 
 /** As package.json tells oclif. */
@@ -82,6 +82,22 @@ export function misplacedFlag(args: readonly string[], { commands }: Settings): 
   const flags = args.slice(0, end).filter((_, index) => !words.includes(index));
   const rest = args.length > end ? ' …' : '';
   return `The words of a command come first, then flags: "${['coffer', command, ...flags].join(' ')}${rest}".`;
+}
+
+/**
+ * oclif takes the value for an argument: `delete KEY --confirm=false` would delete KEY, and an object of the name "false".
+ * @throws UsageError for a flag without value that is given one
+ */
+export function assertSwitches(args: readonly string[], flags: Readonly<Record<string, { readonly type: string }>>): void {
+  for (const arg of beforeDashes(args)) {
+    const [, name] = /^--([^=]+)=/.exec(arg) ?? [];
+    if (name !== undefined && flags[name]?.type === 'boolean') throw new UsageError(`--${name} takes no value: it is given, or not.`);
+  }
+}
+
+function beforeDashes(args: readonly string[]): readonly string[] {
+  const end = args.indexOf('--');
+  return end < 0 ? args : args.slice(0, end);
 }
 
 function wordsBeforeFlags(args: readonly string[]): readonly string[] {

@@ -50,6 +50,11 @@ describe('calling it', () => {
     [['delete', '', '--prefix', '--confirm'], 'buckets delete'],
     [['list', '--limit', '0'], '--limit'],
     [['list', '--nope'], '--nope'],
+    [['list', '--json=true'], '--json takes no value'],
+    [['list', '--explain=false'], '--explain takes no value'],
+    [['delete', 'a.txt', '--confirm=false'], '--confirm takes no value'],
+    [['buckets', 'delete', 'name', '--force='], '--force takes no value'],
+    [['upload', 'a.txt', '--dry-run=true'], '--dry-run takes no value'],
     [['lst'], 'did you mean "storage list"?'],
     [['buckets', 'creat', 'x'], 'did you mean "storage buckets create"?'],
   ])('%j is no way to', async (args, message) => {
