@@ -10,7 +10,8 @@ const longestPattern = 65_536;
 
 /**
  * Takes what one of the `include` patterns matches (everything, without any) and no `exclude` pattern does. `*` stays
- * within a folder, `**` does not; a pattern without a slash is about the last part of a name.
+ * within a folder, `**` does not; a pattern without a slash is about the last part of a name, one with a slash before or
+ * in it about the whole name, one with a slash behind it about what lies in such folders.
  * @throws UsageError for a pattern that is empty or too long
  */
 export function filterOf(include: readonly string[], exclude: readonly string[]): Filter {
@@ -22,14 +23,33 @@ export function filterOf(include: readonly string[], exclude: readonly string[])
 }
 
 function assertPatterns(flag: string, patterns: readonly string[]): void {
-  for (const { length } of patterns) {
-    if (length === 0) throw new UsageError(`${flag} takes a pattern, and this one is empty.`);
+  for (const pattern of patterns) {
+    const { length } = pattern;
+    if (/^!*\/*$/.test(pattern)) throw new UsageError(`${flag} takes a pattern, and this one is empty.`);
     if (length > longestPattern)
       throw new UsageError(`${flag} takes a pattern of at most ${longestPattern} characters; this one has ${length}.`);
   }
 }
 
 function matcher(patterns: readonly string[]): Filter {
-  const matchers = patterns.map((pattern) => picomatch(pattern, { dot: true, basename: !pattern.includes('/') }));
+  const matchers = patterns.map(matcherOf);
   return (name) => matchers.some((matches) => matches(name));
+}
+
+function matcherOf(pattern: string): Filter {
+  if (/^!(?!\()/.test(pattern)) {
+    const matches = matcherOf(pattern.slice(1));
+    return (name) => !matches(name);
+  }
+  const isOfFolders = pattern.endsWith('/');
+  const body = isOfFolders ? pattern.slice(0, -1) : pattern;
+  // No name begins with the slash that stands for the top.
+  const matches = picomatch(body.replace(/^\//, ''), { dot: true, basename: !body.includes('/') });
+  return isOfFolders ? (name) => foldersOf(name).some((folder) => matches(folder)) : matches;
+}
+
+/** `a` and `a/b` of `a/b/c`. */
+function foldersOf(name: string): readonly string[] {
+  const parts = name.split('/');
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }

@@ -40,6 +40,7 @@ it('names what may have files below it whatever is included, unless it is exclud
   expect(await failuresWith([], [])).toEqual(['locked', 'missing']);
   expect(await failuresWith(['*.txt'], ['*.md'])).toEqual(['locked', 'missing']);
   expect(await failuresWith([], ['locked/**'])).toEqual(['missing']);
+  expect(await failuresWith([], ['locked/'])).toEqual(['missing']);
   expect(await failuresWith(['*.txt'], ['locked', 'missing'])).toEqual([]);
 });
 

@@ -131,8 +131,8 @@ function* failureOf(
   { subject, problem, name, mayHoldFiles }: BadEntry,
   { files, folders }: UploadFilters,
 ): Generator<Failure, void, undefined> {
-  const isMeant = mayHoldFiles ? folders : files;
-  if (isMeant(name)) yield { subject, problem };
+  const isMeant = mayHoldFiles ? folders(name) && folders(`${name}/`) : files(name);
+  if (isMeant) yield { subject, problem };
 }
 
 /** Without remembering keys: whether an earlier source has a file that gets the same one. */
