@@ -47,8 +47,9 @@ export class LocalFile {
     }
   }
 
-  /** All of it, into a buffer of `takeBuffer`. @throws LocalError `file_changed` */
+  /** All of it, into a buffer of `takeBuffer`. @throws LocalError `file_changed`, `not_a_file` */
   async readAll(): Promise<Buffer> {
+    if (this.size === 0) await this.#assertEmpty();
     const buffer = takeBuffer(this.size);
     let end = 0;
     while (end < this.size) {
@@ -81,6 +82,16 @@ export class LocalFile {
     const { size, mtimeMs, ctimeMs } = await disk.stat(this.#fd);
     const before = this.#before;
     if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChanged();
+  }
+
+  /** What the system makes up while it is read has no size before. */
+  async #assertEmpty(): Promise<void> {
+    if ((await disk.read(this.#fd, Buffer.alloc(1), 0, 0)) === 0) return;
+    await this.assertUnchanged();
+    throw new LocalError(
+      'not_a_file',
+      'It says that it is empty, and is not, as files of /proc; what it holds can be uploaded through a pipe.',
+    );
   }
 
   async close(): Promise<void> {

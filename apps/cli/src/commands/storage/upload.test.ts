@@ -198,6 +198,15 @@ describeStores('upload', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ f: 'right', 'd/x': 'x', 'p/f': 'right', 'p/d/x': 'x' });
   });
 
+  it.runIf(process.platform === 'linux')('makes no empty object of a file that only says it is empty', async () => {
+    const { folder, bucket, storage, coffer } = bench();
+    await putFiles(folder, { empty: '' });
+    const ended = await coffer(['upload', '/proc/self/status', 'empty', '--json']);
+    expect(ended).toMatchObject({ code: 1, json: { failed: [{ path: '/proc/self/status', code: 'not_a_file' }] } });
+    expect(ended.stderr).toContain('pipe');
+    expect(await objectsIn(storage, bucket)).toEqual({ empty: '' });
+  });
+
   it('chooses by patterns', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'tree/a.txt': '1', 'tree/a.tmp': '2', 'tree/sub/b.txt': '3', 'tree/sub/c.md': '4', 'tree/skip/d.txt': '5' });
