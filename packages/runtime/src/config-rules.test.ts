@@ -27,6 +27,19 @@ describe('rules between variables', () => {
     });
   });
 
+  it('take keys and paths without the line ends of the files that they come from', () => {
+    const keys = parse({ STORAGE_S3_ACCESS_KEY: 'a\n', STORAGE_S3_SECRET_KEY: ' b \r\n' }).storage.s3;
+    expect(keys).toMatchObject({ accessKey: 'a', secretKey: ' b ' });
+    expect(parse({ COFFER_DATA_DIR: '/srv/a b \r' }).dataDir).toBe('/srv/a b ');
+    expect(mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: '\n', COFFER_DATA_DIR: '\r' })).toEqual({
+      STORAGE_S3_SECRET_KEY: 'must not be blank.',
+      COFFER_DATA_DIR: 'must be a path.',
+    });
+    expect(mistakesOf({ STORAGE_S3_ACCESS_KEY: '\n', STORAGE_S3_SECRET_KEY: 'b' })).toEqual({
+      STORAGE_S3_ACCESS_KEY: 'must not be blank.',
+    });
+  });
+
   it('want an endpoint for minio, unless storage is off', () => {
     expect(Object.keys(mistakesOf({ STORAGE_BACKEND: 'minio' }))).toContain('STORAGE_S3_ENDPOINT');
     expect(mistakesOf({ STORAGE_BACKEND: 'minio', STORAGE_ENABLED: 'false' })).toEqual({});

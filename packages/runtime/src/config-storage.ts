@@ -154,8 +154,8 @@ function readS3(env: EnvReader, backend: string): S3Config {
   const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', secretText);
   const secretKey = env.optional('STORAGE_S3_SECRET_KEY', secretText);
   const half = 'is missing: the access key and the secret key are set both or neither.';
-  if (accessKey !== undefined && secretKey === undefined) env.mistake('STORAGE_S3_SECRET_KEY', half);
-  if (accessKey === undefined && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);
+  if (accessKey !== undefined && !env.isSet('STORAGE_S3_SECRET_KEY')) env.mistake('STORAGE_S3_SECRET_KEY', half);
+  if (!env.isSet('STORAGE_S3_ACCESS_KEY') && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);
 
   const useSsl = env.value('STORAGE_S3_USE_SSL', yesOrNo, true);
   const endpoint = env.optional('STORAGE_S3_ENDPOINT', endpointUrl(useSsl));

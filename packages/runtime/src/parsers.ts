@@ -12,8 +12,14 @@ const no = (problem: string): { readonly problem: string } => ({ problem });
 /** Trimmed, except where white space may belong to the value. */
 export const text: Parser<string> = (value) => (value.trim() === '' ? no('must not be blank.') : ok(value.trim()));
 
+/** White space may belong to a value; the end of a line, which files of variables and secrets leave there, does not. */
+const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
+
 /** As it is: white space may belong to it. */
-export const secretText: Parser<string> = (value) => ok(value);
+export const secretText: Parser<string> = (value) => {
+  const secret = withoutLineEnd(value);
+  return secret === '' ? no('must not be blank.') : ok(secret);
+};
 
 /** At least `bytes` of UTF-8. */
 export const secretOf =
@@ -112,5 +118,7 @@ export const origins: Parser<readonly string[]> = (value) => {
 /** Absolute; a relative one starts at `cwd`. */
 export const pathFrom =
   (cwd: string): Parser<string> =>
-  (value) =>
-    value.includes('\0') ? no('must be a path.') : ok(resolve(cwd, value));
+  (value) => {
+    const path = withoutLineEnd(value);
+    return path === '' || path.includes('\0') ? no('must be a path.') : ok(resolve(cwd, path));
+  };
