@@ -8,6 +8,7 @@ import type { CopyNames, PlannedCopy } from '../bulk/plan-copies.ts';
 import type { Failure, Follower, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { LocalError, problemOf } from '../problem.ts';
+import { withFolderHint } from './folder-hint.ts';
 import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -72,11 +73,11 @@ function passAfter(
 
 async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { from, to, recursive, include, exclude } = request;
+  const { session, fromBucket } = settings;
   if (!recursive) {
-    yield copyTask({ from, to }, settings);
+    yield withFolderHint(copyTask({ from, to }, settings), session, { bucket: fromBucket, key: from });
     return;
   }
-  const { session, fromBucket } = settings;
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
   for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
     if ('problem' in planned) {

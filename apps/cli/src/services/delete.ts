@@ -7,6 +7,7 @@ import { filterOf } from '../bulk/filter.ts';
 import { folderPrefix } from '../bulk/plan-downloads.ts';
 import { problemOf } from '../problem.ts';
 import type { Failure, Follower, Planned } from '../bulk/task.ts';
+import { isFolderKey } from './folder-hint.ts';
 import { pagesBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -77,8 +78,7 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
   yield* failures;
 }
 
-async function absence({ storage, ctx }: Session, bucket: string, key: string): Promise<string> {
-  const { objects } = await storage.listFiles({ bucket, prefix: folderPrefix(key), maxKeys: 1 }, ctx);
-  const hint = objects.length > 0 ? `; there are objects below ${folderPrefix(key)}, which --prefix deletes` : '';
-  return `note: there is no object ${key}${hint}.`;
+async function absence(session: Session, bucket: string, key: string): Promise<string> {
+  const isFolder = await isFolderKey(session, { bucket, key });
+  return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}, which --prefix deletes` : ''}.`;
 }

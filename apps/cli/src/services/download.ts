@@ -7,6 +7,7 @@ import { folderPrefix, planBelow, planKeys } from '../bulk/plan-downloads.ts';
 import type { Place } from '../bulk/plan-downloads.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
+import { withFolderHint } from './folder-hint.ts';
 import { objectsBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
@@ -53,7 +54,9 @@ async function* plan(request: DownloadRequest, settings: DownloadSettings): Asyn
   const { session, bucket } = settings;
   const filter = filterOf(include, exclude);
   if (!recursive) {
-    for (const planned of planKeys(keys.filter(filter), place)) yield 'problem' in planned ? planned : downloadTask(planned, settings);
+    for (const planned of planKeys(keys.filter(filter), place)) {
+      yield 'problem' in planned ? planned : withFolderHint(downloadTask(planned, settings), session, { bucket, key: planned.key });
+    }
     return;
   }
   const prefixes = [...new Map(keys.map((key) => [folderPrefix(key), key])).values()];

@@ -92,6 +92,22 @@ describeStores('download', (bench, store) => {
     expect(await readdir(folder)).not.toContain('x');
   });
 
+  it('says of a key that is none whether there is a folder of the name', async () => {
+    const { storage, coffer } = bench();
+    await putObjects(storage, { 'docs/a': 'a', doc2: 'x' });
+    const hint = 'There is no such object, but there are some below docs/, which --recursive takes.';
+    for (const args of [
+      ['download', '-o', 'x', 'docs'],
+      ['download', '-o', 'x', 'docs', '--dry-run'],
+      ['copy', 'docs', 'other'],
+      ['move', 'docs', 'other', '--dry-run'],
+    ]) {
+      const { code, json } = await coffer([...args, '--json']);
+      expect([code, json.failed]).toEqual([1, [{ key: 'docs', code: 'file_not_found', message: hint }]]);
+    }
+    expect((await coffer(['download', '-o', 'x', 'doc'])).stderr).not.toContain('--recursive');
+  });
+
   it('fails what meets the file of an earlier prefix, and does not write over it', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });

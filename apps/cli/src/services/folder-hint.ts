@@ -1,0 +1,39 @@
+import { hasCode } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { folderPrefix } from '../bulk/plan-downloads.ts';
+import type { Task } from '../bulk/task.ts';
+import { LocalError } from '../problem.ts';
+import type { Session } from './open-session.ts';
+
+/** Whether a key that is no object's is, in the eyes of a person, that of a folder. */
+export async function isFolderKey({ storage, ctx }: Session, { bucket, key }: ObjectAddress): Promise<boolean> {
+  const { objects } = await storage.listFiles({ bucket, prefix: folderPrefix(key), maxKeys: 1 }, ctx);
+  return objects.length > 0;
+}
+
+/** The task on an object that was named; when there is none, it says whether a folder was. */
+export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAddress): Task<R> {
+  const explained = async (error: unknown): Promise<unknown> => {
+    if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) return error;
+    const below = folderPrefix(at.key);
+    return new LocalError('file_not_found', `There is no such object, but there are some below ${below}, which --recursive takes.`);
+  };
+  return {
+    ...task,
+    async preview() {
+      try {
+        return await task.preview();
+      } catch (error) {
+        throw await explained(error);
+      }
+    },
+    async run(running) {
+      try {
+        return await task.run(running);
+      } catch (error) {
+        throw await explained(error);
+      }
+    },
+  };
+}
