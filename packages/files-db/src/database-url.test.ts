@@ -22,6 +22,15 @@ describe('the URL of a database', () => {
     ['postgres://h1/db?target_session_attrs=read-write', { target_session_attrs: 'read-write' }],
     ['postgres://h/db?application_name=mine', { connection: { application_name: 'mine' } }],
     ['postgres://h/db', { connection: { application_name: 'coffer' } }],
+    ['postgres://h/db?fallback_application_name=other', { connection: { application_name: 'other' } }],
+    ['postgres://h/db?application_name=mine&fallback_application_name=other', { connection: { application_name: 'mine' } }],
+    ['postgres:///?host=h&dbname=data', { host: ['h'], database: 'data' }],
+    ['postgres://h/db?dbname=%3Fa%2Fb%25', { database: '?a/b%' }],
+    ['postgres://h/my%20db', { database: 'my db' }],
+    // As providers hand it out.
+    ['postgres://h/db?sslmode=require&channel_binding=require', { ssl: 'verify-full' }],
+    ['postgres://h/db?sslmode=require&channel_binding=prefer', { ssl: 'require' }],
+    ['postgres://h/db?sslrootcert=system', { ssl: 'verify-full' }],
   ])('%s', (url, options) => {
     expect(optionsOf(url)).toMatchObject(options);
   });
@@ -41,6 +50,11 @@ describe('the URL of a database', () => {
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     expect(optionsOf(url)).toMatchObject(options);
     vi.unstubAllEnvs();
+  });
+
+  it('tells the server nothing of what concerns the client alone', () => {
+    const query = 'gssencmode=disable&keepalives=1&keepalives_idle=30&channel_binding=disable&sslsni=1&load_balance_hosts=disable';
+    expect(optionsOf(`postgres://h/db?${query}&sslrootcert=system`)).toHaveProperty('connection', { application_name: 'coffer' });
   });
 
   it.each(['disable', 'allow', 'prefer'])('leads to a server without TLS, with sslmode=%s', async (mode) => {
@@ -70,6 +84,10 @@ describe('the URL of a database', () => {
     'postgres:///db?user=u&password=secret&host=/run/pg,b',
     'postgres://u:secret@h1,h2/db?target_session_attrs=standby',
     'postgres://u:secret@h1/db?target_session_attrs=nonsense',
+    'postgres://u:secret@h/db?channel_binding=require&sslmode=disable',
+    'postgres://u:secret@h/db?channel_binding=nonsense',
+    'postgres://u:secret@h/db?gssencmode=require',
+    'postgres://u:secret@h/db?sslrootcert=/etc/secret.pem',
   ])('is refused without being repeated: %s', (url) => {
     expect(() => parseDatabaseUrl(url)).toThrow(
       expect.objectContaining({ code: 'invalid_argument', message: expect.not.stringContaining('secret') }),

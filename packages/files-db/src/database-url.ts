@@ -3,7 +3,7 @@ import type { StorageError } from '@coffer/storage-core';
 import type { Options } from 'postgres';
 
 /** Options of postgres.js; what is none of these it reads from the URL. */
-export type DatabasePlace = Pick<Options<{}>, 'host' | 'port' | 'user' | 'password' | 'connection' | 'target_session_attrs'>;
+export type DatabasePlace = Pick<Options<{}>, 'host' | 'port' | 'database' | 'user' | 'password' | 'connection' | 'target_session_attrs'>;
 
 interface HostAndPort {
   /** Or the directory of a unix socket. */
@@ -13,6 +13,8 @@ interface HostAndPort {
 
 const defaultPort = 5432;
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
+/** What libpq makes of them happens to its own sockets: no server is to hear of them. */
+const ofClient = ['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'load_balance_hosts', 'sslsni'];
 
 /**
  * A URL as libpq takes it: of one host or of several, separated by commas, which its query may name as well. postgres.js sends to
@@ -27,21 +29,23 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     url.searchParams.delete(name);
     return value;
   };
-  const sslMode = url.searchParams.get('sslmode');
-  // Another one would be taken as verify-full.
-  if (sslMode !== null && !sslModes.includes(sslMode)) throw invalid(`has an sslmode that is none of ${sslModes.join(', ')}`);
-  // It would be taken as require: these two differ in what is tried first.
-  if (sslMode === 'allow') url.searchParams.set('sslmode', 'prefer');
+  for (const name of ofClient) take(name);
+  if (take('gssencmode') === 'require') throw invalid('has gssencmode=require, which Coffer cannot do');
+  const sslMode = sslModeOf(take('sslmode'), take('channel_binding'), take('sslrootcert'));
+  if (sslMode !== undefined) url.searchParams.set('sslmode', sslMode);
   const [host, port] = [take('host'), take('port')];
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
   const attributes = attributesOf(take('target_session_attrs'), places.length);
+  const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
+  const application = take('fallback_application_name') ?? 'coffer';
   const place = {
     ...whereOf(places),
+    ...(database !== '' && { database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(attributes !== undefined && { target_session_attrs: attributes }),
-    ...(!url.searchParams.has('application_name') && { connection: { application_name: 'coffer' } }),
+    ...(!url.searchParams.has('application_name') && { connection: { application_name: application } }),
   };
   return { url: url.href, place: place as DatabasePlace };
 }
@@ -49,7 +53,9 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
 /** What of a URL may be printed. @throws invalid_argument */
 export function shownDatabaseUrl(text: string): { readonly url: string; readonly hosts: string; readonly database: string } {
   const { url, hosts } = split(text);
-  const { protocol, username, password, pathname: database, searchParams } = url;
+  const { protocol, username, password, pathname, searchParams } = url;
+  const named = searchParams.get('dbname');
+  const database = named === null ? pathname : `/${encodeURIComponent(named)}`;
   const user = username === '' && password === '' ? '' : `${username}${password === '' ? '' : ':***'}@`;
   return { url: `${protocol}//${user}${hosts}${database}`, hosts: hosts === '' ? (searchParams.get('host') ?? '') : hosts, database };
 }
@@ -59,7 +65,8 @@ function split(text: string): { readonly url: URL; readonly hosts: string } {
   const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text.trim()) ?? [];
   const url = URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
   if (start === undefined || url === null) throw invalid('is not of the form postgres://user:password@host:5432/database');
-  if (![url.username, url.password, hosts].every(isDecodable)) throw invalid('has a "%" that encodes nothing; the sign itself is %25');
+  if (![url.username, url.password, hosts, url.pathname].every(isDecodable))
+    throw invalid('has a "%" that encodes nothing; the sign itself is %25');
   return { url, hosts };
 }
 
@@ -105,6 +112,23 @@ function whereOf(places: readonly HostAndPort[]): object {
   if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names a host that is none');
   if (places.length === 1 && port === undefined && !host.includes(':')) return { host };
   return { host: places.map((place) => place.host), port: places.map((place) => place.port ?? defaultPort) };
+}
+
+/**
+ * Binding to the channel shows that the server at the other end of it is the right one. postgres.js cannot do it; there, the
+ * certificate has to show the same.
+ */
+function sslModeOf(mode: string | undefined, binding = 'prefer', rootCertificate?: string): string | undefined {
+  // Another one would be taken as verify-full.
+  if (mode !== undefined && !sslModes.includes(mode)) throw invalid(`has an sslmode that is none of ${sslModes.join(', ')}`);
+  if (!['disable', 'prefer', 'require'].includes(binding)) throw invalid('has a channel_binding that is none of disable, prefer, require');
+  if (rootCertificate !== undefined && rootCertificate !== 'system')
+    throw invalid('has an sslrootcert; NODE_EXTRA_CA_CERTS names a CA of your own');
+  const isBound = binding === 'require';
+  if (isBound && mode === 'disable') throw invalid('has channel_binding=require, for which there has to be TLS');
+  if (isBound || rootCertificate === 'system') return 'verify-full';
+  // It would be taken as require: these two differ in what is tried first.
+  return mode === 'allow' ? 'prefer' : mode;
 }
 
 /** Of several hosts, only one that takes writes is of use. */

@@ -92,8 +92,8 @@ export const endpointUrl =
 export const databaseUrl: Parser<string> = (value) => {
   const like = 'must be a URL like postgres://user:password@host:5432/database.';
   try {
-    const { place, url } = parseDatabaseUrl(value);
-    return place.host !== undefined && new URL(url).pathname.length > 1 ? ok(value.trim()) : no(like);
+    const { place } = parseDatabaseUrl(value);
+    return place.host !== undefined && place.database !== undefined ? ok(value.trim()) : no(like);
   } catch (error) {
     const { message } = error as Error;
     return no(message.includes(' of the form ') ? like : `${like} ${message}`);
