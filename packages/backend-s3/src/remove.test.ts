@@ -61,6 +61,24 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
     expect(alone).toHaveLength(4);
   });
 
+  // As servers answer that have no batches: GCS, and such as know no POST at all.
+  it.each([
+    [400, 'InvalidArgument'],
+    [400, 'MalformedXML'],
+    [501, 'NotImplemented'],
+    [405, 'MethodNotAllowed'],
+  ])('is done one by one where the server knows none: %s %s', async (status, code) => {
+    const alone: string[] = [];
+    const server = await serve((request, response) => {
+      if (request.method === 'POST') return refusal(status, code)(request, response);
+      alone.push(request.url ?? '');
+      return response.writeHead(204).end();
+    });
+    const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
+    expect(result).toEqual({ deleted: ['a', 'b'], errors: [] });
+    expect(alone.map((url) => new URL(url, server.endpoint).pathname).sort()).toEqual(['/bucket/a', '/bucket/b']);
+  });
+
   it('takes a refusal of one key for none of the others', async () => {
     const failing = ['a', 'b'].map((key) => `<Error><Key>${key}</Key><Code>InternalError</Code><Message>Try again</Message></Error>`);
     const server = await refusing('/bucket/a', failing.join(''));

@@ -106,7 +106,8 @@ export function isPlainInXml(key: string): boolean {
 /** Deletes what may be versions as well. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
-    if (hasCode(error, 'not_supported')) return undefined;
+    // GCS has no batches, and calls them an invalid argument.
+    if (hasCode(error, 'not_supported') || hasCode(error, 'invalid_argument')) return undefined;
     throw error;
   });
   if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
