@@ -61,13 +61,13 @@ async function listPage(store: Store, bucket: string, options: ListOptions, ctx:
   const place: Place = continuationToken === undefined ? {} : placeOf(continuationToken);
   if (delimiter !== '' && delimiter !== '/') return listRolledUp(store, bucket, { ...asked, ...place }, ctx);
   const tell = onNextToken === undefined ? {} : { onNextToken: (token: string) => onNextToken(servers + token) };
-  const { nextContinuationToken: token, ...page } = await store.transport.list(bucket, { ...asked, ...place, ...tell }, ctx);
+  const { nextContinuationToken: token, ...page } = await pageFrom(store, bucket, { ...asked, ...place, ...tell }, ctx);
   return { ...page, ...(token !== undefined && { nextContinuationToken: servers + token }) };
 }
 
 async function listRolledUp(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
   const { startAfter, delimiter = '' } = options;
-  const told = await store.transport.list(bucket, options, ctx);
+  const told = await pageFrom(store, bucket, options, ctx);
   const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS tells those of its folders last
   if (startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
@@ -82,6 +82,15 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   // Such a key is no common prefix where the delimiter begins within the prefix of the list. Ceph takes it for one, and goes on behind it.
   if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + least) };
   return { ...page, nextContinuationToken: servers + page.nextContinuationToken };
+}
+
+/** @throws not_supported where the server looks at no token: the same page would come for ever */
+async function pageFrom(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
+  const page = await store.transport.list(bucket, options, ctx);
+  const { nextContinuationToken: next } = page;
+  if (next !== undefined && next === options.continuationToken)
+    throw storageError('not_supported', 'This storage provider does not list from where a page ended.');
+  return page;
 }
 
 type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;

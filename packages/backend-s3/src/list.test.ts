@@ -1,0 +1,21 @@
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { doors } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { answering } from './testing/scripted.ts';
+
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
+
+describe.each(doors)('a list (%s)', (door) => {
+  it('ends where the server looks at no token, and would tell the same page for ever', async () => {
+    const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
+      <Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
+    const backend = backendTo(await serve(answering(page)), { transport: door });
+    const { nextContinuationToken, objects } = await backend.list('bucket', { maxKeys: 1000 }, noContext);
+    expect(objects).toHaveLength(1);
+    const again = backend.list('bucket', { maxKeys: 1000, continuationToken: nextContinuationToken! }, noContext);
+    await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
+  });
+});
