@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { noContext } from '@coffer/storage-core';
 import { afterEach, expect, it } from 'vitest';
 
@@ -36,4 +38,21 @@ it.each(doors)('once a part has failed, no other one is sent on (%s)', async (tr
   await eventually(() => isStopped).toBe(true);
   expect(await outcome).toMatchObject({ code: 'access_denied' });
   expect(server.requests.at(-1)?.method).toBe('DELETE');
+});
+
+it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
+  const sizes: number[] = [];
+  const server = await serve((request, response) => {
+    const { method, url = '', headers } = request;
+    if (url.includes('partNumber=')) sizes.push(Number(headers['content-length']));
+    const isBegun = method === 'POST' && url.includes('uploads');
+    const document = isBegun
+      ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+      : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
+    return answering(method === 'POST' ? document : '', { etag: '"e"' })(request, response);
+  });
+  const stream = Readable.from(Array.from({ length: 30 }, () => Buffer.alloc(2 ** 20)));
+  const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
+  await backendTo(server).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+  expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
 });

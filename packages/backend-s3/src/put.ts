@@ -146,7 +146,7 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
-  if (size > memory.partSize) return putParts(store, { reader, stream, size }, write);
+  if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(store, size) }, write);
   const { held, end } = await gathered(store, reader, { size, isMaybeAll: true }, write.ctx);
   try {
     if (end < size) throw sizeMismatch(end, size);
@@ -163,6 +163,8 @@ interface Source {
   readonly reader: ChunkReader;
   readonly stream: Readable;
   readonly size?: number;
+  /** Of every part but the last one. */
+  readonly partSize: number;
   /** The first bytes, and where they end. */
   readonly first?: Gathered;
 }
@@ -177,6 +179,8 @@ interface Unknown {
 
 /** Forms end a few bytes sooner or later than their hints say. */
 const hintSlack = 1024;
+/** S3's limit: who hints at more means something else. */
+const largestObject = 5 * 2 ** 40;
 
 /**
  * A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. No more of
@@ -184,14 +188,15 @@ const hintSlack = 1024;
  */
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, memory.partSize);
+  const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(store, sizeHint + hintSlack);
+  const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   let { held, end } = await gathered(store, reader, { size: expected, isMaybeAll: true }, write.ctx);
   try {
-    if (end === expected && expected < memory.partSize && (await reader.more())) {
+    if (end === expected && expected < partSize && (await reader.more())) {
       held.release(false); // nobody waits for memory while holding some
       reader.unread(held.buffer);
-      ({ held, end } = await gathered(store, reader, { size: memory.partSize, isMaybeAll: true }, write.ctx));
+      ({ held, end } = await gathered(store, reader, { size: partSize, isMaybeAll: true }, write.ctx));
     }
     if (end < held.buffer.length || !(await reader.more())) {
       const put = await putWhole(store, held.buffer.subarray(0, end), write);
@@ -201,16 +206,18 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
     if (!write.byParts) {
       throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; announce the size.');
     }
-    return await putParts(store, { reader, stream, first: { held, end } }, write);
+    return await putParts(store, { reader, stream, partSize, first: { held, end } }, write);
   } finally {
     held.release(false); // of what has been given back already, nothing
   }
 }
 
-async function putParts(store: Store, { reader, stream, size, first }: Source, { at, headers, options, ctx }: Write): Promise<Put> {
-  const { memory } = store;
+async function putParts(
+  store: Store,
+  { reader, stream, size, partSize, first }: Source,
+  { at, headers, options, ctx }: Write,
+): Promise<Put> {
   const sums = new DeclaredSums(options);
-  const partSize = size === undefined ? memory.partSize : partSizeFor(store, size);
   let ready = first;
   const parts: Parts = {
     async next() {
