@@ -79,6 +79,7 @@ export const sentHeaders: AnswerHeaders = {
   ...unchangedHeaders,
   'Accept-Ranges': told('That a range may be asked for.', 'bytes'),
   'Content-Length': told('Bytes that follow, or would follow.', 1_024_000),
+  'Content-Encoding': told('What they are to be decoded by, of an object that is stored so at the provider.', 'gzip'),
   'Content-Disposition': told(
     'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; an object of another type has none.',
     'inline; filename="report.pdf"',

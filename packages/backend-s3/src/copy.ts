@@ -236,9 +236,10 @@ async function carriedAcl(
 }
 
 function describedBy(at: ObjectAddress, head: ObjectHeaders): ObjectInfo {
-  const { contentLength: size, etag, contentType, lastModified, storageClass, metadata } = head;
+  const { contentLength: size, etag, contentType, contentEncoding, lastModified, storageClass, metadata } = head;
   if (size === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
-  return { bucket: at.bucket, key: at.key, size, etag, contentType, lastModified, storageClass, metadata };
+  const encoding = contentEncoding === undefined ? {} : { contentEncoding };
+  return { bucket: at.bucket, key: at.key, size, etag, contentType, ...encoding, lastModified, storageClass, metadata };
 }
 
 function isSame(a: ObjectAddress, b: ObjectAddress): boolean {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { encodingOf } from './content-encoding.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
@@ -137,6 +138,7 @@ export function objectHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Ob
     etag: bare(headers.etag),
     ...(isResumable(headers.etag, headers['accept-ranges'], contentRange) && { isResumable: true }),
     contentType: headers['content-type'] ?? defaultContentType,
+    ...encodingOf(headers['content-encoding']),
     lastModified: new Date(Number.isNaN(modified) ? 0 : modified),
     storageClass: (headers['x-amz-storage-class'] as string | undefined) ?? 'STANDARD',
     metadata: metadataOf(headers),

@@ -29,6 +29,23 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   });
 });
 
+describe.each(doors)('an object that is stored encoded (%s)', (transport) => {
+  it.each([
+    ['gzip', 'gzip'],
+    ['aws-chunked', undefined],
+    ['aws-chunked,br', 'br'],
+    ['', undefined],
+    ['identity', undefined],
+  ])('tells by what it is to be decoded: %s', async (told, contentEncoding) => {
+    const headers = { etag: '"x"', 'content-length': 3, 'content-encoding': told };
+    const server = await serve((request, response) => response.writeHead(200, headers).end(request.method === 'HEAD' ? '' : 'abc'));
+    const backend = backendTo(server, { transport });
+    const read = await backend.get(at, {}, noContext);
+    expect(read.kind === 'object' && read.info.contentEncoding).toBe(contentEncoding);
+    expect((await backend.head(at, noContext)).contentEncoding).toBe(contentEncoding);
+  });
+});
+
 describe.each(doors)('a part that no object has (%s)', (transport) => {
   const sent = async (contentRange: string): Promise<StorageBackend> => {
     const server = await serve((_request, response) =>

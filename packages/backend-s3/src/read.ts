@@ -134,7 +134,7 @@ function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; reado
 }
 
 export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {
-  const { etag, contentType, lastModified, storageClass, versionId } = headers;
+  const { etag, contentType, contentEncoding, lastModified, storageClass, versionId } = headers;
   const metadata = await decodeMetadata(store, at.bucket, headers.metadata, ctx);
   return {
     bucket: at.bucket,
@@ -142,6 +142,7 @@ export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHea
     size,
     etag,
     contentType,
+    ...(contentEncoding !== undefined && { contentEncoding }),
     lastModified,
     storageClass,
     metadata,

@@ -6,6 +6,7 @@ import { defaultContentType } from '@coffer/storage-core';
 
 import { bodyOf } from './answer-body.ts';
 import { call } from './call.ts';
+import { encodingOf } from './content-encoding.ts';
 import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
@@ -96,6 +97,7 @@ function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): Ob
     etag: bare(output.ETag),
     ...(isResumable(output.ETag, output.AcceptRanges, contentRange) && { isResumable: true }),
     contentType: output.ContentType ?? defaultContentType,
+    ...encodingOf(output.ContentEncoding),
     lastModified: output.LastModified ?? new Date(0),
     storageClass: output.StorageClass ?? 'STANDARD',
     metadata: output.Metadata ?? {},

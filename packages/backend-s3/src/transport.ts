@@ -47,6 +47,8 @@ export interface ObjectHeaders {
   /** Whether the rest of the very bytes can be asked for by itself. */
   readonly isResumable?: boolean;
   readonly contentType: string;
+  /** See `ObjectInfo`. */
+  readonly contentEncoding?: string;
   readonly lastModified: Date;
   readonly storageClass: string;
   readonly metadata: Readonly<Record<string, string>>;

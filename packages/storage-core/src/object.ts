@@ -16,6 +16,8 @@ export interface ObjectInfo extends ObjectAddress {
   /** Bare, without quotes. */
   readonly etag: string;
   readonly contentType: string;
+  /** What the bytes, as they are stored, are to be decoded by, such as `gzip`; undefined where they are what the type says. */
+  readonly contentEncoding?: string;
   readonly lastModified: Date;
   /** By S3's name; `STANDARD` where the provider tells of none. */
   readonly storageClass: string;

@@ -306,6 +306,11 @@ describe('sendObjectHead', () => {
 });
 
 describe('objectHeaders', () => {
+  it('tells what stored bytes are to be decoded by', () => {
+    expect(objectHeaders({ ...info, contentEncoding: 'gzip' })).toMatchObject({ 'content-encoding': 'gzip', 'content-length': info.size });
+    expect(objectHeaders(info)).not.toHaveProperty('content-encoding');
+  });
+
   it('sends no type that is none, which a provider may hold', () => {
     for (const contentType of ['', 'text/html\r\nx: y', 'tëxt/plain']) {
       expect(objectHeaders({ ...info, contentType })).toMatchObject({ 'content-type': 'application/octet-stream' });

@@ -41,6 +41,7 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
   return {
     ...options.headers,
     'content-type': contentType,
+    ...(info.contentEncoding !== undefined && { 'content-encoding': info.contentEncoding }),
     'content-length': info.size,
     'accept-ranges': 'bytes',
     etag: `"${info.etag}"`,
