@@ -154,7 +154,7 @@ export const FileSchema = z
     created_at: Timestamp,
     updated_at: Timestamp,
   })
-  .openapi('File');
+  .openapi('FileRecord');
 
 export const ObjectSchema = z
   .object({
@@ -166,7 +166,7 @@ export const ObjectSchema = z
     storage_class: z.string().openapi({ example: 'STANDARD' }),
     version_id: z.string().optional(),
   })
-  .openapi('Object');
+  .openapi('StoredObject');
 
 export const ObjectListSchema = z
   .object({
