@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
@@ -74,8 +75,40 @@ describe('what a server finds wrong', () => {
     open.push(() => store.connection.close());
     await store.transport.put(at, payload, described, noContext);
     await store.transport.put(at, payload, described, noContext);
-    const hash = '0425074d7748edc4faa98177678ef8e16a493504dfa15ca02bcdc56a848aca99';
-    expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual(['UNSIGNED-PAYLOAD', hash, hash]);
+    const sum = '0425074d7748edc4faa98177678ef8e16a493504dfa15ca02bcdc56a848aca99';
+    expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual(['UNSIGNED-PAYLOAD', sum, sum]);
+  });
+
+  it.each(['lean', 'sdk'] as const)('of several requests at once is put right for each of them (%s)', async (transport) => {
+    const both = Promise.withResolvers<void>();
+    let bare = 0;
+    const server = await serve(async (request, response) => {
+      if (request.headers['x-amz-content-sha256'] !== 'UNSIGNED-PAYLOAD') return ok(request, response);
+      if (++bare === 2) both.resolve();
+      await both.promise;
+      return refusal(400, 'XAmzContentSHA256Mismatch')(request, response);
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    await Promise.all(['a', 'b'].map((key) => store.transport.put({ ...at, key }, payload, described, noContext)));
+    expect(server.requests).toHaveLength(4);
+  });
+
+  it.each(['lean', 'sdk'] as const)('for a checksum, as buckets with object lock do, gets one from the %s transport', async (transport) => {
+    const demand = 'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters';
+    const server = await serve((request, response) => {
+      const isBare = request.url?.startsWith('/bucket/') === true && request.headers['content-md5'] === undefined;
+      if (!isBare) return ok(request, response);
+      const document = `<Error><Code>InvalidRequest</Code><Message>${demand}</Message></Error>`;
+      return request.resume().once('end', () => response.writeHead(400).end(document));
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    await store.transport.put(at, payload, described, noContext);
+    await store.transport.uploadPart({ at, uploadId: 'id', number: 1 }, data, noContext);
+    await store.transport.put({ ...at, bucket: 'another' }, payload, described, noContext);
+    const md5 = hash('md5', data, 'base64');
+    expect(server.requests.map(({ headers }) => headers['content-md5'])).toEqual([undefined, md5, md5, undefined]);
   });
 
   it('with the sum that came with the bytes says that those have changed, and nothing of payloads', async () => {

@@ -10,6 +10,7 @@ import { assertNoPage } from './foreign-answer.ts';
 import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
+import type { SentWith } from './payload-signing.ts';
 import type { Place } from './places.ts';
 import { RetryPolicy, unlessAborted } from './retry.ts';
 import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
@@ -35,7 +36,7 @@ interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 
 /** What a last attempt failed with: something was passed on that cannot be taken back. */
 export class LastAttemptError extends Error {}
 
-interface Attempt {
+interface Attempt extends SentWith {
   readonly place: Place;
   readonly keys: Keys;
   /** Of the clock. */
@@ -101,7 +102,7 @@ export class LeanClient {
 
   /** Has a request made as often as there is hope, in whatever way. */
   async attempt<T>(request: LeanRequest, signal: AbortSignal | undefined, make: (signed: HttpRequest) => Promise<T>): Promise<T> {
-    const { clock, credentials, places } = this.#connection;
+    const { clock, credentials, payloadSigning, places } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
     let price: number | undefined;
@@ -109,7 +110,9 @@ export class LeanClient {
     for (let attempt = 1; ;) {
       await this.#retries.pace(signal);
       const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
-      const used = { place: places.of(request.at.bucket), keys, offset: clock.offset };
+      const { bucket } = request.at;
+      const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
+      const used = { place: places.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
       signal?.throwIfAborted();
       try {
         const result = await make(this.#signed(request, used));
@@ -146,11 +149,16 @@ export class LeanClient {
     return answer;
   }
 
-  #signed({ method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest, { place, keys, offset }: Attempt): HttpRequest {
+  #signed(
+    { method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest,
+    { place, keys, offset, hasMd5 }: Attempt,
+  ): HttpRequest {
     const date = amzDate(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
-    const always = ['host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
+    const isSummed = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasSum(headers);
+    const md5 = isSummed ? ['content-md5', hash('md5', body, 'base64')] : [];
+    const always = [...md5, 'host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
     if (keys.sessionToken !== undefined) always.push('x-amz-security-token', keys.sessionToken);
     const all = merged(headers, always);
     const scope = this.#signatures.scope(keys, place.region, date);
@@ -166,15 +174,16 @@ export class LeanClient {
   }
 
   /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
-  async #correct({ at, sha256 }: LeanRequest, { place, keys, offset }: Attempt, error: AnswerError): Promise<string | undefined> {
+  async #correct({ at }: LeanRequest, used: Attempt, error: AnswerError): Promise<string | undefined> {
+    const { place, keys, offset } = used;
     const { region, $metadata } = error;
     const status = $metadata.httpStatusCode;
     const isRefusal = status === 400 || status === 401 || status === 403;
     if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
     if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
     // A hash that was signed and does not match says that the bytes changed on their way.
-    if (sha256 === undefined && this.#connection.payloadSigning.learn(error)) return 'payload';
-    return (await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined;
+    const learned = this.#connection.payloadSigning.learn(at.bucket, used, error);
+    return learned ?? ((await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined);
   }
 }
 
@@ -200,6 +209,10 @@ function withDocument(document: string, headers: readonly string[]): Pick<LeanRe
   const body = Buffer.from(document);
   const own = ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64'), 'content-type', 'application/xml'];
   return { body, headers: merged(headers, own), sha256: hash('sha256', body) };
+}
+
+function hasSum(headers: readonly string[]): boolean {
+  return headers.some((name, index) => index % 2 === 0 && (name === 'content-md5' || name.startsWith('x-amz-checksum-')));
 }
 
 function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import type { PutObjectCommand, PutObjectCommandInput } from '@aws-sdk/client-s3';
 
 import type { PayloadSigning } from './payload-signing.ts';
@@ -10,14 +12,19 @@ type Stack = PutObjectCommand['middlewareStack'];
 
 /** What the signature covers for the body: its hash where that is known, or required; the SDK makes the latter. */
 export function withHash(stack: Stack, signing: PayloadSigning, sha256?: string): void {
-  const hash = sha256 ?? (signing.isRequired ? undefined : unsignedPayload);
-  if (hash !== undefined) setHash(stack, hash);
+  const known = sha256 ?? (signing.isRequired ? undefined : unsignedPayload);
+  if (known !== undefined) setHash(stack, known);
 }
 
-export function setHash(stack: Stack, hash: string): void {
+/** For a bucket that insists on it. */
+export function md5For(signing: PayloadSigning, bucket: string, data: Uint8Array): { readonly ContentMD5?: string } {
+  return signing.wantsMd5(bucket) ? { ContentMD5: hash('md5', data, 'base64') } : {};
+}
+
+export function setHash(stack: Stack, value: string): void {
   stack.add(
     (next) => (args) => {
-      (args.request as { readonly headers: Record<string, string> }).headers[hashHeader] = hash;
+      (args.request as { readonly headers: Record<string, string> }).headers[hashHeader] = value;
       return next(args);
     },
     { step: 'build', name: 'payloadHash' },

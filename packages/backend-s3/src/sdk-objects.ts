@@ -11,7 +11,7 @@ import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { isResumable } from './ranges.ts';
-import { carriedInput, setHash, withHash, writeInput } from './sdk-input.ts';
+import { carriedInput, md5For, setHash, withHash, writeInput } from './sdk-input.ts';
 import { unsignedPayload } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -26,6 +26,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           Key: at.key,
           Body: isWhole ? payload.data : payload.stream,
           ContentLength: isWhole ? payload.data.byteLength : payload.size,
+          ...(isWhole && md5For(signing, at.bucket, payload.data)),
           ...(payload.md5 !== undefined && { ContentMD5: Buffer.from(payload.md5, 'hex').toString('base64') }),
           ...writeInput(headers),
           ...carriedInput(headers),
@@ -36,7 +37,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const send = (): Promise<PutObjectCommandOutput> => client.send(command(), options);
-        const { ETag, VersionId } = await (payload.kind === 'buffer' ? signing.attempt(send) : send());
+        const { ETag, VersionId } = await (payload.kind === 'buffer' ? signing.attempt(at.bucket, send) : send());
         return { etag: etagOf(ETag), ...versionOf(VersionId) };
       });
     },

@@ -10,7 +10,7 @@ import { call } from './call.ts';
 import { uploadIdOf } from './documents.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
-import { carriedInput, withHash, writeInput } from './sdk-input.ts';
+import { carriedInput, md5For, withHash, writeInput } from './sdk-input.ts';
 import type { Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
@@ -35,12 +35,13 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
           PartNumber: number,
           Body: data,
           ContentLength: data.byteLength,
+          ...md5For(signing, at.bucket, data),
         });
         withHash(made.middlewareStack as unknown as Parameters<typeof withHash>[0], signing, sha256);
         return made;
       };
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
-        const { ETag, ChecksumCRC32: crc32 } = await signing.attempt(() => client.send(command(), options));
+        const { ETag, ChecksumCRC32: crc32 } = await signing.attempt(at.bucket, () => client.send(command(), options));
         return { etag: etagOf(ETag), ...(crc32 !== undefined && { crc32 }) };
       });
     },
