@@ -1,4 +1,4 @@
-import { noContext } from '@coffer/storage-core';
+import { hasCode, noContext } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
@@ -20,7 +20,10 @@ export async function regionTold(store: Store, bucket: string, ctx: CallContext)
 
 /** As GetBucketLocation has it. A server that names no region takes the one that is signed for. */
 export async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  const location = await store.administration.getLocation(bucket, ctx);
+  const location = await store.administration.getLocation(bucket, ctx).catch((error: unknown) => {
+    if (hasCode(error, 'not_supported')) return '';
+    throw error;
+  });
   if (location === '') return store.settings.isAws ? 'us-east-1' : store.settings.region;
   return location === 'EU' ? 'eu-west-1' : location;
 }

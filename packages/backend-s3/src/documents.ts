@@ -136,7 +136,7 @@ export function copiedFrom(document: string): Omit<SentPart, 'number'> {
 
 /** An answer of GetObjectAcl, as the SDK would have it. */
 export function aclDocumentFrom(document: string): AclDocument {
-  const root = rootOf(document, 'AccessControlPolicy');
+  const root = partOf(document, 'AccessControlPolicy');
   const grants = childrenOf(root, 'AccessControlList').flatMap((list) => childrenOf(list, 'Grant'));
   return {
     Owner: firstOf(root, 'Owner', (owner) => ({ ID: textOf(owner, 'ID'), DisplayName: textOf(owner, 'DisplayName') })),
@@ -186,8 +186,26 @@ const namesByOperation: Readonly<Record<string, string>> = {
   ListPartsResult: 'ListPartsResponse',
 };
 
-export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
-  const root = parseXml(document, readChild);
+/**
+ * A server that does not know the parameter which a request is about passes over it, and answers as without: with the list of a
+ * bucket, or an object. In the name of what S3 says then.
+ */
+export class PassedOverError extends Error {
+  override readonly name = 'NotImplemented';
+}
+
+/** The root of what a parameter asks for. @throws PassedOverError */
+export function partOf(document: string, name: string): XmlElement {
+  const root = parseXml(document);
+  if (root.name === 'ListBucketResult') throw new PassedOverError(`The answer is the list of the bucket where "${name}" belongs.`);
+  return named(root, name);
+}
+
+function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
+  return named(parseXml(document, readChild), name);
+}
+
+function named(root: XmlElement, name: string): XmlElement {
   if (root.name !== name && root.name !== namesByOperation[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }

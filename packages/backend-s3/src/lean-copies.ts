@@ -1,7 +1,7 @@
 import { encodeKey } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import { aclDocumentFrom, copiedFrom } from './documents.ts';
+import { aclDocumentFrom, copiedFrom, PassedOverError } from './documents.ts';
 import { quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import type { LeanClient } from './lean-client.ts';
@@ -32,8 +32,11 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
     },
 
     getAcl: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async ({ abortSignal }) =>
-        aclFrom(await client.document({ method: 'GET', at, query: 'acl=' }, abortSignal, aclDocumentFrom)),
+      call({ ...at, permission: 's3:GetObjectAcl' }, ctx, ({ abortSignal }) =>
+        client.document({ method: 'GET', at, query: 'acl=' }, abortSignal, (document, { etag }) => {
+          if (etag !== undefined) throw new PassedOverError('The answer is the object where its ACL belongs.');
+          return aclFrom(aclDocumentFrom(document));
+        }),
       ),
   };
 }
