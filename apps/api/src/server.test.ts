@@ -222,6 +222,21 @@ describe('the server', () => {
     connection.destroy();
   });
 
+  it('answers the requests of a connection before it refuses what follows them', async () => {
+    const put = `PUT /api/v1/storage/objects/in-turn HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Length: 5\r\n\r\nhello`;
+    const connection = await RawConnection.open(api.url);
+    await connection.write(`${put}GET /health/live HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\nGARBAGE\r\n\r\n`);
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    expect(await connection.answer()).toMatchObject({ status: 417 });
+    const { status, body } = await connection.answer();
+    expect({ status, ...JSON.parse(body) }).toMatchObject({
+      status: 400,
+      code: 'validation_failed',
+      detail: 'That is not an HTTP request.',
+    });
+    expect(await connection.ends()).toBe(true);
+  });
+
   it('takes no body in a transfer coding that it cannot undo', async () => {
     for (const [method, path, type] of [
       ['PUT', '/api/v1/storage/objects/coded', 'text/plain'],

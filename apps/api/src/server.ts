@@ -31,14 +31,14 @@ export function createApiServer(services: Services): Server {
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
-  const inTurn = requestsInTurn();
+  const turns = requestsInTurn();
   // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
     logRequest(log, exchange);
-    inTurn(incoming, outgoing, () => begin(exchange));
+    turns.take(incoming, outgoing, () => begin(exchange));
   };
 
   const begin = (exchange: Exchange): void => {
@@ -85,10 +85,12 @@ export function createApiServer(services: Services): Server {
   server.on('checkExpectation', (incoming, outgoing) => {
     const exchange = beginExchange(incoming, outgoing);
     logRequest(log, exchange);
-    const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
-    const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
-    outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));
-    lingerOver(incoming);
+    turns.take(incoming, outgoing, () => {
+      const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
+      const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
+      outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));
+      lingerOver(incoming);
+    });
   });
 
   // Nothing moved on a socket for this long: a stalled body, unless it is us who are at work. Node itself watches
@@ -109,14 +111,19 @@ export function createApiServer(services: Services): Server {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // While requests wait for their turn, it is us who do not read the rest of a head.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
-    const current = onSocket.get(socket);
-    const answering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
-    if (answering || !socket.writable || error.code === 'ECONNRESET') {
+    if (!socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }
-    const { status, requestId } = refuse(error, socket);
-    log.info({ request_id: requestId, status, reason: error.code }, 'no request');
+    const refuseIt = (): void => {
+      const { status, requestId } = refuse(error, socket);
+      log.info({ request_id: requestId, status, reason: error.code }, 'no request');
+    };
+    if (turns.waitToRefuse(socket, refuseIt)) return;
+    const current = onSocket.get(socket);
+    const answering = current !== undefined && current.outgoing.headersSent && !current.outgoing.writableFinished;
+    if (answering) socket.destroy();
+    else refuseIt();
   });
   return server;
 }

@@ -160,6 +160,25 @@ describe('a connection on which nothing moves', () => {
     connection.destroy();
   });
 
+  it('with half a head behind a request that is under way is cut once that is answered', async () => {
+    const { storage } = api.runtime;
+    const uploadFile = storage.uploadFile.bind(storage);
+    const late = Promise.withResolvers<void>();
+    api.server.once('clientError', ({ code }: NodeJS.ErrnoException) => code === 'ERR_HTTP_REQUEST_TIMEOUT' && late.resolve());
+    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
+      await late.promise;
+      return uploadFile(...given);
+    });
+    const { headersTimeout } = api.server;
+    api.server.headersTimeout = 1000;
+    const put = `PUT /api/v1/storage/objects/first HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 2\r\n\r\nab`;
+    const connection = await begin(`${put}GET /health/live HTTP/1.1\r\n`);
+    expect(await connection.answer()).toMatchObject({ status: 201 });
+    api.server.headersTimeout = headersTimeout;
+    expect(await connection.answer()).toMatchObject({ status: 408 });
+    expect(await connection.ends()).toBe(true);
+  });
+
   it('before any request is cut', async () => {
     expect(await (await begin('')).ends(6000)).toBe(true);
     expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).ends(6000)).toBe(true);

@@ -21,8 +21,12 @@ describe('requests of one connection', () => {
 
   beforeEach(async () => {
     waiting = [];
-    const inTurn = requestsInTurn();
-    server = createServer((incoming, outgoing) => inTurn(incoming, outgoing, () => void waiting.push(outgoing)));
+    const turns = requestsInTurn();
+    server = createServer((incoming, outgoing) => turns.take(incoming, outgoing, () => void waiting.push(outgoing)));
+    server.on('clientError', (_error, broken: Socket) => {
+      const refuse = (): void => void broken.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
+      if (!turns.waitToRefuse(broken, refuse)) refuse();
+    });
     server.once('connection', (connected: Socket) => (socket = connected));
     await once(server.listen(0, '127.0.0.1'), 'listening');
     connection = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -106,6 +110,34 @@ describe('requests of one connection', () => {
     client.end(`llo${get('/2')}`);
     await once(accepted, 'close');
     expect(waiting).toHaveLength(1);
+  });
+
+  it.each([
+    ['behind them', 'none\r\n\r\n'],
+    ['in the body of the last', 'PUT /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n'],
+  ])('are answered before what is none is refused, %s', async (_where, none) => {
+    await connection.write(get('/1') + get('/2') + none);
+    await expect.poll(() => waiting.length).toBe(1);
+    await connection.write('more of it');
+    for (const count of [1, 2]) await answerNext(count);
+    expect(await connection.answer()).toMatchObject({ status: 400 });
+    expect(await connection.ends()).toBe(true);
+    expect(waiting).toHaveLength(2);
+  });
+
+  it('are refused at once in a body of which nobody reads more', async () => {
+    await connection.write('PUT /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await expect.poll(() => waiting.length).toBe(1);
+    await connection.write('none\r\n');
+    expect(await connection.answer()).toMatchObject({ status: 400 });
+  });
+
+  it('are answered where more comes behind one that closes the connection, which means nothing', async () => {
+    await connection.write(`${get('/1')}${get('/2').replace('Host', 'Connection: close\r\nHost')}${get('/3')}`);
+    for (const count of [1, 2]) await answerNext(count);
+    expect(await connection.ends()).toBe(true);
+    await expect(connection.answer()).rejects.toThrow('ended without an answer: ');
+    expect(waiting).toHaveLength(2);
   });
 
   it('are not begun after the client is gone', async () => {

@@ -7,6 +7,18 @@ interface Line {
   last: ServerResponse;
   waiting: number;
   isHeld: boolean;
+  /** Of what came after `last`, or of the rest of that request, and is none. */
+  refuse: (() => void) | undefined;
+}
+
+export interface Turns {
+  /** Has a request begun when it is its turn. */
+  take(incoming: IncomingMessage, outgoing: ServerResponse, begin: () => void): void;
+  /**
+   * Has what came on a connection, and is no request, refused when it is its turn, unless whole requests come after all.
+   * @returns false when it is now, or the request under way is the one that is broken: then nothing is called
+   */
+  waitToRefuse(socket: Socket, refuse: () => void): boolean;
 }
 
 /**
@@ -15,15 +27,31 @@ interface Line {
  * None is begun after an answer that closes the connection.
  * @see RFC 9112, section 9.3.2
  */
-export function requestsInTurn(): (incoming: IncomingMessage, outgoing: ServerResponse, begin: () => void) => void {
+export function requestsInTurn(): Turns {
   const lines = new WeakMap<Socket, Line>();
-  return ({ socket }, outgoing, begin) => {
-    if (!socket.writable) return;
-    const line = lines.get(socket);
-    if (line !== undefined && !line.last.closed) return join(line, socket, outgoing, begin);
-    if (line === undefined) lines.set(socket, { last: outgoing, waiting: 0, isHeld: false });
-    else line.last = outgoing;
-    begin();
+  return {
+    take({ socket }, outgoing, begin) {
+      if (!socket.writable) return;
+      const line = lines.get(socket);
+      if (line !== undefined && !line.last.closed) return join(line, socket, outgoing, begin);
+      if (line === undefined) lines.set(socket, { last: outgoing, waiting: 0, isHeld: false, refuse: undefined });
+      else line.last = outgoing;
+      begin();
+    },
+    waitToRefuse(socket, refuse) {
+      const line = lines.get(socket);
+      if (line === undefined || line.last.closed) return false;
+      if (line.refuse !== undefined) return true; // more of it has come
+      const { last } = line;
+      if (!last.req.complete && line.waiting === 0) return false;
+      line.refuse = refuse;
+      last.once('close', () => {
+        if (line.refuse !== refuse) return;
+        line.refuse = undefined;
+        if (socket.writable) refuse();
+      });
+      return true;
+    },
   };
 }
 
@@ -35,10 +63,12 @@ function join(line: Line, socket: Socket, outgoing: ServerResponse, begin: () =>
       line.isHeld = false;
       socket.off('resume', hold).resume();
     }
-    begin();
+    if (line.refuse === undefined || outgoing.req.complete) begin();
+    else line.refuse();
   };
   line.last.once('close', () => setImmediate(next)); // other connections have their turn in between
   line.last = outgoing;
+  line.refuse = undefined;
   line.waiting++;
   if (line.waiting < mostWaiting || line.isHeld) return;
   line.isHeld = true;
