@@ -87,18 +87,12 @@ describe('a JSON body', () => {
 
   it('counts with the last of two equal names, and not with its prototype', async () => {
     expect(await patch('{"filename":"a","filename":"b"}')).toMatchObject({ status: 200, json: { filename: 'b' } });
-    for (const body of [
-      '{"__proto__":{"filename":"polluted"}}',
-      '{"constructor":{"prototype":{"filename":"polluted"}}}',
-      '{"metadata":{"__proto__":{"polluted":true}}}',
-    ]) {
-      const { status, json } = await patch(body);
-      expect({ status, filename: json.filename, polluted: json.metadata.polluted }).toEqual({
-        status: 200,
-        filename: 'b',
-        polluted: undefined,
-      });
-    }
+    for (const body of ['{"__proto__":{"filename":"polluted"}}', '{"constructor":{"prototype":{"filename":"polluted"}}}'])
+      expect(await patch(body)).toMatchObject({ status: 200, json: { filename: 'b' } });
+    expect(await patch('{"metadata":{"__proto__":{"polluted":true}}}')).toMatchObject({
+      status: 400,
+      json: { code: 'validation_failed', errors: [{ field: 'metadata' }] },
+    });
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 

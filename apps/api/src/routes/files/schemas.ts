@@ -9,9 +9,10 @@ export const FileId = z.object({
   id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
 });
 
+/** A record would lose a key "__proto__" without a word; what there may be in an object is for the file service to say. */
 export const Metadata = z
-  .record(z.string(), z.unknown())
-  .openapi({ description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
+  .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'a JSON object')
+  .openapi({ type: 'object', additionalProperties: {}, description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
 
 const fields = z.object({
   owner_id: plainText(255).optional(),
