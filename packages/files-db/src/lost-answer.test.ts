@@ -153,6 +153,14 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
+  it('leaves nothing of an answer that ended in an error to the next one', async () => {
+    const pool = connectDatabase({ url: rig.url, max: 1 });
+    await expect(pool.sql`select 1 / (5 - n) from generate_series(1, 9) as n`).rejects.toMatchObject({ code: '22012' });
+    const rows = await pool.sql`select 'whole' as answer`;
+    expect([...rows]).toEqual([{ answer: 'whole' }]);
+    await pool.close();
+  });
+
   it('is not asked for ever where something takes connections for it and closes them', async () => {
     const closing = createServer((socket) => socket.once('data', () => socket.end())).listen(0, '127.0.0.1');
     await once(closing, 'listening');
