@@ -48,6 +48,7 @@ export function databaseError(error: unknown): unknown {
   const code = codeOf(cause);
   if (code === undefined) return cause;
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
+  if (code === 'TLS_REFUSED') return unavailable('The database takes no connections with TLS, which its URL asks for.', cause, false);
   if (code.startsWith('ERR_SSL')) return unavailable('There is no TLS connection to the database.', cause); // of OpenSSL: the two do not agree
   if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
   // 55000: it takes no connections. 58: its system fails it, such as a disk.

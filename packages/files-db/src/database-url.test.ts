@@ -64,6 +64,17 @@ describe('the URL of a database', () => {
     await drop();
   });
 
+  it('is no way to a server without TLS, with sslmode=require', async () => {
+    const { url, drop } = await testDatabase();
+    await using database = connectDatabase({ url: `${url}?sslmode=require` });
+    await expect(database.check()).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: false,
+      message: /no connections with TLS/,
+    });
+    await drop();
+  });
+
   it('names any host that there is, with target_session_attrs=any', () => {
     expect(optionsOf('postgres://h1,h2/db?target_session_attrs=any')).not.toMatchObject({ target_session_attrs: 'read-write' });
   });
