@@ -1,5 +1,5 @@
 import { noContext } from '@coffer/storage-core';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 
 import { openStore } from './open-store.ts';
 import { newStage } from './testing/lean.ts';
@@ -51,3 +51,25 @@ it.each([
   expect(others).toBe(0);
   expect(server.requests).toHaveLength(1 + late.length);
 });
+
+it.each(['', 'http://127.0.0.1:9'])(
+  'where requests go is what is configured here, whatever AWS_… variables say (endpoint "%s")',
+  async (endpoint) => {
+    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1');
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', 'http://127.0.0.1:2');
+    vi.stubEnv('AWS_USE_DUALSTACK_ENDPOINT', 'true');
+    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const urls = await Promise.all(
+      (['lean', 'sdk'] as const).map(async (transport) => {
+        const keys = { accessKey: 'who', secretKey: 'secret' };
+        const store = openStore({ ...keys, transport, ...(endpoint !== '' && { endpoint }) });
+        open.push(() => store.connection.close());
+        return store.presigner.getUrl({ bucket: 'bucket', key: 'key' }, { expiresIn: 60 });
+      }),
+    );
+    const [lean, sdk] = urls.map((url) => new URL(url));
+    expect(sdk?.origin).toBe(lean?.origin);
+    expect(sdk?.pathname).toBe(lean?.pathname);
+  },
+);

@@ -58,6 +58,10 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   const shared: S3ClientConfig = {
     region: async () => region.current,
     forcePathStyle: settings.forcePathStyle,
+    // Variables and files of AWS's own tools do not lead away from what is configured here.
+    ignoreConfiguredEndpointUrls: true,
+    useDualstackEndpoint: false,
+    useFipsEndpoint: false,
     maxAttempts: settings.maxRetries + 1,
     retryMode: settings.retryMode,
     // A bucket may lie in another region than the one that is configured.
