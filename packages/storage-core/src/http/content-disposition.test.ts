@@ -31,6 +31,8 @@ describe('runsInBrowser', () => {
     'text/html',
     'TEXT/HTML; charset=utf-8',
     'image/svg+xml',
+    'image/x-unknown+xml',
+    'Video/X-Unknown+XML; charset=utf-8',
     'application/xhtml+xml',
     'text/xml',
     'text/javascript',

@@ -1,8 +1,8 @@
 import { storageError } from '../errors.ts';
 
-// Types that a browser shows without running anything of them.
+// Types that a browser shows without running anything of them. Whatever ends in `+xml` is a document with scripts to the HTML standard.
 const inert =
-  /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|font\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
+  /^(?:(?!image\/svg|.*\+xml$)(?:image|audio|video|font)\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
 
 /** Whether a browser that opens this type might run code in it. Unknown types count as running. */
 export function runsInBrowser(contentType: string): boolean {
