@@ -86,6 +86,18 @@ describe('presigned URLs', () => {
     await expect(verifyRead(at, download)).rejects.toEqual(denied());
   });
 
+  it('take no terms that they were signed without, whatever those say', async () => {
+    const { backend } = backendAt();
+    const query = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
+    expect(await backend.access.verifyWrite(at, query)).toEqual(at);
+    for (const name of ['size', 'content-type', 'acl', 'storage-class', 'tenant']) {
+      for (const value of ['', '5', 'null', 'none', 'NaN', 'Infinity', '9'.repeat(400)]) {
+        const added = new URLSearchParams([...query, [`x-coffer-${name}`, value]]);
+        await expect(backend.access.verifyWrite(at, added), `${name}=${value}`).rejects.toEqual(denied());
+      }
+    }
+  });
+
   it('are of no use to another secret, and the same for one secret in text and in bytes', async () => {
     const { backend } = backendAt('a secret of the tests');
     const query = new URL((await backend.presign!.download(at, { expiresIn: 60 }, noContext)).url).searchParams;

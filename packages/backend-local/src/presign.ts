@@ -100,7 +100,7 @@ export class Signer {
     const grant: WriteGrant = {
       bucket: at.bucket,
       key: at.key,
-      ...(size !== null && { size: Number(size) }),
+      ...(size !== null && { size: bytesIn(size) }),
       ...(contentType !== null && { contentType }),
       ...(acl !== null && { acl: acl as CannedAcl }),
       ...(storageClass !== null && { storageClass }),
@@ -241,6 +241,12 @@ async function refuse(): Promise<never> {
 
 function denied(message: string): Error {
   return storageError('access_denied', message);
+}
+
+/** What is no number, or too large for one, would be signed like no size at all. */
+function bytesIn(size: string): number {
+  if (!/^\d{1,16}$/.test(size)) throw denied('The signature does not match the request.');
+  return Number(size);
 }
 
 function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: PresignUploadOptions): WriteGrant {
