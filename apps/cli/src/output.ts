@@ -1,4 +1,4 @@
-import { printable } from './render/printable.ts';
+import { printable, printableJson } from './render/printable.ts';
 import { exitCodeOf, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
 
@@ -87,7 +87,7 @@ export class Output {
 
   /** The whole document of a command whose result is small. */
   document(value: unknown): void {
-    if (this.json) this.write(`${JSON.stringify(value, undefined, 2)}\n`);
+    if (this.json) this.write(`${printableJson(value, 2)}\n`);
   }
 
   /** Resolves when stdout takes more, since a slow reader must not fill the memory, or when the process is asked to end. */

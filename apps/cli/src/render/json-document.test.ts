@@ -42,3 +42,16 @@ it('is whole also when it ends early, and is not begun by an error alone', async
   ).rejects.toBe(error);
   expect(nothing.text()).toBe('');
 });
+
+it('holds names as they are, and nothing that moves a cursor or turns the direction of writing', async () => {
+  const { document, text } = recorded();
+  const name = '\u001b[2J \u009b2J \u007f \u2028 \u202egpj.exe \u2066 é 🦊 \ud800';
+  await document.guard(async () => {
+    document.value('name', name);
+    document.array('keys', [{ key: name }]);
+  });
+  expect(JSON.parse(text())).toEqual({ name, keys: [{ key: name }] });
+  // oxlint-disable-next-line no-control-regex -- what must not be there
+  expect(text().replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/);
+  expect(text()).toContain('é 🦊');
+});

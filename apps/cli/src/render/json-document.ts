@@ -1,5 +1,6 @@
 import type { Output } from '../output.ts';
 import { problemOf, ToldError } from '../problem.ts';
+import { printableJson } from './printable.ts';
 
 /** One JSON object on stdout, written member by member, so that none of it has to be held. */
 export class JsonDocument {
@@ -13,7 +14,7 @@ export class JsonDocument {
   }
 
   value(name: string, value: unknown): void {
-    this.#member(name, JSON.stringify(value));
+    this.#member(name, printableJson(value));
   }
 
   /** Appends to the array of this name, which is the last member so far, or begins it. */
@@ -25,7 +26,7 @@ export class JsonDocument {
     const open = this.#open;
     if (open === undefined) return;
     let text = '';
-    for (const element of elements) text += `${open.length++ === 0 ? '' : ','}\n    ${JSON.stringify(element)}`;
+    for (const element of elements) text += `${open.length++ === 0 ? '' : ','}\n    ${printableJson(element)}`;
     this.#output.write(text);
   }
 
