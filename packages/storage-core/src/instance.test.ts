@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 
 import { getStorageService, setStorageService } from './instance.ts';
 import { memoryBackend } from './memory-backend.ts';
@@ -14,4 +14,16 @@ it('answers with the service that was set, until it is taken away', () => {
   expect(() => getStorageService()).toThrowError(
     expect.objectContaining({ code: 'storage_not_configured', name: 'StorageNotConfiguredError' }),
   );
+});
+
+it('is one in a process, however often this module is loaded', async () => {
+  vi.resetModules();
+  const again = await import('./instance.ts');
+  expect(again.getStorageService).not.toBe(getStorageService);
+
+  const service = new StorageService({ backend: memoryBackend() });
+  setStorageService(service);
+  expect(again.getStorageService()).toBe(service);
+  again.setStorageService(undefined);
+  expect(() => getStorageService()).toThrowError(expect.objectContaining({ code: 'storage_not_configured' }));
 });
