@@ -60,6 +60,10 @@ export function databaseError(error: unknown): unknown {
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
   if (code === '3F000') return unavailable('The search_path of the database user names no schema that exists.', cause, false);
+  if (code === '42P07') {
+    const message = 'The schema has a table of something else by a name that Coffer needs; let the search_path name another schema.';
+    return unavailable(message, cause, false); // of a migration: nothing else makes tables
+  }
   if (code === '42501') return unavailable('The database user lacks a privilege.', cause, false);
   // A character or a nesting that text or jsonb cannot hold.
   if (/^(?:22021|22P05|54001)$/.test(code))

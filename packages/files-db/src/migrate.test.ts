@@ -146,6 +146,25 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
+  it.each(['tenants', 'files'])("says so where the schema has somebody else's table of the name %s, and leaves it alone", async (name) => {
+    const { url, drop } = await emptyDatabase('embedded');
+    const database = connectDatabase({ url });
+    await database.sql.unsafe(`create table ${name} (theirs int)`);
+    await expect(migrateDatabase(database)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: false,
+      message: 'The schema has a table of something else by a name that Coffer needs; let the search_path name another schema.',
+    });
+    const tables = await database.sql`select tablename from pg_tables where schemaname = 'public'`;
+    expect([...tables]).toEqual([{ tablename: name }]);
+
+    await database.sql`create schema coffer`;
+    const apart = connectDatabase({ url: `${url}?search_path=coffer` });
+    await migrateDatabase(apart);
+    await Promise.all([apart.close(), database.close()]);
+    await drop();
+  });
+
   it('embeds exactly what drizzle/*.sql hold, which name no schema', () => {
     const folder = new URL('../drizzle/', import.meta.url);
     const names = readdirSync(folder)
