@@ -37,7 +37,7 @@ export function buckets({ describe, test }: Suite): void {
       withBucket(t, (first) =>
         withBucket(t, async (second, operations) => {
           const names = (await operations.list(noContext)).map((info) => info.name);
-          assert.deepEqual(names, [...names].sort());
+          assert.deepEqual([...names], [...names].sort());
           for (const name of [t.bucket, first, second]) assert.ok(names.includes(name), name);
         }),
       ));
