@@ -88,7 +88,7 @@ export function s3Options(storage: StorageConfig): S3BackendOptions {
 const thirdParty: Loader = async (config, { publicUrl }) => {
   const { storage, dataDir } = config;
   const loaded = await importModule(storage.backend);
-  const module = loaded['default'] as Partial<BackendModule> | undefined;
+  const module = defaultOf(loaded) as Partial<BackendModule> | undefined;
   if (typeof module?.name !== 'string' || typeof module.create !== 'function') {
     throw problem('the default export of the module that it names must be { name, create(options) }; see docs/writing-a-backend.md.');
   }
@@ -107,6 +107,12 @@ async function importModule(name: string): Promise<Readonly<Record<string, unkno
   const loaded = await attempt(() => importFrom(process.cwd(), name), 'does not load');
   if (loaded === undefined) throw problem(noSuchBackend);
   return loaded;
+}
+
+/** Where a compiler has made CommonJS of the module, Node takes all that it exports for its default. */
+function defaultOf(loaded: Readonly<Record<string, unknown>>): unknown {
+  const exported = loaded['default'] as { readonly __esModule?: unknown; readonly default?: unknown } | undefined;
+  return exported?.__esModule === true ? exported.default : exported;
 }
 
 async function attempt<T>(run: () => T | Promise<T>, what: string): Promise<T> {
