@@ -35,6 +35,12 @@ describe('a local backend', () => {
     await used.close();
   });
 
+  it.each(['', undefined, new URL('file:///tmp')])('refuses at once to be without a directory: %s', (root) => {
+    expect(() => localBackend({ root: root as string })).toThrowError(
+      expect.objectContaining({ code: 'invalid_argument', message: 'root of a local backend is the path of a directory.' }),
+    );
+  });
+
   it.runIf(existsSync('/proc/self'))('says so where its directory cannot be made', async () => {
     await writeFile(join(path, 'file'), '');
     for (const [root, code] of [
