@@ -6,8 +6,8 @@ import type { FileRecord, FileStatus } from './file-record.ts';
 
 /** What a FileService is made of. */
 export interface FileServiceOptions {
-  /** A drizzle database over postgres.js, or `database`. */
-  readonly db?: DrizzleDatabase;
+  /** A drizzle database over postgres.js, or `database`. Only its client is used, so it may be of any copy of drizzle. */
+  readonly db?: Pick<DrizzleDatabase, '$client'>;
   /** Instead of `db`: one that `connectDatabase` made. */
   readonly database?: Database;
   readonly storage: StorageService;

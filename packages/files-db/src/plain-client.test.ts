@@ -1,7 +1,7 @@
 import { memoryBackend, StorageService } from '@coffer/storage-core';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import type { Options } from 'postgres';
+import type { Options, Sql } from 'postgres';
 import { describe, expect, it } from 'vitest';
 
 import { FileService } from './file-service.ts';
@@ -29,5 +29,10 @@ describe('the client of a file service', () => {
     [{ transform: { column: { to: postgres.fromCamel } } }],
   ])('may be any other: %j', (options) => {
     expect(() => serviceOn(options)).not.toThrow();
+  });
+
+  it('is all that is wanted of `db`, whose type is another one in the CommonJS that drizzle comes as, too', () => {
+    const db: { readonly $client: Sql } = { $client: postgres('postgres://nobody@127.0.0.1:1/none') };
+    expect(() => new FileService({ db, storage })).not.toThrow();
   });
 });
