@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -272,6 +273,23 @@ describe('after kill -9', () => {
     const server = await start();
     expect(server.found).toBe('stopped');
     expect(await query(server.connection, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a data directory whose server runs', () => {
+  it('may be copied: the copy gets a server of its own, which ends with its last user', async () => {
+    const original = await start();
+    await query(original.connection, (sql) => sql`create table here as select 'original' as place`);
+    const copied = join(dir, 'copy');
+    await promisify(execFile)('cp', ['-a', dataDir, copied]);
+    const copy = await startEmbeddedPostgres({ dataDir: copied });
+    cleanUp.push(() => copy.stop());
+    expect(copy.found).toBe('stopped');
+    await query(copy.connection, (sql) => sql`update here set place = 'copy'`);
+    expect(await query(original.connection, (sql) => sql`select place from here`)).toEqual([{ place: 'original' }]);
+    await copy.stop();
+    await expect(readFile(join(copied, 'postgres/data/postmaster.pid'))).rejects.toThrow('ENOENT');
+    expect(await query(original.connection, (sql) => sql`select place from here`)).toEqual([{ place: 'original' }]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, realpath, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ensureDataDir } from '../data-dir.ts';
@@ -8,7 +8,7 @@ import type { Binaries } from './binaries.ts';
 import { createCluster, passwordFile, role } from './create-cluster.ts';
 import { identityFor } from './identity.ts';
 import { withLock } from './lock.ts';
-import { findRunning, isAlive, startPostmaster, stopPostmaster } from './postmaster.ts';
+import { findRunning, isAlive, isOfOriginal, startPostmaster, stopPostmaster } from './postmaster.ts';
 import type { Postmaster } from './postmaster.ts';
 import { socketDirIn } from './socket-dir.ts';
 import { addUser, countUsers, removeUser } from './users.ts';
@@ -74,6 +74,10 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
     const files = { data, log: join(home, 'postgres.log'), socketDir: await socketDirIn(home, identity) };
     signal?.throwIfAborted();
     if (!exists) await createCluster(data, binaries, identity);
+    else if (await isOfOriginal(data)) {
+      await rm(join(data, 'postmaster.pid'));
+      await rm(users, { recursive: true, force: true });
+    }
     const running = exists ? await findRunning(files, signal) : undefined;
     if (running !== undefined) return { server: running, found: 'running' };
     return { server: await startPostmaster(binaries.postgres, files, identity, signal), found: exists ? 'stopped' : 'nothing' };

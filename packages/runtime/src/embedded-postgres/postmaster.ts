@@ -75,6 +75,21 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
 }
 
 /**
+ * Whether the pid file came here with a copy of a directory that was in use: it names a living server, which runs on the original.
+ * Not so where the directory itself was moved under its server.
+ */
+export async function isOfOriginal(data: string): Promise<boolean> {
+  const state = await readState(data);
+  if (state === undefined || !runsOn(state.data, await commandOf(state.pid))) return false;
+  // A server works in its data directory. Where that may not be seen, it is where it was told to be.
+  const [here, there] = await Promise.all([
+    stat(data),
+    stat(`/proc/${state.pid}/cwd`).catch(() => stat(state.data).catch(() => undefined)),
+  ]);
+  return there !== undefined && (there.dev !== here.dev || there.ino !== here.ino);
+}
+
+/**
  * A pid says nothing about processes of another pid namespace: a container that shares the data directory. Sockets are
  * the same for all of them. Such a server cannot be shared, since neither side could tell who uses it still.
  */
