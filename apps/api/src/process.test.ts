@@ -219,17 +219,21 @@ describe('the server as a process', () => {
     await data.remove();
   }, 60_000);
 
-  it('ends what it began when it is stopped while it starts', async () => {
-    const data = await dataDirectory();
-    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path });
-    for (let waited = 0; waited < 20_000; waited += 5) {
-      if ((await readdir(data.path).catch(() => [])).length > 0) break;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect(await server.stop('SIGINT')).toBe(0);
-    expect(server.stdout).not.toContain('Coffer is ready');
-    await data.remove();
-  }, 60_000);
+  it.each(['SIGINT', 'SIGHUP'] as const)(
+    'ends what it began when it is stopped by %s while it starts',
+    async (signal) => {
+      const data = await dataDirectory();
+      const server = run({ PORT: '0', COFFER_DATA_DIR: data.path });
+      for (let waited = 0; waited < 20_000; waited += 5) {
+        if ((await readdir(data.path).catch(() => [])).length > 0) break;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect(await server.stop(signal)).toBe(0);
+      expect(server.stdout).not.toContain('Coffer is ready');
+      await data.remove();
+    },
+    60_000,
+  );
 
   it('stops for a signal that comes before anything is loaded, which the first process of a container would not die of', async () => {
     const hook = `import { registerHooks } from 'node:module';

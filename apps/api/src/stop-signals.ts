@@ -20,8 +20,10 @@ function onSignal(signal: NodeJS.Signals): void {
 // As soon as this is loaded, which is before all else: until somebody listens, the first process of a container takes no notice.
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
+// What a terminal sends that is closed.
+process.on('SIGHUP', onSignal);
 
-/** Aborted, with a `StopAsked`, by the first SIGINT or SIGTERM. */
+/** Aborted, with a `StopAsked`, by the first SIGINT, SIGTERM or SIGHUP. */
 export const stopAsked: AbortSignal = asking.signal;
 
 /** What those do that come after the first one. */
