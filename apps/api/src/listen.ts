@@ -1,6 +1,5 @@
-import type { Server } from 'node:http';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 
 import { StartupError } from '@coffer/runtime';
 
@@ -34,10 +33,13 @@ function reasonFor(code: string | undefined, { host, port, variable }: ListenAdd
   return `It is not possible to listen on port ${port} of ${host} (${code ?? 'for an unknown reason'}).`;
 }
 
-/** A port that nobody uses right now. URLs are signed before the server listens, so it has to be known by then. */
+/**
+ * A port that nobody uses right now. URLs are signed before the server listens, so it has to be known by then.
+ * @throws StartupError
+ */
 export async function freePort(host: string): Promise<number> {
   const probe = createServer();
-  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, host, resolve));
+  await listen(probe, { host, port: 0, variable: 'PORT' });
   const { port } = probe.address() as AddressInfo;
   await new Promise((resolve) => probe.close(resolve));
   return port;

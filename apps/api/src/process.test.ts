@@ -9,6 +9,7 @@ import { startS3, testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { freePort } from './listen.ts';
 import { fileForm } from './testing/files.ts';
 import { RawConnection } from './testing/raw-http.ts';
 import { send } from './testing/send.ts';
@@ -78,7 +79,8 @@ describe('the server as a process', () => {
       COFFER_DATA_DIR: data.path,
       DATABASE_URL: `postgres://user:top-secret@127.0.0.1:${port === 1 ? 2 : 1}/db`,
     });
-    for (const server of [onPort, onMetrics, noDatabase]) {
+    const noAddress = run({ PORT: '0', HOST: '203.0.113.5', AUTH_JWT_SECRET: 'x'.repeat(32), DATABASE_URL: database.url });
+    for (const server of [onPort, onMetrics, noDatabase, noAddress]) {
       expect(await server.exited).toBe(1);
       expect(server.stderr.trim().split('\n')).toHaveLength(1);
       expect(server.stderr).not.toMatch(/top-secret| at /);
@@ -86,6 +88,7 @@ describe('the server as a process', () => {
     expect(onPort.stderr).toContain(`Port ${port} on 127.0.0.1 is in use.`);
     expect(onMetrics.stderr).toContain('METRICS_PORT=');
     expect(noDatabase.stderr).toContain('DATABASE_URL');
+    expect(noAddress.stderr).toContain('HOST=203.0.113.5 is no address of this machine.');
     busy.close();
     await data.remove();
   });
@@ -258,6 +261,22 @@ describe('the server as a process', () => {
     expect(server.stdout).toContain('"signal":"SIGTERM"');
     await data.remove();
   }, 20_000);
+
+  it('serves, though nobody reads what it prints', async () => {
+    const data = await dataDirectory();
+    const port = await freePort('127.0.0.1');
+    const server = run({ PORT: String(port), COFFER_DATA_DIR: data.path, DATABASE_URL: database.url });
+    server.child.stdout?.destroy();
+    const live = async (): Promise<unknown> =>
+      fetch(`http://127.0.0.1:${port}/health/live`).then(
+        ({ status }) => status,
+        () => undefined,
+      );
+    await expect.poll(live, { timeout: 20_000 }).toBe(200);
+    expect(await server.stop()).toBe(0);
+    expect(server.stderr).toBe('');
+    await data.remove();
+  }, 30_000);
 
   it('waits for no database that says nothing once it is to stop', async () => {
     const data = await dataDirectory();
