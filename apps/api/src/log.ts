@@ -1,6 +1,8 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 
+import { LogDestination } from './log-destination.ts';
+
 /** JSON lines on stdout; on a terminal the same lines, made readable. */
 export async function createLogger(level: string): Promise<Logger> {
   const options = {
@@ -9,7 +11,7 @@ export async function createLogger(level: string): Promise<Logger> {
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: ['authorization', 'headers.authorization', 'headers.cookie', '*.authorization', '*.password', '*.secret', '*.token'],
   };
-  if (!process.stdout.isTTY) return pino(options, pino.destination({ dest: 1, sync: false }));
+  if (!process.stdout.isTTY) return pino(options, new LogDestination(1));
   const { default: pretty } = await import('pino-pretty');
   return pino(options, pretty({ sync: true, translateTime: 'SYS:HH:MM:ss', ignore: 'request_id', singleLine: true }));
 }

@@ -51,6 +51,7 @@ async function announce(config: Config, { generatedSecret }: Serving, log: Logge
   // Tokens are shown to a person or to `npm start`, and go into no log.
   if (generatedSecret === undefined || !(process.stdout.isTTY || process.argv.includes('--welcome'))) return;
   const { issuer, audience } = config.auth;
+  process.stdout.on('error', () => {}); // nobody is there to be welcomed
   process.stdout.write(
     await welcome({ url, secret: generatedSecret, ...(issuer !== undefined && { issuer }), ...(audience !== undefined && { audience }) }),
   );
