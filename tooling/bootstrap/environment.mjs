@@ -1,10 +1,13 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, delimiter, join, resolve } from 'node:path';
 
 /**
- * npm settings that children may keep: how to reach a registry. Everything else that npm exports to its scripts describes npm's own run
+ * npm settings that children may keep: how to reach a registry, and where that is told. Everything else that npm exports to its scripts describes npm's own run
  * and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node, ignore-scripts would skip ours).
  */
-const kept = /^npm_config_(registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|fetch[-_].*|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
+const kept =
+  /^npm_config_((user|global)config|cache|registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|cert|key|fetch[-_].*|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
 
 /**
  * A copy of the environment without npm's additions.
@@ -13,6 +16,32 @@ const kept = /^npm_config_(registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca
  */
 export function withoutNpm(env) {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^npm_/i.test(name) || kept.test(name)));
+}
+
+/**
+ * The environment of whoever downloads. npm and pnpm keep below the home directory what they fetch; a user without one that can be written
+ * to, such as a system account, gets one beside the tools.
+ * @param {NodeJS.ProcessEnv} env already without npm's additions
+ * @param {string} cache
+ * @param {string} [home]
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function downloadEnv(env, cache, home = homedir()) {
+  if (isWritable(home)) return env;
+  const instead = join(cache, 'home');
+  mkdirSync(instead, { recursive: true });
+  const isElsewhere = ([name = '', value = '']) => !/^npm_config_cache$/i.test(name) || dirname(value) !== home;
+  return { ...Object.fromEntries(Object.entries(env).filter(isElsewhere)), HOME: instead };
+}
+
+/** @param {string} path */
+function isWritable(path) {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

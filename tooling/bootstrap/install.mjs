@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { downloadEnv } from './environment.mjs';
 import { BootstrapError, say } from './messages.mjs';
 
 const heartbeatMs = 10_000;
@@ -24,7 +25,7 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
   const { code, output } = await supervisor
     .run(pnpm, ['install', '--frozen-lockfile', '--prefer-offline', '--reporter=append-only'], {
       cwd: repo.root,
-      env: installEnv(env),
+      env: downloadEnv(installEnv(env), repo.cache),
       graceMs: 3_000,
       onLine: (line) => {
         progress = /Progress: (.*)/.exec(line)?.[1] ?? progress;

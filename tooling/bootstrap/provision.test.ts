@@ -1,6 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +21,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Provisions in a process of its own, under the lock, as the bootstrap does; each `finish` adds a line to a log. */
-async function provision(name: string, specs: readonly string[]) {
+async function provision(name: string, specs: readonly string[], registry = 'http://127.0.0.1:9') {
   const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const script = `
     import { appendFileSync } from 'node:fs';
@@ -29,13 +31,13 @@ async function provision(name: string, specs: readonly string[]) {
     const dir = ${JSON.stringify(join(dir, name))};
     const finish = async () => appendFileSync(dir + '.log', 'finished\\n');
     const tool = { label: 'Tool 1.0.0', dir, file: 'node_modules/tool/tool', specs: ${JSON.stringify(specs)}, finish };
-    await withLock(dir + '.lock', () => provision(tool, { supervisor: new Supervisor(), env: process.env })).catch((error) => {
+    await withLock(dir + '.lock', () => provision(tool, { supervisor: new Supervisor(), env: process.env, settings: dir + '.npmrc' })).catch((error) => {
       console.error(error.message);
       process.exitCode = 1;
     });`;
   const env = {
     ...process.env,
-    npm_config_registry: 'http://127.0.0.1:9',
+    npm_config_registry: registry,
     npm_config_fetch_retries: '0',
     npm_config_cache: join(dir, 'cache'),
   };
@@ -62,6 +64,25 @@ describe('provisioning a tool', () => {
     expect(await provision('again', [tarball])).toMatchObject({ code: 0 });
     expect(existsSync(join(dir, 'again/node_modules/tool/tool'))).toBe(true);
     expect(existsSync(join(dir, 'again.part-1'))).toBe(false);
+  });
+
+  it('shows the registry what the .npmrc of the checkout has for it, and keeps no copy', async () => {
+    const shown: (string | undefined)[] = [];
+    const registry = createServer((request, response) => {
+      const { port } = registry.address() as AddressInfo;
+      shown.push(request.headers.authorization);
+      if (request.url?.endsWith('.tgz')) return response.end(readFileSync(tarball));
+      const dist = { tarball: `http://127.0.0.1:${port}/tool-1.0.0.tgz` };
+      return response.end(JSON.stringify({ name: 'tool', versions: { '1.0.0': { name: 'tool', version: '1.0.0', dist } } }));
+    });
+    await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
+    const { port } = registry.address() as AddressInfo;
+    writeFileSync(join(dir, 'private.npmrc'), `//127.0.0.1:${port}/:_authToken=secret\n`);
+    expect(await provision('private', ['tool@1.0.0'], `http://127.0.0.1:${port}/`)).toMatchObject({ code: 0 });
+    registry.close();
+    expect(new Set(shown)).toEqual(new Set(['Bearer secret']));
+    expect(existsSync(join(dir, 'private/node_modules/tool/tool'))).toBe(true);
+    expect(existsSync(join(dir, 'private/.npmrc'))).toBe(false);
   });
 
   it('says in one sentence that the registry cannot be reached', async () => {

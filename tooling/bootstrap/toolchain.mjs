@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { toolchainEnv, withoutNpm } from './environment.mjs';
+import { downloadEnv, toolchainEnv, withoutNpm } from './environment.mjs';
 import { BootstrapError } from './messages.mjs';
 import { provision } from './provision.mjs';
 import { satisfies } from './repository.mjs';
@@ -28,12 +28,13 @@ const nodePackages = /** @type {Readonly<Record<string, string>>} */ ({
  */
 export async function toolchain(repo, supervisor) {
   const env = withoutNpm(process.env);
+  const context = { supervisor, env: downloadEnv(env, repo.cache), settings: join(repo.root, '.npmrc') };
   const platform = `${process.platform}-${process.arch}`;
   const pnpmDir = join(repo.cache, `pnpm-${repo.pnpmVersion}-${platform}`);
   const pnpmFolder = join(pnpmDir, 'node_modules/pnpm');
   if (!existsSync(pnpmFolder)) assertSupported(platform);
 
-  const node = satisfies(process.versions.node, repo.nodeRange) ? process.execPath : await pinnedNode(repo, platform, { supervisor, env });
+  const node = satisfies(process.versions.node, repo.nodeRange) ? process.execPath : await pinnedNode(repo, platform, context);
   await provision(
     {
       label: `pnpm ${repo.pnpmVersion}`,
@@ -47,7 +48,7 @@ export async function toolchain(repo, supervisor) {
           throw new BootstrapError(`pnpm ${repo.pnpmVersion} does not install on this machine: ${output.trim().split('\n')[0]}`);
       },
     },
-    { supervisor, env },
+    context,
   );
   return { node, pnpm: join(pnpmFolder, 'pnpm'), env: toolchainEnv(env, { root: repo.root, node, pnpmDir: pnpmFolder }) };
 }
@@ -55,7 +56,7 @@ export async function toolchain(repo, supervisor) {
 /**
  * @param {import('./repository.mjs').Repository} repo
  * @param {string} platform
- * @param {{ supervisor: import('./supervisor.mjs').Supervisor, env: NodeJS.ProcessEnv }} context
+ * @param {import('./provision.mjs').Context} context
  */
 async function pinnedNode({ cache, nodeVersion }, platform, context) {
   const name = nodePackages[platform] ?? '';
