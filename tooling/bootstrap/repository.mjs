@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BootstrapError } from './messages.mjs';
 
@@ -18,6 +18,9 @@ import { BootstrapError } from './messages.mjs';
  * @returns {Repository}
  */
 export function repository(root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')) {
+  if (root.includes(delimiter)) {
+    throw new BootstrapError(`Coffer does not build in ${root}: PATH holds no folder with a "${delimiter}" in its name.`, 'Rename it');
+  }
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const pnpmVersion = /^pnpm@(\d+\.\d+\.\d+)/.exec(manifest.packageManager ?? '')?.[1];
   if (!pnpmVersion) throw new BootstrapError('The packageManager field of package.json names no exact pnpm version.');

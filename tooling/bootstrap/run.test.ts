@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -52,6 +52,18 @@ describe('the bootstrap', () => {
     expect(status).toBe(1);
     expect(lines.at(-1)).toContain('Coffer could not download pnpm 12.0.0');
     expect(lines.at(-1)).toContain('run npm test again.');
+  });
+
+  it('says at once that PATH would not hold the folders of this checkout', () => {
+    root = join(root, 'a:b');
+    mkdirSync(root);
+    cpSync(join(root, '../tooling'), join(root, 'tooling'), { recursive: true });
+    const { status, lines } = run(['start']);
+    root = dirname(root);
+    expect(status).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^\[coffer\] Coffer does not build in .*a:b: PATH .*":".* Rename it and run npm start again\.$/),
+    ]);
   });
 
   it('leaves nothing behind that a later run would take for a tool', () => {
