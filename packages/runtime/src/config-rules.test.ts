@@ -21,6 +21,9 @@ describe('rules between variables', () => {
   it('want both keys or neither', () => {
     expect(Object.keys(mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a' }))).toEqual(['STORAGE_S3_SECRET_KEY']);
     expect(Object.keys(mistakesOf({ STORAGE_S3_SECRET_KEY: 'a' }))).toEqual(['STORAGE_S3_ACCESS_KEY']);
+    const spread = mistakesOf({ STORAGE_S3_ACCESS_KEY: 'a\na', STORAGE_S3_SECRET_KEY: 'b\r\nb' });
+    expect(Object.keys(spread).sort()).toEqual(['STORAGE_S3_ACCESS_KEY', 'STORAGE_S3_SECRET_KEY']);
+    expect(spread['STORAGE_S3_SECRET_KEY']).toMatch(/^must not have a line end/);
     expect(parse({ STORAGE_S3_ACCESS_KEY: 'a', STORAGE_S3_SECRET_KEY: ' b' }).storage.s3).toMatchObject({
       accessKey: 'a',
       secretKey: ' b',
@@ -113,6 +116,7 @@ describe('rules between variables', () => {
 
 describe('warnings', () => {
   it.each([
+    [{ AUTH_JWT_SECRET: `${'x'.repeat(40)}\n` }, /^AUTH_JWT_SECRET ends with a line end/],
     [{ STORAGE_RETRY_MODE: 'legacy' }, /legacy is taken as standard/],
     [{ STORAGE_S3_VERIFY_SSL: 'false' }, /accepts any certificate/],
     [{ STORAGE_PRESIGN_EXPIRES: '9999999' }, /clamped to 604800/],

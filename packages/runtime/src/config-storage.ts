@@ -5,19 +5,7 @@ import type { CannedAcl } from '@coffer/storage-core';
 import { patternProblem } from '@coffer/tenancy';
 
 import type { EnvReader, Parser } from './env-reader.ts';
-import {
-  bucketName,
-  endpointUrl,
-  oneOf,
-  origins,
-  pathFrom,
-  regionName,
-  seconds,
-  secretText,
-  text,
-  wholeNumber,
-  yesOrNo,
-} from './parsers.ts';
+import { bucketName, endpointUrl, keyText, oneOf, origins, pathFrom, regionName, seconds, text, wholeNumber, yesOrNo } from './parsers.ts';
 
 /** The STORAGE_ variables. Times are in seconds, sizes in bytes. */
 export interface StorageConfig {
@@ -151,8 +139,8 @@ export function readStorage(env: EnvReader, from: { readonly cwd: string; readon
 }
 
 function readS3(env: EnvReader, backend: string): S3Config {
-  const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', secretText);
-  const secretKey = env.optional('STORAGE_S3_SECRET_KEY', secretText);
+  const accessKey = env.optional('STORAGE_S3_ACCESS_KEY', keyText);
+  const secretKey = env.optional('STORAGE_S3_SECRET_KEY', keyText);
   const half = 'is missing: the access key and the secret key are set both or neither.';
   if (accessKey !== undefined && !env.isSet('STORAGE_S3_SECRET_KEY')) env.mistake('STORAGE_S3_SECRET_KEY', half);
   if (!env.isSet('STORAGE_S3_ACCESS_KEY') && secretKey !== undefined) env.mistake('STORAGE_S3_ACCESS_KEY', half);

@@ -116,6 +116,9 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
 
 function readAuth(env: EnvReader, { cwd, serve }: { readonly cwd: string; readonly serve: boolean }): AuthConfig {
   const secret = env.optional('AUTH_JWT_SECRET', secretOf(32));
+  if (secret !== undefined && /[\r\n]$/.test(secret)) {
+    env.warnings.push('AUTH_JWT_SECRET ends with a line end, which is taken as a part of it.');
+  }
   const jwksUrl = env.optional('AUTH_JWKS_URL', httpUrl);
   if (jwksUrl?.startsWith('http:') === true && !isLoopback(new URL(jwksUrl).hostname)) {
     env.warnings.push('AUTH_JWKS_URL begins with http://: whoever is between here and there can sign tokens.');

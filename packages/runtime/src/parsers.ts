@@ -15,10 +15,11 @@ export const text: Parser<string> = (value) => (value.trim() === '' ? no('must n
 /** White space may belong to a value; the end of a line, which files of variables and secrets leave there, does not. */
 const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
 
-/** As it is: white space may belong to it. */
-export const secretText: Parser<string> = (value) => {
-  const secret = withoutLineEnd(value);
-  return secret === '' ? no('must not be blank.') : ok(secret);
+/** As it is: a space may belong to it. */
+export const keyText: Parser<string> = (value) => {
+  const key = withoutLineEnd(value);
+  if (key === '') return no('must not be blank.');
+  return /\p{Cc}/u.test(key) ? no('must not have a line end or another control character in it.') : ok(key);
 };
 
 /** At least `bytes` of UTF-8. */
