@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +36,7 @@ export class Supervisor {
 
   constructor() {
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-      if (!(signal === 'SIGHUP' && ignoresHangup())) process.on(signal, () => this.#wish(signal));
+      process.on(signal, () => this.#wish(signal));
     }
     this.#followParent();
   }
@@ -151,15 +150,5 @@ async function emptied(group, graceMs) {
   while (send(group, 0)) {
     if (performance.now() > deadline) return void send(group, 'SIGKILL');
     await delay(50);
-  }
-}
-
-/** True under nohup, whose wish a handler of ours would override. Only Linux lets a process see this. */
-function ignoresHangup() {
-  try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    return mask !== undefined && (BigInt(`0x${mask}`) & 1n) === 1n;
-  } catch {
-    return false;
   }
 }
