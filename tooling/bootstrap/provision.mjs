@@ -120,12 +120,17 @@ export function npmReason(output) {
 }
 
 /**
- * What killed runs left behind.
+ * What killed runs left behind. A folder that an npm of theirs is still writing to stays until the next time.
  * @param {string} dir
  */
 function removeLeftovers(dir) {
   mkdirSync(dirname(dir), { recursive: true });
   for (const name of readdirSync(dirname(dir))) {
-    if (name.startsWith(`${basename(dir)}.part-`)) rmSync(join(dirname(dir), name), { recursive: true, force: true });
+    if (!name.startsWith(`${basename(dir)}.part-`)) continue;
+    try {
+      rmSync(join(dirname(dir), name), { recursive: true, force: true });
+    } catch {
+      // Nobody else uses a folder of that name.
+    }
   }
 }

@@ -21,7 +21,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Provisions in a process of its own, under the lock, as the bootstrap does; each `finish` adds a line to a log. */
-async function provision(name: string, specs: readonly string[], registry = 'http://127.0.0.1:9') {
+async function provision(name: string, specs: readonly string[], { registry = 'http://127.0.0.1:9', before = '' } = {}) {
   const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const script = `
     import { appendFileSync } from 'node:fs';
@@ -31,6 +31,7 @@ async function provision(name: string, specs: readonly string[], registry = 'htt
     const dir = ${JSON.stringify(join(dir, name))};
     const finish = async () => appendFileSync(dir + '.log', 'finished\\n');
     const tool = { label: 'Tool 1.0.0', dir, file: 'node_modules/tool/tool', specs: ${JSON.stringify(specs)}, finish };
+    ${before}
     await withLock(dir + '.lock', () => provision(tool, { supervisor: new Supervisor(), env: process.env, settings: dir + '.npmrc' })).catch((error) => {
       console.error(error.message);
       process.exitCode = 1;
@@ -66,6 +67,20 @@ describe('provisioning a tool', () => {
     expect(existsSync(join(dir, 'again.part-1'))).toBe(false);
   });
 
+  it('leaves alone what the npm of a killed run is still writing', async () => {
+    mkdirSync(join(dir, 'busy.part-1'), { recursive: true });
+    const before = `
+      const { default: fs } = await import('node:fs');
+      const { rmSync } = fs;
+      fs.rmSync = (path, options) => {
+        if (path.endsWith('.part-1')) throw Object.assign(new Error('ENOTEMPTY: directory not empty'), { code: 'ENOTEMPTY' });
+        rmSync(path, options);
+      };
+      (await import('node:module')).syncBuiltinESMExports();`;
+    expect(await provision('busy', [tarball], { before })).toMatchObject({ code: 0 });
+    expect(existsSync(join(dir, 'busy/node_modules/tool/tool'))).toBe(true);
+  });
+
   it('shows the registry what the .npmrc of the checkout has for it, and keeps no copy', async () => {
     const shown: (string | undefined)[] = [];
     const registry = createServer((request, response) => {
@@ -78,7 +93,7 @@ describe('provisioning a tool', () => {
     await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
     const { port } = registry.address() as AddressInfo;
     writeFileSync(join(dir, 'private.npmrc'), `//127.0.0.1:${port}/:_authToken=secret\n`);
-    expect(await provision('private', ['tool@1.0.0'], `http://127.0.0.1:${port}/`)).toMatchObject({ code: 0 });
+    expect(await provision('private', ['tool@1.0.0'], { registry: `http://127.0.0.1:${port}/` })).toMatchObject({ code: 0 });
     registry.close();
     expect(new Set(shown)).toEqual(new Set(['Bearer secret']));
     expect(existsSync(join(dir, 'private/node_modules/tool/tool'))).toBe(true);
