@@ -9,7 +9,7 @@ import { doors, faultBench } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
-import { accountOn, startOn } from './testing/server.ts';
+import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 const mib = 2 ** 20;
 const source = { bucket: 'bucket', key: 'source' };
@@ -146,6 +146,36 @@ describe.each(doors)('a copy of what others have written (%s)', (door) => {
     const told = await store.transport.head(bench.at(key), noContext);
     expect(told).toMatchObject({ contentLength: size, tagCount: 2, carried: { expires: carried.expires } });
     expect(await store.administration.getTags(bench.at(key), noContext)).toEqual(expect.arrayContaining(tags));
+  });
+});
+
+const minio = await ifAvailable(startS3('minio'));
+
+describe.skipIf(typeof minio === 'string').each(doors)('a copy on MinIO (%s)', (transport) => {
+  it('has its tags, and until when it may be kept', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    const account = await accountOn(minio);
+    const { backend, bucket, stop } = await startOn({ ...account, transport });
+    const store = openStore(account);
+    onTestFinished(async () => {
+      store.connection.close();
+      await backend.close?.();
+      await stop();
+    });
+    const at = { bucket, key: 'from' };
+    const expires = 'Wed, 21 Oct 2026 07:28:00 GMT';
+    const described = { contentType: 'text/plain', metadata: { a: 'b' }, expires, cacheControl: 'no-cache' };
+    await store.transport.put(at, { kind: 'buffer', data: Buffer.from('x') }, described, noContext);
+    await store.administration.putTags(at, [{ name: 'x', value: 'y' }], noContext);
+    for (const [key, options] of [
+      ['plain', {}],
+      ['tied', { ifMatch: (await store.transport.head(at, noContext)).etag }],
+    ] as const) {
+      await backend.copy(at, { bucket, key }, options, noContext);
+      const { expires: _expires, cacheControl: _cacheControl, ...own } = described;
+      const carried = { expires, cacheControl: 'no-cache' };
+      expect(await store.transport.head({ bucket, key }, noContext)).toMatchObject({ ...own, tagCount: 1, carried });
+    }
   });
 });
 

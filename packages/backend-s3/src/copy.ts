@@ -90,9 +90,8 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
-  const isReplaced = isSame(copy.source, destination);
   const write = (): Promise<Written> => inOneRequest(store, copy, profile);
-  const written = await (isReplaced ? withTags(store, copy, write) : write());
+  const written = await (isReplaced(copy) ? withTags(store, copy, write) : write());
   if (unenforced && ifMatch !== undefined && written.etag !== from.etag) await assertUnchanged(store, copy);
   return written;
 }
@@ -109,18 +108,21 @@ async function withTags(store: Store, { source, destination, tagCount, ctx }: Co
 async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const { contentType, metadata, acl, storageClass } = headers;
-  const isOntoItself = isSame(source, destination);
   const told = {
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
     ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { ifNoneMatch: options.ifNoneMatch }),
-    // An object may be copied over itself only if something about it is replaced.
-    ...(isOntoItself && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
+    ...(isReplaced(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
-  const isTied = options.ifMatch !== undefined || isOntoItself;
+  const isTied = options.ifMatch !== undefined || isReplaced(copy);
   return store.transport
     .copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx)
     .catch((error: unknown) => copiedBefore(store, copy, ofSource(error, source)));
+}
+
+/** An object may be copied over itself only if something about it is replaced; of others, MinIO leaves `Expires` behind unless it is. */
+function isReplaced({ source, destination, carried }: Copy): boolean {
+  return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
 }
 
 /** The request goes to the destination, where neither of these can be wrong. */
