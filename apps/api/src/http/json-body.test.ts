@@ -93,6 +93,10 @@ describe('a JSON body', () => {
       status: 400,
       json: { code: 'validation_failed', errors: [{ field: 'metadata' }] },
     });
+    expect(await patch('{"metadata":[]}')).toMatchObject({
+      status: 400,
+      json: { errors: [{ field: 'metadata', message: 'not a JSON object' }] },
+    });
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 

@@ -11,7 +11,7 @@ export const FileId = z.object({
 
 /** A record would lose a key "__proto__" without a word; what there may be in an object is for the file service to say. */
 export const Metadata = z
-  .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'a JSON object')
+  .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'not a JSON object')
   .openapi({ type: 'object', additionalProperties: {}, description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
 
 const fields = z.object({
