@@ -138,22 +138,31 @@ describe('a connection on which nothing moves', () => {
     connection.destroy();
   });
 
-  it('with the rest of a head that is not read while other requests wait is not cut', async () => {
+  /** A PUT, with 2 bytes, that is under way until the head behind it is late, after one second. */
+  function untilHeadIsLate(): { readonly put: string; readonly late: Promise<void> } {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);
     const late = Promise.withResolvers<void>();
-    api.server.once('clientError', ({ code }: NodeJS.ErrnoException) => code === 'ERR_HTTP_REQUEST_TIMEOUT' && late.resolve());
+    const { headersTimeout } = api.server;
+    api.server.headersTimeout = 1000;
+    api.server.once('clientError', ({ code }: NodeJS.ErrnoException) => {
+      if (code !== 'ERR_HTTP_REQUEST_TIMEOUT') return;
+      api.server.headersTimeout = headersTimeout;
+      late.resolve();
+    });
     vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
       await late.promise;
       return uploadFile(...given);
     });
-    const { headersTimeout } = api.server;
-    api.server.headersTimeout = 1000;
-    const put = `PUT /api/v1/storage/objects/first HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 2\r\n\r\nab`;
+    const head = `PUT /api/v1/storage/objects/first HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 2\r\n\r\n`;
+    return { put: `${head}ab`, late: late.promise };
+  }
+
+  it('with the rest of a head that is not read while other requests wait is not cut', async () => {
+    const { put, late } = untilHeadIsLate();
     const get = 'GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n';
     const connection = await begin(put + get.repeat(40) + get.slice(0, 30));
-    await late.promise;
-    api.server.headersTimeout = headersTimeout;
+    await late;
     await connection.write(get.slice(30));
     expect(await connection.answer()).toMatchObject({ status: 201 });
     for (let answers = 0; answers < 41; answers++) expect(await connection.answer()).toMatchObject({ status: 200 });
@@ -161,20 +170,9 @@ describe('a connection on which nothing moves', () => {
   });
 
   it('with half a head behind a request that is under way is cut once that is answered', async () => {
-    const { storage } = api.runtime;
-    const uploadFile = storage.uploadFile.bind(storage);
-    const late = Promise.withResolvers<void>();
-    api.server.once('clientError', ({ code }: NodeJS.ErrnoException) => code === 'ERR_HTTP_REQUEST_TIMEOUT' && late.resolve());
-    vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
-      await late.promise;
-      return uploadFile(...given);
-    });
-    const { headersTimeout } = api.server;
-    api.server.headersTimeout = 1000;
-    const put = `PUT /api/v1/storage/objects/first HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 2\r\n\r\nab`;
+    const { put } = untilHeadIsLate();
     const connection = await begin(`${put}GET /health/live HTTP/1.1\r\n`);
     expect(await connection.answer()).toMatchObject({ status: 201 });
-    api.server.headersTimeout = headersTimeout;
     expect(await connection.answer()).toMatchObject({ status: 408 });
     expect(await connection.ends()).toBe(true);
   });
