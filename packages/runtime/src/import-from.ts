@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { createRequire, registerHooks } from 'node:module';
+import nodeModule, { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -21,7 +21,12 @@ export async function importFrom(directory: string, name: string): Promise<Modul
   const parentURL = pathToFileURL(base).href;
   const required = locate(base, name);
   let found = false;
-  const hooks = registerHooks({
+  // Bun has no hooks, and its `require.resolve` sees what is exported for `import` as well.
+  if (!('registerHooks' in nodeModule)) {
+    const url = required ?? locate(import.meta.url, name);
+    return url === undefined ? undefined : ((await import(url)) as Module);
+  }
+  const hooks = nodeModule.registerHooks({
     resolve(specifier, context, next) {
       if (found || specifier !== name) return next(specifier, context);
       const resolved =

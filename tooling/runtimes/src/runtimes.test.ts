@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { runtimeProgram, startS3, testDatabase, UnavailableServerError } from '@coffer/fixtures';
+import type { OtherRuntime } from '@coffer/fixtures';
+import { describe, expect, it } from 'vitest';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const fromSource = '--conditions=@coffer/source';
+
+const commands = {
+  bun: { run: [fromSource], test: ['test', fromSource, '--timeout=60000'], passed: /^ *(\d+) pass$/m },
+  deno: {
+    run: ['run', '--allow-all', '--no-check', fromSource],
+    test: ['test', '--allow-all', '--no-check', fromSource],
+    passed: /passed \((\d+) steps\)/,
+  },
+} as const;
+
+for (const runtime of ['bun', 'deno'] as const) {
+  const program = await ifAvailable(runtime);
+
+  describe.skipIf(program === undefined)(`on ${runtime}`, () => {
+    const command = commands[runtime];
+
+    it('passes the conformance suite on the local disk and on Ceph RGW', { timeout: 300_000 }, async () => {
+      const s3 = await startS3('ceph');
+      const { accessKey, secretKey } = await s3.newUser();
+      const env = { S3_ENDPOINT: s3.endpoint, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey };
+      const { code, output } = await run(program!, [...command.test, `${here}conformance.ts`], env);
+
+      expect(code, output).toBe(0);
+      expect(Number(command.passed.exec(output)?.[1]), output).toBeGreaterThan(300);
+    });
+
+    it('runs an application of @coffer/runtime, with the PostgreSQL that it brings and with another', async () => {
+      const database = await testDatabase();
+      try {
+        for (const DATABASE_URL of [database.url, '']) {
+          const COFFER_DATA_DIR = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
+          const env = { COFFER_DATA_DIR, DATABASE_URL, STORAGE_ENABLE_MULTI_TENANCY: 'true' };
+          const { code, output } = await run(program!, [...command.run, `${here}application.ts`], env);
+
+          expect(code, output).toBe(0);
+          expect(output.match(/^available Hello \d+$/gm), output).toHaveLength(20);
+          expect(output).toMatch(/^closed$/m);
+          await rm(COFFER_DATA_DIR, { recursive: true });
+        }
+      } finally {
+        await database.drop();
+      }
+    });
+  });
+}
+
+async function ifAvailable(runtime: OtherRuntime): Promise<string | undefined> {
+  try {
+    return await runtimeProgram(runtime);
+  } catch (error) {
+    if (!(error instanceof UnavailableServerError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return undefined;
+  }
+}
+
+async function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+  const child = spawn(program, args, { cwd: here, env: { ...process.env, ...env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, output };
+}
