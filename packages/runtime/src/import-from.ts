@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import nodeModule, { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 type Module = Readonly<Record<string, unknown>>;
 
@@ -21,7 +21,6 @@ export async function importFrom(directory: string, name: string): Promise<Modul
   const parentURL = pathToFileURL(base).href;
   const required = locate(base, name);
   let found = false;
-  // Bun has no hooks, and its `require.resolve` sees what is exported for `import` as well.
   if (!('registerHooks' in nodeModule)) {
     const url = required ?? locate(import.meta.url, name);
     return url === undefined ? undefined : ((await import(url)) as Module);
@@ -52,10 +51,11 @@ export function isInstalled(directory: string, name: string): boolean {
   if (name.startsWith('file:')) return existsSync(new URL(name));
   return [join(directory, 'package.json'), import.meta.url].some((base) => {
     try {
-      createRequire(base).resolve(name);
+      resolve(base, name);
       return true;
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND'; // found, but exported for `import` alone
+      const { code } = error as NodeJS.ErrnoException;
+      return code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND'; // found, but exported for `import` alone
     }
   });
 }
@@ -69,5 +69,14 @@ function attempt<T>(work: () => T): T | undefined {
 }
 
 function locate(base: string, name: string): string | undefined {
-  return attempt(() => pathToFileURL(createRequire(base).resolve(name)).href);
+  return attempt(() => pathToFileURL(resolve(base, name)).href);
+}
+
+/** Bun has no hooks, but a way to resolve what is exported for `import` as seen from a folder. */
+const { Bun: bun } = globalThis as { readonly Bun?: { resolveSync(name: string, folder: string): string } };
+
+function resolve(base: string, name: string): string {
+  return bun === undefined
+    ? createRequire(base).resolve(name)
+    : bun.resolveSync(name, dirname(base.startsWith('file:') ? fileURLToPath(base) : base));
 }

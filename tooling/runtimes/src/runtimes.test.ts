@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,24 +37,36 @@ for (const runtime of ['bun', 'deno'] as const) {
       expect(Number(command.passed.exec(output)?.[1]), output).toBeGreaterThan(300);
     });
 
-    it('runs an application of @coffer/runtime, with the PostgreSQL that it brings and with another', async () => {
+    it('runs an application of @coffer/runtime, with the PostgreSQL and the disk that it brings and with others', async () => {
       const database = await testDatabase();
+      const folder = await withBackend('@acme/memory');
       try {
-        for (const DATABASE_URL of [database.url, '']) {
-          const COFFER_DATA_DIR = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
-          const env = { COFFER_DATA_DIR, DATABASE_URL, STORAGE_ENABLE_MULTI_TENANCY: 'true' };
-          const { code, output } = await run(program!, [...command.run, `${here}application.ts`], env);
+        for (const others of [{}, { DATABASE_URL: database.url, STORAGE_BACKEND: '@acme/memory', STORAGE_AUTO_PROVISION: 'true' }]) {
+          const env = { COFFER_DATA_DIR: join(folder, 'data'), STORAGE_ENABLE_MULTI_TENANCY: 'true', ...others };
+          const { code, output } = await run(program!, [...command.run, `${here}application.ts`], env, folder);
 
           expect(code, output).toBe(0);
           expect(output.match(/^available Hello \d+$/gm), output).toHaveLength(20);
           expect(output).toMatch(/^closed$/m);
-          await rm(COFFER_DATA_DIR, { recursive: true });
         }
       } finally {
         await database.drop();
+        await rm(folder, { recursive: true });
       }
     });
   });
+}
+
+/** A folder in which a backend of somebody else's is installed, which is exported for `import` alone. */
+async function withBackend(name: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
+  const installed = join(folder, 'node_modules', name);
+  await mkdir(installed, { recursive: true });
+  await writeFile(join(installed, 'package.json'), JSON.stringify({ name, exports: { import: './index.mjs' } }));
+  const core = JSON.stringify(import.meta.resolve('@coffer/storage-core'));
+  const code = `import { memoryBackend } from ${core}; export default { name: 'memory', create: () => memoryBackend() };`;
+  await writeFile(join(installed, 'index.mjs'), code);
+  return folder;
 }
 
 async function ifAvailable(runtime: OtherRuntime): Promise<string | undefined> {
@@ -67,8 +79,8 @@ async function ifAvailable(runtime: OtherRuntime): Promise<string | undefined> {
   }
 }
 
-async function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(program, args, { cwd: here, env: { ...process.env, ...env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+async function run(program: string, args: readonly string[], env: Readonly<Record<string, string>>, cwd = here) {
+  const child = spawn(program, args, { cwd, env: { ...process.env, ...env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
   const [code] = (await once(child, 'close')) as [number | null];
