@@ -19,6 +19,7 @@ describe('keyClassesOf', () => {
     'a.b/c. d',
     'a.uploads.b',
     '.versions.b/x',
+    'a__xldir__/b',
   ])('finds nothing in %s', (key) => expect(keyClassesOf(key)).toEqual([]));
 
   it.each<[string, KeyClass]>([
@@ -32,6 +33,7 @@ describe('keyClassesOf', () => {
     ['\u00d8', 'capital letters'],
     ['.uploads', 'a segment ".uploads"'],
     ['a/b.versions', 'segments that end with ".versions"'],
+    ['a__XLDIR__/b', 'segments that end with "__XLDIR__"'],
   ])('finds what is unusual in %s', (key, name) => {
     expect(keyClassesOf(key)).toContain(name);
   });

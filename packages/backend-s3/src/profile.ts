@@ -14,7 +14,8 @@ export type KeyClass =
   | 'a "%"'
   | 'characters above U+FFFF'
   | 'a segment ".uploads"'
-  | 'segments that end with ".versions"';
+  | 'segments that end with ".versions"'
+  | 'segments that end with "__XLDIR__"';
 
 /** Sums of a body that come with it: Content-MD5, x-amz-checksum-crc32, x-amz-checksum-sha256. */
 export type BodySum = 'md5' | 'crc32' | 'sha256';
@@ -108,6 +109,8 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   // Where SeaweedFS keeps the parts of uploads, and versions.
   ['a segment ".uploads"', (key) => /(?:^|\/)\.uploads(?:\/|$)/.test(key)],
   ['segments that end with ".versions"', (key) => /\.versions(?:\/|$)/.test(key)],
+  // As MinIO and RustFS spell a "/" at the end on their disks.
+  ['segments that end with "__XLDIR__"', (key) => /__XLDIR__(?:\/|$)/.test(key)],
 ];
 
 /** Whatever puts a key that is no longer than a segment may be into a class: one look at most keys is enough. */
@@ -145,4 +148,5 @@ export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'characters above U+FFFF': ['high\u{1f600}', 'high\u{1f601}'],
   'a segment ".uploads"': ['.uploads/a', '.upload'],
   'segments that end with ".versions"': ['kept.versions/a', 'kept'],
+  'segments that end with "__XLDIR__"': ['marker__XLDIR__', 'marker'],
 };

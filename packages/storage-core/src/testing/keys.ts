@@ -38,6 +38,8 @@ export const hardKeys: readonly string[] = [
   'null',
   '-rf',
   '$HOME',
+  'dir__XLDIR__',
+  'dir__XLDIR__/x',
   // case
   'case',
   'Case',
