@@ -1,5 +1,5 @@
 import { storageError } from '@coffer/storage-core';
-import type { CallContext, CannedAcl, ObjectAddress, PresignOperations } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, PresignOperations, PresignUploadOptions } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { largestPut } from './put.ts';
@@ -20,9 +20,10 @@ export function presignOperations(store: Store): PresignOperations {
     const left = (await presigner.secondsLeft()) ?? longestExpiry;
     return Math.max(1, Math.min(asked, longestExpiry, left));
   };
-  const takesForms = async ({ bucket }: ObjectAddress, acl: CannedAcl | undefined, ctx: CallContext): Promise<boolean> => {
+  const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: PresignUploadOptions, ctx: CallContext): Promise<boolean> => {
     const profile = await store.profileIfAllowed(bucket, ctx);
-    return profile?.postPolicy === true && (profile.formAcl || acl === undefined || acl === 'private');
+    if (profile?.postPolicy !== true) return false;
+    return (profile.formAcl || acl === undefined || acl === 'private') && (profile.emptyForms || size !== 0);
   };
   return {
     async upload(at, options, ctx) {
@@ -33,7 +34,7 @@ export function presignOperations(store: Store): PresignOperations {
       await assertKeyHolds(store, at, ctx);
       await assertAclHolds(store, at.bucket, options.acl, ctx);
       await assertClassHolds(store, at.bucket, options.storageClass, ctx);
-      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, options.acl, ctx));
+      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, options, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
         const asked = { ...options, expiresIn: await expiryOf(options.expiresIn) };
         return isForm ? presigner.form(at, asked) : presigner.putUrl(at, asked);

@@ -43,6 +43,19 @@ describe.each(doors)('forms (%s)', (transport) => {
     expect([await upload('public-read'), await upload('private'), await upload()]).toEqual(['PUT', 'POST', 'POST']);
   });
 
+  it('are not for empty objects on a server that refuses those', async () => {
+    let forms = 0;
+    const options = await behindFront(ceph, (method, path) =>
+      method === 'POST' && !path.includes('?') && ++forms > 6 ? { status: 400, body: errorDocument('UnexpectedContent') } : undefined,
+    );
+    const backend = s3Backend({ ...options, transport });
+    onTestFinished(() => backend.close());
+    const upload = async (size: number): Promise<string | undefined> =>
+      (await backend.presign?.upload({ bucket: 'any', key: 'x' }, { contentType: 'text/plain', size, expiresIn: 60 }, noContext))?.method;
+    expect([await upload(0), await upload(1)]).toEqual(['PUT', 'POST']);
+    expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ postPolicy: true, emptyForms: true });
+  });
+
   it('are not for a server that lets in whom their policies do not', async () => {
     let forms = 0;
     const everybody = grant('<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>');

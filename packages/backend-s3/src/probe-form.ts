@@ -9,12 +9,14 @@ import type { Store } from './store.ts';
 
 const boundary = 'coffer-probe-form';
 
-/** Whether forms are taken that their policies allow, and no others; and whether the ACL that one says takes effect. */
-export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl'>> {
-  if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false };
+/** Whether forms are taken that their policies allow, and no others; whether the ACL that one says takes effect, and an empty object is one. */
+export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl' | 'emptyForms'>> {
+  if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
   const at = sandbox.at('form-public');
   const form = await store.presigner.privateForm(at, { contentType: 'text/plain', size: 4, expiresIn: 600, acl: 'public-read' });
-  return { postPolicy: true, formAcl: (await sendForm(store, form, 'form')) && (await isPublic(store, at)) };
+  const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
+  const empty = await store.presigner.privateForm(sandbox.at('form-empty'), { contentType: 'text/plain', size: 0, expiresIn: 600 });
+  return { postPolicy: true, formAcl, emptyForms: await sendForm(store, empty, '') };
 }
 
 async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {

@@ -44,6 +44,8 @@ export interface EndpointProfile {
   readonly postPolicy: boolean;
   /** Their canned ACL takes effect. */
   readonly formAcl: boolean;
+  /** They may bring an object without a byte. */
+  readonly emptyForms: boolean;
   /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
   readonly versioning: boolean | undefined;
   readonly lifecycle: boolean | undefined;
@@ -77,6 +79,7 @@ export const awsProfile: EndpointProfile = {
   verifiedSums: ['md5', 'crc32', 'sha256'],
   postPolicy: true,
   formAcl: true,
+  emptyForms: true,
   versioning: true,
   lifecycle: true,
   abortRule: true,

@@ -32,6 +32,9 @@ export function endpointChecks(profile: Profile): readonly Check[] {
           ),
         ]
       : []),
+    ...(profile.postPolicy && !profile.emptyForms
+      ? [{ name: 'empty_forms', status: 'lacks' as const, message: 'forms bring no empty objects: presigned uploads of those are PUT' }]
+      : []),
     ability(
       'conditional_put',
       profile.conditionalPut,
