@@ -1,9 +1,10 @@
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { awsProfile } from './profile.ts';
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
-import { answering } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -17,5 +18,17 @@ describe.each(doors)('a list (%s)', (door) => {
     expect(objects).toHaveLength(1);
     const again = backend.list('bucket', { maxKeys: 1000, continuationToken: nextContinuationToken! }, noContext);
     await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
+  });
+
+  it('finds nothing where no key begins as a server says that it takes no argument', async () => {
+    const backend = backendTo(
+      await serve((request, response) =>
+        request.method === 'HEAD' ? ok(request, response) : refusal(400, 'InvalidArgument')(request, response),
+      ),
+      { transport: door },
+      { ...awsProfile, refusedKeys: ['empty segments'] },
+    );
+    expect(await backend.list('bucket', { prefix: 'a//' }, noContext)).toMatchObject({ objects: [], isTruncated: false });
+    await expect(backend.list('bucket', { prefix: 'a/' }, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 });

@@ -2,6 +2,7 @@ import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/stor
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import { prefixClassesOf } from './profile.ts';
+import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
 
 /** As servers answer to a token that is none. */
@@ -23,7 +24,9 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     if (hasToken && isStorageError(error) && error.cause !== undefined && tokenless.has(error.code)) throw noToken();
     // No key begins as the server lets none begin.
     if (hasCode(error, 'invalid_key')) return none;
-    throw error;
+    if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
+    await store.transport.headBucket(bucket, ctx);
+    return none;
   }
 }
 
@@ -33,6 +36,14 @@ const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
 function beginsNoKey(store: Store, prefix: string): boolean {
   const refused = store.known?.refusedKeys ?? [];
   return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
+}
+
+/** Whether it may be the prefix that a server says is no argument, as RustFS does. */
+async function isRefused(store: Store, bucket: string, prefix: string, ctx: CallContext): Promise<boolean> {
+  const classes = prefixClassesOf(prefix);
+  if (classes.length === 0) return false;
+  const refused = await refusedKeys(store, bucket, classes, ctx);
+  return classes.some((name) => refused.includes(name));
 }
 
 /**
