@@ -20,6 +20,18 @@ describe.each(doors)('a list (%s)', (door) => {
     await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
   });
 
+  it('asks for no place that XML cannot tell, since some servers repeat it', async () => {
+    const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
+      <Contents><Key>a::</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;
+    const server = await serve(answering(page), answering('<ListBucketResult></ListBucketResult>'));
+    const backend = backendTo(server, { transport: door });
+    const asked = { prefix: 'a:', delimiter: '::', maxKeys: 3 };
+    const { nextContinuationToken } = await backend.list('bucket', asked, noContext);
+    await backend.list('bucket', { ...asked, continuationToken: nextContinuationToken! }, noContext);
+    const place = new URL(server.requests[1]!.url!, server.endpoint).searchParams.get('start-after');
+    expect(place).toMatch(/^a::[\t\n\r]$/);
+  });
+
   it('finds nothing where no key begins as a server says that it takes no argument', async () => {
     const backend = backendTo(
       await serve((request, response) =>

@@ -111,8 +111,8 @@ type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
 const servers = 's.';
 /** Behind every key that has a prefix: no character is greater. */
 const greatest = '\u{10FFFF}';
-/** Before every key that goes on: none has control characters. */
-const least = '\u0001';
+/** Before every key that goes on: none has control characters. XML has this one, and some servers repeat where they begin. */
+const least = '\t';
 
 function tokenOf(kind: 'k' | 'p', name: string): string {
   return `${kind}.${Buffer.from(name).toString('base64url')}`;
