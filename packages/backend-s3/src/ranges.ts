@@ -17,11 +17,13 @@ export function partOf(
   { contentLength, contentRange }: ObjectHeaders,
   range: ByteRange | undefined,
 ): { readonly total: number | undefined; readonly resolved?: ResolvedRange } {
-  if (range === undefined) return { total: contentLength };
+  if (range === undefined && contentRange === undefined) return { total: contentLength };
   const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')?.map(Number) ?? [];
-  if (start !== undefined && end !== undefined && size !== undefined) {
-    if (start <= end && end < size) return { total: size, resolved: { start, end } };
-    resolveRange(range, size); // Garage sends a part of an empty object
+  if (range === undefined) {
+    if (start === 0 && size !== undefined && end === size - 1) return { total: size };
+  } else if (start !== undefined && end !== undefined && size !== undefined) {
+    const resolved = resolveRange(range, size); // Garage sends a part of an empty object
+    if (resolved.start === start && resolved.end === end) return { total: size, resolved };
   }
   // All of it was sent: right only where the range is all of it.
   else if (contentLength !== undefined) {

@@ -54,6 +54,27 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
     return backendTo(server, { transport });
   };
 
+  it.each([
+    ['of what was asked for as a whole', {}, 'bytes 0-2/10'],
+    ['that was not asked for', { range: { start: 1, end: 3 } }, 'bytes 0-2/10'],
+    ['that is shorter than what was asked for', { range: { start: 0, end: 5 } }, 'bytes 0-2/10'],
+    ['from the beginning instead of the end', { range: { suffix: 3 } }, 'bytes 0-2/10'],
+  ])('is taken for no other: one %s', async (_what, options, contentRange) => {
+    const server = await serve((_request, response) =>
+      response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': contentRange }).end('abc'),
+    );
+    const reading = backendTo(server, { transport }).get(at, options, noContext);
+    await expect(reading).rejects.toMatchObject({ code: 'not_supported' });
+  });
+
+  it('may be all of it', async () => {
+    const server = await serve((_request, response) =>
+      response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': 'bytes 0-2/3' }).end('abc'),
+    );
+    for (const options of [{}, { range: { suffix: 5 } }, { range: { start: 0, end: 9 } }])
+      expect(await backendTo(server, { transport }).get(at, options, noContext)).toMatchObject({ kind: 'object', info: { size: 3 } });
+  });
+
   it('is none, of an object that is empty', async () => {
     const garage = await sent('bytes 0-18446744073709551615/0');
     await expect(garage.get(at, { range: { suffix: 5 } }, noContext)).rejects.toMatchObject({
