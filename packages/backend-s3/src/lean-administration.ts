@@ -37,7 +37,7 @@ export function leanAdministration(client: LeanClient): Administration {
     return client.document({ method: 'PUT', ...request, ...sent }, abortSignal, () => {});
   };
   const remove = async (request: Pick<LeanRequest, 'at' | 'query'>, abortSignal: AbortSignal | undefined): Promise<void> => {
-    await client.answer({ method: 'DELETE', ...request, isRead: false }, abortSignal);
+    await client.document({ method: 'DELETE', ...request }, abortSignal, () => {});
   };
   return {
     createBucket: (bucket, { place, acl }, ctx) =>

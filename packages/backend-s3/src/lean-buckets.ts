@@ -16,7 +16,7 @@ export function leanBuckets(client: LeanClient): Calls {
     async delete(at, ctx, versionId) {
       const query = queryOf([['versionId', versionId]]);
       await call({ ...at, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) =>
-        client.answer({ method: 'DELETE', at, query, isRead: false }, abortSignal),
+        client.document({ method: 'DELETE', at, query }, abortSignal, () => {}),
       );
     },
 

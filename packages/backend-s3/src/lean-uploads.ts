@@ -38,7 +38,7 @@ export function leanUploads(
 
     async abortUpload({ at, uploadId }, ctx) {
       await call({ ...at, permission: 's3:AbortMultipartUpload' }, ctx, ({ abortSignal }) =>
-        client.answer({ method: 'DELETE', at, query: `uploadId=${uriEncode(uploadId)}`, isRead: false }, abortSignal),
+        client.document({ method: 'DELETE', at, query: `uploadId=${uriEncode(uploadId)}` }, abortSignal, () => {}),
       );
     },
   };

@@ -10,6 +10,12 @@ import { answering, refusal } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
+it.each(doors)('an object is not gone where the answer to its deletion is an error behind a 200 (%s)', async (transport) => {
+  const server = await serve(answering('<?xml version="1.0"?><Error><Code>InternalError</Code></Error>'));
+  const deleting = backendTo(server, { transport }).delete({ bucket: 'bucket', key: 'key' }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+});
+
 describe.each(doors)('a batch of deletions (%s)', (door) => {
   const bench = faultBench(door, () => startS3('ceph'));
   /** Tells of failures in the answer to a batch, and refuses one deletion alone. */
