@@ -11,6 +11,7 @@ afterEach(clear);
 
 it.each([
   ['a header', refusal(400, '', { 'x-amz-bucket-region': 'eu-west-1' })],
+  ['a redirect', refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' })],
   ['its words', refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>eu-west-1</Region>')],
 ])('the region of a server is taken from %s, once for all', async (_what, taught) => {
   const server = await serve(taught, ok);

@@ -38,9 +38,8 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
         return await next(args);
       } catch (error) {
         const status = statusOf(error) ?? 0;
-        if (!(error instanceof Error) || status < 400 || status > 403 || (args.input as { Body?: unknown }).Body instanceof Readable) {
-          throw error;
-        }
+        const isRefusal = (status >= 400 && status <= 403) || status === 301 || status === 307;
+        if (!(error instanceof Error) || !isRefusal || (args.input as { Body?: unknown }).Body instanceof Readable) throw error;
         const isCorrected =
           clock.learn(headerOf(error, 'date'), offset) || region.learn(asked, error) || (await credentials.replace(used, error));
         if (!isCorrected) throw error;
