@@ -99,13 +99,18 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
   }
 }
 
+/** What a server lists that looks at no prefix is not for removal. */
+async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix = ''): Promise<readonly ObjectVersion[]> {
+  return (await listed(store, bucket, ctx, prefix)).filter(({ key }) => key.startsWith(prefix));
+}
+
 /** Where a server knows no versions, objects are all that there is. */
-async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]> {
+async function listed(store: Store, bucket: string, ctx: CallContext, prefix: string): Promise<readonly ObjectVersion[]> {
   try {
-    return await store.administration.listVersions(bucket, ctx, prefix);
+    return await store.administration.listVersions(bucket, ctx, prefix === '' ? undefined : prefix);
   } catch (error) {
     if (!hasCode(error, 'not_supported')) throw error;
-    const { objects } = await store.transport.list(bucket, prefix === undefined ? {} : { prefix }, ctx);
+    const { objects } = await store.transport.list(bucket, prefix === '' ? {} : { prefix }, ctx);
     return objects.map(({ key }) => ({ key }));
   }
 }

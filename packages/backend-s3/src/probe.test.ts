@@ -279,3 +279,24 @@ describe('who waits for a trial in the bucket of somebody else', () => {
     expect(second).toMatchObject({ status: 'fulfilled', value: { acl: true } });
   });
 });
+
+it.each(doors)('takes nothing out of a bucket in use but what it has put there, whatever the server lists (%s)', async (transport) => {
+  const account = await rewritten(ceph, (request) => {
+    const isSandbox = request.method === 'PUT' && request.key === '' && request.bucket.startsWith('coffer-probe-');
+    if (isSandbox) request.query = 'acl'; // of a bucket that is not there: no sandbox can be made
+    if (request.method === 'GET') request.query = request.query.replace(/(^|&)prefix=[^&]*/, '');
+    return false;
+  });
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  const own = s3Backend({ ...account, transport });
+  onTestFinished(async () => {
+    await own.buckets?.delete(bucket, { force: true }, noContext);
+    await own.close();
+  });
+  await own.buckets?.create(bucket, {}, noContext);
+  const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
+    own.put({ bucket, key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', ...more }, noContext);
+  await put('precious');
+  await put('new', { ifNoneMatch: '*' }); // the endpoint is tried out for that
+  expect((await own.list(bucket, {}, noContext)).objects.map(({ key }) => key)).toEqual(['new', 'precious']);
+});
