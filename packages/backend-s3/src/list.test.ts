@@ -20,6 +20,15 @@ describe.each(doors)('a list (%s)', (door) => {
     await expect(again).rejects.toMatchObject({ code: 'not_supported', retryable: false });
   });
 
+  it('is of no keys that begin otherwise, which a server tells that looks at no prefix', async () => {
+    const key = '<Contents><Key>a</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents>';
+    for (const told of [key, '<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>']) {
+      const backend = backendTo(await serve(answering(`<ListBucketResult>${told}</ListBucketResult>`)), { transport: door });
+      const listed = backend.list('bucket', { prefix: 'b/', delimiter: '/' }, noContext);
+      await expect(listed).rejects.toMatchObject({ code: 'not_supported', retryable: false });
+    }
+  });
+
   it('asks for no place that XML cannot tell, since some servers repeat it', async () => {
     const page = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>
       <Contents><Key>a::</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>"e"</ETag><Size>1</Size></Contents></ListBucketResult>`;

@@ -95,10 +95,16 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   return { ...page, nextContinuationToken: servers + page.nextContinuationToken };
 }
 
-/** @throws not_supported where the server looks at no token: the same page would come for ever */
+/** @throws not_supported where the server looks at no token, and the same page would come for ever, or at no prefix: who lists may delete */
 async function pageFrom(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
   const page = await store.transport.list(bucket, options, ctx);
   const { nextContinuationToken: next } = page;
+  const { prefix = '' } = options;
+  const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
+  if (!isBelow) {
+    if (await isRefused(store, bucket, prefix, ctx)) return none;
+    throw storageError('not_supported', 'This storage provider does not list by prefix.');
+  }
   if (next !== undefined && next === options.continuationToken)
     throw storageError('not_supported', 'This storage provider does not list from where a page ended.');
   return page;

@@ -5,7 +5,6 @@ import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from './call.ts';
 import { causeStatus, toStorageError } from './errors.ts';
-import { listObjects } from './list.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';
 import { keyTwins } from './profile.ts';
@@ -35,7 +34,7 @@ export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, writ
     () => write(above, 'x'),
   );
   if (!isWritten) return true;
-  const { objects } = await listObjects(store, sandbox.bucket, { prefix: above.key }, noContext);
+  const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
   return !objects.some(({ key }) => key === below.key);
 }
 
