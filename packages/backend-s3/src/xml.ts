@@ -149,7 +149,7 @@ function characterOf(reference: string): string {
   if (known !== undefined) return known;
   const [, decimal, hex = ''] = /^&#(?:(\d{1,7})|x([\da-f]{1,6}));$/i.exec(reference) ?? [];
   const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-  const isCharacter = code > 0 && code <= 0x10_ffff && (code < 0xd800 || code > 0xdfff);
+  const isCharacter = code >= 0 && code <= 0x10_ffff && (code < 0xd800 || code > 0xdfff);
   if (!isCharacter) throw new MalformedXmlError('a reference to no character');
   return String.fromCodePoint(code);
 }

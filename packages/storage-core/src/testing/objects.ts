@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 
 import { noContext } from '../context.ts';
-import { compareKeys } from '../key.ts';
+import { compareKeys, maxKeyBytes } from '../key.ts';
 import type { ObjectInfo } from '../object.ts';
 import { assertRejects, assertSameBytes } from './harness.ts';
 import type { Suite } from './harness.ts';
@@ -23,6 +23,13 @@ export function objects({ options, describe, test }: Suite): void {
         assertSameBytes(await t.read(at), data);
       });
     }
+
+    test('gives back an object of more than one part under the longest key', async (t) => {
+      const key = t.at('longest/').key.padEnd(maxKeyBytes - 1, 'd/') + 'x';
+      const data = randomBytes(8 * 1024 * 1024 + 1);
+      assert.equal((await t.put({ bucket: t.bucket, key }, data)).size, data.length);
+      assertSameBytes(await t.read({ bucket: t.bucket, key }), data);
+    });
 
     test('tells the same of an object on put, head, get and list', async (t) => {
       const at = t.at('told');
