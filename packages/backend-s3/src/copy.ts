@@ -4,6 +4,7 @@ import { hasCode, isStorageError, noContext, readAll, storageError } from '@coff
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { toStorageError, wasInDoubt } from './errors.ts';
+import { quoted } from './etag.ts';
 import { cannedOf } from './grants.ts';
 import { decodeMetadata } from './metadata.ts';
 import { AnswerBody } from './answer-body.ts';
@@ -79,14 +80,13 @@ export async function copyObject(
 async function perform(store: Store, copy: Copy): Promise<Written> {
   const { options, from, destination, ctx } = copy;
   const { ifMatch, ifNoneMatch } = options;
-  const profile = ifMatch === undefined && ifNoneMatch === undefined ? undefined : await store.profile(destination.bucket, ctx);
+  const profile = isTied(copy) || ifNoneMatch !== undefined ? await store.profile(destination.bucket, ctx) : undefined;
   const unenforced =
-    profile !== undefined &&
-    ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (ifMatch !== undefined && !profile.copySourceCondition));
+    profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isTied(copy) && !profile.copySourceCondition));
   if (unenforced && from.size <= store.memory.partSize) {
     const { bucket } = destination;
     const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
-    if (isPutEnforced) return withTags(store, copy, () => throughHere(store, copy));
+    if (isPutEnforced) return withTags(store, copy, () => throughHere(store, copy, profile));
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
@@ -114,15 +114,19 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
     ...(options.ifNoneMatch !== undefined && profile?.conditionalCopy === true && { ifNoneMatch: options.ifNoneMatch }),
     ...(isReplaced(copy) && { replaced: { contentType, ...(metadata !== undefined && { metadata }), ...carried } }),
   };
-  const isTied = options.ifMatch !== undefined || isReplaced(copy);
   return store.transport
-    .copy({ ...source, ...(isTied && { ifMatch: from.etag }) }, destination, told, ctx)
+    .copy({ ...source, ...(isTied(copy) && { ifMatch: from.etag }) }, destination, told, ctx)
     .catch((error: unknown) => copiedBefore(store, copy, ofSource(error, source)));
 }
 
 /** An object may be copied over itself only if something about it is replaced; of others, MinIO leaves `Expires` behind unless it is. */
 function isReplaced({ source, destination, carried }: Copy): boolean {
   return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
+}
+
+/** Whether it has to be of the version that was looked at: the type and metadata which are told are of that one. */
+function isTied(copy: Copy): boolean {
+  return copy.options.ifMatch !== undefined || isReplaced(copy);
 }
 
 /** The request goes to the destination, where neither of these can be wrong. */
@@ -141,7 +145,7 @@ async function copiedBefore(store: Store, { destination, from, headers }: Copy, 
 }
 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
-async function throughHere(store: Store, copy: Copy): Promise<Written> {
+async function throughHere(store: Store, copy: Copy, { putMatch }: EndpointProfile): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
@@ -154,7 +158,11 @@ async function throughHere(store: Store, copy: Copy): Promise<Written> {
     if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
-    const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };
+    const condition = {
+      ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
+      // What has come meanwhile is newer than what was read.
+      ...(isSame(source, destination) && putMatch !== false && { ifMatch: putMatch === 'bare' ? from.etag : quoted(from.etag) }),
+    };
     return await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
       .catch((error: unknown) => writtenBefore(store, { at: destination, data, headers }, error));
@@ -199,7 +207,7 @@ async function assertUnchanged(store: Store, { source, destination, from, ctx }:
     throw error;
   });
   if (now?.etag === from.etag) return; // the server gives copies ETags of their own
-  if (written) await deleteObject(store, destination, noContext);
+  if (written && !isSame(source, destination)) await deleteObject(store, destination, noContext);
   throw changed();
 }
 
