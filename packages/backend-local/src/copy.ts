@@ -14,12 +14,13 @@ export async function copyObject(
   options: CopyOptions,
   { now, ctx }: { readonly now: () => Date; readonly ctx: CallContext },
 ): Promise<ObjectInfo> {
-  if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
   const conditions = { ifNoneMatch: options.ifNoneMatch };
   const blob = { bucket: destination.bucket, blob: store.blobs.newId() };
   let row: ObjectRow;
   let replaced: string | undefined;
   try {
+    await store.objects.find(source); // S3, too, looks at the source first: of several mistakes the same one is told
+    if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
     await store.objects.checkWrite(destination, conditions);
     const from = await duplicate(store, source, blob, options.ifMatch);
     ctx.signal?.throwIfAborted();

@@ -106,6 +106,14 @@ function copies({ test }: Suite): void {
     await t.assertAbsent(t.at('none'));
   });
 
+  test('says of a source that is not there so, whatever is wrong with the destination', async (t) => {
+    const nowhere = { bucket: 'no-such-bucket-anywhere', key: t.at('to').key };
+    await assertRejects(copied(t, t.at('none'), nowhere), 'file_not_found');
+    await assertRejects(copied(t, t.at('none'), nowhere, { storageClass: 'NO_SUCH_CLASS' }), 'file_not_found');
+    await t.put(t.at('from'), 'x');
+    await assertRejects(copied(t, t.at('from'), nowhere), 'no_such_bucket');
+  });
+
   test('refuses a storage class that does not exist', async (t) => {
     await t.put(t.at('from'), 'x');
     await assertRejects(copied(t, t.at('from'), t.at('to'), { storageClass: 'NO_SUCH_CLASS' }), 'invalid_argument');
