@@ -286,15 +286,16 @@ describe('the server', () => {
   });
 
   it.each([
-    ['refused', ''],
-    ['refused by the route', 'auth'],
-  ])('tells whoever sends on, and wants the connection closed, why it is %s', async (_name, auth) => {
+    ['refused', '', 'Connection: close'],
+    ['refused by the route', 'auth', 'Connection: close'],
+    ['refused', '', 'Expect: 100-continue'],
+  ])('tells whoever sends on why it is $0, with $2', async (_name, auth, field) => {
     const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), noDelay: true });
     const failures: Error[] = [];
     socket.on('error', (error) => failures.push(error));
     await once(socket, 'connect');
     const token = auth === '' ? '' : `Authorization: ${root.authorization}\r\n`;
-    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${token}Content-Length: 4194304\r\n\r\n`;
+    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}Content-Length: 4194304\r\n\r\n`;
     socket.write(head);
     const piece = Buffer.alloc(65_536);
     // It looks for an answer once it has sent everything, as many do.

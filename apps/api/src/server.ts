@@ -45,7 +45,9 @@ export function createApiServer(services: Services): Server {
     const { incoming, outgoing } = exchange;
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
-    if (stopping() || !outgoing.shouldKeepAlive) lingerAtEnd(incoming);
+    // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
+    const expects = incoming.headers.expect !== undefined;
+    if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     const isLocal = exchange.path.startsWith(localPath);
     if (isLocal && !enabled) {
       refuseUnread(storageOff(), exchange);
