@@ -34,6 +34,14 @@ describe('what a database refuses that an operator has told it to', () => {
     await expect(tenants.find(acme.tenantSlug)).rejects.toMatchObject({ code: 'tenant_not_found' });
   });
 
+  it('is unavailable for the reason that came before the connection was closed', async () => {
+    const lost = await onDatabase(() => rig.database.sql`select pg_terminate_backend(pg_backend_pid())`).catch((error: unknown) => error);
+    expect(lost).toMatchObject({
+      code: 'storage_unavailable',
+      cause: { code: 'CONNECTION_CLOSED', cause: { code: '57P01', severity: 'FATAL' } },
+    });
+  });
+
   it.each([
     ['statement_timeout=20', 'select pg_sleep(9)'],
     ['lock_timeout=20', 'lock table files'],
