@@ -188,6 +188,22 @@ describe('createRuntime', () => {
     }
   });
 
+  it('says what a pooler says, which has one code for everything', async () => {
+    const fields = 'SFATAL\0C08P01\0Mno such user: coffer\0\0';
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(4 + fields.length);
+    const pooler = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(Buffer.concat([Buffer.from('E'), size, Buffer.from(fields)])));
+    });
+    pooler.listen(0, '127.0.0.1');
+    await once(pooler, 'listening');
+    cleanUp.push(() => pooler.close());
+    const starting = start({ DATABASE_URL: `postgres://coffer:pg-secret@127.0.0.1:${(pooler.address() as AddressInfo).port}/coffer` });
+    await expect(starting).rejects.toThrow(StartupError);
+    await expect(starting).rejects.toThrow(/\(08P01: no such user: coffer\)$/);
+  });
+
   it('goes on when the embedded database was killed', async () => {
     const { tenants, database } = await start();
     await tenants.create(acme);

@@ -105,7 +105,12 @@ function isFatal(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && 'severity' in error && error.severity === 'FATAL' && 'code' in error;
 }
 
+/** With the server's own words, also where it closed the connection after them: a pooler has one code for everything. */
 function reasonOf(cause: unknown): string {
-  const { code } = (cause ?? {}) as { readonly code?: unknown };
+  const { code, cause: last } = (cause ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
+  const said = [cause, last].find(
+    (error): error is Error & { readonly code: string } => error instanceof Error && error.name === 'PostgresError',
+  );
+  if (said !== undefined) return ` (${said.code}: ${said.message})`;
   return typeof code === 'string' ? ` (${code})` : '';
 }
