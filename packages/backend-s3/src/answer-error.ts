@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { destroyOnAbort } from '@coffer/storage-core';
 
 import { isErrorDocument } from './documents.ts';
-import { isElsewhere, mayBeProxied } from './foreign-answer.ts';
+import { isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 
 const longestDocument = 64 * 1024;
 
@@ -21,7 +21,7 @@ export class AnswerError extends Error {
 
   constructor(status: number, headers: Headers, document: string) {
     super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
-    this.name = valueIn(document, 'Code') ?? (isForeign(status, document) ? 'NoS3AnswerError' : '');
+    this.name = valueIn(document, 'Code') ?? (isForeign(status, headers, document) ? 'NoS3AnswerError' : '');
     this.$metadata = { httpStatusCode: status };
     // Not for logs.
     Object.defineProperty(this, '$response', { value: { headers } });
@@ -46,8 +46,9 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
 }
 
 /** A page of somebody's, where S3 has an XML document or nothing. */
-function isForeign(status: number, document: string): boolean {
-  return isElsewhere(status) || (!mayBeProxied(status) && document.trim() !== '' && !isErrorDocument(document));
+function isForeign(status: number, headers: Headers, document: string): boolean {
+  if (isElsewhere(status)) return true;
+  return document.trim() === '' ? isForeignHead(status, headers) : !mayBeProxied(status) && !isErrorDocument(document);
 }
 
 function valueIn(document: string, name: string): string | undefined {

@@ -6,7 +6,7 @@ import { inParallel } from './call.ts';
 import { regionMade, regionOf } from './bucket-region.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
-import { causeStatus } from './errors.ts';
+import { causeName, causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
 import { unlessAborted } from './retry.ts';
@@ -98,7 +98,7 @@ async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<
     if (hasCode(error, 'no_such_bucket')) return false;
     // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
     const status = causeStatus(error);
-    if (status === 301) return true;
+    if (status === 301 && causeName(error) !== 'NoS3AnswerError') return true;
     if (status === 403) return false; // creating it tells
     throw error;
   }

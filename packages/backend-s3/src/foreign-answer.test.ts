@@ -164,6 +164,20 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(transport.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
   });
 
+  it.each([
+    ['sends to another scheme', 301, { location: 'https://127.0.0.1:1/bucket' }],
+    ['sends elsewhere for now', 307, { location: 'https://127.0.0.1:1/bucket' }],
+    ['is spoken to without its TLS', 400, { 'content-type': 'text/html', 'content-length': '248' }],
+  ])('can be told from one in a HEAD where it %s', async (_what, status, headers) => {
+    const { transport } = await doorTo(name, answerOf(status, headers, ''));
+    await expect(transport.headBucket(bucket, noContext)).rejects.toMatchObject(blame);
+    await expect(transport.head(at, noContext)).rejects.toMatchObject(blame);
+    const ofS3 = await doorTo(name, answerOf(status, { ...headers, 'x-amz-request-id': 'tx1' }, ''));
+    await expect(ofS3.transport.headBucket(bucket, noContext)).rejects.toMatchObject({
+      message: expect.not.stringContaining('no S3 server'),
+    });
+  });
+
   it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
     const { transport } = await doorTo(name, page(status));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);

@@ -14,6 +14,8 @@ export function mayBeProxied(status: number): boolean {
   return status >= 500 || proxied.has(status);
 }
 
+type Headers = Readonly<Record<string, unknown>>;
+
 // S3 sends to where a bucket lies by 301 and 307; these are for people.
 const elsewhere: ReadonlySet<number> = new Set([302, 303, 308]);
 
@@ -22,7 +24,15 @@ export function isElsewhere(status: number): boolean {
   return elsewhere.has(status);
 }
 
-type Headers = Readonly<Record<string, unknown>>;
+/**
+ * Whether a HEAD, whose answer has no document to tell by, was refused by something before S3: sent to https://, say, or told that this
+ * port takes nothing but TLS. S3 gives such answers an id.
+ */
+export function isForeignHead(status: number, headers: Headers): boolean {
+  if (Object.keys(headers).some((name) => name.startsWith('x-amz-'))) return false;
+  if (status === 301 || status === 307) return headers['location'] !== undefined;
+  return status === 400 && /^text\/html\b/i.test(String(headers['content-type']));
+}
 
 /**
  * S3 answers with XML or nothing, apart from reads of an object, which may be a page itself. An empty answer may be called one: some

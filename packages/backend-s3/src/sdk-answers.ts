@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { isErrorDocument } from './documents.ts';
-import { assertNoPage, ForeignAnswerError, isElsewhere, mayBeProxied } from './foreign-answer.ts';
+import { assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 import { MalformedXmlError, parseXml } from './xml.ts';
 
 /** What these read may be a page itself. */
@@ -49,7 +49,8 @@ export function readAnswers(client: S3Client): void {
         const response = result.response as HttpResponse;
         const { statusCode, headers, body } = response;
         const isRefused = statusCode >= 300;
-        if (isElsewhere(statusCode)) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
+        const isForeign = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
+        if (isForeign) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         try {
           assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName));
