@@ -94,6 +94,13 @@ describe('toStorageError', () => {
     expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
   });
 
+  it('blames a signature that does not match on what may change the request as well', () => {
+    expect(toStorageError(answer(403, 'SignatureDoesNotMatch'), about)).toMatchObject({
+      code: 'access_denied',
+      message: expect.stringMatching(/secret key.*proxy.*host/),
+    });
+  });
+
   it('takes whatever was thrown', () => {
     for (const odd of [new DOMException('stopped', 'AbortError'), new Error('odd'), {}])
       expect(toStorageError(odd, about)).toMatchObject({ code: 'internal_error', cause: odd });

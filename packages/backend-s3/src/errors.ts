@@ -60,7 +60,7 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
 
 const refusals: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: 'The storage provider does not know the access key.',
-  SignatureDoesNotMatch: 'The storage provider does not accept the secret key.',
+  SignatureDoesNotMatch: 'The storage provider does not accept the secret key, or a proxy before it changes the host or path of requests.',
   ExpiredToken: 'The credentials have expired.',
   InvalidToken: 'The storage provider does not accept the session token.',
   RequestTimeTooSkewed: "This machine's clock differs too much from that of the storage provider.",
