@@ -95,6 +95,28 @@ describe('bodyOf', () => {
     const locked = new Blob([bytes]).stream();
     locked.getReader();
     expect(() => bodyOf(locked)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    const iterated = new Blob([bytes]).stream();
+    for await (const chunk of iterated) expect(chunk).toHaveLength(bytes.length);
+    const cancelled = new Blob([bytes]).stream();
+    await cancelled.cancel();
+    for (const over of [iterated, cancelled]) expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it('takes what is left of a web stream, and one that is empty or has failed', async () => {
+    const begun = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const chunk of [bytes.subarray(0, 1), bytes.subarray(1)]) controller.enqueue(chunk);
+        controller.close();
+      },
+    });
+    const reader = begun.getReader();
+    await reader.read();
+    reader.releaseLock();
+    expect(await contentOf(bodyOf(begun))).toEqual(Buffer.from(bytes.subarray(1)));
+    expect(await contentOf(bodyOf(new ReadableStream({ start: (controller) => controller.close() })))).toHaveLength(0);
+    const failure = new Error('source');
+    const failed = new ReadableStream({ start: (controller) => controller.error(failure) });
+    await expect(contentOf(bodyOf(failed))).rejects.toBe(failure);
   });
 
   it('fails when an iterable yields something else than bytes', async () => {

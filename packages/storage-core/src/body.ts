@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { Readable } from 'node:stream';
+import { isErrored, isReadable, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 
 import { offAbort, onAbort } from './abort-listeners.ts';
@@ -41,8 +41,7 @@ function stream(readable: Readable, size: number | undefined): Body {
 }
 
 function byteStream(readable: Readable): Readable {
-  // Reading it again would give an empty object, silently.
-  if (readable.readableEnded) throw storageError('invalid_argument', 'The body stream has been read already.');
+  if (readable.readableEnded) throw readAlready();
   if (readable.readableEncoding === null && !readable.readableObjectMode) return readable;
   readable.on('error', () => {}); // as for the stream that stands in for it
   return iterableStream(readable).once('close', () => readable.destroy()); // an iterator in a pending read would not
@@ -50,7 +49,14 @@ function byteStream(readable: Readable): Readable {
 
 function webStream(input: ReadableStream<Uint8Array>): Readable {
   if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
-  return Readable.fromWeb(input as NodeReadableStream);
+  const stream = input as NodeReadableStream;
+  if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw readAlready();
+  return Readable.fromWeb(stream);
+}
+
+/** Reading it again would give an empty object, silently. */
+function readAlready(): Error {
+  return storageError('invalid_argument', 'The body stream has been read already.');
 }
 
 /** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
