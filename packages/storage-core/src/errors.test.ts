@@ -35,6 +35,14 @@ describe('storageError', () => {
     expect(new Class('direct').code).toBe(code);
   });
 
+  it('has its name also where a bundler has given its class another', async () => {
+    const copy = './errors.ts?minified';
+    const minified = (await import(/* @vite-ignore */ copy)) as typeof own;
+    for (const Class of [minified.StorageError, minified.InvalidKeyError]) Object.defineProperty(Class, 'name', { value: 'e' });
+    expect(new minified.InvalidKeyError('why').name).toBe('InvalidKeyError');
+    expect(minified.storageError('payload_too_large', 'why').name).toBe('StorageError');
+  });
+
   it('has a plain StorageError for codes without a class', () => {
     expect(storageError('range_not_satisfiable', 'why', { objectSize: 3 })).toMatchObject({ name: 'StorageError', objectSize: 3 });
   });

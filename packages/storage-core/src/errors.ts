@@ -76,7 +76,7 @@ export class StorageError extends Error {
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = new.target.name;
+    this.name = new.target === StorageError ? 'StorageError' : new.target.name;
     this.code = code;
     this.retryable = options.retryable ?? retryableCodes.has(code);
     if (options.retryAfter !== undefined) this.retryAfter = options.retryAfter;
@@ -96,116 +96,136 @@ export function hasCode<C extends StorageErrorCode>(value: unknown, code: C): va
   return isStorageError(value) && value.code === code;
 }
 
+// Their names are written out: a minifier gives classes others.
 /** There is no bucket to use, or no service set. */
 export class StorageNotConfiguredError extends StorageError {
+  override name = 'StorageNotConfiguredError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_not_configured', message, options);
   }
 }
 /** An object, or the record of a file, that is not there. */
 export class StorageFileNotFoundError extends StorageError {
+  override name = 'StorageFileNotFoundError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('file_not_found', message, options);
   }
 }
 /** There is no bucket of this name. */
 export class NoSuchBucketError extends StorageError {
+  override name = 'NoSuchBucketError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('no_such_bucket', message, options);
   }
 }
 /** A bucket that is created is there already. */
 export class BucketAlreadyExistsError extends StorageError {
+  override name = 'BucketAlreadyExistsError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_already_exists', message, options);
   }
 }
 /** A bucket that is deleted without `force` holds objects. */
 export class BucketNotEmptyError extends StorageError {
+  override name = 'BucketNotEmptyError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_not_empty', message, options);
   }
 }
 /** A key that the rules of keys, or this provider, refuse. */
 export class InvalidKeyError extends StorageError {
+  override name = 'InvalidKeyError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_key', message, options);
   }
 }
 /** A bucket name that the rules refuse. */
 export class InvalidBucketNameError extends StorageError {
+  override name = 'InvalidBucketNameError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_bucket_name', message, options);
   }
 }
 /** Any other argument that cannot be meant; a body of another length than was announced. */
 export class InvalidArgumentError extends StorageError {
+  override name = 'InvalidArgumentError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_argument', message, options);
   }
 }
 /** The provider refused; the message hints at the permission that is missing. */
 export class AccessDeniedError extends StorageError {
+  override name = 'AccessDeniedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('access_denied', message, options);
   }
 }
 /** The backend, or the server behind it, has no such access control lists. */
 export class AclNotSupportedError extends StorageError {
+  override name = 'AclNotSupportedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('acl_not_supported', message, options);
   }
 }
 /** An ability that the backend lacks. */
 export class NotSupportedError extends StorageError {
+  override name = 'NotSupportedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('not_supported', message, options);
   }
 }
 /** No connection to the provider in time. Retryable. */
 export class ConnectTimeoutError extends StorageError {
+  override name = 'ConnectTimeoutError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('connect_timeout', message, options);
   }
 }
 /** The provider, or the reader of an open body, made no progress in time. Retryable. */
 export class ReadTimeoutError extends StorageError {
+  override name = 'ReadTimeoutError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('read_timeout', message, options);
   }
 }
 /** The provider is down or throttles, retries included. Retryable unless `retryable` says otherwise; `retryAfter` in seconds. */
 export class StorageUnavailableError extends StorageError {
+  override name = 'StorageUnavailableError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_unavailable', message, options);
   }
 }
 /** The object has to be restored from an archive before it can be read. */
 export class ObjectArchivedError extends StorageError {
+  override name = 'ObjectArchivedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('object_archived', message, options);
   }
 }
 /** The bytes have another checksum than was declared; nothing was written. */
 export class ChecksumMismatchError extends StorageError {
+  override name = 'ChecksumMismatchError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('checksum_mismatch', message, options);
   }
 }
 /** A call has to say for which tenant it is made, and does not. */
 export class TenantContextRequiredError extends StorageError {
+  override name = 'TenantContextRequiredError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_context_required', message, options);
   }
 }
 /** A call names another tenant than the one it is made for. */
 export class TenantMismatchError extends StorageError {
+  override name = 'TenantMismatchError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_mismatch', message, options);
   }
 }
 /** The file does not fit into what is left of the tenant's quota. */
 export class QuotaExceededError extends StorageError {
+  override name = 'QuotaExceededError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('quota_exceeded', message, options);
   }
