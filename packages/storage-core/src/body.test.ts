@@ -99,7 +99,8 @@ describe('bodyOf', () => {
     for await (const chunk of iterated) expect(chunk).toHaveLength(bytes.length);
     const cancelled = new Blob([bytes]).stream();
     await cancelled.cancel();
-    for (const over of [iterated, cancelled]) expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    for (const over of [iterated, cancelled])
+      expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
   it('takes what is left of a web stream, and one that is empty or has failed', async () => {

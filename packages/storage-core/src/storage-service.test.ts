@@ -162,6 +162,24 @@ describe('uploadFile and downloadFile', () => {
     await expect(upload).rejects.toBe(failure);
   });
 
+  it('refuse a second upload of a stream that is being stored: each would have a part of its bytes', async () => {
+    const bytes = async function* (): AsyncGenerator<Uint8Array> {
+      for (let index = 0; index < 10; index++) yield new Uint8Array(1000);
+    };
+    const second = new StorageService({ backend: memoryBackend({ buckets: ['main'] }), defaultBucket: 'main' });
+    for (const body of [Readable.from(bytes()), Readable.from(bytes(), { objectMode: false }), bytes()]) {
+      const [stored, refused] = await Promise.allSettled([service, second].map((each) => each.uploadFile({ key: 'k', body })));
+      expect(stored).toMatchObject({ status: 'fulfilled', value: { size: 10_000 } });
+      expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'invalid_argument' } });
+    }
+    const stored = Readable.from(bytes());
+    await service.uploadFile({ key: 'k', body: stored });
+    await expect(second.uploadFile({ key: 'k', body: stored })).rejects.toThrow('read already');
+    const again = { [Symbol.asyncIterator]: bytes }; // each use of it begins anew
+    const both = await Promise.all([service, second].map((each) => each.uploadFile({ key: 'k', body: again })));
+    expect(both.map(({ size }) => size)).toEqual([10_000, 10_000]);
+  });
+
   it('refuse, as any other argument, what only plain JavaScript can pass', async () => {
     const put = (more: object): Promise<unknown> => service.uploadFile({ key: 'k', body: '', ...more });
     const open = (options: object): Promise<unknown> => service.openFile('k', options);

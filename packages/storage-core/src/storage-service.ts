@@ -2,6 +2,7 @@ import { requireAbility } from './ability.ts';
 import { assertCannedAcl } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
 import type { BatchDeleteResult, ByteSink, PresignedDownload, PresignedUpload, Pulled, PullOptions, StorageBackend } from './backend.ts';
+import { claimBody } from './body-claim.ts';
 import { bodyOf, discard, readAll } from './body.ts';
 import { assertBucketName } from './bucket-name.ts';
 import { defaultBucketResolver } from './bucket-resolver.ts';
@@ -100,14 +101,19 @@ export class StorageService extends BucketService {
 
   /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
-    const body = withSizeHint(bodyOf(file.body, file.size), file.sizeHint);
+    const release = claimBody(file.body);
+    let body: Body | undefined;
     try {
+      const opened = withSizeHint(bodyOf(file.body, file.size), file.sizeHint);
+      body = opened;
       assertObjectKey(file.key);
       const options = putOptionsOf(file, this.#options);
-      return await this.#at(file, ctx, (at) => this.backend.put(at, body, options, ctx).catch(this.#naming(options)));
+      return await this.#at(file, ctx, (at) => this.backend.put(at, opened, options, ctx).catch(this.#naming(options)));
     } catch (error) {
-      discard(body, error instanceof Error ? error : undefined);
+      if (body !== undefined) discard(body, error instanceof Error ? error : undefined);
       throw error;
+    } finally {
+      release();
     }
   }
 

@@ -1,0 +1,24 @@
+import { Readable } from 'node:stream';
+
+import { storageError } from './errors.ts';
+
+// From the global registry, so that uploads by another copy of this package are known as well.
+const claimed: unique symbol = Symbol.for('@coffer/claimed-body') as never;
+
+/**
+ * Keeps a stream, or a generator, from being stored twice at once: each upload would have a part of its bytes, and both would
+ * succeed. Web streams keep a second reader away by themselves, and bytes may be read as often as anybody likes.
+ * @returns what gives it free again
+ * @throws invalid_argument while another upload has it
+ */
+export function claimBody(body: unknown): () => void {
+  if (!isReadOnce(body)) return () => {};
+  if (body[claimed] === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  Reflect.set(body, claimed, true);
+  return () => void Reflect.deleteProperty(body, claimed);
+}
+
+function isReadOnce(body: unknown): body is { [claimed]?: true } {
+  if (body instanceof Readable) return true;
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && 'next' in body;
+}
