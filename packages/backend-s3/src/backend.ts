@@ -4,6 +4,7 @@ import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
+import { assertEndpoint } from './check-options.ts';
 import { causeName } from './errors.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
@@ -31,8 +32,12 @@ export function s3Backend(options: S3BackendOptions, profile?: EndpointProfile):
   return backendOf(openStore(options, profile), profile);
 }
 
-/** `s3Backend` with the settings of a MinIO server: `endpoint/bucket/key`, and the label `minio`. */
+/**
+ * `s3Backend` with the settings of a MinIO server: `endpoint/bucket/key`, and the label `minio`.
+ * @throws invalid_argument, as `s3Backend`, and without an endpoint
+ */
 export function minioBackend(options: S3BackendOptions & { readonly endpoint: string }, profile?: EndpointProfile): StorageBackend {
+  assertEndpoint(options.endpoint);
   return s3Backend({ name: 'minio', forcePathStyle: true, ...options }, profile);
 }
 

@@ -31,8 +31,16 @@ export function assertOptions(options: S3BackendOptions): void {
   assertOneOf('transport', options.transport, ['lean', 'sdk']);
 }
 
+/**
+ * Of a server that is not AWS. One whose variable is not set would else be AWS, and be sent keys and objects that are not its own.
+ * @throws invalid_argument
+ */
+export function assertEndpoint(endpoint: string | undefined): void {
+  if (endpoint === undefined) throw storageError('invalid_argument', 'A MinIO backend needs an endpoint.');
+}
+
 function assertUrl(name: string, value: string | undefined): void {
-  if (value === undefined || (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) return;
+  if (value === undefined || (typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) return;
   throw storageError('invalid_argument', `${name} of an S3 backend is a URL that begins with http:// or https://.`);
 }
 

@@ -27,6 +27,7 @@ describe('options', () => {
     ['endpoint', { endpoint: 'user:password@minio.internal' }],
     ['endpoint', { endpoint: '' }],
     ['endpoint', { endpoint: 'ftp://minio.internal' }],
+    ['endpoint', { endpoint: new URL('http://minio.internal') }],
     ['publicEndpoint', { publicEndpoint: 'files.example.com' }],
     ['secretKey', { secretKey: undefined }],
     ['accessKey', { accessKey: undefined }],
@@ -55,6 +56,15 @@ describe('options', () => {
     expect(refused?.message).toContain(name);
     expect(refused?.message).not.toContain('password');
     expect(refusal(() => minioBackend(given({ ...good, ...wrong }) as typeof good))).toEqual(refused);
+  });
+
+  it('of MinIO have an endpoint: without one, its keys and objects would go to AWS', () => {
+    for (const options of [keys, { ...keys, endpoint: undefined }]) {
+      expect(refusal(() => minioBackend(given(options) as typeof good))).toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringContaining('endpoint'),
+      });
+    }
   });
 
   it('are refused by what finds out about an endpoint as well', async () => {
