@@ -36,7 +36,7 @@ export interface LocalBackend extends StorageBackend {
  * Costs nothing by itself: the directory is opened (created, recovered) by the first call that needs it, and again by the
  * next one should that fail. Several processes may use one directory at once. `close()` waits for the calls under way.
  *
- * @throws invalid_argument for a root that is none, such as of a variable that is not set, and a secret that is too short
+ * @throws invalid_argument for a root that is none, such as of a variable that is not set, and for settings of presigned URLs that are none
  */
 export function localBackend(options: LocalBackendOptions): LocalBackend {
   const { root, region = 'local', now = () => new Date() } = options;

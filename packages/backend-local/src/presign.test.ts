@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { localBackend } from './backend.ts';
 import type { LocalBackend } from './backend.ts';
+import type { PresignSettings } from './presign.ts';
 import { scratch } from './testing/storage.ts';
 
 const start = new Date('2026-01-01T00:00:00.500Z');
@@ -201,10 +202,14 @@ describe('presigned forms', () => {
   });
 });
 
-it('a secret of few bytes is refused', () => {
-  expect(() => localBackend({ root: '/nonexistent', presign: { baseUrl: 'http://x', secret: 'short' } })).toThrow(
-    expect.objectContaining({ code: 'invalid_argument' }),
-  );
+it.each([
+  ['a secret of few bytes', { secret: 'short' }],
+  ['no secret', { secret: undefined }],
+  ['a base without http:// or https://', { baseUrl: 'localhost:8080' }],
+  ['no base', { baseUrl: undefined }],
+])('%s is refused', (_what, wrong) => {
+  const presign = { baseUrl: 'http://x', secret: 'a secret of many bytes', ...wrong } as PresignSettings; // as plain JavaScript gives it
+  expect(() => localBackend({ root: '/nonexistent', presign })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
 });
 
 it('a storage class that does not exist is not signed', async () => {

@@ -44,6 +44,16 @@ type InBucket<Grant> = Grant & Pick<Claims, 'bucketId'>;
 /** Undefined when there is no such bucket. */
 type FindBucketId = (bucket: string) => Promise<number | undefined>;
 
+/** @throws invalid_argument for what is none, such as of a variable that is not set */
+function assertSettings(baseUrl: string | undefined, secret: string | Uint8Array | undefined): void {
+  if (secret === undefined || Buffer.byteLength(secret) < shortestSecret) {
+    throw storageError('invalid_argument', `The secret of presigned URLs has at least ${shortestSecret} bytes.`);
+  }
+  if (!/^https?:$/.test(URL.parse(baseUrl ?? '')?.protocol ?? '')) {
+    throw storageError('invalid_argument', 'baseUrl of presigned URLs is a URL that begins with http:// or https://.');
+  }
+}
+
 /** Signs URLs and forms, and checks them: HMAC-SHA256 over everything that they allow. */
 export class Signer {
   readonly operations: PresignOperations;
@@ -53,9 +63,7 @@ export class Signer {
   readonly #bucketIdOf: FindBucketId;
 
   constructor({ baseUrl, secret }: PresignSettings, now: () => Date, bucketIdOf: FindBucketId) {
-    if (Buffer.byteLength(secret) < shortestSecret) {
-      throw storageError('invalid_argument', `The secret of presigned URLs has at least ${shortestSecret} bytes.`);
-    }
+    assertSettings(baseUrl, secret);
     this.#base = baseUrl.replace(/\/+$/, '');
     // A key of its own, so that a secret that also signs tokens gives away nothing here.
     this.#key = createHmac('sha256', secret).update('coffer local presigned requests, version 1').digest();
