@@ -7,6 +7,12 @@ import { connectDatabase } from './index.ts';
 const optionsOf = (url: string): object => connectDatabase({ url }).sql.options;
 
 describe('the URL of a database', () => {
+  it('is refused where it is none, such as of a variable that is not set', () => {
+    for (const url of [undefined, null, '', 'mysql://h/db'] as string[]) {
+      expect(() => connectDatabase({ url })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    }
+  });
+
   it.each([
     ['postgres://u:p@h1:1,h2:2/db', { host: ['h1', 'h2'], port: [1, 2], user: 'u', pass: 'p', database: 'db' }],
     ['postgresql://u:p%40%2C@h1,h2:2,h3/db', { host: ['h1', 'h2', 'h3'], port: [5432, 2, 5432], pass: 'p@,' }],

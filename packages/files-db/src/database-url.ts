@@ -62,7 +62,7 @@ export function shownDatabaseUrl(text: string): { readonly url: string; readonly
 
 /** A URL may have one host only: `url` has the first one, `hosts` all of them. */
 function split(text: string): { readonly url: URL; readonly hosts: string } {
-  const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(text.trim()) ?? [];
+  const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(String(text).trim()) ?? [];
   const url = URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
   if (start === undefined || url === null) throw invalid('is not of the form postgres://user:password@host:5432/database');
   if (![url.username, url.password, hosts, url.pathname].every(isDecodable))
