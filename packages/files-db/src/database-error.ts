@@ -100,6 +100,11 @@ export function isMissingTable(error: unknown): boolean {
   return codeOf(queryCause(error)) === '42P01';
 }
 
+/** Whether a row was not deleted because a foreign key refers to it; PostgreSQL 18 tells `restrict` from `no action`. */
+export function isReferredTo(error: unknown): boolean {
+  return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');
+}
+
 function unavailable(message: string, cause: unknown, retryable = true): StorageError {
   return storageError('storage_unavailable', message, retryable ? { cause, retryAfter: 1 } : { cause, retryable });
 }

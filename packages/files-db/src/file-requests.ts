@@ -160,6 +160,6 @@ export interface FileSweepReport {
   readonly deleted: number;
   /** Completed presigned uploads whose receiving key was cleared for good. */
   readonly received: number;
-  /** Rows whose objects the provider did not delete; the next sweep tries again. */
+  /** Rows whose objects the provider did not delete, or that another table refers to; the next sweep tries again. */
   readonly retained: number;
 }

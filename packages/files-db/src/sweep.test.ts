@@ -107,6 +107,21 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await stubborn.close();
   });
 
+  it('leaves rows that a table of somebody else refers to, and goes on with the rest', async () => {
+    const files: string[] = [];
+    for (let index = 0; index < 5; index++) files.push((await upload(rig, 'abc', { tenantContext: acme })).id);
+    const tables = { no_action: files[1]!, restricting: files[3]! };
+    await rig.query('create table no_action (file_id uuid references files)');
+    await rig.query('create table restricting (file_id uuid references files on delete restrict)');
+    for (const [table, id] of Object.entries(tables)) await rig.query(`insert into ${table} values ('${id}')`);
+    await rig.query(`update files set status = 'deleted', sweep_at = now()`);
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 3, retained: 2 });
+    expect(await rig.keys()).toEqual([]);
+    for (const table of Object.keys(tables)) await rig.query(`delete from ${table}`);
+    expect(await rig.files.sweep({ now: inDays(3) })).toMatchObject({ deleted: 2, retained: 0 });
+    expect(await rig.query('select 1 from files')).toEqual([]);
+  });
+
   it('removes from several buckets at once', async () => {
     const inner = presigning(memoryBackend());
     const begun = new Set<string>();

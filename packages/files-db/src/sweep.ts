@@ -1,6 +1,7 @@
 import { hasCode, noContext } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
+import { isReferredTo } from './database-error.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
 import type { FileSweepReport, SweepRequest } from './file-requests.ts';
@@ -99,15 +100,31 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
     const rows = await takeDue(sql, { ...times, until, limit: batchSize });
     if (rows.length === 0) return report;
     const retained = await removeObjectsOf(storage, rows, ctx);
-    const finished = rows.filter(({ id }) => !retained.has(id));
-    await finish(sql, { ids: JSON.stringify(finished.map(({ id }) => id)), now: now.toISOString() });
-    for (const { was } of finished) report[countOf[was]]++;
+    const finished = rows.map(({ id }) => id).filter((id) => !retained.has(id));
+    for (const id of await finishRows(sql, finished, now.toISOString())) retained.add(id);
+    for (const { id, was } of rows) if (!retained.has(id)) report[countOf[was]]++;
     report.retained += retained.size;
   }
 }
 
+/**
+ * A table of the application may refer to rows and not say what becomes of its own when they go: that keeps them, and no others.
+ * @returns the ids of rows that stay for it
+ */
+async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: string): Promise<readonly string[]> {
+  try {
+    await finish(sql, { ids: JSON.stringify(ids), now });
+    return [];
+  } catch (error) {
+    if (!isReferredTo(error)) throw error;
+    if (ids.length === 1) return ids;
+    const half = Math.ceil(ids.length / 2);
+    return [...(await finishRows(sql, ids.slice(0, half), now)), ...(await finishRows(sql, ids.slice(half), now))];
+  }
+}
+
 /** @returns the ids of rows that still have objects */
-async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[], ctx: CallContext): Promise<ReadonlySet<string>> {
+async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[], ctx: CallContext): Promise<Set<string>> {
   const retained = new Set<string>();
   const owners = new Map<string, Map<string, string>>(); // bucket -> key -> id
   const add = (row: DueRow, key: string): void => {

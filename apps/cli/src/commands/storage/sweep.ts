@@ -43,7 +43,7 @@ export default class Sweep extends StorageCommand {
     const retained = swept.files?.retained ?? 0;
     if (retained === 0) return;
     process.exitCode = 1;
-    const message = `The provider did not delete what ${countText(retained, 'file')} left behind; the next sweep tries again.`;
+    const message = `What ${countText(retained, 'file')} left behind was kept by the provider, or by a table that refers to it; the next sweep tries again.`;
     this.output.error(storageError('storage_unavailable', message));
   }
 }
