@@ -40,7 +40,7 @@ const upload = { at, uploadId: 'id' };
 const part = { ...upload, number: 1 };
 const described = { contentType: 'text/plain' };
 const data = Buffer.from('ten bytes!');
-const blame = { code: 'storage_unavailable', retryable: false, message: /no S3 server/ };
+const blame = { code: 'storage_unavailable', retryable: false, message: expect.stringMatching(/no S3 server/) as string };
 
 const objectCalls: readonly (readonly [string, (to: Transport) => unknown])[] = [
   ['put', (to) => to.put(at, { kind: 'buffer', data }, described, noContext)],

@@ -9,14 +9,16 @@ import type { Store } from './store.ts';
 
 const boundary = 'coffer-probe-form';
 
-/** Whether forms are taken that their policies allow, and no others; whether the ACL that one says takes effect, and an empty object is one. */
+/** Whether forms are taken that their policies allow, and no others; whether the ACL that one says takes effect, and one can be for an empty object alone. */
 export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl' | 'emptyForms'>> {
   if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
   const at = sandbox.at('form-public');
   const form = await store.presigner.privateForm(at, { contentType: 'text/plain', size: 4, expiresIn: 600, acl: 'public-read' });
   const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
   const empty = await store.presigner.privateForm(sandbox.at('form-empty'), { contentType: 'text/plain', size: 0, expiresIn: 600 });
-  return { postPolicy: true, formAcl, emptyForms: await sendForm(store, empty, '') };
+  // MinIO takes a length of none for one that nobody limits.
+  const emptyForms = (await sendForm(store, empty, '')) && !(await sendForm(store, empty, 'x'));
+  return { postPolicy: true, formAcl, emptyForms };
 }
 
 async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {

@@ -44,7 +44,7 @@ export interface EndpointProfile {
   readonly postPolicy: boolean;
   /** Their canned ACL takes effect. */
   readonly formAcl: boolean;
-  /** They may bring an object without a byte. */
+  /** They may bring an object without a byte, and then no other. */
   readonly emptyForms: boolean;
   /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
   readonly versioning: boolean | undefined;

@@ -111,8 +111,10 @@ function uploads({ options, test }: Suite, method: Method): void {
     await t.assertHolds(t.at('open'), 'of any size');
   });
 
-  test(`${method} takes an empty object`, async (t) => {
-    assertAccepted(await send(await uploadTo(t, t.at('empty'), method, { size: 0 }), ''));
+  test(`${method} takes an empty object, and nothing in its place`, async (t) => {
+    const upload = await uploadTo(t, t.at('empty'), method, { size: 0 });
+    assertRefused(await send(upload, 'x'), 'a body of 1 byte');
+    assertAccepted(await send(upload, ''));
     await t.assertHolds(t.at('empty'), '');
   });
 
