@@ -2,8 +2,7 @@ import { Readable } from 'node:stream';
 
 import { storageError } from './errors.ts';
 
-// From the global registry, so that uploads by another copy of this package are known as well.
-const claimed: unique symbol = Symbol.for('@coffer/claimed-body') as never;
+const claimed = new WeakSet<object>();
 
 /**
  * Keeps a stream, or a generator, from being stored twice at once: each upload would have a part of its bytes, and both would
@@ -13,12 +12,12 @@ const claimed: unique symbol = Symbol.for('@coffer/claimed-body') as never;
  */
 export function claimBody(body: unknown): () => void {
   if (!isReadOnce(body)) return () => {};
-  if (body[claimed] === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
-  Reflect.set(body, claimed, true);
-  return () => void Reflect.deleteProperty(body, claimed);
+  if (claimed.has(body)) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  claimed.add(body);
+  return () => void claimed.delete(body);
 }
 
-function isReadOnce(body: unknown): body is { [claimed]?: true } {
+function isReadOnce(body: unknown): body is object {
   if (body instanceof Readable) return true;
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && 'next' in body;
 }

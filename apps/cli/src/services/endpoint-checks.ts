@@ -33,7 +33,13 @@ export function endpointChecks(profile: Profile): readonly Check[] {
         ]
       : []),
     ...(profile.postPolicy && !profile.emptyForms
-      ? [{ name: 'empty_forms', status: 'lacks' as const, message: 'forms cannot be limited to an empty object: presigned uploads of one are PUT' }]
+      ? [
+          {
+            name: 'empty_forms',
+            status: 'lacks' as const,
+            message: 'forms cannot be limited to an empty object: presigned uploads of one are PUT',
+          },
+        ]
       : []),
     ability(
       'conditional_put',
