@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
 import { releaseChunk, withOwnedChunks } from '../chunk-memory.ts';
@@ -143,13 +144,17 @@ export function lingerOver(incoming: IncomingMessage): void {
   incoming.resume();
 }
 
+/** Of connections that stay open after all, what closes them, and knows of none of the requests before. */
+const closings = new WeakMap<Socket, () => void>();
+
 /**
  * The same where the connection ends with the answer, which Node would close at once. To be called before the answer ends; whatever has
  * been read as a whole by then is not waited for.
  */
 export function lingerAtEnd(incoming: IncomingMessage): void {
   const { socket } = incoming;
-  const close = socket.destroySoon.bind(socket);
+  const close = closings.get(socket) ?? socket.destroySoon.bind(socket);
+  closings.set(socket, close);
   socket.destroySoon = () => {
     if (incoming.complete || incoming.destroyed) return close();
     incoming.once('close', close);
