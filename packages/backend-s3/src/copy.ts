@@ -80,7 +80,7 @@ export async function copyObject(
 async function perform(store: Store, copy: Copy): Promise<Written> {
   const { options, from, destination, ctx } = copy;
   const { ifMatch, ifNoneMatch } = options;
-  const profile = isTied(copy) || ifNoneMatch !== undefined ? await store.profile(destination.bucket, ctx) : undefined;
+  const profile = await profileFor(store, copy);
   const unenforced =
     profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isTied(copy) && !profile.copySourceCondition));
   if (unenforced && from.size <= store.memory.partSize) {
@@ -94,6 +94,13 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   const written = await (isReplaced(copy) ? withTags(store, copy, write) : write());
   if (unenforced && ifMatch !== undefined && written.etag !== from.etag) await assertUnchanged(store, copy);
   return written;
+}
+
+/** What the server does decides over conditions that are asked for. Others are no reason to refuse who may not try that out. */
+async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
+  const { options, destination, ctx } = copy;
+  if (options.ifMatch !== undefined || options.ifNoneMatch !== undefined) return store.profile(destination.bucket, ctx);
+  return isReplaced(copy) ? store.profileIfAllowed(destination.bucket, ctx) : undefined;
 }
 
 /** For writes with which they stay behind, on Ceph also where only the rest is replaced. */

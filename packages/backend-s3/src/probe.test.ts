@@ -246,6 +246,28 @@ it.each(doors)('is no condition of what credentials may do that may not try anyt
   expect(attempts).toBe(1);
 });
 
+it.each(doors)('is no condition of copies without one (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  const [backend, store] = [s3Backend({ ...account, transport }), openStore(account)];
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  onTestFinished(async () => {
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    store.connection.close();
+    await backend.close();
+  });
+  const at = { bucket, key: 'x' };
+  const described = { contentType: 'text/css', expires: 'Wed, 21 Oct 2026 07:28:00 GMT' };
+  await store.transport.put(at, { kind: 'buffer', data: Buffer.from('x') }, described, noContext);
+  for (const to of [{ bucket, key: 'y' }, at]) {
+    await backend.copy(at, to, {}, noContext);
+    expect(await store.transport.head(to, noContext)).toMatchObject({ contentType: 'text/css', carried: { expires: described.expires } });
+  }
+  await expect(backend.copy(at, at, { ifMatch: '*' }, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+});
+
 it.each(doors)('takes no rule for one that a server only says to have taken (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && /\?(?:cors|lifecycle|versioning)/.test(path) ? { status: 200, body: '' } : undefined,
