@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { memoryBackend, storageError, StorageService } from '@coffer/storage-core';
@@ -109,6 +110,32 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       expect(file.sizeBytes).toBe(size);
     }
     expect(await rig.usage(acme)).toMatchObject({ bytes: 5011 + 2 * MiB, files: 6 });
+  });
+
+  it.each([10, 300])('refuses a second upload of a stream of %i pieces that is being stored', async (pieces) => {
+    const bytes = async function* (half: () => void): AsyncGenerator<Uint8Array> {
+      for (let index = 0; index < pieces; index++) {
+        if (index === pieces / 2) half();
+        await delay(1);
+        yield new Uint8Array(1000);
+      }
+    };
+    const streams = [
+      (half: () => void) => Readable.from(bytes(half), { objectMode: false }),
+      (half: () => void) => Readable.from(bytes(half)),
+      bytes,
+    ];
+    await rig.tenants.update(acme.tenantSlug, { quotaBytes: 10 * MiB }); // so that bodies are metered
+    for (const stream of streams) {
+      const half = Promise.withResolvers<void>();
+      const body = stream(half.resolve);
+      const file = { body, filename: 'x', ownerId: 'alice' };
+      const first = rig.files.uploadFile({ ...file, tenantContext: acme });
+      const uploads = [first, rig.files.uploadFile(file), half.promise.then(() => rig.files.uploadFile(file))];
+      const [stored, ...refused] = await Promise.allSettled(uploads);
+      expect(stored).toMatchObject({ status: 'fulfilled', value: { sizeBytes: pieces * 1000 } });
+      for (const each of refused) expect(each).toMatchObject({ status: 'rejected', reason: { code: 'invalid_argument' } });
+    }
   });
 
   it('applies form fields that follow the file', async () => {

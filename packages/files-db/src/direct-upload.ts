@@ -1,4 +1,4 @@
-import { bodyOf, canonicalTenantUuid, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
+import { bodyOf, canonicalTenantUuid, claimBody, discard, isStorageError, noContext, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectInfo, TenantContext } from '@coffer/storage-core';
 
 import {
@@ -36,6 +36,19 @@ const everything = { anyTenant: true, tenant: null, anyOwner: true, subject: '' 
 
 /** See `FileService.uploadFile`. Two statements: a pending row with its space reserved, then the row made available. */
 export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, context: CallContext = noContext): Promise<FileRecord> {
+  const release = claimBody(file.body);
+  try {
+    return await uploadClaimed(parts, { file, release }, context);
+  } finally {
+    release();
+  }
+}
+
+async function uploadClaimed(
+  parts: FileParts,
+  { file, release }: { readonly file: UploadFileRequest; readonly release: () => void },
+  context: CallContext,
+): Promise<FileRecord> {
   const { storage } = parts;
   const { filename, ownerId, tenantContext: tenant, sizeHint, isPublic = false, acl = 'private', sha256, md5 } = file;
   const ctx = labelled(context, tenant);
@@ -83,6 +96,7 @@ export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, 
       const { body: opened, sample } = await opening;
       const contentType = await decideContentType({ declared: file.contentType, filename, sample });
       const limited = await withinQuota(parts, { body: opened, id, tenant, reservation }, ctx);
+      if (limited.kind === 'stream' && limited.stream === file.body) release(); // the storage claims it at once
       const info = await storage
         .uploadFile(
           {

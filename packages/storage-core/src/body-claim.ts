@@ -7,14 +7,18 @@ const claimed = new WeakSet<object>();
 /**
  * Keeps a stream, or a generator, from being stored twice at once: each upload would have a part of its bytes, and both would
  * succeed. Web streams keep a second reader away by themselves, and bytes may be read as often as anybody likes.
- * @returns what gives it free again
+ * @returns what gives it free again, once: whoever hands the body on to another upload calls it just before
  * @throws invalid_argument while another upload has it
  */
 export function claimBody(body: unknown): () => void {
   if (!isReadOnce(body)) return () => {};
   if (claimed.has(body)) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   claimed.add(body);
-  return () => void claimed.delete(body);
+  let isHeld = true;
+  return () => {
+    if (isHeld) claimed.delete(body);
+    isHeld = false;
+  };
 }
 
 function isReadOnce(body: unknown): body is object {
