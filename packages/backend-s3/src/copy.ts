@@ -86,7 +86,14 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   if (unenforced && from.size <= store.memory.partSize) {
     const { bucket } = destination;
     const isPutEnforced = ifNoneMatch === undefined || (profile.conditionalPut && !(await ignoresNoneMatch(store, bucket, profile, ctx)));
-    if (isPutEnforced) return withTags(store, copy, () => throughHere(store, copy, profile));
+    if (isPutEnforced) {
+      return withTags(store, copy, () =>
+        throughHere(store, copy, profile).catch(async (error: unknown) => {
+          if (!(await isRefusedAnyway(store, copy, error))) throw error;
+          return inOneRequest(store, copy, profile);
+        }),
+      );
+    }
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
@@ -176,6 +183,13 @@ async function throughHere(store: Store, copy: Copy, { putMatch }: EndpointProfi
   } finally {
     held.release(false);
   }
+}
+
+/** Whether an object is as it was and may not be replaced on that condition: where versions are kept, Ceph says so of each. */
+async function isRefusedAnyway(store: Store, { source, destination, from, ctx }: Copy, error: unknown): Promise<boolean> {
+  if (!hasCode(error, 'precondition_failed') || !isSame(source, destination)) return false;
+  const now = await store.transport.head(source, ctx).catch(() => undefined);
+  return now?.etag === from.etag;
 }
 
 /** For what no single request may copy, or would take too long in one. */
