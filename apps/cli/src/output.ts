@@ -124,6 +124,12 @@ export class Output {
     this.#toStderr(`${code}: ${printable(name)}: ${printable(message)}\n`);
   }
 
+  /** Whether there is a terminal that can show a status, and take it away again. */
+  get hasStatus(): boolean {
+    // oxlint-disable-next-line node/no-process-env -- tells of the terminal, and configures nothing
+    return process.stderr.isTTY && process.env['TERM'] !== 'dumb';
+  }
+
   /** A line on a terminal that stays below everything else and is drawn over; undefined takes it away. */
   status(text: string | undefined): void {
     if (text === undefined) return this.#eraseStatus();

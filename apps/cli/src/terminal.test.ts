@@ -68,6 +68,12 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(Math.max(...drawn)).toBeLessThan(20);
   });
 
+  it('draws nothing on a terminal that cannot take it away again', async () => {
+    const terminal = coffer(['storage', 'upload', 'large.bin'], { TERM: 'dumb' });
+    expect(await terminal.end()).toBe(0);
+    expect(terminal.written).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\r\nuploaded 1 object \(200 MiB\) in \S+ s\r\n$/);
+  });
+
   it('ends on Ctrl-C with 130, and leaves nothing half-done', async () => {
     const terminal = coffer(['storage', 'upload', 'huge.bin', '--key', 'cut.bin']);
     await terminal.until(/[1-9]\S* MiB\/\S+ GiB {2}/);

@@ -10,7 +10,7 @@ const everyMs = 1000;
  * @returns how to take it away
  */
 export function showElapsed(output: Output, what: string): () => void {
-  if (!process.stderr.isTTY) return () => {};
+  if (!output.hasStatus) return () => {};
   const since = monotonicMs();
   const draw = (): void => output.status(`${printable(what)}  ${durationText(Math.round((monotonicMs() - since) / 1000))}`);
   const timer = setInterval(draw, everyMs).unref();

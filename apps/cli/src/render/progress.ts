@@ -21,7 +21,7 @@ export class Progress {
 
   constructor(output: Output, options: { readonly isVisible: boolean }) {
     this.#output = output;
-    if (!options.isVisible || !process.stderr.isTTY) return;
+    if (!options.isVisible || !output.hasStatus) return;
     this.#timer = setInterval(() => this.#draw(), everyMs).unref();
   }
 
