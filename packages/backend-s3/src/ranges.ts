@@ -20,10 +20,16 @@ export function partOf(
   if (range === undefined && contentRange === undefined) return { total: contentLength };
   const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')?.map(Number) ?? [];
   if (range === undefined) {
-    if (start === 0 && size !== undefined && end === size - 1) return { total: size };
+    if (start === 0 && size !== undefined && end === size - 1) {
+      assertLength(contentLength, size);
+      return { total: size };
+    }
   } else if (start !== undefined && end !== undefined && size !== undefined) {
     const resolved = resolveRange(range, size); // Garage sends a part of an empty object
-    if (resolved.start === start && resolved.end === end) return { total: size, resolved };
+    if (resolved.start === start && resolved.end === end) {
+      assertLength(contentLength, lengthOf(size, resolved));
+      return { total: size, resolved };
+    }
   }
   // All of it was sent: right only where the range is all of it.
   else if (contentLength !== undefined) {
@@ -31,6 +37,11 @@ export function partOf(
     if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
   }
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
+}
+
+/** Some answers say two things of their length; one that says nothing is counted. @throws storage_unavailable */
+function assertLength(told: number | undefined, length: number): void {
+  if (told !== undefined && told !== length) throw wrongLength(told, length);
 }
 
 /**

@@ -67,6 +67,22 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
     await expect(reading).rejects.toMatchObject({ code: 'not_supported' });
   });
 
+  it.each([
+    ['a part', { range: { start: 2, end: 5 } }, 'bytes 2-5/10'],
+    ['all of it', {}, 'bytes 0-9/10'],
+  ])('is not told of as %s with bytes of another number', async (_what, options, contentRange) => {
+    const server = await serve((_request, response) =>
+      response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': contentRange }).end('abc'),
+    );
+    const backend = backendTo(server, { transport });
+    const wrong = { code: 'storage_unavailable', message: expect.stringContaining('3 bytes where') as string };
+    await expect(backend.get(at, options, noContext)).rejects.toMatchObject(wrong);
+    const passed: unknown[] = [];
+    if (transport === 'lean')
+      await expect(backend.pull?.(at, options, (chunk) => void passed.push(chunk), noContext)).rejects.toMatchObject(wrong);
+    expect(passed).toEqual([]);
+  });
+
   it('may be all of it', async () => {
     const server = await serve((_request, response) =>
       response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': 'bytes 0-2/3' }).end('abc'),
