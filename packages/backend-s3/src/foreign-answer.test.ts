@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { noContext } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -193,6 +195,16 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(put).rejects.toMatchObject({ code, retryable, message: expect.not.stringContaining('no S3 server') });
   });
 });
+
+it.each(['lean', 'sdk'] as const)(
+  'another protocol in the place of an answer is no answer, and nobody waits for one (%s)',
+  async (door) => {
+    const upgrading: Answer = ({ socket }) => void socket.write('HTTP/1.1 101 -\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+    const { transport } = await doorTo(door, upgrading);
+    const put = transport.put(at, { kind: 'stream', stream: Readable.from([data]), size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject(blame);
+  },
+);
 
 describe('what answers a pull, and is no S3 server', () => {
   it('is not passed on where there is no stream either', async () => {

@@ -1,8 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
+import { EventEmitter } from 'node:events';
 import type { Agent, AgentOptions } from 'node:http';
 import type { AgentOptions as HttpsAgentOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+
+import { ForeignAnswerError } from './foreign-answer.ts';
 
 type PoolOptions = AgentOptions & HttpsAgentOptions;
 
@@ -74,6 +77,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     addRequest(request: Asking, target: Target): void {
+      if (request instanceof EventEmitter) request.once('upgrade', refuseUpgrade);
       const ask = (): void => addRequest.call(this, request, target);
       if (this.#line.length === 0 && this.#makesRoom(target)) ask();
       else this.#line.push({ request, target, ask: AsyncResource.bind(ask) });
@@ -96,6 +100,12 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
       return other !== undefined;
     }
   })();
+}
+
+/** Of an answer of 101 that nobody has asked for, node:http closes the socket, and tells nobody. */
+function refuseUpgrade(this: EventEmitter, _answer: unknown, socket: Socket): void {
+  socket.destroy();
+  this.emit('error', new ForeignAnswerError('The answer, 101, is another protocol.'));
 }
 
 function count(sockets: NodeJS.ReadOnlyDict<readonly Socket[]>): number {
