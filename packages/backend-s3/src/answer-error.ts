@@ -21,7 +21,8 @@ export class AnswerError extends Error {
 
   constructor(status: number, headers: Headers, document: string) {
     super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
-    this.name = valueIn(document, 'Code') ?? (isForeign(status, headers, document) ? 'NoS3AnswerError' : '');
+    const told = isElsewhere(status) ? undefined : valueIn(document, 'Code');
+    this.name = told ?? (isForeign(status, headers, document) ? 'NoS3AnswerError' : '');
     this.$metadata = { httpStatusCode: status };
     // Not for logs.
     Object.defineProperty(this, '$response', { value: { headers } });
@@ -46,7 +47,7 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
 }
 
 /** A page of somebody's, where S3 has an XML document or nothing. */
-function isForeign(status: number, headers: Headers, document: string): boolean {
+export function isForeign(status: number, headers: Headers, document: string): boolean {
   if (isElsewhere(status)) return true;
   return document.trim() === '' ? isForeignHead(status, headers) : !mayBeProxied(status) && !isErrorDocument(document);
 }

@@ -161,6 +161,7 @@ export function codeOfName(name: string): StorageErrorCode {
 /** Answers to HEAD have no body and so no name, and some servers leave names out. */
 function codeByStatus(status: number | undefined, { key }: About): StorageErrorCode {
   if (status === undefined) return 'internal_error';
+  if (status < 300) return 'storage_unavailable'; // a success that the SDK could not read
   if (status === 404) return key === undefined ? 'no_such_bucket' : 'file_not_found';
   if (status === 401 || status === 403) return 'access_denied';
   if (status === 405 || status === 501) return 'not_supported';

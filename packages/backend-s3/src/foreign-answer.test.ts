@@ -118,6 +118,29 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     },
   );
 
+  it('is an error for what is answered by nothing, too, though it says 200', async () => {
+    const error = '<?xml version="1.0"?>\n<Error><Code>InternalError</Code><Message>no</Message></Error>';
+    const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, error));
+    for (const [called, call] of objectCalls)
+      if (['delete', 'abortUpload'].includes(called))
+        await expect(call(transport), called).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+    for (const [called, call] of bucketCalls)
+      if (/^(?:create|delete|put|set)/.test(called))
+        await expect(call(administration, noContext), called).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
+  it.each([
+    [
+      'a time',
+      '<ListAllMyBucketsResult><Buckets><Bucket><Name>b</Name><CreationDate>soon</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>',
+    ],
+    ['a key', '<ListVersionsResult><EncodingType>url</EncodingType><Version><Key>a%2</Key></Version></ListVersionsResult>'],
+  ])('is to blame for %s in its documents that is none', async (_what, document) => {
+    const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, document));
+    const call = document.includes('Versions') ? administration.listVersions(bucket, noContext) : transport.listBuckets({}, noContext);
+    await expect(call).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+
   it('tells of more keys, and not of where they begin', async () => {
     const list = '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>';
     const { transport } = await doorTo(name, answerOf(200, {}, list));
@@ -183,6 +206,19 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
   it.each([302, 400, 403, 404, 418])('is to blame for its %i, not the caller', async (status) => {
     const { transport } = await doorTo(name, page(status));
     await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it.each([300, 400, 401, 404, 418])('is to blame for its %i in words of any kind', async (status) => {
+    const { transport, administration } = await doorTo(name, answerOf(status, { 'content-type': 'application/json' }, '{"error":"no"}'));
+    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
+    await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject(blame);
+    await expect(administration.deleteBucket(bucket, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it('leads elsewhere also where it says why as S3 does', async () => {
+    const error = '<?xml version="1.0"?>\n<Error><Code>PermanentRedirect</Code></Error>';
+    const { transport } = await doorTo(name, answerOf(302, { 'content-type': 'application/xml' }, error));
+    await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject(blame);
   });
 
   it.each([

@@ -84,11 +84,13 @@ export function sdkAdministration(client: S3Client): Administration {
         EncodingType: 'url',
         ...(prefix !== undefined && { Prefix: prefix }),
       });
-      const page = await call({ bucket, permission: 's3:ListBucketVersions' }, ctx, (options) => client.send(command, options));
-      const decode = page.EncodingType === 'url' ? urlDecoded : String;
-      return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
-        key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
-      );
+      return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) => {
+        const page = await client.send(command, options);
+        const decode = page.EncodingType === 'url' ? urlDecoded : String;
+        return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
+          key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
+        );
+      });
     },
     async listUploads(bucket, after, ctx) {
       // Not URL-encoded: some servers would encode without saying so.

@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 
 import type { S3Client } from '@aws-sdk/client-s3';
 
+import { isForeign } from './answer-error.ts';
 import { isErrorDocument } from './documents.ts';
 import { assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 import { MalformedXmlError, parseXml } from './xml.ts';
@@ -49,28 +50,37 @@ export function readAnswers(client: S3Client): void {
         const response = result.response as HttpResponse;
         const { statusCode, headers, body } = response;
         const isRefused = statusCode >= 300;
-        const isForeign = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
-        if (isForeign) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
+        const leadsAway = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
+        if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         try {
           assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName));
         } catch (error) {
           throw dropped(body, error as Error);
         }
-        const root = documents[commandName];
-        if (isRefused || root === undefined) return result;
+        const isEmpty = statusCode === 204 || headers['content-length'] === '0';
+        if (isEmpty && documents[commandName] === undefined) return result;
+        if (!isRefused && (objectReads.has(commandName) || commandName.startsWith('Head'))) return result;
         const document = await text(body as Readable);
         response.body = Buffer.from(document);
-        if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
-        else assertNamed(document, commandName, root);
+        if (isRefused) assertWords(statusCode, headers, document);
+        else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
+        else assertNamed(document, commandName);
         return result;
       },
     { step: 'deserialize', name: 'answers', priority: 'low' },
   );
 }
 
+/** @throws {ForeignAnswerError} where they are not those of S3 */
+function assertWords(status: number, headers: HttpResponse['headers'], document: string): void {
+  if (isForeign(status, headers, document)) throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
+}
+
 /** Some call an answer by its call. */
-function assertNamed(document: string, commandName: string, root: string): void {
+function assertNamed(document: string, commandName: string): void {
+  const root = documents[commandName];
+  if (root === undefined) return;
   const { name } = parseXml(document);
   const call = commandName.replace(/Command$/, '');
   const names = [
