@@ -252,6 +252,22 @@ describe('what answers a pull, and is no S3 server', () => {
   });
 });
 
+it.each(['lean', 'sdk'] as const)('an object of no time holds no connection, whether it is taken or not (%s)', async (door) => {
+  const closed = Promise.withResolvers<void>();
+  const timeless: Answer = (request, response) => {
+    request.socket.once('close', closed.resolve);
+    response.writeHead(200, { etag: '"e"', 'last-modified': 'some day', 'content-length': '300000' }).write(Buffer.alloc(200_000));
+  };
+  const { transport } = await doorTo(door, timeless, 30);
+  const begun = performance.now();
+  const got = await transport.get(at, {}, noContext).catch((error: unknown) => {
+    expect(error).toMatchObject({ code: 'storage_unavailable' });
+  });
+  if (got?.kind === 'object') got.body.destroy();
+  await closed.promise;
+  expect(performance.now() - begun).toBeLessThan(20_000); // not only when it has lain idle
+});
+
 it.each(['lean', 'sdk'] as const)('a page without end in the place of an object holds no connection (%s)', async (door) => {
   const closed = Promise.withResolvers<void>();
   const endless: Answer = (request, response) => {

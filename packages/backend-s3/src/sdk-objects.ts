@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 import { DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { GetObjectCommandOutput, HeadObjectCommandOutput, PutObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
@@ -59,6 +59,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           const output = await client.send(command, options);
           return { kind: 'object', headers: headersOf(output), body: bodyOf(output.Body as unknown as Readable) };
         } catch (error) {
+          dropBody(error);
           if (statusOf(error) !== 304) throw error;
           const etag = headerOf(error, 'etag');
           const lastModified = headerOf(error, 'last-modified');
@@ -89,6 +90,12 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       return Errors.map(({ Key: key = '', Code: name = '' }) => ({ key, name }));
     },
   };
+}
+
+/** Of an answer whose head the SDK cannot read, it leaves the body to nobody, and with it the socket. */
+function dropBody(error: unknown): void {
+  const { body } = (error as { readonly $response?: { readonly body?: unknown } }).$response ?? {};
+  if (body instanceof Readable) body.on('error', () => {}).destroy();
 }
 
 function headersOf(output: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectHeaders {
