@@ -1,7 +1,7 @@
 import type { Acl, LifecycleRule } from '@coffer/storage-core';
 
-import type { Administration, CorsRule, HeldCorsRule, HeldRule, Tag } from './administration.ts';
-import { dateOf, namespace, partOf } from './documents.ts';
+import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from './administration.ts';
+import { dateOf, isCutShort, namespace, partOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf, xmlText } from './xml.ts';
@@ -141,10 +141,16 @@ export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<
     if (key === undefined || uploadId === undefined) return [];
     return [{ at: { bucket, key }, uploadId, since: dateOf(textOf(upload, 'Initiated')) }];
   });
-  const key = textOf(root, 'NextKeyMarker') ?? '';
-  const uploadId = textOf(root, 'NextUploadIdMarker') ?? '';
-  if (textOf(root, 'IsTruncated') !== 'true' || key === '') return { uploads };
-  return { uploads, next: { key, ...(uploadId !== '' && { uploadId }) } };
+  if (!isCutShort(root)) return { uploads };
+  return { uploads, next: nextUpload(uploads, textOf(root, 'NextKeyMarker'), textOf(root, 'NextUploadIdMarker')) };
+}
+
+/** Where a list of uploads goes on: where no word says so, behind its last one. @throws {MalformedXmlError} */
+export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = ''): UploadMarker {
+  if (key !== '') return { key, ...(uploadId !== '' && { uploadId }) };
+  const last = uploads.at(-1);
+  if (last === undefined) throw new MalformedXmlError('more uploads, and no word of where they begin');
+  return { key: last.at.key, uploadId: last.uploadId };
 }
 
 /** An answer of ListParts. */
@@ -153,8 +159,14 @@ export function partsFrom(answer: string): Awaited<ReturnType<Administration['li
   const parts = childrenOf(root, 'Part');
   const size = parts.reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
   const latest = new Date(Math.max(0, ...parts.map((part) => dateOf(textOf(part, 'LastModified')).getTime())));
-  const next = textOf(root, 'NextPartNumberMarker') ?? '';
-  return { size, latest, ...(textOf(root, 'IsTruncated') === 'true' && next !== '' && { next }) };
+  if (!isCutShort(root)) return { size, latest };
+  return { size, latest, next: nextPart(textOf(root, 'NextPartNumberMarker') || textOf(parts.at(-1) ?? root, 'PartNumber')) };
+}
+
+/** @throws {MalformedXmlError} */
+export function nextPart(told = ''): string {
+  if (told === '') throw new MalformedXmlError('more parts, and no word of where they begin');
+  return told;
 }
 
 function document(name: string, content: string): string {

@@ -1,5 +1,6 @@
 import type { CallContext } from '@coffer/storage-core';
 
+import { assertGoesOn } from './paging.ts';
 import type { Store } from './store.ts';
 import type { ListedBucket } from './transport.ts';
 
@@ -11,6 +12,7 @@ export async function listBuckets(store: Store, ctx: CallContext, prefix?: strin
   let token: string | undefined;
   do {
     const page = await store.transport.listBuckets({ ...paging, ...(token !== undefined && { continuationToken: token }) }, ctx);
+    assertGoesOn(token, page.continuationToken);
     found.push(...page.buckets);
     token = page.continuationToken;
   } while (token !== undefined);

@@ -42,9 +42,15 @@ export function listPageFrom(document: string): ListPage {
   if (isEncoded) for (const object of objects) object.key = urlDecoded(object.key);
   const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
   const next = textOf(root, 'NextContinuationToken');
-  if (textOf(root, 'IsTruncated') !== 'true') return { ...page, isTruncated: false };
+  if (!isCutShort(root, next)) return { ...page, isTruncated: false };
   if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
+}
+
+/** Whether a list goes on. Where it does not say so either way, a word of where it does says as much. */
+export function isCutShort(list: XmlElement, next = ''): boolean {
+  const told = (textOf(list, 'IsTruncated') ?? '').trim().toLowerCase();
+  return told === 'true' || (told !== 'false' && next !== '');
 }
 
 /** Longer than what stands before the objects: a prefix and two tokens, all encoded. */

@@ -10,6 +10,7 @@ import { inParallel } from './call.ts';
 import { causeName } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import type { Store } from './store.ts';
+import { assertGoesOn } from './paging.ts';
 import { openUploads } from './uploads.ts';
 
 // Together fewer than there are sockets to the server by default: a sweep stops nobody.
@@ -92,6 +93,7 @@ async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Prom
       const page = await store.administration.listParts(upload, after, ctx);
       size += page.size;
       if (page.latest > latest) ({ latest } = page);
+      assertGoesOn(after, page.next);
       after = page.next;
     } while (after !== undefined);
   } catch (error) {

@@ -17,6 +17,7 @@ import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-s
 import type { CannedAcl } from '@coffer/storage-core';
 
 import type { Administration } from './administration.ts';
+import { nextPart, nextUpload } from './bucket-documents.ts';
 import { call } from './call.ts';
 import { aclFrom, grantsTo } from './grants.ts';
 import { sdkCors } from './sdk-cors.ts';
@@ -99,23 +100,25 @@ export function sdkAdministration(client: S3Client): Administration {
         ...(after !== undefined && { KeyMarker: after.key, ...(after.uploadId !== undefined && { UploadIdMarker: after.uploadId }) }),
       });
       const about = { bucket, permission: 's3:ListBucketMultipartUploads' };
-      const page = await call(about, ctx, (options) => client.send(command, options));
-      const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: since = new Date(0) }) =>
-        key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, since }],
-      );
-      const { IsTruncated: isMore, NextKeyMarker: key = '', NextUploadIdMarker: uploadId = '' } = page;
-      if (isMore !== true || key === '') return { uploads };
-      return { uploads, next: { key, ...(uploadId !== '' && { uploadId }) } };
+      return call(about, ctx, async (options) => {
+        const page = await client.send(command, options);
+        const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: since = new Date(0) }) =>
+          key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, since }],
+        );
+        const { IsTruncated: isMore, NextKeyMarker: key, NextUploadIdMarker: uploadId } = page;
+        return isMore === true ? { uploads, next: nextUpload(uploads, key, uploadId) } : { uploads };
+      });
     },
     async listParts({ at, uploadId }, after, ctx) {
       const marker = after === undefined ? {} : { PartNumberMarker: after };
       const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, ...marker });
       const about = { ...at, permission: 's3:ListMultipartUploadParts' };
-      const page = await call(about, ctx, (options) => client.send(command, options));
-      const { Parts: parts = [], IsTruncated: isMore, NextPartNumberMarker: next = '' } = page;
-      const size = parts.reduce((sum, { Size = 0 }) => sum + Size, 0);
-      const latest = new Date(Math.max(0, ...parts.map(({ LastModified: came }) => came?.getTime() ?? 0)));
-      return { size, latest, ...(isMore === true && next !== '' && { next }) };
+      return call(about, ctx, async (options) => {
+        const { Parts: parts = [], IsTruncated: isMore, NextPartNumberMarker: next } = await client.send(command, options);
+        const size = parts.reduce((sum, { Size = 0 }) => sum + Size, 0);
+        const latest = new Date(Math.max(0, ...parts.map(({ LastModified: came }) => came?.getTime() ?? 0)));
+        return { size, latest, ...(isMore === true && { next: nextPart(next || parts.at(-1)?.PartNumber?.toString()) }) };
+      });
     },
   };
 }

@@ -58,8 +58,8 @@ function pageOf(output: ListObjectsV2CommandOutput): ListPage {
     })),
     commonPrefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => decode(Prefix)),
   };
-  const next = output.NextContinuationToken;
-  if (output.IsTruncated !== true) return { ...page, isTruncated: false };
-  if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
+  const next = output.NextContinuationToken ?? '';
+  if (!(output.IsTruncated ?? next !== '')) return { ...page, isTruncated: false };
+  if (next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }

@@ -1,0 +1,80 @@
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { openStore } from './open-store.ts';
+import type { Store } from './store.ts';
+import { doors } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { answering } from './testing/scripted.ts';
+import type { Answer, Scripted } from './testing/scripted.ts';
+import { openUploads } from './uploads.ts';
+
+const { serve, backendTo, open, clear } = newStage();
+afterEach(clear);
+
+const upload = (key: string): string => `<Upload><Key>${key}</Key><UploadId>id-${key}</UploadId></Upload>`;
+const uploads = (isTruncated: string, more: string): Answer =>
+  answering(`<ListMultipartUploadsResult>${isTruncated}${more}</ListMultipartUploadsResult>`);
+const parts = (isTruncated: string, more: string): Answer => answering(`<ListPartsResult>${isTruncated}${more}</ListPartsResult>`);
+const objects = (more: string): Answer =>
+  answering(`<ListBucketResult>${more}<Contents><Key>k</Key><Size>1</Size></Contents></ListBucketResult>`);
+const [yes, no] = ['<IsTruncated>true</IsTruncated>', '<IsTruncated>false</IsTruncated>'];
+const part = '<Part><PartNumber>1</PartNumber><Size>5</Size></Part>';
+
+describe.each(doors)('a list in pages (%s)', (transport) => {
+  const storeTo = ({ endpoint }: Scripted): Store => {
+    const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    return store;
+  };
+  const asked = ({ requests }: Scripted, name: string): readonly (string | null)[] =>
+    requests.map(({ url = '' }) => new URLSearchParams(url.split('?')[1]).get(name));
+
+  it.each(['', '<IsTruncated>True</IsTruncated>'])('goes on where its token leads, also with %j', async (told) => {
+    const server = await serve(objects(`${told}<NextContinuationToken>on</NextContinuationToken>`));
+    const page = await storeTo(server).transport.list('bucket', {}, noContext);
+    expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
+  });
+
+  it.each([no, ''])('is over where it says so, or nothing: %j', async (told) => {
+    const server = await serve(objects(`${told}${told === '' ? '' : '<NextContinuationToken>on</NextContinuationToken>'}`));
+    expect(await storeTo(server).transport.list('bucket', {}, noContext)).toMatchObject({ isTruncated: false });
+  });
+
+  it('of uploads goes on behind its last one, where no marker says where', async () => {
+    const server = await serve(uploads(yes, upload('a') + upload('b')), uploads(no, upload('c')));
+    const found = await openUploads(storeTo(server), 'bucket', noContext);
+    expect(found.map(({ at }) => at.key)).toEqual(['a', 'b', 'c']);
+    expect(asked(server, 'key-marker')).toEqual([null, 'b']);
+    expect(asked(server, 'upload-id-marker')).toEqual([null, 'id-b']);
+  });
+
+  it('of parts goes on behind its last one, where no marker says where', async () => {
+    const { administration } = storeTo(await serve(parts(yes, part)));
+    const listed = await administration.listParts({ at: { bucket: 'bucket', key: 'k' }, uploadId: 'id' }, undefined, noContext);
+    expect(listed).toMatchObject({ size: 5, next: '1' });
+  });
+
+  it('is no list where there is more, and nothing of it', async () => {
+    const told = { code: 'storage_unavailable' };
+    await expect(openUploads(storeTo(await serve(uploads(yes, ''))), 'bucket', noContext)).rejects.toMatchObject(told);
+    const { administration } = storeTo(await serve(parts(yes, '')));
+    const listing = administration.listParts({ at: { bucket: 'bucket', key: 'k' }, uploadId: 'id' }, undefined, noContext);
+    await expect(listing).rejects.toMatchObject(told);
+  });
+
+  it('ends where the same page comes for ever', async () => {
+    const told = { code: 'not_supported' };
+    await expect(openUploads(storeTo(await serve(uploads(yes, upload('a')))), 'bucket', noContext)).rejects.toMatchObject(told);
+    const list = '<ListAllMyBucketsResult><Buckets/><ContinuationToken>on</ContinuationToken></ListAllMyBucketsResult>';
+    await expect(backendTo(await serve(answering(list)), { transport }).check(noContext)).rejects.toMatchObject(told);
+    const old = '<Upload><Key>k</Key><UploadId>id</UploadId><Initiated>2026-02-03T04:05:06.000Z</Initiated></Upload>';
+    const byUrl: Answer = (request, response) => {
+      const { url = '' } = request;
+      const answer = url.includes('uploadId=') ? parts(yes, part) : url.includes('uploads') ? uploads(no, old) : objects(no);
+      return answer(request, response);
+    };
+    const ofParts = backendTo(await serve(byUrl), { transport });
+    await expect(ofParts.maintenance?.sweep({ olderThan: 0, bucket: 'bucket' }, noContext)).rejects.toMatchObject(told);
+  });
+});
