@@ -17,7 +17,9 @@ export interface StreamHash {
   discard(): void;
 }
 
-type Question = { readonly id: number } & ({ readonly block: Uint8Array } | { readonly end: 'digest' | 'discard' });
+// A block is told of by its memory: of a message that has an array in it, Deno looks at each element.
+type Block = Pick<Uint8Array, 'buffer' | 'byteOffset' | 'byteLength'>;
+type Question = { readonly id: number } & (Block | { readonly end: 'digest' | 'discard' });
 type Answer = { readonly id: number; readonly digests?: Digests };
 
 interface Waiting {
@@ -30,10 +32,11 @@ const program = `
   const { parentPort } = require('node:worker_threads');
   const { createHash } = require('node:crypto');
   const streams = new Map();
-  parentPort.on('message', ({ id, block, end }) => {
+  parentPort.on('message', ({ id, buffer, byteOffset, byteLength, end }) => {
     let hashes = streams.get(id);
     if (hashes === undefined) streams.set(id, (hashes = [createHash('md5'), createHash('sha256')]));
-    if (block !== undefined) {
+    if (end === undefined) {
+      const block = new DataView(buffer, byteOffset, byteLength);
       for (const hash of hashes) hash.update(block);
       parentPort.postMessage({ id });
       return;
@@ -59,8 +62,8 @@ export class HashThread {
     const id = this.#nextId++;
     const worker = (this.#worker ??= this.#start());
     return {
-      update: async (block) => {
-        await this.#ask(worker, { id, block });
+      update: async ({ buffer, byteOffset, byteLength }) => {
+        await this.#ask(worker, { id, buffer, byteOffset, byteLength });
       },
       digest: async () => {
         const digests = await this.#ask(worker, { id, end: 'digest' });
