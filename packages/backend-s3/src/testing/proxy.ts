@@ -144,14 +144,16 @@ function serve(client: Socket, state: State): void {
   upstream.on('drain', () => client.resume());
   client.on('end', () => faults.frozen !== true && upstream.end());
 
+  let isLast = false;
   const pass = (chunk: Buffer): void => {
-    if (faults.frozen === true) return;
+    if (faults.frozen === true || isLast) return;
     const left = (faults.cutAfter ?? Infinity) - answered;
     const end = isBody ? 0 : chunk.indexOf('\r\n\r\n') + 4;
     const bodyLeft = (faults.cutBodyAfter ?? Infinity) - bodySent + end;
     const most = Math.max(0, Math.min(left, bodyLeft));
     if (chunk.length > most) {
       // Not before the bytes that may pass have left.
+      isLast = true;
       client.write(chunk.subarray(0, most), cut);
       return;
     }
