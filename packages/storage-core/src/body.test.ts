@@ -64,6 +64,9 @@ describe('bodyOf', () => {
     expect(bodyOf(new Blob([bytes]))).toMatchObject({ kind: 'stream', size: bytes.length });
     expect(bodyOf(chunks(), 7)).toMatchObject({ kind: 'stream', size: 7 });
     expect(bodyOf(chunks())).not.toHaveProperty('size');
+    // As Bun's Blobs of pipes and of objects elsewhere.
+    for (const value of [Infinity, Number.NaN])
+      expect(bodyOf(Object.defineProperty(new Blob([bytes]), 'size', { value }))).not.toHaveProperty('size');
   });
 
   it('yields nothing but Buffers', async () => {

@@ -21,7 +21,7 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (ArrayBuffer.isView(input)) return whole(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), size);
   if (input instanceof ArrayBuffer) return whole(new Uint8Array(input), size);
   if (input instanceof Readable) return stream(byteStream(input), size);
-  if (input instanceof Blob) return stream(Readable.fromWeb(input.stream() as NodeReadableStream), size ?? input.size);
+  if (input instanceof Blob) return stream(Readable.fromWeb(input.stream() as NodeReadableStream), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
   throw storageError('invalid_argument', 'A body is a string, bytes, a Blob, a stream or an async iterable of bytes.');
@@ -51,7 +51,37 @@ function webStream(input: ReadableStream<Uint8Array>): Readable {
   if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const stream = input as NodeReadableStream;
   if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw readAlready();
-  return Readable.fromWeb(stream);
+  return Readable.fromWeb(isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream);
+}
+
+/** Bun's are also of pipes and of objects elsewhere. */
+function sizeOf({ size }: Blob): number | undefined {
+  return Number.isFinite(size) ? size : undefined;
+}
+
+/** For Deno, whose node:stream knows nothing of web streams: fetch tells whether something of one has been read. */
+function isBegun(stream: ReadableStream): boolean {
+  try {
+    return new Response(stream) === undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** Fails where there is none. */
+function restOf(stream: NodeReadableStream): NodeReadableStream {
+  let isEmpty = true;
+  return stream.pipeThrough(
+    new TransformStream<unknown, unknown>({
+      transform(chunk, controller) {
+        isEmpty = false;
+        controller.enqueue(chunk);
+      },
+      flush() {
+        if (isEmpty) throw readAlready();
+      },
+    }) as never,
+  );
 }
 
 /** Reading it again would give an empty object, silently. */
