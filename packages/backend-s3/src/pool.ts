@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { ForeignAnswerError } from './foreign-answer.ts';
+import { watchWrites } from './watched-writes.ts';
 
 type PoolOptions = AgentOptions & HttpsAgentOptions;
 
@@ -84,7 +85,8 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
     }
 
     override createConnection(...given: Parameters<Agent['createConnection']>): Duplex | null | undefined {
-      return super.createConnection(...given)?.once('close', () => this.serve());
+      const socket = super.createConnection(...given)?.once('close', () => this.serve());
+      return socket && watchWrites(socket);
     }
 
     /** @returns whether there is a place; one that is kept to another host is given up for it */

@@ -7,6 +7,7 @@ import type { ByteSink } from '@coffer/storage-core';
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
 import { StaleSocketError, timeoutError } from './socket-errors.ts';
+import { watchWrites } from './watched-writes.ts';
 
 /** Who a connection goes to. */
 export interface RawTarget {
@@ -70,11 +71,12 @@ export class RawSocket {
       callback: (bytes, buffer) => this.#read({ buffer: buffer as Buffer, bytes }),
     };
     const options = { host, port, noDelay: true, onread };
-    this.#socket = isTls
+    const socket = isTls
       ? process
           .getBuiltinModule('node:tls')
           .connect({ ...options, rejectUnauthorized: verifySsl, ...(isIP(host) === 0 && { servername: host }) })
       : connectTcp(options);
+    this.#socket = watchWrites(socket);
     this.#socket.once('secureConnect', () => (this.#isSecure = true));
     this.#socket.setTimeout(timeout).on('timeout', () => {
       if (this.#isBusy) this.#socket.setTimeout(timeout); // it is the sink who takes its time
