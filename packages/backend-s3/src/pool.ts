@@ -26,6 +26,8 @@ interface Target {
 /** What asks for a socket. One that is over need not be given any; those of node:http tell of their end when they are. */
 interface Asking {
   readonly isOver?: boolean;
+  /** Deno's own name. */
+  _retrying?: boolean;
 }
 
 /** Any agent has it; node:http calls it for each request. */
@@ -79,6 +81,8 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
 
     addRequest(request: Asking, target: Target): void {
       if (request instanceof EventEmitter) request.once('upgrade', refuseUpgrade);
+      // Deno would make one again by itself, behind the back of who gave it up or counts attempts, when its kept socket is closed.
+      if (request.isOver === undefined) request._retrying = true;
       const ask = (): void => addRequest.call(this, request, target);
       if (this.#line.length === 0 && this.#makesRoom(target)) ask();
       else this.#line.push({ request, target, ask: AsyncResource.bind(ask) });
