@@ -37,6 +37,13 @@ for (const runtime of ['bun', 'deno'] as const) {
       expect(Number(command.passed.exec(output)?.[1]), output).toBeGreaterThan(300);
     });
 
+    it('holds where what it talks to, or a process before it, failed', async () => {
+      const { code, output } = await run(program!, [...command.test, `${here}faults.ts`], {});
+
+      expect(code, output).toBe(0);
+      expect(Number(command.passed.exec(output)?.[1]), output).toBeGreaterThan(5);
+    });
+
     it('runs an application of @coffer/runtime, with the PostgreSQL and the disk that it brings and with others', async () => {
       const database = await testDatabase();
       const folder = await withBackend('@acme/memory');
