@@ -48,6 +48,10 @@ export class AnswerWatch {
     const socket = path === false ? connect(port!, host) : connect(path);
     // As postgres.js sets them, for its messages and the name of the certificate.
     Object.assign(socket, { host, port });
+    // Bun tells that nobody listens at a unix socket just before postgres.js listens to that.
+    socket.once('error', (error) => {
+      if (socket.listenerCount('error') === 0) queueMicrotask(() => socket.emit('error', error));
+    });
     this.#sockets.set(socket, { bytes: 0, since: performance.now() });
     if (this.#timer === undefined) {
       this.#lookedAt = performance.now();

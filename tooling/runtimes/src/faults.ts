@@ -9,6 +9,7 @@ import { after, describe, it } from 'node:test';
 
 import { localBackend } from '@coffer/backend-local';
 import { s3Backend } from '@coffer/backend-s3';
+import { createRuntime, parseConfig } from '@coffer/runtime';
 import { memoryBackend, noContext, StorageService } from '@coffer/storage-core';
 
 const at = { bucket: 'bucket', key: 'key' };
@@ -101,5 +102,12 @@ void it('temporary files of a process before this one, which had its number, go 
   await backend.check(noContext);
   await backend.close();
   assert.deepEqual(await readdir(join(root, '.tmp')), []);
+  await rm(root, { recursive: true });
+});
+
+void it('a database at whose socket nobody listens is unavailable', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
+  const env = { COFFER_DATA_DIR: root, DATABASE_URL: `postgres://who@${encodeURIComponent(root)}/database` };
+  await assert.rejects(createRuntime(parseConfig(env), { checksTokens: false }), /database/i);
   await rm(root, { recursive: true });
 });
