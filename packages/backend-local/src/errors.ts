@@ -65,9 +65,22 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 function sqliteCode(error: unknown): number | undefined {
-  const code = (error as { readonly errcode?: unknown } | null | undefined)?.errcode;
-  return typeof code === 'number' ? code & 0xff : undefined;
+  if (codeOf(error) !== 'ERR_SQLITE_ERROR') return undefined;
+  const { errcode: code, message } = error as Error & { readonly errcode?: unknown };
+  return typeof code === 'number' ? code & 0xff : codeByText[message];
 }
+
+/** What SQLite says of its codes: Deno tells no number. */
+const codeByText: Readonly<Record<string, number>> = {
+  'database is locked': 5,
+  'database table is locked': 6,
+  'attempt to write a readonly database': 8,
+  'disk I/O error': 10,
+  'database disk image is malformed': 11,
+  'database or disk is full': 13,
+  'unable to open database file': 14,
+  'file is not a database': 26,
+};
 
 /** Whether SQLite gave up waiting for another process. */
 export function isBusy(error: unknown): boolean {

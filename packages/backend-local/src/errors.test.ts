@@ -1,0 +1,37 @@
+import { rm, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import { expect, it } from 'vitest';
+
+import { isBusy, isFull, toStorageError } from './errors.ts';
+
+function thrownBy(work: () => void): Error {
+  try {
+    work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+it('what SQLite failed of is known by its number, or where a runtime tells none by what it says', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-errors-'));
+  const [holder, other] = [1, 2].map(() => new DatabaseSync(join(folder, 'index'), { timeout: 0 })) as [DatabaseSync, DatabaseSync];
+  holder.exec('CREATE TABLE filled (bytes)');
+  holder.exec('BEGIN EXCLUSIVE');
+  const busy = thrownBy(() => other.exec('BEGIN EXCLUSIVE'));
+  holder.exec('COMMIT');
+  holder.exec('PRAGMA max_page_count = 3');
+  const full = thrownBy(() => holder.exec('INSERT INTO filled VALUES (zeroblob(100000))'));
+  for (const error of [busy, Object.assign(new Error(busy.message), { code: 'ERR_SQLITE_ERROR' })]) {
+    expect([isBusy(error), isFull(error), toStorageError(error).code]).toEqual([true, false, 'storage_unavailable']);
+  }
+  for (const error of [full, Object.assign(new Error(full.message), { code: 'ERR_SQLITE_ERROR' })]) {
+    expect([isBusy(error), isFull(error), toStorageError(error).code]).toEqual([false, true, 'storage_unavailable']);
+  }
+  holder.close();
+  other.close();
+  await rm(folder, { recursive: true });
+});
