@@ -111,3 +111,11 @@ void it('a database at whose socket nobody listens is unavailable', async () => 
   await assert.rejects(createRuntime(parseConfig(env), { checksTokens: false }), /database/i);
   await rm(root, { recursive: true });
 });
+
+void it('runtimes that start together on one data directory share its database', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
+  const start = async () => createRuntime(parseConfig({ COFFER_DATA_DIR: root }), { checksTokens: false });
+  const both = await Promise.all([start(), start()]);
+  for (const { close } of both) await close();
+  await rm(root, { recursive: true });
+});

@@ -33,7 +33,8 @@ function tryLock(lock: { exec(sql: string): void }): boolean {
     lock.exec('BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
-    if ((error as { errcode?: number }).errcode === busy) return false;
+    const { errcode, message } = error as Error & { readonly errcode?: number };
+    if (errcode === busy || (errcode === undefined && message === 'database is locked')) return false; // Deno tells no number
     throw error;
   }
 }
