@@ -62,7 +62,7 @@ function sizeOf({ size }: Blob): number | undefined {
 /** For Deno, whose node:stream knows nothing of web streams: fetch tells whether something of one has been read. */
 function isBegun(stream: ReadableStream): boolean {
   try {
-    return new Response(stream) === undefined;
+    return new Response(stream).bodyUsed;
   } catch {
     return true;
   }
