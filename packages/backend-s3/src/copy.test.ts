@@ -67,6 +67,20 @@ describe.each(doors)('a copy (%s)', (transport) => {
     expect(others).toEqual([]);
   });
 
+  it('of an object onto itself is refused when another came before the server made it without a condition', async () => {
+    const server = await serve((request, response) => {
+      const isOfBytes = request.url?.includes('acl') !== true;
+      if (isOfBytes && request.method === 'GET') return answering('old', { etag: '"before"' })(request, response);
+      const isWrite = isOfBytes && request.method === 'PUT' && request.headers['x-amz-copy-source'] === undefined;
+      const isMade = server.requests.some(({ headers }) => headers['x-amz-copy-source'] !== undefined);
+      return (isWrite ? refusal(412, 'PreconditionFailed') : copying(there(isMade ? 'copied' : 'before', 3)))(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+    const copy = backend.copy(source, source, { ifMatch: 'before' }, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(server.requests.filter(({ headers }) => headers['x-amz-copy-source'] !== undefined)).toHaveLength(1);
+  });
+
   it('of an object onto itself never deletes what has come meanwhile', async () => {
     let looks = 0;
     const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : 'after')(request, response)));

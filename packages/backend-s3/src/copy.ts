@@ -79,7 +79,7 @@ export async function copyObject(
 
 async function perform(store: Store, copy: Copy): Promise<Written> {
   const { options, from, destination, ctx } = copy;
-  const { ifMatch, ifNoneMatch } = options;
+  const { ifNoneMatch } = options;
   const profile = await profileFor(store, copy);
   const unenforced =
     profile !== undefined && ((ifNoneMatch !== undefined && !profile.conditionalCopy) || (isTied(copy) && !profile.copySourceCondition));
@@ -90,16 +90,21 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
       return withTags(store, copy, () =>
         throughHere(store, copy, profile).catch(async (error: unknown) => {
           if (!(await isRefusedAnyway(store, copy, error))) throw error;
-          return inOneRequest(store, copy, profile);
+          return inOneRequestLooked(store, copy, profile);
         }),
       );
     }
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
   if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
-  const write = (): Promise<Written> => inOneRequest(store, copy, profile);
-  const written = await (isReplaced(copy) ? withTags(store, copy, write) : write());
-  if (unenforced && ifMatch !== undefined && written.etag !== from.etag) await assertUnchanged(store, copy);
+  const write = (): Promise<Written> => (unenforced ? inOneRequestLooked : inOneRequest)(store, copy, profile);
+  return isReplaced(copy) ? withTags(store, copy, write) : write();
+}
+
+/** Where the server ignores which version is asked for: that is looked at once the copy is made. */
+async function inOneRequestLooked(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
+  const written = await inOneRequest(store, copy, profile);
+  if (copy.options.ifMatch !== undefined && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
   return written;
 }
 

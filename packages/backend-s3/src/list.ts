@@ -1,6 +1,7 @@
 import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
+import { assertGoesOn } from './paging.ts';
 import { prefixClassesOf } from './profile.ts';
 import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
@@ -98,15 +99,13 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
 /** @throws not_supported where the server looks at no token, and the same page would come for ever, or at no prefix: who lists may delete */
 async function pageFrom(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
   const page = await store.transport.list(bucket, options, ctx);
-  const { nextContinuationToken: next } = page;
-  const { prefix = '' } = options;
+  const { prefix = '', continuationToken } = options;
   const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
   if (!isBelow) {
     if (await isRefused(store, bucket, prefix, ctx)) return none;
     throw storageError('not_supported', 'This storage provider does not list by prefix.');
   }
-  if (next !== undefined && next === options.continuationToken)
-    throw storageError('not_supported', 'This storage provider does not list from where a page ended.');
+  assertGoesOn(continuationToken, page.nextContinuationToken);
   return page;
 }
 

@@ -9,8 +9,8 @@ import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './call.ts';
 import { causeName } from './errors.ts';
 import { abortUpload } from './multipart.ts';
-import type { Store } from './store.ts';
 import { assertGoesOn } from './paging.ts';
+import type { Store } from './store.ts';
 import { openUploads } from './uploads.ts';
 
 // Together fewer than there are sockets to the server by default: a sweep stops nobody.
