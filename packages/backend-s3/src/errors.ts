@@ -1,6 +1,8 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
+import { TunnelError } from './tunnels.ts';
+
 /** What a request was about, for the words of its error. */
 export interface About {
   readonly bucket?: string;
@@ -233,6 +235,12 @@ function networkError(error: ProviderError): StorageError | undefined {
   const { message = '' } = error;
   const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
   const options = { cause: error };
+  if (error instanceof TunnelError) {
+    const { status } = error;
+    const answer = status === undefined ? 'cannot be reached, or closed the connection' : `answered ${status}`;
+    const message = `The proxy for the connection to the storage provider, of HTTPS_PROXY, ${answer}.`;
+    return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
+  }
   // By code first: the SDK calls a connection that was cut a timeout.
   if (networkCodes.has(code) || code.startsWith('HPE_') || message === 'socket hang up') {
     return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {

@@ -3,6 +3,7 @@ import type { AgentOptions as HttpsAgentOptions } from 'node:https';
 
 import { poolOver } from './pool.ts';
 import type { Pool } from './pool.ts';
+import { tunnelling } from './tunnels.ts';
 
 /*
  * Importing node:http evaluates everything that it exports, WebSocket and with it all of fetch: 40 ms and 15 MiB at every
@@ -11,7 +12,21 @@ import type { Pool } from './pool.ts';
 const http = process.getBuiltinModule('node:http');
 
 export function poolFor(isTls: boolean, options: AgentOptions & HttpsAgentOptions): Pool {
-  return poolOver(isTls ? process.getBuiltinModule('node:https').Agent : http.Agent, options);
+  if (!isTls) return poolOver(http.Agent, options);
+  const { Agent } = process.getBuiltinModule('node:https');
+  const proxyEnv = environmentProxies();
+  return proxyEnv === undefined ? poolOver(Agent, options) : poolOver(tunnelling(Agent), { ...options, proxyEnv });
+}
+
+/** Whether connections over TLS go through a proxy, save those to hosts that are excepted. */
+export function isTunnelled(isTls: boolean): boolean {
+  return isTls && environmentProxies() !== undefined;
+}
+
+/** Those that Node was told to use. Other runtimes may not say. */
+function environmentProxies(): AgentOptions['proxyEnv'] {
+  const { proxyEnv } = (process.getBuiltinModule('node:https').globalAgent.options as AgentOptions | undefined) ?? {};
+  return proxyEnv?.https_proxy || proxyEnv?.HTTPS_PROXY ? proxyEnv : undefined;
 }
 
 /** What sends requests through such a pool. */

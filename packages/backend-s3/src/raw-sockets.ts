@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 
 import type { Connection } from './connection.ts';
 import type { HttpRequest } from './lean-http.ts';
+import { isTunnelled } from './node-http.ts';
 import type { Settings } from './options.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { Reception } from './raw-socket.ts';
@@ -24,7 +25,8 @@ export class RawSockets {
   ) {
     this.#agent = agent;
     this.#wires = wires;
-    this.#most = agent.maxSockets;
+    // Only the agent knows the way through a proxy.
+    this.#most = isTunnelled(isTls) ? 0 : agent.maxSockets;
     this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
   }
 

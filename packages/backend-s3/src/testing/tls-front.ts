@@ -5,7 +5,7 @@ import { createServer, getCACertificates, setDefaultCACertificates } from 'node:
 
 import { selfSigned } from './certificate.ts';
 
-/** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`; this process trusts it from then on. */
+/** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`; this process trusts it while it does. */
 export async function tlsFront(target: string, hosts: readonly string[] = []): Promise<{ readonly port: number } & AsyncDisposable> {
   const identity = selfSigned(hosts);
   setDefaultCACertificates([...getCACertificates('default'), identity.cert]);
@@ -32,6 +32,7 @@ export async function tlsFront(target: string, hosts: readonly string[] = []): P
       for (const client of open) client.destroy();
       server.close();
       await once(server, 'close');
+      setDefaultCACertificates(getCACertificates('default').filter((certificate) => certificate.trim() !== identity.cert.trim()));
     },
   };
 }

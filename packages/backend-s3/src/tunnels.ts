@@ -1,0 +1,82 @@
+import type { Agent, AgentOptions } from 'node:http';
+import type { AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+import { timeoutError } from './socket-errors.ts';
+
+type Options = AgentOptions & HttpsAgentOptions;
+type Done = (error: Error | null | undefined, socket?: Duplex) => void;
+
+/** node:http calls it for a request that gets a socket of its own. */
+type CreateSocket = (request: unknown, options: Options, done: Done) => void;
+
+/** Of node:http, for a proxy that opens no tunnel. */
+interface TunnelFailure extends NodeJS.ErrnoException {
+  readonly statusCode?: number;
+  readonly proxyTunnelTimeout?: number;
+}
+
+/** No connection to the proxy, or it opens no tunnel. */
+export class TunnelError extends Error {
+  /** Of the proxy's answer, if it gave one. */
+  readonly status: number | undefined;
+  /** Whether to try again, in words that are understood everywhere; not that of node:http, which it would tell the request of by events. */
+  readonly code: 'ECONNREFUSED' | 'ETUNNELREFUSED';
+
+  constructor({ code, statusCode }: TunnelFailure) {
+    super(`no tunnel: ${code}`); // what else node:http says has the password of the proxy in it
+    this.status = statusCode;
+    this.code = statusCode !== undefined && statusCode < 500 ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
+  }
+}
+
+/**
+ * Where Node is told to use the proxies of the environment (NODE_USE_ENV_PROXY, --use-env-proxy), so does an agent of node:https over
+ * this one, which has `proxyEnv`. Its requests wait until their tunnel is open. Until then it counts among the sockets, as those that
+ * connect do.
+ *
+ * @see https://nodejs.org/api/http.html#built-in-proxy-support
+ */
+export function tunnelling(Base: new (options: Options) => Agent): new (options: Options) => Agent {
+  const { createSocket } = Base.prototype as unknown as { readonly createSocket: CreateSocket };
+  return class extends Base {
+    #latest: Duplex | null | undefined;
+
+    createSocket(request: unknown, options: Options, done: Done): void {
+      const { sockets } = this as unknown as { readonly sockets: Record<string, Duplex[]> };
+      const name = this.getName(options);
+      let isMade = false;
+      let made = (): void => void (isMade = true);
+      createSocket.call(this, request, options, (error, socket) => {
+        made();
+        done(error, socket);
+      });
+      const tunnel = this.#latest;
+      if (isMade || tunnel === undefined || tunnel === null) return;
+      (sockets[name] ??= []).push(tunnel);
+      made = () => void (sockets[name] = (sockets[name] ?? []).filter((other) => other !== tunnel));
+    }
+
+    override createConnection(options: Options, done: Done): Duplex | null | undefined {
+      const connection = super.createConnection(options as Parameters<Agent['createConnection']>[0], (error, socket) => {
+        if (error === null || error === undefined) return done(null, opened(socket as Socket, connection));
+        connection?.destroy();
+        socket?.destroy();
+        // node:http tells the request of errors of tunnels by events, which one of ours does not have.
+        if ((error as TunnelFailure).proxyTunnelTimeout !== undefined) done(timeoutError(null));
+        else done(socket === connection ? new TunnelError(error) : error);
+      });
+      this.#latest = connection;
+      return connection;
+    }
+  };
+}
+
+/** @returns the socket, of which what went to and fro for the tunnel is no part */
+function opened(socket: Socket, connection: Duplex | null | undefined): Socket {
+  const before = socket.bytesRead;
+  const kind = Object.getPrototypeOf(socket) as object;
+  socket.once('close', () => connection?.destroy());
+  return Object.defineProperty(socket, 'bytesRead', { get: () => (Reflect.get(kind, 'bytesRead', socket) as number) - before });
+}
