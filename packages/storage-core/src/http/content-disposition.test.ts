@@ -21,6 +21,21 @@ describe('contentDisposition', () => {
     expect(() => new Headers({ 'content-disposition': header })).not.toThrow();
   });
 
+  it.each([
+    ['a plain name', `${'a'.repeat(1020)}.txt`, `${'a'.repeat(1020)}.txt`],
+    ['as many characters as a file system takes', `${'日'.repeat(251)}.txt`, `${'日'.repeat(251)}.txt`],
+    ['more of them', `${'日'.repeat(1020)}.txt`, `${'日'.repeat(251)}.txt`],
+    ['more of them, two units each', `a${'🦊'.repeat(500)}.txt`, `a${'🦊'.repeat(125)}.txt`],
+    ['a unit too many for the last of them', `${'🦊'.repeat(500)}.txt`, `${'🦊'.repeat(125)}.txt`],
+    ['no extension', 'é'.repeat(1024), 'é'.repeat(255)],
+    ['a dot, and no extension behind it', `é.${'é'.repeat(1022)}`, `é.${'é'.repeat(253)}`],
+  ])('holds of %s what a header and a presigned URL can carry', (_, filename, kept) => {
+    const header = contentDisposition('attachment', filename);
+    const extended = /filename\*=UTF-8''(.*)$/.exec(header)?.[1];
+    expect(extended === undefined ? /filename="(.*)"$/.exec(header)?.[1] : decodeURIComponent(extended)).toBe(kept);
+    expect(encodeURIComponent(header).length).toBeLessThan(5000);
+  });
+
   it('says inline where that is wanted', () => {
     expect(contentDisposition('inline', 'a.png')).toBe('inline; filename="a.png"');
   });

@@ -11,19 +11,29 @@ export function runsInBrowser(contentType: string): boolean {
 }
 
 /**
- * A Content-Disposition with a file name in any script: an ASCII fallback and the extended form.
+ * A Content-Disposition with a file name in any script: an ASCII fallback and the extended form. Where that is needed, longer names
+ * than file systems take are cut.
  * @see RFC 6266 and RFC 8187
  */
 export function contentDisposition(kind: 'inline' | 'attachment', filename?: string): string {
   if (filename === undefined || filename === '') return kind;
-  const ascii = filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]/g, '_');
-  const plain = `${kind}; filename="${ascii}"`;
-  if (ascii === filename) return plain;
-  const extended = encodeURIComponent(filename.toWellFormed()).replaceAll(
-    /['()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return `${plain}; filename*=UTF-8''${extended}`;
+  if (fallbackOf(filename) === filename) return `${kind}; filename="${filename}"`;
+  const name = shortened(filename);
+  const extended = encodeURIComponent(name.toWellFormed()).replaceAll(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  return `${kind}; filename="${fallbackOf(name)}"; filename*=UTF-8''${extended}`;
+}
+
+const fallbackOf = (filename: string): string => filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]/g, '_');
+
+/**
+ * What a file system takes of the name, with its extension. A character takes up to 9 bytes of the header, and 15 of a presigned URL
+ * that asks for it: servers and proxies refuse heads of 8 KiB.
+ */
+function shortened(filename: string): string {
+  const most = 255;
+  if (filename.length <= most) return filename;
+  const extension = /\.[^.]{1,16}$/.exec(filename)?.[0] ?? '';
+  return filename.slice(0, most - extension.length).replace(/[\ud800-\udbff]$/, '') + extension; // no half of a pair
 }
 
 /** @throws invalid_argument for what no header can hold */

@@ -87,6 +87,15 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     expect(await get(file, { headers: { range: 'bytes=0-0', 'if-range': '"x"' } })).toMatchObject({ status: 200, text: '0123456789' });
   });
 
+  it('is handed over under the longest name, of which the link says what a file system takes', async () => {
+    const { json: file } = await uploadFile(api, ann, 'hello', { name: `${'日'.repeat(1020)}.txt`, type: 'text/plain' });
+    const { headers } = await get(file, { query: '?redirect=true' });
+    expect(headers.location?.length).toBeLessThan(6000);
+    const answer = await fetch(headers.location ?? '');
+    expect(await answer.text()).toBe('hello');
+    expect(answer.headers.get('content-disposition')).toContain(`*=UTF-8''${encodeURIComponent('日'.repeat(251))}.txt`);
+  });
+
   it('is handed over by a redirect or a link, which need no token', async () => {
     const { json: file } = await uploadFile(api, ann, 'hello', { name: 'Größe.html', type: 'text/html' });
     expect((await get(file, { query: '?redirect=True' })).status).toBe(302); // as Python spells it
