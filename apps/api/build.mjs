@@ -1,8 +1,8 @@
 // Bundles the server: unbundled, drizzle alone costs half a second at each start. Splitting keeps what is loaded on
 // demand (a backend, the pretty log) out of the way of the start.
-import { copyFile, readFile, rm } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
@@ -26,11 +26,11 @@ const oneLanguage = {
   },
 };
 
-await rm(outdir, { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   absWorkingDir: here,
   entryPoints: ['src/main.ts'],
   outdir,
+  metafile: true,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -54,3 +54,13 @@ await build({
 // The viewer of /docs is no export of its package: it lies beside the package's entry.
 const scalar = createRequire(import.meta.url).resolve('@scalar/api-reference');
 await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(outdir, 'scalar.js'));
+
+// A server that runs loads parts of its build when they are first needed: those of the build before this one stay.
+const record = join(outdir, 'build.json');
+const made = Object.keys(metafile.outputs).map((path) => relative(outdir, join(here, path)));
+const before = await readFile(record, 'utf8')
+  .then(JSON.parse)
+  .catch(() => []);
+const kept = new Set([...made, ...before, 'scalar.js', 'build.json']);
+await writeFile(record, JSON.stringify(made));
+for (const file of await readdir(outdir)) if (!kept.has(file)) await rm(join(outdir, file), { recursive: true });
