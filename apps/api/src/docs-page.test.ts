@@ -190,4 +190,15 @@ describe('the documentation', () => {
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);
     }
   });
+
+  it('is found below the path that clients reach the API under', async () => {
+    const below = await startApi({ PUBLIC_URL: 'https://example.com/coffer/' });
+    try {
+      const { text } = await below.send('GET', '/docs');
+      expect(text).toContain('"/coffer/openapi.json"');
+      expect(text).toContain('"/coffer/docs/scalar.js"');
+    } finally {
+      await below.stop();
+    }
+  });
 });

@@ -33,9 +33,11 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
   const policy = policyFor(options.publicUrl);
+  // What a proxy takes off before requests come here.
+  const root = new URL(options.publicUrl).pathname.replace(/\/$/, '');
   const page = Scalar<AppEnv>({
-    url: '/openapi.json',
-    cdn: '/docs/scalar.js',
+    url: `${root}/openapi.json`,
+    cdn: `${root}/docs/scalar.js`,
     withDefaultFonts: false,
     pageTitle: 'Coffer API',
     telemetry: false,
