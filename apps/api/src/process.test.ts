@@ -103,6 +103,8 @@ describe('the server as a process', () => {
     const tenant = bearer(first.banner('COFFER_TOKEN'));
     const admin = bearer(first.banner('COFFER_ADMIN_TOKEN'));
     expect(first.stdout).toContain(`${url}/docs`);
+    const metrics = /"port":(\d+),"msg":"metrics listening"/.exec(first.stdout)?.[1];
+    expect(await send(`http://127.0.0.1:${metrics}`, 'GET', '/metrics')).toMatchObject({ status: 200 });
     expect(first.stdout).toMatch(/curl -H "Authorization: Bearer \S+" -F file=@hello.txt /);
     expect((await stat(join(data.path, 'secret'))).mode & 0o777).toBe(0o600);
     expect(first.stdout + first.stderr).not.toContain((await readFile(join(data.path, 'secret'), 'utf8')).trim());

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 import { prometheusObserver, tenantUsageGauge } from '@coffer/metrics';
 import { createRuntime } from '@coffer/runtime';
@@ -56,6 +57,7 @@ export async function serve(config: Config, log: Logger, signal: AbortSignal): P
       const metrics = metricsServer(registry);
       await listen(metrics, { host, port, variable: 'METRICS_PORT' });
       started.push(() => closeNow(metrics));
+      log.info({ host, port: (metrics.address() as AddressInfo).port }, 'metrics listening');
     }
     const verify = tokenVerifier(authOptions(config, runtime));
     const server = createApiServer({ runtime, registry, log, stopping: () => stopping, verify });
