@@ -242,6 +242,16 @@ it.each(['lean', 'sdk'] as const)(
   },
 );
 
+it.each(['lean', 'sdk'] as const)('a status that no request ends with has done nothing, whatever it comes with (%s)', async (door) => {
+  for (const headers of ['connection: upgrade\r\nupgrade: x', 'etag: "e"']) {
+    const { transport, administration } = await doorTo(door, ({ socket }) => void socket.write(`HTTP/1.1 101 -\r\n${headers}\r\n\r\n`));
+    for (const [called, call] of objectCalls) await expect(call(transport), called).rejects.toMatchObject(blame);
+    for (const [called, call] of bucketCalls) await expect(call(administration, noContext), called).rejects.toMatchObject(blame);
+    const stream = Readable.from([data], { objectMode: false });
+    await expect(transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext)).rejects.toMatchObject(blame);
+  }
+});
+
 describe('what answers a pull, and is no S3 server', () => {
   it('is not passed on where there is no stream either', async () => {
     const { transport } = await doorTo('lean', page(200));

@@ -19,9 +19,9 @@ type Headers = Readonly<Record<string, unknown>>;
 // S3 sends to where a bucket lies by 301 and 307; these are for people.
 const elsewhere: ReadonlySet<number> = new Set([302, 303, 308]);
 
-/** Whether S3 never answers so. */
+/** Whether S3 never answers so. Of what is below 200, 101 leads to another protocol, for which nobody asks. */
 export function isElsewhere(status: number): boolean {
-  return elsewhere.has(status);
+  return elsewhere.has(status) || status < 200;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf, leavesDoubt } from './errors.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
-import { assertNoPage } from './foreign-answer.ts';
+import { assertNoPage, isElsewhere } from './foreign-answer.ts';
 import { Http } from './lean-http.ts';
 import type { HttpRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
@@ -139,7 +139,7 @@ export class LeanClient {
 
   async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const answer = await this.#http.send(signed, signal);
-    if (answer.statusCode! >= 300) throw await answerError(answer, signal);
+    if (answer.statusCode! >= 300 || isElsewhere(answer.statusCode!)) throw await answerError(answer, signal);
     try {
       assertNoPage(answer.statusCode!, answer.headers, false);
     } catch (error) {

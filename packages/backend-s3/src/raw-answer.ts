@@ -1,3 +1,5 @@
+import { ForeignAnswerError } from './foreign-answer.ts';
+
 const longestHead = 64 * 1024;
 const start = 'HTTP/1.';
 const statusLine = /^HTTP\/1\.[01] [1-5]\d\d(?: |\r\n)/;
@@ -97,6 +99,7 @@ export class RawAnswer {
     if (looseEnd.test(head)) throw malformed('a line that ends oddly');
     if (!statusLine.test(head)) throw malformed('no status');
     const status = Number(head.slice(9, 12));
+    if (status === 101) throw new ForeignAnswerError('The answer, 101, is another protocol.');
     // What comes before the answer proper, such as 100.
     if (status < 200) return chunk.subarray(end + 4 - before);
     const headers = headersOf(head, end);
