@@ -47,7 +47,7 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
 }
 
 /** A page of somebody's, where S3 has an XML document or nothing. */
-export function isForeign(status: number, headers: Headers, document: string): boolean {
+function isForeign(status: number, headers: Headers, document: string): boolean {
   if (isElsewhere(status)) return true;
   return document.trim() === '' ? isForeignHead(status, headers) : !mayBeProxied(status) && !isErrorDocument(document);
 }

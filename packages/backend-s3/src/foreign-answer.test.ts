@@ -215,6 +215,13 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(administration.deleteBucket(bucket, noContext)).rejects.toMatchObject(blame);
   });
 
+  it('may be S3 all the same where its error stands in another element, as that of other services does', async () => {
+    const error = '<ErrorResponse><Error><Code>NoSuchBucket</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>';
+    const { transport, administration } = await doorTo(name, answerOf(404, { 'content-type': 'application/xml' }, error));
+    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+    await expect(administration.deleteBucket(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
+  });
+
   it('leads elsewhere also where it says why as S3 does', async () => {
     const error = '<?xml version="1.0"?>\n<Error><Code>PermanentRedirect</Code></Error>';
     const { transport } = await doorTo(name, answerOf(302, { 'content-type': 'application/xml' }, error));

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 
 import type { S3Client } from '@aws-sdk/client-s3';
 
-import { isForeign } from './answer-error.ts';
+import { AnswerError } from './answer-error.ts';
 import { isErrorDocument } from './documents.ts';
 import { assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 import { MalformedXmlError, parseXml } from './xml.ts';
@@ -74,7 +74,8 @@ export function readAnswers(client: S3Client): void {
 
 /** @throws {ForeignAnswerError} where they are not those of S3 */
 function assertWords(status: number, headers: HttpResponse['headers'], document: string): void {
-  if (isForeign(status, headers, document)) throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
+  if (new AnswerError(status, headers, document).name === 'NoS3AnswerError')
+    throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
 }
 
 /** Some call an answer by its call. */
