@@ -32,6 +32,12 @@ export class AnswerError extends Error {
 
 /** Reads what there is to know; a document that is cut short has told less, and is no other error. */
 export async function answerError(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<AnswerError> {
+  const document = await documentOf(answer, signal);
+  return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, document);
+}
+
+/** As much as an error may have. */
+export async function documentOf(answer: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
   destroyOnAbort(answer, signal);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -43,7 +49,7 @@ export async function answerError(answer: IncomingMessage, signal: AbortSignal |
   } catch {
     signal?.throwIfAborted();
   }
-  return new AnswerError(answer.statusCode ?? 0, answer.headers as Headers, Buffer.concat(chunks).toString());
+  return Buffer.concat(chunks).toString();
 }
 
 /** A page of somebody's, where S3 has an XML document or nothing. */

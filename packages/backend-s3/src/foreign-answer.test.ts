@@ -120,9 +120,12 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
 
   it('is an error for what is answered by nothing, too, though it says 200', async () => {
     const error = '<?xml version="1.0"?>\n<Error><Code>InternalError</Code><Message>no</Message></Error>';
-    const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml' }, error));
+    const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml', etag: '"e"' }, error));
+    const stream = Readable.from([data], { objectMode: false });
+    const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
     for (const [called, call] of objectCalls)
-      if (['delete', 'abortUpload'].includes(called))
+      if (['put', 'uploadPart', 'delete', 'abortUpload'].includes(called))
         await expect(call(transport), called).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
     for (const [called, call] of bucketCalls)
       if (/^(?:create|delete|put|set)/.test(called))

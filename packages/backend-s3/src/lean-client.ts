@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-import { AnswerError, answerError } from './answer-error.ts';
+import { AnswerError, answerError, documentOf } from './answer-error.ts';
 import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf, leavesDoubt } from './errors.ts';
@@ -70,7 +70,7 @@ export class LeanClient {
   /** Resolves with a successful answer to a request whose body, if any, is in memory. */
   answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
     return this.attempt(request, signal, async (signed) =>
-      succeeded(request, await this.#http.exchange(signed as ExchangeRequest, signal)),
+      carriedOut(succeeded(request, await this.#http.exchange(signed as ExchangeRequest, signal))),
     );
   }
 
@@ -93,9 +93,7 @@ export class LeanClient {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
     return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
       const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, signal);
-      const { headers: told, document: text } = succeeded(request, answer);
-      // As if it had been one from the start.
-      if (isErrorDocument(text)) throw new AnswerError(503, told, text);
+      const { headers: told, document: text } = carriedOut(succeeded(request, answer));
       return read(text, told);
     });
   }
@@ -146,6 +144,7 @@ export class LeanClient {
       answer.destroy();
       throw error;
     }
+    carriedOut({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
     return answer;
   }
 
@@ -201,6 +200,12 @@ function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
     answer.body?.destroy();
     throw error;
   }
+  return answer;
+}
+
+/** An error that came after a success counts as if it had been one from the start. */
+function carriedOut<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): T {
+  if (isErrorDocument(answer.document)) throw new AnswerError(503, answer.headers, answer.document);
   return answer;
 }
 

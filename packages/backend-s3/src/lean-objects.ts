@@ -27,7 +27,7 @@ export function leanObjects(
     put(at, payload, headers, ctx) {
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
         const { sha256, md5 } = payload;
-        const request = { method: 'PUT', at, sha256, isRead: false } as const;
+        const request = { method: 'PUT', at, sha256, isRead: true } as const;
         const put = async (): Promise<Pick<Answer, 'headers'> | IncomingMessage> => {
           if (payload.kind === 'stream') {
             const described = writeHeaders(headers, payload.size, md5);
@@ -47,7 +47,7 @@ export function leanObjects(
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
         const checksum = checksumOf(data);
         const headers = ['content-length', String(data.byteLength), ...checksum];
-        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: false }, abortSignal);
+        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: true }, abortSignal);
         const [, crc32Sent] = checksum;
         return { etag: etagOf(answer.headers['etag']), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
       });
