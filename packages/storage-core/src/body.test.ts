@@ -106,6 +106,23 @@ describe('bodyOf', () => {
       expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
+  it('refuses a generator that another body was, unless something of it is left', async () => {
+    const three = async function* (): AsyncGenerator<Uint8Array> {
+      for (const byte of [1, 2, 3]) yield Uint8Array.of(byte);
+    };
+    const [read, closed] = [three(), three()];
+    expect(await contentOf(bodyOf(read))).toHaveLength(3);
+    streamOf(bodyOf(closed)).destroy(); // as of an upload that failed before it began
+    for (const over of [read, closed]) await expect(contentOf(bodyOf(over))).rejects.toMatchObject({ code: 'invalid_argument' });
+    const [begun, rest] = [three(), three()];
+    await begun.next();
+    expect(await contentOf(bodyOf(begun))).toHaveLength(2);
+    const unclosed = { next: () => rest.next(), [Symbol.asyncIterator]: () => unclosed };
+    streamOf(bodyOf(unclosed)).destroy();
+    expect(await contentOf(bodyOf(unclosed))).toHaveLength(3);
+    expect(await contentOf(bodyOf((async function* () {})()))).toHaveLength(0);
+  });
+
   it('takes what is left of a web stream, and one that is empty or has failed', async () => {
     const begun = new ReadableStream<Uint8Array>({
       start(controller) {

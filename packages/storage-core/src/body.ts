@@ -89,16 +89,24 @@ function readAlready(): Error {
   return storageError('invalid_argument', 'The body stream has been read already.');
 }
 
+/** Of bodies: a generator that was one already may be over, though it does not tell. */
+const iterated = new WeakSet<AsyncIterator<unknown>>();
+
 /** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
   const iterator = source[Symbol.asyncIterator]();
+  let mayBeOver = iterated.has(iterator);
+  iterated.add(iterator);
   const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
   return new Readable({
     read() {
       iterator.next().then(
         ({ done, value }) => {
           if (this.destroyed) return;
-          if (done === true) this.push(null);
+          const isOver = done === true && mayBeOver;
+          mayBeOver = false;
+          if (isOver) this.destroy(readAlready());
+          else if (done === true) this.push(null);
           else if (value instanceof Uint8Array || typeof value === 'string') this.push(value);
           else this.destroy(refuse());
         },
