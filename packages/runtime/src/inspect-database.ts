@@ -8,6 +8,8 @@ export interface DatabaseReport {
   readonly kind: 'embedded' | 'external';
   /** As the server says it: `18.1`. */
   readonly version: string;
+  /** It takes no writes: a standby, or one whose transactions are read-only. */
+  readonly readOnly: boolean;
   /** What the next start would do to the tables; without any, they are up to date. */
   readonly pendingMigrations: readonly string[];
 }
@@ -22,12 +24,17 @@ export async function inspectDatabase(config: Config, options: OpenDatabaseOptio
   const { onDatabase, pendingMigrations } = await import('@coffer/files-db');
   let pending: readonly string[] = [];
   let version = '';
+  let readOnly = false;
   const open = await openWith(config, options, async (database) => {
     await database.check();
     pending = await pendingMigrations(database);
-    const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version') as version`);
+    const [row] = await onDatabase(
+      () => database.sql<{ version: string; read_only: boolean }[]>`
+        select current_setting('server_version') as version, current_setting('transaction_read_only')::boolean as read_only`,
+    );
     version = row?.version.split(' ')[0] ?? '';
+    readOnly = row?.read_only ?? false;
   });
   await open.close();
-  return { kind: config.database.url === undefined ? 'embedded' : 'external', version, pendingMigrations: pending };
+  return { kind: config.database.url === undefined ? 'embedded' : 'external', version, readOnly, pendingMigrations: pending };
 }

@@ -70,8 +70,10 @@ async function checkDatabase(config: Config, { signal, note }: CheckOptions): Pr
   try {
     const report = await inspectDatabase(config, { signal: AbortSignal.any([signal, late]), log: note, resolveFrom: [import.meta.url] });
     if (report === undefined) return { name: 'database', status: 'lacks', message: 'is made by the first command or server that needs it' };
-    const { kind, version, pendingMigrations: pending } = report;
+    const { kind, version, readOnly, pendingMigrations: pending } = report;
     const what = `PostgreSQL ${version}${kind === 'embedded' ? ' (embedded)' : ''}`;
+    if (readOnly)
+      return failed('database', 'storage_unavailable', `${what}, read-only: no upload, change or deletion of a file can succeed`);
     if (pending.length === 0) return { name: 'database', status: 'ok', message: `${what}, tables up to date` };
     return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start sees to that`);
   } catch (error) {

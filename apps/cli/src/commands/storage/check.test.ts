@@ -168,6 +168,17 @@ describe('check', () => {
     await database.drop();
   });
 
+  it('says that the database is read-only, as that of a standby is', async () => {
+    const database = await testDatabase();
+    const env = { DATABASE_URL: database.url };
+    expect(await bench.coffer(['tenants', 'list'], env)).toMatchObject({ code: 0 });
+    const readOnly = `${database.url}?default_transaction_read_only=on`;
+    const ended = await bench.coffer(['check'], { DATABASE_URL: readOnly });
+    expect(ended.stdout).toMatch(/^failed +database +storage_unavailable: PostgreSQL 18\S*, read-only: /m);
+    expect(ended.code).toBe(1);
+    await database.drop();
+  });
+
   it('goes on without a database that is away, but for what it knows', async () => {
     const env = { DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' };
     const ended = await bench.coffer(['check', '--json'], env);
