@@ -180,6 +180,23 @@ describe('createRuntime', () => {
     await expect(start({ DATABASE_URL: url.href })).rejects.toThrow(/refuses the user or its password/);
   });
 
+  it('refuses a database whose encoding cannot hold every character', async () => {
+    const url = new URL(await databaseUrl());
+    const owner = connectDatabase({ url: url.href, max: 1 });
+    cleanUp.push(() => owner.close());
+    for (const [encoding, starting] of [
+      ['LATIN1', /^DATABASE_URL names a database of encoding LATIN1; Coffer needs UTF8\.$/],
+      ['SQL_ASCII', undefined], // keeps what it is sent
+    ] as const) {
+      const name = `${url.pathname.slice(1)}_${encoding.toLowerCase()}`;
+      await owner.sql.unsafe(`create database ${name} template template0 encoding '${encoding}' lc_collate 'C' lc_ctype 'C'`);
+      cleanUp.push(() => owner.sql.unsafe(`drop database ${name} with (force)`));
+      const started = start({ DATABASE_URL: new URL(`/${name}`, url).href });
+      if (starting === undefined) await (await started).close();
+      else await expect(started).rejects.toThrow(starting);
+    }
+  });
+
   it('says which setting in the query of the URL the database does not know, or take', async () => {
     for (const setting of ['pgbouncer=true', 'statement_timeout=soon']) {
       const starting = start({ DATABASE_URL: `${await databaseUrl()}?${setting}` });

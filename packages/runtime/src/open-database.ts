@@ -23,10 +23,12 @@ export interface OpenDatabase {
 }
 
 const oldest = 15;
+/** Others lack characters, and whoever sends one would be told that the request is wrong. SQL_ASCII keeps what it is sent. */
+const encodings: readonly string[] = ['UTF8', 'SQL_ASCII'];
 
 /**
  * The migrated database that the configuration names, or the embedded one.
- * @throws StartupError when it cannot be reached, is too old, or does not start; the reason of `signal`
+ * @throws StartupError when it cannot be reached, is too old or of another encoding, or does not start; the reason of `signal`
  */
 export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
   const loading = import('@coffer/files-db');
@@ -61,7 +63,7 @@ export async function openWith(
     signal?.throwIfAborted();
     database = connectDatabase(embedded === undefined ? { url: url ?? '' } : embedded.connection);
     signal?.addEventListener('abort', cut);
-    if (embedded === undefined) await assertVersion(database, onDatabase);
+    if (embedded === undefined) await assertUsable(database, onDatabase);
     await prepare(database);
     signal?.throwIfAborted();
     return { database, close };
@@ -88,11 +90,16 @@ async function startEmbedded(config: Config, options: OpenDatabaseOptions, loadi
   });
 }
 
-async function assertVersion(database: Database, onDatabase: <T>(run: () => PromiseLike<T>) => Promise<T>): Promise<void> {
+async function assertUsable(database: Database, onDatabase: <T>(run: () => PromiseLike<T>) => Promise<T>): Promise<void> {
   await database.check();
-  const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version_num') as version`);
+  const [row] = await onDatabase(
+    () => database.sql<{ version: string; encoding: string }[]>`
+      select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
+  );
   const major = Math.floor(Number(row?.version) / 10_000);
   if (major < oldest) throw new StartupError(`DATABASE_URL names a server of PostgreSQL ${major}; Coffer needs ${oldest} or newer.`);
+  const encoding = row?.encoding ?? '';
+  if (!encodings.includes(encoding)) throw new StartupError(`DATABASE_URL names a database of encoding ${encoding}; Coffer needs UTF8.`);
 }
 
 function placeOf(url: string): string {
