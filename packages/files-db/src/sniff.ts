@@ -77,7 +77,9 @@ function bareType(type: string): string {
 let loading: Promise<typeof FileTypes> | undefined;
 
 async function fileTypes(): Promise<typeof FileTypes> {
-  return (loading ??= import('./file-types.ts'));
+  loading ??= import('./file-types.ts');
+  loading.catch(() => (loading = undefined)); // too many open files, say: the next file tries again
+  return loading;
 }
 
 async function sniffed(sample: Uint8Array): Promise<string | undefined> {
