@@ -77,9 +77,10 @@ function bareType(type: string): string {
 let loading: Promise<typeof FileTypes> | undefined;
 
 async function fileTypes(): Promise<typeof FileTypes> {
-  loading ??= import('./file-types.ts');
-  loading.catch(() => (loading = undefined)); // too many open files, say: the next file tries again
-  return loading;
+  return (loading ??= import('./file-types.ts').catch((error: unknown) => {
+    loading = undefined; // too many open files, say: the next file tries again
+    throw error;
+  }));
 }
 
 async function sniffed(sample: Uint8Array): Promise<string | undefined> {
