@@ -8,7 +8,8 @@ const uploads: Omit<CorsRule, 'origins'> & { readonly id: string } = {
   id: 'coffer-browsers',
   methods: ['GET', 'HEAD', 'PUT', 'POST'],
   headers: ['*'],
-  exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition'],
+  // PDF.js asks for parts only where it sees Accept-Ranges, and uploaders look for the Location of what a form stored.
+  exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition', 'Accept-Ranges', 'Location'],
   maxAge: 3600,
 };
 
@@ -23,7 +24,9 @@ export async function allowBrowsers(store: Store, bucket: string, origins: reado
   const ours = held.filter(isOurs);
   const others = held.filter((rule) => !isOurs(rule));
   const isSet =
-    ours.length > 0 ? ours.every((rule) => isSame(rule.origins, origins)) : origins.every((origin) => isAllowed(origin, others));
+    ours.length > 0
+      ? ours.every((rule) => isSame(rule.origins, origins) && exposesAll(rule))
+      : origins.every((origin) => isAllowed(origin, others));
   if (!isSet) await store.administration.putCors(bucket, [...others, corsFor(origins)], ctx);
 }
 
@@ -42,6 +45,11 @@ const isOurs = ({ id }: HeldCorsRule): boolean => id === uploads.id;
 function isSame(some: readonly string[], others: readonly string[]): boolean {
   const sorted = (names: readonly string[]): string => JSON.stringify([...new Set(names)].toSorted());
   return sorted(some) === sorted(others);
+}
+
+function exposesAll({ exposed }: HeldCorsRule): boolean {
+  const names = new Set(exposed.map((name) => name.toLowerCase()));
+  return uploads.exposed.every((name) => names.has(name.toLowerCase()));
 }
 
 function isAllowed(origin: string, rules: readonly HeldCorsRule[]): boolean {

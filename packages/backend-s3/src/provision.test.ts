@@ -75,6 +75,20 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     expect(await provisioned([reading], ['*'], ['*'], ['https://b.example'])).toEqual([held, ours('https://b.example')]);
   });
 
+  it('expose all that is exposed today, and what was added to them by hand', async () => {
+    const { id: ID, methods, headers, exposed } = corsFor([]) as ReturnType<typeof corsFor> & { id: string };
+    const older: CORSRule = {
+      ID,
+      AllowedOrigins: ['*'],
+      AllowedMethods: [...methods],
+      AllowedHeaders: [...headers],
+      ExposeHeaders: ['ETag'],
+    };
+    expect(await provisioned([older], ['*'])).toEqual([ours('*')]);
+    const more = [...exposed, 'x-a'];
+    expect(await provisioned([{ ...older, ExposeHeaders: more }], ['*'])).toEqual([{ ...ours('*'), exposed: more.toSorted() }]);
+  });
+
   it.each(['*', 'https://*.example'])('stay as they are where they allow %s everything', async (AllowedOrigin) => {
     const methods = ['DELETE', 'GET', 'HEAD', 'POST', 'PUT'];
     const rule: CORSRule = { AllowedOrigins: [AllowedOrigin], AllowedMethods: methods, AllowedHeaders: ['*'] };
