@@ -72,6 +72,10 @@ export const unchangedHeaders: AnswerHeaders = {
     'A copy may be kept, and is asked about each time; without `private`, by caches that others share as well.',
     'private, no-cache',
   ),
+  'Content-Disposition': told(
+    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; an object of another type has none.',
+    'inline; filename="report.pdf"',
+  ),
 };
 
 /** Of an object that is sent. */
@@ -80,10 +84,6 @@ export const sentHeaders: AnswerHeaders = {
   'Accept-Ranges': told('That a range may be asked for.', 'bytes'),
   'Content-Length': told('Bytes that follow, or would follow.', 1_024_000),
   'Content-Encoding': told('What they are to be decoded by, of an object that is stored so at the provider.', 'gzip'),
-  'Content-Disposition': told(
-    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; an object of another type has none.',
-    'inline; filename="report.pdf"',
-  ),
   'X-Content-Type-Options': told('The type is not to be guessed.', 'nosniff'),
   'Content-Security-Policy': told('Of each type that a browser would run.', "default-src 'none'; sandbox"),
 };

@@ -152,6 +152,16 @@ describe('sendObject', () => {
     expect((await ask({ 'if-none-match': '"other"' })).status).toBe(200);
   });
 
+  it('says under which name the client has it today, where the type is known', async () => {
+    const held = { 'if-none-match': `"${info.etag}"` };
+    sendOptions = { filename: 'new.txt', contentType: 'text/plain' };
+    expect((await ask(held)).header('content-disposition')).toBe('inline; filename="new.txt"');
+    sendOptions = { filename: 'new.html', contentType: 'text/html', contentDisposition: 'inline' };
+    expect((await ask(held)).header('content-disposition')).toBe('attachment; filename="new.html"');
+    sendOptions = { filename: 'new.txt' };
+    expect((await ask(held)).header('content-disposition')).toBeNull();
+  });
+
   it('answers an empty object', async () => {
     await backend.put(at, { kind: 'buffer', data: Buffer.alloc(0) }, { contentType: 'text/plain' }, noContext);
     const answer = await ask();

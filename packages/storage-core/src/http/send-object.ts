@@ -28,16 +28,9 @@ export interface SendOptions {
  * @throws invalid_argument for a `contentDisposition` that no header can hold
  */
 export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): OutgoingHttpHeaders {
-  if (options.contentDisposition !== undefined) assertContentDisposition(options.contentDisposition);
   const asked = options.contentType ?? info.contentType;
   const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may hold what no header can
-  const dangerous = runsInBrowser(contentType);
-  const disposition =
-    options.contentDisposition !== undefined && !(dangerous && !/^attachment\b/i.test(options.contentDisposition))
-      ? options.contentDisposition
-      : dangerous || options.filename !== undefined
-        ? contentDisposition(dangerous ? 'attachment' : 'inline', options.filename)
-        : undefined;
+  const disposition = dispositionOf(contentType, options);
   return {
     ...options.headers,
     'content-type': contentType,
@@ -47,9 +40,16 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
     etag: `"${info.etag}"`,
     'last-modified': info.lastModified.toUTCString(),
     'x-content-type-options': 'nosniff',
-    ...(dangerous && { 'content-security-policy': "default-src 'none'; sandbox" }),
+    ...(runsInBrowser(contentType) && { 'content-security-policy': "default-src 'none'; sandbox" }),
     ...(disposition !== undefined && { 'content-disposition': disposition }),
   };
+}
+
+function dispositionOf(contentType: string, { contentDisposition: asked, filename }: SendOptions): string | undefined {
+  if (asked !== undefined) assertContentDisposition(asked);
+  const dangerous = runsInBrowser(contentType);
+  if (asked !== undefined && !(dangerous && !/^attachment\b/i.test(asked))) return asked;
+  return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
 
 /**
@@ -65,8 +65,12 @@ export async function sendObject(
 ): Promise<void> {
   const result = await openAsked(request, open);
   if (result.kind === 'not_modified') {
+    // The name may be another than that of the copy. Of a type that is not known here, nothing is said: the copy has it.
+    const { contentType = '' } = options;
+    const disposition = isContentType(contentType) ? dispositionOf(contentType, options) : undefined;
     response.writeHead(304, {
       ...options.headers,
+      ...(disposition !== undefined && { 'content-disposition': disposition }),
       etag: `"${result.etag}"`,
       ...(result.lastModified !== undefined && { 'last-modified': result.lastModified.toUTCString() }),
     });

@@ -48,6 +48,17 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     }
   });
 
+  it('goes under its new name to whoever holds a copy from before it was renamed', async () => {
+    const { json: file } = await uploadFile(api, ann, 'hello', { name: 'old.txt', type: 'text/plain', fields: { is_public: 'true' } });
+    await api.send('PATCH', `/api/v1/files/${file.id}`, { headers: ann, json: { filename: 'new.txt' } });
+    for (const method of ['GET', 'HEAD']) {
+      for (const path of [`/api/v1/files/${file.id}/download`, `/api/v1/public/files/${file.id}`]) {
+        const { status, headers } = await api.send(method, path, { headers: { ...ann, 'if-none-match': `"${file.etag}"` } });
+        expect([status, headers['content-disposition']]).toEqual([304, 'inline; filename="new.txt"']);
+      }
+    }
+  });
+
   it('is given by no cache to another reader, or after it is gone', async () => {
     const { json: file } = await uploadFile(api, ann, 'hello', { fields: { is_public: 'true' } });
     const held = { 'if-none-match': `"${file.etag}"` };
