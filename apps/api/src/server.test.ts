@@ -266,6 +266,34 @@ describe('the server', () => {
     taken.destroy();
   });
 
+  // As Java's client does without TLS.
+  describe('of who asks for HTTP/2', () => {
+    const asking = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n';
+    const put = (key: string, length: number): string =>
+      `PUT /api/v1/storage/objects/${key} HTTP/1.1\r\nHost: a\r\n${asking}Authorization: ${root.authorization}\r\nContent-Length: ${length}\r\n`;
+
+    it('takes one upload after the other', async () => {
+      const connection = await RawConnection.open(api.url);
+      for (const key of ['one', 'two']) {
+        await connection.write(`${put(key, 5)}\r\nhello`);
+        const answer = await connection.answer();
+        expect(answer).toMatchObject({ status: 201 });
+        expect(answer.headers).not.toHaveProperty('connection', 'close');
+      }
+      connection.destroy();
+    });
+
+    it('takes what comes behind the body of a refused upload, or says that it does not', async () => {
+      const connection = await RawConnection.open(api.url);
+      const piece = 'x'.repeat(100_000);
+      await connection.write(`${put('refused?storage_class=NONE', piece.length)}\r\n`);
+      const refused = await connection.answer();
+      expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
+      await connection.write(`${piece}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(await connection.ends(5000)).toBe(true);
+    });
+  });
+
   it('refuses a large upload at once, and ends the connection rather than read it', async () => {
     for (const [path, authorization, status] of [
       ['/api/v1/files/upload', '', 401],

@@ -45,6 +45,7 @@ export function createApiServer(services: Services): Server {
     const { incoming, outgoing } = exchange;
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
+    if (incoming.headers.upgrade !== undefined && hasBody(incoming)) closeUnlessRead(incoming, outgoing);
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
     if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
@@ -195,6 +196,22 @@ function hostsIn(headers: readonly string[]): number {
   let hosts = 0;
   for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
   return hosts;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/**
+ * Behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
+ * last of it: the next request of who was answered before, as Java's client sends it.
+ */
+function closeUnlessRead(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  if (!outgoing.shouldKeepAlive) return;
+  outgoing.shouldKeepAlive = false;
+  incoming.once('end', () => {
+    if (!outgoing.headersSent) outgoing.shouldKeepAlive = true;
+  });
 }
 
 /** Asks for the body only once somebody reads it: who is refused before that need not send it. */
