@@ -280,6 +280,8 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await rig.tenants.bucketFor(a)).toBe(names[0]);
     expect(await rig.tenants.ownersOf([...names, 'nobodys'])).toEqual(new Map(names.map((name) => [name, a.tenantUuid])));
     expect(await rig.tenants.ownersOf([])).toEqual(new Map());
+    const nobodys = Array.from({ length: 70_000 }, (_, index) => `nobodys-${index}`); // more than a statement has parameters
+    expect((await rig.tenants.ownersOf([...nobodys, ...names])).size).toBe(names.length);
     expect(await rig.tenants.ours([...names, 'nobodys', sharedBucket])).toEqual([...names, sharedBucket]);
     expect(await rig.tenants.ours([])).toEqual([]);
     await rig.tenants.removeBucket(names[0]!);

@@ -1,6 +1,6 @@
 import { assertBucketName, canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
-import { eq, inArray } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import type { TransactionSql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
@@ -13,6 +13,7 @@ import {
   claimBucket,
   findById,
   findByUuid,
+  findOwners,
   isTaken,
   listTenants,
   lockNames,
@@ -197,13 +198,8 @@ export class TenantRepository {
   /** The uuids of the tenants that have these buckets, by bucket. */
   async ownersOf(buckets: readonly string[]): Promise<ReadonlyMap<string, string>> {
     if (buckets.length === 0) return new Map();
-    const rows = await onDatabase(() =>
-      this.#database.db
-        .select()
-        .from(tenantBuckets)
-        .where(inArray(tenantBuckets.bucket, [...buckets])),
-    );
-    return new Map(rows.map(({ bucket, tenantUuid }) => [bucket, tenantUuid]));
+    const rows = await findOwners(this.#database.sql, { buckets: JSON.stringify(buckets) });
+    return new Map(rows.map((row) => [row.bucket, row.tenant_uuid]));
   }
 
   /** The uuid of the tenant that has a bucket. */

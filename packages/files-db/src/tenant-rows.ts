@@ -45,6 +45,10 @@ export const findById = statement<{ readonly uuid: string; readonly slug: string
   where (t.tenant_uuid = {uuid}::text or t.tenant_slug = {slug}::text) and t.state <> 'deleted'
   order by t.tenant_uuid = {uuid}::text desc limit 1`);
 
+/** Who has which of these buckets, a JSON array: a parameter for each would be too many. */
+export const findOwners = statement<{ readonly buckets: string }, { readonly bucket: string; readonly tenant_uuid: string }>(`
+  select bucket, tenant_uuid from tenant_buckets where bucket = any (array(select json_array_elements_text({buckets}::text::json)))`);
+
 /** Whatever changes a row of `tenants` holds the tenant's row of `tenant_usage` first, so that no two changes wait in a circle. */
 export const lockUsage = statement<{ readonly tenant: string }, { readonly tenant_uuid: string }>(
   `select tenant_uuid from tenant_usage where tenant_uuid = {tenant}::text for update`,
