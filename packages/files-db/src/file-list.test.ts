@@ -58,6 +58,22 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
   });
 
   it.each([
+    ['an admin', { ...admin, tenant: acme.tenantUuid }],
+    ['a service', { subject: 'backup', role: 'service', tenant: acme.tenantUuid } as const],
+  ])('is what they give of a tenant, however many of its files were deleted, to %s', async (_, access) => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    await insert(0, 'available', acme.tenantUuid);
+    await insert(each, 'available', globex.tenantUuid);
+    await insert(2 * each, 'deleted', acme.tenantUuid);
+    await rig.query('analyze files');
+    await files.list({ access, limit: 50 });
+    const before = await rowsRead();
+    expect((await files.list({ access, limit: 50 })).files).toHaveLength(50);
+    expect((await rowsRead()) - before).toBeLessThanOrEqual(51);
+  });
+
+  it.each([
     ['an admin', admin],
     ['an admin, of a tenant', { ...admin, tenant: acme.tenantUuid }],
     ['a user', userOf(acme, 'alice')],

@@ -65,13 +65,16 @@ function listText({ tenant, owner, settled, continued }: Shape): string {
   // Where everybody's files are listed, hidden from the planner: without statistics it takes an index of users' lists for a short
   // one, and reads all of it.
   const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
+  // What `files_by_tenant` holds.
+  const isThere = settled && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
   const common = [
     ...(tenant === 'named' ? ['tenant_uuid = {tenant}::text'] : tenant === 'none' ? ['tenant_uuid is null'] : []),
     settled ? isAvailable : 'status = {status}::text and sweep_at is not null',
+    ...isThere,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
-  // The indexes of users' lists and of lists by status have an order of their own, and `files_by_tenant` the plain one.
-  const byId = settled && (owner === 'all' || tenant === 'any') ? 'id desc' : 'id desc nulls last';
+  // The indexes have an order of their own, which the primary key does not have; only lists of all tenants go by that.
+  const byId = settled && tenant === 'any' ? 'id desc' : 'id desc nulls last';
   // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
   const order = tenant !== 'none' ? byId : settled && owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
   const page = (...conditions: readonly string[]): string =>

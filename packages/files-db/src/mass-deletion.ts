@@ -13,11 +13,12 @@ export interface TombstoneRow {
   readonly upload_key: string | null;
 }
 
-// Like deleting one file after the other; tenants' numbers are locked in one order, since a bucket may hold files of several.
+// Like deleting one file after the other, in the order of `files_by_tenant` and `files_by_bucket`; tenants' numbers are locked in one
+// order, since a bucket may hold files of several.
 const deleteWhere = (condition: string): string => `
   with target as (
     select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
-    order by id limit {limit}::int8 for update
+    order by id nulls first limit {limit}::int8 for update
   ), moved as (
     update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
     from target where f.id = target.id
@@ -84,7 +85,7 @@ async function* inBatches(
 
 /** Whether a bucket holds tracked files. */
 export const findFileIn = statement<{ readonly bucket: string }, { readonly id: string }>(
-  `select id from files where bucket = {bucket}::text and status <> 'deleted' limit 1`,
+  `select id from files where bucket = {bucket}::text and status <> 'deleted' order by id nulls first limit 1`,
 );
 
 const close = statement<{ readonly tenant: string; readonly force: boolean }, { readonly tenant_uuid: string }>(`

@@ -73,4 +73,10 @@ ALTER TABLE "tenant_usage" SET (fillfactor = 20);
     name: '0001_files_by_status',
     sql: `CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST) WHERE sweep_at is not null;`,
   },
+  {
+    name: '0002_files_by_bucket',
+    sql: `DROP INDEX "files_by_tenant";--> statement-breakpoint
+CREATE INDEX "files_by_bucket" ON "files" USING btree ("bucket","id" NULLS FIRST) WHERE status <> 'deleted';--> statement-breakpoint
+CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS FIRST) WHERE status <> 'deleted';`,
+  },
 ];

@@ -29,7 +29,7 @@ export const findStrays = statement<
   select id, bucket, storage_key, size_bytes, etag, sha256, upload_key is not null and complete_attempts > 1 as unsettled
   from files where tenant_uuid = {tenant}::text and id > {after}::uuid and status = 'available'
     and bucket <> all (array(select json_array_elements_text({buckets}::text::json)))
-  order by tenant_uuid, id limit {limit}::int8`);
+  order by tenant_uuid, id nulls first limit {limit}::int8`);
 
 export const findAt = statement<{ readonly id: string; readonly bucket: string }, { readonly id: string }>(
   `select id from files where id = {id}::uuid and status = 'available' and bucket = {bucket}::text`,

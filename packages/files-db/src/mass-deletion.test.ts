@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { connectDatabase } from './index.ts';
+import type { Database } from './index.ts';
+import { deleteFiles, findFileIn } from './mass-deletion.ts';
+import { acme, openRig } from './testing/support.ts';
+import type { Rig } from './testing/support.ts';
+
+const each = 2000;
+const few = 3;
+
+// A statement that reads all files takes longer the more there are, and one that takes half a minute counts as lost.
+describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on PostgreSQL, %s', (server) => {
+  let rig: Rig;
+  let database: Database;
+
+  beforeAll(async () => {
+    rig = await openRig({ server });
+    await rig.tenants.create(acme);
+    // One connection: its counters are the deletion's.
+    database = connectDatabase({ url: rig.url, max: 1 });
+  });
+  afterAll(async () => {
+    await database.close();
+    await rig.close();
+  });
+
+  const insert = async (first: number, bucket: string, count: number, status = 'available'): Promise<void> => {
+    await rig.query(`insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
+      select (lpad(to_hex(${first} + n), 8, '0') || '-0000-7000-8000-000000000000')::uuid, '${acme.tenantUuid}', 'alice', 'a', 'text/plain',
+        '${bucket}', 'k', '${status}', case when '${status}' <> 'available' then now() end
+      from generate_series(1, ${count}) as n`);
+  };
+
+  const rowsRead = async (): Promise<number> => {
+    await database.sql`select pg_stat_force_next_flush()`;
+    await database.sql`select 1`;
+    const [row] = await database.sql<{ rows: string }[]>`
+      select seq_tup_read + coalesce(idx_tup_fetch, 0) as rows from pg_stat_user_tables where relname = 'files'`;
+    return Number(row?.rows);
+  };
+
+  it.each(['before the table was ever analyzed', 'once it was'])('is what is in it, %s', async (when) => {
+    await rig.query('truncate files');
+    await insert(0, 'large', each);
+    await insert(each, 'cleared', each, 'deleted');
+    await insert(2 * each, 'small', few);
+    await insert(3 * each, 'large', each);
+    if (when === 'once it was') await rig.query('analyze files');
+    const before = await rowsRead();
+    for (const bucket of ['none', 'cleared']) expect(await findFileIn(database.sql, { bucket })).toEqual([]);
+    for (const bucket of ['none', 'cleared', 'small']) {
+      const deleted: string[] = [];
+      for await (const rows of deleteFiles(database.sql, { bucket })) deleted.push(...rows.map((row) => row.bucket));
+      expect(deleted).toEqual(Array.from({ length: bucket === 'small' ? few : 0 }, () => 'small'));
+    }
+    // Found, locked, and changed; and making plans reads a few.
+    expect((await rowsRead()) - before).toBeLessThan(100);
+  });
+});
