@@ -13,7 +13,7 @@ export async function listBuckets(store: Store, ctx: CallContext, prefix?: strin
   do {
     const page = await store.transport.listBuckets({ ...paging, ...(token !== undefined && { continuationToken: token }) }, ctx);
     assertGoesOn(token, page.continuationToken);
-    found.push(...page.buckets);
+    for (const bucket of page.buckets) found.push(bucket); // as arguments they would be too many
     token = page.continuationToken;
   } while (token !== undefined);
   return found;
