@@ -5,6 +5,7 @@ import { bucketNameProblem, keyProblem } from '@coffer/storage-core';
 
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
+import { acme, as } from './testing/tokens.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 interface Answer {
@@ -119,6 +120,15 @@ describe('what the document says of answers', () => {
   it('has the canned ACLs wherever one is given', () => {
     const form = operations.get('POST /api/v1/storage/objects/{key}')?.requestBody?.content['multipart/form-data']?.schema;
     expect(form).toMatchObject({ properties: { acl: { $ref: '#/components/schemas/CannedAcl' } } });
+  });
+
+  it('has each field of a presigned form, and the file last, as clients made from the document send them', async () => {
+    const asked = { filename: 'a.txt', content_type: 'text/plain', size_bytes: 1 };
+    const { json } = await api.send('POST', '/api/v1/files/presigned-upload', { headers: await as('u1', { tenant: acme }), json: asked });
+    const fields = Object.keys((json as { upload_fields: Json }).upload_fields);
+    const form = operations.get('POST /local/{bucket}')!.requestBody!.content['multipart/form-data']!.schema;
+    expect(Object.keys(form['properties'] as Json)).toEqual([...fields, 'file']);
+    expect(form['required']).toEqual([...fields.filter((name) => name !== 'Content-Type'), 'file']);
   });
 
   it('has the rules of names, as far as a schema can', () => {

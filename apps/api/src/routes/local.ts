@@ -71,9 +71,13 @@ export function localPaths(router: Router): void {
         'multipart/form-data': {
           schema: {
             type: 'object',
-            required: ['key', 'file'],
+            required: ['key', 'policy', 'x-coffer-signature', 'file'],
+            // In the order in which many generated clients send them: the file is last.
             properties: {
               key: { type: 'string', example: 'incoming/019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' },
+              'Content-Type': { type: 'string', example: 'application/pdf' },
+              policy: { type: 'string' },
+              'x-coffer-signature': { type: 'string' },
               file: { type: 'string', format: 'binary' },
             },
           },
