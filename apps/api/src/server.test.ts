@@ -283,6 +283,19 @@ describe('the server', () => {
       connection.destroy();
     });
 
+    it('takes one form after the other', async () => {
+      const connection = await RawConnection.open(api.url);
+      const form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello\r\n--b--\r\n';
+      for (const key of ['one', 'two']) {
+        const head = put(key, form.length).replace('PUT', 'POST');
+        await connection.write(`${head}Content-Type: multipart/form-data; boundary=b\r\n\r\n${form}`);
+        const answer = await connection.answer();
+        expect(answer).toMatchObject({ status: 201 });
+        expect(answer.headers).not.toHaveProperty('connection', 'close');
+      }
+      connection.destroy();
+    });
+
     it('takes what comes behind the body of a refused upload, or says that it does not', async () => {
       const connection = await RawConnection.open(api.url);
       const piece = 'x'.repeat(100_000);

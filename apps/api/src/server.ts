@@ -45,7 +45,7 @@ export function createApiServer(services: Services): Server {
     const { incoming, outgoing } = exchange;
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
-    if (incoming.headers.upgrade !== undefined && hasBody(incoming)) closeUnlessRead(incoming, outgoing);
+    if (incoming.headers.upgrade !== undefined && hasBody(incoming)) closeUnlessWhole(incoming, outgoing);
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
     if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
@@ -204,13 +204,15 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 /**
  * Behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
- * last of it: the next request of who was answered before, as Java's client sends it.
+ * last of it: the next request of who was answered before all of it was here, as Java's client sends it.
  */
-function closeUnlessRead(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  if (!outgoing.shouldKeepAlive) return;
-  outgoing.shouldKeepAlive = false;
-  incoming.once('end', () => {
-    if (!outgoing.headersSent) outgoing.shouldKeepAlive = true;
+function closeUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  let keepsAlive = outgoing.shouldKeepAlive;
+  Object.defineProperty(outgoing, 'shouldKeepAlive', {
+    get: () => keepsAlive && incoming.complete, // Node asks when it makes the head
+    set: (value: boolean) => {
+      keepsAlive = value;
+    },
   });
 }
 
