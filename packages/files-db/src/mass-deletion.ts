@@ -91,7 +91,7 @@ export const findFileIn = statement<{ readonly bucket: string }, { readonly id: 
 const close = statement<{ readonly tenant: string; readonly force: boolean }, { readonly tenant_uuid: string }>(`
   with closed as (
     update tenant_usage set closed = true where tenant_uuid = {tenant}::text and ({force}::boolean or
-      (used_files = 0 and not exists (select from files where tenant_uuid = {tenant}::text and status = 'pending')))
+      (used_files = 0 and not exists (select from files where tenant_uuid = {tenant}::text and status = 'pending' and sweep_at is not null)))
     returning tenant_uuid
   )
   update tenants t set state = 'deleting' from closed where t.tenant_uuid = closed.tenant_uuid returning t.tenant_uuid`);

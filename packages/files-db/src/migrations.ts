@@ -75,8 +75,8 @@ ALTER TABLE "tenant_usage" SET (fillfactor = 20);
   },
   {
     name: '0002_files_by_bucket',
-    sql: `DROP INDEX "files_by_tenant";--> statement-breakpoint
-CREATE INDEX "files_by_bucket" ON "files" USING btree ("bucket","id" NULLS FIRST) WHERE status <> 'deleted';--> statement-breakpoint
+    sql: `CREATE INDEX "files_by_bucket" ON "files" USING btree ("bucket","id" NULLS FIRST) WHERE status <> 'deleted';--> statement-breakpoint
+DROP INDEX "files_by_tenant";--> statement-breakpoint
 CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS FIRST) WHERE status <> 'deleted';`,
   },
 ];
