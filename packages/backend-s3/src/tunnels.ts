@@ -24,7 +24,7 @@ export class TunnelError extends Error {
   /** Whether to try again, in words that are understood everywhere; not that of node:http, which it would tell the request of by events. */
   readonly code: 'ECONNREFUSED' | 'ETUNNELREFUSED';
 
-  constructor({ code, statusCode }: TunnelFailure) {
+  constructor({ code, statusCode }: Partial<TunnelFailure>) {
     super(`no tunnel: ${code}`); // what else node:http says has the password of the proxy in it
     this.status = statusCode;
     this.code = statusCode !== undefined && statusCode < 500 ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
@@ -48,14 +48,28 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
       const name = this.getName(options);
       let isMade = false;
       let made = (): void => void (isMade = true);
-      createSocket.call(this, request, options, (error, socket) => {
+      const end: Done = (error, socket) => {
+        if (isMade) return void socket?.destroy();
         made();
         done(error, socket);
-      });
+      };
+      createSocket.call(this, request, options, end);
       const tunnel = this.#latest;
       if (isMade || tunnel === undefined || tunnel === null) return;
       (sockets[name] ??= []).push(tunnel);
-      made = () => void (sockets[name] = (sockets[name] ?? []).filter((other) => other !== tunnel));
+      // node:http does not tell of a tunnel that is closed from here, nor of one that opens, and behind which nothing answers.
+      const late = setTimeout(() => {
+        tunnel.destroy();
+        end(timeoutError(null));
+      }, options.timeout);
+      const closed = (): void => end(new TunnelError({ code: 'ECONNRESET' }));
+      tunnel.once('close', closed);
+      made = () => {
+        isMade = true;
+        clearTimeout(late);
+        tunnel.off('close', closed);
+        sockets[name] = (sockets[name] ?? []).filter((other) => other !== tunnel);
+      };
     }
 
     override createConnection(options: Options, done: Done): Duplex | null | undefined {

@@ -101,6 +101,7 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
       2,
     ],
     ['silence', 'silence', { code: 'connect_timeout', retryable: true }, 2],
+    ['a tunnel that leads nowhere', 'hole', { code: 'connect_timeout', retryable: true }, 2],
   ] as const)('%s of the proxy is told, and takes no place for good', async (_what, answer, error, attempts) => {
     const backend = through({ maxPoolConnections: 1, maxRetries: 1, timeout: 1 });
     proxy.answer = answer;
@@ -138,5 +139,16 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
     await expect(given).rejects.toThrow();
     await next;
     expect(proxy.open()).toBe(1);
+  });
+
+  it.each(['silence', 'hole'] as const)('who waits for a tunnel learns at once that the backend is closed (%s)', async (answer) => {
+    const backend = through();
+    proxy.answer = answer;
+    const waiting = Promise.allSettled([put(backend, 'a'), put(backend, 'b')]);
+    await expect.poll(() => proxy.tunnels.length).toBe(2);
+    await backend.close();
+    for (const ended of await waiting)
+      expect(ended).toMatchObject({ status: 'rejected', reason: { code: 'storage_unavailable', retryable: true } });
+    await expect.poll(() => proxy.open()).toBe(0);
   });
 });

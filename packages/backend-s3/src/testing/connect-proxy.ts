@@ -10,8 +10,8 @@ export interface ConnectProxy extends AsyncDisposable {
   readonly tunnels: readonly string[];
   /** Those that are open. */
   readonly open: () => number;
-  /** Instead of a tunnel: an answer, an end, or silence. Undefined: a tunnel. */
-  answer: `${number} ${string}` | 'end' | 'silence' | undefined;
+  /** Instead of a tunnel: an answer, an end, silence, or one behind which nothing comes. Undefined: a tunnel. */
+  answer: `${number} ${string}` | 'end' | 'silence' | 'hole' | undefined;
 }
 
 /** A proxy of companies that let nothing else out. */
@@ -25,7 +25,8 @@ export async function connectProxy(): Promise<ConnectProxy> {
     if (headers['proxy-authorization'] !== `Basic ${Buffer.from('user:secret').toString('base64')}`)
       return client.end('HTTP/1.1 407 No\r\n\r\n');
     const { answer } = proxy;
-    if (answer === 'silence') return void client.resume().once('end', () => client.end());
+    if (answer === 'hole') client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+    if (answer === 'silence' || answer === 'hole') return void client.resume().once('end', () => client.end());
     if (answer !== undefined) return client.end(answer === 'end' ? '' : `HTTP/1.1 ${answer}\r\n\r\n`);
     const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(url) ?? [];
     const behind = connect(Number(port), host.endsWith('.localhost') ? '127.0.0.1' : host, () => {
