@@ -1,6 +1,7 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
+import { isOfCertificate } from './socket-errors.ts';
 import { TunnelError } from './tunnels.ts';
 
 /** What a request was about, for the words of its error. */
@@ -236,8 +237,9 @@ function networkError(error: ProviderError): StorageError | undefined {
   const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
   const options = { cause: error };
   if (error instanceof TunnelError) {
-    const { status } = error;
-    const answer = status === undefined ? 'cannot be reached, or closed the connection' : `answered ${status}`;
+    const { status, isUntrusted } = error;
+    const silent = isUntrusted ? 'has a certificate that is not trusted' : 'cannot be reached, or closed the connection';
+    const answer = status === undefined ? silent : `answered ${status}`;
     const message = `The proxy for the connection to the storage provider, of HTTPS_PROXY, ${answer}.`;
     return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
   }
@@ -258,7 +260,7 @@ function networkError(error: ProviderError): StorageError | undefined {
     const message = 'The storage provider does not speak TLS at this endpoint; its address may have to begin with http://.';
     return storageError('storage_unavailable', message, { ...options, retryable: false });
   }
-  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
+  if (isOfCertificate(code)) {
     return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
   }
   return undefined;

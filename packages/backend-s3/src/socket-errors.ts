@@ -10,3 +10,8 @@ export function timeoutError(socket: Socket | null): Error {
   const message = isConnecting === true ? 'could not establish a connection in time' : 'no answer in time';
   return Object.assign(new Error(message), { name: 'TimeoutError' });
 }
+
+/** Whether a server is not trusted. */
+export function isOfCertificate(code = ''): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
+}

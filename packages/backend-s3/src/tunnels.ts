@@ -3,7 +3,7 @@ import type { AgentOptions as HttpsAgentOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { timeoutError } from './socket-errors.ts';
+import { isOfCertificate, timeoutError } from './socket-errors.ts';
 
 type Options = AgentOptions & HttpsAgentOptions;
 type Done = (error: Error | null | undefined, socket?: Duplex) => void;
@@ -21,13 +21,16 @@ interface TunnelFailure extends NodeJS.ErrnoException {
 export class TunnelError extends Error {
   /** Of the proxy's answer, if it gave one. */
   readonly status: number | undefined;
+  /** Whether it is one over TLS whose certificate is not trusted. */
+  readonly isUntrusted: boolean;
   /** Whether to try again, in words that are understood everywhere; not that of node:http, which it would tell the request of by events. */
   readonly code: 'ECONNREFUSED' | 'ETUNNELREFUSED';
 
   constructor({ code, statusCode }: Partial<TunnelFailure>) {
     super(`no tunnel: ${code}`); // what else node:http says has the password of the proxy in it
     this.status = statusCode;
-    this.code = statusCode !== undefined && statusCode < 500 ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
+    this.isUntrusted = isOfCertificate(code);
+    this.code = this.isUntrusted || (statusCode !== undefined && statusCode < 500) ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
   }
 }
 

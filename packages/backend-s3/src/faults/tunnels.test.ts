@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { Agent } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { createServer } from 'node:tls';
 
 import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { S3BackendOptions } from '../options.ts';
+import { selfSigned } from '../testing/certificate.ts';
 import { connectProxy } from '../testing/connect-proxy.ts';
 import type { ConnectProxy } from '../testing/connect-proxy.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
@@ -128,6 +132,18 @@ describe.each(doors)('through the proxy of the environment (%s)', (door) => {
       retryable: true,
       message: expect.stringMatching(/HTTPS_PROXY, cannot be reached/) as unknown,
     });
+  });
+
+  it('one whose certificate is not trusted is told of', async () => {
+    const untrusted = createServer(selfSigned()).listen(0, '127.0.0.1');
+    await once(untrusted, 'listening');
+    useProxies({ https_proxy: `https://127.0.0.1:${(untrusted.address() as AddressInfo).port}` });
+    await expect(put(through(), 'none')).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: false,
+      message: expect.stringMatching(/HTTPS_PROXY, has a certificate that is not trusted/) as unknown,
+    });
+    untrusted.close();
   });
 
   it('who gives up while a tunnel is opened leaves it to the next one', async () => {
