@@ -272,23 +272,18 @@ describe('the server', () => {
     const put = (key: string, length: number): string =>
       `PUT /api/v1/storage/objects/${key} HTTP/1.1\r\nHost: a\r\n${asking}Authorization: ${root.authorization}\r\nContent-Length: ${length}\r\n`;
 
-    it('takes one upload after the other', async () => {
+    it.each([
+      ['upload', 'PUT', '', 'hello'],
+      [
+        'form',
+        'POST',
+        'Content-Type: multipart/form-data; boundary=b\r\n',
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello\r\n--b--\r\n',
+      ],
+    ])('takes one %s after the other', async (_name, method, type, body) => {
       const connection = await RawConnection.open(api.url);
       for (const key of ['one', 'two']) {
-        await connection.write(`${put(key, 5)}\r\nhello`);
-        const answer = await connection.answer();
-        expect(answer).toMatchObject({ status: 201 });
-        expect(answer.headers).not.toHaveProperty('connection', 'close');
-      }
-      connection.destroy();
-    });
-
-    it('takes one form after the other', async () => {
-      const connection = await RawConnection.open(api.url);
-      const form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nhello\r\n--b--\r\n';
-      for (const key of ['one', 'two']) {
-        const head = put(key, form.length).replace('PUT', 'POST');
-        await connection.write(`${head}Content-Type: multipart/form-data; boundary=b\r\n\r\n${form}`);
+        await connection.write(`${put(key, body.length).replace('PUT', method)}${type}\r\n${body}`);
         const answer = await connection.answer();
         expect(answer).toMatchObject({ status: 201 });
         expect(answer.headers).not.toHaveProperty('connection', 'close');
