@@ -118,6 +118,19 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     },
   );
 
+  it('is no success of a stream that was written when it is cut', async () => {
+    const { transport } = await doorTo(name, (request, response) => {
+      request.resume();
+      request.once('end', () => {
+        response.writeHead(200, { 'content-type': 'application/xml', etag: '"e"', 'content-length': '200' }).write('<?xml version="1.0"?>');
+        setTimeout(() => response.destroy(), 20);
+      });
+    });
+    const stream = Readable.from([data], { objectMode: false });
+    const put = transport.put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
   it('is an error for what is answered by nothing, too, though it says 200', async () => {
     const error = '<?xml version="1.0"?>\n<Error><Code>InternalError</Code><Message>no</Message></Error>';
     const { transport, administration } = await doorTo(name, answerOf(200, { 'content-type': 'application/xml', etag: '"e"' }, error));

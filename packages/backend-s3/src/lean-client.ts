@@ -145,6 +145,8 @@ export class LeanClient {
       throw error;
     }
     carriedOut({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
+    // What is missing may be an error.
+    if (!answer.complete) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
     return answer;
   }
 
