@@ -171,7 +171,7 @@ describe('the server', () => {
     ['an expectation nobody has', 'POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n', 417],
   ])('refuses %s', async (_what, head, status) => {
     const answer = await raw(head);
-    expect(answer.status).toBe(status);
+    expect(answer).toMatchObject({ status, headers: { date: expect.stringMatching(/ GMT$/) } }); // RFC 9110, section 6.6.1
     expect(JSON.parse(answer.body)).toMatchObject({ status, code: 'validation_failed' });
     answer.connection.destroy();
   });

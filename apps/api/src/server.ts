@@ -274,6 +274,7 @@ function refusal(
     ...problemHeaders(error),
     'content-length': Buffer.byteLength(body),
     'x-request-id': requestId,
+    date: new Date().toUTCString(),
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}`);

@@ -9,7 +9,10 @@ import type { TestApi } from './testing/start-api.ts';
 import { admin } from './testing/tokens.ts';
 
 function expectTimedOut({ status, headers, body }: RawAnswer): void {
-  expect({ status, headers }).toMatchObject({ status: 408, headers: { connection: 'close', 'content-type': 'application/problem+json' } });
+  expect({ status, headers }).toMatchObject({
+    status: 408,
+    headers: { connection: 'close', 'content-type': 'application/problem+json', date: expect.stringMatching(/ GMT$/) },
+  });
   expect(JSON.parse(body)).toMatchObject({
     status: 408,
     title: 'Request Timeout',
