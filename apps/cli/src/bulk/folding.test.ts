@@ -1,0 +1,67 @@
+import type * as fs from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { Folders } from './folders.ts';
+import { Folding } from './folding.ts';
+
+/** What the file system of the test takes names for. */
+const fileSystem = vi.hoisted(() => ({ nameOf: (name: string) => name }));
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof fs>();
+  return {
+    ...real,
+    async access(path: string) {
+      const names = await real.readdir(dirname(path));
+      const isThere = names.some((name) => fileSystem.nameOf(name) === fileSystem.nameOf(basename(path)));
+      if (!isThere) throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+    },
+  };
+});
+
+const caseOf = (name: string): string => name.toLowerCase().replaceAll('ß', '\u1e9e').toUpperCase();
+const vfat = (name: string): string => caseOf(name).replace(/\.+$/, '');
+const accents = (name: string): string => name.normalize('NFC');
+
+let path: string;
+
+beforeEach(async () => {
+  path = await mkdtemp(join(tmpdir(), 'coffer-folding-'));
+});
+
+afterEach(async () => {
+  fileSystem.nameOf = (name) => name;
+  await rm(path, { recursive: true });
+});
+
+it.each<[string, (name: string) => string, string, string]>([
+  ['by case', caseOf, 'a/B', 'A/b'],
+  ['by the case of a letter with two small forms', caseOf, 'οδοσ', 'ΟΔΟΣ'],
+  ['by letters that are one or two', (name) => name.toUpperCase(), 'straße', 'STRASSE'],
+  ['by the form of accents', accents, 'caf\u00e9', 'cafe\u0301'],
+  ['by a dot at the end', vfat, 'a', 'a.'],
+  ['by dots at the end of a folder', vfat, 'a/b', 'A../b'],
+])('a second name that differs only %s is a conflict where that makes no difference', async (_how, nameOf, first, second) => {
+  fileSystem.nameOf = nameOf;
+  const folding = new Folding(new Folders(path));
+  await folding.take(first);
+  await expect(folding.take(second)).rejects.toMatchObject({ code: 'path_conflict', message: expect.stringContaining(first) as string });
+  await folding.take(first);
+  expect(await readdir(path)).toEqual([]);
+});
+
+it.each<[string, (name: string) => string, string, string]>([
+  ['by anything', (name) => name, 'a', 'A'],
+  ['by case, where only accents make no difference', accents, 'a', 'A'],
+  ['by letters that are one or two, where only case makes no difference', caseOf, 'straße', 'strasse'],
+  ['by a dot at the end, where only case makes no difference', caseOf, 'a', 'a.'],
+])('a second name that differs %s is another file', async (_how, nameOf, first, second) => {
+  fileSystem.nameOf = nameOf;
+  const folding = new Folding(new Folders(path));
+  await folding.take(first);
+  await folding.take(second);
+});
