@@ -1,5 +1,5 @@
 import { rm, mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -34,4 +34,15 @@ it('what SQLite failed of is known by its number, or where a runtime tells none 
   holder.close();
   other.close();
   await rm(folder, { recursive: true });
+});
+
+it('a quota that is used up is a full disk, though Node has no name for it', () => {
+  const errno = -constants.errno.EDQUOT;
+  const error = Object.assign(new Error(`Unknown system error ${errno}, write`), {
+    errno,
+    code: `Unknown system error ${errno}`,
+    syscall: 'write',
+  });
+  expect(isFull(error)).toBe(true);
+  expect(toStorageError(error)).toMatchObject({ code: 'storage_unavailable', message: 'The disk is full.', retryable: false });
 });

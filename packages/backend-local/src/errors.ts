@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode } from '@coffer/storage-core';
 
@@ -58,9 +60,10 @@ function meaningOf(cause: unknown): Meaning | undefined {
   return result === undefined ? undefined : bySqlite[result];
 }
 
-/** The symbolic errno (or Node's own code) of an error. */
+/** The symbolic errno (or Node's own code) of an error. Node has no name for a quota that is used up. */
 export function codeOf(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
+  const { code, errno } = (error ?? {}) as { readonly code?: unknown; readonly errno?: unknown };
+  if (errno === -constants.errno.EDQUOT) return 'EDQUOT';
   return typeof code === 'string' ? code : undefined;
 }
 
@@ -91,6 +94,11 @@ export function isBusy(error: unknown): boolean {
 /** Whether the disk has no room, for a page of SQLite's or for anything else. */
 export function isFull(error: unknown): boolean {
   return sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
+}
+
+/** Whether a write of SQLite's failed. It tells so of any reason but a full disk: of a quota that is used up, too. */
+export function isFailedWrite(error: unknown): boolean {
+  return codeOf(error) === 'ERR_SQLITE_ERROR' && (error as { readonly errcode?: unknown }).errcode === 778; // SQLITE_IOERR_WRITE
 }
 
 /** `work`, rejecting with nothing but StorageErrors. */

@@ -7,7 +7,7 @@ import type { StatementSync } from 'node:sqlite';
 import { storageError } from '@coffer/storage-core';
 
 import { CoalescedSync } from './coalesced-sync.ts';
-import { isBusy, isFull, toStorageError } from './errors.ts';
+import { isBusy, isFailedWrite, isFull, toStorageError } from './errors.ts';
 import { Reserve } from './reserve.ts';
 
 const openFile = promisify(open);
@@ -113,11 +113,11 @@ export class IndexFile {
     }
   }
 
-  /** `write` for what frees space: on a full disk it takes from the reserve. Call `freed()` once the space is free. */
+  /** `write` for what frees space: on a full disk, or with a quota that is used up, it takes from the reserve. Call `freed()` once the space is free. */
   async remove<T>(work: () => T): Promise<T> {
     try {
       return await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
-        if (!isFull(error)) throw error;
+        if (!isFull(error) && !isFailedWrite(error)) throw error;
         return this.#reserve.spend(() => patiently(() => this.#transaction(work)));
       });
     } catch (error) {

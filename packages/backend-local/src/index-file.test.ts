@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { expect, it } from 'vitest';
+
+import { IndexFile } from './index-file.ts';
+import { scratch } from './testing/storage.ts';
+
+it('takes from the reserve for a removal that a quota refuses, which SQLite tells as a write that failed', async () => {
+  const { path, remove } = await scratch();
+  const file = await IndexFile.open(join(path, 'index.db'));
+  await file.freed();
+  const removed = await file.remove(() => {
+    if (!existsSync(join(path, 'index.db-reserve'))) return 'removed';
+    throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 778 });
+  });
+  expect(removed).toBe('removed');
+  await file.close();
+  await remove();
+});
