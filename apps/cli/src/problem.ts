@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';
 
 import { isStorageError } from '@coffer/storage-core';
@@ -77,9 +78,12 @@ export function problemOf(error: unknown): Problem {
   // Known by their names: the module that has these classes is loaded by the commands alone.
   if (error.name === 'ConfigError') return { code: 'configuration', message: error.message };
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code, errno, syscall } = error as NodeJS.ErrnoException; // Node has no name for a quota that is used up
   if (typeof code === 'string' && typeof syscall === 'string') {
-    const [name, message] = local[code] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
+    const [name, message] = local[errno === -constants.errno.EDQUOT ? 'EDQUOT' : code] ?? [
+      'local_io',
+      `The file system answers ${code} to ${syscall}.`,
+    ];
     return { code: name, message };
   }
   // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { platform, tmpdir } from 'node:os';
+import { constants, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -71,8 +71,11 @@ describe('a spool', () => {
     const spooled = await spool(streamOf(data), directory);
     expect(data.equals(await bytesOf(spooled.body))).toBe(true);
     await spooled.release();
-    vi.spyOn(SpoolFile.prototype, 'append').mockRejectedValue(Object.assign(new Error('full'), { code: 'EDQUOT' }));
-    await expect(spool(streamOf(data), directory)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    vi.spyOn(SpoolFile.prototype, 'append').mockRejectedValue(
+      Object.assign(new Error('full'), { errno: -constants.errno.EDQUOT, code: `Unknown system error -${constants.errno.EDQUOT}` }),
+    );
+    const full = { code: 'storage_unavailable', message: 'The disk of the server is full.' };
+    await expect(spool(streamOf(data), directory)).rejects.toMatchObject(full);
     expect(await openFiles()).toBe(0);
   });
 

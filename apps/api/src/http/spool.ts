@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { finished } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 
@@ -51,7 +52,9 @@ function readAgain(file: SpoolFile, size: number): Spooled {
 }
 
 function unwritable(cause: unknown): never {
-  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((cause as NodeJS.ErrnoException).code ?? '');
+  const { code, errno } = cause as NodeJS.ErrnoException;
+  // Node has no name for a quota that is used up.
+  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '') || errno === -constants.errno.EDQUOT;
   const message = isFull ? 'The disk of the server is full.' : 'The server cannot write to its data directory.';
   throw storageError('storage_unavailable', message, { cause, retryable: false });
 }
