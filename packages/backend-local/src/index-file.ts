@@ -113,7 +113,10 @@ export class IndexFile {
     }
   }
 
-  /** `write` for what frees space: on a full disk, or with a quota that is used up, it takes from the reserve. Call `freed()` once the space is free. */
+  /**
+   * `write` for what frees space: on a full disk, or with a quota that is used up, it takes from the reserve. Call `freed()` once the
+   * space is free.
+   */
   async remove<T>(work: () => T): Promise<T> {
     try {
       return await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
