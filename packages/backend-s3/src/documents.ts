@@ -186,10 +186,12 @@ export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-/** As moto names what it has no other name for; the AWS SDKs look at none. */
+/** As moto names what it has no other name for, and gofakes3 (`rclone serve s3`) uploads and versions; the AWS SDKs look at none. */
 const namesByOperation: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
+  InitiateMultipartUploadResult: 'InitiateMultipartUpload',
   ListPartsResult: 'ListPartsResponse',
+  ListVersionsResult: 'ListBucketVersionsResult',
 };
 
 /**

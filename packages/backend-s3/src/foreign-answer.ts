@@ -14,6 +14,8 @@ export function mayBeProxied(status: number): boolean {
   return status >= 500 || proxied.has(status);
 }
 
+const isResult = /^\s*(?:<\?xml\b[^>]*\?>\s*)?<[A-Z][A-Za-z]*Result[\s/>]/;
+
 type Headers = Readonly<Record<string, unknown>>;
 
 // S3 sends to where a bucket lies by 301 and 307; these are for people.
@@ -35,12 +37,13 @@ export function isForeignHead(status: number, headers: Headers): boolean {
 }
 
 /**
- * S3 answers with XML or nothing, apart from reads of an object, which may be a page itself. An empty answer may be called one: some
- * servers name that type for want of another.
+ * S3 answers with XML or nothing, apart from reads of an object, which may be a page itself. An empty answer may be called one, and
+ * a result (Swift): some servers name that type for want of another.
  * @param ofObject whether it is a success of such a read
+ * @param document what came, where that has been read
  * @throws {ForeignAnswerError}
  */
-export function assertNoPage(status: number, headers: Headers, ofObject: boolean): void {
+export function assertNoPage(status: number, headers: Headers, ofObject: boolean, document = ''): void {
   const type = headers['content-type'];
   if (typeof type !== 'string') return;
   // An error that came too late for its status. Objects may be documents as well, and have an ETag.
@@ -50,5 +53,5 @@ export function assertNoPage(status: number, headers: Headers, ofObject: boolean
   if (!/^text\/html\b/i.test(type)) return;
   const isEmpty = status === 204 || headers['content-length'] === '0';
   const isOfS3 = ofObject && Object.keys(headers).some((name) => name === 'etag' || name.startsWith('x-amz-'));
-  if (!isEmpty && !isOfS3) throw new ForeignAnswerError(`The answer, ${status}, is a page.`);
+  if (!isEmpty && !isOfS3 && !isResult.test(document)) throw new ForeignAnswerError(`The answer, ${status}, is a page.`);
 }

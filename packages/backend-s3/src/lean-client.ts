@@ -197,7 +197,7 @@ function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
   const isObject =
     (method === 'GET' || method === 'HEAD') && at.key !== undefined && (query === undefined || query.startsWith('versionId='));
   try {
-    assertNoPage(status, headers, isObject);
+    assertNoPage(status, headers, isObject, document);
   } catch (error) {
     answer.body?.destroy();
     throw error;

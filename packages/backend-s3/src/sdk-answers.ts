@@ -53,15 +53,17 @@ export function readAnswers(client: S3Client): void {
         const leadsAway = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
         if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
+        const hasDocument = !isRefused && documents[commandName] !== undefined;
+        const told = hasDocument ? await text(body as Readable) : '';
         try {
-          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName));
+          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), told);
         } catch (error) {
           throw dropped(body, error as Error);
         }
         const isEmpty = statusCode === 204 || headers['content-length'] === '0';
         if (isEmpty && documents[commandName] === undefined) return result;
         if (!isRefused && (objectReads.has(commandName) || commandName.startsWith('Head'))) return result;
-        const document = await text(body as Readable);
+        const document = hasDocument ? told : await text(body as Readable);
         response.body = Buffer.from(document);
         if (isRefused) assertWords(statusCode, headers, document);
         else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
@@ -90,6 +92,8 @@ function assertNamed(document: string, commandName: string): void {
     `${call}Result`,
     `${call}Response`,
     ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
+    ...(root === 'InitiateMultipartUploadResult' ? ['InitiateMultipartUpload'] : []),
+    ...(root === 'ListVersionsResult' ? ['ListBucketVersionsResult'] : []),
     ...(root === 'LocationConstraint' ? ['CreateBucketConfiguration'] : []),
   ];
   if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
