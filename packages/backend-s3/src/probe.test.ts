@@ -98,6 +98,15 @@ describe.each(doors)('tells where buckets lie, and which sums of bodies the serv
   });
 });
 
+it.each(doors)('takes no server that refuses every copy under If-None-Match for one that enforces it (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, _path, headers) =>
+    method === 'PUT' && headers['x-amz-copy-source'] !== undefined && headers['if-none-match'] !== undefined
+      ? { status: 412, body: errorDocument('PreconditionFailed') }
+      : undefined,
+  );
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true, conditionalCopy: false });
+});
+
 it.each(doors)('deletes no bucket with objects on a server that would (%s)', async (transport) => {
   const deleted: string[] = [];
   const options = await behindFront(ceph, (method, path) => {

@@ -48,7 +48,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allHeld(write(object, 'object', { ifNoneMatch: '*' })),
       putMatchOf(matched, etag, write),
       allHeld(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(other) })),
-      allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch: '*' }, write)),
+      copyNoneMatchOf(store, sandbox, object, write),
       allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
@@ -103,6 +103,13 @@ async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promis
     if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
   }
   return false;
+}
+
+/** Swift asks it of the source, and refuses every copy. */
+async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
+  const ifNoneMatch = '*';
+  if (!(await allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
+  return isTaken(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
 }
 
 async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {

@@ -69,7 +69,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_copy',
       profile.conditionalCopy,
       'CopyObject enforces If-None-Match',
-      'CopyObject ignores If-None-Match: conditional copies of small objects pass through Coffer',
+      'CopyObject does not keep to If-None-Match: conditional copies of small objects pass through Coffer',
     ),
     ability(
       'copy_source_condition',
