@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 
 import { probeEndpoint } from './backend.ts';
 import { doors } from './testing/fault-bench.ts';
+import { behindFront } from './testing/front.ts';
 import { rewritten } from './testing/rewriting-front.ts';
 import type { Rewritable } from './testing/rewriting-front.ts';
 
@@ -34,4 +35,13 @@ it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (tra
     return false;
   });
   expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
+});
+
+it.each(doors)('takes no server for one of ACLs that lets anybody read what is private (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path, headers) =>
+    method === 'GET' && headers.authorization === undefined && path.endsWith('/public-later')
+      ? { status: 200, body: 'private' }
+      : undefined,
+  );
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ acl: false, conditionalPut: true });
 });

@@ -20,6 +20,8 @@ export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Writ
   const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
   await write(changed, 'private');
   if (await isPublic(store, changed)) return false;
+  // LocalStack shows ACLs, and lets anybody read whatever they say. In a bucket that others use, its policy may let them.
+  if (sandbox.isOwn && (await isOpenToAll(store, changed))) return false;
   const all = await allEnded([
     takes(byParts, writePart(store, byParts, { acl })),
     takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
