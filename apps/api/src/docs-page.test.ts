@@ -187,6 +187,7 @@ describe('the documentation', () => {
       expect(headers['content-security-policy']).toContain(`connect-src 'self' ${api.url};`);
       expect(text).toContain('/openapi.json');
       expect(text).toContain('/docs/scalar.js');
+      expect(text).toContain('<html lang="en">');
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);
     }
   });

@@ -93,7 +93,10 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
     },
     handler: async (c) => {
       c.header('content-security-policy', policy);
-      return (await page(c, async () => {})) ?? c.notFound();
+      const made = await page(c, async () => {});
+      if (made === undefined) return c.notFound();
+      // Screen readers take the language from here, and the viewer's page does not say it.
+      return c.html((await made.text()).replace('<html>', '<html lang="en">'));
     },
   });
 
