@@ -173,4 +173,27 @@ onEachBackend('a client that goes away', ({ start, bucket, abilities }) => {
     expect(await connection.answer()).toMatchObject({ status: 400 });
     expect(await connection.ends(3000)).toBe(true);
   });
+
+  it.each([
+    ['ends too soon', 'Content-Length: 100\r\n', 'abc'],
+    ['has a chunk without a size', 'Transfer-Encoding: chunked\r\n', '3\r\nabc\r\nzz\r\n'],
+  ])('with a body that %s is told so under the id of its request, which is logged once', async (_how, framing, body) => {
+    const connection = await RawConnection.open(api.url);
+    const id = `cut-${randomBytes(4).toString('hex')}`;
+    const unknown = api.log.filter(({ msg }) => msg === 'no request').length;
+    await connection.write(head('PUT', '/api/v1/storage/objects/left', root, `${framing}X-Request-ID: ${id}\r\n`) + body);
+    connection.socket.end();
+    const answer = await connection.answer();
+    expect(answer).toMatchObject({ status: 400, headers: { 'x-request-id': id } });
+    expect(JSON.parse(answer.body)).toMatchObject({
+      code: 'validation_failed',
+      request_id: id,
+      detail: 'The body is malformed or cut short.',
+    });
+    const logged = (): readonly unknown[] => api.log.filter(({ msg, request_id: of }) => msg === 'request' && of === id);
+    await eventually(() => logged().length, 1);
+    expect(logged()).toMatchObject([{ status: 400, code: 'validation_failed' }]);
+    expect(api.log.filter(({ msg }) => msg === 'no request')).toHaveLength(unknown);
+    expect(await api.send('GET', '/api/v1/storage/objects/left', { headers: root })).toMatchObject({ status: 404 });
+  });
 });

@@ -105,7 +105,7 @@ export function createApiServer(services: Services): Server {
     // Once we read on, the client has all of the time anew, and may be gone.
     if (!working && !spared.delete(socket)) {
       if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
-      else refuseStalled(current, socket);
+      else refuseBody(current, socket, { status: 408, title: 'Request Timeout', detail: 'The body stopped coming.' });
       return;
     }
     if (working) spared.add(socket);
@@ -119,6 +119,11 @@ export function createApiServer(services: Services): Server {
       return;
     }
     const refuseIt = (): void => {
+      const current = onSocket.get(socket);
+      if (current !== undefined && mayBeAnswered(current, socket)) {
+        refuseBody(current, socket, { status: 400, title: 'Bad Request', detail: 'The body is malformed or cut short.' });
+        return;
+      }
       const { status, requestId } = refuse(error, socket);
       log.info({ request_id: requestId, status, reason: error.code }, 'no request');
     };
@@ -227,15 +232,19 @@ function continueWhenRead(incoming: IncomingMessage, outgoing: ServerResponse): 
 }
 
 /**
- * Answers a request whose body stopped coming. Past the handler, which hears of it, as of any client that is gone, when the connection
- * is closed: at once, so that no more of the body comes.
+ * Answers a request of whose body no more is to come. Past the handler, which hears of it, as of any client that is gone, when the
+ * connection is closed: at once, so that no more of the body does come.
  */
-function refuseStalled(exchange: Exchange, socket: Socket): void {
+function refuseBody(
+  exchange: Exchange,
+  socket: Socket,
+  { status, title, detail }: { readonly status: number; readonly title: string; readonly detail: string },
+): void {
   const { outgoing, requestId } = exchange;
-  const error = storageError('validation_failed', 'The body stopped coming.');
+  const error = storageError('validation_failed', detail);
   exchange.error = error;
-  exchange.refusedWith = 408;
-  const text = refusal(error, { status: 408, title: 'Request Timeout', requestId, headers: outgoing.getHeaders() });
+  exchange.refusedWith = status;
+  const text = refusal(error, { status, title, requestId, headers: outgoing.getHeaders() });
   socket.end(text, () => socket.destroy());
   setTimeout(() => socket.destroy(), lingerMs).unref();
 }
