@@ -59,6 +59,8 @@ it.each<[string, (name: string) => string, string, string]>([
   ['by case, where only accents make no difference', accents, 'a', 'A'],
   ['by letters that are one or two, where only case makes no difference', caseOf, 'straße', 'strasse'],
   ['by a dot at the end, where only case makes no difference', caseOf, 'a', 'a.'],
+  ['by the dot of an i, where case makes no difference', (name) => name.toLowerCase(), 'kırık', 'kirik'],
+  ['by the dot of an i, where letters are one or two', (name) => name.toLowerCase().replaceAll('ß', 'ss'), 'kırık', 'kirik'],
 ])('a second name that differs %s is another file', async (_how, nameOf, first, second) => {
   fileSystem.nameOf = nameOf;
   const folding = new Folding(new Folders(path));

@@ -16,13 +16,14 @@ const likenesses: readonly Likeness[] = [
   { other: (name) => name.normalize('NFD'), fold: (name) => name.normalize('NFC') },
   // By way of both, since either keeps some letters apart that the other does not: σ and ς, k and the sign of kelvin.
   { other: (name) => name.replace('coffer', 'COFFER'), fold: (name) => name.toLowerCase().replaceAll(/./gsu, upper) },
-  { other: (name) => name.replace('ß', 'ss'), fold: (name) => name.toUpperCase() },
+  { other: (name) => name.replace('ß', 'ss'), fold: (name) => name.replaceAll(/[^ı]+/gu, (letters) => letters.toUpperCase()) },
   // FAT and exFAT, as Linux has them, leave dots at the end away.
   { other: (name) => `${name}.`, fold: (name) => name.replaceAll(/\.+(?=\/|$)/g, '') },
 ];
 
-/** `ß` and its like stay: few file systems know that they are written with two letters. */
+/** `ß` and its like stay: few file systems know that they are written with two letters. So does `ı`, which none takes for an i. */
 function upper(letter: string): string {
+  if (letter === 'ı') return letter;
   const large = letter.toUpperCase();
   return large.length === letter.length ? large : letter;
 }
