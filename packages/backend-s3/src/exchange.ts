@@ -5,6 +5,7 @@ import { offAbort, onAbort, wholeBody } from '@coffer/storage-core';
 
 import { AnswerBody } from './answer-body.ts';
 import type { Connection } from './connection.ts';
+import { assertDocumentSize } from './foreign-answer.ts';
 import type { HttpRequest } from './lean-http.ts';
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
@@ -42,8 +43,6 @@ interface Pool {
   addRequest(request: Exchange, options: { readonly host: string; readonly port: number; readonly timeout: number }): void;
 }
 
-/** More than a thousand of the longest keys. */
-const longestDocument = 16 * 2 ** 20;
 const longestError = 64 * 1024;
 /** Milliseconds that the last byte may have come before its reader had to wait. */
 const slack = 100;
@@ -196,7 +195,7 @@ class Exchange implements WireUser {
         if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
         for (const piece of pieces) this.#keep(piece);
         if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
-        if (this.#size > longestDocument) throw new Error('The answer is longer than any document of S3.');
+        assertDocumentSize(this.#size);
       }
       if (answer.isComplete) this.#finish();
       // While the system still reads the bytes of the request, their memory is not to be used for others.

@@ -331,3 +331,23 @@ it.each(['lean', 'sdk'] as const)('a page without end in the place of an object 
   await closed.promise;
   expect(performance.now() - begun).toBeLessThan(20_000); // not only when it has lain idle
 });
+
+it.each(['lean', 'sdk'] as const)('a page without end in the place of a document is not held (%s)', async (door) => {
+  let sent = 0;
+  const endless: Answer = (request, response) => {
+    const piece = Buffer.alloc(2 ** 20, '<p>');
+    const send = (): void => {
+      while (sent < 200 * 2 ** 20 && !response.destroyed) {
+        sent += piece.length;
+        if (!response.write(piece)) return void response.once('drain', send);
+      }
+      response.end();
+    };
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/html' });
+    send();
+  };
+  const { transport } = await doorTo(door, endless, 30);
+  await expect(transport.list(bucket, {}, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(sent).toBeLessThan(100 * 2 ** 20);
+});

@@ -55,3 +55,14 @@ export function assertNoPage(status: number, headers: Headers, ofObject: boolean
   const isOfS3 = ofObject && Object.keys(headers).some((name) => name === 'etag' || name.startsWith('x-amz-'));
   if (!isEmpty && !isOfS3 && !isResult.test(document)) throw new ForeignAnswerError(`The answer, ${status}, is a page.`);
 }
+
+/** More than a thousand of the longest keys. */
+const longestDocument = 16 * 2 ** 20;
+
+/**
+ * @param size bytes of a document that have come
+ * @throws {ForeignAnswerError} for more than any of S3 has
+ */
+export function assertDocumentSize(size: number): void {
+  if (size > longestDocument) throw new ForeignAnswerError('The answer is longer than any document of S3.');
+}

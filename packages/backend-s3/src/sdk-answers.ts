@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { AnswerError } from './answer-error.ts';
 import { isErrorDocument } from './documents.ts';
-import { assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
+import { assertDocumentSize, assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 import { MalformedXmlError, parseXml } from './xml.ts';
 
 /** What these read may be a page itself. */
@@ -54,7 +53,7 @@ export function readAnswers(client: S3Client): void {
         if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
         if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
         const hasDocument = !isRefused && documents[commandName] !== undefined;
-        const told = hasDocument ? await text(body as Readable) : '';
+        const told = hasDocument ? await documentIn(body as Readable) : '';
         try {
           assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), told);
         } catch (error) {
@@ -63,7 +62,7 @@ export function readAnswers(client: S3Client): void {
         const isEmpty = statusCode === 204 || headers['content-length'] === '0';
         if (isEmpty && documents[commandName] === undefined) return result;
         if (!isRefused && (objectReads.has(commandName) || commandName.startsWith('Head'))) return result;
-        const document = hasDocument ? told : await text(body as Readable);
+        const document = hasDocument ? told : await documentIn(body as Readable);
         response.body = Buffer.from(document);
         if (isRefused) assertWords(statusCode, headers, document);
         else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
@@ -102,4 +101,16 @@ function assertNamed(document: string, commandName: string): void {
 function dropped(body: HttpResponse['body'], error: Error): Error {
   (body as Readable).on('error', () => {}).destroy(); // nobody reads it, and the socket is free
   return error;
+}
+
+/** @throws {ForeignAnswerError} where it has no end */
+async function documentIn(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    assertDocumentSize(size);
+  }
+  return Buffer.concat(chunks).toString();
 }
