@@ -78,12 +78,10 @@ export function problemOf(error: unknown): Problem {
   // Known by their names: the module that has these classes is loaded by the commands alone.
   if (error.name === 'ConfigError') return { code: 'configuration', message: error.message };
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
-  const { code, errno, syscall } = error as NodeJS.ErrnoException; // Node has no name for a quota that is used up
+  const { code, errno, syscall } = error as NodeJS.ErrnoException;
   if (typeof code === 'string' && typeof syscall === 'string') {
-    const [name, message] = local[errno === -constants.errno.EDQUOT ? 'EDQUOT' : code] ?? [
-      'local_io',
-      `The file system answers ${code} to ${syscall}.`,
-    ];
+    const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // for which Node has no name
+    const [name, message] = local[cause] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
     return { code: name, message };
   }
   // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.

@@ -187,7 +187,7 @@ export function isErrorDocument(document: string): boolean {
 }
 
 /** As moto names what it has no other name for, and gofakes3 (`rclone serve s3`) uploads and versions; the AWS SDKs look at none. */
-const namesByOperation: Readonly<Record<string, string>> = {
+export const otherNames: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
   InitiateMultipartUploadResult: 'InitiateMultipartUpload',
   ListPartsResult: 'ListPartsResponse',
@@ -214,7 +214,7 @@ function rootOf(document: string, name: string, readChild?: ReadChild): XmlEleme
 }
 
 function named(root: XmlElement, name: string): XmlElement {
-  if (root.name !== name && root.name !== namesByOperation[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
+  if (root.name !== name && root.name !== otherNames[name]) throw new MalformedXmlError(`"${root.name}" where "${name}" belongs`);
   return root;
 }
 

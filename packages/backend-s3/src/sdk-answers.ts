@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { AnswerError } from './answer-error.ts';
-import { isErrorDocument } from './documents.ts';
+import { isErrorDocument, otherNames } from './documents.ts';
 import { assertDocumentSize, assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 import { MalformedXmlError, parseXml } from './xml.ts';
 
@@ -87,12 +87,11 @@ function assertNamed(document: string, commandName: string): void {
   const call = commandName.replace(/Command$/, '');
   const names = [
     root,
+    otherNames[root],
     root.replace(/Result$/, 'Response'),
     `${call}Result`,
     `${call}Response`,
     ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
-    ...(root === 'InitiateMultipartUploadResult' ? ['InitiateMultipartUpload'] : []),
-    ...(root === 'ListVersionsResult' ? ['ListBucketVersionsResult'] : []),
     ...(root === 'LocationConstraint' ? ['CreateBucketConfiguration'] : []),
   ];
   if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
