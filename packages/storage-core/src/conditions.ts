@@ -45,7 +45,7 @@ function isPosition(n: number | undefined): n is number {
 export function resolveRange(range: ByteRange, size: number): ResolvedRange {
   const start = 'suffix' in range ? Math.max(0, size - range.suffix) : range.start;
   const end = 'suffix' in range ? size - 1 : Math.min(range.end ?? size - 1, size - 1);
-  if (start > end || start >= size) {
+  if (start > end) {
     throw storageError('range_not_satisfiable', `The range lies outside the object's ${size} bytes.`, { objectSize: size });
   }
   return { start, end };
