@@ -79,7 +79,7 @@ describe('every variable', () => {
     ['STORAGE_ENABLED', 'No', (c) => c.storage.enabled, false],
     ['STORAGE_BACKEND', ' Local', (c) => c.storage.backend, 'local'],
     ['STORAGE_BUCKET', 'acme-files', (c) => c.storage.bucket, 'acme-files'],
-    ['STORAGE_S3_REGION', ' eu-central-1 ', (c) => c.storage.region, 'eu-central-1'],
+    ['STORAGE_S3_REGION', ' RegionOne ', (c) => c.storage.region, 'RegionOne'],
     ['STORAGE_S3_ENDPOINT', 'http://s3.internal:9000/', (c) => c.storage.s3.endpoint, 'http://s3.internal:9000'],
     ['STORAGE_S3_PUBLIC_ENDPOINT', 'https://files.example.com', (c) => c.storage.s3.publicEndpoint, 'https://files.example.com'],
     ['STORAGE_S3_VERIFY_SSL', 'false', (c) => c.storage.s3.verifySsl, false],
@@ -105,6 +105,7 @@ describe('every variable', () => {
       (c) => c.storage.corsOrigins,
       ['https://a.example', 'https://*.b.example:8443'],
     ],
+    ['STORAGE_CORS_ORIGINS', ' * ', (c) => c.storage.corsOrigins, ['*']],
     ['STORAGE_MAX_UPLOAD_BYTES', '1048576', (c) => c.storage.maxUploadBytes, 1_048_576],
     ['STORAGE_LOCAL_PATH', 'files', (c) => c.storage.localPath, '/srv/app/files'],
     ['COFFER_DATA_DIR', '../data', (c) => [c.dataDir, c.storage.localPath], ['/srv/data', '/srv/data/objects']],
@@ -131,7 +132,7 @@ describe('every variable', () => {
 
   it('is in this table, or tested elsewhere', () => {
     const below = ['AUTH_JWKS_FILE', 'STORAGE_S3_ACCESS_KEY', 'STORAGE_S3_SECRET_KEY', 'STORAGE_S3_USE_SSL'];
-    expect(Object.keys(parse().sources).toSorted()).toEqual([...cases.map(([variable]) => variable), ...below].toSorted());
+    expect(Object.keys(parse().sources).toSorted()).toEqual([...new Set([...cases.map(([variable]) => variable), ...below])].toSorted());
   });
 });
 
@@ -161,6 +162,7 @@ describe('mistakes', () => {
     ['STORAGE_RETRY_MODE', 'never', 'standard, adaptive, legacy'],
     ['STORAGE_TIMEOUT', '0', 'seconds above 0'],
     ['STORAGE_TIMEOUT', '60s', 'seconds above 0'],
+    ['STORAGE_TIMEOUT', '1e3', 'seconds above 0'],
     ['STORAGE_HEALTH_CHECK_TIMEOUT', 'Infinity', 'seconds above 0'],
     ['STORAGE_PRESIGN_EXPIRES', '1.5', 'whole number'],
     ['STORAGE_CORS_ORIGINS', 'https://a.example/path', 'without a path'],
@@ -182,6 +184,7 @@ describe('mistakes', () => {
     ['PUBLIC_URL', 'files.example.com', 'http://'],
     ['AUTH_JWT_SECRET', 'short-secret', 'at least 32 bytes'],
     ['AUTH_JWKS_URL', 'file:///keys', 'http://'],
+    ['AUTH_ISSUER', ' ', 'blank'],
     ['METRICS_PORT', '8080', 'another port'],
     ['LOG_LEVEL', 'loud', 'fatal, error, warn'],
   ])('%s=%s', (variable, text, hint) => {

@@ -67,7 +67,6 @@ export interface ParseOptions {
   readonly cwd?: string;
 }
 
-// Not 0: the URLs that Coffer hands out have the port, and are made before anything listens.
 // 0 is any port that is free.
 const port = wholeNumber(0, 65_535);
 // Not configuration: the examples' shell variables, and the bootstrap's.

@@ -44,6 +44,8 @@ describe('declared checksums', () => {
     { 'content-digest': 'sha-256=::' },
     { 'repr-digest': 'sha-512=:AAAA:' },
     { 'x-amz-checksum-crc32': 'AAAAAA==' },
+    { 'x-amz-checksum-crc32c': 'AAAAAA==' },
+    { 'x-amz-checksum-sha1': 'AAAAAAAAAAAAAAAAAAAAAAAAAAA=' },
     { 'x-amz-checksum-crc64nvme': 'AAAAAAAAAAA=' },
     { trailer: 'X-Amz-Checksum-SHA256' },
     { trailer: 'Server-Timing, Repr-Digest' },

@@ -31,7 +31,8 @@ describe('a query', () => {
     const errors = [
       { field: 'a', message: 'given more than once' },
       { field: 'query', message: 'is not percent-encoded UTF-8' },
+      { field: 'b', message: 'is not percent-encoded UTF-8' },
     ];
-    expect(() => parseQuery('a=1&a=2&a=3&%=1&%=2&a')).toThrow(expect.objectContaining({ errors }));
+    expect(() => parseQuery('a=1&a=2&a=3&%=1&%=2&a&b=%')).toThrow(expect.objectContaining({ errors }));
   });
 });
