@@ -48,7 +48,8 @@ describe('pages of other origins', () => {
   ])('may read answers where they are listed: %s %s', async (origin, allowed) => {
     origins = ['https://app.example.com', 'https://*.wild.test'];
     for (const method of ['GET', 'OPTIONS']) {
-      const { headers } = await ask({ origin, 'access-control-request-method': 'PUT' }, method);
+      const { headers, text } = await ask({ origin, 'access-control-request-method': 'PUT' }, method);
+      expect(text).toBe(method === 'GET' ? 'answer' : '');
       expect(headers['access-control-allow-origin']).toBe(allowed ? origin : undefined);
       expect(headers.vary).toBe('Origin');
     }
