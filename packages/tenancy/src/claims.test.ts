@@ -151,8 +151,14 @@ describe('decideTenant', () => {
     [{ role: 'service', header: ' ' }, 'validation_failed'],
     [{ role: 'user', claimed: acme, header: 'x'.repeat(129) }, 'tenant_mismatch'],
     [{ role: 'admin', header: 'a\tb' }, 'validation_failed'],
+    [{ role: 'admin', header: '\u00ef\u00bb\u00bfacme' }, 'validation_failed'],
   ] as const)('%j -> %s', (ask, code) => {
     expect(refusal(() => decideTenant(ask))).toMatch(new RegExp(`^${code}: `));
+  });
+
+  it('names the header where it is malformed', () => {
+    const errors = [{ field: 'X-Tenant-ID', message: expect.any(String) }];
+    expect(() => decideTenant({ role: 'service', header: '' })).toThrow(expect.objectContaining({ errors }));
   });
 
   it('never gives a user another tenant than the token has', () => {
@@ -168,7 +174,7 @@ describe('decideTenant', () => {
   it('reads a slug of another script as clients send it: UTF-8, one character per byte', () => {
     const header = Buffer.from('東京').toString('latin1');
     expect(decideTenant({ role: 'admin', header })).toEqual({ kind: 'named', id: '東京' });
-    expect(decideTenant({ role: 'admin', header: '東京' })).toEqual({ kind: 'named', id: '東京' });
+    expect(decideTenant({ role: 'admin', header: 'Ã©東' })).toEqual({ kind: 'named', id: 'Ã©東' });
     expect(decideTenant({ role: 'admin', header: 'caf\u00e9' })).toEqual({ kind: 'named', id: 'caf\u00e9' });
   });
 });

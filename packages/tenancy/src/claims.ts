@@ -84,12 +84,13 @@ function tenantIdOf(header: string, role: Role): string {
   return canonicalTenantUuid(id);
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** Header values arrive as one character per byte; clients send a slug of another script as UTF-8. */
 function headerText(header: string): string {
-  const couldBeUtf8 = /[\u0080-\u00ff]/.test(header) && !/[\u0100-\uffff]/.test(header);
-  if (!couldBeUtf8) return header;
+  if (/[\u0100-\uffff]/.test(header)) return header; // no bytes: somebody has decoded it
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(header, 'latin1'));
+    return utf8.decode(Buffer.from(header, 'latin1'));
   } catch {
     return header;
   }
