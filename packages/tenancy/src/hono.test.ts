@@ -40,6 +40,7 @@ describe('tenantContext', () => {
     ['a user who names another tenant', token(acme), 'beta', 'tenant_mismatch'],
     ['a user who names a tenant that is not there', token(acme), 'nobody', 'tenant_mismatch'],
     ["one tenant's uuid with another's slug", token({ tenantUuid: 'u-acme', tenantSlug: 'beta' }), undefined, 'tenant_mismatch'],
+    ["a uuid with a slug that is nobody's", token({ tenantUuid: 'u-acme', tenantSlug: 'new' }), undefined, 'tenant_mismatch'],
     ["a new uuid with another's slug", token({ tenantUuid: 'u-new', tenantSlug: 'beta' }), undefined, 'tenant_mismatch'],
     ['a user of a new tenant', token({ tenantUuid: 'u-new', tenantSlug: 'new' }), 'new', 'u-new'],
     ['claims that are no object', 'admin', undefined, 'unauthorized'],

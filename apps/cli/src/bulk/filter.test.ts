@@ -7,6 +7,7 @@ describe('filterOf', () => {
   it.each([
     [[], [], 'a/b.txt', true],
     [['*.txt'], [], 'a/b.txt', true],
+    [['*.txt'], [], '.b.txt', true],
     [['*.txt'], [], 'a/b.md', false],
     [['a/*.txt'], [], 'a/b.txt', true],
     [['a/*.txt'], [], 'a/b/c.txt', false],
