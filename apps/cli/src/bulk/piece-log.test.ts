@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -58,5 +58,12 @@ describe('PieceLog', () => {
     const { log } = await left();
     await writeFile(log, `${JSON.stringify(head)}\n${process.ppid}\n3 33\n`);
     expect(await PieceLog.open(target, head)).toBeUndefined();
+  });
+
+  it('is of the process that goes on with it', async () => {
+    const { log } = await left();
+    await writeFile(log, `${JSON.stringify(head)}\n${2 ** 31 - 1}\n3 33\n`); // of one that is gone
+    await (await PieceLog.open(target, head))!.close();
+    expect(await readFile(log, 'utf8')).toBe(`${JSON.stringify(head)}\n${process.pid}\n3 33\n`);
   });
 });

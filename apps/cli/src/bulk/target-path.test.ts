@@ -7,6 +7,10 @@ describe('targetProblem', () => {
     expect(targetProblem(name, 'linux')).toBeUndefined();
   });
 
+  it.each(['contact', 'falcon', 'com10', 'a. b'])('takes %j on Windows', (name) => {
+    expect(targetProblem(name, 'win32')).toBeUndefined();
+  });
+
   it.each([
     '',
     '/',
@@ -26,10 +30,26 @@ describe('targetProblem', () => {
     for (const platform of ['linux', 'darwin', 'win32'] as const) expect(targetProblem(name, platform)).toBeDefined();
   });
 
-  it.each(['C:x', 'C:/x', 'a\\..\\b', '\\\\host\\share', 'nul', 'a/CON.txt', 'com1', 'a.', 'a /b', 'a?', 'a*', 'a:b', 'a\u0001'])(
-    'refuses %j on Windows',
-    (name) => {
-      expect(targetProblem(name, 'win32')).toBeDefined();
-    },
-  );
+  it.each([
+    'C:x',
+    'C:/x',
+    'a\\..\\b',
+    '\\\\host\\share',
+    'nul',
+    'a/CON.txt',
+    'com1',
+    'PRN',
+    'aux.tar.gz',
+    'lpt9',
+    'conin$',
+    'CONOUT$',
+    'a.',
+    'a /b',
+    'a?',
+    'a*',
+    'a:b',
+    'a\u0001',
+  ])('refuses %j on Windows', (name) => {
+    expect(targetProblem(name, 'win32')).toBeDefined();
+  });
 });

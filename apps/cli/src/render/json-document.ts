@@ -19,12 +19,11 @@ export class JsonDocument {
 
   /** Appends to the array of this name, which is the last member so far, or begins it. */
   array(name: string, elements: readonly unknown[]): void {
-    if (this.#open?.name !== name) {
+    let open = this.#open;
+    if (open?.name !== name) {
       this.#member(name, '[');
-      this.#open = { name, length: 0 };
+      this.#open = open = { name, length: 0 };
     }
-    const open = this.#open;
-    if (open === undefined) return;
     let text = '';
     for (const element of elements) text += `${open.length++ === 0 ? '' : ','}\n    ${printableJson(element)}`;
     this.#output.write(text);
