@@ -54,6 +54,7 @@ describe('runsInBrowser', () => {
     'application/x-unknown',
     '',
     'text/html,image/png',
+    'image/png,text/html',
   ])('is careful with %j', (type) => {
     expect(runsInBrowser(type)).toBe(true);
   });
@@ -64,7 +65,10 @@ describe('runsInBrowser', () => {
     'IMAGE/JPEG',
     'video/mp4',
     'audio/mpeg',
+    'font/woff2',
     'application/pdf',
+    'application/zip',
+    'application/gzip',
     'application/json; charset=utf-8',
     'application/octet-stream',
   ])('lets %j be shown', (type) => {
