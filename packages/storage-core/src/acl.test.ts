@@ -17,6 +17,12 @@ describe('canned ACLs', () => {
       );
     }
     expect(cannedAcls.filter(isPublicRead)).toEqual(['public-read', 'public-read-write']);
+    const group = (name: string): object => ({ type: 'Group', uri: `http://acs.amazonaws.com/groups/global/${name}` });
+    expect(aclOf('public-read-write', owner).grants.slice(1)).toEqual([
+      { grantee: group('AllUsers'), permission: 'READ' },
+      { grantee: group('AllUsers'), permission: 'WRITE' },
+    ]);
+    expect(aclOf('authenticated-read', owner).grants.slice(1)).toEqual([{ grantee: group('AuthenticatedUsers'), permission: 'READ' }]);
   });
 
   it.each(['', 'PRIVATE', 'public', 'constructor'])('%j is none', (value) => {

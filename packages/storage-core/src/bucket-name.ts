@@ -12,7 +12,7 @@ export function bucketNameProblem(name: string): string | undefined {
   if (name.length < 3 || name.length > 63) return 'A bucket name has 3 to 63 characters.';
   if (!/^[a-z0-9-]+$/.test(name)) return 'A bucket name has only lower-case letters, digits and "-".';
   if (name.startsWith('-') || name.endsWith('-')) return 'A bucket name starts and ends with a letter or digit.';
-  if (/^\d{1,3}(?:[.-]\d{1,3}){3}$/.test(name)) return 'A bucket name does not look like an IP address.';
+  if (/^\d{1,3}(?:-\d{1,3}){3}$/.test(name)) return 'A bucket name does not look like an IP address.';
   const prefix = reservedPrefixes.find((start) => name.startsWith(start));
   if (prefix !== undefined) return `A bucket name does not start with "${prefix}".`;
   const suffix = reservedSuffixes.find((end) => name.endsWith(end));

@@ -39,10 +39,14 @@ describe('presigned URLs', () => {
     expect(
       await service.getPresignedDownloadUrl({ key: 'k', expiresIn: 1, contentDisposition: 'attachment', contentType: 'a/b' }),
     ).toMatchObject({ expiresIn: 1 });
+    expect(await service.getPresignedUploadUrl({ key: 'k', size: 0 })).toMatchObject({ expiresIn: 900 });
+    expect(await service.getPresignedDownloadUrl({ key: 'k' })).toMatchObject({ expiresIn: 900 });
     expect(asked).toEqual([
       { contentType: 'text/plain', size: 5, method: 'POST', acl: 'private', storageClass: 'STANDARD', expiresIn: 900 },
       { expiresIn: 604_800 },
       { expiresIn: 1, contentDisposition: 'attachment', contentType: 'a/b' },
+      { size: 0, expiresIn: 900 },
+      { expiresIn: 900 },
     ]);
   });
 
