@@ -105,7 +105,11 @@ describe('prometheusObserver on a StorageService', () => {
       'backend="memory",tenant="acme"': 1000,
       'backend="memory",tenant="none"': 345,
     });
-    expect(await samples(register, 'storage_download_bytes_total')).toEqual({ 'backend="memory",tenant="acme"': 1010 });
+    await storage.downloadFile('stream', { tenant: 'reader' });
+    expect(await samples(register, 'storage_download_bytes_total')).toEqual({
+      'backend="memory",tenant="acme"': 1010,
+      'backend="memory",tenant="reader"': 345,
+    });
   });
 
   it('counts the bytes of an upload that fails half-way', async () => {

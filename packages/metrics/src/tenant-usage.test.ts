@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 
@@ -34,6 +36,11 @@ describe('tenantUsageGauge', () => {
     expect(lines).toContain('storage_tenant_usage_bytes{tenant="t1199"} 1199');
     expect(lines).toContain('storage_tenant_usage_bytes{tenant="t200"} 200');
     expect(lines).toContain(`storage_tenant_usage_bytes{tenant="other"} ${(199 * 200) / 2}`);
+    tenantUsageGauge({ register, collect, tenants: { max: 1 } });
+    expect(await usageIn(register)).toEqual([
+      'storage_tenant_usage_bytes{tenant="t1199"} 1199',
+      `storage_tenant_usage_bytes{tenant="other"} ${(1198 * 1199) / 2}`,
+    ]);
   });
 
   it('leaves the scrape whole while collecting fails, at once or later', async () => {
@@ -71,7 +78,7 @@ describe('tenantUsageGauge', () => {
   it('collects once for scrapes at the same time', async () => {
     const register = new Registry();
     let calls = 0;
-    const collect = async (): Promise<TenantUsage[]> => [{ tenant: 'acme', bytes: ++calls }];
+    const collect = (): Promise<TenantUsage[]> => delay(20, [{ tenant: 'acme', bytes: ++calls }]);
     tenantUsageGauge({ register, collect });
     const scrapes = await Promise.all([usageIn(register), usageIn(register), usageIn(register)]);
     expect(new Set(scrapes.flat())).toEqual(new Set(['storage_tenant_usage_bytes{tenant="acme"} 1']));

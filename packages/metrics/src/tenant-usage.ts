@@ -87,7 +87,6 @@ async function inTime<T>(answer: Promise<T>, seconds: number): Promise<T> {
   const late = delay(seconds * 1000, undefined, { signal: timer.signal }).then(() => {
     throw new Error(`The usage of tenants was not there within ${seconds} s.`);
   });
-  late.catch(() => undefined); // cancelled below, when nobody waits any more
   try {
     return await Promise.race([answer, late]);
   } finally {
