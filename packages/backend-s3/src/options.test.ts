@@ -82,6 +82,58 @@ describe('options', () => {
     await s3Backend(given(options)).close();
   });
 
+  it('are those of AWS where they are left out, and what was given otherwise', () => {
+    expect(settingsOf({})).toEqual({
+      name: 's3',
+      region: 'us-east-1',
+      forcePathStyle: false,
+      verifySsl: true,
+      maxPoolConnections: 10,
+      maxRetries: 3,
+      retryMode: 'standard',
+      patient: false,
+      timeout: 60,
+      payloadSigning: 'when-required',
+      transport: 'lean',
+      partSize: 8 * 2 ** 20,
+      uploadMemory: 64 * 2 ** 20,
+      copyByPartsFrom: 2 ** 30,
+      isAws: true,
+    });
+    const { accessKey: accessKeyId, secretKey: secretAccessKey } = keys;
+    expect(settingsOf(good)).toMatchObject({ publicEndpoint: good.endpoint, credentials: { accessKeyId, secretAccessKey } });
+    const others = {
+      name: 'ceph',
+      region: 'here',
+      endpoint: good.endpoint,
+      publicEndpoint: 'https://files.example.com',
+      credentials: { accessKeyId, secretAccessKey },
+      forcePathStyle: false,
+      verifySsl: false,
+      maxPoolConnections: 1,
+      maxRetries: 0,
+      retryMode: 'adaptive',
+      patient: true,
+      timeout: 1,
+      payloadSigning: 'always',
+      transport: 'sdk',
+      uploadMemory: 1,
+      spoolDirectory: '/spool',
+      copyByPartsFrom: 1,
+    } as const;
+    expect(settingsOf(others)).toMatchObject(others);
+  });
+
+  it.each([
+    ['https://s3.eu-west-1.amazonaws.com', true],
+    ['https://s3.cn-north-1.amazonaws.com.cn', true],
+    ['https://s3.eu-west-1.api.aws', true],
+    ['https://amazonaws.com.evil.test', false],
+    ['https://evilamazonaws.com', false],
+  ])('take %s for AWS: %s', (endpoint, isAws) => {
+    expect(settingsOf({ endpoint })).toMatchObject({ isAws, forcePathStyle: !isAws });
+  });
+
   it('keep the size of parts within what S3 takes', () => {
     expect([1, 16 * 2 ** 20, 2 ** 30].map((partSize) => settingsOf({ ...good, partSize }).partSize / 2 ** 20)).toEqual([5, 16, 64]);
   });

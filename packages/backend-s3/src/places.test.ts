@@ -15,6 +15,7 @@ describe('places', () => {
   it.each<[string, S3BackendOptions, string]>([
     ['AWS', { region: 'eu-central-1' }, 'bucket.s3.eu-central-1.amazonaws.com/'],
     ['AWS in China', { region: 'cn-north-1' }, 'bucket.s3.cn-north-1.amazonaws.com.cn/'],
+    ['AWS in Europe alone', { region: 'eusc-de-east-1' }, 'bucket.s3.eusc-de-east-1.amazonaws.eu/'],
     ['AWS with paths', { forcePathStyle: true }, 's3.us-east-1.amazonaws.com/bucket/'],
     ['an endpoint of AWS', { endpoint: 'https://s3.amazonaws.com' }, 'bucket.s3.amazonaws.com/'],
     ['another server', { endpoint: 'http://storage.test:9000' }, 'storage.test:9000/bucket/'],
@@ -44,6 +45,7 @@ describe('places', () => {
   it('move to the endpoint of another region on AWS, unless the endpoint is a private one', () => {
     expect(urlOf({}, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
     expect(urlOf({ endpoint: 'https://s3.us-east-1.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
+    expect(urlOf({ endpoint: 'https://s3.amazonaws.com' }, 'bucket', 'eu-west-1')).toBe('bucket.s3.eu-west-1.amazonaws.com/');
     const endpoint = 'https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com';
     expect(urlOf({ endpoint, forcePathStyle: true }, 'bucket', 'eu-west-1')).toBe(`${endpoint.slice(8)}/bucket/`);
     expect(urlOf({ endpoint: 'http://storage.test' }, 'bucket', 'eu-west-1')).toBe('storage.test/bucket/');

@@ -71,6 +71,10 @@ describe('defaults', () => {
     expect(other).toMatchObject({ backend: '@acme/x', bucket: 'acme', autoProvision: false });
     expect(other.s3.forcePathStyle).toBe(false);
     expect(parse({ STORAGE_BACKEND: '@acme/x' }).storage.bucket).toBeUndefined();
+    for (const backend of ['s3', 'minio']) {
+      const env = { STORAGE_BACKEND: backend.toUpperCase(), STORAGE_S3_ENDPOINT: 'http://store', STORAGE_OF_OTHERS: 'x' };
+      expect(parse(env).storage).toMatchObject({ backend, autoProvision: false, extra: {} });
+    }
   });
 });
 
