@@ -74,6 +74,45 @@ describe('health', () => {
     }
     await expect.poll(async () => (await api.send('GET', '/health/ready')).status).toBe(200);
   });
+
+  it('says when the database takes no writes, and goes on with what is read', async () => {
+    const { admin } = await import('./testing/tokens.ts');
+    const headers = await admin();
+    const sql = postgres(api.databaseUrl, { max: 1, onnotice: () => {} });
+    const name = new URL(api.databaseUrl).pathname.slice(1);
+    const makeReadOnly = async (value: 'on' | 'off'): Promise<void> => {
+      await sql.begin('read write', async (transaction) => {
+        await transaction.unsafe(`alter database ${name} set default_transaction_read_only = ${value}`);
+      });
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
+    };
+    const database = async (): Promise<unknown> => (await api.send('GET', '/health/ready')).json.checks.database;
+    await makeReadOnly('on');
+    try {
+      await expect.poll(database).toMatchObject({ read_only: true });
+      const ready = await api.send('GET', '/health/ready');
+      expect(ready).toMatchObject({ status: 200, json: { status: 'ready', checks: { database: { status: 'up' } } } });
+      expect(ready.json.checks.database.message).toBe(
+        'The database is read-only: files are read, and nothing is uploaded, changed or deleted.',
+      );
+      expect(await api.send('GET', '/api/v1/files', { headers })).toMatchObject({ status: 200 });
+      const body = JSON.stringify({ tenant_uuid: 'late', tenant_slug: 'late' });
+      const json = { ...headers, 'content-type': 'application/json' };
+      expect(await api.send('POST', '/api/v1/admin/tenants', { headers: json, body })).toMatchObject({
+        status: 503,
+        json: { code: 'storage_unavailable' },
+      });
+    } finally {
+      await makeReadOnly('off');
+      await sql.end();
+    }
+    await expect.poll(database).toEqual({ status: 'up', latency_ms: expect.any(Number) });
+    const said = api.log.filter(({ msg }) => /database .* writes/.test(String(msg)));
+    expect(said).toMatchObject([
+      { level: 40, msg: 'the database takes no writes' },
+      { level: 30, msg: 'the database takes writes again' },
+    ]);
+  });
 });
 
 describe('health of a database that hangs', () => {

@@ -10,6 +10,8 @@ const access: Access = { role: 'anybody', needsStorage: false };
 interface Check {
   readonly status: 'up' | 'down' | 'disabled';
   readonly latency_ms?: number;
+  /** Of a database that takes no writes. */
+  readonly read_only?: true;
   readonly message?: string;
 }
 
@@ -18,8 +20,14 @@ const CheckSchema = z.object({
   latency_ms: z.number().optional(),
   message: z.string().optional(),
 });
+const DatabaseCheckSchema = CheckSchema.extend({
+  read_only: z
+    .literal(true)
+    .optional()
+    .openapi({ description: 'There while it takes no writes: files are read, and nothing is uploaded.' }),
+});
 const ReadySchema = z
-  .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: CheckSchema, storage: CheckSchema }) })
+  .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: DatabaseCheckSchema, storage: CheckSchema }) })
   .openapi('Readiness');
 const LiveSchema = z.object({ status: z.literal('live') });
 
@@ -32,6 +40,8 @@ const unreadyExample = {
   checks: { database: { status: 'up', latency_ms: 1 }, storage: { status: 'down', latency_ms: 5000, message: 'No answer within 5 s.' } },
 } as const;
 
+const readOnlyMessage = 'The database is read-only: files are read, and nothing is uploaded, changed or deleted.';
+
 export function healthRoutes(router: Router, services: Services): void {
   const { runtime } = services;
   const seconds = runtime.config.storage.healthCheckTimeout;
@@ -40,6 +50,7 @@ export function healthRoutes(router: Router, services: Services): void {
   const database = shared(() => checkDatabase(ask, seconds));
   const storage = shared(() => checkStorage(services));
   let wasUp = true;
+  let wasReadOnly = false;
 
   router.add({
     method: 'get',
@@ -69,6 +80,10 @@ export function healthRoutes(router: Router, services: Services): void {
       const up = checks.every((check) => check.status !== 'down');
       if (up !== wasUp) services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1] }, up ? 'ready again' : 'not ready');
       wasUp = up;
+      const readOnly = checks[0].status === 'up' ? checks[0].read_only === true : wasReadOnly;
+      if (readOnly !== wasReadOnly)
+        services.log[readOnly ? 'warn' : 'info'](readOnly ? 'the database takes no writes' : 'the database takes writes again');
+      wasReadOnly = readOnly;
       const status = services.stopping() ? 'stopping' : up ? 'ready' : 'not_ready';
       return c.json({ status, checks: { database: checks[0], storage: checks[1] } }, status === 'ready' ? 200 : 503, {
         'cache-control': 'no-store',
@@ -86,15 +101,17 @@ function shared<T>(ask: () => Promise<T>): () => Promise<T> {
     }));
 }
 
-async function checkDatabase(ask: () => Promise<unknown>, seconds: number): Promise<Check> {
+/** One that takes no writes is up: it is the same for all processes, and without any of them nothing could be read either. */
+async function checkDatabase(ask: () => Promise<{ readonly readOnly: boolean }>, seconds: number): Promise<Check> {
   const started = performance.now();
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error('late')), seconds * 1000);
     });
-    await Promise.race([ask(), late]);
-    return { status: 'up', latency_ms: Math.round(performance.now() - started) };
+    const { readOnly } = await Promise.race([ask(), late]);
+    const up = { status: 'up', latency_ms: Math.round(performance.now() - started) } as const;
+    return readOnly ? { ...up, read_only: true, message: readOnlyMessage } : up;
   } catch {
     return { status: 'down', message: 'The database does not answer.' };
   } finally {

@@ -52,8 +52,12 @@ export type DatabaseOptions = (
 export interface Database {
   readonly db: DrizzleDatabase;
   readonly sql: Sql;
-  /** Rejects unless the server answers; for health checks. @throws storage_unavailable */
-  check(): Promise<void>;
+  /**
+   * Rejects unless the server answers; for health checks. One that takes no writes does answer: a standby, or one that was made
+   * read-only, as managed ones are when their disk is full.
+   * @throws storage_unavailable
+   */
+  check(): Promise<{ readonly readOnly: boolean }>;
   /** Waits up to `timeoutSeconds` (default 5) for running statements, then closes every connection. */
   close(options?: { readonly timeoutSeconds?: number }): Promise<void>;
   /** `close`, at the end of a block with `await using`. */
@@ -72,7 +76,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
     db,
     sql,
     async check() {
-      await onDatabase(() => whileWatched(sql, sql`select 1`));
+      const asked = sql<{ setting: string }[]>`select current_setting('transaction_read_only') as setting`;
+      const [row] = await onDatabase(() => whileWatched(sql, asked));
+      return { readOnly: row?.setting === 'on' };
     },
     close,
     [Symbol.asyncDispose]: () => close(),

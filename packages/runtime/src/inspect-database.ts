@@ -26,14 +26,10 @@ export async function inspectDatabase(config: Config, options: OpenDatabaseOptio
   let version = '';
   let readOnly = false;
   const open = await openWith(config, options, async (database) => {
-    await database.check();
+    ({ readOnly } = await database.check());
     pending = await pendingMigrations(database);
-    const [row] = await onDatabase(
-      () => database.sql<{ version: string; read_only: boolean }[]>`
-        select current_setting('server_version') as version, current_setting('transaction_read_only')::boolean as read_only`,
-    );
+    const [row] = await onDatabase(() => database.sql<{ version: string }[]>`select current_setting('server_version') as version`);
     version = row?.version.split(' ')[0] ?? '';
-    readOnly = row?.read_only ?? false;
   });
   await open.close();
   return { kind: config.database.url === undefined ? 'embedded' : 'external', version, readOnly, pendingMigrations: pending };
