@@ -65,11 +65,13 @@ function listText({ tenant, owner, settled, continued }: Shape): string {
   // Where everybody's files are listed, hidden from the planner: without statistics it takes an index of users' lists for a short
   // one, and reads all of it.
   const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
+  // As `files_by_status_of_all` and `files_by_status` have it.
+  const hasStatus = tenant === 'any' ? `'any ' || status = 'any ' || {status}::text` : 'status = {status}::text';
   // What `files_by_tenant` holds.
   const isThere = settled && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
   const common = [
     ...(tenant === 'named' ? ['tenant_uuid = {tenant}::text'] : tenant === 'none' ? ['tenant_uuid is null'] : []),
-    settled ? isAvailable : 'status = {status}::text and sweep_at is not null',
+    settled ? isAvailable : `${hasStatus} and sweep_at is not null`,
     ...isThere,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];

@@ -79,4 +79,8 @@ ALTER TABLE "tenant_usage" SET (fillfactor = 20);
 DROP INDEX "files_by_tenant";--> statement-breakpoint
 CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS FIRST) WHERE status <> 'deleted';`,
   },
+  {
+    name: '0003_files_by_status_of_all',
+    sql: `CREATE INDEX "files_by_status_of_all" ON "files" USING btree (('any ' || status),"id" DESC NULLS LAST) WHERE sweep_at is not null;`,
+  },
 ];

@@ -1,0 +1,1 @@
+CREATE INDEX "files_by_status_of_all" ON "files" USING btree (('any ' || status),"id" DESC NULLS LAST) WHERE sweep_at is not null;
