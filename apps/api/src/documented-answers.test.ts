@@ -106,7 +106,7 @@ describe('what the document says of answers', () => {
     const look = (at: string, node: unknown): void => {
       if (typeof node !== 'object' || node === null) return;
       for (const [name, child] of Object.entries(node)) {
-        if (/^(?:\w+_)?bytes$/.test(name) && at.endsWith('/properties')) {
+        if (/^(?:\w+_)?bytes$/.test(name) && at.endsWith('/properties') && (child as Json)['readOnly'] !== true) {
           seen.push(at);
           expect({ at, name, ...(child as Json) }).toMatchObject({ at, name, format: 'int64', maximum: Number.MAX_SAFE_INTEGER });
         }

@@ -11,6 +11,7 @@ import { answerHeaders, tenantHeader } from './documented-headers.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
+import { fieldErrors } from './request-body.ts';
 import { RouteTable } from './route-table.ts';
 
 export type AppContext = Context<AppEnv>;
@@ -102,7 +103,7 @@ export class Router {
         if (schema === undefined) return undefined as z.output<S>;
         const result = schema.safeParse(value);
         if (result.success) return result.data;
-        errors.push(...result.error.issues.map((issue) => ({ field: issue.path.join('.') || where, message: issue.message })));
+        errors.push(...result.error.issues.flatMap((issue) => fieldErrors(issue, where)));
         return undefined as z.output<S>;
       };
       const params = check(request?.params, 'path', request?.params && c.req.param());

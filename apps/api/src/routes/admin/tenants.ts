@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { tenantExample } from '../../examples.ts';
+import { changeBody, requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { booleanParam, CannedAclSchema, Count, integerParam, TenantId, TenantSchema, TenantSlug, TenantUuid } from '../../schemas.ts';
@@ -29,7 +30,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     summary: 'Register a tenant',
     access,
     tags: ['Tenants'],
-    request: { json: z.object({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }) },
+    request: { json: requestBody({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }) },
     responses: {
       ...json(201, TenantSchema, { description: 'The new tenant', example: tenantExample }),
       ...json(200, TenantSchema, { description: 'The same pair was registered already', example: tenantExample }),
@@ -92,7 +93,10 @@ export function tenantRoutes(router: Router, services: Services): void {
     description: 'A renamed tenant keeps its buckets, and its former slug stays taken. `quota_bytes: null` removes the quota.',
     access,
     tags: ['Tenants'],
-    request: { params: TenantId, json: z.object({ tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }) },
+    request: {
+      params: TenantId,
+      json: changeBody(TenantSchema, { tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }),
+    },
     responses: {
       ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
       ...problems(...guarded, 'tenant_not_found', 'tenant_conflict', ...badJson),
@@ -155,7 +159,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: z.object({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
+      json: requestBody({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
     },
     responses: {
       ...json(200, ProvisionedSchema, {

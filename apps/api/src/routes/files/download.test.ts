@@ -145,7 +145,7 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     expect((await ask({})).json).toMatchObject({ expires_in: 3600 });
     expect((await ask({ json: {} })).json).toMatchObject({ expires_in: 3600 });
     expect((await ask({ json: { expires_in: 10_000_000 } })).json).toMatchObject({ expires_in: 604_800 });
-    for (const expires_in of [0, -1, 1.5, '60', null, 1e300])
+    for (const expires_in of [0, -1, 1.5, '60', 1e300])
       expect(await ask({ json: { expires_in } })).toMatchObject({
         status: 400,
         json: { code: 'validation_failed', errors: [{ field: 'expires_in' }] },

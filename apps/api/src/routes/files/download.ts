@@ -8,6 +8,7 @@ import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
 import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
 import { presignedUrlExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, askedAnew, badJson, empty, forOneReader, json, problems, provider, scoped, sent } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
@@ -103,7 +104,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     summary: 'Ask for a presigned download',
     access,
     tags: ['Files'],
-    request: { params: FileId, json: z.object({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
+    request: { params: FileId, json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
     responses: {
       ...json(200, PresignedDownloadSchema, {
         description: 'A URL that needs no token',

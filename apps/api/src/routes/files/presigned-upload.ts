@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { isContentType } from '@coffer/storage-core';
 
 import { fileExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { Count, FileSchema, Filename, plainText } from '../../schemas.ts';
@@ -57,7 +58,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     access,
     tags: ['Files'],
     request: {
-      json: z.object({
+      json: requestBody({
         filename: Filename,
         content_type: z.string().refine(isContentType, 'a media type such as application/pdf').openapi({ example: 'application/pdf' }),
         size_bytes: Count,

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { fileStatuses } from '@coffer/files-db';
 
 import { fileExample } from '../../examples.ts';
+import { changeBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, json, problems, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, Filename, integerParam, plainText } from '../../schemas.ts';
@@ -77,7 +78,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: z.object({ filename: Filename.optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
+      json: changeBody(FileSchema, { filename: Filename.optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
     },
     responses: {
       ...json(200, FileSchema, { description: 'The record', example: fileExample }),

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { aclExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
@@ -49,7 +50,7 @@ export function objectAclRoutes(router: Router, services: Services): void {
     description,
     access,
     tags: ['Objects'],
-    request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
+    request: { ...request, json: requestBody({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: { ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }), ...problems(...errors, ...badJson) },
     handler: async (c, { query, json: body }) => {
       const key = keyOf(c, '/acl');

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import type { LifecycleRule } from '@coffer/storage-core';
 
 import { aclExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { AclSchema, CannedAclSchema } from '../../schemas.ts';
@@ -20,33 +21,32 @@ const writeErrors = [...errors, ...badJson] as const;
 
 const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning', { example: { enabled: true } });
 const days = z.int().min(1).max(36_500);
-const RuleSchema = z
-  .object({
-    id: z.string().min(1).max(255),
-    prefix: z.string().max(1024),
-    expire_days: days.optional(),
-    abort_multipart_days: days.optional(),
-    transition: z.object({ days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) }).optional(),
-  })
-  .openapi({ description: 'With at least one of expire_days, abort_multipart_days and transition.' });
+const transition = { days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) };
+const rule = {
+  id: z.string().min(1).max(255),
+  prefix: z.string().max(1024),
+  expire_days: days.optional(),
+  abort_multipart_days: days.optional(),
+};
+const described = { description: 'With at least one of expire_days, abort_multipart_days and transition.' };
+const RuleSchema = z.object({ ...rule, transition: z.object(transition).optional() }).openapi(described);
+const RuleChange = requestBody({ ...rule, transition: requestBody(transition).optional() }).openapi(described);
 const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
 const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecycle');
-const LifecycleChange = z
-  .object({
-    rules: z
-      .array(RuleSchema)
-      .min(1)
-      .max(1000)
-      .superRefine((rules, check) => {
-        for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {
-          if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
-            check.addIssue({ code: 'custom', path: [index], message: 'A rule has expire_days, abort_multipart_days or transition.' });
-          if (rules.findIndex((rule) => rule.id === id) < index)
-            check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule has an id of its own.' });
-        }
-      }),
-  })
-  .openapi('LifecycleChange', { example: rulesExample });
+const LifecycleChange = requestBody({
+  rules: z
+    .array(RuleChange)
+    .min(1)
+    .max(1000)
+    .superRefine((rules, check) => {
+      for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {
+        if (expire_days === undefined && abort_multipart_days === undefined && transition === undefined)
+          check.addIssue({ code: 'custom', path: [index], message: 'A rule has expire_days, abort_multipart_days or transition.' });
+        if (rules.findIndex((rule) => rule.id === id) < index)
+          check.addIssue({ code: 'custom', path: [index, 'id'], message: 'Each rule has an id of its own.' });
+      }
+    }),
+}).openapi('LifecycleChange', { example: rulesExample });
 
 /** ACL, versioning and lifecycle of a bucket. */
 export function bucketSettingRoutes(router: Router, services: Services): void {
@@ -74,7 +74,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Set a canned ACL on a bucket',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: z.object({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
+    request: { ...request, json: requestBody({ acl: CannedAclSchema }).openapi({ example: { acl: 'public-read' } }) },
     responses: {
       ...json(200, AclSchema, { description: 'The resulting ACL', example: aclExample }),
       ...problems(...writeErrors, 'acl_not_supported'),
@@ -101,7 +101,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     summary: 'Switch versions on or off',
     access,
     tags: ['Buckets'],
-    request: { ...request, json: VersioningSchema },
+    request: { ...request, json: requestBody(VersioningSchema.shape).openapi({ example: { enabled: true } }) },
     responses: { ...json(200, VersioningSchema, { description: 'The setting', example: { enabled: true } }), ...problems(...writeErrors) },
     handler: async (c, { params, json: { enabled } }) => {
       await storage.setVersioning(params.name, enabled, contextOf(c));

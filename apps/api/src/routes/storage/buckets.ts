@@ -2,6 +2,7 @@ import { assertBucketName } from '@coffer/storage-core';
 import { z } from '@hono/zod-openapi';
 
 import { bucketExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, BucketSchema, booleanParam, CannedAclSchema, TenantUuid } from '../../schemas.ts';
@@ -29,7 +30,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request: {
-      json: z.object({
+      json: requestBody({
         name: BucketName,
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { objectExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, CannedAclSchema, ObjectKey, ObjectSchema } from '../../schemas.ts';
@@ -11,8 +12,8 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-const address = z.object({ bucket: BucketName.optional(), key: ObjectKey });
-const body = z.object({
+const address = requestBody({ bucket: BucketName.optional(), key: ObjectKey });
+const body = requestBody({
   source: address,
   destination: address,
   acl: CannedAclSchema.optional(),

@@ -7,6 +7,7 @@ import { readConditionsOf, sendObject, sendObjectHead } from '@coffer/storage-co
 
 import { deleteHeaders, readHeaders } from '../../documented-headers.ts';
 import { objectListExample } from '../../examples.ts';
+import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { BucketName, integerParam, listingText, ObjectKey, ObjectListSchema } from '../../schemas.ts';
@@ -144,7 +145,7 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: {
       maxJsonBytes: 8_388_608, // 1,000 of the longest keys, each character escaped
-      json: z.object({
+      json: requestBody({
         keys: z
           .array(z.string())
           .min(1)
