@@ -64,6 +64,8 @@ describe('a JSON body', () => {
     ['a BOM and nothing', '\uFEFF'],
     ['deep arrays', `{"metadata":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`],
     ['deep objects', `{"metadata":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`],
+    ['deep arrays of long numbers', `{"metadata":{"a":${'['.repeat(100_000)}9007199254740993${']'.repeat(100_000)}}}`],
+    ['a number without end', `{"filename":${'9'.repeat(900_000)}}`],
     ['only brackets', '['.repeat(500_000)],
   ])('is refused as %s', async (_what, body) => {
     const answer = await patch(body);
@@ -100,6 +102,37 @@ describe('a JSON body', () => {
     });
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
+
+  it.each(['12345678901234567890', '9007199254740993', '-9007199254740993'])(
+    'is refused with a number that would be another, %s',
+    async (n) => {
+      const message = 'Has only numbers that are kept as they are: a whole one of more digits is a string.';
+      const refused = { status: 400, json: { code: 'validation_failed', errors: [{ field: 'metadata', message }] } };
+      for (const metadata of [`{"id":${n}}`, `{"a":[{"b": ${n} }]}`, `{"__proto":[${n}]}`])
+        expect(await patch(`{"metadata":${metadata}}`)).toMatchObject(refused);
+      const form = new FormData();
+      form.set('metadata', `{"id":${n}}`);
+      form.set('file', new Blob(['x']), 'x.txt');
+      const sent = await fetch(`${api.url}/api/v1/files/upload`, { method: 'POST', headers: ann, body: form });
+      expect({ status: sent.status, json: await sent.json() }).toMatchObject(refused);
+      const tenant = { headers: { ...(await admin()), 'content-type': 'application/json' }, body: `{"quota_bytes":${n}}` };
+      expect(await api.send('PATCH', '/api/v1/admin/tenants/acme', tenant)).toMatchObject({
+        status: 400,
+        json: { errors: [{ field: 'quota_bytes' }] },
+      });
+    },
+  );
+
+  it.each(['9007199254740992', '9007199254740994', '100000000000000000000', '0.1234567890123456789', '1e300', '1e-400'])(
+    'may have the number %s, and what is like one in a string',
+    async (number) => {
+      const metadata = { n: Number(number), text: '9007199254740993, 1e400' };
+      expect(await patch(`{"metadata":{"n":${number},"text":"9007199254740993, 1e400"}}`)).toMatchObject({
+        status: 200,
+        json: { metadata },
+      });
+    },
+  );
 
   it('may be left out where nothing in it is needed', async () => {
     expect(await api.send('POST', `${path}/presigned-download`, { headers: ann })).toMatchObject({ status: 200 });

@@ -27,11 +27,26 @@ export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576
   const text = textOf(await readBody(incoming, maxBytes, timeoutMs));
   if (text.trim() === '') return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch (cause) {
     const message = cause instanceof SyntaxError ? cause.message : 'malformed';
     throw validationFailed([{ field: 'body', message: `not valid JSON (${message.slice(0, 120)})` }]);
   }
+}
+
+/**
+ * As JSON.parse, but a whole number that would be rounded is a bigint, which no schema and no metadata takes: a number of 64 bits,
+ * such as an id, would come back as another one.
+ * @throws SyntaxError
+ */
+export function parseJson(text: string): unknown {
+  return /\d{16}/.test(text) ? JSON.parse(text, exactly) : JSON.parse(text);
+}
+
+function exactly(_key: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isFinite(value) || !/^-?\d+$/.test(source)) return value;
+  const exact = BigInt(source);
+  return exact === BigInt(value) ? value : exact;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 
 import { validationFailed } from '@coffer/storage-core/http';
 
+import { parseJson } from '../../http/json-body.ts';
 import { booleanText, plainText } from '../../schemas.ts';
 
 /** What is no uuid is no file's: 404, as for any other file that is not there. */
@@ -35,7 +36,7 @@ export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields 
   const result = fields.safeParse({
     ...(present(form, 'owner_id') && { owner_id: form.get('owner_id') }),
     ...(present(form, 'is_public') && { is_public: form.get('is_public') }),
-    ...(metadata !== undefined && metadata !== '' && { metadata: parseJson(metadata) }),
+    ...(metadata !== undefined && metadata !== '' && { metadata: metadataOf(metadata) }),
   });
   if (!result.success)
     throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
@@ -51,9 +52,9 @@ function present(form: ReadonlyMap<string, string>, name: string): boolean {
   return (form.get(name) ?? '') !== '';
 }
 
-function parseJson(text: string): unknown {
+function metadataOf(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     throw validationFailed([{ field: 'metadata', message: 'not valid JSON' }]);
   }
