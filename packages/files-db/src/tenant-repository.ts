@@ -139,10 +139,10 @@ export class TenantRepository {
     return { bytes: row.usedBytes, files: row.usedFiles, quotaBytes: row.quotaBytes };
   }
 
-  /** For metrics: the `limit` tenants that use most, by slug, and the sum of all others as `other`, where there are any. */
-  async usageSnapshot(limit: number): Promise<readonly { readonly tenant: string; readonly bytes: number }[]> {
+  /** For metrics: the `limit` tenants that use most, by slug, and the sum of all others, without a slug, where there are any. */
+  async usageSnapshot(limit: number): Promise<readonly { readonly tenant: string | undefined; readonly bytes: number }[]> {
     const rows = await snapshotUsage(this.#database.sql, { limit });
-    return rows.map(({ tenant, bytes }) => ({ tenant, bytes: Number(bytes) }));
+    return rows.map(({ tenant, bytes }) => ({ tenant: tenant ?? undefined, bytes: Number(bytes) }));
   }
 
   /** The bucket that `bucketFor` would give, which is not recorded by this. */

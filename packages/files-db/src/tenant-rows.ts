@@ -88,9 +88,9 @@ export const setQuota = statement<{ readonly tenant: string; readonly quota: num
   `update tenant_usage set quota_bytes = {quota}::int8 where tenant_uuid = {tenant}::text`,
 );
 
-/** The tenants that use most, by slug, and what all others use, as `other`. */
-export const snapshotUsage = statement<{ readonly limit: number }, { readonly tenant: string; readonly bytes: string }>(`
-  select case when place <= {limit}::int8 then tenant_slug else 'other' end as tenant, sum(used_bytes) as bytes
+/** The tenants that use most, by slug, and what all others use, as null. */
+export const snapshotUsage = statement<{ readonly limit: number }, { readonly tenant: string | null; readonly bytes: string }>(`
+  select case when place <= {limit}::int8 then tenant_slug end as tenant, sum(used_bytes) as bytes
   from (
     select t.tenant_slug, u.used_bytes, row_number() over (order by u.used_bytes desc, t.tenant_uuid) as place
     from tenant_usage u join tenants t on t.tenant_uuid = u.tenant_uuid

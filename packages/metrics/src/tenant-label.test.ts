@@ -19,6 +19,18 @@ it('is other past 1,000 distinct slugs, while those already known keep their own
   expect(label(undefined)).toBe('none');
 });
 
+it("is nobody else's for tenants whose slug is one of those words", () => {
+  const label = tenantLabel(9);
+  expect(['none', 'other', 'tenant:none', 'tenant:tenant:other', 'None', 'another'].map(label)).toEqual([
+    'tenant:none',
+    'tenant:other',
+    'tenant:tenant:none',
+    'tenant:tenant:tenant:other',
+    'None',
+    'another',
+  ]);
+});
+
 it('takes another limit', () => {
   const label = tenantLabel(1);
   expect([label('a'), label('b'), label('a')]).toEqual(['a', 'other', 'a']);

@@ -12,9 +12,15 @@ export function tenantLabel(max: number = defaultMaxTenants): TenantLabel {
   const known = new Set<string>();
   return (slug) => {
     if (slug === undefined || slug === '') return 'none';
-    if (known.has(slug)) return slug;
+    if (known.has(slug)) return labelOfSlug(slug);
     if (known.size >= max) return 'other';
     known.add(slug);
-    return slug;
+    return labelOfSlug(slug);
   };
+}
+
+/** The slug, but for those that would be taken for the labels of no tenant and of all others: `tenant:none`, `tenant:other`. */
+export function labelOfSlug(slug: string): string {
+  // What is so named itself gives way as well, so that no two slugs have one label.
+  return /^(?:tenant:)*(?:none|other)$/.test(slug) ? `tenant:${slug}` : slug;
 }

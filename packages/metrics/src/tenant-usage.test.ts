@@ -43,6 +43,22 @@ describe('tenantUsageGauge', () => {
     ]);
   });
 
+  it("tells what is nobody's label from tenants whose slug is that word", async () => {
+    const register = new Registry();
+    const collect = async (): Promise<TenantUsage[]> => [
+      { tenant: 'other', bytes: 3 },
+      { tenant: 'none', bytes: 2 },
+      { tenant: undefined, bytes: 9 },
+      { tenant: 'small', bytes: 1 },
+    ];
+    tenantUsageGauge({ register, collect, tenants: { max: 2 } });
+    expect(await usageIn(register)).toEqual([
+      'storage_tenant_usage_bytes{tenant="tenant:other"} 3',
+      'storage_tenant_usage_bytes{tenant="tenant:none"} 2',
+      'storage_tenant_usage_bytes{tenant="other"} 10',
+    ]);
+  });
+
   it('leaves the scrape whole while collecting fails, at once or later', async () => {
     const register = new Registry();
     const errors: unknown[] = [];

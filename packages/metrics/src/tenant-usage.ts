@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Gauge } from 'prom-client';
 
 import type { MetricRegister } from './register.ts';
-import { defaultMaxTenants } from './tenant-label.ts';
+import { defaultMaxTenants, labelOfSlug } from './tenant-label.ts';
 
 /** What one tenant stores. */
 export interface TenantUsage {
-  /** Slug. */
-  readonly tenant: string;
+  /** Slug; undefined for all that have none of their own here, which are `other`. */
+  readonly tenant: string | undefined;
   readonly bytes: number;
 }
 
@@ -69,17 +69,18 @@ export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
   });
 }
 
+/** Bytes by label. */
 function bounded(usage: Iterable<TenantUsage>, max: number): Map<string, number> {
-  const byTenant = sum(usage);
-  if (byTenant.size <= max) return byTenant;
-  const largestFirst = [...byTenant].toSorted(([, a], [, b]) => b - a);
-  return sum(largestFirst.map(([tenant, bytes], rank) => ({ tenant: rank < max ? tenant : 'other', bytes })));
-}
-
-function sum(usage: Iterable<TenantUsage>): Map<string, number> {
-  const totals = new Map<string, number>();
-  for (const { tenant, bytes } of usage) totals.set(tenant, (totals.get(tenant) ?? 0) + bytes);
-  return totals;
+  const bySlug = new Map<string, number>();
+  let rest: number | undefined;
+  for (const { tenant, bytes } of usage) {
+    if (tenant === undefined) rest = (rest ?? 0) + bytes;
+    else bySlug.set(tenant, (bySlug.get(tenant) ?? 0) + bytes);
+  }
+  const slugs = bySlug.size <= max ? [...bySlug] : [...bySlug].toSorted(([, a], [, b]) => b - a);
+  for (const [, bytes] of slugs.splice(max)) rest = (rest ?? 0) + bytes;
+  const byLabel = new Map(slugs.map(([slug, bytes]) => [labelOfSlug(slug), bytes]));
+  return rest === undefined ? byLabel : byLabel.set('other', rest);
 }
 
 async function inTime<T>(answer: Promise<T>, seconds: number): Promise<T> {
