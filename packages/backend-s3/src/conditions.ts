@@ -1,5 +1,5 @@
-import { evaluateConditions } from '@coffer/storage-core';
-import type { GetOptions } from '@coffer/storage-core';
+import { evaluateConditions, storageError } from '@coffer/storage-core';
+import type { GetOptions, StorageError } from '@coffer/storage-core';
 
 import { isEtag } from './etag.ts';
 import { isOddRange } from './ranges.ts';
@@ -35,4 +35,9 @@ export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' 
     ...(isDated && ifUnmodifiedSince !== undefined && { ifUnmodifiedSince }),
   };
   return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
+}
+
+/** For a 304 that answers no condition, as of a proxy that has mixed up its answers. */
+export function notAsked(): StorageError {
+  return storageError('storage_unavailable', 'The storage provider answered 304 to a read without such a condition.');
 }

@@ -3,6 +3,7 @@ import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-
 
 import { sourceOf } from './answer-body.ts';
 import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
+import { notAsked } from './conditions.ts';
 import type { Lender } from './lenders.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
 import type { Store } from './store.ts';
@@ -139,7 +140,7 @@ export class Continuation implements BodyRest, Lender {
     const range = this.#next();
     this.#release = await this.#store.downloads.take(1, { signal, ...(tenant !== undefined && { tenant }), isUnderWay: true });
     const answer = await this.#answer(at, { ifMatch: etag, range: rangeHeader(range) });
-    if (answer.kind !== 'object') throw new Error('A read without such a condition was answered with 304.');
+    if (answer.kind !== 'object') throw notAsked();
     const { contentLength, contentRange, etag: sent } = answer.headers;
     const isPart = contentRange === `bytes ${range.start}-${range.end}/${size}` && contentLength === lengthOf(size, range);
     if (!isPart || sent !== etag) {

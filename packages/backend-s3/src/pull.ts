@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
-import { isOverlooked } from './conditions.ts';
+import { isOverlooked, notAsked } from './conditions.ts';
 import { isOddRange, lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { getObject, infoOf, sizeOf } from './read.ts';
 import { assertKeyHolds } from './store.ts';
@@ -50,7 +50,7 @@ export async function pullObject(
 async function pullStream(store: Store, at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled> {
   const { range, ifMatch } = options;
   const result = await getObject(store, at, { ...(range && { range }), ...(ifMatch !== undefined && { ifMatch: [ifMatch] }) }, ctx);
-  if (result.kind !== 'object') throw new Error('A read without such a condition was answered with 304.');
+  if (result.kind !== 'object') throw notAsked();
   for await (const chunk of result.body) await sink(chunk as Buffer);
   return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
 }

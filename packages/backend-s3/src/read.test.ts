@@ -8,6 +8,8 @@ import { newStage } from './testing/lean.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
 
+const unaskedMessage = 'The storage provider answered 304 to a read without such a condition.';
+
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
@@ -26,6 +28,26 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
       expect(await backend.get(at, { ifNoneMatch }, noContext)).toMatchObject({ kind: 'not_modified', etag: 'x' });
     }
     expect(await backend.get(at, {}, noContext)).toMatchObject({ kind: 'object', info: { size: 3 } });
+  });
+});
+
+describe.each(doors)('an object that is told to be unchanged, to somebody who did not ask (%s)', (transport) => {
+  it.each([
+    ['without a condition', {}],
+    ['with another condition', { ifMatch: ['x'] }],
+    ['after a look at it', { ifNoneMatch: ['y', 'z'] }],
+    ['of a part', { range: { start: 0, end: 1 } }],
+  ])('is away, and nothing of ours has failed: %s', async (_which, options) => {
+    const server = await serve((request, response) => {
+      if (request.method === 'HEAD') response.writeHead(200, { etag: '"x"', 'content-length': 3 }).end();
+      else response.writeHead(304, { etag: '"x"' }).end();
+    });
+    const backend = backendTo(server, { transport, maxPoolConnections: 1 });
+    for (let turn = 0; turn < 2; turn++)
+      await expect(backend.get(at, options, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message: unaskedMessage });
+    const sink = async (): Promise<void> => {};
+    if (backend.pull !== undefined)
+      await expect(backend.pull(at, {}, sink, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message: unaskedMessage });
   });
 });
 

@@ -7,7 +7,7 @@ import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, Obje
 import { decodeMetadata } from './metadata.ts';
 import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { AnswerBody } from './answer-body.ts';
-import { isOverlooked, passedOn } from './conditions.ts';
+import { isOverlooked, notAsked, passedOn } from './conditions.ts';
 import { Continuation } from './continued-body.ts';
 import { guardBody } from './open-body.ts';
 import { assertKeyHolds } from './store.ts';
@@ -61,6 +61,7 @@ export async function getObject(store: Store, at: ObjectAddress, options: GetOpt
     const asked = range === undefined ? headers : { ...headers, range: rangeHeader(range) };
     const result = await store.transport.get(at, asked, ctx);
     if (result.kind === 'not_modified') {
+      if (headers.ifNoneMatch === undefined && headers.ifModifiedSince === undefined) throw notAsked();
       release();
       const etag = result.etag ?? headers.ifNoneMatch ?? (await lookAt(store, at, ctx)).etag;
       return { ...result, etag };
