@@ -1,4 +1,6 @@
 import { z } from '@hono/zod-openapi';
+
+import { contentTypeShape, tenantNameShape } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { changeBody, requestBody } from './request-body.ts';
@@ -112,12 +114,16 @@ describe('JSON of requests', () => {
       readonly required?: readonly string[];
       readonly properties?: Readonly<Record<string, { readonly type?: string | readonly string[]; readonly readOnly?: boolean }>>;
     }
+    interface Operation {
+      readonly operationId: string;
+      readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Body | { readonly $ref: string } }>> };
+    }
     const bodies = new Map<string, Body>();
-    for (const operations of Object.values(json.paths as Record<string, Record<string, any>>))
+    for (const operations of Object.values(json.paths as Record<string, Record<string, Operation>>))
       for (const { operationId, requestBody: body } of Object.values(operations)) {
         const schema = body?.content['application/json']?.schema;
         if (schema !== undefined)
-          bodies.set(operationId, '$ref' in schema ? json.components.schemas[schema.$ref.split('/').at(-1)] : schema);
+          bodies.set(operationId, '$ref' in schema ? json.components.schemas[schema.$ref.split('/').at(-1)!] : schema);
       }
     expect(bodies.size).toBeGreaterThan(12);
     for (const [operation, body] of bodies) expect([operation, body.additionalProperties]).toEqual([operation, false]);
@@ -126,5 +132,8 @@ describe('JSON of requests', () => {
     expect(properties?.['is_public']?.type).toEqual(['boolean', 'null']);
     expect(properties?.['filename']?.type).toBe('string');
     expect(bodies.get('files.update')?.properties?.['owner_id']?.readOnly).toBe(true);
+    expect(properties?.['content_type']).toMatchObject(contentTypeShape);
+    for (const field of ['tenant_uuid', 'tenant_slug'])
+      expect(bodies.get('tenants.create')?.properties?.[field]).toMatchObject({ type: 'string', ...tenantNameShape });
   });
 });

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { cannedAcls, maxKeyBytes } from '@coffer/storage-core';
+import { cannedAcls, contentTypeShape, isContentType, maxKeyBytes, tenantNameShape } from '@coffer/storage-core';
 import { baseName, statusByCode } from '@coffer/storage-core/http';
 
 import { canonicalTenantUuid, tenantSlugProblem, tenantUuidProblem } from '@coffer/tenancy';
@@ -69,19 +69,17 @@ export function listingText(example: string) {
 }
 
 // As OpenAPI has it, in what all dialects of regular expressions have in common.
-const plain = String.raw`^[^\x00-\x1f\x7f]*$`;
+const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
+const isPlain = new RegExp(plain);
 
 /** Text that PostgreSQL and logs can hold. */
 export function plainText(max: number) {
-  return (
-    z
-      .string()
-      .min(1)
-      .max(max)
-      // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
-      .refine((value) => value.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(value), 'no control characters and no lone surrogates')
-      .openapi({ pattern: plain })
-  );
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((value) => value.isWellFormed() && isPlain.test(value), 'no control characters and no lone surrogates')
+    .openapi({ pattern: plain });
 }
 
 /** The name of a file, without the sender's own folder, as in forms. */
@@ -91,6 +89,12 @@ export const Filename = plainText(1024)
   .openapi({ type: 'string', minLength: 1, maxLength: 1024, pattern: plain, example: 'document.pdf' });
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
+
+/** Checked as it is documented: the shape is the storage's own. */
+export const ContentType = z
+  .string()
+  .refine(isContentType, 'a media type such as application/pdf')
+  .openapi({ ...contentTypeShape, example: 'application/pdf' });
 
 /** Which names there can be is documented only: it is for the storage to say, with invalid_bucket_name. */
 export const BucketName = z.string().openapi({
@@ -109,8 +113,6 @@ export const ObjectKey = z.string().openapi({
   example: 'uploads/document.pdf',
 });
 
-const tenantLength = { minLength: 1, maxLength: 128 } as const;
-
 /** What a token may carry too, so that whoever is registered can also speak for itself. */
 function tenantName(problemOf: (value: string) => string | undefined, example: string) {
   return z
@@ -119,12 +121,12 @@ function tenantName(problemOf: (value: string) => string | undefined, example: s
       const message = problemOf(value);
       if (message !== undefined) c.addIssue({ code: 'custom', message });
     })
-    .openapi({ ...tenantLength, example });
+    .openapi({ ...tenantNameShape, example });
 }
 
 export const TenantUuid = tenantName(tenantUuidProblem, 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55')
   .transform(canonicalTenantUuid)
-  .openapi({ type: 'string', ...tenantLength, example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
+  .openapi({ type: 'string', ...tenantNameShape, example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' });
 export const TenantSlug = tenantName(tenantSlugProblem, 'acme');
 
 export const TenantId = z.object({

@@ -79,9 +79,16 @@ export function contentTypeOf(name: string): string {
 // RFC 9110, sections 5.6 and 8.3.1. Each character can be matched in one way only, which keeps hostile input linear.
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const quoted = String.raw`"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"`;
-const mediaType = new RegExp(`^${token}/${token}(?:[ \\t]*;[ \\t]*${token}=(?:${token}|${quoted}))*$`);
+
+/** What can stand in a Content-Type header, in the words of JSON schemas. */
+export const contentTypeShape: { readonly maxLength: number; readonly pattern: string } = {
+  maxLength: 255,
+  pattern: `^${token}/${token}(?:[ \\t]*;[ \\t]*${token}=(?:${token}|${quoted}))*$`,
+};
+
+const mediaType = new RegExp(contentTypeShape.pattern);
 
 /** Whether `value` can stand in a Content-Type header. */
 export function isContentType(value: string): boolean {
-  return value.length <= 255 && mediaType.test(value);
+  return value.length <= contentTypeShape.maxLength && mediaType.test(value);
 }

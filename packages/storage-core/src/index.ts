@@ -32,7 +32,7 @@ export type { NewBucket } from './bucket-provisioner.ts';
 export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';
-export { contentTypeOf, defaultContentType, isContentType } from './content-type.ts';
+export { contentTypeOf, contentTypeShape, defaultContentType, isContentType } from './content-type.ts';
 export { noContext } from './context.ts';
 export type { CallContext, TenantContext } from './context.ts';
 export {
@@ -109,4 +109,4 @@ export { SpoolFile } from './spool-file.ts';
 export { assertStorageClass, storageClasses } from './storage-class.ts';
 export type { StorageClass } from './storage-class.ts';
 export { StorageService } from './storage-service.ts';
-export { canonicalTenantUuid, isRealUuid, tenantNameProblem } from './tenant-uuid.ts';
+export { canonicalTenantUuid, isRealUuid, tenantNameProblem, tenantNameShape } from './tenant-uuid.ts';

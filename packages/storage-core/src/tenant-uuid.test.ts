@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { canonicalTenantUuid, isRealUuid, tenantNameProblem } from './index.ts';
+import { canonicalTenantUuid, isRealUuid, tenantNameProblem, tenantNameShape } from './index.ts';
 
 const uuid = '9F1C2B7A-3D4E-4F50-8A6B-7C8D9E0F1A2B';
 
@@ -18,7 +18,28 @@ it('says why a name is none, and counts characters as readers do', () => {
     ['🐘'.repeat(129), 'A name has at most 128 characters.'],
     ['\ud800', 'A name is well-formed Unicode.'],
     ['a\u2028b', 'A name has no control characters.'],
+    ['a\u0085b', 'A name has no control characters.'],
+    ['\u3000a', 'A name has no white space at its ends.'],
+    ['\n', 'A name has no control characters.'],
+    [' ', 'A name has no white space at its ends.'],
     ['a ', 'A name has no white space at its ends.'],
   ] as const)
     expect(tenantNameProblem('A name', wrong)).toBe(problem);
+});
+
+it('has a shape for JSON schemas, which is what it is judged by', () => {
+  const { pattern, minLength, maxLength } = tenantNameShape;
+  const fits = (value: string): boolean => {
+    const { length } = Array.from(value);
+    return length >= minLength && length <= maxLength && new RegExp(pattern, 'u').test(value);
+  };
+  for (let code = 0; code < 0x30_00; code++) {
+    const character = String.fromCodePoint(code);
+    for (const value of [character, `a${character}b`, `a${character}`, `${character}b`])
+      expect([value, fits(value)]).toEqual([value, tenantNameProblem('It', value) === undefined]);
+  }
+  for (const value of ['', 'x'.repeat(128), 'x'.repeat(129), '🐘'.repeat(128), '🐘'.repeat(129)])
+    expect(fits(value)).toBe(tenantNameProblem('It', value) === undefined);
+  // Regular expressions of Go and Rust have no assertions but the ends.
+  expect(pattern).not.toMatch(/\(\?(?!:)/);
 });

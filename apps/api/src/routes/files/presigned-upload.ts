@@ -1,12 +1,10 @@
 import { z } from '@hono/zod-openapi';
 
-import { isContentType } from '@coffer/storage-core';
-
 import { fileExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { Count, FileSchema, Filename, plainText } from '../../schemas.ts';
+import { ContentType, Count, FileSchema, Filename, plainText } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -60,7 +58,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     request: {
       json: requestBody({
         filename: Filename,
-        content_type: z.string().refine(isContentType, 'a media type such as application/pdf').openapi({ example: 'application/pdf' }),
+        content_type: ContentType,
         size_bytes: Count,
         is_public: z.boolean().optional(),
         owner_id: plainText(255).optional(),
