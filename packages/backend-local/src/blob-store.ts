@@ -3,19 +3,17 @@ import { copyFile, link, readdir, rename, rmdir, unlink } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { bucketNameProblem } from '@coffer/storage-core';
+import { bucketNameProblem, isStorageError } from '@coffer/storage-core';
 
 import { blobIds, isBlobId, shardOf } from './blob-id.ts';
 import type { BlobId } from './blob-id.ts';
 import { CoalescedSync } from './coalesced-sync.ts';
 import { assertDirectory, makeDirectory, syncDirectory, syncFile } from './disk.ts';
-import { codeOf, toStorageError, translated } from './errors.ts';
+import { codeOf, isFull, toStorageError, translated } from './errors.ts';
 import type { TempFiles } from './temp-files.ts';
 
 const openFile = promisify(open);
 
-// Where a link is not possible (another file system below a bucket, too many links, no links at all) bytes are copied.
-const linkRefused: ReadonlySet<string> = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const rememberedShards = 4096;
 // Whoever finds the bucket gone takes its directories along, the writers beside this one, too.
 const placings = 100;
@@ -126,9 +124,9 @@ export class BlobStore {
       await this.#inShard(from, at, link);
       return true;
     } catch (error) {
-      const code = codeOf(error) ?? '';
-      if (code === 'ENOENT') return false;
-      if (!linkRefused.has(code)) throw error;
+      if (codeOf(error) === 'ENOENT') return false;
+      if (isStorageError(error) || isFull(error)) throw error;
+      // No links here, no more of them, or not to another file system: which errno says so is up to each. Bytes can be copied.
     }
     const copy = this.#temp.reserve();
     try {

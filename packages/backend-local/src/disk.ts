@@ -53,12 +53,17 @@ async function isDirectory(path: string): Promise<boolean> {
   );
 }
 
-/** Makes the names in a directory survive a power loss. Windows has no such call and needs none. */
+// What file systems say that sync files alone (some FUSE, some of virtual machines).
+const notForDirectories: ReadonlySet<string> = new Set(['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/** Makes the names in a directory survive a power loss. Windows has no such call and needs none; where others have none, nobody can. */
 export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');
   try {
-    await directory.sync();
+    await directory.sync().catch((error: unknown) => {
+      if (!notForDirectories.has(codeOf(error) ?? '')) throw error;
+    });
   } finally {
     await directory.close();
   }
