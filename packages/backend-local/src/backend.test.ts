@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PassThrough, Readable } from 'node:stream';
@@ -176,6 +178,7 @@ async function another(root: string): Promise<void> {
 }
 
 describe('a directory that cannot be the storage', () => {
+  const denied = 'access_denied: The storage directory does not let this process in; check its owner and mode.';
   const opening = async (root: string): Promise<unknown> => {
     const backend = localBackend({ root });
     try {
@@ -212,9 +215,32 @@ describe('a directory that cannot be the storage', () => {
 
   it('because this process may not enter it, or not write there, is access_denied', async () => {
     await chmod(path, 0o500);
-    const child = startChild(new URL('./testing/unprivileged.ts', import.meta.url), [path, join(path, 'below')]);
+    const child = startChild(new URL('./testing/opening.ts', import.meta.url), ['--unprivileged', path, join(path, 'below')]);
     expect(await child.ended).toBe(0);
-    expect(child.lines).toEqual(['access_denied', 'access_denied']);
+    expect(child.lines).toEqual([denied, denied]);
     await chmod(path, 0o700);
+  });
+
+  it('because this process may only read it, or its index, is access_denied', async () => {
+    const [readable, readableIndex] = [join(path, 'readable'), join(path, 'readable-index')];
+    for (const root of [readable, readableIndex]) {
+      await another(root);
+      await chmod(join(root, 'index.db'), 0o444);
+      await chmod(root, root === readable ? 0o555 : 0o777);
+    }
+    await chmod(path, 0o755);
+    const child = startChild(new URL('./testing/opening.ts', import.meta.url), ['--unprivileged', readable, readableIndex]);
+    expect(await child.ended).toBe(0);
+    expect(child.lines).toEqual([denied, denied]);
+    await chmod(path, 0o700);
+  });
+
+  const mount = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'];
+
+  it.skipIf(spawnSync(mount[0]!, [...mount.slice(1), tmpdir(), 'true']).status !== 0)('because it is mounted read-only is access_denied', async () => {
+    await another(path);
+    const child = startChild(new URL('./testing/opening.ts', import.meta.url), [path], [...mount, path]);
+    expect(await child.ended).toBe(0);
+    expect(child.lines).toEqual([expect.stringMatching(/^access_denied: .* read-only file system/)]);
   });
 });

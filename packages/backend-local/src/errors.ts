@@ -1,4 +1,7 @@
+import { constants as fileModes } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { dirname } from 'node:path';
 
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode } from '@coffer/storage-core';
@@ -11,8 +14,16 @@ interface Meaning {
 
 const diskFull: Meaning = { code: 'storage_unavailable', message: 'The disk is full.', retryable: false };
 const denied: Meaning = { code: 'access_denied', message: 'The storage directory does not let this process in; check its owner and mode.' };
-const readOnly: Meaning = { code: 'access_denied', message: 'The storage directory is on a read-only file system.' };
+const readOnly: Meaning = {
+  code: 'access_denied',
+  message: 'The storage directory is on a read-only file system; it has to be writable, also for reading.',
+};
 const link: Meaning = { code: 'access_denied', message: 'The storage directory holds a link or a file where a directory belongs.' };
+const unsuitable: Meaning = {
+  code: 'storage_unavailable',
+  message: 'The file system of the storage directory lacks the locks or the shared memory that its index needs; use a local disk.',
+  retryable: false,
+};
 const failedDisk: Meaning = { code: 'storage_unavailable', message: 'The disk reported an error.', retryable: false };
 
 const byErrno: Readonly<Record<string, Meaning>> = {
@@ -48,7 +59,10 @@ const bySqlite: Readonly<Record<number, Meaning>> = {
 /** The only place that knows what errno and SQLite's result codes mean. */
 export function toStorageError(cause: unknown): StorageError {
   if (isStorageError(cause)) return cause;
-  const meaning = meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' };
+  return meant(cause, meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' });
+}
+
+function meant(cause: unknown, meaning: Meaning): StorageError {
   return storageError(meaning.code, meaning.message, { cause, ...(meaning.retryable !== undefined && { retryable: meaning.retryable }) });
 }
 
@@ -69,8 +83,13 @@ export function codeOf(error: unknown): string | undefined {
 
 function sqliteCode(error: unknown): number | undefined {
   if (codeOf(error) !== 'ERR_SQLITE_ERROR') return undefined;
-  const { errcode: code, message } = error as Error & { readonly errcode?: unknown };
-  return typeof code === 'number' ? code & 0xff : codeByText[message];
+  const code = extendedCode(error);
+  return code === undefined ? codeByText[(error as Error).message] : code & 0xff;
+}
+
+function extendedCode(error: unknown): number | undefined {
+  const { errcode: code } = (error ?? {}) as { readonly errcode?: unknown };
+  return typeof code === 'number' ? code : undefined;
 }
 
 /** What SQLite says of its codes: Deno tells no number. */
@@ -96,9 +115,37 @@ export function isFull(error: unknown): boolean {
   return sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 }
 
-/** Whether a write of SQLite's failed. It tells so of any reason but a full disk: of a quota that is used up, too. */
+/**
+ * Whether a write of SQLite's failed. It tells so of any reason but a full disk: of a quota that is used up, too. Without a
+ * number it may have been something else.
+ */
 export function isFailedWrite(error: unknown): boolean {
-  return codeOf(error) === 'ERR_SQLITE_ERROR' && (error as { readonly errcode?: unknown }).errcode === 778; // SQLITE_IOERR_WRITE
+  return sqliteCode(error) === 10 && (extendedCode(error) ?? 778) === 778; // SQLITE_IOERR_WRITE
+}
+
+/** Says why the index cannot be opened, which SQLite does not: what the system has against its files, or what these lack. */
+export async function toOpeningError(cause: unknown, path: string): Promise<StorageError> {
+  if (withoutMeans.has(extendedCode(cause) ?? 0)) return meant(cause, unsuitable);
+  const refused = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
+  return toStorageError((refused && (await refusalOf(path))) || cause);
+}
+
+// SQLITE_IOERR_LOCK, _SHMOPEN, _SHMLOCK, _SHMMAP
+const withoutMeans: ReadonlySet<number> = new Set([15, 18, 20, 21].map((detail) => 10 | (detail << 8)));
+
+async function refusalOf(path: string): Promise<unknown> {
+  const { R_OK, W_OK, X_OK } = fileModes;
+  try {
+    await access(dirname(path), R_OK | W_OK | X_OK);
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+      await access(file, R_OK | W_OK).catch((error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error;
+      });
+    }
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** `work`, rejecting with nothing but StorageErrors. */

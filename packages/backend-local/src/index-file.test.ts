@@ -6,13 +6,13 @@ import { expect, it } from 'vitest';
 import { IndexFile } from './index-file.ts';
 import { scratch } from './testing/storage.ts';
 
-it('takes from the reserve for a removal that a quota refuses, which SQLite tells as a write that failed', async () => {
+it.each([{ errcode: 778 }, {}])('takes from the reserve for a removal that a quota refuses, a write that failed (%j)', async (told) => {
   const { path, remove } = await scratch();
   const file = await IndexFile.open(join(path, 'index.db'));
   await file.freed();
   const removed = await file.remove(() => {
     if (!existsSync(join(path, 'index.db-reserve'))) return 'removed';
-    throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 778 });
+    throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', ...told });
   });
   expect(removed).toBe('removed');
   await file.close();

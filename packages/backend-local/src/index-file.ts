@@ -7,7 +7,7 @@ import type { StatementSync } from 'node:sqlite';
 import { storageError } from '@coffer/storage-core';
 
 import { CoalescedSync } from './coalesced-sync.ts';
-import { isBusy, isFailedWrite, isFull, toStorageError } from './errors.ts';
+import { isBusy, isFailedWrite, isFull, toOpeningError, toStorageError } from './errors.ts';
 import { Reserve } from './reserve.ts';
 
 const openFile = promisify(open);
@@ -91,7 +91,7 @@ export class IndexFile {
       return new IndexFile(opened, path, await openFile(`${path}-wal`, 'r+'));
     } catch (error) {
       db?.close();
-      throw toStorageError(error);
+      throw await toOpeningError(error, path);
     }
   }
 
