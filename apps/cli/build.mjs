@@ -1,6 +1,6 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
 // two instead of hundreds, of CommonJS, which bin/program.js loads. oclif itself becomes two files; its plugins stay packages.
-import { copyFile, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, glob, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,11 +21,13 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 // Another folder than this package, for tests that build the command line themselves.
 const root = resolve(here, process.argv[2] ?? '.');
-const outdir = join(root, 'dist');
+const dist = join(root, 'dist');
+// Commands are started, and run, while this goes on: the build takes the place of the one before it once it is whole.
+const [outdir, outdated] = [join(root, 'dist.new'), join(root, 'dist.old')];
 const manifest = join(root, 'oclif.manifest.json');
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
-await Promise.all([rm(outdir, { recursive: true, force: true }), rm(manifest, { force: true })]);
+await Promise.all([outdir, outdated].map((left) => rm(left, { recursive: true, force: true })));
 if (root !== here) {
   await mkdir(join(root, 'bin'), { recursive: true });
   for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js', 'bin/program.js'])
@@ -78,7 +80,21 @@ await build([
 
 await writeFile(join(outdir, 'id'), await idOf(outdir));
 
+// A command that runs loads parts of its build when they are first needed: those of the build before this one stay.
+const made = await readdir(join(outdir, 'chunks'));
+await writeFile(join(outdir, 'build.json'), JSON.stringify(made));
+/** @type {string[]} */
+const before = await readFile(join(dist, 'build.json'), 'utf8')
+  .then(JSON.parse)
+  .catch(() => []);
+for (const file of before)
+  if (!made.includes(file)) await copyFile(join(dist, 'chunks', file), join(outdir, 'chunks', file)).catch(() => {});
+await rename(dist, outdated).catch(() => {}); // there may be none
+await rename(outdir, dist);
+await rm(outdated, { recursive: true, force: true });
+
 // With the manifest, oclif knows every command without loading any.
 const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
 await plugin.load();
-await writeFile(manifest, `${JSON.stringify(plugin.manifest)}\n`);
+await writeFile(`${manifest}.new`, `${JSON.stringify(plugin.manifest)}\n`);
+await rename(`${manifest}.new`, manifest);
