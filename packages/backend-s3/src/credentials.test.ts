@@ -8,6 +8,7 @@ import { AnswerError } from './answer-error.ts';
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
 import type { Identity } from './credentials.ts';
+import { connectProxy } from './testing/connect-proxy.ts';
 
 const minute = 60_000;
 const badKeys = new AnswerError(403, {}, '<Code>InvalidAccessKeyId</Code>');
@@ -141,6 +142,28 @@ describe('credentials', () => {
     await write('after');
     expect(await credentials.replace(before, badKeys)).toBe(true);
     expect(credentials.known).toMatchObject({ accessKeyId: 'after' });
+    await rm(folder, { recursive: true });
+  });
+
+  it('of a role are asked for through the proxy of the environment', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'coffer-credentials-'));
+    await writeFile(join(folder, 'token'), 'token');
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) vi.stubEnv(name, undefined);
+    for (const name of ['AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE']) vi.stubEnv(name, join(folder, 'none'));
+    vi.stubEnv('AWS_WEB_IDENTITY_TOKEN_FILE', join(folder, 'token'));
+    vi.stubEnv('AWS_ROLE_ARN', 'arn:aws:iam::123456789012:role/coffer');
+    vi.stubEnv('AWS_REGION', 'eu-central-1');
+    vi.stubEnv('AWS_ENDPOINT_URL_STS', 'https://127.0.0.1:1');
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '1');
+    const https = process.getBuiltinModule('node:https');
+    const { globalAgent } = https;
+    const proxy = await connectProxy();
+    proxy.answer = '403 Forbidden';
+    https.globalAgent = new https.Agent({ proxyEnv: { https_proxy: proxy.url } });
+    await expect(new Credentials(undefined, new Clock()).load()).rejects.toThrow();
+    expect(proxy.tunnels).toEqual(['127.0.0.1:1']);
+    https.globalAgent = globalAgent;
+    await proxy[Symbol.asyncDispose]();
     await rm(folder, { recursive: true });
   });
 });

@@ -2,6 +2,7 @@ import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import type { Clock } from './clock.ts';
 import { statusOf } from './errors.ts';
+import { proxiedAgent } from './node-http.ts';
 import type { Keys } from './signature.ts';
 
 /** As the providers of the AWS SDK give them. */
@@ -111,6 +112,9 @@ function isSame(one: Keys | undefined, other: Keys): boolean {
 
 /** Environment, files, roles: loaded by those who need it. Files are read again, whoever has read them before. */
 async function defaultChain(): Promise<Identity> {
-  const { defaultProvider } = await import('./default-chain.ts');
-  return defaultProvider({ ignoreCache: true })();
+  const { defaultProvider, NodeHttpHandler } = await import('./default-chain.ts');
+  const httpsAgent = proxiedAgent();
+  // Services that exchange tokens may be behind the proxy as well; those of the machine itself are asked without TLS, and directly.
+  const clientConfig = httpsAgent && { requestHandler: new NodeHttpHandler({ httpsAgent }) };
+  return defaultProvider({ ignoreCache: true, ...(clientConfig && { clientConfig }) })();
 }

@@ -1,5 +1,5 @@
 import type { AgentOptions, request as httpRequest } from 'node:http';
-import type { AgentOptions as HttpsAgentOptions } from 'node:https';
+import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from 'node:https';
 
 import { poolOver } from './pool.ts';
 import type { Pool } from './pool.ts';
@@ -21,6 +21,12 @@ export function poolFor(isTls: boolean, options: AgentOptions & HttpsAgentOption
 /** Whether connections over TLS go through a proxy, save those to hosts that are excepted. */
 export function isTunnelled(isTls: boolean): boolean {
   return isTls && environmentProxies() !== undefined;
+}
+
+/** For requests that are not of the pool. Undefined where there is no proxy. */
+export function proxiedAgent(): HttpsAgent | undefined {
+  const proxyEnv = environmentProxies();
+  return proxyEnv && new (process.getBuiltinModule('node:https').Agent)({ proxyEnv });
 }
 
 /** Those that Node was told to use. Other runtimes may not say. */
