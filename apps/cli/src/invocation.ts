@@ -51,17 +51,35 @@ export function knownCommand(args: readonly string[], { commands }: Pick<Setting
   return matching.sort((a, b) => b.length - a.length)[0];
 }
 
+/** What commands are called by the tools for S3 that people come from: aws, s5cmd, mc, rclone. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ['ls', 'list'],
+  ['rm', 'delete'],
+  ['mv', 'move'],
+  ['cp', 'copy'],
+  ['mb', 'buckets create'],
+  ['rb', 'buckets delete'],
+  ['put', 'upload'],
+  ['get', 'download'],
+]);
+
 /** What to say of arguments that begin with no command, topic or flag. */
 export function unknownCommand(args: readonly string[], { commands }: Settings): string | undefined {
   const words = wordsBeforeFlags(args);
   const isTopic = commands.some((command) => words.length === 0 || `${command} `.startsWith(`${words.join(' ')} `));
   if (isTopic || pluginCommands.has(words[0])) return undefined;
+  const translated = words.flatMap((word) => elsewhere.get(word)?.split(' ') ?? [word]);
+  const readings = [words, translated, ['storage', ...translated]];
   const [best] = commands
-    .map((command) => ({ command, distance: distance(words.slice(0, command.split(' ').length).join(' '), command) }))
+    .map((command) => ({ command, distance: Math.min(...readings.map((reading) => distanceTo(command, reading))) }))
     .sort((a, b) => a.distance - b.distance);
   const meant = best !== undefined && best.distance <= Math.max(3, best.command.length / 3) ? `; did you mean "${best.command}"?` : '.';
   const said = words.slice(0, 3).join(' ');
   return `"${said}" is not a command of coffer${meant} "coffer help" lists them all.`;
+}
+
+function distanceTo(command: string, words: readonly string[]): number {
+  return distance(words.slice(0, command.split(' ').length).join(' '), command);
 }
 
 /**

@@ -133,7 +133,8 @@ export class Output {
   /** A line on a terminal that stays below everything else and is drawn over; undefined takes it away. */
   status(text: string | undefined): void {
     if (text === undefined) return this.#eraseStatus();
-    process.stderr.write(`\r${text.slice(0, Math.max(process.stderr.columns - 1, 0))}\x1b[K`);
+    const columns = process.stderr.columns || 80; // 0 where nobody has told: serial lines, some containers
+    process.stderr.write(`\r${text.slice(0, columns - 1)}\x1b[K`);
     this.#isStatusShown = true;
   }
 

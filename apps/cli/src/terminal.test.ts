@@ -68,6 +68,12 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(Math.max(...drawn)).toBeLessThan(20);
   });
 
+  it('draws progress on a terminal that does not tell its width', async () => {
+    const terminal = new Terminal([process.execPath, cli.bin, 'storage', 'upload', 'large.bin'], { cwd: folder, env: {}, columns: 0 });
+    await terminal.until(/\r0\/1 objects {2}\S+ MiB/);
+    expect(await terminal.end()).toBe(0);
+  });
+
   it('draws nothing on a terminal that cannot take it away again', async () => {
     const terminal = coffer(['storage', 'upload', 'large.bin'], { TERM: 'dumb' });
     expect(await terminal.end()).toBe(0);

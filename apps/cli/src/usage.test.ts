@@ -57,6 +57,9 @@ describe('calling it', () => {
     [['upload', 'a.txt', '--dry-run=true'], '--dry-run takes no value'],
     [['lst'], 'did you mean "storage list"?'],
     [['buckets', 'creat', 'x'], 'did you mean "storage buckets create"?'],
+    [['ls', 'x'], 'did you mean "storage list"?'],
+    [['rm', 'x'], 'did you mean "storage delete"?'],
+    [['mb', 'x'], 'did you mean "storage buckets create"?'],
   ])('%j is no way to', async (args, message) => {
     const ended = await coffer(['storage', ...args]);
     expect(ended).toMatchObject({ code: 2, stdout: '' });
@@ -65,6 +68,14 @@ describe('calling it', () => {
     const inJson = await coffer(['storage', ...args, '--json']);
     expect(inJson).toMatchObject({ code: 2, json: { error: { code: 'usage', message: expect.stringContaining(message) as string } } });
     expect(await readdir(folder)).not.toContain('x');
+  });
+
+  it.each([
+    [['upload', 'x'], 'storage upload'],
+    [['buckets', 'list'], 'storage buckets list'],
+    [['ls'], 'storage list'],
+  ])('%j lacks the word that commands begin with', async (args, meant) => {
+    expect((await coffer(args)).stderr).toContain(`did you mean "${meant}"?`);
   });
 
   it.each([[[]], [['storage']], [['storage', 'buckets']]])('%j with --json is one document too', async (args) => {
