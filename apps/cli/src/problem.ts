@@ -78,8 +78,8 @@ export function problemOf(error: unknown): Problem {
   // Known by their names: the module that has these classes is loaded by the commands alone.
   if (error.name === 'ConfigError') return { code: 'configuration', message: error.message };
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
-  const { code, errno, syscall } = error as NodeJS.ErrnoException;
-  if (typeof code === 'string' && typeof syscall === 'string') {
+  if (isOfFileSystem(error)) {
+    const { code, errno, syscall } = error;
     const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // for which Node has no name
     const [name, message] = local[cause] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
     return { code: name, message };
@@ -90,6 +90,12 @@ export function problemOf(error: unknown): Problem {
     return { code: 'usage', message: message.replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '').replaceAll(/\s+/g, ' ') };
   }
   return { code: 'internal_error', message: error.message };
+}
+
+/** Whether the system refuses something, by an errno. */
+export function isOfFileSystem(error: unknown): error is NodeJS.ErrnoException & { readonly code: string; readonly syscall: string } {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof Error && !isStorageError(error) && typeof code === 'string' && typeof syscall === 'string';
 }
 
 export function exitCodeOf(error: unknown): number {

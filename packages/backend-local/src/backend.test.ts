@@ -235,12 +235,22 @@ describe('a directory that cannot be the storage', () => {
     await chmod(path, 0o700);
   });
 
-  const mount = ['unshare', '--map-root-user', '--mount', 'sh', '-c', 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'];
+  const mount = [
+    'unshare',
+    '--map-root-user',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+  ];
 
-  it.skipIf(spawnSync(mount[0]!, [...mount.slice(1), tmpdir(), 'true']).status !== 0)('because it is mounted read-only is access_denied', async () => {
-    await another(path);
-    const child = startChild(new URL('./testing/opening.ts', import.meta.url), [path], [...mount, path]);
-    expect(await child.ended).toBe(0);
-    expect(child.lines).toEqual([expect.stringMatching(/^access_denied: .* read-only file system/)]);
-  });
+  it.skipIf(spawnSync(mount[0]!, [...mount.slice(1), tmpdir(), 'true']).status !== 0)(
+    'because it is mounted read-only is access_denied',
+    async () => {
+      await another(path);
+      const child = startChild(new URL('./testing/opening.ts', import.meta.url), [path], [...mount, path]);
+      expect(await child.ended).toBe(0);
+      expect(child.lines).toEqual([expect.stringMatching(/^access_denied: .* read-only file system/)]);
+    },
+  );
 });

@@ -3,7 +3,7 @@ import { realpath, stat } from 'node:fs/promises';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
-import { LocalError } from '../problem.ts';
+import { isOfFileSystem, LocalError, problemOf } from '../problem.ts';
 import type { Session } from '../services/open-session.ts';
 import { hasBytesOf, md5In } from './checksums.ts';
 import type { Folders } from './folders.ts';
@@ -17,7 +17,6 @@ import { giveBack, takeBuffer } from './read-buffers.ts';
 import { assertTarget } from './target-path.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
-import { notRegular } from './walk.ts';
 
 export interface CheckSettings {
   readonly session: Session;
@@ -79,33 +78,46 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
     },
     async run(running) {
       if (!settings.isNamed) assertTarget(name);
-      if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
-      await settings.folding.take(name);
-      const path = await folders.pathFor(name);
-      const target = settings.isNamed ? await endOf(path) : path;
-      if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
-      if (listed !== undefined && listed.size <= wholeFrom) {
-        return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
-      }
-      if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
-        const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
-        running.sized(opened.info.size);
-        if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
-        opened.body.destroy();
-        large = new LargeDownload({ at: { bucket, key }, target, info: opened.info, ...settings });
-      }
-      large ??= new LargeDownload({ at: { bucket, key }, target, ...settings });
-      return done(path, await large.run(running));
+      return download(running).catch((error: unknown) => {
+        throw withPath(folders.pathOf(name), error);
+      });
     },
     abandon: async () => large?.abandon(),
   };
+
+  async function download(running: Running): Promise<Outcome<Transfer>> {
+    if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
+    await settings.folding.take(name);
+    const path = await folders.pathFor(name);
+    const target = settings.isNamed ? await endOf(path) : path;
+    if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
+    if (listed !== undefined && listed.size <= wholeFrom) {
+      return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
+    }
+    if (large === undefined && (listed?.size ?? 0) <= largeFrom) {
+      const opened = await session.storage.openFile({ bucket, key }, {}, session.ctx);
+      running.sized(opened.info.size);
+      if (opened.info.size <= largeFrom) return done(path, await save(opened, target, settings, running));
+      opened.body.destroy();
+      large = new LargeDownload({ at: { bucket, key }, target, info: opened.info, ...settings });
+    }
+    large ??= new LargeDownload({ at: { bucket, key }, target, ...settings });
+    return done(path, await large.run(running));
+  }
+}
+
+/** What fails is told of a key: where the file system is to blame, the path says more. */
+function withPath(path: string, error: unknown): unknown {
+  if (!isOfFileSystem(error)) return error;
+  const { code, message } = problemOf(error);
+  return new LocalError(code, `${path}: ${message}`, { cause: error });
 }
 
 /** Where links lead that the user has named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
 async function endOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return path;
-  if (!found.isFile() && !found.isDirectory()) throw notRegular();
+  if (!found.isFile() && !found.isDirectory()) throw new LocalError('not_a_file', `${path} is neither a file nor a directory.`);
   return realpath(path);
 }
 

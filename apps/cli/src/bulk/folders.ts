@@ -50,7 +50,7 @@ export class Folders {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    if (!(await isFolder(folder))) throw fileInTheWay();
+    if (!(await isFolder(folder))) throw fileInTheWay(folder);
     const inside = relative(root, await realpath(folder));
     if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
       throw new LocalError('unsafe_path', 'A symbolic link leads out of the folder of --output.');
@@ -59,7 +59,7 @@ export class Folders {
 
   async #makeRoot(): Promise<string> {
     await makeFolders(this.root).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWay(error) : error;
+      throw error.code === 'EEXIST' || error.code === 'ENOTDIR' ? fileInTheWay(this.root, error) : error;
     });
     return realpath(this.root);
   }
@@ -75,8 +75,8 @@ async function makeFolders(folder: string): Promise<void> {
   });
 }
 
-function fileInTheWay(cause?: unknown): LocalError {
-  return new LocalError('path_conflict', 'There is a file where a folder has to be.', { cause });
+function fileInTheWay(path: string, cause?: unknown): LocalError {
+  return new LocalError('path_conflict', `${path} is a file where a folder has to be.`, { cause });
 }
 
 export async function isFolder(path: string): Promise<boolean> {
