@@ -1,11 +1,15 @@
+import { randomUUID } from 'node:crypto';
+
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import type { Acl, ObjectAddress } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
+import { s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { doors, faultBench } from './testing/fault-bench.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
@@ -186,6 +190,37 @@ describe.each(doors)('a copy of what others have written (%s)', (door) => {
     const told = await store.transport.head(bench.at(key), noContext);
     expect(told).toMatchObject({ contentLength: size, tagCount: 2, carried: { expires: carried.expires } });
     expect(await store.administration.getTags(bench.at(key), noContext)).toEqual(expect.arrayContaining(tags));
+  });
+});
+
+describe.each(doors)('a copy from a bucket that the credentials may only read (%s)', (transport) => {
+  const copied = async (acls: RegExp, status: number, code: string): Promise<unknown> => {
+    const started: { from?: string } = {};
+    const account = await behindFront(await startS3('ceph'), (method, path) => {
+      if (path.startsWith('/coffer-probe-')) return { status: 403, body: errorDocument('AccessDenied') };
+      if (acls.test(path)) return { status, body: errorDocument(code) };
+      const isWritten = method !== 'GET' && method !== 'HEAD' && started.from !== undefined && path.startsWith(`/${started.from}/`);
+      return isWritten ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const [backend, from, to] = [s3Backend({ ...account, transport }), ...['from', 'to'].map((name) => `${name}-${randomUUID()}`)] as const;
+    onTestFinished(async () => {
+      delete started.from;
+      for (const bucket of [from!, to!]) await backend.buckets?.delete(bucket, { force: true }, noContext);
+      await backend.close?.();
+    });
+    for (const bucket of [from!, to!]) await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put({ bucket: from!, key: 'x' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    started.from = from!;
+    return backend.copy({ bucket: from!, key: 'x' }, { bucket: to!, key: 'x' }, {}, noContext);
+  };
+
+  it('is made where the server has no ACLs', async () => {
+    expect(await copied(/\?acl/, 501, 'NotImplemented')).toMatchObject({ key: 'x', size: 1 });
+  });
+
+  it('names the permission that is missing where they may not see its ACL', async () => {
+    const message = 'The storage provider refused; the credentials may lack the permission s3:GetObjectAcl.';
+    await expect(copied(/^\/from-.*\?acl/, 403, 'AccessDenied')).rejects.toMatchObject({ code: 'access_denied', message });
   });
 });
 

@@ -52,7 +52,7 @@ export async function copyObject(
   await assertAclHolds(store, destination.bucket, options.acl, ctx);
   await assertClassHolds(store, destination.bucket, options.storageClass, ctx);
   const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
-  const keeping = askedAcl === undefined ? carriedAcl(store, source, ctx) : undefined;
+  const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below
   const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
   const from = describedBy(source, head);
@@ -256,18 +256,20 @@ const ownerless = new WeakSet<Store>();
  */
 async function carriedAcl(
   store: Store,
-  at: ObjectAddress,
+  source: ObjectAddress,
+  destination: ObjectAddress,
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
   if (ownerless.has(store)) return undefined;
-  const acl = await store.transport.getAcl(at, ctx).catch(async (error: unknown) => {
+  const { bucket } = destination; // the source may be there to be read alone
+  const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied') || hasCode(error, 'not_supported') || hasCode(error, 'acl_not_supported');
-    if (!isAboutAcls || (await store.profile(at.bucket, ctx)).acl) throw error;
+    if (!isAboutAcls || (await store.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
     return undefined;
   });
   if (acl?.owner.id === '') ownerless.add(store);
   const canned = acl && cannedOf(acl);
-  if (acl === undefined || canned === 'private' || !(await store.profile(at.bucket, ctx)).acl) return undefined;
+  if (acl === undefined || canned === 'private' || !(await store.profile(bucket, ctx)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };
 }
 
