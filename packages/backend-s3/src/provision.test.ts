@@ -13,7 +13,7 @@ import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import type { Store } from './store.ts';
 import { doors } from './testing/fault-bench.ts';
-import { behindFront } from './testing/front.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
 const idless = (rule: unknown): object => ({ ...(rule as object), id: undefined });
@@ -111,6 +111,30 @@ describe.skipIf(typeof minio === 'string')('credentials that may not make bucket
     await backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
     expect(await backend.lifecycle?.getLifecycle(bucket, noContext)).toEqual([]);
     await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+});
+
+describe('credentials that may write nothing to try things out', () => {
+  const newBackend = async (cors: { readonly status: number; readonly code: string }): Promise<StorageBackend> => {
+    const account = await behindFront(await startS3('ceph'), (method, path) => {
+      if (path.includes('coffer-probe-')) return { status: 403, body: errorDocument('AccessDenied') };
+      return method === 'PUT' && path.includes('?cors') ? { status: cors.status, body: errorDocument(cors.code) } : undefined;
+    });
+    return s3Backend(account);
+  };
+
+  it.each([
+    ['provision buckets of a server without such rules', { status: 501, code: 'NotImplemented' }, undefined],
+    ['are told which permission they lack', { status: 403, code: 'AccessDenied' }, expect.stringMatching('s3:PutBucketCORS')],
+  ])('%s', async (_what, cors, message: unknown) => {
+    const backend = await newBackend(cors);
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    const provisioning = backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    if (message === undefined) await provisioning;
+    else await expect(provisioning).rejects.toMatchObject({ code: 'access_denied', message });
+    await backend.buckets?.delete(bucket, {}, noContext);
     await backend.close();
   });
 });

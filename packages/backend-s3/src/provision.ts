@@ -22,7 +22,7 @@ export async function provisionBucket(store: Store, bucket: string, corsOrigins:
       await set();
     } catch (error) {
       if (!isStorageError(error) || error.retryable) throw error;
-      const { [kind]: isThere = !refusals.has(error.code) } = await store.profile(bucket, ctx);
+      const isThere = (await store.profileIfAllowed(bucket, ctx))?.[kind] ?? !refusals.has(error.code);
       if (isThere) throw error;
       await assertBucketThere(store, bucket, ctx);
     }
