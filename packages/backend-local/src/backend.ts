@@ -98,7 +98,7 @@ function anonymousAccess(using: Using): LocalAccess['anonymous'] {
     try {
       return await work;
     } catch (error) {
-      throw hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket') ? refusal() : error;
+      throw hasCode(error, 'file_not_found', 'no_such_bucket') ? refusal() : error;
     }
   };
   return {

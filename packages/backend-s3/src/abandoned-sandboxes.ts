@@ -81,7 +81,7 @@ async function unlessKept<T>(kept: T, removing: () => Promise<T>): Promise<T> {
   try {
     return await removing();
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'bucket_not_empty')) return kept;
+    if (hasCode(error, 'no_such_bucket', 'access_denied', 'bucket_not_empty')) return kept;
     throw error;
   }
 }

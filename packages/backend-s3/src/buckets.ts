@@ -63,7 +63,7 @@ async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Prom
 
 /** A bucket that is listed and cannot be looked into: it went meanwhile, or is not ours to look into. */
 function gone(error: unknown): [undefined, undefined] {
-  if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [undefined, undefined];
+  if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [undefined, undefined];
   throw error;
 }
 

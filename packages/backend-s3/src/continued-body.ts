@@ -171,7 +171,7 @@ export class Continuation implements BodyRest, Lender {
     try {
       if (!this.#isFormer) return await transport.get(at, asked, ctx);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!hasCode(error, ...gone)) throw error;
       if (versionId === undefined) throw replaced(error);
       this.#isFormer = true;
     }
@@ -205,10 +205,6 @@ export class Continuation implements BodyRest, Lender {
     body.endSource();
     this.wanted();
   }
-}
-
-function isGone(error: unknown): boolean {
-  return gone.some((code) => hasCode(error, code));
 }
 
 function replaced(cause: unknown): Error {

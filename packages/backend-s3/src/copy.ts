@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import { hasCode, isStorageError, noContext, readAll, storageError } from '@coffer/storage-core';
+import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { toStorageError, wasInDoubt } from './errors.ts';
@@ -150,7 +150,7 @@ function isTied(copy: Copy): boolean {
 
 /** The request goes to the destination, where neither of these can be wrong. */
 function ofSource(error: unknown, { bucket, key }: ObjectAddress): unknown {
-  if (!isStorageError(error) || !['file_not_found', 'object_archived'].includes(error.code)) return error;
+  if (!hasCode(error, 'file_not_found', 'object_archived')) return error;
   return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
 }
 
@@ -263,7 +263,7 @@ async function carriedAcl(
   if (ownerless.has(store)) return undefined;
   const { bucket } = destination; // the source may be there to be read alone
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
-    const isAboutAcls = hasCode(error, 'access_denied') || hasCode(error, 'not_supported') || hasCode(error, 'acl_not_supported');
+    const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
     if (!isAboutAcls || (await store.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
     return undefined;
   });

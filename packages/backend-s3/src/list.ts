@@ -1,13 +1,10 @@
-import { compareKeys, hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import { compareKeys, hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
 import { assertGoesOn } from './paging.ts';
 import { prefixClassesOf } from './profile.ts';
 import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
-
-/** As servers answer to a token that is none. */
-const tokenless: ReadonlySet<string> = new Set(['invalid_key', 'not_supported']);
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { prefix = '' } = options;
@@ -21,8 +18,9 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     const { onNextToken: _, ...again } = options;
     return firstOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
   } catch (error) {
-    const hasToken = options.continuationToken !== undefined;
-    if (hasToken && isStorageError(error) && error.cause !== undefined && tokenless.has(error.code)) throw noToken();
+    // As servers answer to a token that is none.
+    const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
+    if (isAnswer && options.continuationToken !== undefined) throw noToken();
     // No key begins as the server lets none begin.
     if (hasCode(error, 'invalid_key')) return none;
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;

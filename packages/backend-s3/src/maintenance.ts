@@ -72,7 +72,7 @@ async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promis
   try {
     return await openUploads(store, bucket, ctx);
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return [];
+    if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [];
     throw error;
   }
 }
@@ -98,7 +98,7 @@ async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Prom
     } while (after !== undefined);
   } catch (error) {
     // Ceph says NoSuchKey of one that somebody else aborts at the same time.
-    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) return undefined;
+    if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'file_not_found', 'no_such_bucket')) return undefined;
     throw error;
   }
   return { size, latest };

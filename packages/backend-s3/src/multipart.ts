@@ -151,6 +151,6 @@ export async function abortUpload(store: Store, at: ObjectAddress, uploadId: str
   try {
     await store.transport.abortUpload({ at, uploadId }, ctx);
   } catch (error) {
-    if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found') && !hasCode(error, 'no_such_bucket')) throw error;
+    if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found', 'no_such_bucket')) throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { isStorageError } from '@coffer/storage-core';
+import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
 import { allEnded } from './call.ts';
@@ -8,17 +8,15 @@ export function allRefused(...requests: readonly Promise<unknown>[]): Promise<bo
   return areAll(requests, () => true);
 }
 
-/** As a server says that a condition is not met, or that it has no such conditions. */
-const holding: ReadonlySet<string> = new Set(['precondition_failed', 'not_supported', 'invalid_argument']);
-
 /**
  * Whether the provider says no to all of these because of their conditions. Who may not do such a thing at all learns nothing of them,
  * and does not trust them.
  */
 export function allHeld(...requests: readonly Promise<unknown>[]): Promise<boolean> {
   return areAll(requests, (error) => {
-    if (holding.has(error.code)) return true;
-    if (error.code === 'access_denied') return false;
+    // So a server says that a condition is not met, or that it has no such conditions.
+    if (hasCode(error, 'precondition_failed', 'not_supported', 'invalid_argument')) return true;
+    if (hasCode(error, 'access_denied')) return false;
     throw error;
   });
 }

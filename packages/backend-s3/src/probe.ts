@@ -146,7 +146,7 @@ async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<st
   try {
     return await regionTold(store, bucket, noContext);
   } catch (error) {
-    if (hasCode(error, 'access_denied') || hasCode(error, 'not_supported')) return undefined;
+    if (hasCode(error, 'access_denied', 'not_supported')) return undefined;
     throw error;
   }
 }

@@ -1,13 +1,10 @@
-import { isStorageError } from '@coffer/storage-core';
+import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleRule } from '@coffer/storage-core';
 
 import { allowBrowsers } from './cors.ts';
 import { getRules } from './lifecycle.ts';
 import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
-
-/** As a server says that it has no such rules. */
-const refusals: ReadonlySet<string> = new Set(['invalid_argument', 'not_supported']);
 
 /** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */
 export async function provisionBucket(store: Store, bucket: string, corsOrigins: readonly string[], ctx: CallContext): Promise<void> {
@@ -16,13 +13,13 @@ export async function provisionBucket(store: Store, bucket: string, corsOrigins:
   await unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx));
   await unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx));
 
-  /** Where it could not be tried out whether a server has such rules, it lacks those that it refuses. */
+  /** Where it could not be tried out whether a server has such rules, it lacks those that it says not to know. */
   async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
     try {
       await set();
     } catch (error) {
       if (!isStorageError(error) || error.retryable) throw error;
-      const isThere = (await store.profileIfAllowed(bucket, ctx))?.[kind] ?? !refusals.has(error.code);
+      const isThere = (await store.profileIfAllowed(bucket, ctx))?.[kind] ?? !hasCode(error, 'invalid_argument', 'not_supported');
       if (isThere) throw error;
       await assertBucketThere(store, bucket, ctx);
     }

@@ -107,7 +107,7 @@ export function isPlainInXml(key: string): boolean {
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
     // GCS has no batches, and calls them an invalid argument.
-    if (hasCode(error, 'not_supported') || hasCode(error, 'invalid_argument')) return undefined;
+    if (hasCode(error, 'not_supported', 'invalid_argument')) return undefined;
     throw error;
   });
   if (failed === undefined) return deleteEach(store, bucket, objects, ctx);

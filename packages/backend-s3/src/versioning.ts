@@ -31,7 +31,7 @@ export async function ignoresNoneMatch(
     return await store.administration.getVersioning(bucket, ctx);
   } catch (error) {
     // Who may not ask, of a server that may well enforce it.
-    if (isEnforced === undefined && (hasCode(error, 'access_denied') || hasCode(error, 'not_supported'))) return false;
+    if (isEnforced === undefined && hasCode(error, 'access_denied', 'not_supported')) return false;
     throw error;
   }
 }

@@ -139,7 +139,7 @@ async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAd
 }
 
 function absent(error: unknown): undefined {
-  if (hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) return undefined;
+  if (hasCode(error, 'file_not_found', 'no_such_bucket')) return undefined;
   throw error;
 }
 

@@ -242,7 +242,7 @@ function found(row: FileRow | undefined): FileRecord {
 
 /** Where the bytes of a file lie, or lay, is nobody's business. */
 function withoutAddress(error: unknown): never {
-  if (hasCode(error, 'file_not_found') || hasCode(error, 'no_such_bucket')) {
+  if (hasCode(error, 'file_not_found', 'no_such_bucket')) {
     throw storageError('file_not_found', 'The bytes of this file are not there any more.', { cause: error });
   }
   throw error;

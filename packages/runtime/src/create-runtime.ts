@@ -103,7 +103,7 @@ async function holdsObjects(backend: StorageBackend, bucket: string): Promise<bo
   try {
     return (await backend.list(bucket, { maxKeys: 1 }, noContext)).objects.length > 0;
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket') || hasCode(error, 'access_denied')) return false; // to be made, or for the provider to refuse
+    if (hasCode(error, 'no_such_bucket', 'access_denied')) return false; // to be made, or for the provider to refuse
     throw error;
   }
 }

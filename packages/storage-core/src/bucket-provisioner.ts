@@ -97,7 +97,7 @@ export class BucketProvisioner {
     try {
       await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
     } catch (error) {
-      if (!hasCode(error, 'access_denied') && !hasCode(error, 'not_supported')) throw error;
+      if (!hasCode(error, 'access_denied', 'not_supported')) throw error;
     }
     this.#seen.add(bucket);
   }

@@ -91,9 +91,9 @@ export function isStorageError(value: unknown): value is StorageError {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
-/** Whether `value` is a StorageError of this code, of whichever copy of the package. */
-export function hasCode<C extends StorageErrorCode>(value: unknown, code: C): value is StorageError & { readonly code: C } {
-  return isStorageError(value) && value.code === code;
+/** Whether `value` is a StorageError of one of these codes, of whichever copy of the package. */
+export function hasCode<C extends StorageErrorCode>(value: unknown, ...codes: readonly C[]): value is StorageError & { readonly code: C } {
+  return isStorageError(value) && (codes as readonly StorageErrorCode[]).includes(value.code);
 }
 
 // Their names are written out: a minifier gives classes others.

@@ -138,7 +138,7 @@ async function* checkBucket(
     bucket = await session.bucket();
   } catch (error) {
     ctx.signal.throwIfAborted();
-    const isMissing = hasCode(error, 'storage_not_configured') || hasCode(error, 'tenant_context_required');
+    const isMissing = hasCode(error, 'storage_not_configured', 'tenant_context_required');
     yield isMissing ? { name: 'bucket', status: 'lacks', message: problemOf(error).message } : failure('bucket', error);
     return undefined;
   }

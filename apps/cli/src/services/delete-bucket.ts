@@ -26,7 +26,7 @@ async function keepsVersions({ storage, ctx }: Session, bucket: string): Promise
   try {
     return (await storage.getBucketInfo(bucket, ctx)).versioningEnabled;
   } catch (error) {
-    if (!hasCode(error, 'access_denied') && !hasCode(error, 'not_supported')) throw error;
+    if (!hasCode(error, 'access_denied', 'not_supported')) throw error;
     return false;
   }
 }
