@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 
+import { cutError } from './socket-errors.ts';
+
 /** Where the bytes of a body come from. */
 export interface BodySource {
   /** Whether more may come for now. */
@@ -148,7 +150,7 @@ export function sourceOf(stream: Readable, body: () => AnswerBody, ended: () => 
     ended();
   });
   stream.on('error', miss);
-  stream.on('close', () => miss(Object.assign(new Error('closed before its end'), { code: 'ECONNRESET' })));
+  stream.on('close', () => miss(cutError('closed before its end')));
   return {
     flow: (isWanted) => void (isWanted ? stream.resume() : stream.pause()),
     leave(error) {

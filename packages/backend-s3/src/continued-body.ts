@@ -6,6 +6,7 @@ import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
 import { notAsked } from './conditions.ts';
 import type { Lender } from './lenders.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
+import { isCut } from './socket-errors.ts';
 import type { Store } from './store.ts';
 import type { ReadHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -104,8 +105,7 @@ export class Continuation implements BodyRest, Lender {
 
   missed(error: Error): boolean {
     this.#release();
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if ((code !== 'ECONNRESET' && code !== 'EPIPE') || this.#retries-- <= 0) return false;
+    if (!isCut(error) || this.#retries-- <= 0) return false;
     this.wanted();
     return true;
   }

@@ -1,7 +1,7 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
-import { isOfCertificate } from './socket-errors.ts';
+import { isCut, isOfCertificate } from './socket-errors.ts';
 import { TunnelError } from './tunnels.ts';
 
 /** What a request was about, for the words of its error. */
@@ -133,9 +133,6 @@ export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
 }
 
-/** Nothing was sent. */
-const unreached: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-
 /**
  * Whether an attempt that failed so may have been carried out all the same: its answer got lost, or a gateway's came instead. What the
  * server itself answers with was not done; so Ceph tells the loser of a race for a key.
@@ -143,7 +140,7 @@ const unreached: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EA
 export function leavesDoubt(error: unknown): boolean {
   const status = statusOf(error);
   if (status !== undefined) return status === 502 || status === 504;
-  return !unreached.has((error as NodeJS.ErrnoException).code ?? '');
+  return !isUnreached(error);
 }
 
 /** Whether that was so of an attempt before, of what a StorageError was made from. */
@@ -212,18 +209,7 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
   return messages[code] ?? 'The storage provider failed.';
 }
 
-const networkCodes: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
-
-/** What an operator can look into. */
+/** What an operator can look into: nothing was sent. */
 const unreachable: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
   ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
@@ -231,6 +217,11 @@ const unreachable: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
   ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
 };
+
+/** Whether there was no way to the server. */
+export function isUnreached(error: unknown): boolean {
+  return Object.hasOwn(unreachable, (error as NodeJS.ErrnoException).code ?? '');
+}
 
 function networkError(error: ProviderError): StorageError | undefined {
   const { message = '' } = error;
@@ -244,7 +235,8 @@ function networkError(error: ProviderError): StorageError | undefined {
     return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
   }
   // By code first: the SDK calls a connection that was cut a timeout.
-  if (networkCodes.has(code) || code.startsWith('HPE_') || message === 'socket hang up') {
+  const isOver = isCut(error) || code === 'ECONNABORTED' || message === 'socket hang up';
+  if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
     return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
       ...options,
       retryAfter: 1,

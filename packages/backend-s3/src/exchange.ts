@@ -10,7 +10,7 @@ import type { HttpRequest } from './lean-http.ts';
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
 import { requestHead } from './request-head.ts';
-import { StaleSocketError, timeoutError } from './socket-errors.ts';
+import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
 import { Wire } from './wire.ts';
 import type { WireUser } from './wire.ts';
 
@@ -261,7 +261,7 @@ class Exchange implements WireUser {
   end(): void {
     if (this.#isOver) return;
     if (this.#answer.endsWithConnection && this.#wire?.socket.errored === null) this.#finish();
-    else this.fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    else this.fail(cutError());
   }
 
   timeOut(): void {
@@ -297,11 +297,9 @@ class Exchange implements WireUser {
     if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;
     offAbort(this.#options.signal, this.#abort);
-    const { code } = (error ?? {}) as NodeJS.ErrnoException;
     // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
     const isKept = this.reusedSocket || this.#bytesBefore > 0;
-    const isStale = isKept && (code === 'ECONNRESET' || code === 'EPIPE') && socket?.bytesRead === this.#bytesBefore;
-    this.#options.reject(isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error);
+    this.#options.reject(isKept ? failureOnKept(error, socket, this.#bytesBefore) : error);
   }
 
   /** Whether what has come of a refusal tells which one it is. */

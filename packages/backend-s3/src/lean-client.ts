@@ -8,14 +8,14 @@ import { headerOf, leavesDoubt } from './errors.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
 import { assertNoPage, isElsewhere } from './foreign-answer.ts';
 import { Http } from './lean-http.ts';
-import type { HttpRequest } from './lean-http.ts';
+import type { HttpRequest, StreamRequest } from './lean-http.ts';
 import type { Settings } from './options.ts';
 import type { SentWith } from './payload-signing.ts';
 import type { Place } from './places.ts';
 import { RetryPolicy, unlessAborted } from './retry.ts';
 import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
-import { StaleSocketError } from './socket-errors.ts';
+import { cutError, StaleSocketError } from './socket-errors.ts';
 
 export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRead'> {
   /** Without a key it is the bucket; without a bucket, the account. */
@@ -79,9 +79,9 @@ export class LeanClient {
     return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed as ExchangeRequest, signal)));
   }
 
-  /** Resolves with the head of a successful answer. Bytes in memory can be sent again; a stream has just one attempt. */
-  send(request: LeanRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    return this.attempt(request, signal, (signed) => this.#send(signed, signal));
+  /** Resolves with the head of a successful answer to a request whose body is a stream, which has just one attempt. */
+  send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    return this.attempt(request, signal, (signed) => this.#send(signed as StreamRequest, signal));
   }
 
   /** Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt. */
@@ -135,7 +135,7 @@ export class LeanClient {
     }
   }
 
-  async #send(signed: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  async #send(signed: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const answer = await this.#http.send(signed, signal);
     if (answer.statusCode! >= 300 || isElsewhere(answer.statusCode!)) throw await answerError(answer, signal);
     try {
@@ -146,7 +146,7 @@ export class LeanClient {
     }
     carriedOut({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
     // What is missing may be an error.
-    if (!answer.complete) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+    if (!answer.complete) throw cutError();
     return answer;
   }
 

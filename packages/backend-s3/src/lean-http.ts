@@ -1,12 +1,11 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 import type { Connection } from './connection.ts';
 import { exchange, openExchange } from './exchange.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
 import { requestFor } from './node-http.ts';
-import { StaleSocketError, timeoutError } from './socket-errors.ts';
+import { timeoutError } from './socket-errors.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
@@ -18,6 +17,10 @@ export interface HttpRequest {
   readonly body?: Uint8Array | Readable | undefined;
   /** Whether somebody reads the body of a success. */
   readonly isRead: boolean;
+}
+
+export interface StreamRequest extends HttpRequest {
+  readonly body: Readable;
 }
 
 /** Requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
@@ -56,15 +59,14 @@ export class Http {
     return openExchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
   }
 
-  /** A request with a stream. */
-  send(request: HttpRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  /** A request with a stream, and an answer that somebody reads. */
+  send(request: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
     this.#rawSockets.giveWay();
     this.#wires.giveBack();
     return new Promise((resolve, reject) => {
       const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
       let head: IncomingMessage | undefined;
-      let bytesBefore = 0;
       // A request that still waits for a socket would tell of its end only when it gets one.
       const end = (reason: Error): void => {
         settle();
@@ -83,39 +85,28 @@ export class Http {
       };
       signal?.addEventListener('abort', abort, { once: true });
       sent.once('timeout', timeOut);
-      sent.once('socket', (socket: Socket) => {
-        clearTimeout(waiting);
-        bytesBefore = socket.bytesRead;
-      });
-      sent.on('error', (error: NodeJS.ErrnoException) => {
+      sent.once('socket', () => clearTimeout(waiting));
+      sent.on('error', (error) => {
         settle();
-        const isKept = sent.reusedSocket || bytesBefore > 0; // the agent does not tell of one that was handed on at once
-        const isStale = isKept && (error.code === 'ECONNRESET' || error.code === 'EPIPE') && sent.socket?.bytesRead === bytesBefore;
-        reject(isStale ? new StaleSocketError(error.message, { cause: error }) : error);
+        reject(error);
       });
       sent.once('response', (answer: IncomingMessage) => {
         settle();
         head = answer;
         const isSuccess = answer.statusCode! >= 200 && answer.statusCode! < 300;
         if (!isSuccess) stopSending(sent, answer, body);
-        else if (!request.isRead) answer.resume();
         resolve(answer);
       });
-      if (body === undefined || body instanceof Uint8Array) sent.end(body);
-      else pipe(body, sent);
+      body.once('error', (error) => sent.destroy(error));
+      body.pipe(sent);
     });
   }
 }
 
-function pipe(body: Readable, sent: ClientRequest): void {
-  body.once('error', (error) => sent.destroy(error));
-  body.pipe(sent);
-}
-
 /** A server that refuses a body need not wait for the rest of it. */
-function stopSending(sent: ClientRequest, answer: IncomingMessage, body: HttpRequest['body']): void {
+function stopSending(sent: ClientRequest, answer: IncomingMessage, body: Readable): void {
   if (sent.writableFinished) return;
-  if (body !== undefined && !(body instanceof Uint8Array)) body.unpipe(sent);
+  body.unpipe(sent);
   answer.once('end', () => {
     if (!sent.writableFinished) sent.destroy();
   });

@@ -6,7 +6,7 @@ import type { ByteSink } from '@coffer/storage-core';
 
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
-import { StaleSocketError, timeoutError } from './socket-errors.ts';
+import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
 import { watchWrites } from './watched-writes.ts';
 
 /** Who a connection goes to. */
@@ -119,9 +119,7 @@ export class RawSocket {
         this.#socket.setTimeout(this.#timeout);
       });
     } catch (error) {
-      const { code } = (error ?? {}) as NodeJS.ErrnoException;
-      const isStale = isReused && (code === 'ECONNRESET' || code === 'EPIPE') && this.#socket.bytesRead === before;
-      throw isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
+      throw isReused ? failureOnKept(error, this.#socket, before) : error;
     } finally {
       offAbort(signal, abort);
     }
@@ -198,7 +196,7 @@ export class RawSocket {
     if (exchange === undefined) return this.close();
     if (this.#isBusy) return; // those that are here come first
     if (exchange.answer.endsWithConnection && this.#socket.errored === null) this.#finish(exchange);
-    else this.#fail(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    else this.#fail(cutError());
   }
 
   #fail(error: unknown): void {

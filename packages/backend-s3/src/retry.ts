@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
-import { headerOf, statusOf } from './errors.ts';
+import { headerOf, isUnreached, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
+import { isCut } from './socket-errors.ts';
 
 /* The policy of the AWS SDK, with its numbers. */
 const baseDelay = 50;
@@ -34,16 +35,6 @@ const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestT
 const transientStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 /** What a server that starts, or a proxy before one that does not run, answers. */
 const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
-const networkCodes: ReadonlySet<string> = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-]);
 
 /** How often, and when, requests that failed are made again. A server that fails all the time gets few of them. */
 export class RetryPolicy {
@@ -117,13 +108,16 @@ function isThrottling(error: unknown): boolean {
 }
 
 function isTransient(error: unknown): boolean {
-  const { name, code = '' } = error as NodeJS.ErrnoException;
-  return networkCodes.has(code) || transientNames.has(name) || transientStatuses.has(statusOf(error) ?? 0);
+  return isOfNetwork(error) || transientNames.has((error as Error).name) || transientStatuses.has(statusOf(error) ?? 0);
 }
 
 /** Whether it may be that the server is not there at all. */
 function isAbsent(error: unknown): boolean {
-  return networkCodes.has((error as NodeJS.ErrnoException).code ?? '') || absentStatuses.has(statusOf(error) ?? 0);
+  return isOfNetwork(error) || absentStatuses.has(statusOf(error) ?? 0);
+}
+
+function isOfNetwork(error: unknown): boolean {
+  return isUnreached(error) || isCut(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
 }
 
 /** Milliseconds. */

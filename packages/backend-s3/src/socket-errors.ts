@@ -11,6 +11,23 @@ export function timeoutError(socket: Socket | null): Error {
   return Object.assign(new Error(message), { name: 'TimeoutError' });
 }
 
+/** The connection ended, and the answer had not. */
+export function cutError(message = 'socket hang up'): Error {
+  return Object.assign(new Error(message), { code: 'ECONNRESET' });
+}
+
+/** Whether the other side closed the connection, as it may any that is kept. */
+export function isCut(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+/** What a request failed with on a socket that had served others. @param bytesBefore that had come for those */
+export function failureOnKept(error: unknown, socket: Socket | undefined, bytesBefore: number): unknown {
+  const isStale = isCut(error) && socket?.bytesRead === bytesBefore;
+  return isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
+}
+
 /** Whether a server is not trusted. */
 export function isOfCertificate(code = ''): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
