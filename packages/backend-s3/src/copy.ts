@@ -6,10 +6,11 @@ import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInf
 import { toStorageError, wasInDoubt } from './errors.ts';
 import { quoted } from './etag.ts';
 import { cannedOf } from './grants.ts';
+import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
 import { AnswerBody } from './answer-body.ts';
 import { guardBody } from './open-body.ts';
-import { mostParts, writeByParts } from './multipart.ts';
+import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { writtenBefore } from './put.ts';
@@ -34,8 +35,7 @@ interface Copy {
   readonly ctx: CallContext;
 }
 
-const mib = 2 ** 20;
-const copyPartSize = 256 * mib;
+const copyPartSize = 256 * 2 ** 20;
 
 /**
  * Server-side, with type, metadata and ACL. A condition that the server ignores is made up for: small objects pass through
@@ -96,7 +96,8 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
     }
   }
   if (unenforced && ifNoneMatch !== undefined) await assertNothingAt(store, destination, ctx);
-  if (from.size >= store.settings.copyByPartsFrom && from.size > 5 * mib) return withTags(store, copy, () => byParts(store, copy, profile));
+  if (from.size >= store.settings.copyByPartsFrom && from.size > smallestPart)
+    return withTags(store, copy, () => byParts(store, copy, profile));
   const write = (): Promise<Written> => (unenforced ? inOneRequestLooked : inOneRequest)(store, copy, profile);
   return isReplaced(copy) ? withTags(store, copy, write) : write();
 }
@@ -200,8 +201,7 @@ async function isRefusedAnyway(store: Store, { source, destination, from, ctx }:
 /** For what no single request may copy, or would take too long in one. */
 async function byParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
-  const usual = Math.min(copyPartSize, Math.max(5 * mib, store.settings.copyByPartsFrom));
-  const size = Math.max(usual, Math.ceil(from.size / mostParts / mib) * mib);
+  const size = partSizeFor(from.size, Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom)));
   let start = 0;
   const parts: Parts = {
     async next() {

@@ -1,10 +1,10 @@
 import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
 import type { Connection } from './connection.ts';
+import { largestPut } from './limits.ts';
 import type { Settings } from './options.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
-import { largestObject } from './presigner.ts';
 import type { Presigner } from './presigner.ts';
 import { algorithm, amzDate, encodeKey, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
@@ -114,7 +114,7 @@ function formOf(
 ): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {};
-  const conditions: unknown[] = [['content-length-range', size ?? 0, size ?? largestObject]];
+  const conditions: unknown[] = [['content-length-range', size ?? 0, size ?? largestPut]];
   const add = (name: string, value: string): void => {
     fields[name] = value;
     conditions.push({ [name]: value });

@@ -5,6 +5,7 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { causeName, wasInDoubt } from './errors.ts';
+import { mostParts } from './limits.ts';
 import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
@@ -29,8 +30,6 @@ export interface Parts {
 const parallel = 4;
 /** Milliseconds. */
 const longestGoodbye = 1000;
-/** S3's limit. */
-export const mostParts = 10_000;
 
 /** Writes an object part by part, some at a time. On any error, nothing is left of it. */
 export async function writeByParts(

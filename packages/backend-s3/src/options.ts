@@ -1,6 +1,7 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { assertOptions } from './check-options.ts';
+import { largestPut, smallestPart } from './limits.ts';
 
 /** Which server a backend talks to, and how. */
 export interface S3BackendOptions {
@@ -60,7 +61,6 @@ export type Settings = Required<
   Pick<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'credentials' | 'spoolDirectory'> & { readonly isAws: boolean };
 
 const mib = 2 ** 20;
-const gib = 2 ** 30;
 
 /** @throws invalid_argument */
 export function settingsOf(options: S3BackendOptions): Settings {
@@ -83,9 +83,9 @@ export function settingsOf(options: S3BackendOptions): Settings {
     timeout: options.timeout ?? 60,
     payloadSigning: options.payloadSigning ?? 'when-required',
     transport: options.transport ?? 'lean',
-    partSize: Math.min(Math.max(options.partSize ?? 8 * mib, 5 * mib), 64 * mib),
+    partSize: Math.min(Math.max(options.partSize ?? 8 * mib, smallestPart), 64 * mib),
     uploadMemory: options.uploadMemory ?? 64 * mib,
-    copyByPartsFrom: Math.min(options.copyByPartsFrom ?? gib, 5 * gib),
+    copyByPartsFrom: Math.min(options.copyByPartsFrom ?? 2 ** 30, largestPut),
     isAws,
     ...(endpoint !== undefined && { endpoint }),
     ...(publicEndpoint !== undefined && { publicEndpoint }),

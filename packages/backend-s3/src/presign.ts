@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, PresignOperations, PresignUploadOptions } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import { largestPut } from './put.ts';
+import { largestPut } from './limits.ts';
 import { assertAclHolds, assertClassHolds, assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 

@@ -1,8 +1,5 @@
 import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
-/** What one PUT or form takes at most. */
-export const largestObject: number = 5 * 2 ** 30;
-
 /** Signs for the public endpoint, and sends nothing. The options are the caller's, with an expiry that holds. */
 export interface Presigner {
   /** Seconds until the credentials expire; undefined when they do not. */

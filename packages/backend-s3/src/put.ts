@@ -10,8 +10,9 @@ import { wasInDoubt } from './errors.ts';
 import { isEtag, quoted } from './etag.ts';
 import { gathered } from './gather.ts';
 import type { Gathered } from './gather.ts';
+import { largestObject, largestPut, partSizeFor } from './limits.ts';
 import { encodeMetadata } from './metadata.ts';
-import { mostParts, writeByParts } from './multipart.ts';
+import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import { assertAclHolds, assertClassHolds, assertKeyHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
@@ -19,10 +20,6 @@ import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
 import { versionOf } from './version-id.ts';
 import { ignoresNoneMatch } from './versioning.ts';
-
-const mib = 2 ** 20;
-/** Bytes that one request can write; forms as well. @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html */
-export const largestPut: number = 5 * 2 ** 30;
 
 interface Write {
   readonly at: ObjectAddress;
@@ -89,7 +86,7 @@ async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<
   const size = data.byteLength;
   if (size > store.memory.partSize && write.byParts) {
     verifySums(data, write.options);
-    const partSize = partSizeFor(store, size);
+    const partSize = partSizeFor(size, store.memory.partSize);
     let start = 0;
     const parts: Parts = {
       next: async () => {
@@ -146,7 +143,7 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
     if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
     return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
   }
-  if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(store, size) }, write);
+  if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(size, memory.partSize) }, write);
   const { held, end } = await gathered(store, reader, { size, isMaybeAll: true }, write.ctx);
   try {
     if (end < size) throw sizeMismatch(end, size);
@@ -179,8 +176,6 @@ interface Unknown {
 
 /** Forms end a few bytes sooner or later than their hints say. */
 const hintSlack = 1024;
-/** S3's limit: who hints at more means something else. */
-const largestObject = 5 * 2 ** 40;
 
 /**
  * A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. No more of
@@ -188,7 +183,8 @@ const largestObject = 5 * 2 ** 40;
  */
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(store, sizeHint + hintSlack);
+  // Who hints at more than there may be means something else.
+  const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(sizeHint + hintSlack, memory.partSize);
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   let { held, end } = await gathered(store, reader, { size: expected, isMaybeAll: true }, write.ctx);
@@ -297,9 +293,4 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
 
 function declaredIn({ sha256, md5 }: PutOptions): KnownSums {
   return { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
-}
-
-/** Whole MiB, so that the object fits into the parts that there may be. */
-function partSizeFor(store: Store, size: number): number {
-  return Math.max(store.memory.partSize, Math.ceil(size / mostParts / mib) * mib);
 }

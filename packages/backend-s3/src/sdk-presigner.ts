@@ -5,7 +5,7 @@ import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { ObjectAddress, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
-import { largestObject } from './presigner.ts';
+import { largestPut } from './limits.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import { writeInput } from './sdk-input.ts';
@@ -46,7 +46,7 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: P
     ...(acl !== undefined && acl !== 'private' && { acl }),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
-  const conditions: NonNullable<PresignedPostOptions['Conditions']> = [['content-length-range', size ?? 0, size ?? largestObject]];
+  const conditions: NonNullable<PresignedPostOptions['Conditions']> = [['content-length-range', size ?? 0, size ?? largestPut]];
   const post = await createPresignedPost(signer, { Bucket: bucket, Key: key, Fields: fields, Conditions: conditions, Expires: expiresIn });
   // The bucket stands in the URL and in the policy; as a field, some servers do not compare it with either.
   const { bucket: _bucket, ...sent } = post.fields;
