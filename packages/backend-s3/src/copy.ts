@@ -17,7 +17,7 @@ import { writtenBefore } from './put.ts';
 import { wrongLength } from './ranges.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { assertAclHolds, assertClassHolds, assertKeyHolds, withAclNamed } from './store.ts';
+import { assertKeyHolds, assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -48,9 +48,7 @@ export async function copyObject(
   ctx: CallContext,
 ): Promise<ObjectInfo> {
   await assertKeyHolds(store, source, ctx);
-  await assertKeyHolds(store, destination, ctx);
-  await assertAclHolds(store, destination.bucket, options.acl, ctx);
-  await assertClassHolds(store, destination.bucket, options.storageClass, ctx);
+  await assertWriteHolds(store, destination, options, ctx);
   const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
   const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below

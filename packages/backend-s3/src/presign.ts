@@ -3,7 +3,7 @@ import type { CallContext, ObjectAddress, PresignOperations, PresignUploadOption
 
 import { call } from './call.ts';
 import { largestPut } from './limits.ts';
-import { assertAclHolds, assertClassHolds, assertKeyHolds } from './store.ts';
+import { assertKeyHolds, assertWriteHolds } from './store.ts';
 import type { Store } from './store.ts';
 
 const longestExpiry = 604_800;
@@ -31,9 +31,7 @@ export function presignOperations(store: Store): PresignOperations {
       if (options.size !== undefined && options.size > largestPut) {
         throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB.');
       }
-      await assertKeyHolds(store, at, ctx);
-      await assertAclHolds(store, at.bucket, options.acl, ctx);
-      await assertClassHolds(store, at.bucket, options.storageClass, ctx);
+      await assertWriteHolds(store, at, options, ctx);
       const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, options, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
         const asked = { ...options, expiresIn: await expiryOf(options.expiresIn) };

@@ -14,7 +14,7 @@ import { largestObject, largestPut, partSizeFor } from './limits.ts';
 import { encodeMetadata } from './metadata.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { assertAclHolds, assertClassHolds, assertKeyHolds, withAclNamed } from './store.ts';
+import { assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
@@ -41,9 +41,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
       destroyOnAbort(body.stream, ctx.signal);
     }
     store.tenants.meet(ctx.tenant);
-    await assertKeyHolds(store, at, ctx);
-    await assertAclHolds(store, at.bucket, options.acl, ctx);
-    await assertClassHolds(store, at.bucket, options.storageClass, ctx);
+    await assertWriteHolds(store, at, options, ctx);
     const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
     const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
     const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;

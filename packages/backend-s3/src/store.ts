@@ -1,5 +1,5 @@
 import { hasCode, storageError } from '@coffer/storage-core';
-import type { CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, ObjectAddress, PutOptions } from '@coffer/storage-core';
 
 import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
@@ -71,14 +71,31 @@ export async function assertBucketThere(store: Store, bucket: string, ctx: CallC
   }
 }
 
-/** @throws acl_not_supported where the server has no ACLs or ignores them; `private` is what every server does anyway */
+/** What is said of an object that is to be written. @throws invalid_key, acl_not_supported, not_supported where the server does not hold it */
+export async function assertWriteHolds(
+  store: Store,
+  at: ObjectAddress,
+  { acl, storageClass }: Pick<PutOptions, 'acl' | 'storageClass'>,
+  ctx: CallContext,
+): Promise<void> {
+  await assertKeyHolds(store, at, ctx);
+  await assertAclHolds(store, at.bucket, acl, ctx);
+  await assertClassHolds(store, at.bucket, storageClass, ctx);
+}
+
+/** @throws acl_not_supported, save for `private`, which is what every server does anyway */
 export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
-  if (acl === undefined || acl === 'private' || (await store.profile(bucket, ctx)).acl) return;
+  if (acl !== undefined && acl !== 'private') await assertAcls(store, bucket, ctx);
+}
+
+/** @throws acl_not_supported where the server has no ACLs or ignores them */
+export async function assertAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  if ((await store.profile(bucket, ctx)).acl) return;
   throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
 }
 
 /** @throws not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
-export async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
+async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
   if (storageClass === undefined || storageClass === 'STANDARD') return;
   if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
   throw storageError('not_supported', 'This storage provider has no storage classes but STANDARD: it takes others, and forgets them.');
