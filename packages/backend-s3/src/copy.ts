@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { toStorageError, wasInDoubt } from './errors.ts';
+import { toStorageError } from './errors.ts';
 import { quoted } from './etag.ts';
 import { cannedOf } from './grants.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
@@ -13,15 +13,14 @@ import { guardBody } from './open-body.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
-import { writtenBefore } from './put.ts';
 import { wrongLength } from './ranges.ts';
 import { withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertKeyHolds, assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
-import { versionOf } from './version-id.ts';
 import { ignoresNoneMatch } from './versioning.ts';
+import { isOf, writtenBefore } from './written-before.ts';
 
 interface Copy {
   readonly source: ObjectAddress;
@@ -134,7 +133,7 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
   };
   return store.transport
     .copy({ ...source, ...(isTied(copy) && { ifMatch: from.etag }) }, destination, told, ctx)
-    .catch((error: unknown) => copiedBefore(store, copy, ofSource(error, source)));
+    .catch((error: unknown) => writtenBefore(store, destination, ofSource(error, source), (now) => isCopyOf(from, now)));
 }
 
 /** An object may be copied over itself only if something about it is replaced; of others, MinIO leaves `Expires` behind unless it is. */
@@ -153,13 +152,8 @@ function ofSource(error: unknown, { bucket, key }: ObjectAddress): unknown {
   return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
 }
 
-/** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the copy */
-async function copiedBefore(store: Store, { destination, from, headers }: Copy, error: unknown): Promise<Written> {
-  if (!hasCode(error, 'precondition_failed') || !wasInDoubt(error)) throw error;
-  const now = await store.transport.head(destination, noContext).catch(() => undefined);
-  const isCopy = now?.etag === from.etag && now.contentType === headers.contentType && isDeepStrictEqual(now.metadata, from.metadata);
-  if (!isCopy) throw error;
-  return { etag: now.etag, ...versionOf(now.versionId) };
+function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeaders): boolean {
+  return now.etag === etag && now.contentType === contentType && isDeepStrictEqual(now.metadata, metadata);
 }
 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
@@ -183,7 +177,7 @@ async function throughHere(store: Store, copy: Copy, { putMatch }: EndpointProfi
     };
     return await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)
-      .catch((error: unknown) => writtenBefore(store, { at: destination, data, headers }, error));
+      .catch((error: unknown) => writtenBefore(store, destination, error, (now) => isOf(now, data, headers)));
   } finally {
     held.release(false);
   }

@@ -4,12 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { causeName, wasInDoubt } from './errors.ts';
+import { causeName } from './errors.ts';
 import { mostParts } from './limits.ts';
 import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
-import { versionOf } from './version-id.ts';
+import { writtenBefore } from './written-before.ts';
 
 /** One part: bytes that are there, or a range of another object. */
 interface Part {
@@ -128,13 +128,7 @@ async function complete(
     const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
-    // A first attempt may have succeeded whose answer got lost: then the upload is gone, or the object meets the condition no more.
-    const isOdd = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
-    if (!isOdd) throw error;
-    const expected = etagOfParts(sent);
-    const now = await store.transport.head(upload.at, noContext).catch(() => undefined);
-    if (now?.etag !== expected) throw error;
-    return { etag: expected, ...versionOf(now.versionId) };
+    return writtenBefore(store, upload.at, error, (now) => now.etag === etagOfParts(sent));
   }
 }
 

@@ -1,12 +1,10 @@
-import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
-import { destroyOnAbort, discard, hasCode, noContext, sizeMismatch, storageError } from '@coffer/storage-core';
+import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { wasInDoubt } from './errors.ts';
 import { isEtag, quoted } from './etag.ts';
 import { gathered } from './gather.ts';
 import type { Gathered } from './gather.ts';
@@ -18,8 +16,8 @@ import { assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
-import { versionOf } from './version-id.ts';
 import { ignoresNoneMatch } from './versioning.ts';
+import { isOf, writtenBefore } from './written-before.ts';
 
 interface Write {
   readonly at: ObjectAddress;
@@ -105,27 +103,8 @@ async function putWhole(store: Store, data: Uint8Array, { at, headers, options, 
   verifySums(data, options);
   const written = await store.transport
     .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
-    .catch((error: unknown) => writtenBefore(store, { at, data, headers }, error));
+    .catch((error: unknown) => writtenBefore(store, at, error, (now) => isOf(now, data, headers)));
   return { size: data.byteLength, ...written };
-}
-
-/** A condition fails when a first attempt succeeded whose answer got lost. @throws `error` unless the object is the one sent */
-export async function writtenBefore(
-  store: Store,
-  { at, data, headers }: { readonly at: ObjectAddress; readonly headers: WriteHeaders; readonly data: Uint8Array },
-  error: unknown,
-): Promise<Written> {
-  if (!hasCode(error, 'precondition_failed') || !wasInDoubt(error)) throw error;
-  const now = await store.transport.head(at, noContext).catch(() => undefined);
-  const sent = Object.entries(headers.metadata ?? {});
-  if (
-    now?.etag !== hash('md5', data) ||
-    now.contentType !== headers.contentType ||
-    !sent.every(([name, value]) => now.metadata[name] === value)
-  ) {
-    throw error;
-  }
-  return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
 async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
