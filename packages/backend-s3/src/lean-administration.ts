@@ -1,3 +1,5 @@
+import type { CallContext } from '@coffer/storage-core';
+
 import type { Administration } from './administration.ts';
 import {
   aclPolicyDocument,
@@ -15,93 +17,53 @@ import {
   versioningFrom,
   versionsFrom,
 } from './bucket-documents.ts';
-import { call } from './call.ts';
 import { aclDocumentFrom } from './documents.ts';
 import { aclFrom } from './grants.ts';
-import type { LeanClient, LeanRequest } from './lean-client.ts';
+import type { DocumentRequest, LeanClient } from './lean-client.ts';
 import { queryOf } from './signature.ts';
+
+type Asked = Pick<DocumentRequest, 'at' | 'query'>;
 
 /** The calls that are made now and then, without the SDK, whose memory a server would keep for them. */
 export function leanAdministration(client: LeanClient): Administration {
-  const get = <T>(
-    request: Pick<LeanRequest, 'at' | 'query'>,
-    read: (document: string) => T,
-    abortSignal: AbortSignal | undefined,
-  ): Promise<T> => client.document({ method: 'GET', ...request }, abortSignal, read);
-  const put = (
-    request: Pick<LeanRequest, 'at' | 'query' | 'headers'> & { readonly document?: string },
-    abortSignal: AbortSignal | undefined,
-  ): Promise<void> => {
-    const { document, headers = [] } = request;
-    const sent = document === undefined ? { headers: ['content-length', '0', ...headers] } : { headers, document };
-    return client.document({ method: 'PUT', ...request, ...sent }, abortSignal, () => {});
+  const get = <T>(permission: string, asked: Asked, ctx: CallContext, read: (document: string) => T): Promise<T> =>
+    client.document(permission, { method: 'GET', ...asked }, ctx, read);
+  const put = (permission: string, { headers = [], ...asked }: Omit<DocumentRequest, 'method'>, ctx: CallContext): Promise<void> => {
+    const all = asked.document === undefined ? ['content-length', '0', ...headers] : headers;
+    return client.document(permission, { method: 'PUT', ...asked, headers: all }, ctx, () => {});
   };
-  const remove = async (request: Pick<LeanRequest, 'at' | 'query'>, abortSignal: AbortSignal | undefined): Promise<void> => {
-    await client.document({ method: 'DELETE', ...request }, abortSignal, () => {});
-  };
+  const remove = (permission: string, asked: Asked, ctx: CallContext): Promise<void> =>
+    client.document(permission, { method: 'DELETE', ...asked }, ctx, () => {});
   return {
-    createBucket: (bucket, { place, acl }, ctx) =>
-      call({ bucket, permission: 's3:CreateBucket' }, ctx, ({ abortSignal }) => {
-        const headers = acl === undefined || acl === 'private' ? [] : ['x-amz-acl', acl];
-        return put({ at: { bucket }, headers, ...(place !== undefined && { document: locationDocument(place) }) }, abortSignal);
-      }),
-    deleteBucket: (bucket, ctx) =>
-      call({ bucket, permission: 's3:DeleteBucket' }, ctx, ({ abortSignal }) => remove({ at: { bucket } }, abortSignal)),
-    getLocation: (bucket, ctx) =>
-      call({ bucket, permission: 's3:GetBucketLocation' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'location=' }, locationFrom, abortSignal),
-      ),
+    createBucket(bucket, { place, acl }, ctx) {
+      const headers = acl === undefined || acl === 'private' ? [] : ['x-amz-acl', acl];
+      const document = place === undefined ? {} : { document: locationDocument(place) };
+      return put('s3:CreateBucket', { at: { bucket }, headers, ...document }, ctx);
+    },
+    deleteBucket: (bucket, ctx) => remove('s3:DeleteBucket', { at: { bucket } }, ctx),
+    getLocation: (bucket, ctx) => get('s3:GetBucketLocation', { at: { bucket }, query: 'location=' }, ctx, locationFrom),
 
-    getVersioning: (bucket, ctx) =>
-      call({ bucket, permission: 's3:GetBucketVersioning' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'versioning=' }, versioningFrom, abortSignal),
-      ),
+    getVersioning: (bucket, ctx) => get('s3:GetBucketVersioning', { at: { bucket }, query: 'versioning=' }, ctx, versioningFrom),
     setVersioning: (bucket, enabled, ctx) =>
-      call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, ({ abortSignal }) =>
-        put({ at: { bucket }, query: 'versioning=', document: versioningDocument(enabled) }, abortSignal),
-      ),
+      put('s3:PutBucketVersioning', { at: { bucket }, query: 'versioning=', document: versioningDocument(enabled) }, ctx),
 
-    getRules: (bucket, ctx) =>
-      call({ bucket, permission: 's3:GetLifecycleConfiguration' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'lifecycle=' }, rulesFrom, abortSignal),
-      ),
+    getRules: (bucket, ctx) => get('s3:GetLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx, rulesFrom),
     putRules: (bucket, rules, ctx) =>
-      call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, ({ abortSignal }) =>
-        put({ at: { bucket }, query: 'lifecycle=', document: rulesDocument(rules) }, abortSignal),
-      ),
-    deleteRules: (bucket, ctx) =>
-      call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, ({ abortSignal }) =>
-        remove({ at: { bucket }, query: 'lifecycle=' }, abortSignal),
-      ),
+      put('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=', document: rulesDocument(rules) }, ctx),
+    deleteRules: (bucket, ctx) => remove('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx),
 
-    getCors: (bucket, ctx) =>
-      call({ bucket, permission: 's3:GetBucketCORS' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'cors=' }, corsFrom, abortSignal),
-      ),
-    putCors: (bucket, rules, ctx) =>
-      call({ bucket, permission: 's3:PutBucketCORS' }, ctx, ({ abortSignal }) =>
-        put({ at: { bucket }, query: 'cors=', document: corsDocument(rules) }, abortSignal),
-      ),
+    getCors: (bucket, ctx) => get('s3:GetBucketCORS', { at: { bucket }, query: 'cors=' }, ctx, corsFrom),
+    putCors: (bucket, rules, ctx) => put('s3:PutBucketCORS', { at: { bucket }, query: 'cors=', document: corsDocument(rules) }, ctx),
 
-    putObjectAcl: (at, acl, ctx) =>
-      call({ ...at, permission: 's3:PutObjectAcl' }, ctx, ({ abortSignal }) => {
-        const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclPolicyDocument(acl) };
-        return put({ at, query: 'acl=', ...told }, abortSignal);
-      }),
-    getTags: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObjectTagging' }, ctx, ({ abortSignal }) => get({ at, query: 'tagging=' }, tagsFrom, abortSignal)),
-    putTags: (at, tags, ctx) =>
-      call({ ...at, permission: 's3:PutObjectTagging' }, ctx, ({ abortSignal }) =>
-        put({ at, query: 'tagging=', document: taggingDocument(tags) }, abortSignal),
-      ),
+    putObjectAcl(at, acl, ctx) {
+      const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclPolicyDocument(acl) };
+      return put('s3:PutObjectAcl', { at, query: 'acl=', ...told }, ctx);
+    },
+    getTags: (at, ctx) => get('s3:GetObjectTagging', { at, query: 'tagging=' }, ctx, tagsFrom),
+    putTags: (at, tags, ctx) => put('s3:PutObjectTagging', { at, query: 'tagging=', document: taggingDocument(tags) }, ctx),
     getBucketAcl: (bucket, ctx) =>
-      call({ bucket, permission: 's3:GetBucketAcl' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query: 'acl=' }, (document) => aclFrom(aclDocumentFrom(document)), abortSignal),
-      ),
-    putBucketAcl: (bucket, acl, ctx) =>
-      call({ bucket, permission: 's3:PutBucketAcl' }, ctx, ({ abortSignal }) =>
-        put({ at: { bucket }, query: 'acl=', headers: ['x-amz-acl', acl] }, abortSignal),
-      ),
+      get('s3:GetBucketAcl', { at: { bucket }, query: 'acl=' }, ctx, (document) => aclFrom(aclDocumentFrom(document))),
+    putBucketAcl: (bucket, acl, ctx) => put('s3:PutBucketAcl', { at: { bucket }, query: 'acl=', headers: ['x-amz-acl', acl] }, ctx),
 
     listVersions(bucket, ctx, prefix) {
       const query = queryOf([
@@ -109,9 +71,7 @@ export function leanAdministration(client: LeanClient): Administration {
         ['prefix', prefix],
         ['versions', ''],
       ]);
-      return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query }, versionsFrom, abortSignal),
-      );
+      return get('s3:ListBucketVersions', { at: { bucket }, query }, ctx, versionsFrom);
     },
     listUploads(bucket, after, ctx) {
       const query = queryOf([
@@ -119,18 +79,14 @@ export function leanAdministration(client: LeanClient): Administration {
         ['upload-id-marker', after?.uploadId],
         ['uploads', ''], // not URL-encoded: some servers would encode without saying so
       ]);
-      return call({ bucket, permission: 's3:ListBucketMultipartUploads' }, ctx, ({ abortSignal }) =>
-        get({ at: { bucket }, query }, (document) => uploadsFrom(document, bucket), abortSignal),
-      );
+      return get('s3:ListBucketMultipartUploads', { at: { bucket }, query }, ctx, (document) => uploadsFrom(document, bucket));
     },
     listParts({ at, uploadId }, after, ctx) {
       const query = queryOf([
         ['part-number-marker', after],
         ['uploadId', uploadId],
       ]);
-      return call({ ...at, permission: 's3:ListMultipartUploadParts' }, ctx, ({ abortSignal }) =>
-        get({ at, query }, partsFrom, abortSignal),
-      );
+      return get('s3:ListMultipartUploadParts', { at, query }, ctx, partsFrom);
     },
   };
 }

@@ -13,16 +13,14 @@ type Calls = Pick<Transport, 'delete' | 'deleteBatch' | 'list' | 'headBucket' | 
 /** The calls about many objects, and those that just look or remove, without the SDK. */
 export function leanBuckets(client: LeanClient): Calls {
   return {
-    async delete(at, ctx, versionId) {
+    delete(at, ctx, versionId) {
       const query = queryOf([['versionId', versionId]]);
-      await call({ ...at, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'DELETE', at, query }, abortSignal, () => {}),
-      );
+      return client.document('s3:DeleteObject', { method: 'DELETE', at, query }, ctx, () => {});
     },
 
     deleteBatch(bucket, objects, ctx) {
       const request = { method: 'POST', at: { bucket }, query: 'delete=', document: deleteDocument(objects) } as const;
-      return call({ bucket, permission: 's3:DeleteObject' }, ctx, ({ abortSignal }) => client.document(request, abortSignal, failuresFrom));
+      return client.document('s3:DeleteObject', request, ctx, failuresFrom);
     },
 
     list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter, onNextToken }, ctx) {
@@ -36,9 +34,7 @@ export function leanBuckets(client: LeanClient): Calls {
         ['start-after', startAfter],
       ]);
       const { onBeginning, read } = onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readAndTold(onNextToken);
-      return call({ bucket, permission: 's3:ListBucket' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'GET', at: { bucket }, query, onBeginning }, abortSignal, read),
-      );
+      return client.document('s3:ListBucket', { method: 'GET', at: { bucket }, query, onBeginning }, ctx, read);
     },
 
     headBucket: (bucket, ctx) =>
@@ -54,9 +50,7 @@ export function leanBuckets(client: LeanClient): Calls {
         ['max-buckets', maxBuckets],
         ['prefix', prefix],
       ]);
-      return call({ permission: 's3:ListAllMyBuckets' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'GET', at: {}, query }, abortSignal, bucketsFrom),
-      );
+      return client.document('s3:ListAllMyBuckets', { method: 'GET', at: {}, query }, ctx, bucketsFrom);
     },
   };
 }

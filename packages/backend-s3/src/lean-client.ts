@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
+import type { CallContext } from '@coffer/storage-core';
+
 import { AnswerError, answerError, documentOf } from './answer-error.ts';
+import { call } from './call.ts';
 import type { Connection } from './connection.ts';
 import { isErrorDocument } from './documents.ts';
 import { headerOf, leavesDoubt } from './errors.ts';
@@ -29,7 +32,7 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRe
 }
 
 /** A request of a document, or none, that is answered by one. */
-interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
+export interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
   readonly document?: string;
 }
 
@@ -84,18 +87,24 @@ export class LeanClient {
     return this.attempt(request, signal, (signed) => this.#send(signed as StreamRequest, signal));
   }
 
-  /** Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt. */
+  /**
+   * Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt.
+   * @param permission that the credentials need; rejects as `call` does
+   */
   document<T>(
+    permission: string,
     { document, headers = [], onBeginning, ...request }: DocumentRequest,
-    signal: AbortSignal | undefined,
+    ctx: CallContext,
     read: (document: string, headers: Answer['headers']) => T | Promise<T>,
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
-    return this.attempt({ ...request, ...sent, isRead: true }, signal, async (signed) => {
-      const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, signal);
-      const { headers: told, document: text } = carriedOut(succeeded(request, answer));
-      return read(text, told);
-    });
+    return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
+      this.attempt({ ...request, ...sent, isRead: true }, abortSignal, async (signed) => {
+        const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, abortSignal);
+        const { headers: told, document: text } = carriedOut(succeeded(request, answer));
+        return read(text, told);
+      }),
+    );
   }
 
   /** Has a request made as often as there is hope, in whatever way. */

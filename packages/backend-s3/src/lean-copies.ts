@@ -1,12 +1,9 @@
-import { encodeKey } from '@coffer/storage-core';
-
-import { call } from './call.ts';
 import { aclDocumentFrom, copiedFrom, PassedOverError } from './documents.ts';
 import { quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import type { LeanClient } from './lean-client.ts';
 import { carriedHeaders, metadataHeaders } from './lean-objects.ts';
-import { uriEncode } from './signature.ts';
+import { encodeKey, uriEncode } from './signature.ts';
 import type { CopyHeaders, CopySource, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
@@ -15,29 +12,23 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
   return {
     copy(from, to, headers, ctx) {
       const request = { method: 'PUT', at: to, headers: copyHeaders(from, headers) } as const;
-      return call({ ...to, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
-        client.document(request, abortSignal, (document, told) => ({
-          etag: copiedFrom(document).etag,
-          ...versionOf(told['x-amz-version-id']),
-        })),
-      );
+      return client.document('s3:PutObject', request, ctx, (document, told) => ({
+        etag: copiedFrom(document).etag,
+        ...versionOf(told['x-amz-version-id']),
+      }));
     },
 
     copyPart(from, { at, uploadId, number }, ctx) {
       const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
       const headers = ['content-length', '0', ...sourceHeaders(from), 'x-amz-copy-source-range', from.range];
-      return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'PUT', at, query, headers }, abortSignal, copiedFrom),
-      );
+      return client.document('s3:PutObject', { method: 'PUT', at, query, headers }, ctx, copiedFrom);
     },
 
     getAcl: (at, ctx) =>
-      call({ ...at, permission: 's3:GetObjectAcl' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'GET', at, query: 'acl=' }, abortSignal, (document, { etag }) => {
-          if (etag !== undefined) throw new PassedOverError('The answer is the object where its ACL belongs.');
-          return aclFrom(aclDocumentFrom(document));
-        }),
-      ),
+      client.document('s3:GetObjectAcl', { method: 'GET', at, query: 'acl=' }, ctx, (document, { etag }) => {
+        if (etag !== undefined) throw new PassedOverError('The answer is the object where its ACL belongs.');
+        return aclFrom(aclDocumentFrom(document));
+      }),
   };
 }
 

@@ -1,4 +1,3 @@
-import { call } from './call.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
 import { writeHeaders } from './lean-objects.ts';
@@ -17,9 +16,7 @@ export function leanUploads(
       // AWS takes checksums of parts only if they were announced.
       const checksum = isAws ? ['x-amz-checksum-algorithm', 'CRC32'] : [];
       const all = writeHeaders(headers, 0, undefined, checksum);
-      return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'POST', at, query: 'uploads=', headers: all }, abortSignal, uploadIdFrom),
-      );
+      return client.document('s3:PutObject', { method: 'POST', at, query: 'uploads=', headers: all }, ctx, uploadIdFrom);
     },
 
     completeUpload({ at, uploadId }, parts, { ifNoneMatch, ifMatch }, ctx) {
@@ -27,19 +24,17 @@ export function leanUploads(
         ...(ifMatch === undefined ? [] : ['if-match', ifMatch]),
         ...(ifNoneMatch === undefined ? [] : ['if-none-match', ifNoneMatch]),
       ];
-      const request = { method: 'POST', at, query: `uploadId=${uriEncode(uploadId)}`, headers: conditions } as const;
-      return call({ ...at, permission: 's3:PutObject' }, ctx, ({ abortSignal }) =>
-        client.document({ ...request, document: completeDocument(parts) }, abortSignal, (document, headers) => ({
-          etag: completedEtagFrom(document),
-          ...versionOf(headers['x-amz-version-id']),
-        })),
-      );
+      const query = `uploadId=${uriEncode(uploadId)}`;
+      const request = { method: 'POST', at, query, headers: conditions, document: completeDocument(parts) } as const;
+      return client.document('s3:PutObject', request, ctx, (document, headers) => ({
+        etag: completedEtagFrom(document),
+        ...versionOf(headers['x-amz-version-id']),
+      }));
     },
 
-    async abortUpload({ at, uploadId }, ctx) {
-      await call({ ...at, permission: 's3:AbortMultipartUpload' }, ctx, ({ abortSignal }) =>
-        client.document({ method: 'DELETE', at, query: `uploadId=${uriEncode(uploadId)}` }, abortSignal, () => {}),
-      );
+    abortUpload({ at, uploadId }, ctx) {
+      const query = `uploadId=${uriEncode(uploadId)}`;
+      return client.document('s3:AbortMultipartUpload', { method: 'DELETE', at, query }, ctx, () => {});
     },
   };
 }
