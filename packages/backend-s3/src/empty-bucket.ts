@@ -4,7 +4,7 @@ import type { CallContext } from '@coffer/storage-core';
 import { inParallel } from './call.ts';
 import { causeStatus, wasInDoubt } from './errors.ts';
 import { abortUpload } from './multipart.ts';
-import { deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
+import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 import { openUploads } from './uploads.ts';
@@ -122,16 +122,10 @@ function noneIfUnknown(error: unknown): [] {
 }
 
 async function removeListed(store: Store, bucket: string, listed: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
-  const objects = listed.map(({ key, versionId }) => (versionId === undefined ? { key } : { key, versionId }));
   // Together also where spaces might get lost, since all go: some servers leave a delete marker without a version if asked alone.
-  const isTogether = ({ key }: ObjectVersion): boolean => isPlainInXml(key.trim());
-  const together = objects.filter(isTogether);
-  const batches: ObjectVersion[][] = [];
-  for (let start = 0; start < together.length; start += 250) batches.push(together.slice(start, start + 250));
-  const failures = (await inParallel(batches, 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
-  const [failure] = failures;
+  const { together = [], alone = [] } = Object.groupBy(listed, ({ key }) => (isPlainInXml(key.trim()) ? 'together' : 'alone'));
+  const [failure] = (await inParallel(batchesOf(together), 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   if (failure !== undefined)
     throw storageError(failure.code, `Not every object of the bucket "${bucket}" could be deleted (${failure.code}).`);
-  const alone = objects.filter((object) => !isTogether(object));
   await inParallel(alone, 4, ({ key, versionId }) => deleteObject(store, { bucket, key }, ctx, versionId));
 }

@@ -21,37 +21,26 @@ export interface Sandbox {
 
 /** Requires what the credentials may do: to create a bucket, else to write into `bucket`. */
 export async function openSandbox(store: Store, bucket: string): Promise<Sandbox> {
-  const own = sandboxName();
-  const used = new Set<string>();
-  if (await isCreated(store, own)) {
-    return {
-      bucket: own,
-      isOwn: true,
-      at(key) {
-        used.add(key);
-        return { bucket: own, key };
-      },
-      async close() {
-        // By name first: not every server lists every key as it is.
-        await inParallel([...used], parallel, (key) => deleteObject(store, { bucket: own, key }, noContext, 'null').catch(() => {}));
-        await deleteBucketByForce(store, own, noContext);
-      },
-    };
-  }
-  const prefix = sandboxPrefix(own);
-  await store.transport.headBucket(bucket, noContext);
+  const name = sandboxName();
+  const isOwn = await isCreated(store, name);
+  if (!isOwn) await store.transport.headBucket(bucket, noContext);
+  const place = isOwn ? { bucket: name, prefix: '' } : { bucket, prefix: sandboxPrefix(name) };
+  const used = new Map<string, ObjectAddress>();
   return {
-    bucket,
-    isOwn: false,
-    at(name) {
-      used.add(prefix + name);
-      return { bucket, key: prefix + name };
+    bucket: place.bucket,
+    isOwn,
+    at(key) {
+      const at = { bucket: place.bucket, key: place.prefix + key };
+      used.set(key, at);
+      return at;
     },
     async close() {
-      // Some of such keys may be refused.
-      await inParallel([...used], parallel, (key) => deleteObject(store, { bucket, key }, noContext).catch(() => {}));
+      // By name first: not every server lists every key as it is. Some may be refused.
+      const versionId = isOwn ? 'null' : undefined;
+      await inParallel([...used.values()], parallel, (at) => deleteObject(store, at, noContext, versionId).catch(() => {}));
+      if (isOwn) return deleteBucketByForce(store, place.bucket, noContext);
       // What a bucket that keeps versions has kept. Who may not see it leaves it.
-      await removeVersions(store, bucket, noContext, prefix).catch(() => {});
+      await removeVersions(store, bucket, noContext, place.prefix).catch(() => {});
     },
   };
 }

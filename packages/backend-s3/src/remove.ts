@@ -58,17 +58,10 @@ async function withoutRefused(
 
 /** What could not be deleted, of keys that are valid. */
 async function deleteListed(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<Failure[]> {
-  const plain: string[] = [];
-  const odd: string[] = [];
-  for (const key of keys) (isPlainInXml(key) ? plain : odd).push(key);
-  const batches: ObjectVersion[][] = [];
-  for (let start = 0; start < plain.length; start += batchSize) batches.push(plain.slice(start, start + batchSize).map((key) => ({ key })));
-  const alone = deleteEach(
-    store,
-    bucket,
-    odd.map((key) => ({ key })),
-    ctx,
-  );
+  const objects = keys.map((key) => ({ key }));
+  const { plain = [], odd = [] } = Object.groupBy(objects, ({ key }) => (isPlainInXml(key) ? 'plain' : 'odd'));
+  const batches = batchesOf(plain);
+  const alone = deleteEach(store, bucket, odd, ctx);
   let refused = 0;
   const together = inParallel(batches, parallel, async (batch) => {
     try {
@@ -81,6 +74,10 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
   });
   const [batched, others] = await Promise.all([together, alone]);
   return [...batched.flat(), ...others];
+}
+
+export function batchesOf(objects: readonly ObjectVersion[]): readonly (readonly ObjectVersion[])[] {
+  return Array.from({ length: Math.ceil(objects.length / batchSize) }, (_, n) => objects.slice(n * batchSize, (n + 1) * batchSize));
 }
 
 /** For what no batch can name, and servers without batches. */
