@@ -16,7 +16,7 @@ import type { Settings } from './options.ts';
 import type { SentWith } from './payload-signing.ts';
 import type { Place } from './places.ts';
 import { RetryPolicy, unlessAborted } from './retry.ts';
-import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from './signature.ts';
+import { amzDate, authorization, encodeKey, merged, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
 import { cutError, StaleSocketError } from './socket-errors.ts';
 
@@ -233,16 +233,4 @@ function hasSum(headers: readonly string[]): boolean {
 
 function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {
   return body !== undefined && !(body instanceof Uint8Array);
-}
-
-/** Two lists of headers, both in order of their names, as one. */
-function merged(one: readonly string[], other: readonly string[]): string[] {
-  const all: string[] = [];
-  let index = 0;
-  for (let next = 0; next < other.length; next += 2) {
-    for (; index < one.length && one[index]! < other[next]!; index += 2) all.push(one[index]!, one[index + 1]!);
-    all.push(other[next]!, other[next + 1]!);
-  }
-  for (; index < one.length; index++) all.push(one[index]!);
-  return all;
 }

@@ -6,7 +6,7 @@ import type { Settings } from './options.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
 import type { Presigner } from './presigner.ts';
-import { algorithm, amzDate, encodeKey, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
+import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
 
 /** Signs without the SDK, in a tenth of its time. */
@@ -61,7 +61,7 @@ interface Signing {
 
 interface Presignable {
   readonly method: 'GET' | 'HEAD' | 'PUT';
-  /** Lower-case names in order, each followed by its value, from before `host` and from behind it. */
+  /** Lower-case names in order, each followed by its value; without `host`. */
   readonly headers: readonly string[];
   readonly expiresIn: number;
   /** What comes last in the query, each parameter with an `&` before it. */
@@ -74,18 +74,13 @@ function urlOf(
   { method, headers, expiresIn, query }: Presignable,
 ): string {
   const path = place.prefix + encodeKey(key);
-  const signed = withHost(headers, place.host);
+  const signed = merged(headers, ['host', place.host]);
   const token = keys.sessionToken === undefined ? '' : `&X-Amz-Security-Token=${uriEncode(keys.sessionToken)}`;
   const all =
     `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${uriEncode(scope.credential)}&X-Amz-Date=${date}&X-Amz-Expires=${expiresIn}` +
     `${token}&X-Amz-SignedHeaders=${uriEncode(namesOf(signed))}${query}`;
   const signature = scope.sign({ method, path, query: all, headers: signed, payloadHash: unsignedPayload }, date);
   return `${scheme}//${place.host}${path}?${all}&X-Amz-Signature=${signature}`;
-}
-
-function withHost(headers: readonly string[], host: string): readonly string[] {
-  const behind = headers.findIndex((name, index) => index % 2 === 0 && name > 'host');
-  return behind < 0 ? [...headers, 'host', host] : [...headers.slice(0, behind), 'host', host, ...headers.slice(behind)];
 }
 
 function putUrlOf(signing: Signing, at: ObjectAddress, options: PresignUploadOptions): PresignedUpload {

@@ -73,6 +73,18 @@ export function namesOf(headers: readonly string[]): string {
   return names;
 }
 
+/** Two lists of headers, both in order of their names, as one. */
+export function merged(one: readonly string[], other: readonly string[]): string[] {
+  const all: string[] = [];
+  let index = 0;
+  for (let next = 0; next < other.length; next += 2) {
+    for (; index < one.length && one[index]! < other[next]!; index += 2) all.push(one[index]!, one[index + 1]!);
+    all.push(other[next]!, other[next + 1]!);
+  }
+  for (; index < one.length; index++) all.push(one[index]!);
+  return all;
+}
+
 function canonical({ method, path, query, headers, payloadHash }: Signable): string {
   let lines = '';
   for (let index = 0; index < headers.length; index += 2) lines += `${headers[index]}:${squeezed(headers[index + 1] ?? '')}\n`;
