@@ -1,9 +1,10 @@
 import { evaluateConditions, storageError } from '@coffer/storage-core';
 import type { GetOptions, StorageError } from '@coffer/storage-core';
 
-import { isEtag } from './etag.ts';
+import { headerOf, statusOf } from './errors.ts';
+import { bare, isEtag } from './etag.ts';
 import { isOddRange } from './ranges.ts';
-import type { ObjectHeaders, ReadHeaders } from './transport.ts';
+import type { NotModified, ObjectHeaders, ReadHeaders } from './transport.ts';
 
 /** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
 export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
@@ -17,6 +18,18 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
   const [etag] = etags;
   if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
+}
+
+/** @throws `error`, unless it is an answer of 304 */
+export function notModifiedFrom(error: unknown): NotModified {
+  if (statusOf(error) !== 304) throw error;
+  const etag = headerOf(error, 'etag');
+  const lastModified = headerOf(error, 'last-modified');
+  return {
+    kind: 'not_modified',
+    ...(etag !== undefined && { etag: bare(etag) }),
+    ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
+  };
 }
 
 /**

@@ -3,8 +3,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { notModifiedFrom } from './conditions.ts';
 import { encodingOf } from './content-encoding.ts';
-import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
@@ -61,14 +61,7 @@ export function leanObjects(
           const answer = await client.open({ method: 'GET', at, ...query, headers: readHeaders(headers), isRead: true }, abortSignal);
           return { kind: 'object', headers: objectHeaders(answer), body: answer.body };
         } catch (error) {
-          if (statusOf(error) !== 304) throw error;
-          const etag = headerOf(error, 'etag');
-          const lastModified = headerOf(error, 'last-modified');
-          return {
-            kind: 'not_modified',
-            ...(etag !== undefined && { etag: bare(etag) }),
-            ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
-          };
+          return notModifiedFrom(error);
         }
       });
     },

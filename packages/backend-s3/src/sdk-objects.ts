@@ -6,8 +6,8 @@ import { defaultContentType } from '@coffer/storage-core';
 
 import { bodyOf } from './answer-body.ts';
 import { call } from './call.ts';
+import { notModifiedFrom } from './conditions.ts';
 import { encodingOf } from './content-encoding.ts';
-import { headerOf, statusOf } from './errors.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { isResumable } from './ranges.ts';
@@ -60,14 +60,7 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
           return { kind: 'object', headers: headersOf(output), body: bodyOf(output.Body as unknown as Readable) };
         } catch (error) {
           dropBody(error);
-          if (statusOf(error) !== 304) throw error;
-          const etag = headerOf(error, 'etag');
-          const lastModified = headerOf(error, 'last-modified');
-          return {
-            kind: 'not_modified',
-            ...(etag !== undefined && { etag: bare(etag) }),
-            ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
-          };
+          return notModifiedFrom(error);
         }
       });
     },

@@ -55,6 +55,13 @@ export interface ObjectHeaders {
   readonly versionId?: string;
 }
 
+/** What a read gives whose condition fails with 304. */
+export interface NotModified {
+  readonly kind: 'not_modified';
+  readonly etag?: string;
+  readonly lastModified?: Date;
+}
+
 export interface Written {
   /** Bare. */
   readonly etag: string;
@@ -104,10 +111,7 @@ export interface ListedBucket {
   readonly region?: string;
 }
 
-/**
- * The calls that carry bytes, or are made often. All reject as `call` does; a read whose condition
- * fails with 304 gives `not_modified`.
- */
+/** The calls that carry bytes, or are made often. All reject as `call` does. */
 export interface Transport {
   put(at: ObjectAddress, payload: Payload, headers: WriteHeaders & CarriedHeaders, ctx: CallContext): Promise<Written>;
   get(
@@ -121,7 +125,7 @@ export interface Transport {
         /** An AnswerBody while it arrives; else it is in memory, and holds no socket. */
         readonly body: Readable;
       }
-    | { readonly kind: 'not_modified'; readonly etag?: string; readonly lastModified?: Date }
+    | NotModified
   >;
   /** `tagCount` is 0 also for those who may not see tags. */
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders & { readonly carried: CarriedHeaders; readonly tagCount: number }>;
