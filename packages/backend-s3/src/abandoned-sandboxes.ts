@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from './empty-bucket.ts';
 import { keyTwins } from './profile.ts';
 import { deleteObject } from './remove.ts';

@@ -2,14 +2,13 @@ import { hasCode, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
 import { listBuckets } from './bucket-list.ts';
-import { inParallel } from './call.ts';
+import { inParallel, unlessAborted } from './concurrency.ts';
 import { regionMade, regionOf } from './bucket-region.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
 import { causeName, causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
 import { assertAclHolds } from './store.ts';
-import { unlessAborted } from './retry.ts';
 import type { Store } from './store.ts';
 
 export function bucketOperations(store: Store): Required<BucketOperations> {

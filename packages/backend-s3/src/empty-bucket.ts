@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { causeStatus, wasInDoubt } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts';

@@ -9,7 +9,7 @@ import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
 import { settingsOf } from './options.ts';
 import { sdkDoor } from './sdk-door.ts';
-import type { Door } from './sdk-door.ts';
+import type { Door } from './door.ts';
 import { scripted } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 import type { Transport } from './transport.ts';

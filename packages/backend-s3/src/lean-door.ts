@@ -1,7 +1,8 @@
-import type { Connection } from './connection.ts';
-import { lazily } from './lazily.ts';
 import { administrationCalls } from './administration.ts';
 import type { Administration } from './administration.ts';
+import type { Connection } from './connection.ts';
+import type { Door } from './door.ts';
+import { lazily } from './lazily.ts';
 import { leanBuckets } from './lean-buckets.ts';
 import { LeanClient } from './lean-client.ts';
 import { leanCopies } from './lean-copies.ts';
@@ -10,7 +11,6 @@ import { leanPresigner } from './lean-presigner.ts';
 import { leanPull } from './lean-pull.ts';
 import { leanUploads } from './lean-uploads.ts';
 import type { Settings } from './options.ts';
-import type { Door } from './sdk-door.ts';
 
 /** Signed requests of our own, at a fraction of the SDK's time. */
 export function leanDoor(settings: Settings, connection: Connection): Door {

@@ -6,7 +6,7 @@ import type { Sweep } from './abandoned-sandboxes.ts';
 import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
 import { listBuckets } from './bucket-list.ts';
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { causeName } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { assertGoesOn } from './paging.ts';

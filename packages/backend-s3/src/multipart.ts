@@ -6,7 +6,7 @@ import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { causeName } from './errors.ts';
 import { mostParts } from './limits.ts';
-import { unlessAborted } from './retry.ts';
+import { unlessAborted } from './concurrency.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { writtenBefore } from './written-before.ts';

@@ -8,7 +8,7 @@ import { settingsOf } from './options.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
-import { unlessAborted } from './retry.ts';
+import { unlessAborted } from './concurrency.ts';
 import { sdkDoor } from './sdk-door.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';

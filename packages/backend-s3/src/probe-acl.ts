@@ -1,7 +1,7 @@
 import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { allEnded } from './call.ts';
+import { allEnded } from './concurrency.ts';
 import { isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';

@@ -1,6 +1,6 @@
 import type { PresignedUpload } from '@coffer/storage-core';
 
-import { allEnded } from './call.ts';
+import { allEnded } from './concurrency.ts';
 import { isPublic } from './probe-acl.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import { isTakenUnsigned } from './probe-unsigned.ts';

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { causeStatus, toStorageError } from './errors.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';

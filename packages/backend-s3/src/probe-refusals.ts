@@ -1,7 +1,7 @@
 import { hasCode, isStorageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
-import { allEnded } from './call.ts';
+import { allEnded } from './concurrency.ts';
 
 /** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
 export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {

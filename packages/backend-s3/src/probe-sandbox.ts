@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, removeVersions } from './empty-bucket.ts';
 import { deleteObject } from './remove.ts';

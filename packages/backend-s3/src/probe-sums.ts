@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { allEnded } from './call.ts';
+import { allEnded } from './concurrency.ts';
 import { allRefused, isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { BodySum } from './profile.ts';

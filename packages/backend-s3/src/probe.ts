@@ -2,7 +2,7 @@ import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { regionTold } from './bucket-region.ts';
-import { allEnded } from './call.ts';
+import { allEnded } from './concurrency.ts';
 import { quoted } from './etag.ts';
 import { aclTakesEffect } from './probe-acl.ts';
 import { formsOf } from './probe-form.ts';

@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, keyProblem, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/storage-core';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 import { codeOfName } from './errors.ts';
 import { keyClassesOf } from './profile.ts';
 import { refusedKeys } from './store.ts';

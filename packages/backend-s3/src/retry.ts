@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
+import { unlessAborted } from './concurrency.ts';
 import { headerOf, isUnreached, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
 import { isCut } from './socket-errors.ts';
@@ -126,15 +127,4 @@ function askedDelay(error: unknown): number {
   const time = /^\d+(?:\.\d+)?$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
   const exact = Number(headerOf(error, 'x-amz-retry-after') ?? NaN);
   return [time, exact].find((found) => found > 0) ?? 0;
-}
-
-/** What is waited for goes on without whoever gives up. @throws the signal's reason */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort, { once: true });
-  // Also of one that nobody waits for any more, a failure has to be taken by somebody.
-  return Promise.race([aborted.promise, work]).finally(() => signal.removeEventListener('abort', abort));
 }

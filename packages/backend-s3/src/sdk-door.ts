@@ -1,18 +1,12 @@
 import { administrationCalls } from './administration.ts';
 import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
+import type { Door } from './door.ts';
 import { lazily } from './lazily.ts';
 import type { Settings } from './options.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import type { Transport } from './transport.ts';
-
-/** What a store sends its calls through, and what signs its URLs. */
-export interface Door {
-  readonly transport: Transport;
-  readonly administration: Administration;
-  readonly presigner: Presigner;
-}
 
 /** The AWS SDK's, which is loaded with the first call: importing it takes 100 ms and 80 MB. */
 export function sdkDoor(settings: Settings, connection: Connection): Door {

@@ -1,26 +1,21 @@
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, ObjectAddress, PutOptions } from '@coffer/storage-core';
 
-import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
+import type { Door } from './door.ts';
 import { causeName } from './errors.ts';
-import type { Settings } from './options.ts';
 import type { Lender } from './lenders.ts';
+import type { Settings } from './options.ts';
 import { everydayKeys, keyClassesOf } from './profile.ts';
-import type { Presigner } from './presigner.ts';
 import type { EndpointProfile, KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';
 import type { Tenants } from './tenants.ts';
-import type { Transport } from './transport.ts';
 import type { UploadMemory } from './upload-memory.ts';
 
 /** What all operations of one backend share. */
-export interface Store {
+export interface Store extends Door {
   readonly settings: Settings;
   readonly connection: Connection;
-  readonly transport: Transport;
-  readonly administration: Administration;
-  readonly presigner: Presigner;
   readonly memory: UploadMemory;
   /** Of whom objects were asked for, or written. */
   readonly tenants: Tenants;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { expect, it } from 'vitest';
 
-import { inParallel } from './call.ts';
+import { inParallel } from './concurrency.ts';
 
 it('begins nothing more once something has failed, and ends when nothing is under way', async () => {
   const [begun, done]: [number[], number[]] = [[], []];
