@@ -5,7 +5,8 @@ import { destroyOnAbort } from '@coffer/storage-core';
 import { isErrorDocument } from './documents.ts';
 import { isElsewhere, isForeignHead, mayBeProxied } from './foreign-answer.ts';
 
-const longestDocument = 64 * 1024;
+/** Bytes: what is longer is no error of S3. */
+export const longestError: number = 64 * 1024;
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -44,7 +45,7 @@ export async function documentOf(answer: IncomingMessage, signal: AbortSignal | 
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       chunks.push(chunk);
-      if ((size += chunk.length) > longestDocument) break; // which closes the connection
+      if ((size += chunk.length) > longestError) break; // which closes the connection
     }
   } catch {
     signal?.throwIfAborted();

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { offAbort, onAbort, wholeBody } from '@coffer/storage-core';
 
 import { AnswerBody } from './answer-body.ts';
+import { longestError } from './answer-error.ts';
 import type { Connection } from './connection.ts';
 import { assertDocumentSize } from './foreign-answer.ts';
 import type { HttpRequest } from './lean-http.ts';
@@ -43,7 +44,6 @@ interface Pool {
   addRequest(request: Exchange, options: { readonly host: string; readonly port: number; readonly timeout: number }): void;
 }
 
-const longestError = 64 * 1024;
 /** Milliseconds that the last byte may have come before its reader had to wait. */
 const slack = 100;
 /** Refusals of one kind. */

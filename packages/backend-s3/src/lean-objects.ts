@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { defaultContentType } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { crc32Of } from './checksums.ts';
 import { notModifiedFrom } from './conditions.ts';
 import { encodingOf } from './content-encoding.ts';
 import { bare, etagOf, quoted } from './etag.ts';
@@ -154,11 +155,4 @@ function metadataOf(headers: IncomingHttpHeaders): Readonly<Record<string, strin
   const metadata: Record<string, string> = {};
   for (const name in headers) if (name.startsWith(metadataPrefix)) metadata[name.slice(metadataPrefix.length)] = headers[name] as string;
   return metadata;
-}
-
-function crc32Of(data: Uint8Array): string {
-  const sum = Buffer.allocUnsafe(4);
-  // Loading the module takes 4 ms at every start, and few servers want a checksum.
-  sum.writeUInt32BE(process.getBuiltinModule('node:zlib').crc32(data));
-  return sum.toString('base64');
 }

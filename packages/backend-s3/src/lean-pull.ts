@@ -1,4 +1,4 @@
-import { AnswerError } from './answer-error.ts';
+import { AnswerError, longestError } from './answer-error.ts';
 import { call } from './call.ts';
 import { assertNoPage } from './foreign-answer.ts';
 import { LastAttemptError } from './lean-client.ts';
@@ -7,8 +7,6 @@ import { objectHeaders, readHeaders } from './lean-objects.ts';
 import type { AnswerHead } from './raw-answer.ts';
 import type { RawSockets } from './raw-sockets.ts';
 import type { Transport } from './transport.ts';
-
-const longestError = 64 * 1024;
 
 /** Reads without a stream. */
 export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required<Transport>, 'pull'> {

@@ -64,7 +64,7 @@ function placeOf({ endpoint, forcePathStyle, isAws, region: configured }: Settin
 }
 
 /** It becomes part of a host, and of a header: nothing else may. */
-function isRegion(text: string): boolean {
+export function isRegion(text: string): boolean {
   return /^[\w-]{1,63}$/.test(text);
 }
 

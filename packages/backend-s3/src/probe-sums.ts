@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { hash } from 'node:crypto';
 
 import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
+import { crc32Of } from './checksums.ts';
 import { allEnded } from './concurrency.ts';
 import { allRefused, isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
@@ -12,18 +12,9 @@ import type { Store } from './store.ts';
 
 const headers = { contentType: 'text/plain' };
 
-const sums: Readonly<Record<BodySum, (data: Buffer) => Buffer>> = {
-  md5: (data) => createHash('md5').update(data).digest(),
-  crc32(data) {
-    const sum = Buffer.allocUnsafe(4);
-    sum.writeUInt32BE(crc32(data));
-    return sum;
-  },
-  sha256: (data) => createHash('sha256').update(data).digest(),
-};
+const names: readonly BodySum[] = ['md5', 'crc32', 'sha256'];
 
 export async function verifiedSumsOf(store: Store, sandbox: Sandbox): Promise<readonly BodySum[]> {
-  const names = Object.keys(sums) as BodySum[];
   const areVerified = await allEnded(names.map((name) => isVerified(store, sandbox.at(`sum-${name}`), name)));
   return names.filter((_name, index) => areVerified[index]);
 }
@@ -31,10 +22,10 @@ export async function verifiedSumsOf(store: Store, sandbox: Sandbox): Promise<re
 /** The sum of other bytes is refused, and that of these is not: some servers refuse the header. */
 async function isVerified(store: Store, at: ObjectAddress, name: BodySum): Promise<boolean> {
   const data = Buffer.from('sum');
-  const send = (sum: Buffer): Promise<unknown> => {
-    if (name === 'md5') return store.transport.put(at, { kind: 'buffer', data, md5: sum.toString('hex') }, headers, noContext);
-    const checksum = { algorithm: name, base64: sum.toString('base64') };
+  const sendWithSumOf = (summed: Buffer): Promise<unknown> => {
+    if (name === 'md5') return store.transport.put(at, { kind: 'buffer', data, md5: hash('md5', summed) }, headers, noContext);
+    const checksum = { algorithm: name, base64: name === 'crc32' ? crc32Of(summed) : hash('sha256', summed, 'base64') };
     return store.transport.put(at, { kind: 'buffer', data }, { ...headers, checksum }, noContext);
   };
-  return (await allRefused(send(sums[name](Buffer.from('other'))))) && (await isTaken(send(sums[name](data))));
+  return (await allRefused(sendWithSumOf(Buffer.from('other')))) && (await isTaken(sendWithSumOf(data)));
 }

@@ -1,18 +1,13 @@
 import { noContext } from '@coffer/storage-core';
-import type { CannedAcl, ObjectAddress } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
 
 import { writeByParts } from './multipart.ts';
 import type { Store } from './store.ts';
-import type { Written } from './transport.ts';
+import type { WriteHeaders, Written } from './transport.ts';
 
 const contentType = 'text/plain';
 
-interface More {
-  readonly ifNoneMatch?: '*';
-  readonly ifMatch?: string;
-  readonly acl?: CannedAcl;
-  readonly storageClass?: string;
-}
+type More = Omit<WriteHeaders, 'contentType'>;
 
 /** Writes a text by PutObject. */
 export type Write = (at: ObjectAddress, text: string, more?: More) => Promise<Written>;

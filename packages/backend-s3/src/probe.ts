@@ -17,7 +17,6 @@ import type { Write } from './probe-writes.ts';
 import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 
-const headers = { contentType: 'text/plain' };
 const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
@@ -52,7 +51,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
       verifiedSumsOf(store, sandbox),
       formsOf(store, sandbox),
-      metadataKept(store, sandbox.at('metadata')),
+      metadataKept(store, sandbox.at('metadata'), write),
       classIsNoted(store, sandbox.at('class'), write),
     ]);
     const keys = {
@@ -112,8 +111,12 @@ async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAdd
   return isTaken(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
 }
 
-async function metadataKept(store: Store, at: ObjectAddress): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
-  await store.transport.put(at, { kind: 'buffer', data: Buffer.of() }, { ...headers, metadata: { a_b: 'c', empty: '' } }, noContext);
+async function metadataKept(
+  store: Store,
+  at: ObjectAddress,
+  write: Write,
+): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+  await write(at, '', { metadata: { a_b: 'c', empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }

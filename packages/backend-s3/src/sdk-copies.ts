@@ -1,22 +1,17 @@
 import { CopyObjectCommand, GetObjectAclCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { encodeKey } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { etagOf, quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import { carriedInput, writeInput } from './sdk-input.ts';
+import { encodeKey } from './signature.ts';
 import type { CopySource, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
 export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart' | 'getAcl'> {
   return {
-    copy(from, to, { replaced, acl, storageClass, ifNoneMatch }, ctx) {
-      const written = {
-        ...(acl !== undefined && { acl }),
-        ...(storageClass !== undefined && { storageClass }),
-        ...(ifNoneMatch !== undefined && { ifNoneMatch }),
-      };
+    copy(from, to, { replaced, ...written }, ctx) {
       const command = new CopyObjectCommand({
         Bucket: to.bucket,
         Key: to.key,

@@ -5,6 +5,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { Connection } from './connection.ts';
 import { headerOf, leavesDoubt, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
+import { isRegion } from './places.ts';
 
 /** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
 export class TaughtRegion {
@@ -19,7 +20,7 @@ export class TaughtRegion {
   /** @returns whether it is another one now than the one that was `asked` */
   learn(asked: string, refusal: Error & { readonly Region?: unknown }): boolean {
     const told = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
-    if (!this.#isAws && typeof told === 'string' && /^[\w-]{1,63}$/.test(told)) this.current = told;
+    if (!this.#isAws && typeof told === 'string' && isRegion(told)) this.current = told;
     return this.current !== asked;
   }
 }

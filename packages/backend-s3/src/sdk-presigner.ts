@@ -55,8 +55,8 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: P
 
 async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
   const { contentType, size, expiresIn, acl, storageClass } = options;
-  const { ContentType: _type, ...described } = writeInput({
-    contentType: '',
+  const described = writeInput({
+    ...(contentType !== undefined && { contentType }),
     ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { storageClass }),
   });
@@ -64,7 +64,6 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
     Bucket: bucket,
     Key: key,
     ...described,
-    ...(contentType !== undefined && { ContentType: contentType }),
     ...(size !== undefined && { ContentLength: size }),
   });
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
