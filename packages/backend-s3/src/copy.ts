@@ -14,7 +14,7 @@ import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import type { EndpointProfile } from './profile.ts';
 import { wrongLength } from './ranges.ts';
-import { withBucketLooked } from './read.ts';
+import { describedBy, sizeIn, withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertKeyHolds, assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
@@ -52,7 +52,7 @@ export async function copyObject(
   const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below
   const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
-  const from = describedBy(source, head);
+  const from = describedBy(source, head, sizeIn(head));
   if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== from.etag) throw changed();
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
@@ -263,13 +263,6 @@ async function carriedAcl(
   const canned = acl && cannedOf(acl);
   if (acl === undefined || canned === 'private' || !(await store.profile(bucket, ctx)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };
-}
-
-function describedBy(at: ObjectAddress, head: ObjectHeaders): ObjectInfo {
-  const { contentLength: size, etag, contentType, contentEncoding, lastModified, storageClass, metadata } = head;
-  if (size === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
-  const encoding = contentEncoding === undefined ? {} : { contentEncoding };
-  return { bucket: at.bucket, key: at.key, size, etag, contentType, ...encoding, lastModified, storageClass, metadata };
 }
 
 function isSame(a: ObjectAddress, b: ObjectAddress): boolean {

@@ -2,7 +2,7 @@ import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
 
-type Metadata = Readonly<Record<string, string>>;
+export type Metadata = Readonly<Record<string, string>>;
 
 /*
  * Some servers take a "_" in the name of a metadata header for a "-", and two names may become one. There, names that have

@@ -5,6 +5,7 @@ import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { decodeMetadata } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
 import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { AnswerBody } from './answer-body.ts';
 import { isOverlooked, notAsked, passedOn } from './conditions.ts';
@@ -17,14 +18,18 @@ import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 export async function headObject(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo> {
   store.tenants.meet(ctx.tenant);
   const headers = await lookAt(store, at, ctx);
-  if (headers.contentLength === undefined)
-    throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
-  return infoOf(store, at, headers, headers.contentLength, ctx);
+  return infoOf(store, at, headers, sizeIn(headers), ctx);
 }
 
 async function lookAt(store: Store, at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders> {
   await assertKeyHolds(store, at, ctx);
   return withBucketLooked(store, at, ctx, () => store.transport.head(at, ctx));
+}
+
+/** @throws not_supported */
+export function sizeIn({ contentLength }: ObjectHeaders): number {
+  if (contentLength === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
+  return contentLength;
 }
 
 /**
@@ -135,8 +140,12 @@ function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; reado
 }
 
 export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHeaders, size: number, ctx: CallContext): Promise<ObjectInfo> {
+  return describedBy(at, headers, size, await decodeMetadata(store, at.bucket, headers.metadata, ctx));
+}
+
+/** An object with metadata as they were sent, unless others are given. */
+export function describedBy(at: ObjectAddress, headers: ObjectHeaders, size: number, metadata: Metadata = headers.metadata): ObjectInfo {
   const { etag, contentType, contentEncoding, lastModified, storageClass, versionId } = headers;
-  const metadata = await decodeMetadata(store, at.bucket, headers.metadata, ctx);
   return {
     bucket: at.bucket,
     key: at.key,
