@@ -3,26 +3,14 @@ import { setImmediate } from 'node:timers/promises';
 import type { ListPage } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import { bucketsFrom, deleteDocument, failuresFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './documents.ts';
+import { bucketsFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
 import { queryOf } from './signature.ts';
 import type { Transport } from './transport.ts';
 
-type Calls = Pick<Transport, 'delete' | 'deleteBatch' | 'list' | 'headBucket' | 'listBuckets'>;
-
-/** The calls about many objects, and those that just look or remove, without the SDK. */
-export function leanBuckets(client: LeanClient): Calls {
+/** The calls about buckets that are made often, without the SDK. */
+export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
   return {
-    delete(at, ctx, versionId) {
-      const query = queryOf([['versionId', versionId]]);
-      return client.document('s3:DeleteObject', { method: 'DELETE', at, query }, ctx, () => {});
-    },
-
-    deleteBatch(bucket, objects, ctx) {
-      const request = { method: 'POST', at: { bucket }, query: 'delete=', document: deleteDocument(objects) } as const;
-      return client.document('s3:DeleteObject', request, ctx, failuresFrom);
-    },
-
     list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter, onNextToken }, ctx) {
       const query = queryOf([
         ['continuation-token', continuationToken],

@@ -3,7 +3,8 @@ import { quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import type { LeanClient } from './lean-client.ts';
 import { carriedHeaders, metadataHeaders } from './lean-objects.ts';
-import { encodeKey, uriEncode } from './signature.ts';
+import { partQuery } from './lean-uploads.ts';
+import { encodeKey } from './signature.ts';
 import type { CopyHeaders, CopySource, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
@@ -19,7 +20,7 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
     },
 
     copyPart(from, { at, uploadId, number }, ctx) {
-      const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
+      const query = partQuery(uploadId, number);
       const headers = ['content-length', '0', ...sourceHeaders(from), 'x-amz-copy-source-range', from.range];
       return client.document('s3:PutObject', { method: 'PUT', at, query, headers }, ctx, copiedFrom);
     },

@@ -6,12 +6,13 @@ import { call } from './call.ts';
 import { crc32Of } from './checksums.ts';
 import { notModifiedFrom } from './conditions.ts';
 import { encodingOf } from './content-encoding.ts';
+import { deleteDocument, failuresFrom } from './documents.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
 import type { Settings } from './options.ts';
 import { isResumable } from './ranges.ts';
-import { queryOf, uriEncode } from './signature.ts';
+import { queryOf } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
@@ -21,9 +22,7 @@ const metadataPrefix = 'x-amz-meta-';
 export function leanObjects(
   client: LeanClient,
   { isAws }: Pick<Settings, 'isAws'>,
-): Pick<Transport, 'put' | 'uploadPart' | 'get' | 'head'> {
-  // Some buckets of AWS insist on one; other servers may not know it.
-  const checksumOf = (data: Uint8Array): readonly string[] => (isAws ? ['x-amz-checksum-crc32', crc32Of(data)] : []);
+): Pick<Transport, 'put' | 'get' | 'head' | 'delete' | 'deleteBatch'> {
   return {
     put(at, payload, headers, ctx) {
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
@@ -35,22 +34,13 @@ export function leanObjects(
             return client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
           }
           const { data } = payload;
-          const described = writeHeaders(headers, data.byteLength, md5, headers.checksum === undefined ? checksumOf(data) : []);
+          // Some buckets of AWS insist on one; other servers may not know it.
+          const checksum = isAws && headers.checksum === undefined ? ['x-amz-checksum-crc32', crc32Of(data)] : [];
+          const described = writeHeaders(headers, data.byteLength, md5, checksum);
           return client.answer({ ...request, headers: described, body: data }, abortSignal);
         };
         const { headers: told } = await put();
         return { etag: etagOf(told['etag']), ...versionOf(told['x-amz-version-id'] as string | undefined) };
-      });
-    },
-
-    uploadPart({ at, uploadId, number, sha256 }, data, ctx) {
-      const query = `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
-      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
-        const checksum = checksumOf(data);
-        const headers = ['content-length', String(data.byteLength), ...checksum];
-        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: true }, abortSignal);
-        const [, crc32Sent] = checksum;
-        return { etag: etagOf(answer.headers['etag']), ...(crc32Sent !== undefined && { crc32: crc32Sent }) };
       });
     },
 
@@ -73,6 +63,16 @@ export function leanObjects(
         const tagCount = Number(answer.headers['x-amz-tagging-count'] ?? 0) || 0;
         return { ...objectHeaders(answer), carried: carriedOf(answer), tagCount };
       }),
+
+    delete(at, ctx, versionId) {
+      const query = queryOf([['versionId', versionId]]);
+      return client.document('s3:DeleteObject', { method: 'DELETE', at, query }, ctx, () => {});
+    },
+
+    deleteBatch(bucket, objects, ctx) {
+      const request = { method: 'POST', at: { bucket }, query: 'delete=', document: deleteDocument(objects) } as const;
+      return client.document('s3:DeleteObject', request, ctx, failuresFrom);
+    },
   };
 }
 

@@ -1,4 +1,7 @@
+import { call } from './call.ts';
+import { crc32Of } from './checksums.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
+import { etagOf } from './etag.ts';
 import type { LeanClient } from './lean-client.ts';
 import { writeHeaders } from './lean-objects.ts';
 import type { Settings } from './options.ts';
@@ -10,13 +13,24 @@ import { versionOf } from './version-id.ts';
 export function leanUploads(
   client: LeanClient,
   { isAws }: Pick<Settings, 'isAws'>,
-): Pick<Transport, 'createUpload' | 'completeUpload' | 'abortUpload'> {
+): Pick<Transport, 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload'> {
   return {
     createUpload(at, headers, ctx) {
       // AWS takes checksums of parts only if they were announced.
       const checksum = isAws ? ['x-amz-checksum-algorithm', 'CRC32'] : [];
       const all = writeHeaders(headers, 0, undefined, checksum);
       return client.document('s3:PutObject', { method: 'POST', at, query: 'uploads=', headers: all }, ctx, uploadIdFrom);
+    },
+
+    uploadPart({ at, uploadId, number, sha256 }, data, ctx) {
+      return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
+        const query = partQuery(uploadId, number);
+        const crc32 = isAws ? crc32Of(data) : undefined;
+        const checksum = crc32 === undefined ? [] : ['x-amz-checksum-crc32', crc32];
+        const headers = ['content-length', String(data.byteLength), ...checksum];
+        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: true }, abortSignal);
+        return { etag: etagOf(answer.headers['etag']), ...(crc32 !== undefined && { crc32 }) };
+      });
     },
 
     completeUpload({ at, uploadId }, parts, { ifNoneMatch, ifMatch }, ctx) {
@@ -37,4 +51,8 @@ export function leanUploads(
       return client.document('s3:AbortMultipartUpload', { method: 'DELETE', at, query }, ctx, () => {});
     },
   };
+}
+
+export function partQuery(uploadId: string, number: number): string {
+  return `partNumber=${number}&uploadId=${uriEncode(uploadId)}`;
 }
