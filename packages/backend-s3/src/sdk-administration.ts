@@ -83,7 +83,7 @@ export function sdkAdministration(client: S3Client): Administration {
       const command = new ListObjectVersionsCommand({
         Bucket: bucket,
         EncodingType: 'url',
-        ...(prefix !== undefined && { Prefix: prefix }),
+        Prefix: prefix,
       });
       return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) => {
         const page = await client.send(command, options);
@@ -97,7 +97,8 @@ export function sdkAdministration(client: S3Client): Administration {
       // Not URL-encoded: some servers would encode without saying so.
       const command = new ListMultipartUploadsCommand({
         Bucket: bucket,
-        ...(after !== undefined && { KeyMarker: after.key, ...(after.uploadId !== undefined && { UploadIdMarker: after.uploadId }) }),
+        KeyMarker: after?.key,
+        UploadIdMarker: after?.uploadId,
       });
       const about = { bucket, permission: 's3:ListBucketMultipartUploads' };
       return call(about, ctx, async (options) => {
@@ -110,8 +111,7 @@ export function sdkAdministration(client: S3Client): Administration {
       });
     },
     async listParts({ at, uploadId }, after, ctx) {
-      const marker = after === undefined ? {} : { PartNumberMarker: after };
-      const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, ...marker });
+      const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, PartNumberMarker: after });
       const about = { ...at, permission: 's3:ListMultipartUploadParts' };
       return call(about, ctx, async (options) => {
         const { Parts: parts = [], IsTruncated: isMore, NextPartNumberMarker: next } = await client.send(command, options);

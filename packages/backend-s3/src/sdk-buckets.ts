@@ -14,11 +14,11 @@ export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBuck
       const command = new ListObjectsV2Command({
         Bucket: bucket,
         EncodingType: 'url', // XML cannot hold every key
-        ...(prefix !== undefined && { Prefix: prefix }),
-        ...(delimiter !== undefined && { Delimiter: delimiter }),
-        ...(maxKeys !== undefined && { MaxKeys: maxKeys }),
-        ...(continuationToken !== undefined && { ContinuationToken: continuationToken }),
-        ...(startAfter !== undefined && { StartAfter: startAfter }),
+        Prefix: prefix,
+        Delimiter: delimiter,
+        MaxKeys: maxKeys,
+        ContinuationToken: continuationToken,
+        StartAfter: startAfter,
       });
       return call({ bucket, permission: 's3:ListBucket' }, ctx, async (options) => pageOf(await client.send(command, options)));
     },
@@ -31,9 +31,9 @@ export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBuck
 
     listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {
       const command = new ListBucketsCommand({
-        ...(maxBuckets !== undefined && { MaxBuckets: maxBuckets }),
-        ...(prefix !== undefined && { Prefix: prefix }),
-        ...(continuationToken !== undefined && { ContinuationToken: continuationToken }),
+        MaxBuckets: maxBuckets,
+        Prefix: prefix,
+        ContinuationToken: continuationToken,
       });
       return call({ permission: 's3:ListAllMyBuckets' }, ctx, async (options) => {
         const { Buckets = [], ContinuationToken: next } = await client.send(command, options);

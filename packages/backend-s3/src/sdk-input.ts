@@ -39,14 +39,14 @@ type WriteInput = Pick<
 export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
   const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum } = headers;
   return {
-    ...(contentType !== undefined && { ContentType: contentType }),
-    ...(metadata !== undefined && { Metadata: { ...metadata } }),
-    ...(acl !== undefined && acl !== 'private' && { ACL: acl }),
-    ...(storageClass !== undefined && { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> }),
-    ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
-    ...(ifMatch !== undefined && { IfMatch: ifMatch }),
-    ...(checksum?.algorithm === 'crc32' && { ChecksumCRC32: checksum.base64 }),
-    ...(checksum?.algorithm === 'sha256' && { ChecksumSHA256: checksum.base64 }),
+    ContentType: contentType,
+    Metadata: metadata && { ...metadata },
+    ACL: acl === 'private' ? undefined : acl,
+    StorageClass: storageClass as PutObjectCommandInput['StorageClass'],
+    IfNoneMatch: ifNoneMatch,
+    IfMatch: ifMatch,
+    ChecksumCRC32: checksum?.algorithm === 'crc32' ? checksum.base64 : undefined,
+    ChecksumSHA256: checksum?.algorithm === 'sha256' ? checksum.base64 : undefined,
   };
 }
 
@@ -56,10 +56,10 @@ export function carriedInput(carried: CarriedHeaders): CarriedInput {
   const { cacheControl, contentDisposition, contentEncoding, contentLanguage, expires } = carried;
   const expiry = new Date(expires ?? Number.NaN); // the SDK writes nothing but dates
   return {
-    ...(cacheControl !== undefined && { CacheControl: cacheControl }),
-    ...(contentDisposition !== undefined && { ContentDisposition: contentDisposition }),
-    ...(contentEncoding !== undefined && { ContentEncoding: contentEncoding }),
-    ...(contentLanguage !== undefined && { ContentLanguage: contentLanguage }),
-    ...(!Number.isNaN(expiry.getTime()) && { Expires: expiry }),
+    CacheControl: cacheControl,
+    ContentDisposition: contentDisposition,
+    ContentEncoding: contentEncoding,
+    ContentLanguage: contentLanguage,
+    Expires: Number.isNaN(expiry.getTime()) ? undefined : expiry,
   };
 }

@@ -47,12 +47,12 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       const command = new GetObjectCommand({
         Bucket: at.bucket,
         Key: at.key,
-        ...(versionId !== undefined && { VersionId: versionId }),
-        ...(range !== undefined && { Range: range }),
+        VersionId: versionId,
+        Range: range,
         ...(ifMatch !== undefined && { IfMatch: quoted(ifMatch) }),
         ...(ifNoneMatch !== undefined && { IfNoneMatch: quoted(ifNoneMatch) }),
-        ...(ifModifiedSince !== undefined && { IfModifiedSince: ifModifiedSince }),
-        ...(ifUnmodifiedSince !== undefined && { IfUnmodifiedSince: ifUnmodifiedSince }),
+        IfModifiedSince: ifModifiedSince,
+        IfUnmodifiedSince: ifUnmodifiedSince,
       });
       return call({ ...at, permission: 's3:GetObject' }, ctx, async (options) => {
         try {
@@ -72,12 +72,12 @@ export function sdkObjects(client: S3Client, signing: PayloadSigning): Pick<Tran
       }),
 
     async delete(at, ctx, versionId) {
-      const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, ...(versionId !== undefined && { VersionId: versionId }) });
+      const command = new DeleteObjectCommand({ Bucket: at.bucket, Key: at.key, VersionId: versionId });
       await call({ ...at, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
     },
 
     async deleteBatch(bucket, objects, ctx) {
-      const listed = objects.map(({ key, versionId }) => ({ Key: key, ...(versionId !== undefined && { VersionId: versionId }) }));
+      const listed = objects.map(({ key, versionId }) => ({ Key: key, VersionId: versionId }));
       const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: listed, Quiet: true } });
       const { Errors = [] } = await call({ bucket, permission: 's3:DeleteObject' }, ctx, (options) => client.send(command, options));
       return Errors.map(({ Key: key = '', Code: name = '' }) => ({ key, name }));

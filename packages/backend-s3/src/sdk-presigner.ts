@@ -25,8 +25,8 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
       const input = {
         Bucket: bucket,
         Key: key,
-        ...(contentDisposition !== undefined && { ResponseContentDisposition: contentDisposition }),
-        ...(contentType !== undefined && { ResponseContentType: contentType }),
+        ResponseContentDisposition: contentDisposition,
+        ResponseContentType: contentType,
       };
       const command = method === 'HEAD' ? new HeadObjectCommand(input) : new GetObjectCommand(input);
       return getSignedUrl(signer, command, { expiresIn, signingDate: now(signer) });
@@ -64,7 +64,7 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
     Bucket: bucket,
     Key: key,
     ...described,
-    ...(size !== undefined && { ContentLength: size }),
+    ContentLength: size,
   });
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const named = {

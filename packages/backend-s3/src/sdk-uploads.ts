@@ -55,11 +55,11 @@ export function sdkUploads(client: S3Client, signing: PayloadSigning): Uploads {
           Parts: parts.map(({ number, etag, crc32 }) => ({
             PartNumber: number,
             ETag: quoted(etag),
-            ...(crc32 !== undefined && { ChecksumCRC32: crc32 }),
+            ChecksumCRC32: crc32,
           })),
         },
-        ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
-        ...(ifMatch !== undefined && { IfMatch: ifMatch }),
+        IfNoneMatch: ifNoneMatch,
+        IfMatch: ifMatch,
       });
       return call({ ...at, permission: 's3:PutObject' }, ctx, async (options) => {
         const { ETag, VersionId } = await client.send(command, options);
