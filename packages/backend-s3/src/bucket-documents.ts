@@ -1,7 +1,7 @@
 import type { Acl, LifecycleRule } from '@coffer/storage-core';
 
 import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from './administration.ts';
-import { dateOf, isCutShort, namespace, partOf } from './documents.ts';
+import { dateOf, isCutShort, namespace, subresourceOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf, xmlText } from './xml.ts';
@@ -15,7 +15,9 @@ export function locationDocument(place: string): string {
 /** An answer of GetBucketLocation, from SeaweedFS the request of CreateBucket; empty for the place that has no name. */
 export function locationFrom(answer: string): string {
   const root = parseXml(answer);
-  return root.name === 'CreateBucketConfiguration' ? (textOf(root, 'LocationConstraint') ?? '') : partOf(answer, 'LocationConstraint').text;
+  return root.name === 'CreateBucketConfiguration'
+    ? (textOf(root, 'LocationConstraint') ?? '')
+    : subresourceOf(answer, 'LocationConstraint').text;
 }
 
 /** A request of PutBucketVersioning. */
@@ -25,7 +27,7 @@ export function versioningDocument(enabled: boolean): string {
 
 /** An answer of GetBucketVersioning: whether there is any, and now. */
 export function versioningFrom(answer: string): boolean {
-  return textOf(partOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
+  return textOf(subresourceOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
 }
 
 /** A request of PutBucketCors. Rules that are held stand in it as the server gave them. */
@@ -48,7 +50,7 @@ function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule
 
 /** An answer of GetBucketCors. */
 export function corsFrom(answer: string): readonly HeldCorsRule[] {
-  return childrenOf(partOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
+  return childrenOf(subresourceOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
     const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
     return {
       id: all('ID')[0],
@@ -83,7 +85,7 @@ function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: Life
 
 /** An answer of GetBucketLifecycleConfiguration. */
 export function rulesFrom(answer: string): readonly HeldRule[] {
-  return childrenOf(partOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
+  return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
     const expireDays = numberIn(rule, 'Expiration', 'Days');
     const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
     const storageClass = textIn(rule, 'Transition', 'StorageClass');
@@ -107,7 +109,7 @@ export function taggingDocument(tags: readonly Tag[]): string {
 
 /** An answer of GetObjectTagging. */
 export function tagsFrom(answer: string): readonly Tag[] {
-  const tags = childrenOf(partOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
+  const tags = childrenOf(subresourceOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
   return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
 }
 
@@ -125,7 +127,7 @@ export function aclPolicyDocument({ owner, grants }: Acl): string {
 
 /** An answer of ListObjectVersions. */
 export function versionsFrom(answer: string): readonly ObjectVersion[] {
-  const root = partOf(answer, 'ListVersionsResult');
+  const root = subresourceOf(answer, 'ListVersionsResult');
   const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
   return [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].flatMap((version) => {
     const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId')];
@@ -135,7 +137,7 @@ export function versionsFrom(answer: string): readonly ObjectVersion[] {
 
 /** An answer of ListMultipartUploads. */
 export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<Administration['listUploads']>> {
-  const root = partOf(answer, 'ListMultipartUploadsResult');
+  const root = subresourceOf(answer, 'ListMultipartUploadsResult');
   const uploads = childrenOf(root, 'Upload').flatMap((upload) => {
     const [key, uploadId] = [textOf(upload, 'Key'), textOf(upload, 'UploadId')];
     if (key === undefined || uploadId === undefined) return [];
@@ -155,7 +157,7 @@ export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = 
 
 /** An answer of ListParts. */
 export function partsFrom(answer: string): Awaited<ReturnType<Administration['listParts']>> {
-  const root = partOf(answer, 'ListPartsResult');
+  const root = subresourceOf(answer, 'ListPartsResult');
   const parts = childrenOf(root, 'Part');
   const size = parts.reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
   const latest = new Date(Math.max(0, ...parts.map((part) => dateOf(textOf(part, 'LastModified')).getTime())));

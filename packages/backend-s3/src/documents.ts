@@ -142,7 +142,7 @@ export function copiedFrom(document: string): Omit<SentPart, 'number'> {
 
 /** An answer of GetObjectAcl, as the SDK would have it. */
 export function aclDocumentFrom(document: string): AclDocument {
-  const root = partOf(document, 'AccessControlPolicy');
+  const root = subresourceOf(document, 'AccessControlPolicy');
   const grants = childrenOf(root, 'AccessControlList').flatMap((list) => childrenOf(list, 'Grant'));
   return {
     Owner: firstOf(root, 'Owner', (owner) => ({ ID: textOf(owner, 'ID'), DisplayName: textOf(owner, 'DisplayName') })),
@@ -202,8 +202,8 @@ export class PassedOverError extends Error {
   override readonly name = 'NotImplemented';
 }
 
-/** The root of what a parameter asks for. @throws PassedOverError */
-export function partOf(document: string, name: string): XmlElement {
+/** The root of what a parameter such as `acl` asks for. @throws PassedOverError */
+export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
   if (root.name === 'ListBucketResult') throw new PassedOverError(`The answer is the list of the bucket where "${name}" belongs.`);
   return named(root, name);
