@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Cli } from './testing/cli.ts';
 import type { Ended, Env } from './testing/cli.ts';
@@ -13,7 +13,6 @@ describe('code that V8 has compiled', () => {
   let cli: Cli;
   let home: string;
   beforeAll(async () => (cli = await Cli.build()));
-  afterAll(() => cli.remove());
   beforeEach(async () => (home = await mkdtemp(join(tmpdir(), 'coffer-home-'))));
   afterEach(() => rm(home, { recursive: true, force: true }));
 

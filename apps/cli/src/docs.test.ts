@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 
 import { withReference } from '../scripts/command-reference.ts';
 import { Cli } from './testing/cli.ts';
@@ -14,7 +14,6 @@ describe('docs/cli.md', () => {
     cli = await Cli.build();
     text = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
   });
-  afterAll(() => cli.remove());
 
   it('has the commands as they are (pnpm build && pnpm docs)', async () => {
     const manifest = JSON.parse(await readFile(join(cli.root, 'oclif.manifest.json'), 'utf8')) as Parameters<typeof withReference>[1];

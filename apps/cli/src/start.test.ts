@@ -15,7 +15,6 @@ describe('the start of a command', () => {
     folder = await mkdtemp(join(tmpdir(), 'coffer-start-'));
   });
   afterAll(async () => {
-    await cli.remove();
     await rm(folder, { recursive: true, force: true });
   });
 

@@ -20,7 +20,6 @@ describe('TENANT_ID', () => {
   });
   afterAll(async () => {
     await bench.close();
-    await cli.remove();
   });
 
   it('without a database, is a slug that the bucket is made of', async () => {

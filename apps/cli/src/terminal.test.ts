@@ -32,7 +32,6 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     await writeFile(join(folder, 'small.txt'), 'Hello');
   });
   afterAll(async () => {
-    await cli.remove();
     await rm(folder, { recursive: true, force: true });
   });
   const coffer = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Terminal =>

@@ -20,7 +20,6 @@ describe('calling it', () => {
     await putFiles(folder, { 'a.txt': 'a', 'b.txt': 'b', 'tree/a.txt': 'a' });
   });
   afterAll(async () => {
-    await cli.remove();
     await rm(folder, { recursive: true, force: true });
   });
 

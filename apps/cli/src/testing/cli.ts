@@ -1,11 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+
+import { startOnce, testRun } from '@coffer/fixtures';
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -43,13 +45,9 @@ export class Cli {
     this.bin = join(root, 'bin/coffer.js');
   }
 
-  /** Builds it apart from `dist`, inside the package, from where it finds oclif's plugins. */
+  /** Built apart from `dist`, once for all files of a test run, with which it goes. */
   static async build(): Promise<Cli> {
-    const root = join(packageRoot, 'node_modules/.cli-test', String(process.pid));
-    await promisify(execFile)(process.execPath, ['build.mjs', root], { cwd: packageRoot });
-    const cli = new Cli(root);
-    await mkdir(cli.#home, { recursive: true });
-    return cli;
+    return new Cli(await startOnce(await testRun(), 'coffer-cli', make));
   }
 
   /** With no environment but what is given. */
@@ -60,10 +58,13 @@ export class Cli {
   async run(args: readonly string[], options: RunOptions): Promise<Ended> {
     return this.start(args, options).ended;
   }
+}
 
-  async remove(): Promise<void> {
-    await rm(this.root, { recursive: true, force: true });
-  }
+async function make(root: string): Promise<string> {
+  await promisify(execFile)(process.execPath, ['build.mjs', root], { cwd: packageRoot });
+  await symlink(join(packageRoot, 'node_modules'), join(root, 'node_modules')); // where oclif finds its plugins
+  await mkdir(join(root, 'home'));
+  return root;
 }
 
 export class RunningCli {

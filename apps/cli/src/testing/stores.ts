@@ -8,7 +8,7 @@ import type { S3Server } from '@coffer/fixtures';
 import { createStorage, parseConfig } from '@coffer/runtime';
 import type { StorageRuntime } from '@coffer/runtime';
 import type { StorageService } from '@coffer/storage-core';
-import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import { beforeAll, beforeEach, describe } from 'vitest';
 
 import { Cli } from './cli.ts';
 import type { Ended, Env, RunningCli } from './cli.ts';
@@ -67,7 +67,6 @@ function describeOn(stores: readonly Store[], title: string, suite: (bench: () =
         current = await openBench(cli, server);
         return () => current?.close();
       });
-      afterAll(() => cli.remove());
       suite(() => current!, server?.kind ?? 'local');
     });
   }

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { startFront, testDatabase } from '@coffer/fixtures';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Cli } from '../../testing/cli.ts';
 import type { Ended } from '../../testing/cli.ts';
@@ -114,7 +114,6 @@ describe('check', () => {
     bench = await localBench(cli);
   });
   afterEach(() => bench.close());
-  afterAll(() => cli.remove());
   const credentials = { STORAGE_S3_ACCESS_KEY: 'access', STORAGE_S3_SECRET_KEY: 'hidden' };
 
   /** A provider that takes connections and says nothing. */

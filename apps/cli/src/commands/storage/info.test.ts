@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import { Cli } from '../../testing/cli.ts';
 import { localBench } from '../../testing/stores.ts';
@@ -13,7 +13,6 @@ beforeEach(async () => {
   bench = await localBench(cli);
 });
 afterEach(() => bench.close());
-afterAll(() => cli.remove());
 
 // Nobody listens there.
 const s3 = { STORAGE_BACKEND: 's3', STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1', DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' };

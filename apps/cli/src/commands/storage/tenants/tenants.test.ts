@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 import { createRuntime, parseConfig } from '@coffer/runtime';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { Cli } from '../../../testing/cli.ts';
 import type { Ended } from '../../../testing/cli.ts';
@@ -29,7 +29,6 @@ describe('tenants', () => {
     await bench.close();
     await database.drop();
   });
-  afterAll(() => cli.remove());
 
   it('registers a pair once, and says so when it is there', async () => {
     const first = await tenants('create', uuid, 'acme', '--quota', '1000', '--json');
