@@ -1,5 +1,6 @@
 import type { Acl, CallContext, CannedAcl, LifecycleRule, ObjectAddress } from '@coffer/storage-core';
 
+import type { ToldAcl } from './told-acl.ts';
 import type { ObjectVersion, Upload } from './transport.ts';
 
 /** A lifecycle rule of a bucket. */
@@ -52,7 +53,7 @@ export interface UploadMarker {
 /** The calls that are made now and then. All reject as `call` does. */
 export interface Administration {
   /** @param options `place` is a LocationConstraint; without one, it is where no word leads to */
-  createBucket(bucket: string, options: { readonly place?: string; readonly acl?: CannedAcl }, ctx: CallContext): Promise<void>;
+  createBucket(bucket: string, options: { readonly place?: string; readonly acl?: ToldAcl }, ctx: CallContext): Promise<void>;
   deleteBucket(bucket: string, ctx: CallContext): Promise<void>;
   /** Empty where the place has no name. */
   getLocation(bucket: string, ctx: CallContext): Promise<string>;

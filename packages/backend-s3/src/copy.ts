@@ -4,7 +4,7 @@ import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core'
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { toStorageError } from './errors.ts';
-import { quoted } from './etag.ts';
+import { putMatchFor } from './etag.ts';
 import { cannedOf } from './grants.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
@@ -18,6 +18,7 @@ import { describedBy, sizeIn, withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
 import { assertKeyHolds, assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
+import { toldAcl } from './told-acl.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { ignoresNoneMatch } from './versioning.ts';
 import { isOf, writtenBefore } from './written-before.ts';
@@ -62,7 +63,7 @@ export async function copyObject(
   const headers: WriteHeaders = {
     contentType: from.contentType,
     metadata: from.metadata,
-    ...(acl !== undefined && { acl }),
+    ...toldAcl(acl),
     ...(storageClass !== undefined && { storageClass }),
   };
   const copy: Copy = { source, destination, options, from, carried: head.carried, tagCount: head.tagCount, headers, ctx };
@@ -157,7 +158,7 @@ function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeader
 }
 
 /** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
-async function throughHere(store: Store, copy: Copy, { putMatch }: EndpointProfile): Promise<Written> {
+async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
   try {
@@ -170,10 +171,11 @@ async function throughHere(store: Store, copy: Copy, { putMatch }: EndpointProfi
     if (opened.body instanceof AnswerBody) guardBody(opened.body, { signal: ctx.signal, idleSeconds: store.settings.timeout, closed() {} });
     const data = await readAll(opened.body);
     if (data.length !== from.size) throw wrongLength(data.length, from.size);
+    const ifMatch = isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
     const condition = {
       ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
       // What has come meanwhile is newer than what was read.
-      ...(isSame(source, destination) && putMatch !== false && { ifMatch: putMatch === 'bare' ? from.etag : quoted(from.etag) }),
+      ...(ifMatch !== undefined && { ifMatch }),
     };
     return await store.transport
       .put(destination, { kind: 'buffer', data }, { ...headers, ...carried, ...condition }, ctx)

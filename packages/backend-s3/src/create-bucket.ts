@@ -3,6 +3,7 @@ import type { CallContext, CannedAcl } from '@coffer/storage-core';
 import { causeName, wasInDoubt } from './errors.ts';
 import { withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
+import { toldAcl } from './told-acl.ts';
 
 // The first region has no name as a place.
 const nowhereElse = 'us-east-1';
@@ -15,7 +16,7 @@ export async function createBucket(
 ): Promise<void> {
   const send = async (place: string): Promise<void> => {
     try {
-      const options = { ...(place !== nowhereElse && { place }), ...(acl !== undefined && { acl }) };
+      const options = { ...(place !== nowhereElse && { place }), ...toldAcl(acl) };
       await store.administration.createBucket(bucket, options, ctx);
     } catch (error) {
       if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw withAclNamed(error, acl); // else of a first attempt, whose answer got lost

@@ -1,4 +1,5 @@
 import { ForeignAnswerError } from './foreign-answer.ts';
+import type { EndpointProfile } from './profile.ts';
 
 export function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
@@ -11,6 +12,12 @@ export function isEtag(text: string): boolean {
 
 export function quoted(etag: string): string {
   return etag === '*' ? etag : `"${etag}"`;
+}
+
+/** As a server wants it in the If-Match of a PutObject; undefined where it enforces none. */
+export function putMatchFor({ putMatch }: Pick<EndpointProfile, 'putMatch'>, etag: string): string | undefined {
+  if (putMatch === false) return undefined;
+  return putMatch === 'bare' ? etag : quoted(etag);
 }
 
 /** What every server of S3 tells of bytes that it has stored, bare. @throws {ForeignAnswerError} */

@@ -36,7 +36,7 @@ export function leanAdministration(client: LeanClient): Administration {
     client.document(permission, { method: 'DELETE', ...asked }, ctx, () => {});
   return {
     createBucket(bucket, { place, acl }, ctx) {
-      const headers = acl === undefined || acl === 'private' ? [] : ['x-amz-acl', acl];
+      const headers = acl === undefined ? [] : ['x-amz-acl', acl];
       const document = place === undefined ? {} : { document: locationDocument(place) };
       return put('s3:CreateBucket', { at: { bucket }, headers, ...document }, ctx);
     },

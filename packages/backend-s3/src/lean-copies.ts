@@ -38,7 +38,7 @@ function copyHeaders(from: CopySource, { acl, storageClass, ifNoneMatch, replace
   if (replaced !== undefined) headers.push('content-type', replaced.contentType);
   if (replaced?.expires !== undefined) headers.push('expires', replaced.expires);
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
-  if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
+  if (acl !== undefined) headers.push('x-amz-acl', acl);
   headers.push(...sourceHeaders(from));
   if (replaced !== undefined) headers.push(...metadataHeaders(replaced.metadata), 'x-amz-metadata-directive', 'REPLACE');
   if (storageClass !== undefined) headers.push('x-amz-storage-class', storageClass);

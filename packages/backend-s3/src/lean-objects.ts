@@ -90,7 +90,7 @@ export function writeHeaders(
   if (expires !== undefined) headers.push('expires', expires);
   if (ifMatch !== undefined) headers.push('if-match', ifMatch);
   if (ifNoneMatch !== undefined) headers.push('if-none-match', ifNoneMatch);
-  if (acl !== undefined && acl !== 'private') headers.push('x-amz-acl', acl);
+  if (acl !== undefined) headers.push('x-amz-acl', acl);
   headers.push(...checksum);
   if (declared !== undefined) headers.push(`x-amz-checksum-${declared.algorithm}`, declared.base64);
   headers.push(...metadataHeaders(metadata));

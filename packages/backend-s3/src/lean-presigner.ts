@@ -1,11 +1,11 @@
-import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
+import type { ObjectAddress, PresignDownloadOptions, PresignedUpload } from '@coffer/storage-core';
 
 import type { Connection } from './connection.ts';
 import { largestPut } from './limits.ts';
 import type { Settings } from './options.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
-import type { Presigner } from './presigner.ts';
+import type { Presigner, UploadTerms } from './presigner.ts';
 import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
 
@@ -83,13 +83,13 @@ function urlOf(
   return `${scheme}//${place.host}${path}?${all}&X-Amz-Signature=${signature}`;
 }
 
-function putUrlOf(signing: Signing, at: ObjectAddress, options: PresignUploadOptions): PresignedUpload {
+function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const signed = {
     ...(size !== undefined && { 'content-length': String(size) }),
     ...(contentType !== undefined && { 'content-type': contentType }),
-    ...(acl !== undefined && acl !== 'private' && { 'x-amz-acl': acl }),
+    ...(acl !== undefined && { 'x-amz-acl': acl }),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
   const { 'content-length': _size, 'content-type': _type, ...named } = signed;
@@ -102,11 +102,7 @@ function putUrlOf(signing: Signing, at: ObjectAddress, options: PresignUploadOpt
   };
 }
 
-function formOf(
-  { scheme, place, keys, now, date, scope }: Signing,
-  { bucket, key }: ObjectAddress,
-  options: PresignUploadOptions,
-): PresignedUpload {
+function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, key }: ObjectAddress, options: UploadTerms): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {};
   const conditions: unknown[] = [['content-length-range', size ?? 0, size ?? largestPut]];
@@ -115,7 +111,7 @@ function formOf(
     conditions.push({ [name]: value });
   };
   if (contentType !== undefined) add('Content-Type', contentType);
-  if (acl !== undefined && acl !== 'private') add('acl', acl);
+  if (acl !== undefined) add('acl', acl);
   if (storageClass !== undefined) add('x-amz-storage-class', storageClass);
   // It stands in the URL and in the policy; as a field, some servers do not compare it with either.
   conditions.push({ bucket });

@@ -1,10 +1,12 @@
 import { storageError } from '@coffer/storage-core';
-import type { CallContext, ObjectAddress, PresignOperations, PresignUploadOptions } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, PresignOperations } from '@coffer/storage-core';
 
 import { call } from './call.ts';
 import { largestPut } from './limits.ts';
+import type { UploadTerms } from './presigner.ts';
 import { assertKeyHolds, assertWriteHolds } from './store.ts';
 import type { Store } from './store.ts';
+import { toldAcl } from './told-acl.ts';
 
 const longestExpiry = 604_800;
 
@@ -20,10 +22,10 @@ export function presignOperations(store: Store): PresignOperations {
     const left = (await presigner.secondsLeft()) ?? longestExpiry;
     return Math.max(1, Math.min(asked, longestExpiry, left));
   };
-  const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: PresignUploadOptions, ctx: CallContext): Promise<boolean> => {
+  const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const profile = await store.profileIfAllowed(bucket, ctx);
     if (profile?.postPolicy !== true) return false;
-    return (profile.formAcl || acl === undefined || acl === 'private') && (profile.emptyForms || size !== 0);
+    return (profile.formAcl || acl === undefined) && (profile.emptyForms || size !== 0);
   };
   return {
     async upload(at, options, ctx) {
@@ -32,9 +34,11 @@ export function presignOperations(store: Store): PresignOperations {
         throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB.');
       }
       await assertWriteHolds(store, at, options, ctx);
-      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, options, ctx));
+      const { acl, ...others } = options;
+      const told = { ...others, ...toldAcl(acl) };
+      const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, told, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
-        const asked = { ...options, expiresIn: await expiryOf(options.expiresIn) };
+        const asked = { ...told, expiresIn: await expiryOf(options.expiresIn) };
         return isForm ? presigner.form(at, asked) : presigner.putUrl(at, asked);
       });
     },

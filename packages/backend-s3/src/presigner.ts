@@ -1,14 +1,19 @@
 import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
-/** Signs for the public endpoint, and sends nothing. The options are the caller's, with an expiry that holds. */
+import type { ToldAcl } from './told-acl.ts';
+
+/** The caller's, with an expiry that holds. */
+export type UploadTerms = Omit<PresignUploadOptions, 'acl'> & { readonly acl?: ToldAcl };
+
+/** Signs for the public endpoint, and sends nothing. The expiry is one that holds. */
 export interface Presigner {
   /** Seconds until the credentials expire; undefined when they do not. */
   secondsLeft(): Promise<number | undefined>;
   /** A form whose policy binds the key, the type and the size. */
-  form(at: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload>;
+  form(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
   /** The same for the endpoint that Coffer itself speaks to. */
-  privateForm(at: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload>;
+  privateForm(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
   /** A URL whose signature covers the type and the length; the length is a header that browsers set by themselves. */
-  putUrl(at: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload>;
+  putUrl(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
   getUrl(at: ObjectAddress, options: PresignDownloadOptions): Promise<string>;
 }

@@ -5,7 +5,7 @@ import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@
 
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
-import { isEtag, quoted } from './etag.ts';
+import { isEtag, putMatchFor } from './etag.ts';
 import { gathered } from './gather.ts';
 import type { Gathered } from './gather.ts';
 import { largestObject, largestPut, partSizeFor } from './limits.ts';
@@ -14,6 +14,7 @@ import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
 import { assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
+import { toldAcl } from './told-acl.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
 import { ignoresNoneMatch } from './versioning.ts';
@@ -61,21 +62,21 @@ async function headersFor(
   options: PutOptions,
   ctx: CallContext,
 ): Promise<Pick<Write, 'headers' | 'byParts'>> {
-  const { sha256: _sha256, md5: _md5, ifMatch, ...others } = options;
+  const { sha256: _sha256, md5: _md5, acl, ifMatch, ...others } = options;
   const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
-  const headers = { ...others, metadata };
+  const headers = { ...others, ...toldAcl(acl), metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))
     throw storageError('precondition_failed', 'The object has another ETag.');
   const profile = await store.profile(bucket, ctx);
-  const { conditionalPut, putMatch, conditionalComplete } = profile;
-  if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && putMatch === false)) {
+  const { conditionalPut, conditionalComplete } = profile;
+  const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
+  if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && match === undefined)) {
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
   }
   if (options.ifNoneMatch !== undefined && (await ignoresNoneMatch(store, bucket, profile, ctx)))
     throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
-  if (ifMatch === undefined) return { headers, byParts: conditionalComplete };
-  return { headers: { ...headers, ifMatch: putMatch === 'bare' ? ifMatch : quoted(ifMatch) }, byParts: conditionalComplete };
+  return { headers: match === undefined ? headers : { ...headers, ifMatch: match }, byParts: conditionalComplete };
 }
 
 async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {

@@ -127,7 +127,7 @@ function createCommand(bucket: string, { place, acl }: { readonly place?: string
   const command = new CreateBucketCommand({
     Bucket: bucket,
     ...(place !== undefined && { CreateBucketConfiguration: { LocationConstraint: place as BucketLocationConstraint } }),
-    ...(acl !== undefined && acl !== 'private' && { ACL: bucketAclOf(acl) }),
+    ...(acl !== undefined && { ACL: bucketAclOf(acl) }),
   });
   if (place !== undefined) return command;
   // The SDK fills in the region that it signs for.

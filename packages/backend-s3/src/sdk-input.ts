@@ -41,7 +41,7 @@ export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
   return {
     ContentType: contentType,
     Metadata: metadata && { ...metadata },
-    ACL: acl === 'private' ? undefined : acl,
+    ACL: acl,
     StorageClass: storageClass as PutObjectCommandInput['StorageClass'],
     IfNoneMatch: ifNoneMatch,
     IfMatch: ifMatch,

@@ -3,10 +3,10 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import type { ObjectAddress, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
+import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 
 import { largestPut } from './limits.ts';
-import type { Presigner } from './presigner.ts';
+import type { Presigner, UploadTerms } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import { writeInput } from './sdk-input.ts';
 
@@ -39,11 +39,11 @@ function now(signer: S3Client): Date {
   return new Date(Date.now() + signer.config.systemClockOffset);
 }
 
-async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
+async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: UploadTerms): Promise<PresignedUpload> {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {
     ...(contentType !== undefined && { 'Content-Type': contentType }),
-    ...(acl !== undefined && acl !== 'private' && { acl }),
+    ...(acl !== undefined && { acl }),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
   const conditions: NonNullable<PresignedPostOptions['Conditions']> = [['content-length-range', size ?? 0, size ?? largestPut]];
@@ -53,7 +53,7 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: P
   return { method: 'POST', url: post.url, fields: sent, headers: {}, expiresIn };
 }
 
-async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: PresignUploadOptions): Promise<PresignedUpload> {
+async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: UploadTerms): Promise<PresignedUpload> {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const described = writeInput({
     ...(contentType !== undefined && { contentType }),

@@ -10,6 +10,7 @@ import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { EndpointProfile, KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';
 import type { Tenants } from './tenants.ts';
+import { toldAcl } from './told-acl.ts';
 import type { UploadMemory } from './upload-memory.ts';
 
 /** What all operations of one backend share. */
@@ -80,7 +81,7 @@ export async function assertWriteHolds(
 
 /** @throws acl_not_supported, save for `private`, which is what every server does anyway */
 export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
-  if (acl !== undefined && acl !== 'private') await assertAcls(store, bucket, ctx);
+  if (toldAcl(acl).acl !== undefined) await assertAcls(store, bucket, ctx);
 }
 
 /** @throws acl_not_supported where the server has no ACLs or ignores them */

@@ -1,13 +1,14 @@
 import type { Readable } from 'node:stream';
 
-import type { Acl, ByteSink, CallContext, CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
+import type { Acl, ByteSink, CallContext, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
+
+import type { ToldAcl } from './told-acl.ts';
 
 /** What a write says about the object beside its bytes. */
 export interface WriteHeaders {
   readonly contentType: string;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Left out for `private`: some buckets refuse any word about ACLs. */
-  readonly acl?: CannedAcl;
+  readonly acl?: ToldAcl;
   readonly storageClass?: string;
   readonly ifNoneMatch?: '*';
   /** As it is to be sent: servers differ about the quotes. */
