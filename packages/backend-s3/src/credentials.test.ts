@@ -99,7 +99,7 @@ describe('credentials', () => {
     const credentials = new Credentials(provide, new Clock(), 5);
     const failure = credentials.load().catch((error: unknown) => error);
     await vi.advanceTimersByTimeAsync(5000);
-    expect(await failure).toMatchObject({ name: 'TimeoutError' });
+    expect(await failure).toMatchObject({ name: 'CredentialsTimeoutError' });
     expect((await credentials.load()).accessKeyId).toBe('key');
   });
 

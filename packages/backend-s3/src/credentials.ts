@@ -94,7 +94,7 @@ export class Credentials {
     const late = new Error('The provider of credentials did not answer in time.');
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(Object.assign(late, { name: 'TimeoutError' })), this.#timeout);
+      timer = setTimeout(() => reject(Object.assign(late, { name: 'CredentialsTimeoutError' })), this.#timeout);
     });
     return (this.#identity = await Promise.race([answer, tooLate]).finally(() => clearTimeout(timer)));
   }

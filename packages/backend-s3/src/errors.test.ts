@@ -78,6 +78,12 @@ describe('toStorageError', () => {
     expect(codes).toEqual(['connect_timeout', 'read_timeout', 'storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
   });
 
+  it('tells a provider of credentials that is late from a server that is', () => {
+    const late = Object.assign(new Error('late'), { name: 'CredentialsTimeoutError' });
+    const message = 'The credentials for the storage provider did not come in time.';
+    expect(toStorageError(late, about)).toMatchObject({ code: 'read_timeout', message, retryable: true });
+  });
+
   it('tells what keeps a connection from being made, and not where to', () => {
     const messageOf = (code: string): string =>
       toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;

@@ -242,6 +242,8 @@ function networkError(error: ProviderError): StorageError | undefined {
       retryAfter: 1,
     });
   }
+  if (error.name === 'CredentialsTimeoutError')
+    return storageError('read_timeout', 'The credentials for the storage provider did not come in time.', options);
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
     return /establish|connect ETIMEDOUT/.test(message)
       ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)

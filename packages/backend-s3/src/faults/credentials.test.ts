@@ -78,6 +78,15 @@ describe.each(doors)('the credentials (%s)', (door) => {
       await expect(call(backend)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
   });
 
+  it('of a provider that does not answer are what did not come', async () => {
+    const provider = vi.fn<() => Promise<Identity>>(() => new Promise(() => {}));
+    const backend = bench.through({ credentials: provider, timeout: 0.2, maxRetries: 2 });
+    const message = 'The credentials for the storage provider did not come in time.';
+    await expect(calls[2]![1](backend)).rejects.toMatchObject({ code: 'read_timeout', message });
+    expect(provider).toHaveBeenCalledTimes(1);
+    expect(bench.proxy.requests).toHaveLength(0);
+  });
+
   it('of a provider are fetched before they expire', async () => {
     const keys = [await newKey(), await newKey()];
     const lives = [1000, 3_600_000];
