@@ -1,9 +1,16 @@
-import { noContext } from '@coffer/storage-core';
-import { afterEach, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
 
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+
+import { s3Backend } from './backend.ts';
 import { doors } from './testing/fault-bench.ts';
+import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { ok, refusal } from './testing/scripted.ts';
+import { ifAvailable } from './testing/server.ts';
+import type { TestServer } from './testing/server.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -24,4 +31,46 @@ it.each(doors)('an ACL that a server with others does not have is an argument th
   await expect(buckets?.create('new', { acl: 'aws-exec-read' }, noContext)).rejects.toMatchObject(unknown);
   await expect(put(at, body, { contentType, acl: 'public-read' }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
   await expect(put(at, body, { contentType }, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+});
+
+describe.each(doors)('the ACL that credentials ask for which may only read (%s)', (transport) => {
+  const readOnly = async (server: TestServer, isDenied = (_path: string): boolean => false) => {
+    let isReadOnly = false;
+    const account = await behindFront(server, (method, path) => {
+      const isRefused = isReadOnly && (isDenied(path) || (method !== 'GET' && method !== 'HEAD'));
+      return isRefused ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+    });
+    const backend = s3Backend({ ...account, transport });
+    const at = { bucket: `acl-${randomBytes(6).toString('hex')}`, key: 'x' };
+    onTestFinished(async () => {
+      isReadOnly = false;
+      await backend.buckets?.delete(at.bucket, { force: true }, noContext);
+      await backend.close();
+    });
+    await backend.buckets?.create(at.bucket, {}, noContext);
+    await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    isReadOnly = true;
+    return { ...at, acl: backend.acl! };
+  };
+
+  it('is read', async () => {
+    const { acl, ...at } = await readOnly(await startS3('ceph'));
+    expect(await acl.getObjectAcl(at, noContext)).toMatchObject({ grants: [{ permission: 'FULL_CONTROL' }] });
+    expect(await acl.getBucketAcl(at.bucket, noContext)).toMatchObject({ grants: [{ permission: 'FULL_CONTROL' }] });
+  });
+
+  it('is refused by the name of the permission that is missing', async () => {
+    const { acl, ...at } = await readOnly(await startS3('ceph'), (path) => path.includes('?acl'));
+    const missing = (name: string) => ({ code: 'access_denied', message: expect.stringContaining(`permission ${name}.`) as string });
+    await expect(acl.getObjectAcl(at, noContext)).rejects.toMatchObject(missing('s3:GetObjectAcl'));
+    await expect(acl.getBucketAcl(at.bucket, noContext)).rejects.toMatchObject(missing('s3:GetBucketAcl'));
+  });
+
+  it('is none on a server without ACLs, which tells of one that nobody owns', async ({ skip }) => {
+    const minio = await ifAvailable(startS3('minio'));
+    if (typeof minio === 'string') return skip(minio);
+    const { acl, ...at } = await readOnly(minio);
+    await expect(acl.getObjectAcl(at, noContext)).rejects.toMatchObject({ code: 'acl_not_supported' });
+    await expect(acl.getBucketAcl(at.bucket, noContext)).rejects.toMatchObject({ code: 'acl_not_supported' });
+  });
 });

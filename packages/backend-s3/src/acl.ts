@@ -1,6 +1,6 @@
-import type { AclOperations, CannedAcl } from '@coffer/storage-core';
+import type { Acl, AclOperations, CallContext, CannedAcl } from '@coffer/storage-core';
 
-import { assertAcls, assertKeyHolds, withAclNamed } from './store.ts';
+import { assertAcls, assertKeyHolds, withAclNamed, withoutAcls } from './store.ts';
 import type { Store } from './store.ts';
 
 export function aclOperations(store: Store): AclOperations {
@@ -9,21 +9,23 @@ export function aclOperations(store: Store): AclOperations {
     setting.catch((error: unknown) => {
       throw withAclNamed(error, acl);
     });
+  /** Who may not try out whether the server means what it tells may still be told: those without ACLs name no owner. */
+  const read = async (bucket: string, ctx: CallContext, ask: () => Promise<Acl>): Promise<Acl> => {
+    const profile = await store.profileIfAllowed(bucket, ctx);
+    if (profile?.acl === false) throw withoutAcls(store);
+    const acl = await ask();
+    if (profile === undefined && acl.owner.id === '') throw withoutAcls(store);
+    return acl;
+  };
   return {
-    async getObjectAcl(at, ctx) {
-      await assertAcls(store, at.bucket, ctx);
-      return transport.getAcl(at, ctx);
-    },
+    getObjectAcl: (at, ctx) => read(at.bucket, ctx, () => transport.getAcl(at, ctx)),
     async setObjectAcl(at, acl, ctx) {
       await assertAcls(store, at.bucket, ctx);
       await assertKeyHolds(store, at, ctx);
       await named(administration.putObjectAcl(at, acl, ctx), acl);
       return transport.getAcl(at, ctx);
     },
-    async getBucketAcl(bucket, ctx) {
-      await assertAcls(store, bucket, ctx);
-      return administration.getBucketAcl(bucket, ctx);
-    },
+    getBucketAcl: (bucket, ctx) => read(bucket, ctx, () => administration.getBucketAcl(bucket, ctx)),
     async setBucketAcl(bucket, acl, ctx) {
       await assertAcls(store, bucket, ctx);
       await named(administration.putBucketAcl(bucket, acl, ctx), acl);

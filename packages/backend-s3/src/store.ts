@@ -1,5 +1,5 @@
 import { hasCode, storageError } from '@coffer/storage-core';
-import type { CallContext, CannedAcl, ObjectAddress, PutOptions } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, ObjectAddress, PutOptions, StorageError } from '@coffer/storage-core';
 
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
@@ -86,8 +86,11 @@ export async function assertAclHolds(store: Store, bucket: string, acl: CannedAc
 
 /** @throws acl_not_supported where the server has no ACLs or ignores them */
 export async function assertAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if ((await store.profile(bucket, ctx)).acl) return;
-  throw storageError('acl_not_supported', `The ${store.settings.name} backend has no access control lists at this endpoint.`);
+  if (!(await store.profile(bucket, ctx)).acl) throw withoutAcls(store);
+}
+
+export function withoutAcls({ settings }: Store): StorageError {
+  return storageError('acl_not_supported', `The ${settings.name} backend has no access control lists at this endpoint.`);
 }
 
 /** @throws not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
