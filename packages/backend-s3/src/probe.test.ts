@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { probeEndpoint, s3Backend } from './backend.ts';
 import { openStore } from './open-store.ts';
+import { awsProfile } from './profile.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { rewritten } from './testing/rewriting-front.ts';
@@ -164,6 +165,21 @@ it.each(doors)('keeps metadata without a value on a server that forgets it (%s)'
   expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
   await backend.copy(at, copied, {}, noContext);
   expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
+});
+
+it.each(doors)('keeps metadata without a value, whoever writes it and whoever reads it (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  const everybody = [s3Backend({ ...account, transport }), s3Backend({ ...account, transport }, awsProfile)];
+  onTestFinished(async () => void (await Promise.all(everybody.map((each) => each.close()))));
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { none: '', one: '=', two: '==', some: 'y' }];
+  await everybody[0]!.buckets?.create(bucket, {}, noContext);
+  for (const [index, writer] of everybody.entries()) {
+    const at = { bucket, key: `by-${index}` };
+    await writer.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+    for (const reader of everybody) expect((await reader.head(at, noContext)).metadata).toEqual(metadata);
+  }
 });
 
 it.each(doors)('takes no storage class from which a server makes another (%s)', async (transport) => {
