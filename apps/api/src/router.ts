@@ -1,5 +1,5 @@
-import { OpenAPIHono } from '@hono/zod-openapi';
-import type { RouteConfig, z } from '@hono/zod-openapi';
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import type { RouteConfig } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 
 import { storageError } from '@coffer/storage-core';
@@ -91,6 +91,7 @@ export class Router {
       if (isFixed) this.#fixed.set(each, (this.#fixed.get(each) ?? new Set()).add(method));
       else this.#methods.add('ANY', each, method);
     }
+    const querySchema = route.method === 'get' ? request?.query : known(request?.query);
     this.app.on(method, patterns, async (c, next) => {
       const { exchange } = c.env;
       if (route.headIsAnothers === true && exchange.incoming.method === 'HEAD') return next();
@@ -107,7 +108,7 @@ export class Router {
         return undefined as z.output<S>;
       };
       const params = check(request?.params, 'path', request?.params && c.req.param());
-      const query = check(request?.query, 'query', request?.query && parseQuery(exchange.query));
+      const query = check(querySchema, 'query', querySchema && parseQuery(exchange.query)) as z.output<Q>;
       const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, jsonLimits)));
       if (errors.length > 0) throw validationFailed(errors);
       return handler(c, { params, query, json });
@@ -163,6 +164,14 @@ export class Router {
       responses: headersOnly(responses),
     });
   }
+}
+
+/**
+ * What changes something refuses a parameter that it does not know: with a misspelt `bucket` it would change another one. Caches,
+ * browsers and whoever counts visitors add parameters of their own to what is read.
+ */
+function known(query: z.ZodType | undefined): z.ZodType {
+  return query instanceof z.ZodObject ? query.strict() : z.strictObject({});
 }
 
 /** HEAD has no body, and so no part of one either: RFC 9110, section 14.2. */

@@ -144,7 +144,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...empty(204, 'No rules any more'), ...problems(...errors) },
+    responses: { ...empty(204, 'No rules any more'), ...problems(...errors, 'validation_failed') },
     handler: async (c, { params }) => {
       await storage.deleteLifecycle(params.name, contextOf(c));
       return c.body(null, 204);
