@@ -53,6 +53,16 @@ describe('a connection on which nothing moves', () => {
     expect((await api.send('GET', '/api/v1/storage/objects/slow', { headers: { authorization } })).text).toBe('12345678');
   });
 
+  it('between requests stays for longer than load balancers keep theirs', async () => {
+    const idle = await begin('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
+    const { 'keep-alive': told = '' } = (await idle.answer()).headers;
+    expect(Number(/timeout=(\d+)/.exec(told)?.[1])).toBeGreaterThan(600); // Google's
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await idle.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(await idle.answer()).toMatchObject({ status: 200 });
+    idle.destroy();
+  });
+
   const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n1234';
   it.each([
     ['a form', 'POST /api/v1/files/upload', `Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 500\r\n\r\n${part}`],
