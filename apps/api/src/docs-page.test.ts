@@ -188,6 +188,7 @@ describe('the documentation', () => {
       expect(text).toContain('/openapi.json');
       expect(text).toContain('/docs/scalar.js');
       expect(text).toContain('<html lang="en">');
+      expect(text).toContain('<link rel="icon" href="data:,">'); // or browsers ask for one
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);
     }
   });

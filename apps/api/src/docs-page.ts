@@ -95,8 +95,9 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
       c.header('content-security-policy', policy);
       const made = await page(c, async () => {});
       if (made === undefined) return c.notFound();
-      // Screen readers take the language from here, and the viewer's page does not say it.
-      return c.html((await made.text()).replace('<html>', '<html lang="en">'));
+      // Screen readers take the language from here, and the viewer's page does not say it. Of an icon there is none to ask for.
+      const text = (await made.text()).replace('<html>', '<html lang="en">');
+      return c.html(text.replace('<head>', '<head><link rel="icon" href="data:,">'));
     },
   });
 
