@@ -6,7 +6,7 @@ import { runChecks } from '../../services/check.ts';
 export default class CheckCommand extends StorageCommand {
   static override readonly summary = 'Try out whether everything works that is configured.';
   static override readonly description = [
-    'Asks the database, the provider and the bucket, and writes, reads and deletes an object of its own there. Of an S3 endpoint it finds out what it really does, in a bucket of its own where the credentials may create one. Each line is "ok", "lacks" (the provider cannot do it; what Coffer does instead is said) or "failed".',
+    'Asks the database, the provider and the bucket, and writes, reads and deletes an object of its own there. Of an S3 endpoint it finds out what it really does, in a bucket of its own where the credentials may create one. Each line is "ok", "lacks" (the provider cannot do it; what Coffer does instead is said), "unknown" (it could not be tried out) or "failed".',
     'The exit status is 1 when something failed.',
   ].join('\n\n');
   static override readonly examples = [
