@@ -45,8 +45,12 @@ export function parseJson(text: string): unknown {
 
 function exactly(_key: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isFinite(value) || !/^-?\d+$/.test(source)) return value;
-  const exact = BigInt(source);
-  return exact === BigInt(value) ? value : exact;
+  return significant(source) === significant(value.toExponential()) ? value : BigInt(source);
+}
+
+/** The digits of a number, but for zeros at its end: what it is written with when it is sent back. */
+function significant(number: string): string {
+  return number.replaceAll(/^-|\.|0*(?:e.*)?$/g, '');
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
