@@ -73,9 +73,18 @@ describe('calling it', () => {
     [['upload', 'x'], 'storage upload'],
     [['buckets', 'list'], 'storage buckets list'],
     [['ls'], 'storage list'],
+    [['uplaod', 'x'], 'storage upload'],
+    [['tenant', 'list'], 'storage tenants list'],
   ])('%j lacks the word that commands begin with', async (args, meant) => {
     expect((await coffer(args)).stderr).toContain(`did you mean "${meant}"?`);
   });
+
+  it.each([[['foo']], [['login']], [['serve']], [['sync', 'a', 'b']], [['storage', 'du']], [['storage', 'sync', 'a', 'b']]])(
+    '%j is like no command, and none is guessed',
+    async (args) => {
+      expect((await coffer(args)).stderr).toMatch(/^usage: "[^"]+" is not a command of coffer\. "coffer help" lists them all\.\n$/);
+    },
+  );
 
   it.each([[[]], [['storage']], [['storage', 'buckets']]])('%j with --json is one document too', async (args) => {
     const ended = await coffer([...args, '--json']);
