@@ -1,6 +1,6 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
 // two instead of hundreds, of CommonJS, which bin/program.js loads. oclif itself becomes two files; its plugins stay packages.
-import { copyFile, glob, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, glob, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +14,7 @@ import { nodeWhenUsed } from './build/node-when-used.ts';
 import { oclifInOneFile } from './build/oclif-in-one-file.ts';
 import { oclifWhenUsed } from './build/oclif-when-used.ts';
 import { idOf } from './build/id.ts';
+import { newPlace, takePlace } from './build/places.ts';
 import { plainCharacters } from './build/plain-characters.ts';
 import { plainExports } from './build/plain-exports.ts';
 
@@ -22,17 +23,15 @@ const here = dirname(fileURLToPath(import.meta.url));
 // Another folder than this package, for tests that build the command line themselves.
 const root = resolve(here, process.argv[2] ?? '.');
 const dist = join(root, 'dist');
-// Commands are started, and run, while this goes on: the build takes the place of the one before it once it is whole.
-const [outdir, outdated] = [join(root, 'dist.new'), join(root, 'dist.old')];
 const manifest = join(root, 'oclif.manifest.json');
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
-await Promise.all([outdir, outdated].map((left) => rm(left, { recursive: true, force: true })));
 if (root !== here) {
   await mkdir(join(root, 'bin'), { recursive: true });
   for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js', 'bin/program.js'])
     await copyFile(join(here, file), join(root, file));
 }
+const outdir = await newPlace(root);
 
 const input = { main: 'src/main.ts' };
 for await (const file of glob('src/commands/**/*.ts', { cwd: here }))
@@ -89,12 +88,10 @@ const before = await readFile(join(dist, 'build.json'), 'utf8')
   .catch(() => []);
 for (const file of before)
   if (!made.includes(file)) await copyFile(join(dist, 'chunks', file), join(outdir, 'chunks', file)).catch(() => {});
-await rename(dist, outdated).catch(() => {}); // there may be none
-await rename(outdir, dist);
-await rm(outdated, { recursive: true, force: true });
+await takePlace(outdir, dist);
 
 // With the manifest, oclif knows every command without loading any.
 const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
 await plugin.load();
-await writeFile(`${manifest}.new`, `${JSON.stringify(plugin.manifest)}\n`);
-await rename(`${manifest}.new`, manifest);
+await writeFile(`${manifest}.${process.pid}`, `${JSON.stringify(plugin.manifest)}\n`);
+await rename(`${manifest}.${process.pid}`, manifest);

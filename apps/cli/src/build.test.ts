@@ -1,8 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -28,6 +29,17 @@ it('can be used while it is built again', { timeout: 120_000 }, async () => {
   await again();
   clearInterval(watch);
   expect([...gone]).toEqual([]);
+});
+
+it('is whole after others were made at the same time, and leaves nothing of those that were cut off', { timeout: 120_000 }, async () => {
+  const { root, again } = await built();
+  const files = (await readdir(join(root, 'dist'), { recursive: true })).toSorted();
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  await mkdir(join(root, `dist.${pid}`));
+  const late = delay(300).then(() => again());
+  await Promise.all([again(), again(), late]);
+  expect((await readdir(join(root, 'dist'), { recursive: true })).toSorted()).toEqual(files);
+  expect(await readdir(root)).toEqual(['bin', 'dist', 'oclif.manifest.json', 'package.json']);
 });
 
 it('leaves what a command that runs may still load, of the build before it and of no older one', { timeout: 120_000 }, async () => {

@@ -1,0 +1,34 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Where a build is made: in a place of its own, as several may be under way. What is left of those that were cut off is removed. */
+export async function newPlace(root: string): Promise<string> {
+  for (const name of await readdir(root)) {
+    const pid = Number(/^dist\.(\d+)/.exec(name)?.[1] ?? NaN);
+    if (pid === process.pid || (pid > 0 && !isRunning(pid))) await rm(join(root, name), { recursive: true, force: true });
+  }
+  return join(root, `dist.${process.pid}`);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // another user's
+  }
+}
+
+/** Commands are started, and run, meanwhile: what was made takes the place of the build before it, whole. */
+export async function takePlace(made: string, dist: string): Promise<void> {
+  const former = `${made}.old`;
+  for (let isIn = false; !isIn; await rm(former, { recursive: true, force: true })) {
+    await rename(dist, former).catch(() => {}); // there may be none
+    isIn = await rename(made, dist).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+        return false; // another build came first
+      },
+    );
+  }
+}
