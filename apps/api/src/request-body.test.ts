@@ -107,6 +107,24 @@ describe('JSON of requests', () => {
     });
   });
 
+  it('is refused, where null may stand as well, by what is wrong with the other value', async () => {
+    const wrong = { name: 'wrong-bucket', region: '', acl: 'publik', tenant_uuid: 'a\nb' };
+    const copy = { source: { bucket: 5, key: 'a' }, destination: { key: 'b' } };
+    const rule = { id: 'a', prefix: '', transition: { day: 1, days: 1, storage_class: 'GLACIER' } };
+    const messages = async (method: string, path: string, body: unknown): Promise<unknown> => (await send(method, path, body)).json.errors;
+    expect(await messages('POST', '/storage/buckets', wrong)).toEqual([
+      { field: 'region', message: expect.stringContaining('Too small') },
+      { field: 'acl', message: expect.stringContaining('one of private, public-read') },
+      { field: 'tenant_uuid', message: expect.stringContaining('control characters') },
+    ]);
+    expect(await messages('POST', '/storage/copy', copy)).toEqual([
+      { field: 'source.bucket', message: expect.stringContaining('expected string') },
+    ]);
+    expect(await messages('PUT', '/storage/buckets/some-bucket/lifecycle', { rules: [rule] })).toEqual([
+      { field: 'rules.0.transition.day', message: 'is no field of this request' },
+    ]);
+  });
+
   it('is documented as closed, with null where it may stand', async () => {
     const { json } = await api.send('GET', '/openapi.json');
     interface Body {
@@ -129,7 +147,13 @@ describe('JSON of requests', () => {
     for (const [operation, body] of bodies) expect([operation, body.additionalProperties]).toEqual([operation, false]);
     const { required, properties } = bodies.get('files.presignUpload')!;
     expect(required).toEqual(['filename', 'content_type', 'size_bytes']);
-    expect(properties?.['is_public']?.type).toEqual(['boolean', 'null']);
+    const orNull = (schema: unknown) => ({ anyOf: [schema, { type: 'null' }] });
+    expect(properties?.['is_public']).toEqual(orNull({ type: 'boolean' }));
+    expect(properties?.['metadata']).toEqual(orNull(expect.objectContaining({ type: 'object' })));
+    const bucket = bodies.get('buckets.create')?.properties;
+    expect(bucket?.['acl']).toEqual(orNull({ $ref: '#/components/schemas/CannedAcl' }));
+    expect(bucket?.['tenant_uuid']).toMatchObject(orNull({ type: 'string', ...tenantNameShape }));
+    expect(bodies.get('tenants.create')?.properties?.['quota_bytes']?.type).toEqual(['integer', 'null']);
     expect(properties?.['filename']?.type).toBe('string');
     expect(bodies.get('files.update')?.properties?.['owner_id']?.readOnly).toBe(true);
     expect(properties?.['content_type']).toMatchObject(contentTypeShape);

@@ -22,10 +22,11 @@ export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape
   return z.strictObject({ ...Object.fromEntries(fixed), ...shape }) as z.ZodObject<S, z.core.$strict>;
 }
 
+// A union, since of nullable ones with a name, or with a type that is told beside the schema, the document would say otherwise.
 function nullable(field: z.ZodType): z.ZodType {
   const isOptional = field.safeParse(undefined).success;
   if (!isOptional || field.safeParse(null).success) return field;
-  return field.nullable().transform((value) => value ?? undefined);
+  return z.union([field, z.null().transform(() => undefined)]);
 }
 
 // Of fields that nobody knows there may be as many, and as long ones, as a body has room for.
@@ -34,6 +35,10 @@ const longestUnknown = 100;
 
 /** What an issue says of the fields it is about; `where` is the name of the whole. */
 export function fieldErrors(issue: z.core.$ZodIssue, where: string): readonly FieldError[] {
+  if (issue.code === 'invalid_union') {
+    const [ofField = []] = issue.errors; // the other is null
+    return ofField.flatMap((each) => fieldErrors({ ...each, path: [...issue.path, ...each.path] }, where));
+  }
   if (issue.code !== 'unrecognized_keys') return [{ field: issue.path.join('.') || where, message: issue.message }];
   return issue.keys.slice(0, mostUnknown).map((key) => ({
     field: [...issue.path, key.slice(0, longestUnknown).toWellFormed()].join('.'),
