@@ -86,10 +86,12 @@ function lengthWrittenOut(value: object): number {
 function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (depth === 0) return `Is nested at most ${deepestMetadata} deep.`;
   if (value === null || typeof value === 'boolean') return undefined;
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'Has only numbers that JSON has.';
+  if (typeof value === 'number')
+    return Number.isFinite(value)
+      ? undefined
+      : 'Has only numbers that are kept as they are: one of more digits, or a larger one, is a string.';
   if (typeof value === 'string')
     return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
-  if (typeof value === 'bigint') return 'Has only numbers that are kept as they are: a whole one of more digits is a string.';
   if (typeof value !== 'object') return 'Has only values that JSON has.';
   for (const [key, item] of Object.entries(value)) {
     if (key === '__proto__') return 'Has no key "__proto__".';

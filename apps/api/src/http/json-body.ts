@@ -35,22 +35,28 @@ export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576
 }
 
 /**
- * As JSON.parse, but a whole number that would be rounded is a bigint, which no schema and no metadata takes: a number of 64 bits,
- * such as an id, would come back as another one.
+ * As JSON.parse, but a whole number that would come back in other digits is infinite, which no schema and no metadata takes: one of
+ * 64 bits, such as an id, would be another. JSON.parse can ask about each number, and takes a second for a MiB of them.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
-  return /\d{16}/.test(text) ? JSON.parse(text, exactly) : JSON.parse(text);
+  const value: unknown = JSON.parse(text);
+  if (!/\d{16}/.test(text)) return value;
+  const marked = text.replaceAll(stringOrLongNumber, (token) => (isKept(token) ? token : '1e999'));
+  return marked === text ? value : JSON.parse(marked);
 }
 
-function exactly(_key: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isFinite(value) || !/^-?\d+$/.test(source)) return value;
-  return significant(source) === significant(value.toExponential()) ? value : BigInt(source);
+// Of valid JSON, where each string has an end.
+const stringOrLongNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]{15,}/g;
+
+function isKept(token: string): boolean {
+  const number = Number(token);
+  return !Number.isFinite(number) || !/^-?\d+$/.test(token) || significant(token) === significant(number.toExponential());
 }
 
 /** The digits of a number, but for zeros at its end: what it is written with when it is sent back. */
 function significant(number: string): string {
-  return number.replaceAll(/^-|\.|0*(?:e.*)?$/g, '');
+  return number.replace(/^-/, '').replace('.', '').replace(/e.*$/, '').replace(/0+$/, '');
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
