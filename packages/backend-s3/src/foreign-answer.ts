@@ -44,8 +44,7 @@ export function isForeignHead(status: number, headers: Headers): boolean {
  * @throws {ForeignAnswerError}
  */
 export function assertNoPage(status: number, headers: Headers, ofObject: boolean, document = ''): void {
-  const type = headers['content-type'];
-  if (typeof type !== 'string') return;
+  const type = String(headers['content-type']);
   // An error that came too late for its status. Objects may be documents as well, and have an ETag.
   const isDocument = ofObject && /^(?:application|text)\/xml\b/i.test(type);
   if (isDocument && headers['etag'] === undefined && headers['last-modified'] === undefined)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { keyClassesOf, keyTwins } from './profile.ts';
+import { keyClassesOf, keyTwins, prefixClassesOf } from './profile.ts';
 import type { KeyClass } from './profile.ts';
 
 describe('keyClassesOf', () => {
@@ -22,6 +22,7 @@ describe('keyClassesOf', () => {
     'a b/c d',
     '!"#$&\'()*,-0:;<=>?@[]^_`az{|}~',
     `${'n'.repeat(85)}/n`,
+    `a/${'n'.repeat(255)}`,
     'a.b/c. d',
     'a.uploads.b',
     '.versions.b/x',
@@ -40,7 +41,21 @@ describe('keyClassesOf', () => {
     ['.uploads', 'a segment ".uploads"'],
     ['a/b.versions', 'segments that end with ".versions"'],
     ['a__XLDIR__/b', 'segments that end with "__XLDIR__"'],
+    ['a\\..', 'a "." or ".." beside a "\\"'],
   ])('finds what is unusual in %s', (key, name) => {
     expect(keyClassesOf(key)).toContain(name);
   });
+});
+
+describe('prefixClassesOf', () => {
+  it.each<[string, readonly KeyClass[]]>([
+    ['', []],
+    ['a', []],
+    ['a/b/', []], // not every key below ends with it
+    ['a./b.', ['spaces or dots at the end of a segment']],
+    ['a.', []], // `a.b` is another
+    ['a//', ['empty segments']],
+    ['A+%/', []],
+    [`${'n'.repeat(256)}/`, ['segments over 255 bytes']],
+  ])('finds of %s what all keys are that begin so', (prefix, names) => expect(prefixClassesOf(prefix)).toEqual(names));
 });

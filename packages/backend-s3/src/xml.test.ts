@@ -31,6 +31,11 @@ describe('parseXml', () => {
     expect(parseXml('<a><!-- x --> \v <!-- y -->\u00a0</a>').text).toBe(' \v \u00a0');
   });
 
+  it('passes over what may stand around a document', () => {
+    const around = '<!-- x --><?y z?>\n<!-- - -->';
+    expect(parseXml(`\ufeff<?xml version="1.0"?>${around}<a>b</a>${around}`)).toEqual({ name: 'a', text: 'b', children: [] });
+  });
+
   it('reads elements in elements, empty ones, and those with attributes', () => {
     const leaf = (name: string, text: string): object => ({ name, text, children: [] });
     expect(parseXml('\n<?xml version="1.0"?><A x="1">\n <B/><C y=\'<\'.</C> </A>'.replace("'<'.", "'>'> "))).toEqual({

@@ -17,6 +17,7 @@ describe('clean values stay as they are', () => {
     ['acme', 'acme-{tenant_slug}', 'acme-acme'],
     ['a', '{tenant_slug}-uploads', 'a-uploads'],
     ['acme-1a2b3c4d', '{tenant_slug}-uploads', 'acme-1a2b3c4d-uploads'],
+    ['acme-0123456789abcdef-b', '{tenant_slug}-uploads', 'acme-0123456789abcdef-b-uploads'],
     ['x'.repeat(55), '{tenant_slug}-uploads', `${'x'.repeat(55)}-uploads`],
     ['acme', '{tenant_slug}', 'acme'],
     ['acme', '{tenant_uuid}-uploads', `${uuid}-uploads`],
