@@ -24,11 +24,11 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
 export function notModifiedFrom(error: unknown): NotModified {
   if (statusOf(error) !== 304) throw error;
   const etag = headerOf(error, 'etag');
-  const lastModified = headerOf(error, 'last-modified');
+  const modified = Date.parse(headerOf(error, 'last-modified') ?? '');
   return {
     kind: 'not_modified',
     ...(etag !== undefined && { etag: bare(etag) }),
-    ...(lastModified !== undefined && { lastModified: new Date(lastModified) }),
+    ...(!Number.isNaN(modified) && { lastModified: new Date(modified) }),
   };
 }
 

@@ -31,6 +31,12 @@ describe.each(doors)('an object that has not changed (%s)', (transport) => {
   });
 });
 
+it.each(doors)('an object that has not changed since a time that is none has none (%s)', async (transport) => {
+  const server = await serve((_request, response) => response.writeHead(304, { etag: '"x"', 'last-modified': 'some day' }).end());
+  const read = await backendTo(server, { transport }).get(at, { ifNoneMatch: ['x'] }, noContext);
+  expect(read).toEqual({ kind: 'not_modified', etag: 'x' });
+});
+
 describe.each(doors)('an object that is told to be unchanged, to somebody who did not ask (%s)', (transport) => {
   it.each([
     ['without a condition', {}],
