@@ -13,6 +13,9 @@ function answer(status: number, name = '', headers: Readonly<Record<string, stri
 
 describe('toStorageError', () => {
   it.each([
+    [200, 'SyntaxError', 'storage_unavailable', true],
+    [301, '', 'invalid_argument', false],
+    [401, '', 'access_denied', false],
     [404, 'NoSuchKey', 'file_not_found', false],
     [404, 'NoSuchBucket', 'no_such_bucket', false],
     [404, '', 'file_not_found', false],
@@ -23,14 +26,20 @@ describe('toStorageError', () => {
     [400, 'AccessControlListNotSupported', 'acl_not_supported', false],
     [400, 'BadDigest', 'checksum_mismatch', false],
     [409, 'BucketAlreadyOwnedByYou', 'bucket_already_exists', false],
+    [405, '', 'not_supported', false],
+    [408, '', 'storage_unavailable', true],
+    [409, '', 'storage_unavailable', true],
     [409, 'OperationAborted', 'storage_unavailable', true],
     [409, 'ObjectParentIsFile', 'invalid_key', false],
     [409, 'ExistingObjectIsDirectory', 'invalid_key', false],
     [409, 'ExistingObjectIsFile', 'invalid_key', false],
     [412, '', 'precondition_failed', false],
+    [413, '', 'payload_too_large', false],
+    [416, '', 'range_not_satisfiable', false],
     [429, '', 'storage_unavailable', true],
     [499, 'ClientDisconnected', 'storage_unavailable', true],
     [500, 'InternalError', 'storage_unavailable', true],
+    [501, '', 'not_supported', false],
     [501, 'NotImplemented', 'not_supported', false],
     [502, '', 'storage_unavailable', true],
     [503, 'SlowDown', 'storage_unavailable', true],
@@ -42,8 +51,8 @@ describe('toStorageError', () => {
     expect(error.message).not.toContain('what the provider says');
   });
 
-  it('takes a missing key for a missing bucket where no key was asked for', () => {
-    const error = toStorageError(answer(404, 'NoSuchKey'), { bucket: 'bucket', permission: 's3:DeleteBucket' });
+  it.each(['NoSuchKey', ''])('takes a missing key for a missing bucket where no key was asked for ("%s")', (name) => {
+    const error = toStorageError(answer(404, name), { bucket: 'bucket', permission: 's3:DeleteBucket' });
     expect(error).toMatchObject({ code: 'no_such_bucket', message: 'There is no bucket "bucket".' });
   });
 
@@ -73,9 +82,11 @@ describe('toStorageError', () => {
       failure('TimeoutError', 'the request socket timed out after 60 ms of inactivity'),
       failure('TimeoutError', 'read ECONNRESET', 'ECONNRESET'),
       failure('Error', 'connect ECONNREFUSED 127.0.0.1:9', 'ECONNREFUSED'),
-      failure('Error', 'self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'),
+      failure('Error', 'connect ETIMEDOUT 10.0.0.7:9000', 'ETIMEDOUT'),
+      failure('Error', 'read ETIMEDOUT', 'ETIMEDOUT'),
     ].map((error) => toStorageError(error, about).code);
-    expect(codes).toEqual(['connect_timeout', 'read_timeout', 'storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
+    const unavailable = 'storage_unavailable';
+    expect(codes).toEqual(['connect_timeout', 'read_timeout', unavailable, unavailable, 'connect_timeout', 'read_timeout']);
   });
 
   it('tells a provider of credentials that is late from a server that is', () => {
@@ -100,6 +111,8 @@ describe('toStorageError', () => {
       retryable: false,
       message: expect.stringMatching(/http:\/\//) as string,
     });
+    const untrusted = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    expect(toStorageError(untrusted, about)).toMatchObject({ code: 'storage_unavailable', retryable: false });
     expect(toStorageError(answer(403), about).message).toContain('wrong keys');
     expect(toStorageError(answer(403, 'AccessDenied'), about).message).not.toContain('wrong keys');
   });
