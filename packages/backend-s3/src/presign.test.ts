@@ -1,8 +1,9 @@
-import type { PresignOperations } from '@coffer/storage-core';
+import type { PresignOperations, PresignUploadOptions } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { s3Backend } from './backend.ts';
 import { awsProfile } from './profile.ts';
+import type { EndpointProfile } from './profile.ts';
 
 const at = { bucket: 'bucket', key: 'a b/${filename}' };
 const exact = { contentType: 'text/plain', size: 3, expiresIn: 600 };
@@ -65,6 +66,19 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
       headers: { 'Content-Type': 'text/plain' },
     });
   });
+
+  it('are no forms for what forms do not bring there', async () => {
+    const keys = { transport, accessKey: 'who', secretKey: 'secret' };
+    const methodOf = async (profile: Partial<EndpointProfile>, options: Partial<PresignUploadOptions>): Promise<string> =>
+      (await s3Backend(keys, { ...awsProfile, ...profile }).presign!.upload({ ...at, key: 'x' }, { ...exact, ...options }, {})).method;
+    for (const [lacking, options] of [
+      [{ formAcl: false }, { acl: 'public-read' }],
+      [{ emptyForms: false }, { size: 0 }],
+    ] as const) {
+      expect([await methodOf(lacking, options), await methodOf({}, options)]).toEqual(['PUT', 'POST']);
+      expect(await methodOf(lacking, { acl: 'private' })).toBe('POST');
+    }
+  });
 });
 
 describe('both ways to sign', () => {
@@ -79,6 +93,7 @@ describe('both ways to sign', () => {
   const full = { ...exact, acl: 'public-read', storageClass: 'STANDARD_IA' } as const;
   const servers = [
     ['AWS', {}],
+    ['AWS with keys that last', { credentials: { accessKeyId: 'who', secretAccessKey: 'secret' } }],
     ['AWS in another region', { region: 'eu-central-1' }],
     ['AWS by path', { forcePathStyle: true }],
     ['a server', { endpoint: 'http://127.0.0.1:9000' }],
@@ -99,9 +114,11 @@ describe('both ways to sign', () => {
           const other = await sdk!.upload({ bucket, key }, { ...options, method: 'PUT' }, {});
           expect({ ...put, url: described(put.url) }).toEqual({ ...other, url: described(other.url) });
         }
-        const asked = { expiresIn: 60, contentDisposition: 'attachment; filename="a b.csv"', contentType: 'text/csv' };
-        const get = async (from: PresignOperations): Promise<unknown> => described((await from.download({ bucket, key }, asked, {})).url);
-        expect(await get(lean!)).toEqual(await get(sdk!));
+        for (const asked of [{}, { contentDisposition: 'attachment; filename="a b.csv"', contentType: 'text/csv' }]) {
+          const get = async (from: PresignOperations): Promise<unknown> =>
+            described((await from.download({ bucket, key }, { expiresIn: 60, ...asked }, {})).url);
+          expect(await get(lean!)).toEqual(await get(sdk!));
+        }
       }
     }
   });
