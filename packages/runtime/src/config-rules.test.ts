@@ -70,7 +70,8 @@ describe('rules between variables', () => {
       publicEndpoint: 'https://ceph.example',
       forcePathStyle: true,
     });
-    expect(s3({ STORAGE_S3_ENDPOINT: 'https://s3.eu-west-1.amazonaws.com' }).forcePathStyle).toBe(false);
+    for (const host of ['s3.eu-west-1.amazonaws.com', 's3.cn-north-1.amazonaws.com.cn', 's3.eu-west-1.api.aws'])
+      expect(s3({ STORAGE_S3_ENDPOINT: `https://${host}` }).forcePathStyle).toBe(false);
     expect(s3({ STORAGE_S3_ENDPOINT: 'https://amazonaws.com.evil.example' }).forcePathStyle).toBe(true);
     expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example', STORAGE_S3_FORCE_PATH_STYLE: 'false' }).forcePathStyle).toBe(false);
   });

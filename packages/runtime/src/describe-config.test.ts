@@ -25,7 +25,7 @@ describe('describeConfig', () => {
     expect(PORT).toEqual({ name: 'PORT', value: 8080, source: 'default' });
     expect(PUBLIC_URL).toEqual({ name: 'PUBLIC_URL', value: 'http://127.0.0.2:8080', source: 'derived', from: ['HOST', 'PORT'] });
     expect(STORAGE_LOCAL_PATH).toMatchObject({ value: '/srv/app/.coffer/objects', source: 'derived', from: ['COFFER_DATA_DIR'] });
-    expect(STORAGE_BUCKET).toMatchObject({ value: 'coffer-uploads', source: 'derived' });
+    expect(STORAGE_BUCKET).toMatchObject({ value: 'coffer-uploads', source: 'derived', from: ['STORAGE_BACKEND'] });
     expect(STORAGE_S3_ENDPOINT).toEqual({ name: 'STORAGE_S3_ENDPOINT', value: undefined, source: 'default' });
   });
 
