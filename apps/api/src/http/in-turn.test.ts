@@ -46,8 +46,8 @@ describe('requests of one connection', () => {
   it('are begun one after the other', async () => {
     await connection.write(get('/1') + get('/2') + get('/3'));
     for (const count of [1, 2, 3]) await answerNext(count);
-    await connection.write(get('/4'));
-    await answerNext(4);
+    await connection.write(get('/4') + get('/5'));
+    for (const count of [4, 5]) await answerNext(count);
   });
 
   it('are not read without end while one is under way, and all are answered', async () => {
@@ -123,6 +123,17 @@ describe('requests of one connection', () => {
     expect(await connection.answer()).toMatchObject({ status: 400 });
     expect(await connection.ends()).toBe(true);
     expect(waiting).toHaveLength(2);
+  });
+
+  it('are none that anything waits for where none is under way', async () => {
+    await connection.write(get('/1'));
+    await answerNext(1);
+    const other = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    for (const idle of [connection, other]) {
+      await idle.write('none\r\n\r\n');
+      expect(await idle.answer()).toMatchObject({ status: 400 });
+    }
+    other.destroy();
   });
 
   it('are refused at once in a body of which nobody reads more', async () => {
