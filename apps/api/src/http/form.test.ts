@@ -46,6 +46,8 @@ describe.each([
     ['the extended form', "filename*=UTF-8''na%C3%AFve%20%F0%9F%98%80.txt", 'naïve 😀.txt'],
     ['both forms', 'filename="naive.txt"; filename*=UTF-8\'\'na%C3%AFve.txt', 'naïve.txt'],
     ['both forms, the extended one first', 'filename*=UTF-8\'\'na%C3%AFve.txt; filename="naive.txt"', 'naïve.txt'],
+    ['both forms, the extended one in no charset that it may have', 'filename="naive.txt"; filename*=x\'\'na%EFve.txt', 'naive.txt'],
+    ['both forms, the extended one no UTF-8', 'filename="naive.txt"; filename*=UTF-8\'\'na%EFve.txt', 'naive.txt'],
     ['an escaped quote', String.raw`filename="a\"b.txt"`, 'a"b.txt'],
     ['a quote as browsers escape it', 'filename="a%22b.txt"', 'a"b.txt'],
     ['a percent sign', 'filename="100%.txt"', '100%.txt'],

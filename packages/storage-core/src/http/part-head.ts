@@ -99,12 +99,10 @@ function unquote(text: string): string {
 }
 
 /** The form of RFC 8187, `UTF-8''na%C3%AFve.txt`; undefined for what is none. */
-function extended(text: string | undefined): string | undefined {
-  const match = text === undefined ? null : /^(utf-8|iso-8859-1)'[^']*'(.*)$/i.exec(text);
-  if (match?.[1] === undefined || match[2] === undefined) return undefined;
+function extended(text = ''): string | undefined {
+  const encoded = /^utf-8'[^']*'(.*)$/i.exec(text)?.[1];
   try {
-    if (match[1].toLowerCase() === 'utf-8') return decodeURIComponent(match[2]);
-    return match[2].replaceAll(/%([0-9a-f]{2})/gi, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    return encoded === undefined ? undefined : decodeURIComponent(encoded);
   } catch {
     return undefined;
   }
