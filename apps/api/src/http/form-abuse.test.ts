@@ -170,6 +170,15 @@ describe.each([
     server.pauseMs = 0;
   });
 
+  it('is refused when it is encoded as a whole, which nobody would decode', async () => {
+    const connection = await RawConnection.open(server.url);
+    const type = `Content-Type: multipart/form-data; boundary=${boundary}\r\nContent-Encoding: gzip`;
+    await connection.write(`POST / HTTP/1.1\r\nHost: form\r\n${type}\r\nContent-Length: 1000\r\n\r\n`);
+    const { status, body } = await connection.answer();
+    connection.destroy();
+    expect([status, JSON.parse(body)]).toMatchObject([415, { code: 'unsupported_media_type' }]);
+  });
+
   it('is refused at once when it announces more than fits', async () => {
     const connection = await RawConnection.open(server.url);
     await connection.write(
