@@ -75,6 +75,8 @@ describe('a multipart parser', () => {
 
   it.each([
     ['text behind a boundary', `--bx\r\n${named('a')}${end}`],
+    ['one dash behind a boundary', `${named('a')}--b-\r\n`],
+    ['one dash in the padding', `${named('a')}--b -\r\n`],
     ['line feeds only', `${named('a')}${end}`.replaceAll('\r\n', '\n')],
     ['endless padding', `--b${' '.repeat(300)}\r\n`],
     ['an endless preamble', 'x'.repeat(70_000)],

@@ -111,7 +111,6 @@ export class MultipartParser {
   }
 
   #boundary(bytes: Buffer, at: number): number | undefined {
-    if (bytes.length - at < 2) return this.#keep(bytes, at);
     if (bytes[at] === dash && bytes[at + 1] === dash) {
       this.#state = 'epilogue';
       this.#handler.end();
