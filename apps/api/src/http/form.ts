@@ -122,7 +122,6 @@ class FormReader implements MultipartHandler {
   part(head: PartHead): void {
     const isFile = head.filename !== undefined || head.name === 'file';
     this.#current = head;
-    this.#size = 0;
     this.#value = [];
     if (!isFile) {
       if (this.#fields.has(head.name)) throw validationFailed([{ field: head.name, message: 'given more than once' }]);
