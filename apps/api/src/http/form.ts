@@ -136,7 +136,7 @@ class FormReader implements MultipartHandler {
   }
 
   data(bytes: Buffer): void {
-    const { name } = this.#head();
+    const { name } = this.#current!;
     if (name === 'file') {
       this.#size += bytes.length;
       if (this.#size > this.#maxFileBytes) throw payloadTooLarge(this.#maxFileBytes);
@@ -155,7 +155,7 @@ class FormReader implements MultipartHandler {
   }
 
   partEnd(): void {
-    const head = this.#head();
+    const head = this.#current!;
     const { name, filename } = head;
     if (name !== 'file') {
       this.#fields.set(name, fieldText(head, Buffer.concat(this.#value)));
@@ -202,11 +202,6 @@ class FormReader implements MultipartHandler {
       fields: this.#fields,
       close: () => this.#stream?.destroy(),
     });
-  }
-
-  #head(): PartHead {
-    if (this.#current === undefined) throw new Error('Content came before the first part.');
-    return this.#current;
   }
 
   #stop(error: Error): void {
