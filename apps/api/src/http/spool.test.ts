@@ -21,6 +21,7 @@ describe('a spool', () => {
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => rm(directory, { recursive: true }));
 
+  // A handle that a stream has begun to close says at once that it is closed.
   const openFiles = (): Promise<number> => openFilesBelow(directory);
   const streamOf = (data: Buffer, chunk = 65_536): Readable =>
     Readable.from(
@@ -36,7 +37,7 @@ describe('a spool', () => {
     expect(await readdir(directory)).toEqual([]);
     expect(data.equals(await bytesOf(spooled.body))).toBe(true);
     await spooled.release();
-    expect(await openFiles()).toBe(0);
+    await expect.poll(openFiles).toBe(0);
   });
 
   it('is freed when nobody reads it, or not to its end', async () => {
@@ -45,7 +46,7 @@ describe('a spool', () => {
     (begun.body as Readable).once('data', () => (begun.body as Readable).pause());
     await unread.release();
     await begun.release();
-    expect(await openFiles()).toBe(0);
+    await expect.poll(openFiles).toBe(0);
   });
 
   it('leaves nothing of a stream that fails', async () => {
@@ -58,7 +59,7 @@ describe('a spool', () => {
     );
     await expect(spool(failing, directory)).rejects.toThrow('cut');
     expect(await readdir(directory)).toEqual([]);
-    expect(await openFiles()).toBe(0);
+    await expect.poll(openFiles).toBe(0);
   });
 
   it('needs nothing more of a file that fails to close', async () => {
@@ -76,7 +77,7 @@ describe('a spool', () => {
     );
     const full = { code: 'storage_unavailable', message: 'The disk of the server is full.' };
     await expect(spool(streamOf(data), directory)).rejects.toMatchObject(full);
-    expect(await openFiles()).toBe(0);
+    await expect.poll(openFiles).toBe(0);
   });
 
   it('says so where it cannot write', async () => {
