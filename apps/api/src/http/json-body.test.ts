@@ -73,6 +73,11 @@ describe('a JSON body', () => {
     expect(answer.json.detail.length).toBeLessThan(1000);
   });
 
+  it('is refused with a word of what is wrong', async () => {
+    const message = expect.stringMatching(/^not valid JSON \(.*'x'/) as string;
+    expect(await patch('{"filename":x}')).toMatchObject({ ...invalid, json: { errors: [{ field: 'body', message }] } });
+  });
+
   it('is refused when it is not UTF-8', async () => {
     expect(await patch(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toMatchObject(invalid);
     expect(await patch(Buffer.from('{"filename":"é"}', 'latin1'))).toMatchObject(invalid);
@@ -158,6 +163,8 @@ describe('a JSON body', () => {
     expect(
       await api.send('POST', `${path}/presigned-download`, { headers: { ...ann, 'content-type': 'application/json' }, body: '' }),
     ).toMatchObject({ status: 200 });
+    const chunked = { headers: { ...ann, 'content-type': 'application/json' }, body: Readable.from([Buffer.from('\n')]) };
+    expect(await api.send('POST', `${path}/presigned-download`, chunked)).toMatchObject({ status: 200 });
     expect(await api.send('PATCH', path, { headers: ann })).toMatchObject(invalid);
     expect(await api.send('POST', '/api/v1/storage/copy', { headers: await admin() })).toMatchObject(invalid);
   });
