@@ -70,6 +70,10 @@ describe('JSON of requests', () => {
     const answer = await send('POST', '/admin/tenants', { tenant_uuid: 'u', tenant_slug: 's', ...body });
     expect(answer).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
     expect(answer.text.length).toBeLessThan(10_000);
+    const wrong = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`${n}${'x'.repeat(30)}`, n]));
+    const rules = Array.from({ length: 1000 }, (_, n) => ({ id: `${n}`, prefix: '', expire_days: 1, ...wrong }));
+    const many = await send('PUT', '/storage/buckets/some-bucket/lifecycle', { rules });
+    expect(many).toMatchObject({ status: 400, json: { errors: { length: 100 } } });
     const long = await send('POST', '/storage/delete', { keys: ['a'], ['x'.repeat(500_000)]: 1 });
     expect(long.status).toBe(400);
     expect(long.text.length).toBeLessThan(2000);

@@ -16,6 +16,9 @@ import { RouteTable } from './route-table.ts';
 
 export type AppContext = Context<AppEnv>;
 
+// A body may have mistakes in each of a thousand items.
+const mostErrors = 100;
+
 /** What a route takes, once: the same schemas validate it and stand in the OpenAPI document. */
 interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
   readonly params?: P;
@@ -110,7 +113,7 @@ export class Router {
       const params = check(request?.params, 'path', request?.params && c.req.param());
       const query = check(querySchema, 'query', querySchema && parseQuery(exchange.query)) as z.output<Q>;
       const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, jsonLimits)));
-      if (errors.length > 0) throw validationFailed(errors);
+      if (errors.length > 0) throw validationFailed(errors.slice(0, mostErrors));
       return handler(c, { params, query, json });
     });
   }
