@@ -46,12 +46,12 @@ export function integerParam(options: {
     .openapi({ type: 'integer', minimum: min, maximum: max, description, ...(example !== undefined && { example }) });
 }
 
-/** A boolean in a query or a form, where clients spell it as they please. */
+/** A boolean in a query or a form, where clients spell it as they please, and the checkbox of a page is `on`. */
 export const booleanText = z
   .string()
   .toLowerCase()
-  .pipe(z.enum(['true', 'false', '1', '0'], 'true or false'))
-  .transform((value) => value === 'true' || value === '1');
+  .pipe(z.enum(['true', 'false', '1', '0', 'on', 'off'], 'true or false'))
+  .transform((value) => ['true', '1', 'on'].includes(value));
 
 export function booleanParam(description: string) {
   return booleanText.openapi({ type: 'boolean', description });

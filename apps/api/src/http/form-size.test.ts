@@ -12,7 +12,7 @@ describe('the estimated size of the file in a form', () => {
   let server: Server;
   beforeAll(async () => {
     server = createServer((incoming, outgoing) => {
-      void openForm(incoming, 1_000_000).then((form) => {
+      void openForm(incoming, { maxFileBytes: 1_000_000, fieldNames: [] }).then((form) => {
         const answer = () => outgoing.setHeader('connection', 'close').end(JSON.stringify({ hint: form.sizeHint }));
         if (Buffer.isBuffer(form.file)) answer();
         else form.file.resume().once('end', answer);

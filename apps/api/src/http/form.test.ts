@@ -31,6 +31,14 @@ describe.each([
     expect(form).toEqual({ filename: 'a.txt', contentType: 'text/plain', size: 5, sha256: sha256('Hello'), fields: { a: '1', b: '2' } });
   });
 
+  it('takes a field that browsers gave a file name, since it is a Blob', async () => {
+    expect(await read(file('{"a":1}', 'blob', 'metadata') + file('Hello') + end)).toMatchObject({
+      filename: 'a.txt',
+      size: 5,
+      fields: { metadata: '{"a":1}' },
+    });
+  });
+
   it('takes an empty file', async () => {
     expect(await read(file('') + end)).toMatchObject({ size: 0, sha256: sha256(''), filename: 'a.txt' });
   });

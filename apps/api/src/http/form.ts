@@ -46,17 +46,24 @@ const lineFeed = 10;
 // A form's own framing around the largest file: boundaries, part headers and the other fields.
 const framingAllowance = maxFieldBytes * 2;
 
+export interface FormLimits {
+  /** A larger file fails with payload_too_large. */
+  readonly maxFileBytes: number;
+  /** Names of fields. A part of another name, but with a file name, is a file that nobody asked for. */
+  readonly fieldNames: readonly string[];
+}
+
 /**
  * Reads a multipart/form-data body up to its part `file`, whatever stands before or after it. The rest streams.
- * @param maxFileBytes a larger file fails with payload_too_large
  * @throws unsupported_media_type, validation_failed, payload_too_large
  */
-export async function openForm(incoming: IncomingMessage, maxFileBytes: number): Promise<UploadForm> {
+export async function openForm(incoming: IncomingMessage, limits: FormLimits): Promise<UploadForm> {
+  const { maxFileBytes } = limits;
   const boundary = multipartBoundary(incoming.headers['content-type']);
   assertPlainBody(incoming);
   const length = contentLength(incoming);
   if (length !== undefined && length > maxFileBytes + framingAllowance) throw payloadTooLarge(maxFileBytes);
-  return new FormReader(incoming, boundary, maxFileBytes).opened;
+  return new FormReader(incoming, boundary, limits).opened;
 }
 
 /** One form on its way from a request to the reader of its file. */
@@ -64,7 +71,7 @@ class FormReader implements MultipartHandler {
   readonly opened: Promise<UploadForm>;
   readonly #incoming: IncomingMessage;
   readonly #parser: MultipartParser;
-  readonly #maxFileBytes: number;
+  readonly #limits: FormLimits;
   readonly #fields = new Map<string, string>();
   readonly #open = Promise.withResolvers<UploadForm>();
   /** Undefined for a small form. */
@@ -84,9 +91,9 @@ class FormReader implements MultipartHandler {
   #fileStart = 0;
   readonly #endLength: number;
 
-  constructor(incoming: IncomingMessage, boundary: string, maxFileBytes: number) {
+  constructor(incoming: IncomingMessage, boundary: string, limits: FormLimits) {
     this.#incoming = incoming;
-    this.#maxFileBytes = maxFileBytes;
+    this.#limits = limits;
     this.#parser = new MultipartParser(boundary, this);
     this.#endLength = `\r\n--${boundary}--\r\n`.length; // a boundary is ASCII
     this.opened = this.#open.promise;
@@ -120,7 +127,8 @@ class FormReader implements MultipartHandler {
   }
 
   part(head: PartHead): void {
-    const isFile = head.filename !== undefined || head.name === 'file';
+    // Browsers make up a file name for a field that is given as a Blob, which is how it gets a type of its own.
+    const isFile = head.name === 'file' || (head.filename !== undefined && !this.#limits.fieldNames.includes(head.name));
     this.#current = head;
     this.#value = [];
     if (!isFile) {
@@ -139,7 +147,7 @@ class FormReader implements MultipartHandler {
     const { name } = this.#current!;
     if (name === 'file') {
       this.#size += bytes.length;
-      if (this.#size > this.#maxFileBytes) throw payloadTooLarge(this.#maxFileBytes);
+      if (this.#size > this.#limits.maxFileBytes) throw payloadTooLarge(this.#limits.maxFileBytes);
       if (this.#stream === undefined) {
         this.#pieces.push(bytes);
         return;

@@ -53,7 +53,7 @@ export async function startFormServer(maxFileBytes = 1_000_000): Promise<FormSer
   const server = createServer((incoming, outgoing) => {
     outgoing.setHeader('connection', 'close');
     const read = async (): Promise<ReadForm> => {
-      const form = await openForm(incoming, maxFileBytes);
+      const form = await openForm(incoming, { maxFileBytes, fieldNames: ['metadata'] });
       const hash = createHash('sha256');
       let size = 0;
       const sink = new Writable({

@@ -21,6 +21,8 @@ const fields = z.object({
   metadata: Metadata.optional(),
 });
 
+export const fieldNames: readonly string[] = Object.keys(fields.shape);
+
 export interface UploadFields {
   readonly ownerId?: string;
   readonly isPublic?: boolean;

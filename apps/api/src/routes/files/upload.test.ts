@@ -80,6 +80,17 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
     }
   });
 
+  it('takes its fields as the form of a page sends them', async () => {
+    const form = new FormData();
+    form.append('metadata', new Blob(['{"a":1}'], { type: 'application/json' }));
+    form.append('is_public', 'on'); // a checkbox
+    form.append('file', new Blob(['hello']), 'a.txt');
+    expect(await api.send('POST', '/api/v1/files/upload', { headers: ann, form })).toMatchObject({
+      status: 201,
+      json: { is_public: true, metadata: { a: 1 }, filename: 'a.txt', size_bytes: 5 },
+    });
+  });
+
   it('never makes the key of the name', async () => {
     for (const name of ['../../etc/passwd', '..', 'a/b', 'CON', '.htaccess', 'x'.repeat(255)]) {
       const { json } = await uploadFile(api, ann, 'x', { name });

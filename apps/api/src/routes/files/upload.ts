@@ -11,7 +11,7 @@ import { scopeOf, tenantContextOf } from '../../scope.ts';
 import type { Scope } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
-import { uploadFieldsOf } from './schemas.ts';
+import { fieldNames, uploadFieldsOf } from './schemas.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
@@ -62,7 +62,7 @@ export function uploadRoute(router: Router, services: Services): void {
       const { incoming } = c.env;
       const scope = await scopeOf(c, services);
       const checksums = declaredChecksums(incoming.headers);
-      const form = await openForm(incoming, maxUploadBytes);
+      const form = await openForm(incoming, { maxFileBytes: maxUploadBytes, fieldNames });
       try {
         // Fields that are here already are judged before a byte is stored.
         const early = uploadFieldsOf(form.fields);

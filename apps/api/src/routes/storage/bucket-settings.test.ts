@@ -113,6 +113,10 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         expect(status).toBe(200);
         expect(json.rules).toHaveLength(2);
         expect(json.rules).toEqual(expect.arrayContaining(rules));
+        expect(await send('PUT', '/lifecycle', { json: { rules: [] } })).toMatchObject({
+          status: 400,
+          json: { errors: [{ field: 'rules', message: expect.stringContaining('DELETE') }] },
+        });
         expect(await send('DELETE', '/lifecycle')).toMatchObject({ status: 204, text: '' });
         expect(await send('GET', '/lifecycle')).toMatchObject({ status: 200, json: { rules: [] } });
         expect(await send('DELETE', '/lifecycle')).toMatchObject({ status: 204 });

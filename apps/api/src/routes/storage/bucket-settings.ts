@@ -36,7 +36,7 @@ const LifecycleSchema = z.object({ rules: z.array(RuleSchema) }).openapi('Lifecy
 const LifecycleChange = requestBody({
   rules: z
     .array(RuleChange)
-    .min(1)
+    .min(1, 'at least one rule; DELETE removes all of them')
     .max(1000)
     .superRefine((rules, check) => {
       for (const [index, { id, expire_days, abort_multipart_days, transition }] of rules.entries()) {

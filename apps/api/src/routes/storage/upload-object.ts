@@ -133,7 +133,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const key = keyOf(c);
       const conditions = conditionsOf(c);
       const scope = await scopeOf(c, services);
-      const form = await openForm(c.env.incoming, maxUploadBytes);
+      const form = await openForm(c.env.incoming, { maxFileBytes: maxUploadBytes, fieldNames: placementFields });
       try {
         const contentType = assertContentType(form.contentType);
         const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
