@@ -66,8 +66,12 @@ function hasMark(sample: Uint8Array, index: Index): boolean {
   return false;
 }
 
+/** What a file is too short to have is not there: to the parser it would be zero, and two bytes a font. */
 function isAt(sample: Uint8Array, { offset, bytes, mask }: Mark): boolean {
-  for (let at = 0; at < bytes.length; at++) if (((sample[offset + at] ?? 0) & mask[at]!) !== bytes[at]) return false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = sample[offset + at];
+    if (byte === undefined ? mask[at] !== 0 : (byte & mask[at]!) !== bytes[at]) return false;
+  }
   return true;
 }
 

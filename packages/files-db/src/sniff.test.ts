@@ -73,6 +73,9 @@ describe('decideContentType', () => {
     ['nothing', '', 'image/png'],
     ['noise', Buffer.from([0, 1, 2, 3, 254]), 'application/x-noise'],
     ['text called an image', 'hello', 'image/png'],
+    ['less than a font begins with', Buffer.from([0, 1]), 'text/plain'],
+    ['less than an icon begins with', Buffer.from([0, 0, 1]), 'application/x-noise'],
+    ['less than a pointer begins with', Buffer.from([0, 0, 2]), 'application/octet-stream'],
   ])('keeps what is declared: %s', async (_what, sample, declared) => {
     expect(await decide(sample, declared)).toBe(declared);
   });
