@@ -95,6 +95,10 @@ describe('bodyOf', () => {
     const read = Readable.from([Buffer.from('x')], { objectMode: false });
     await readAll(read);
     expect(() => bodyOf(read)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    const closed = Readable.from([Buffer.from('x')], { objectMode: false }).destroy();
+    expect(() => bodyOf(closed)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
+    const failed = new Readable({ read() {} }).on('error', () => {}).destroy(new Error('mine'));
+    expect(bodyOf(failed)).toMatchObject({ kind: 'stream' });
     const locked = new Blob([bytes]).stream();
     locked.getReader();
     expect(() => bodyOf(locked)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));

@@ -42,6 +42,8 @@ function stream(readable: Readable, size: number | undefined): Body {
 
 function byteStream(readable: Readable): Readable {
   if (readable.readableEnded) throw readAlready();
+  // Of one that failed, the reader gets its own error.
+  if (readable.destroyed && readable.errored === null) throw storageError('invalid_argument', 'The body stream has been closed already.');
   if (readable.readableEncoding === null && !readable.readableObjectMode) return readable;
   readable.on('error', () => {}); // as for the stream that stands in for it
   return iterableStream(readable).once('close', () => readable.destroy()); // an iterator in a pending read would not
