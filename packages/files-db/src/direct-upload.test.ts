@@ -284,6 +284,50 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
 });
 
 describe('uploadFile', () => {
+  it('refuses metadata of which JSON would keep nothing, and says what to do; dates are kept as JSON has them', async () => {
+    const rig = await openRig();
+    const lost = [
+      new Map([['a', 1]]),
+      new Set([1]),
+      new Error('x'),
+      /a/,
+      new WeakMap(),
+      Promise.resolve(1),
+      new Uint8Array([1]),
+      Object(1n),
+    ];
+    for (const value of lost) {
+      const late = async (): Promise<object> => ({ metadata: { value } });
+      for (const more of [{ metadata: value }, { metadata: { value } }, { metadata: { a: [{ value }] } }, { late }]) {
+        await expect(upload(rig, 'x', more as object)).rejects.toMatchObject({ name: 'InvalidArgumentError', code: 'invalid_argument' });
+      }
+    }
+    await expect(upload(rig, 'x', { metadata: { tags: new Map() } })).rejects.toThrow(
+      'The metadata has an object of the class Map, of which JSON keeps nothing; make it a plain object or an array, as with Object.fromEntries(map) or [...set].',
+    );
+    const presigned = { filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'alice' };
+    await expect(rig.files.createPresignedUpload({ ...presigned, metadata: { a: new Set() } })).rejects.toThrow('Set');
+    expect(await rig.query('select 1 from files')).toEqual([]);
+
+    for (const metadata of [new Date(0), new URL('http://a'), { a: { toJSON: () => '\u0000' } }, { a: { toJSON: () => undefined } }]) {
+      expect(await codeOf(upload(rig, 'x', { metadata: metadata as never }))).toBe('validation_failed');
+    }
+    await expect(upload(rig, 'x', { metadata: { at: new Date(NaN) } })).rejects.toMatchObject({ code: 'invalid_argument' });
+    class Point {
+      readonly x = 1;
+    }
+    const kept = {
+      at: new Date(0),
+      url: new URL('http://a/'),
+      point: new Point(),
+      bare: Object.assign(Object.create(null), { b: 1 }),
+      none: {},
+      empty: [],
+    };
+    expect((await upload(rig, 'x', { metadata: kept })).metadata).toEqual(JSON.parse(JSON.stringify(kept)));
+    await rig.close();
+  });
+
   it('names every wrong field at once', async () => {
     const rig = await openRig();
     const failed = await upload(rig, 'x', { filename: '', ownerId: '', metadata: [] as never }).catch(

@@ -1,3 +1,5 @@
+import { isDate } from 'node:util/types';
+
 import { isContentType, storageError, tenantNameProblem as shapeOfName } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
 
@@ -61,8 +63,10 @@ export function limitProblem(value: unknown): FieldProblem {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1000 ? undefined : 'Is a whole number from 1 to 1,000.';
 }
 
-export function metadataProblem(value: unknown): FieldProblem {
-  if (value === undefined) return undefined;
+/** @throws invalid_argument for what only a caller of the library can have, and JSON would lose */
+export function metadataProblem(metadata: unknown): FieldProblem {
+  if (metadata === undefined) return undefined;
+  const value = inJson(metadata);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Is a JSON object.';
   const problem = jsonProblem(value, deepestMetadata);
   if (problem !== undefined) return problem;
@@ -82,6 +86,22 @@ function lengthWrittenOut(value: object): number {
   return Buffer.byteLength(written);
 }
 
+/** What JSON.stringify() goes by, such as the text of a date. @throws invalid_argument for an object of which it would write nothing */
+function inJson(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (isDate(value) && Number.isNaN(value.getTime())) throw lostInJson('a Date that is invalid');
+  if ('toJSON' in value && typeof value.toJSON === 'function') return (value as { toJSON(): unknown }).toJSON();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return value; // plain, of whichever realm
+  if (Object.keys(value).length > 0 && !(Symbol.iterator in value)) return value; // an instance with its fields
+  throw lostInJson(`an object of the class ${value.constructor.name}`);
+}
+
+function lostInJson(what: string): Error {
+  const advice = 'make it a plain object or an array, as with Object.fromEntries(map) or [...set].';
+  return storageError('invalid_argument', `The metadata has ${what}, of which JSON keeps nothing; ${advice}`);
+}
+
 // jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.
 function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (depth === 0) return `Is nested at most ${deepestMetadata} deep.`;
@@ -93,9 +113,10 @@ function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (typeof value === 'string')
     return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
   if (typeof value !== 'object') return 'Has only values that JSON has.';
-  for (const [key, item] of Object.entries(value)) {
+  for (const [key, held] of Object.entries(value)) {
     if (key === '__proto__') return 'Has no key "__proto__".';
-    const problem = jsonProblem(key, depth) ?? (item === undefined ? undefined : jsonProblem(item, depth - 1));
+    const item = inJson(held);
+    const problem = jsonProblem(key, depth) ?? (held === undefined ? undefined : jsonProblem(item, depth - 1));
     if (problem !== undefined) return problem;
   }
   return undefined;

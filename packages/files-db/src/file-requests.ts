@@ -34,7 +34,7 @@ export interface UploadFileRequest {
   readonly ownerId: string;
   /** Default false. */
   readonly isPublic?: boolean | undefined;
-  /** A JSON object of at most 16 KiB, nested at most 32 deep. */
+  /** A JSON object of at most 16 KiB, nested at most 32 deep; dates are kept as texts. What JSON has no form for, such as a Map, is invalid_argument. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** Default `private`, whatever the default of `storage` is: access is what the record says. */
   readonly acl?: CannedAcl | undefined;
