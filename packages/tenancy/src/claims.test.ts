@@ -171,6 +171,16 @@ describe('decideTenant', () => {
     );
   });
 
+  it('takes every other role, as applications have them, for a user', () => {
+    for (const role of ['editor', 'Admin', '', null, undefined, ['admin']] as never[]) {
+      expect(refusal(() => decideTenant({ role, claimed: acme, header: 'other' }))).toMatchObject({
+        returned: { kind: 'claimed', tenant: acme, mustMatch: 'other' },
+      });
+      expect(refusal(() => decideTenant({ role, header: 'other' }))).toMatch(/^tenant_mismatch: /);
+      expect(refusal(() => decideTenant({ role, header: '' }))).toMatch(/^tenant_mismatch: /);
+    }
+  });
+
   it('reads a slug of another script as clients send it: UTF-8, one character per byte', () => {
     const header = Buffer.from('東京').toString('latin1');
     expect(decideTenant({ role: 'admin', header })).toEqual({ kind: 'named', id: '東京' });

@@ -55,8 +55,9 @@ export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantCont
  */
 export function decideTenant(ask: { readonly role: Role; readonly claimed?: TenantContext; readonly header?: string }): TenantDecision {
   const { role, claimed } = ask;
-  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, role);
-  if (role !== 'user' && id !== undefined) return { kind: 'named', id };
+  const names = role === 'admin' || role === 'service'; // whatever else an application calls a role is a user's
+  const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, names);
+  if (names && id !== undefined) return { kind: 'named', id };
   if (role === 'service')
     throw storageError('tenant_context_required', 'A service names the tenant it acts for in the header X-Tenant-ID.');
   if (claimed !== undefined) return { kind: 'claimed', tenant: claimed, ...(id !== undefined && { mustMatch: id }) };
@@ -75,11 +76,11 @@ export function assertHeaderNames({ mustMatch, tenant }: Extract<TenantDecision,
   throw storageError('tenant_mismatch', "The header X-Tenant-ID does not name the token's tenant.");
 }
 
-function tenantIdOf(header: string, role: Role): string {
+function tenantIdOf(header: string, names: boolean): string {
   const id = headerText(header);
   const problem = tenantNameProblem('The header X-Tenant-ID', id);
   // For a user the header can only confirm its tenant, which is never that of a malformed name.
-  if (problem !== undefined && role === 'user') throw storageError('tenant_mismatch', problem);
+  if (problem !== undefined && !names) throw storageError('tenant_mismatch', problem);
   if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field: 'X-Tenant-ID', message: problem }] });
   return canonicalTenantUuid(id);
 }

@@ -72,5 +72,6 @@ describe('tenantContext', () => {
     expect(await ask(undefined, undefined, { required: true })).toBe('tenant_context_required');
     expect(await ask({ org: { tenant_uuid: 'o', tenant_slug: 'o' } }, undefined, { claim: 'org' })).toBe('o');
     expect(await ask({}, 'beta', { lookup, role: () => 'service' })).toBe('u-beta');
+    expect(await ask(token(acme), 'beta', { lookup, role: () => 'editor' as never })).toBe('tenant_mismatch');
   });
 });

@@ -18,7 +18,7 @@ export interface TenantContextOptions {
   readonly claims: (c: Context) => unknown;
   /** The claim that holds `tenant_uuid` and `tenant_slug`. Default `metadata`. */
   readonly claim?: string;
-  /** Default: from the claims `roles` and `scope`. */
+  /** Default: from the claims `roles` and `scope`. What is neither `admin` nor `service` is a user's. */
   readonly role?: (c: Context) => Role;
   /** The registered tenant of this uuid or slug. Without it, X-Tenant-ID of an admin or a service is 404. */
   readonly lookup?: (id: string) => Promise<TenantContext | undefined>;
