@@ -169,6 +169,25 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     expect(await rig.files.update(file.id, { metadata: numbers }, alice)).toMatchObject({ metadata: numbers });
   });
 
+  it('takes nobody whose role it does not know for one who may see everything', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme, ownerId: 'alice' });
+    const stranger = userOf(acme, 'mallory');
+    for (const role of ['User', '', undefined, null, ['user']]) {
+      const access = { ...stranger, role } as never;
+      const { id } = file;
+      const calls = [
+        () => rig.files.get(id, access),
+        () => rig.files.list({ access }),
+        () => rig.files.update(id, { filename: 'b' }, access),
+        () => rig.files.delete(id, access),
+        () => rig.files.completeUpload(id, access),
+      ];
+      for (const call of calls) expect([role, await codeOf(call())]).toEqual([role, 'invalid_argument']);
+    }
+    expect(await rig.files.get(file.id, userOf(acme, 'alice'))).toEqual(file);
+    await rig.files.delete(file.id, admin);
+  });
+
   it('deletes a file once, for everybody', async () => {
     const alice = userOf(acme, 'alice');
     const before = await rig.usage(acme);
