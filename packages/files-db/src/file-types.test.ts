@@ -46,6 +46,11 @@ const beginnings = [
 
 const plain = async (sample: Uint8Array): Promise<string | undefined> => (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
 
+/** Whether the library would say the same if it saw no zeros behind the last byte. */
+async function isWhole(sample: Uint8Array): Promise<boolean> {
+  return (await plain(sample)) === (await plain(Buffer.concat([sample, Buffer.alloc(64, 0xff)])));
+}
+
 describe('typeOfBytes', () => {
   it('finds what the library finds', async () => {
     const known = beginnings.map((bytes) => Buffer.concat([bytes, Buffer.alloc(600)]));
@@ -65,7 +70,7 @@ describe('typeOfBytes', () => {
     const asked = check.mock.calls;
     check.mockRestore();
     expect(asked.length).toBeGreaterThan(100);
-    const samples = asked.flatMap(([header, { offset = 0 } = {}]) =>
+    const cut = asked.flatMap(([header, { offset = 0 } = {}]) =>
       [offset, offset + header.length - 1, offset + header.length, 300, 4100].flatMap((length) =>
         [randomBytes(4100), Buffer.alloc(4100)].flatMap((bytes) => {
           bytes.set(Uint8Array.from(header), offset);
@@ -75,6 +80,8 @@ describe('typeOfBytes', () => {
         }),
       ),
     );
+    const are = await Promise.all(cut.map(isWhole));
+    const samples = cut.filter((_, index) => are[index]);
     const found = await Promise.all(samples.map(typeOfBytes));
     expect(found).toEqual(await Promise.all(samples.map(plain)));
     expect(new Set(found).size).toBeGreaterThan(60);
