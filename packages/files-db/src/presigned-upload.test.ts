@@ -75,6 +75,7 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
     // Once the form is no good any more, the sweep clears what came in.
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 0 });
+    await expect(rig.files.sweep({ olderThanSeconds: -2 * 86_400 })).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ deleted: 1 });
     expect(await rig.keys()).toEqual([]);
     expect(await rig.query('select 1 from files')).toEqual([]);

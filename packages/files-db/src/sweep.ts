@@ -1,4 +1,4 @@
-import { hasCode, noContext } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
 import { isReferredTo } from './database-error.ts';
@@ -87,6 +87,8 @@ const finish = statement<{ readonly ids: string; readonly now: string }, never>(
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
   const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
+  // What is not due yet would be old enough.
+  if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
   const before = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString();
   const times = { due: before(olderThanSeconds), uploads: before(Math.max(olderThanSeconds, longestUpload)) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };

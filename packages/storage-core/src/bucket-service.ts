@@ -8,6 +8,7 @@ import type { NewBucket } from './bucket-provisioner.ts';
 import { noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
+import { storageError } from './errors.ts';
 import type { StorageServiceOptions } from './service-options.ts';
 
 /** The part of `StorageService` that looks after buckets. */
@@ -136,8 +137,10 @@ export class BucketService {
     await requireAbility(this.backend, 'lifecycle').deleteLifecycle(bucket, ctx);
   }
 
-  /** Removes what killed processes left at the provider. */
+  /** Removes what killed processes left at the provider. @throws invalid_argument, not_supported */
   async sweep(options: SweepOptions, ctx: CallContext = noContext): Promise<SweepReport> {
+    // What is still under way would be old enough.
+    if (!(options.olderThan >= 0)) throw storageError('invalid_argument', 'olderThan is a number of seconds, at least 0.');
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 

@@ -59,10 +59,17 @@ describe('presigned URLs', () => {
       { size: 0.5 },
       { contentType: 'x' },
       { acl: 'x' as 'private' },
+      { method: 'DELETE' as 'PUT' },
     ]) {
       await expect(service.getPresignedUploadUrl({ key: 'k', ...bad })).rejects.toMatchObject({ code: 'invalid_argument' });
     }
-    for (const bad of [{ expiresIn: -1 }, { contentType: 'x' }, { contentDisposition: 'a\r\nb: c' }, { contentDisposition: 'é' }]) {
+    for (const bad of [
+      { expiresIn: -1 },
+      { contentType: 'x' },
+      { contentDisposition: 'a\r\nb: c' },
+      { contentDisposition: 'é' },
+      { method: 'PUT' as 'GET' },
+    ]) {
       await expect(service.getPresignedDownloadUrl({ key: 'k', ...bad })).rejects.toMatchObject({ code: 'invalid_argument' });
     }
     await expect(service.getPresignedUploadUrl({ key: '..' })).rejects.toMatchObject({ code: 'invalid_key' });

@@ -12,6 +12,7 @@ const longestExpiry = 604_800;
 /** @throws invalid_argument */
 export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: number | undefined): PresignUploadOptions {
   const { contentType, size, method, acl, storageClass } = file;
+  assertMethod(method, ['POST', 'PUT']);
   if (acl !== undefined) assertCannedAcl(acl);
   if (contentType !== undefined) assertContentType(contentType);
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
@@ -23,9 +24,15 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
 /** @throws invalid_argument */
 export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: number | undefined): PresignDownloadOptions {
   const { contentDisposition, contentType, method } = file;
+  assertMethod(method, ['GET', 'HEAD']);
   if (contentType !== undefined) assertContentType(contentType);
   if (contentDisposition !== undefined) assertContentDisposition(contentDisposition);
   return defined({ contentDisposition, contentType, method, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
+}
+
+/** A backend would sign another for it. */
+function assertMethod(method: string | undefined, known: readonly string[]): void {
+  if (method !== undefined && !known.includes(method)) throw storageError('invalid_argument', `The method is ${known.join(' or ')}.`);
 }
 
 function expiryOf(seconds = 3600): number {

@@ -53,6 +53,9 @@ export function assertNoneMatch(ifNoneMatch: string | undefined): void {
 
 // What every provider gives back as it was: metadata travels in HTTP headers, which have no case and trim their values.
 function assertMetadata(metadata: Readonly<Record<string, string>>): void {
+  // Of what else iterates, such as a Map, no member is one of the object itself.
+  if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata)
+    throw storageError('invalid_argument', 'Metadata is a plain object; of a Map or Headers, make one with Object.fromEntries().');
   let size = 0;
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z0-9._-]+$/.test(name)) {

@@ -195,6 +195,24 @@ describe('uploadFile and downloadFile', () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('refuse what would be taken for something larger, or for nothing', async () => {
+    await service.uploadFile({ key: 'k', body: '' });
+    const untyped = service as unknown as Record<
+      'uploadFile' | 'deleteFiles' | 'listFiles' | 'sweep',
+      (request: unknown) => PromiseLike<unknown>
+    >;
+    const calls = [
+      untyped.uploadFile({ key: 'k', body: '', metadata: new Map([['a', '1']]) }),
+      untyped.uploadFile({ key: 'k', body: '', metadata: 'text' }),
+      untyped.deleteFiles({ keys: 'k' }),
+      untyped.listFiles('prefix'),
+      untyped.sweep({ olderThan: -1 }),
+      untyped.sweep({ olderThan: undefined }),
+    ];
+    for (const call of calls) await expect(Promise.resolve(call)).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(await service.fileExists('k')).toBe(true);
+  });
+
   it('download what is there only', async () => {
     await expect(service.downloadFile('none')).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(service.downloadFile('../x')).rejects.toMatchObject({ code: 'invalid_key' });
