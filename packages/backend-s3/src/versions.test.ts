@@ -2,13 +2,18 @@ import { randomBytes } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { openS3Backend } from './backend.ts';
+import { awsProfile } from './profile.ts';
 import { doors } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { ok, refusal } from './testing/scripted.ts';
 import { accountOn, ifAvailable } from './testing/server.ts';
 
 const servers = [await startS3('ceph'), await ifAvailable(startS3('minio'))].filter((server) => typeof server !== 'string');
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
 const cases = servers.flatMap((server) => doors.map((transport) => ({ server, transport, name: server.name })));
 
 describe.each(cases)(
@@ -36,3 +41,27 @@ describe.each(cases)(
     });
   },
 );
+
+describe.each(doors)('a write where there must be nothing, of who is not told whether versions are kept (%s)', (transport) => {
+  it.each([
+    ['AccessDenied', 403, 'may ignore that there', undefined, undefined],
+    ['NotImplemented', 501, 'may ignore that there', undefined, undefined],
+    ['InternalError', 500, 'may ignore that there', undefined, 'storage_unavailable'],
+    ['AccessDenied', 403, 'ignores that there', false, 'access_denied'],
+    ['NotImplemented', 501, 'ignores that there', false, 'not_supported'],
+  ])('by %s (%i), on a server that %s', async (name, status, _does, conditionalPutOfVersions, code) => {
+    const server = await serve((request, response) =>
+      (request.url?.includes('versioning') === true ? refusal(status, name) : ok)(request, response),
+    );
+    const put = backendTo(server, { transport }, { ...awsProfile, conditionalPutOfVersions }).put(
+      { bucket: 'bucket', key: 'key' },
+      { kind: 'buffer', data: Buffer.from('x') },
+      { contentType: 'text/plain', ifNoneMatch: '*' },
+      noContext,
+    );
+    if (code === undefined) expect(await put).toMatchObject({ etag: 'made' });
+    else await expect(put).rejects.toMatchObject({ code });
+    const written = server.requests.filter(({ method }) => method === 'PUT').map(({ headers }) => headers['if-none-match']);
+    expect(written).toEqual(code === undefined ? ['*'] : []);
+  });
+});

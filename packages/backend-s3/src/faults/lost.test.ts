@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { awsProfile } from '../profile.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 
-const options = { contentType: 'text/plain', metadata: { by: 'us' } };
+const options = { contentType: 'text/plain', metadata: { by: 'us', of: 'all' } };
 const bodies = { 'a small object': randomBytes(1000), 'an object of parts': randomBytes(9 * 2 ** 20) };
 const cases = Object.entries(bodies);
 
@@ -100,15 +100,45 @@ describe.each(doors)('a write that succeeded although its answer got lost (%s)',
   });
 
   it.each([
-    ['other bytes', Buffer.from('theirs'), options.metadata],
-    ['the same bytes, from somebody else', bodies['a small object'], { by: 'them' }],
-  ])('is told from %s', async (_name, theirs, metadata) => {
+    ['other bytes', Buffer.from('theirs'), {}],
+    ['the same bytes, from somebody else', bodies['a small object'], { metadata: { by: 'them', of: 'all' } }],
+    ['the same bytes, of another type', bodies['a small object'], { contentType: 'text/css' }],
+  ])('is told from %s', async (_name, theirs, described) => {
     const at = bench.at(`theirs-${theirs.length}`);
-    await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, metadata }, noContext);
+    await bench.direct.put(at, { kind: 'buffer', data: theirs }, { ...options, ...described }, noContext);
     const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
     loseAnswer(at.key);
     const put = backend.put(at, { kind: 'buffer', data: bodies['a small object'] }, { ...options, ifNoneMatch: '*' }, noContext);
     await expect(put).rejects.toMatchObject({ code: 'precondition_failed' });
+  });
+
+  it('as an object of parts, whose upload is then gone, is no failure without a condition either', async () => {
+    const at = bench.at('unconditional');
+    const data = bodies['an object of parts'];
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const info = await backend.put(at, { kind: 'buffer', data }, options, noContext);
+    expect(info).toMatchObject({ etag: (await bench.direct.head(at, noContext)).etag, size: data.length });
+  });
+
+  it.each(cases)('as %s that is a version, is told with its id', async (_name, data) => {
+    const at = bench.at(`version-${data.length}`);
+    const { versioning } = bench.direct;
+    await versioning!.setVersioning(bench.bucket, true, noContext);
+    onTestFinished(() => versioning!.setVersioning(bench.bucket, false, noContext));
+    const backend = bench.through({ maxRetries: 2 }, { profile: awsProfile });
+    loseAnswer(at.key);
+    const { versionId } = await backend.put(at, { kind: 'buffer', data }, { ...options, ifNoneMatch: '*' }, noContext);
+    expect(versionId).toEqual(expect.any(String));
+    expect(versionId).toBe((await bench.direct.head(at, noContext)).versionId);
+  });
+
+  it('is none where an upload is gone, and nothing is at its key', async () => {
+    bench.proxy.faults.answer = ({ method, target }) =>
+      method === 'POST' && target.includes('uploadId=') ? refusalOf(404, 'NoSuchUpload', method) : undefined;
+    const put = bench.through().put(bench.at('nothing'), { kind: 'buffer', data: bodies['an object of parts'] }, options, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(await bench.leftovers()).toEqual([]);
   });
 
   it('is none where an upload is gone, and other bytes are at its key', async () => {
