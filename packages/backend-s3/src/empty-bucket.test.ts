@@ -1,5 +1,5 @@
 import { noContext } from '@coffer/storage-core';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
@@ -25,6 +25,32 @@ it.each(doors)('a bucket that a server keeps for its open uploads is deleted by 
   await expect(backend.buckets?.delete('bucket', {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
   await backend.buckets?.delete('bucket', { force: true }, noContext);
   expect(isOpen).toBe(false);
+});
+
+describe.each(doors)('a bucket whose open upload cannot be aborted (%s)', (transport) => {
+  it.each([
+    ['NoSuchUpload', 404, undefined],
+    ['NoSuchKey', 404, undefined],
+    ['AccessDenied', 403, 'access_denied'],
+    ['InternalError', 500, 'storage_unavailable'],
+  ])('goes by force only where that is gone already: %s', async (name, status, code) => {
+    const deleted: string[] = [];
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('versions')) return answering('<ListVersionsResult></ListVersionsResult>')(request, response);
+      if (url.includes('uploadId=id')) return refusal(status, name)(request, response);
+      if (method === 'DELETE') {
+        deleted.push(url);
+        return response.writeHead(204).end();
+      }
+      const upload = '<Upload><Key>key</Key><UploadId>id</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>';
+      return answering(`<ListMultipartUploadsResult>${upload}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    if (code === undefined) await deleting;
+    else await expect(deleting).rejects.toMatchObject({ code });
+    expect(deleted).toHaveLength(code === undefined ? 1 : 0);
+  });
 });
 
 it.each(doors)('a bucket is deleted by force whose list of versions tells a key as another, or lacks one (%s)', async (transport) => {
