@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { largestPut } from './limits.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { putObject } from './put.ts';
@@ -56,6 +57,24 @@ describe.each(doors)('a stream that is written under a condition by one PUT (%s)
     expect(received).toBeLessThan(size);
     expect(server.requests.map(({ method }) => method)).toEqual(['PUT']);
   });
+});
+
+it.each([
+  ['is sent', largestPut, ['sent']],
+  ['is refused before anything is sent', largestPut + 1, []],
+])('a stream of which one PUT is all that there may be %s at %i bytes', async (_what, announced, calls) => {
+  const sent: string[] = [];
+  const put: Transport['put'] = async () => {
+    sent.push('sent');
+    return { etag: 'made' };
+  };
+  const store = openStore({ accessKey: 'who', secretKey: 'secret' }, profile);
+  open.push(() => store.connection.close());
+  const body = { kind: 'stream', stream: Readable.from([first], { objectMode: false }), size: announced } as const;
+  const writing = putObject({ ...store, transport: { ...store.transport, put } }, at, body, options, noContext);
+  if (calls.length > 0) expect(await writing).toMatchObject({ size: announced });
+  else await expect(writing).rejects.toMatchObject({ code: 'not_supported' });
+  expect(sent).toEqual(calls);
 });
 
 it.each([{ sha256: '0'.repeat(64) }, { md5: '0'.repeat(32) }])(
