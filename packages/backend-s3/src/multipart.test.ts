@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import { noContext } from '@coffer/storage-core';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from './testing/eventually.ts';
 import { doors } from './testing/fault-bench.ts';
@@ -38,6 +39,47 @@ it.each(doors)('once a part has failed, no other one is sent on (%s)', async (tr
   await eventually(() => isStopped).toBe(true);
   expect(await outcome).toMatchObject({ code: 'access_denied' });
   expect(server.requests.at(-1)?.method).toBe('DELETE');
+});
+
+it.each(doors)('once a part has failed, nobody waits for a client that sends nothing more (%s)', async (transport) => {
+  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+  const server = await serve((request, response) => {
+    if (request.method === 'POST') return begun(request, response);
+    if (request.method === 'DELETE') return response.writeHead(204).end();
+    return refusal(403, 'AccessDenied')(request, response);
+  });
+  const stream = new Readable({ read() {} });
+  stream.push(Buffer.alloc(9 * 2 ** 20)); // a part, and not all of the next one
+  const body = { kind: 'stream', stream } as const;
+  const put = backendTo(server, { transport }).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+  await expect(put).rejects.toMatchObject({ code: 'access_denied' });
+  expect(stream.destroyed).toBe(true);
+  expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'DELETE']);
+});
+
+describe.each(doors)('an object of parts (%s)', (transport) => {
+  const [data, partSum] = [Buffer.alloc(9 * 2 ** 20), '0123456789abcdef'.repeat(2)];
+  const madeOfParts = `${createHash('md5')
+    .update(Buffer.from(partSum.repeat(2), 'hex'))
+    .digest('hex')}-2`;
+
+  it.each([
+    ['that the server tells', '<ETag>"told-2"</ETag>', 'told-2'],
+    ['that S3 makes of its parts, where the server tells none', '', madeOfParts],
+  ])('has the ETag %s, and its version', async (_what, told, etag) => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'PUT') return answering('', { etag: `"${partSum}"` })(request, response);
+      if (url.includes('uploads'))
+        return answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>')(request, response);
+      const document = `<CompleteMultipartUploadResult>${told}</CompleteMultipartUploadResult>`;
+      return answering(document, { 'x-amz-version-id': 'version' })(request, response);
+    });
+    const at = { bucket: 'bucket', key: 'key' };
+    const body = { kind: 'buffer', data } as const;
+    const info = await backendTo(server, { transport }).put(at, body, { contentType: 'text/plain' }, noContext);
+    expect(info).toMatchObject({ etag, versionId: 'version', size: data.length });
+  });
 });
 
 it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {

@@ -174,15 +174,59 @@ describe('an upload by parts', () => {
     expect([calls, store.cleaning.size]).toEqual([['abort'], 0]);
   });
 
-  it('gives back the part that was one too many', async () => {
+  it('has ten thousand parts at most, and gives back the one that was too many', async () => {
     const { store, calls } = fake();
-    let held = 0;
+    let [held, sent] = [0, 0];
+    const send = async () => {
+      sent++;
+      return { etag: 'x' };
+    };
     const next = async () => {
       held++;
-      return { send: async () => ({ etag: 'x' }), done: () => void held-- };
+      return { send, done: () => void held-- };
     };
     const parts = { next, fail: () => {}, verify: async () => {} };
     await expect(writeByParts(store, at, { headers, parts }, noContext)).rejects.toMatchObject({ code: 'payload_too_large' });
-    expect([held, calls]).toEqual([0, ['create', 'abort']]);
+    expect([held, sent, calls]).toEqual([0, 10_000, ['create', 'abort']]);
+  });
+
+  it('is given up once no part is under way any more, and leaves alone the memory of those that were not sent', async () => {
+    const { store, calls } = fake();
+    const [slow, asked] = [Promise.withResolvers<never>(), Promise.withResolvers<void>()];
+    const sends = [async () => ({ etag: 'x' }), () => slow.promise];
+    const isReusable: boolean[] = [];
+    const next = async () => {
+      const send = sends.shift();
+      if (send !== undefined) return { send, done: (isSent: boolean) => void isReusable.push(isSent) };
+      asked.resolve();
+      throw new Error('broken');
+    };
+    const writing = writeByParts(store, at, { headers, parts: { next, fail: () => {}, verify: async () => {} } }, noContext);
+    const outcome = writing.catch((error: unknown) => error);
+    await asked.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([calls, isReusable]).toEqual([['create'], [true]]);
+    slow.reject(new Error('stopped'));
+    expect(await outcome).toMatchObject({ message: 'broken' });
+    expect([calls, isReusable]).toEqual([
+      ['create', 'abort'],
+      [true, false],
+    ]);
+  });
+
+  it('sends four parts at a time', async () => {
+    const { store, calls } = fake();
+    const sends: (() => void)[] = [];
+    const send = () => new Promise<{ readonly etag: string }>((resolve) => sends.push(() => resolve({ etag: 'x' })));
+    let left = 9;
+    const parts = { next: async () => (left-- > 0 ? { send, done: () => {} } : undefined), fail: () => {}, verify: async () => {} };
+    const writing = writeByParts(store, at, { headers, parts }, noContext);
+    for (let ended = 0; ended < 9; ended++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(sends).toHaveLength(Math.min(ended + 4, 9));
+      sends[ended]!();
+    }
+    await writing;
+    expect(calls).toEqual(['create', 'complete']);
   });
 });
