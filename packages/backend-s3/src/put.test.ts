@@ -1,15 +1,19 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
+import type { PutOptions } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { largestPut } from './limits.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
+import type { EndpointProfile } from './profile.ts';
 import { putObject } from './put.ts';
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
+import { ok, refusal } from './testing/scripted.ts';
 import type { Transport } from './transport.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
@@ -56,6 +60,51 @@ describe.each(doors)('a stream that is written under a condition by one PUT (%s)
     await closed.promise;
     expect(received).toBeLessThan(size);
     expect(server.requests.map(({ method }) => method)).toEqual(['PUT']);
+  });
+});
+
+it('what was written is told, with what S3 takes for what was not said', async () => {
+  const body = { kind: 'buffer', data: Buffer.from('x') } as const;
+  const backend = backendTo(await serve(ok));
+  const plain = { ...at, size: 1, etag: 'made', contentType: 'text/plain', storageClass: 'STANDARD', metadata: {} };
+  const told = await backend.put(at, body, { contentType: 'text/plain' }, noContext);
+  expect(told).toEqual({ ...plain, lastModified: expect.any(Date) });
+  const sha256 = createHash('sha256').update('x').digest('hex');
+  const more = { storageClass: 'GLACIER', metadata: { a: 'b' }, sha256 };
+  expect(await backend.put(at, body, { contentType: 'text/plain', ...more }, noContext)).toMatchObject({ ...plain, ...more });
+});
+
+describe.each(doors)('the condition of a write (%s)', (transport) => {
+  const body = { kind: 'buffer', data: Buffer.from('x') } as const;
+
+  it.each<[Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'>, Partial<EndpointProfile>, string | readonly (string | undefined)[]]>([
+    [{ ifNoneMatch: '*' }, {}, ['*', undefined]],
+    [{ ifNoneMatch: '*' }, { conditionalPut: false }, 'not_supported'],
+    [{ ifNoneMatch: '*' }, { putMatch: false }, ['*', undefined]],
+    [{ ifMatch: 'etag' }, {}, [undefined, '"etag"']],
+    [{ ifMatch: '*' }, {}, [undefined, '*']],
+    [{ ifMatch: 'etag' }, { putMatch: 'bare' }, [undefined, 'etag']],
+    [{ ifMatch: 'etag' }, { putMatch: false }, 'not_supported'],
+    [{ ifMatch: 'etag' }, { conditionalPut: false, conditionalPutOfVersions: false }, [undefined, '"etag"']],
+    [{ ifMatch: 'no "etag"' }, {}, 'precondition_failed'],
+  ])('%j on a server as AWS, but %j: %j', async (condition, differences, expected) => {
+    const server = await serve(ok);
+    const to = backendTo(server, { transport }, { ...awsProfile, ...differences });
+    const put = to.put(at, body, { contentType: 'text/plain', metadata: { a: 'b' }, ...condition }, noContext);
+    if (typeof expected === 'string') await expect(put).rejects.toMatchObject({ code: expected });
+    else await put;
+    const names = ['if-none-match', 'if-match', 'content-type', 'x-amz-meta-a'];
+    const sent = server.requests.map(({ headers }) => names.map((name) => headers[name]));
+    expect(sent).toEqual(typeof expected === 'string' ? [] : [[...expected, 'text/plain', 'b']]);
+  });
+
+  it.each([
+    [{ ifMatch: 'etag' }, 'precondition_failed'],
+    [{ ifNoneMatch: '*' }, 'file_not_found'],
+    [{}, 'file_not_found'],
+  ] as const)('%j is what an answer of 404 is about, or not: %s', async (condition, code) => {
+    const to = backendTo(await serve(refusal(404, '')), { transport });
+    await expect(to.put(at, body, { contentType: 'text/plain', ...condition }, noContext)).rejects.toMatchObject({ code });
   });
 });
 

@@ -128,6 +128,30 @@ describe('the memory of uploads is all there again', () => {
   }
 });
 
+describe('the memory of an upload', () => {
+  const failing = async (): Promise<{ readonly store: Store; readonly sent: Uint8Array[] }> => {
+    const store = await storeOf();
+    const sent: Uint8Array[] = [];
+    const put: Store['transport']['put'] = async (_at, payload) => {
+      if (payload.kind === 'buffer') sent.push(payload.data);
+      throw new Error('given up');
+    };
+    return { store: { ...store, transport: { ...store.transport, put } }, sent };
+  };
+
+  it.each([{ size: mib }, { sizeHint: mib }])(
+    'is used by no other once a request with it has failed, which may still be under way: %j',
+    async (told) => {
+      const { store, sent } = await failing();
+      const body = { kind: 'stream', stream: streamOf(mib), ...told } as const;
+      await expect(putObject(store, at, body, { contentType: 'text/plain' }, noContext)).rejects.toThrow('given up');
+      const memory = sent.map(({ buffer }) => buffer);
+      expect(memory).toHaveLength(1);
+      for (const size of [mib, 2 * mib]) expect(memory).not.toContain((await store.memory.take(size, {})).buffer.buffer);
+    },
+  );
+});
+
 describe('an upload by parts', () => {
   const fake = (): { readonly store: Store; readonly calls: string[] } => {
     const calls: string[] = [];
