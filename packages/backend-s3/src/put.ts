@@ -66,8 +66,7 @@ async function headersFor(
   const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
   const headers = { ...others, ...toldAcl(acl), metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
-  if (ifMatch !== undefined && ifMatch !== '*' && !isEtag(ifMatch))
-    throw storageError('precondition_failed', 'The object has another ETag.');
+  if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has another ETag.');
   const profile = await store.profile(bucket, ctx);
   const { conditionalPut, conditionalComplete } = profile;
   const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
