@@ -139,7 +139,7 @@ interface Source {
   readonly size?: number;
   /** Of every part but the last one. */
   readonly partSize: number;
-  /** The first bytes, and where they end. */
+  /** The first bytes, and where they end. What of them no part has given back, the caller does. */
   readonly first?: Gathered;
 }
 
@@ -208,11 +208,7 @@ async function putParts(
         done: (sent) => held.release(sent),
       };
     },
-    fail: (error) => {
-      ready?.held.release(false);
-      ready = undefined;
-      stream.destroy(error);
-    },
+    fail: (error) => void stream.destroy(error),
     async verify() {
       if (size !== undefined && reader.size !== size) throw sizeMismatch(reader.size, size);
       sums.verify();
@@ -224,11 +220,7 @@ async function putParts(
     part.held.release(false);
     throw sizeMismatch(reader.size, size);
   };
-  const written = await writeByParts(store, at, { headers, parts }, ctx).catch((error: unknown) => {
-    parts.fail(error as Error);
-    throw error;
-  });
-  return { size: reader.size, ...written };
+  return { ...(await writeByParts(store, at, { headers, parts }, ctx)), size: reader.size };
 }
 
 /** As it comes, in one PUT: the only write whose condition some servers enforce. It has one attempt. */
