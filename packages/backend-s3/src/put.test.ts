@@ -74,6 +74,32 @@ it('what was written is told, with what S3 takes for what was not said', async (
   expect(await backend.put(at, body, { contentType: 'text/plain', ...more }, noContext)).toMatchObject({ ...plain, ...more });
 });
 
+describe.each(doors)('metadata (%s)', (transport) => {
+  it.each<[Partial<EndpointProfile>, Readonly<Record<string, string>>, readonly string[]]>([
+    [{}, { a_b: '1', 'c.d': '2', 'e.5ff': '3', 'g.2eh_': '4' }, ['a_b: 1', 'c.d: 2', 'e.5ff: 3', 'g.2eh_: 4']],
+    [
+      { keepsUnderscores: false },
+      { a_b: '1', 'c.d': '2', 'e.5ff': '3', 'g.2eh_': '4' },
+      ['a.5fb: 1', 'c.d: 2', 'e.2e5ff: 3', 'g.2e2eh.5f: 4'],
+    ],
+    [{}, { none: '', one: '=', two: '==', more: 'a=', some: 'b' }, ['more: a=', 'none: ', 'one: ==', 'some: b', 'two: ===']],
+    [{ keepsEmptyValues: false }, { none: '', one: '=', some: 'b' }, ['none: =', 'one: ==', 'some: b']],
+    [{ keepsUnderscores: false }, { a_b: '', c: '=' }, ['a.5fb: ', 'c: ==']],
+  ])('comes back as it was given, on a server as AWS, but %j: %j', async (differences, metadata, sent) => {
+    const held: string[] = [];
+    const server = await serve((request, response) => {
+      if (request.method === 'HEAD') return response.writeHead(200, [...held, 'etag', '"made"', 'content-length', '1']).end();
+      for (const [name, value] of Object.entries(request.headers)) if (name.startsWith('x-amz-meta-')) held.push(name, String(value));
+      return ok(request, response);
+    });
+    const backend = backendTo(server, { transport }, { ...awsProfile, ...differences });
+    await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+    const pairs = Array.from({ length: held.length / 2 }, (_, index) => `${held[2 * index]!.slice(11)}: ${held[2 * index + 1]}`);
+    expect(pairs.toSorted()).toEqual(sent);
+    expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+  });
+});
+
 describe.each(doors)('the condition of a write (%s)', (transport) => {
   const body = { kind: 'buffer', data: Buffer.from('x') } as const;
 
