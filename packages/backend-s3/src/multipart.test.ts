@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from './testing/eventually.ts';
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
-import { answering, refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -80,6 +80,29 @@ describe.each(doors)('an object of parts (%s)', (transport) => {
     const info = await backendTo(server, { transport }).put(at, body, { contentType: 'text/plain' }, noContext);
     expect(info).toMatchObject({ etag, versionId: 'version', size: data.length });
   });
+});
+
+it.each(doors)('an object of parts is described when it is begun, and has its condition when it is completed (%s)', async (transport) => {
+  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+  const completed = answering('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') return ok(request, response);
+    return (request.url?.includes('uploads') === true ? begun : completed)(request, response);
+  });
+  const backend = backendTo(server, { transport });
+  const described = { contentType: 'text/plain', storageClass: 'STANDARD_IA', metadata: { a: 'b' }, acl: 'public-read' } as const;
+  for (const condition of [{ ifNoneMatch: '*' }, { ifMatch: 'etag' }] as const) {
+    const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+    await backend.put({ bucket: 'bucket', key: 'key' }, body, { ...described, ...condition }, noContext);
+  }
+  const names = ['content-type', 'x-amz-storage-class', 'x-amz-meta-a', 'x-amz-acl'];
+  const posted = server.requests.filter(({ method }) => method === 'POST').map(({ headers }) => headers);
+  const conditions = posted.map((headers) => [headers['if-none-match'], headers['if-match']]);
+  const none = [undefined, undefined];
+  expect(conditions).toEqual([none, ['*', undefined], none, [undefined, '"etag"']]);
+  for (const headers of [posted[0], posted[2]]) {
+    expect(names.map((name) => headers?.[name])).toEqual(['text/plain', 'STANDARD_IA', 'b', 'public-read']);
+  }
 });
 
 it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
