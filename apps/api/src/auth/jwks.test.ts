@@ -2,9 +2,10 @@ import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { JWK } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { keyFile, sign, testKey } from '../testing/forge.ts';
 import type { TestKey } from '../testing/forge.ts';
@@ -28,12 +29,40 @@ describe('a key set', () => {
       testKey('EdDSA', 'ed'),
     ]);
   });
+  afterEach(() => vi.restoreAllMocks());
 
   describe('in a file', () => {
     it.each(['RS256', 'ES256', 'EdDSA'])('takes %s', async (alg) => {
       const key = [one, ec, ed].find((each) => each.alg === alg)!;
       const { directory, path } = await keyFile([one.jwk, ec.jwk, ed.jwk]);
       expect(await tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' })(await tokenOf(key))).toMatchObject({ subject: 'ann' });
+      await rm(directory, { recursive: true });
+    });
+
+    it('takes Ed25519 by its own name as well', async () => {
+      const { kid, alg: _alg, ...jwk } = ed.jwk;
+      const { directory, path } = await keyFile([{ ...jwk, kid: kid! }]);
+      const token = await sign(ed.privateKey, { alg: 'Ed25519', kid });
+      expect(await tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' })(token)).toMatchObject({ subject: 'ann' });
+      await rm(directory, { recursive: true });
+    });
+
+    it.each([
+      ['expires', {}],
+      ['does not', { exp: undefined } as never],
+    ])('takes a token that %s for half a minute without another look at its key, and no longer', async (_what, claims) => {
+      const { directory, path } = await keyFile([one.jwk]);
+      const verify = tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' });
+      const token = await tokenOf(one, claims);
+      const start = performance.now();
+      const clock = vi.spyOn(performance, 'now').mockReturnValue(start);
+      await verify(token);
+      await writeFile(path, JSON.stringify({ keys: [two.jwk, ec.jwk] }));
+      clock.mockReturnValue(start + 29_000);
+      expect(await verify(token)).toMatchObject({ subject: 'ann' });
+      await delay(20); // the cache looks at the clock once in a millisecond
+      clock.mockReturnValue(start + 31_000);
+      await expect(verify(token)).rejects.toMatchObject(unauthorized);
       await rm(directory, { recursive: true });
     });
 
@@ -46,6 +75,13 @@ describe('a key set', () => {
       const stranger = await testKey('RS256', 'one');
       await expect(verify(await tokenOf(stranger))).rejects.toMatchObject(unauthorized);
       await expect(verify(await sign(stranger.privateKey, { alg: 'RS256' }))).rejects.toMatchObject(unauthorized);
+      const ours = { iss: 'https://issuer.example', aud: 'coffer' };
+      const strict = tokenVerifier({ jwksFile: path, tenantClaim: 'metadata', issuer: ours.iss, audience: ours.aud });
+      for (const header of [{ alg: 'RS256' }, { alg: 'RS256', kid: 'two' }]) {
+        expect(await strict(await sign(two.privateKey, header, ours))).toMatchObject({ subject: 'ann' });
+        for (const wrong of [{ iss: 'https://other.example' }, { aud: 'other' }, { exp: 1 }])
+          await expect(strict(await sign(two.privateKey, header, { ...ours, ...wrong }))).rejects.toMatchObject(unauthorized);
+      }
       await rm(directory, { recursive: true });
     });
 
@@ -56,6 +92,17 @@ describe('a key set', () => {
         tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' })(await sign(shared, { alg: 'HS256', kid: 'oct' })),
       ).rejects.toMatchObject(unauthorized);
       await rm(directory, { recursive: true });
+    });
+
+    it.each(['RS384', 'RS512', 'PS256', 'ES384', 'ES512'])('takes no %s, though there is a key for it', async (alg) => {
+      const { privateKey, jwk } = await testKey(alg, 'other');
+      const { alg: _alg, ...ofAnyAlgorithm } = jwk;
+      for (const each of [jwk, ofAnyAlgorithm]) {
+        const { directory, path } = await keyFile([each, one.jwk]);
+        const token = await sign(privateKey, { alg, kid: 'other' });
+        await expect(tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' })(token)).rejects.toMatchObject(unauthorized);
+        await rm(directory, { recursive: true });
+      }
     });
 
     it('follows changes of the file, and keeps the last keys while it is unreadable', async () => {
@@ -193,6 +240,9 @@ describe('a key set', () => {
       const broken = tokenVerifier({ jwksUrl: url, jwksFile: path, tenantClaim: 'metadata' });
       expect(await broken(await tokenOf(two))).toMatchObject({ subject: 'ann' });
       await expect(broken(await tokenOf(one))).rejects.toMatchObject(unavailable);
+      // The signature was good: no key of the others could help.
+      for (const claims of [{ exp: 1 }, { nbf: 9_999_999_999 }])
+        await expect(broken(await tokenOf(two, claims))).rejects.toMatchObject(unauthorized);
       await rm(directory, { recursive: true });
     });
   });

@@ -52,6 +52,11 @@ describe('a token signed with the secret', () => {
     },
   );
 
+  it('may have a subject of 255 characters', async () => {
+    const subject = 'a'.repeat(255);
+    expect(await verify(await sign(secret, good, { sub: subject }))).toEqual({ subject, role: 'user' });
+  });
+
   it.each([['admin'], [{ admin: true }], [[['admin']]], [[{ name: 'admin' }]], [null], [['Admin']], [['administrator']]])(
     'gives no role for roles %j',
     async (roles) => {
@@ -81,6 +86,12 @@ describe('a token signed with the secret', () => {
       await expect(verify(token)).rejects.toMatchObject(unauthorized);
     },
   );
+
+  it('is refused when it is longer than what is kept of one', async () => {
+    const longer = (length: number): Promise<string> => sign(secret, good, { more: 'x'.repeat(length) });
+    expect(await verify(await longer(11_000))).toMatchObject({ subject: 'ann' });
+    await expect(verify(await longer(13_000))).rejects.toMatchObject(unauthorized);
+  });
 
   it('is refused unsigned, whatever none is called', async () => {
     const claims = { sub: 'ann', roles: ['admin'], exp: now() + 60 };
@@ -164,7 +175,7 @@ describe('a token signed with the secret', () => {
   });
 
   it('is not taken where only a key set is configured, signed with its public key or not', async () => {
-    const { jwk } = await testKey('RS256', 'mine');
+    const { jwk, privateKey } = await testKey('RS256', 'mine');
     const { directory, path } = await keyFile([jwk]);
     const keysOnly = tokenVerifier({ jwksFile: path, tenantClaim: 'metadata' });
     const both = tokenVerifier({ jwksFile: path, secret, tenantClaim: 'metadata' });
@@ -181,6 +192,8 @@ describe('a token signed with the secret', () => {
     }
     await expect(keysOnly(await sign(secret, good))).rejects.toMatchObject(unauthorized);
     expect(await both(await sign(secret, good))).toMatchObject({ subject: 'ann' });
+    for (const verifyEither of [keysOnly, both])
+      expect(await verifyEither(await sign(privateKey, { alg: 'RS256', kid: 'mine' }))).toMatchObject({ subject: 'ann' });
     await rm(directory, { recursive: true });
   });
 });

@@ -68,7 +68,6 @@ function payloadVerifier(options: TokenVerifierOptions): (token: string) => Prom
   ];
   const checks = {
     clockTolerance: clockToleranceSeconds,
-    requiredClaims: ['sub'],
     ...(issuer !== undefined && { issuer }),
     ...(audience !== undefined && { audience }),
   };
