@@ -17,11 +17,18 @@ describe('isAllowedOrigin', () => {
     ['https://.wild.test', false],
     ['https://evilwild.test', false],
     ['http://a.wild.test', false],
+    ['http://longer.than.the.pattern.wild.test', false],
+    ['capacitor://app.wild.test', false],
     ['null', false],
     ['', false],
   ])('%j is %s', (origin, expected) => {
     expect(isAllowedOrigin(origin, allowed)).toBe(expected);
     expect(isAllowedOrigin(origin, [...allowed, '*'])).toBe(true);
     expect(isAllowedOrigin(origin, [])).toBe(false);
+  });
+
+  it('takes patterns in whatever case they are written', () => {
+    for (const pattern of ['HTTPS://App.Example.com', 'https://*.Example.COM'])
+      expect(isAllowedOrigin('https://app.example.com', [pattern])).toBe(true);
   });
 });
