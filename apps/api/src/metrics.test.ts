@@ -36,9 +36,10 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     for (const headers of [await as('ann', { tenant: acme }), { ...(await service()), 'x-tenant-id': 'acme' }])
       expect(await api.send('GET', '/metrics', { headers })).toMatchObject({ status: 403 });
     const { status, headers } = await api.send('GET', '/metrics', { headers: await admin() });
-    expect({ status, type: headers['content-type'] }).toEqual({
+    expect({ status, type: headers['content-type'], cached: headers['cache-control'] }).toEqual({
       status: 200,
       type: expect.stringMatching(/^text\/plain; version=0\.0\.4/),
+      cached: 'no-store',
     });
   });
 
@@ -156,7 +157,11 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
     const address = server.address();
     const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-    expect(await send(url, 'GET', '/metrics')).toMatchObject({ status: 200, text: expect.stringContaining('storage_operations_total{') });
+    expect(await send(url, 'GET', '/metrics')).toMatchObject({
+      status: 200,
+      headers: { 'content-type': expect.stringMatching(/^text\/plain; version=0\.0\.4/) },
+      text: expect.stringContaining('storage_operations_total{'),
+    });
     expect(await send(url, 'HEAD', '/metrics')).toMatchObject({ status: 200, text: '' });
     expect(await send(url, 'GET', '/metrics?x=1')).toMatchObject({ status: 200 });
     for (const path of ['/', '/api/v1/files', '/health/live', '/metrics/x'])
