@@ -73,6 +73,8 @@ describe('rules between variables', () => {
     for (const host of ['s3.eu-west-1.amazonaws.com', 's3.cn-north-1.amazonaws.com.cn', 's3.eu-west-1.api.aws'])
       expect(s3({ STORAGE_S3_ENDPOINT: `https://${host}` }).forcePathStyle).toBe(false);
     expect(s3({ STORAGE_S3_ENDPOINT: 'https://amazonaws.com.evil.example' }).forcePathStyle).toBe(true);
+    const aws = 'https://s3.eu-west-1.amazonaws.com';
+    expect(s3({ STORAGE_BACKEND: 'minio', STORAGE_S3_ENDPOINT: aws }).forcePathStyle).toBe(true);
     expect(s3({ STORAGE_S3_ENDPOINT: 'https://ceph.example', STORAGE_S3_FORCE_PATH_STYLE: 'false' }).forcePathStyle).toBe(false);
   });
 
@@ -83,17 +85,24 @@ describe('rules between variables', () => {
     expect(mistakesOf({ HOST }, { serve: false })).toEqual({});
     expect(mistakesOf({ HOST, AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
     expect(mistakesOf({ HOST, AUTH_JWKS_URL: 'https://id.example.com/keys' })).toEqual({});
+    expect(Object.keys(mistakesOf({ HOST, AUTH_JWKS_FILE: 'absent.json' }))).toEqual(['AUTH_JWKS_FILE']);
     expect(Object.keys(mistakesOf({ HOST, AUTH_ISSUER: 'me' }))).toEqual(['HOST']);
   });
 
-  it.each(['127.0.0.1', '127.8.8.8', 'localhost', '::1', '[::1]', '::ffff:127.0.0.1'])('allow HOST=%s with it', (HOST) => {
+  it.each(['127.0.0.1', '127.8.8.8', 'localhost', 'LOCALHOST', '::1', '[::1]', '::ffff:127.0.0.1'])('allow HOST=%s with it', (HOST) => {
     expect(mistakesOf({ HOST })).toEqual({});
   });
 
   it('refuse to show metrics elsewhere with a generated secret', () => {
     expect(Object.keys(mistakesOf({ METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464' }))).toEqual(['METRICS_HOST']);
     expect(mistakesOf({ METRICS_HOST: '0.0.0.0' })).toEqual({});
+    expect(mistakesOf({ METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464' }, { serve: false })).toEqual({});
     expect(mistakesOf({ METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464', AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
+  });
+
+  it('want another port for metrics, where not both are any that is free', () => {
+    expect(Object.keys(mistakesOf({ PORT: '9464', METRICS_PORT: '9464' }))).toEqual(['METRICS_PORT']);
+    expect(mistakesOf({ PORT: '0', METRICS_PORT: '0' })).toEqual({});
   });
 
   it('want a URL to hand out where HOST has a zone, which none can hold', () => {
@@ -110,7 +119,7 @@ describe('rules between variables', () => {
 
   it('hand out a URL that somebody can call', () => {
     const env = { AUTH_JWT_SECRET: 's'.repeat(32), PORT: '80' };
-    expect(parse({ ...env, HOST: '0.0.0.0' }).server.publicUrl).toBe('http://localhost:80');
+    for (const HOST of ['0.0.0.0', '::', '[::]']) expect(parse({ ...env, HOST }).server.publicUrl).toBe('http://localhost:80');
     expect(parse({ ...env, HOST: 'files.example.com' }).server.publicUrl).toBe('http://files.example.com:80');
   });
 });
@@ -126,10 +135,27 @@ describe('warnings', () => {
     [{ STORAGE_BUKET: 'x' }, /^STORAGE_BUKET .*did you mean STORAGE_BUCKET\?$/],
     [{ AUTH_SECRET_OF_SOMETHING_ELSE: 'x' }, /^AUTH_SECRET_OF_SOMETHING_ELSE is no variable of Coffer$/],
     [{ COFFER_DATADIR: 'x' }, /did you mean COFFER_DATA_DIR\?/],
+    [{ STORAGE_S3_SECRET_KEY_ID: 'x' }, /did you mean STORAGE_S3_SECRET_KEY\?/],
   ])('%j', (env, warning) => {
     const { warnings } = parse(env);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(warning);
+  });
+
+  it.each([
+    { AUTH_JWT_SECRET: 'x'.repeat(40) },
+    { AUTH_JWT_SECRET: `${'x'.repeat(40)}\n${'x'.repeat(40)}` },
+    { AUTH_JWKS_URL: 'https://id.example.com/keys' },
+    { AUTH_JWKS_URL: 'http://localhost:9000/keys' },
+    { AUTH_JWKS_URL: 'http://127.0.0.1/keys' },
+    { AUTH_JWKS_URL: 'http://[::1]/keys' },
+    { STORAGE_BUKET: '' },
+    { STORAGE_PRESIGN_EXPIRES: '604800' },
+    { STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'x-y' },
+    { STORAGE_BACKEND: 's3', STORAGE_ENABLE_MULTI_TENANCY: 'true' },
+    { STORAGE_BACKEND: 's3', STORAGE_ENABLED: 'false' },
+  ])('are not given for %j', (env) => {
+    expect(parse(env).warnings).toEqual([]);
   });
 
   it('come with a usable value', () => {

@@ -109,6 +109,7 @@ describe('every variable', () => {
       (c) => c.storage.corsOrigins,
       ['https://a.example', 'https://*.b.example:8443'],
     ],
+    ['STORAGE_CORS_ORIGINS', 'web+app://x', (c) => c.storage.corsOrigins, ['web+app://x']],
     ['STORAGE_CORS_ORIGINS', ' * ', (c) => c.storage.corsOrigins, ['*']],
     ['STORAGE_MAX_UPLOAD_BYTES', '1048576', (c) => c.storage.maxUploadBytes, 1_048_576],
     ['STORAGE_LOCAL_PATH', 'files', (c) => c.storage.localPath, '/srv/app/files'],
@@ -134,6 +135,21 @@ describe('every variable', () => {
     expect(config.sources[variable]).toBe('env');
   });
 
+  it.each<readonly [string, string, (config: Config) => unknown, unknown]>([
+    ['STORAGE_ENABLED', ' no\r', (c) => c.storage.enabled, false],
+    ['STORAGE_DEFAULT_ACL', ' Public-Read ', (c) => c.storage.defaultAcl, 'public-read'],
+    ['STORAGE_BUCKET_NAMING_PATTERN', ' {tenant_slug}-x ', (c) => c.storage.bucketNamingPattern, '{tenant_slug}-x'],
+    ['STORAGE_SHARED_BUCKET', 'shared\n', (c) => c.storage.sharedBucket, 'shared'],
+    ['STORAGE_TIMEOUT', ' 2.5 ', (c) => c.storage.timeout, 2.5],
+    ['STORAGE_S3_ENDPOINT', ' store:9000/ ', (c) => c.storage.s3.endpoint, 'https://store:9000'],
+    ['PORT', ' 8081\r\n', (c) => c.server.port, 8081],
+    ['HOST', ' localhost ', (c) => c.server.host, 'localhost'],
+    ['PUBLIC_URL', ' https://files.example.com// ', (c) => c.server.publicUrl, 'https://files.example.com'],
+    ['AUTH_AUDIENCE', ' coffer\n', (c) => c.auth.audience, 'coffer'],
+  ])('may have white space around it: %s=%j', (variable, text, pick, expected) => {
+    expect(pick(parse({ [variable]: text }))).toBe(expected);
+  });
+
   it('is in this table, or tested elsewhere', () => {
     const below = ['AUTH_JWKS_FILE', 'STORAGE_S3_ACCESS_KEY', 'STORAGE_S3_SECRET_KEY', 'STORAGE_S3_USE_SSL'];
     expect(Object.keys(parse().sources).toSorted()).toEqual([...new Set([...cases.map(([variable]) => variable), ...below])].toSorted());
@@ -147,6 +163,8 @@ describe('mistakes', () => {
     ['STORAGE_BACKEND', 'Azure', 'azure is not available yet'],
     ['STORAGE_BACKEND', 'my backend!', 'module name'],
     ['STORAGE_BACKEND', 'file://[', 'module name'],
+    ['STORAGE_BACKEND', 'https://acme.example/backend.mjs', 'module name'],
+    ['STORAGE_BACKEND', 'data:text/javascript,0', 'module name'],
     ['STORAGE_BUCKET', 'Under_Score', 'lower-case letters'],
     ['STORAGE_SHARED_BUCKET', 'xn--x', 'xn--'],
     ['STORAGE_S3_ENDPOINT', 'ftp://host', 'http://'],
@@ -171,9 +189,16 @@ describe('mistakes', () => {
     ['STORAGE_PRESIGN_EXPIRES', '1.5', 'whole number'],
     ['STORAGE_CORS_ORIGINS', 'https://a.example/path', 'without a path'],
     ['STORAGE_CORS_ORIGINS', 'a.example', 'origins like'],
+    ['STORAGE_CORS_ORIGINS', 'https://a.example, b.example', 'origins like'],
+    ['STORAGE_CORS_ORIGINS', 'https://a.example,', 'origins like'],
+    ['STORAGE_CORS_ORIGINS', '0https://a.example', 'origins like'],
+    ['STORAGE_CORS_ORIGINS', 'https://a.example?x', 'without a path'],
+    ['STORAGE_CORS_ORIGINS', 'https://me@a.example', 'origins like'],
+    ['COFFER_DATA_DIR', 'a\0b', 'path'],
     ['STORAGE_MAX_UPLOAD_BYTES', '5GB', 'whole number'],
     ['DATABASE_URL', 'mysql://u:p@h/db', 'postgres://'],
     ['DATABASE_URL', 'postgres://u:p@h', 'database'],
+    ['DATABASE_URL', 'postgres:///db', 'host'],
     ['DATABASE_URL', 'postgres://u:p@h1:5432,/db', 'host that is none'],
     ['DATABASE_URL', 'postgres://u:p%@h/db', '"%"'],
     ['DATABASE_URL', 'postgres://u:p@h/db?sslmode=verfy-full', 'sslmode'],
@@ -183,9 +208,16 @@ describe('mistakes', () => {
     ['DATABASE_URL', 'postgres:///db?host=h&port=0', 'from 1 to 65535'],
     ['DATABASE_URL', 'postgres://u:p@h1,h2/db?target_session_attrs=standby', 'target_session_attrs'],
     ['HOST', 'http://x', 'host name'],
+    ['HOST', 'a[b]', 'host name'],
+    ['HOST', '[a]b', 'host name'],
     ['PORT', '65536', 'from 0 to 65535'],
     ['PORT', '8080.5', 'whole number'],
     ['PUBLIC_URL', 'files.example.com', 'http://'],
+    ['PUBLIC_URL', 'shttp://files.example.com', 'http://'],
+    ['PUBLIC_URL', 'https://files.example.com/#x', 'fragment'],
+    ['PUBLIC_URL', 'https://files.example.com/?x=1', 'query'],
+    ['PUBLIC_URL', 'https://me@files.example.com', 'user name'],
+    ['PUBLIC_URL', 'https://:secret@files.example.com', 'user name'],
     ['AUTH_JWT_SECRET', 'short-secret', 'at least 32 bytes'],
     ['AUTH_JWKS_URL', 'file:///keys', 'http://'],
     ['AUTH_ISSUER', ' ', 'blank'],
@@ -195,6 +227,24 @@ describe('mistakes', () => {
     const mistakes = mistakesOf({ [variable]: text });
     expect(Object.keys(mistakes)).toEqual([variable]);
     expect(mistakes[variable]).toContain(hint);
+  });
+
+  it.each([
+    ['STORAGE_TIMEOUT', '86400', '86401'],
+    ['STORAGE_TIMEOUT', '0.000001', '0.0000001'],
+    ['STORAGE_HEALTH_CHECK_TIMEOUT', '300', '300.5'],
+    ['STORAGE_MAX_POOL_CONNECTIONS', '10000', '10001'],
+    ['STORAGE_MAX_RETRIES', '100', '101'],
+    ['STORAGE_PRESIGN_EXPIRES', '1', '0'],
+    ['STORAGE_PRESIGN_EXPIRES', '9007199254740991', '9007199254740993'],
+    ['STORAGE_MAX_UPLOAD_BYTES', '1', '0'],
+    ['PORT', '0', '-1'],
+    ['METRICS_PORT', '65535', '65536'],
+    ['AUTH_JWT_SECRET', 'x'.repeat(32), 'x'.repeat(31)],
+    ['STORAGE_S3_REGION', 'a'.repeat(63), 'a'.repeat(64)],
+  ])('begin where a value is too large or too small: %s', (variable, within, beyond) => {
+    expect(mistakesOf({ [variable]: within })).toEqual({});
+    expect(Object.keys(mistakesOf({ [variable]: beyond }))).toEqual([variable]);
   });
 
   it('are all in one message, with a line for each', () => {
@@ -249,7 +299,10 @@ describe('the parsed configuration', () => {
     expect(redactedConfig(config).database.url).toBe('postgres://coffer:***@db.example:5432/coffer');
     const several = parse({ DATABASE_URL: 'postgres://u:db-password@h1:1,[::1],h2:2/coffer?password=x' });
     expect(redactedConfig(several).database.url).toBe('postgres://u:***@h1:1,[::1],h2:2/coffer');
-    expect(redactedConfig(config).auth.secret).toBe('[set]');
-    expect(redactedConfig(parse()).auth.secret).toBeUndefined();
+    expect(redactedConfig(config)).toMatchObject({
+      auth: { secret: '[set]' },
+      storage: { s3: { accessKey: '[set]', secretKey: '[set]' }, extra: { STORAGE_ACME_TOKEN: '[set]' } },
+    });
+    expect(redactedConfig(parse())).toEqual(parse());
   });
 });

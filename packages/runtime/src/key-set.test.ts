@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -25,14 +25,33 @@ describe('AUTH_JWKS_FILE', () => {
     }
   };
 
-  it.each(['{', '[]', 'null', '{"keys":5}', '{"keys":[]}', '{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}'])(
-    'may not hold %s',
-    async (content) => {
-      await writeFile(join(cwd, 'keys.json'), content);
-      expect(problem()).toContain('AUTH_JWKS_FILE: must ');
-      expect(problem()).not.toContain('c2VjcmV0');
-    },
-  );
+  it.each([
+    ['{', 'the file is not JSON'],
+    ['[]', 'an object with an array "keys"'],
+    ['null', 'an object with an array "keys"'],
+    ['5', 'an object with an array "keys"'],
+    ['{"keys":5}', 'an object with an array "keys"'],
+    ['{"keys":[]}', 'at least one public key'],
+    ['{"keys":[null,5,"RSA",{}]}', 'at least one public key'],
+    ['{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}', 'at least one public key'],
+  ])('may not hold %s', async (content, hint) => {
+    await writeFile(join(cwd, 'keys.json'), content);
+    expect(problem()).toContain('AUTH_JWKS_FILE: must ');
+    expect(problem()).toContain(hint);
+    expect(problem()).not.toContain('c2VjcmV0');
+  });
+
+  it.each(['RSA', 'EC', 'OKP'])('may hold one key of type %s, whatever stands beside it', async (kty) => {
+    await writeFile(join(cwd, 'keys.json'), JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0' }, { kty }] }));
+    expect(problem()).toBeUndefined();
+  });
+
+  it('is a file', async () => {
+    await rm(join(cwd, 'keys.json'), { force: true });
+    await mkdir(join(cwd, 'keys.json'));
+    expect(problem()).toContain('AUTH_JWKS_FILE: must be a file that can be read; it is none.');
+    await rm(join(cwd, 'keys.json'), { recursive: true });
+  });
 
   it('must exist where the server is started, and is taken from the working directory', async () => {
     await rm(join(cwd, 'keys.json'), { force: true });
