@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { HashThread } from './hash-thread.ts';
+import { startChild } from './testing/child.ts';
 
 let thread: HashThread;
 
@@ -49,4 +50,10 @@ it('that dies takes the streams along that it was hashing, and the next one has 
   const next = thread.begin();
   await next.update(shared(Buffer.from('x')));
   expect((await next.digest()).md5).toBe(hex('md5', Buffer.from('x')));
+});
+
+it('is waited for when it ends, though nothing else keeps the process alive', async () => {
+  const child = startChild(new URL('./testing/ended-thread.ts', import.meta.url), []);
+  expect(await child.ended).toBe(0);
+  expect(child.lines).toEqual(['ended']);
 });

@@ -55,6 +55,7 @@ const program = `
  */
 export class HashThread {
   #worker: Worker | undefined;
+  #isClosing = false;
   #nextId = 0;
   readonly #waiting = new Map<number, Waiting[]>();
 
@@ -75,6 +76,7 @@ export class HashThread {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#worker?.terminate();
   }
 
@@ -95,7 +97,8 @@ export class HashThread {
       const queue = this.#waiting.get(id);
       const asked = queue?.shift();
       if (queue?.length === 0) this.#waiting.delete(id);
-      if (this.#waiting.size === 0) worker.unref();
+      // A last answer while the thread ends must not let the process end before it.
+      if (this.#waiting.size === 0 && !this.#isClosing) worker.unref();
       asked?.resolve(digests);
     });
     // A thread that ends takes the state of its hashes along: those uploads fail, the next one starts another thread.
