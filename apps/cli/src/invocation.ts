@@ -51,10 +51,11 @@ export function knownCommand(args: readonly string[], { commands }: Pick<Setting
   return matching.sort((a, b) => b.length - a.length)[0];
 }
 
-/** What commands are called by the tools for S3 that people come from: aws, s5cmd, mc, rclone. */
+/** What commands are called by the tools for S3 that people come from: aws, s5cmd, mc, rclone; and words that mean the same. */
 const elsewhere: ReadonlyMap<string, string> = new Map([
   ['ls', 'list'],
   ['rm', 'delete'],
+  ['remove', 'delete'],
   ['mv', 'move'],
   ['cp', 'copy'],
   ['mb', 'buckets create'],
@@ -69,9 +70,10 @@ export function unknownCommand(args: readonly string[], { commands }: Settings):
   const isTopic = commands.some((command) => words.length === 0 || `${command} `.startsWith(`${words.join(' ')} `));
   if (isTopic || pluginCommands.has(words[0])) return undefined;
   const translated = words.flatMap((word) => elsewhere.get(word)?.split(' ') ?? [word]);
-  const readings = [words, translated, ['storage', ...translated]];
+  const readings = [translated, ['storage', ...translated]];
+  const known = new Set(commands.flatMap((command) => command.split(' ')));
   const [best] = commands
-    .map((command) => ({ command, distance: Math.min(...readings.map((reading) => distanceTo(command, reading))) }))
+    .map((command) => ({ command, distance: Math.min(...readings.map((reading) => distanceTo(command, reading, known))) }))
     .sort((a, b) => a.distance - b.distance);
   const meant = best !== undefined && best.distance <= mistakesIn(best.command) ? `; did you mean "${best.command}"?` : '.';
   const said = words.slice(0, 3).join(' ');
@@ -83,8 +85,12 @@ function mistakesIn(command: string): number {
   return Math.max(2, command.replace(/^storage /, '').length / 3);
 }
 
-function distanceTo(command: string, words: readonly string[]): number {
-  return distance(words.slice(0, command.split(' ').length).join(' '), command);
+/** @param known words of commands: who writes one means it, and no other that is like it, as "create" is like "delete" */
+function distanceTo(command: string, words: readonly string[], known: ReadonlySet<string>): number {
+  const own = command.split(' ');
+  const compared = words.slice(0, own.length);
+  const isAnother = compared.some((word, index) => known.has(word) && word !== own[index]);
+  return isAnother ? Infinity : distance(compared.join(' '), command);
 }
 
 /**

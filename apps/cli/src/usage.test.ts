@@ -58,6 +58,7 @@ describe('calling it', () => {
     [['buckets', 'creat', 'x'], 'did you mean "storage buckets create"?'],
     [['ls', 'x'], 'did you mean "storage list"?'],
     [['rm', 'x'], 'did you mean "storage delete"?'],
+    [['buckets', 'remove', 'x'], 'did you mean "storage buckets delete"?'],
     [['mb', 'x'], 'did you mean "storage buckets create"?'],
   ])('%j is no way to', async (args, message) => {
     const ended = await coffer(['storage', ...args]);
@@ -79,12 +80,18 @@ describe('calling it', () => {
     expect((await coffer(args)).stderr).toContain(`did you mean "${meant}"?`);
   });
 
-  it.each([[['foo']], [['login']], [['serve']], [['sync', 'a', 'b']], [['storage', 'du']], [['storage', 'sync', 'a', 'b']]])(
-    '%j is like no command, and none is guessed',
-    async (args) => {
-      expect((await coffer(args)).stderr).toMatch(/^usage: "[^"]+" is not a command of coffer\. "coffer help" lists them all\.\n$/);
-    },
-  );
+  it.each([
+    [['foo']],
+    [['login']],
+    [['serve']],
+    [['sync', 'a', 'b']],
+    [['storage', 'du']],
+    [['storage', 'sync', 'a', 'b']],
+    [['storage', 'tenants', 'delete', 'acme']], // no slip of "create"
+    [['storage', 'tenants', 'remove', 'acme']],
+  ])('%j is like no command, and none is guessed', async (args) => {
+    expect((await coffer(args)).stderr).toMatch(/^usage: "[^"]+" is not a command of coffer\. "coffer help" lists them all\.\n$/);
+  });
 
   it.each([[[]], [['storage']], [['storage', 'buckets']]])('%j with --json is one document too', async (args) => {
     const ended = await coffer([...args, '--json']);
