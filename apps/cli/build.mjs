@@ -1,6 +1,6 @@
 // Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
 // two instead of hundreds, of CommonJS, which bin/program.js loads. oclif itself becomes two files; its plugins stay packages.
-import { copyFile, glob, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, glob, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,7 +31,11 @@ if (root !== here) {
   for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js', 'bin/program.js'])
     await copyFile(join(here, file), join(root, file));
 }
-const outdir = await newPlace(root);
+// A package of its own until it takes its place.
+const place = await newPlace(root);
+const outdir = join(place, 'dist');
+await mkdir(place);
+await copyFile(join(here, 'package.json'), join(place, 'package.json'));
 
 const input = { main: 'src/main.ts' };
 for await (const file of glob('src/commands/**/*.ts', { cwd: here }))
@@ -88,10 +92,11 @@ const before = await readFile(join(dist, 'build.json'), 'utf8')
   .catch(() => []);
 for (const file of before)
   if (!made.includes(file)) await copyFile(join(dist, 'chunks', file), join(outdir, 'chunks', file)).catch(() => {});
-await takePlace(outdir, dist);
-
-// With the manifest, oclif knows every command without loading any.
-const plugin = new Plugin({ root, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
+// With the manifest, oclif knows every command without loading any. It is made where no other build comes between.
+const plugin = new Plugin({ root: place, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
 await plugin.load();
-await writeFile(`${manifest}.${process.pid}`, `${JSON.stringify(plugin.manifest)}\n`);
-await rename(`${manifest}.${process.pid}`, manifest);
+await writeFile(join(place, 'manifest'), `${JSON.stringify(plugin.manifest)}\n`);
+
+await takePlace(outdir, dist);
+await rename(join(place, 'manifest'), manifest);
+await rm(place, { recursive: true });
