@@ -11,7 +11,7 @@ import { awsProfile } from './profile.ts';
 import { doors, faultBench } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
-import { answering, refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer, Scripted } from './testing/scripted.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
@@ -108,11 +108,12 @@ describe.each(doors)('a copy (%s)', (transport) => {
   });
 
   it.each([
-    ['another', 'after', ['/bucket/copy']],
-    ['the same', 'before', []],
-  ])('under a condition that the server ignores is deleted unless its source is %s afterwards', async (_name, after, deleted) => {
+    ['another', there('after'), ['/bucket/copy']],
+    ['gone', refusal(404, ''), ['/bucket/copy']],
+    ['the same', there('before'), []],
+  ])('under a condition that the server ignores is deleted unless its source is what it was (%s)', async (_name, after, deleted) => {
     let looks = 0;
-    const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : after)(request, response)));
+    const server = await serve(copying((request, response) => (looks++ === 0 ? there('before') : after)(request, response)));
     const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
     const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
     if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
@@ -125,6 +126,83 @@ describe.each(doors)('a copy (%s)', (transport) => {
     const server = await serve(copying(sizeless));
     const copy = backendTo(server, { transport }).copy(source, destination, {}, noContext);
     await expect(copy).rejects.toMatchObject({ code: 'not_supported' });
+  });
+
+  it('by parts is of one version, and is not put together once there is another', async () => {
+    let looks = 0;
+    const server = await serve(copying((request, response) => there(looks++ === 0 ? 'before' : 'after')(request, response)));
+    const copy = backendTo(server, { transport, copyByPartsFrom: 6 * mib }).copy(source, destination, {}, noContext);
+    await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+    const parts = server.requests.filter(({ method }) => method === 'PUT').map(({ headers }) => headers);
+    expect(parts.map((headers) => headers['x-amz-copy-source-if-match'])).toEqual(['"before"', '"before"']);
+    const ranges = parts.map((headers) => headers['x-amz-copy-source-range']).toSorted();
+    expect(ranges).toEqual([`bytes=0-${6 * mib - 1}`, `bytes=${6 * mib}-${9 * mib - 1}`]);
+    expect(seen(server, 'POST').filter((url) => url.includes('uploadId='))).toEqual([]);
+    expect(seen(server, 'DELETE')).toEqual(['/bucket/copy?uploadId=id']); // and not what is at the destination
+  });
+
+  it.each([
+    ['in one request', {}, 'PUT'],
+    ['by parts', { copyByPartsFrom: 6 * mib }, 'POST'],
+  ])('to where there must be nothing tells a server so that looks itself: %s', async (_how, settings, last) => {
+    const server = await serve((request, response) => {
+      if (request.url === '/other') return response.end(); // the look at the bucket
+      return copying(request.url?.startsWith('/other/') === true ? refusal(404, '') : there('before'))(request, response);
+    });
+    await backendTo(server, { transport, ...settings }).copy(source, { ...source, bucket: 'other' }, { ifNoneMatch: '*' }, noContext);
+    const told = server.requests.filter(({ headers }) => headers['if-none-match'] !== undefined);
+    expect(told.map(({ method, headers }) => [method, headers['if-none-match']])).toEqual([[last, '*']]);
+  });
+
+  it.each([
+    ['the same', {}, undefined],
+    ['of another type', { 'content-type': 'text/html' }, 'precondition_failed'],
+    ['of other metadata', { 'x-amz-meta-by': 'them' }, 'precondition_failed'],
+    ['of other bytes', { etag: '"theirs"' }, 'precondition_failed'],
+  ])('to where there was nothing, whose answer got lost, is told from what somebody else wrote: %s', async (_what, differing, code) => {
+    const described = { etag: '"before"', 'content-length': mib, 'content-type': 'text/plain', 'x-amz-meta-by': 'us' };
+    let asked = 0;
+    const server = await serve((request, response) => {
+      if (request.method === 'PUT') return asked++ === 0 ? request.socket.destroy() : refusal(412, 'PreconditionFailed')(request, response);
+      const told = request.url?.startsWith('/bucket/copy') === true ? { ...described, ...differing } : described;
+      return copying((_request, answer) => answer.writeHead(200, told).end())(request, response);
+    });
+    const backend = backendTo(server, { transport, maxRetries: 1 }, { ...awsProfile, acl: false });
+    const copy = backend.copy(source, destination, { ifNoneMatch: '*' }, noContext);
+    if (code === undefined) expect(await copy).toMatchObject({ etag: 'before', metadata: { by: 'us' } });
+    else await expect(copy).rejects.toMatchObject({ code });
+    expect(asked).toBe(2);
+  });
+
+  it('has the storage class of its source, unless another is asked for, and is as old as it is', async () => {
+    const described = { etag: '"before"', 'content-length': 3, 'last-modified': 'Wed, 21 Oct 2015 07:28:00 GMT' };
+    const look: Answer = (_request, response) => response.writeHead(200, { ...described, 'x-amz-storage-class': 'STANDARD_IA' }).end();
+    const server = await serve(copying(look));
+    const backend = backendTo(server, { transport });
+    const made = await backend.copy(source, destination, {}, noContext);
+    expect(made.storageClass).toBe('STANDARD_IA');
+    expect(made.lastModified.getFullYear()).toBeGreaterThan(2015);
+    const other = await backend.copy(source, destination, { storageClass: 'GLACIER_IR' }, noContext);
+    expect(other.storageClass).toBe('GLACIER_IR');
+    const told = server.requests.flatMap(({ headers }) => ('x-amz-copy-source' in headers ? [headers['x-amz-storage-class']] : []));
+    expect(told).toEqual(['STANDARD_IA', 'GLACIER_IR']);
+  });
+
+  it('through here is of what was looked at, and holds neither memory nor a connection once it is over', async () => {
+    const data = Buffer.alloc(3 * mib);
+    let reads = 0;
+    const server = await serve((request, response) => {
+      const isOfBytes = request.url?.includes('acl') !== true;
+      if (isOfBytes && request.method === 'GET')
+        return response.writeHead(200, { etag: reads++ === 0 ? '"after"' : '"before"', 'content-length': data.length }).end(data);
+      return (request.method === 'PUT' ? ok : copying(there('before', data.length)))(request, response);
+    });
+    const settings = { transport, uploadMemory: 5 * mib, partSize: 5 * mib, maxPoolConnections: 1 };
+    const backend = backendTo(server, settings, { ...awsProfile, copySourceCondition: false });
+    const copy = (): Promise<unknown> => backend.copy(source, destination, { ifMatch: 'before' }, { signal: AbortSignal.timeout(20_000) });
+    await expect(copy()).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(seen(server, 'PUT')).toEqual([]);
+    for (let made = 0; made < 2; made++) expect(await copy()).toMatchObject({ size: data.length });
   });
 
   it('by parts is given up when something has come to where there was nothing', async () => {
