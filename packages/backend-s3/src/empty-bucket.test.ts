@@ -184,3 +184,35 @@ it.each(doors)('a bucket into which somebody writes goes by force where versions
   await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
   expect([...held]).toEqual([]);
 });
+
+it.each(doors)('a bucket is deleted by force where the server knows neither versions nor open uploads (%s)', async (transport) => {
+  const held = new Set(['a', 'b/c']);
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (/[?&](?:versions|uploads)\b/.test(url)) return refusal(501, 'NotImplemented')(request, response);
+    if (method === 'POST') {
+      held.clear();
+      return answering('<DeleteResult></DeleteResult>')(request, response);
+    }
+    if (method === 'DELETE') return held.size > 0 ? refusal(409, 'BucketNotEmpty')(request, response) : response.writeHead(204).end();
+    const contents = [...held].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
+    return answering(`<ListBucketResult>${contents}</ListBucketResult>`)(request, response);
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect(held.size).toBe(0);
+});
+
+it.each(doors)('a bucket stays, and nothing is written into it, that holds an object which may not be deleted (%s)', async (transport) => {
+  const locked = '<Version><Key>a</Key><VersionId>null</VersionId></Version>';
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (method === 'POST')
+      return answering('<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>')(request, response);
+    if (url.includes('versions')) return answering(`<ListVersionsResult>${locked}</ListVersionsResult>`)(request, response);
+    if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+    return refusal(409, 'BucketNotEmpty')(request, response);
+  });
+  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+  expect(server.requests.filter(({ method }) => method === 'PUT')).toEqual([]);
+});
