@@ -15,12 +15,16 @@ describe('a sweep', () => {
   const { serve, backendTo, clear } = newStage();
   afterEach(clear);
 
-  it('goes on to the next bucket where one lets nobody in', async () => {
+  it.each([
+    ['lets nobody in', 403, 'AccessDenied'],
+    ['is gone', 404, 'NoSuchBucket'],
+    ['knows no list of uploads', 501, 'NotImplemented'],
+  ])('goes on to the next bucket where one %s', async (_what, status, code) => {
     const buckets = ['closed', 'mine'].map((name) => `<Bucket><Name>${name}</Name></Bucket>`).join('');
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
       if (method === 'DELETE') return response.writeHead(204).end();
-      if (url.startsWith('/closed')) return refusal(403, 'AccessDenied')(request, response);
+      if (url.startsWith('/closed') && (status !== 501 || url.includes('uploads'))) return refusal(status, code)(request, response);
       if (url.includes('uploadId=')) return parts(request, response);
       if (url.includes('list-type')) return noObjects(request, response);
       if (url.startsWith('/mine')) return answering(`<ListMultipartUploadsResult>${stale}</ListMultipartUploadsResult>`)(request, response);
@@ -144,7 +148,10 @@ describe('a sweep', () => {
         const parts = years[/uploadId=(\w+)/.exec(url)?.[1] ?? '']!.map(
           (year) => `<Part><Size>4</Size><LastModified>${year}-01-01T00:00:00.000Z</LastModified></Part>`,
         );
-        return answering(`<ListPartsResult>${parts.join('')}</ListPartsResult>`)(request, response);
+        const page = Number(/part-number-marker=(\d+)/.exec(url)?.[1] ?? 0); // of one part each
+        const more =
+          page + 1 < parts.length ? `<IsTruncated>true</IsTruncated><NextPartNumberMarker>${page + 1}</NextPartNumberMarker>` : '';
+        return answering(`<ListPartsResult>${more}${parts[page] ?? ''}</ListPartsResult>`)(request, response);
       }
       if (url.includes('list-type')) return noObjects(request, response);
       return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
@@ -233,7 +240,9 @@ describe('a sweep', () => {
         return response.end('<DeleteResult></DeleteResult>');
       }
       if (url.includes('versions')) {
-        const listed = versions.map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`);
+        // Also of a server that looks at no prefix, which tells the one in the bucket of others.
+        const told = url.includes(`prefix=${encodeURIComponent(old)}`) ? [...versions, 'theirs'] : ['theirs'];
+        const listed = told.map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`);
         return answering(`<ListVersionsResult>${listed.join('')}</ListVersionsResult>`)(request, response);
       }
       if (url.includes('uploads')) return noUploads(request, response);
