@@ -40,10 +40,22 @@ describe.each(doors)('a batch of deletions (%s)', (door) => {
 
   it('says which permission may be missing where it is refused', async () => {
     const refused = '<Error><Key>a</Key><Code>AccessDenied</Code><Message>No</Message></Error>';
-    const server = await serve(answering(`<DeleteResult>${refused}</DeleteResult>`));
+    const gone = '<Error><Key>b</Key><Code>NoSuchKey</Code><Message>No</Message></Error>'; // which is what was wanted
+    const server = await serve(answering(`<DeleteResult>${refused}${gone}</DeleteResult>`));
     const result = await backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', ['a', 'b'], noContext);
     const message = expect.stringContaining('s3:DeleteObject') as string;
     expect(result).toEqual({ deleted: ['b'], errors: [{ key: 'a', code: 'access_denied', message }] });
+  });
+
+  it('tells what is deleted, and what is not, where the server refuses a part of it', async () => {
+    const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
+    const server = await serve(answering('<DeleteResult></DeleteResult>'), refusal(403, 'AccessDenied'));
+    const deleting = async () => backendTo(server, { transport: door }).batchDelete!.deleteMany('bucket', keys, noContext);
+    const { deleted, errors } = await deleting();
+    expect([deleted.length, errors.length]).toEqual([250, 250]);
+    expect([...deleted, ...errors.map(({ key }) => key)].toSorted()).toEqual(keys.toSorted());
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['access_denied']));
+    await expect(deleting()).rejects.toMatchObject({ code: 'access_denied' }); // all of it
   });
 
   it('deletes alone what the server fails at together, and gives up where it fails at that, too', async () => {
