@@ -41,6 +41,20 @@ describe.each(doors)('a list (%s)', (door) => {
     expect(place).toMatch(/^a::[\t\n\r]$/);
   });
 
+  it('goes on behind the last of its common prefixes, in whatever order they come, and never back', async () => {
+    const told = ['b-', 'a-'].map((prefix) => `<CommonPrefixes><Prefix>${prefix}</Prefix></CommonPrefixes>`).join('');
+    const page = `<IsTruncated>true</IsTruncated><NextContinuationToken>there</NextContinuationToken>${told}`;
+    const server = await serve(answering(`<ListBucketResult>${page}</ListBucketResult>`));
+    const backend = backendTo(server, { transport: door });
+    const asked = { delimiter: '-', maxKeys: 2 };
+    const { commonPrefixes, nextContinuationToken } = await backend.list('bucket', asked, noContext);
+    expect(commonPrefixes).toEqual(['a-', 'b-']);
+    const again = backend.list('bucket', { ...asked, continuationToken: nextContinuationToken! }, noContext);
+    await expect(again).rejects.toMatchObject({ code: 'not_supported' });
+    const place = new URL(server.requests[1]!.url!, server.endpoint).searchParams.get('start-after');
+    expect(place).toBe('b-\u{10FFFF}');
+  });
+
   it('finds nothing where no key begins as a server says that it takes no argument', async () => {
     const backend = backendTo(
       await serve((request, response) =>
