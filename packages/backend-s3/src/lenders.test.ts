@@ -16,13 +16,14 @@ it('takes the place that has been of no use for the longest time, or else been u
     lender({ stalledFor: 500 }),
     lender({ servedFor: 2000, tenant: 'initech' }),
     lender({ servedFor: 3000, tenant: 'initech' }),
+    lender({ servedFor: 1000, tenant: 'initech' }),
     lender({ tenant: 'globex' }),
   ];
   expect(lendOne(all, undefined)).toBe(true);
-  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 0, 0, 0, 0]);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 0, 0, 0, 0, 0]);
   expect(lendOne(all, '')).toBe(true);
-  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 0, 0]);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 0, 0, 0]);
   expect(lendOne(all, 'initech')).toBe(true);
-  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 1, 0]);
+  expect(all.map(({ lent }) => lent())).toEqual([0, 0, 1, 1, 0, 1, 0, 0]);
   expect(lendOne(all, 'globex')).toBe(false);
 });

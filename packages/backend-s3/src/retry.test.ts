@@ -110,6 +110,9 @@ describe('retries', () => {
       expect(await pause(policy)).toBe(0);
       policy.succeeded();
       for (const error of [answer(500), answer(503, 'SlowDown')]) expect(await pause(policy, error)).toBe(0);
+      const others = new RetryPolicy(standard);
+      others.succeeded();
+      expect(await pause(others)).toBe(0);
     });
 
     it('are there for all who wait, and few once one has waited in vain', async () => {
