@@ -157,6 +157,13 @@ describe('the server', () => {
     ['a host that is a path', 'GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
     ['a host that is none', 'GET /health/live HTTP/1.1\r\nHost: [::\r\n\r\n', 400],
     ['two hosts', 'GET /health/live HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', 400],
+    ['no host below /local/', 'GET /local/coffer-uploads/x HTTP/1.1\r\n\r\n', 400],
+    ['two hosts below /local/', 'GET /local/coffer-uploads/x HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', 400],
+    [
+      'two hosts of a preflight',
+      'OPTIONS / HTTP/1.1\r\nHost: a\r\nhost: b\r\nOrigin: http://a\r\nAccess-Control-Request-Method: GET\r\n\r\n',
+      400,
+    ],
     ['no request', 'hello\r\n\r\n', 400],
     ['TLS', Buffer.from('16030100a5010000a10303', 'hex').toString('latin1') + '\r\n\r\n', 400],
     ['huge headers', `GET /health/live HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
@@ -307,6 +314,7 @@ describe('the server', () => {
       ['/api/v1/files/upload', '', 401],
       ['/api/v1/storage/objects/big', '', 401],
       ['/api/v1/storage/objects/big?bucket=no-such-bucket', `Authorization: ${root.authorization}\r\n`, 404],
+      ['/local/coffer-uploads/big', '', 403],
       ['/api/v1/storage/objects/%00', `Authorization: ${root.authorization}\r\n`, 400],
     ] as const) {
       const connection = await RawConnection.open(api.url);

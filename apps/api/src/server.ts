@@ -50,6 +50,10 @@ export function createApiServer(services: Services): Server {
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
     if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
+    if (!namesItsHost(incoming)) {
+      refuseUnread(malformedHost(), exchange);
+      return;
+    }
     const isLocal = exchange.path.startsWith(localPath);
     if (isLocal && !enabled) {
       refuseUnread(storageOff(), exchange);
@@ -162,7 +166,6 @@ function refuseUnread(error: unknown, { incoming, outgoing }: Exchange): void {
 
 function frameworkOf(services: Services): (exchange: Exchange) => void {
   const app = createApp(services);
-  const malformed = storageError('validation_failed', 'The Host header is malformed.');
   const listener = getRequestListener(
     (request, bindings) => {
       const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
@@ -177,6 +180,7 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
       overrideGlobalObjects: true,
       hostname: 'localhost',
       errorHandler: () => {
+        const malformed = malformedHost();
         const problem = problemOf(malformed, randomUUID());
         return new Response(JSON.stringify(problem), { status: problem.status, headers: problemHeaders(malformed) });
       },
@@ -184,17 +188,20 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   );
   return (exchange) => {
     const { incoming, outgoing } = exchange;
-    const { host } = incoming.headers;
-    // RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once.
-    const isNamed = host !== undefined || incoming.httpVersion === '1.0';
-    if (!isNamed || !possibleHost.test(host ?? '') || hostsIn(incoming.rawHeaders) > 1) {
-      refuseUnread(malformed, exchange);
-      return;
-    }
     // The exchange has the request line. The framework would make a URL of it, which collapses segments and fails on some.
     incoming.url = '/';
     void listener(incoming, outgoing);
   };
+}
+
+function malformedHost(): StorageError {
+  return storageError('validation_failed', 'The Host header is malformed.');
+}
+
+/** RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once. */
+function namesItsHost({ headers: { host }, httpVersion, rawHeaders }: IncomingMessage): boolean {
+  const isNamed = host !== undefined || httpVersion === '1.0';
+  return isNamed && possibleHost.test(host ?? '') && hostsIn(rawHeaders) <= 1;
 }
 
 /** How often a host is named; Node keeps the first one. */
