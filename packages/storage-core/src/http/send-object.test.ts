@@ -91,6 +91,7 @@ describe('sendObject', () => {
     expect(answer.header('accept-ranges')).toBe('bytes');
     expect(answer.header('x-content-type-options')).toBe('nosniff');
     expect(answer.header('content-disposition')).toBeNull();
+    expect(answer.header('content-security-policy')).toBeNull(); // in a sandbox, browsers show no PDF
   });
 
   it.each([
@@ -147,6 +148,7 @@ describe('sendObject', () => {
   it('sends nothing that the client has', async () => {
     const answer = await ask({ 'if-none-match': `"other", W/"${info.etag}"` });
     expect([answer.status, answer.body, answer.header('etag')]).toEqual([304, '', `"${info.etag}"`]);
+    expect(answer.header('last-modified')).toBe(info.lastModified.toUTCString());
     expect(answer.header('content-length')).toBeNull();
     expect((await ask({ 'if-modified-since': info.lastModified.toUTCString() })).status).toBe(304);
     expect((await ask({ 'if-none-match': '"other"' })).status).toBe(200);
@@ -316,6 +318,17 @@ describe('sendObjectHead', () => {
 });
 
 describe('objectHeaders', () => {
+  it.each([
+    ['text/plain', 'inline; filename="a"', 'inline; filename="a"'],
+    ['text/html', 'inline; filename="attachment"', 'attachment'],
+    ['text/html', ' attachment', 'attachment'],
+    ['text/html', 'ATTACHMENT; filename="a"', 'ATTACHMENT; filename="a"'],
+    ['text/html', undefined, 'attachment'],
+  ])('of %s that is to be sent as %j', (contentType, asked, sent) => {
+    const options = { contentType, ...(asked !== undefined && { contentDisposition: asked }) };
+    expect(objectHeaders(info, options)).toMatchObject({ 'content-disposition': sent });
+  });
+
   it('tells what stored bytes are to be decoded by', () => {
     expect(objectHeaders({ ...info, contentEncoding: 'gzip' })).toMatchObject({ 'content-encoding': 'gzip', 'content-length': info.size });
     expect(objectHeaders(info)).not.toHaveProperty('content-encoding');
