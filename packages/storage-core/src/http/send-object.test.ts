@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, request as httpRequest } from 'node:http';
+import { Agent, createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -12,6 +12,7 @@ import { isStorageError, storageError } from '../errors.ts';
 import type { StorageErrorCode } from '../errors.ts';
 import { memoryBackend } from '../memory-backend.ts';
 import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
+import { wholeBody } from '../whole-body.ts';
 import { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 import type { SendOptions } from './send-object.ts';
 
@@ -24,6 +25,7 @@ const status: Partial<Record<StorageErrorCode, number>> = {
   invalid_argument: 400,
 };
 
+const streamOf = (bytes: Buffer): Readable => Readable.from([bytes], { objectMode: false });
 const backend = memoryBackend({ buckets: ['suite'] });
 let open: (options: GetOptions) => Promise<GetResult>;
 let sendOptions: SendOptions;
@@ -190,10 +192,23 @@ describe('sendObject', () => {
       expect(await ask({ range: 'bytes=99-', 'if-range': '"other"' })).toMatchObject({ status: 200, body: text });
     });
 
+    it('closes the body of the version that it does not name', async () => {
+      const bodies: Readable[] = [];
+      open = async (options) => {
+        const result = await backend.get(at, options, noContext);
+        if (result.kind === 'object') bodies.push(result.body);
+        return result;
+      };
+      await ask({ range: 'bytes=0-5', 'if-range': new Date(info.lastModified.getTime() + 60_000).toUTCString() });
+      await sends[0];
+      expect(bodies.map(({ destroyed }) => destroyed)).toEqual([true, true]);
+    });
+
     it('keeps to the other conditions', async () => {
       const ifRange = { range: 'bytes=0-5', 'if-range': `"${info.etag}"` };
       expect((await ask({ ...ifRange, 'if-none-match': `"${info.etag}"` })).status).toBe(304);
       expect((await ask({ ...ifRange, 'if-match': '"other"' })).status).toBe(412);
+      expect((await ask({ ...ifRange, 'if-unmodified-since': new Date(0).toUTCString() })).status).toBe(412);
       expect((await ask({ range: 'bytes=26-', 'if-range': `"${info.etag}"` })).status).toBe(416);
       expect((await ask({ 'if-range': '"other"' })).body).toBe(text);
     });
@@ -230,17 +245,41 @@ describe('sendObject', () => {
     }
   });
 
+  it('reads no faster than its client, and leaves the connection to the next request', async () => {
+    const [piece, pieces] = [4_194_304, 40]; // more than the system takes at once, to the last of them
+    let read = 0;
+    const body = new Readable({
+      read() {
+        this.push(read++ < pieces ? Buffer.alloc(piece) : null);
+      },
+    });
+    open = async () => ({ kind: 'object', info: { ...info, size: piece * pieces }, body });
+    const agent = new Agent({ keepAlive: true });
+    const request = httpRequest(base, { agent }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    let before = 0;
+    const isHeldUp = (): boolean => before === (before = read);
+    await expect.poll(isHeldUp).toBe(true);
+    expect(read).toBeLessThan(pieces / 2);
+    let size = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) size += chunk.length;
+    expect(size).toBe(piece * pieces);
+    open = (options) => backend.get(at, options, noContext);
+    const next = httpRequest(base, { agent }).end();
+    const [answer] = (await once(next, 'response')) as [IncomingMessage];
+    expect([next.reusedSocket, Buffer.concat(await answer.toArray()).toString()]).toEqual([true, text]);
+    agent.destroy();
+  });
+
   it.each([
-    ['more', 20],
-    ['fewer', 5],
+    ['more', 20, streamOf],
+    ['fewer', 5, streamOf],
+    ['more', 20, wholeBody],
+    ['fewer', 5, wholeBody],
   ])(
     'cuts the connection when the body has %s bytes than the head has told, rather than to let them pass for another answer',
-    async (_what, size) => {
-      open = async () => ({
-        kind: 'object',
-        info: { ...info, size: 10 },
-        body: Readable.from([Buffer.alloc(size, 'x')], { objectMode: false }),
-      });
+    async (_what, size, bodyOf) => {
+      open = async () => ({ kind: 'object', info: { ...info, size: 10 }, body: bodyOf(Buffer.alloc(size, 'x')) });
       const socket = connect(Number(new URL(base).port), '127.0.0.1');
       socket.end('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n');
       let answer = '';
@@ -251,11 +290,12 @@ describe('sendObject', () => {
     },
   );
 
-  it('cuts the connection when the body fails on its way', async () => {
+  it.each(['fails on its way', 'is closed on its way', 'was closed before'])('cuts the connection when the body %s', async (how) => {
     open = async () => {
       const body = new Readable({ read() {} });
       body.push('first bytes');
-      setTimeout(() => body.destroy(storageError('read_timeout', 'gone')), 10);
+      if (how === 'was closed before') await once(body.destroy(), 'close');
+      else setTimeout(() => body.destroy(how.startsWith('fails') ? storageError('read_timeout', 'gone') : undefined), 10);
       return { kind: 'object', info, body };
     };
     await expect(ask()).rejects.toThrow();
