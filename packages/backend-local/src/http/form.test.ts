@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
-import { hasCode, noContext } from '@coffer/storage-core';
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { PresignedUpload } from '@coffer/storage-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -8,6 +10,7 @@ import { ask, boundary, formOf } from '../testing/request.ts';
 import type { Answer, Part } from '../testing/request.ts';
 import { leftoversIn, scratch, serve } from '../testing/storage.ts';
 import type { Served } from '../testing/storage.ts';
+import { localHttpHandler } from './handler.ts';
 
 const data = randomBytes(3_000_000);
 const file: Part = { name: 'file', value: data, filename: 'any name.bin', type: 'application/x-ignored' };
@@ -99,6 +102,23 @@ describe('a presigned form', () => {
       expect((await post(formOf([...fields, { ...file, value }]))).status).toBe(400);
     }
     await assertNothingStored();
+  });
+
+  it('that is refused once no more of it is read is answered', async () => {
+    const { backend } = served;
+    const server = createServer((request, response) => {
+      const verifyForm = async (...given: Parameters<typeof backend.access.verifyForm>): Promise<never> => {
+        await expect.poll(() => request.isPaused()).toBe(true);
+        await backend.access.verifyForm(...given);
+        throw storageError('access_denied', 'late');
+      };
+      void localHttpHandler({ backend: { ...backend, access: { ...backend.access, verifyForm } } })(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const answer = await ask(url, '/local/bucket', { method: 'POST', headers, body: formOf([...fields, file]) });
+    expect(answer).toMatchObject({ status: 403 });
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it('that ends before its file does stores nothing', async () => {

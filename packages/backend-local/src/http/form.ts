@@ -31,7 +31,10 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
   let taken: Promise<T> | undefined;
   const form = new FormReader((file) => {
     taken = take(file);
-    taken.catch((error: unknown) => body.destroy(error as Error)); // the rest of a refused form is not read
+    taken.catch((error: unknown) => {
+      body.destroy(error as Error); // the rest of a refused form is not read
+      form.stream.destroy(); // nor is it waited until somebody has read what is here
+    });
   });
   try {
     await form.read(body, new MultipartParser(boundary, form));
