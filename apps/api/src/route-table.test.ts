@@ -17,6 +17,8 @@ describe('the table of routes', () => {
     table.add('GET', '/files/upload', 'form');
     expect(namesOf('POST', '/files')).toEqual(['upload']);
     expect(namesOf('GET', '/files/upload')).toEqual(['one', 'form']);
+    table.add('GET', '/:any/upload', 'any');
+    expect(namesOf('GET', '/files/upload')).toEqual(['one', 'form', 'any']);
     expect(table.match('GET', '/files/7')[0]).toEqual([['one', { id: '7' }]]);
   });
 
@@ -34,7 +36,7 @@ describe('the table of routes', () => {
     expect(found('GET', '/objects/acl/acl/')).toEqual([['object', { key: 'acl/acl/' }]]);
     expect(found('GET', '/objects//acl')).toEqual([['object', { key: '/acl' }]]);
     expect(found('GET', '/objects/')).toEqual([['list', expect.anything()]]);
-    for (const path of ['/objects', '/objectsx', '/']) expect(found('GET', path)).toEqual([]);
+    for (const path of ['/objects', '/objectsx', '/', '/elsewhere/a/acl']) expect(found('GET', path)).toEqual([]);
     expect(found('PUT', '/objects/a')).toEqual([]);
   });
 

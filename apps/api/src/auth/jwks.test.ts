@@ -198,10 +198,19 @@ describe('a key set', () => {
       expect(asked).toBeLessThanOrEqual(4); // at most one a second
     });
 
+    it('is not asked for every token while it gives no keys', async () => {
+      const verify = tokenVerifier({ jwksUrl: url, tenantClaim: 'metadata', keyCaching: { cooldownMs: 60_000 } });
+      answer = 'error';
+      asked = 0;
+      for (let n = 0; n < 5; n++) await expect(verify(await tokenOf(one, { n }))).rejects.toMatchObject(unavailable);
+      expect(asked).toBe(1);
+    });
+
     it('takes the first token of a key that appeared just after it was asked', async () => {
       keys = [one.jwk];
       const verify = tokenVerifier({ jwksUrl: url, tenantClaim: 'metadata' });
       expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
+      await expect(verify(await sign(two.privateKey, { alg: 'RS256', kid: 'made-up' }))).rejects.toMatchObject(unauthorized);
       keys = [one.jwk, two.jwk];
       expect(await verify(await tokenOf(two))).toMatchObject({ subject: 'ann' });
     });
