@@ -24,6 +24,10 @@ export abstract class StorageCommand extends Command {
   protected override async init(): Promise<void> {
     await super.init();
     assertSwitches(this.argv, { ...this.ctor.baseFlags, ...this.ctor.flags });
+    // Who comes from other tools would make keys of it, or find none.
+    const url = this.argv.find((each) => /^s3:\/\//i.test(each));
+    if (url !== undefined)
+      this.output.note(`note: ${url} is taken as it stands; a key goes without s3:// and the bucket, which --bucket names`);
   }
 
   protected get output(): Output {

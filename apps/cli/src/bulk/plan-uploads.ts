@@ -43,7 +43,9 @@ export async function sourcesOf(
   names: UploadNames & { readonly recursive: boolean },
 ): Promise<readonly Source[]> {
   if (paths.includes('-')) return [stdin(paths, names)];
-  const sources = await Promise.all(paths.map(sourceAt));
+  const sources = (await Promise.all(paths.map(sourceAt))).map((source, index) =>
+    index > 0 && index === paths.length - 1 && names.key === undefined && names.prefix === undefined ? noDestination(source) : source,
+  );
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
     throw new UsageError(`${directory.path} is a directory; --recursive uploads what is in it.`);
@@ -120,6 +122,13 @@ async function sourceAt(path: string): Promise<Source> {
   } catch (error) {
     return failure(error, true);
   }
+}
+
+/** Where other tools copy to, by the last of the paths. */
+function noDestination(source: Source): Source {
+  if (source.kind !== 'failure' || source.problem.code !== 'no_such_file') return source;
+  const { problem } = source;
+  return { ...source, problem: { ...problem, message: `${problem.message} What keys begin with is said by --prefix.` } };
 }
 
 function badSource(path: string, error: unknown, mayHoldFiles: boolean): BadEntry {

@@ -83,6 +83,15 @@ describeStores('upload', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
   });
 
+  it('tells who names a destination behind the files, as other tools take it, how that is done', async () => {
+    const { folder, coffer } = bench();
+    await putFiles(folder, { 'a.txt': 'a' });
+    const ended = await coffer(['upload', 'a.txt', 's3://bucket/docs/', '--json']);
+    expect(ended).toMatchObject({ code: 1, json: { failed: [{ path: 's3://bucket/docs/', code: 'no_such_file' }] } });
+    expect(ended.stderr).toMatch(/^note: s3:\/\/bucket\/docs\/ .*--bucket/);
+    expect(ended.stderr).toContain('--prefix');
+  });
+
   it('leaves out what Coffer itself keeps on the disk, its secret for one, and says so', async () => {
     const { folder, coffer } = bench();
     await putFiles(folder, { 'tree/a.txt': 'a', 'tree/.own/kept': 'hidden', 'tree/sub/.own/b.txt': 'b' });
