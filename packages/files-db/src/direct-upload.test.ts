@@ -295,6 +295,8 @@ describe('uploadFile', () => {
       Promise.resolve(1),
       new Uint8Array([1]),
       Object(1n),
+      { toJSON: () => new Map([['a', 1]]) },
+      Object.create(Object.create(Object.create(null))), // whose class has no name
     ];
     for (const value of lost) {
       const late = async (): Promise<object> => ({ metadata: { value } });
@@ -323,6 +325,8 @@ describe('uploadFile', () => {
       bare: Object.assign(Object.create(null), { b: 1 }),
       none: {},
       empty: [],
+      named: { toJSON: (key: string) => key.toUpperCase() },
+      list: Object.assign(['a'], { toJSON: () => 'a' }),
     };
     expect((await upload(rig, 'x', { metadata: kept })).metadata).toEqual(JSON.parse(JSON.stringify(kept)));
     await rig.close();

@@ -66,7 +66,7 @@ export function limitProblem(value: unknown): FieldProblem {
 /** @throws invalid_argument for what only a caller of the library can have, and JSON would lose */
 export function metadataProblem(metadata: unknown): FieldProblem {
   if (metadata === undefined) return undefined;
-  const value = inJson(metadata);
+  const value = inJson(metadata, '');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Is a JSON object.';
   const problem = jsonProblem(value, deepestMetadata);
   if (problem !== undefined) return problem;
@@ -86,15 +86,21 @@ function lengthWrittenOut(value: object): number {
   return Buffer.byteLength(written);
 }
 
-/** What JSON.stringify() goes by, such as the text of a date. @throws invalid_argument for an object of which it would write nothing */
-function inJson(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+/**
+ * What JSON.stringify() goes by, such as the text of a date.
+ * @param key under which it stands, as toJSON() is told
+ * @throws invalid_argument for an object of which it would write nothing
+ */
+function inJson(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null) return value;
   if (isDate(value) && Number.isNaN(value.getTime())) throw lostInJson('a Date that is invalid');
-  if ('toJSON' in value && typeof value.toJSON === 'function') return (value as { toJSON(): unknown }).toJSON();
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return value; // plain, of whichever realm
-  if (Object.keys(value).length > 0 && !(Symbol.iterator in value)) return value; // an instance with its fields
-  throw lostInJson(`an object of the class ${value.constructor.name}`);
+  const hasForm = 'toJSON' in value && typeof value.toJSON === 'function';
+  const written = hasForm ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
+  const prototype: unknown = Object.getPrototypeOf(written);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return written; // plain, of whichever realm
+  if (Object.keys(written).length > 0 && !(Symbol.iterator in written)) return written; // an instance with its fields
+  throw lostInJson(`an object of the class ${(written as { constructor?: { name: string } }).constructor?.name}`);
 }
 
 function lostInJson(what: string): Error {
@@ -115,7 +121,7 @@ function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (typeof value !== 'object') return 'Has only values that JSON has.';
   for (const [key, held] of Object.entries(value)) {
     if (key === '__proto__') return 'Has no key "__proto__".';
-    const item = inJson(held);
+    const item = inJson(held, key);
     const problem = jsonProblem(key, depth) ?? (held === undefined ? undefined : jsonProblem(item, depth - 1));
     if (problem !== undefined) return problem;
   }
