@@ -35,6 +35,7 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       open.set(from, to);
       from.setNoDelay(true).on('error', () => {});
       from.on('close', () => {
+        if (from.readableEnded && isHeld) return; // which its other end is told once it is mended
         open.delete(from);
         if (!from.readableEnded) to.destroy(); // one that ended well is still being passed on
       });
@@ -57,7 +58,10 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       open.forEach((to, from) => from.unpipe(to));
     },
     mend() {
-      if (isHeld) open.forEach((to, from) => from.pipe(to));
+      for (const [from, to] of isHeld ? open : []) {
+        from.pipe(to); // of one that has ended, the end
+        if (from.closed) open.delete(from);
+      }
       isHeld = false;
       isCut = false;
     },
