@@ -55,7 +55,6 @@ const program = `
  */
 export class HashThread {
   #worker: Worker | undefined;
-  #isClosing = false;
   #nextId = 0;
   readonly #waiting = new Map<number, Waiting[]>();
 
@@ -76,7 +75,7 @@ export class HashThread {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#worker?.removeAllListeners('message'); // a last answer would let the process end before the thread
     await this.#worker?.terminate();
   }
 
@@ -97,8 +96,7 @@ export class HashThread {
       const queue = this.#waiting.get(id);
       const asked = queue?.shift();
       if (queue?.length === 0) this.#waiting.delete(id);
-      // A last answer while the thread ends must not let the process end before it.
-      if (this.#waiting.size === 0 && !this.#isClosing) worker.unref();
+      if (this.#waiting.size === 0) worker.unref();
       asked?.resolve(digests);
     });
     // A thread that ends takes the state of its hashes along: those uploads fail, the next one starts another thread.
