@@ -314,7 +314,10 @@ describe('uploadFile', () => {
     for (const metadata of [new Date(0), new URL('http://a'), { a: { toJSON: () => '\u0000' } }, { a: { toJSON: () => undefined } }]) {
       expect(await codeOf(upload(rig, 'x', { metadata: metadata as never }))).toBe('validation_failed');
     }
-    await expect(upload(rig, 'x', { metadata: { at: new Date(NaN) } })).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(upload(rig, 'x', { metadata: { at: new Date(NaN) } })).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: 'The metadata has a Date that is none.',
+    });
     class Point {
       readonly x = 1;
     }

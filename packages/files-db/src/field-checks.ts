@@ -89,23 +89,23 @@ function lengthWrittenOut(value: object): number {
 /**
  * What JSON.stringify() goes by, such as the text of a date.
  * @param key under which it stands, as toJSON() is told
- * @throws invalid_argument for an object of which it would write nothing
+ * @throws invalid_argument for an object of which it would write nothing, and a date that is none
  */
 function inJson(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (isDate(value) && Number.isNaN(value.getTime())) throw lostInJson('a Date that is invalid');
+  if (isDate(value) && Number.isNaN(value.getTime())) throw storageError('invalid_argument', 'The metadata has a Date that is none.');
   const hasForm = 'toJSON' in value && typeof value.toJSON === 'function';
   const written = hasForm ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
   const prototype: unknown = Object.getPrototypeOf(written);
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return written; // plain, of whichever realm
   if (Object.keys(written).length > 0 && !(Symbol.iterator in written)) return written; // an instance with its fields
-  throw lostInJson(`an object of the class ${(written as { constructor?: { name: string } }).constructor?.name}`);
-}
-
-function lostInJson(what: string): Error {
+  const { constructor } = written as { readonly constructor?: { readonly name: string } };
   const advice = 'make it a plain object or an array, as with Object.fromEntries(map) or [...set].';
-  return storageError('invalid_argument', `The metadata has ${what}, of which JSON keeps nothing; ${advice}`);
+  throw storageError(
+    'invalid_argument',
+    `The metadata has an object of the class ${constructor?.name}, of which JSON keeps nothing; ${advice}`,
+  );
 }
 
 // jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.
