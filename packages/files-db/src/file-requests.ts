@@ -140,8 +140,8 @@ export interface PresignedFileDownload {
 /** What a sweep gives up. */
 export interface SweepRequest {
   /**
-   * Seconds after its expiry that a presigned upload is given up, and after a delete that its row goes. Default 86,400. A direct
-   * upload counts as running for a day after its beginning, however small this is.
+   * Seconds, at least 0, after its expiry that a presigned upload is given up, and after a delete that its row goes. Default 86,400.
+   * A direct upload counts as running for a day after its beginning, however small this is.
    */
   readonly olderThanSeconds?: number | undefined;
   /** Default: the time of the call. */

@@ -76,6 +76,7 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     // Once the form is no good any more, the sweep clears what came in.
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 0 });
     await expect(rig.files.sweep({ olderThanSeconds: -2 * 86_400 })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const olderThanSeconds of [1e11, Infinity]) expect(await rig.files.sweep({ olderThanSeconds })).toMatchObject({ deleted: 0 });
     expect(await rig.files.sweep({ now: new Date(Date.now() + 2 * day) })).toMatchObject({ deleted: 1 });
     expect(await rig.keys()).toEqual([]);
     expect(await rig.query('select 1 from files')).toEqual([]);

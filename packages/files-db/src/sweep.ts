@@ -89,7 +89,8 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
   // What is not due yet would be old enough.
   if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
-  const before = (seconds: number): string => new Date(now.getTime() - seconds * 1000).toISOString();
+  // PostgreSQL reads no year before 0 as Date writes it, and there is no file of 1970.
+  const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();
   const times = { due: before(olderThanSeconds), uploads: before(Math.max(olderThanSeconds, longestUpload)) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
   if (dryRun) {

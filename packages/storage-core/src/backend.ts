@@ -214,7 +214,7 @@ export interface MaintenanceOperations {
 
 /** What a sweep looks at. */
 export interface SweepOptions {
-  /** Seconds. */
+  /** Seconds, at least 0. */
   readonly olderThan: number;
   /** Only count. Default false. */
   readonly dryRun?: boolean;
