@@ -125,10 +125,4 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(await terminal.end()).toBe(2);
     expect(terminal.screen).toMatch(/^usage: "storage rm a" is not a command of coffer; did you mean "storage delete"\? .*\n$/);
   });
-
-  it('does not ask where the words of a command come after a flag', async () => {
-    const terminal = coffer(['storage', '--bucket', 'x', 'list']);
-    expect(await terminal.end()).toBe(2);
-    expect(terminal.screen).toMatch(/^usage: .*"coffer storage list --bucket x"/);
-  });
 });
