@@ -88,7 +88,8 @@ describe('turns on the numbers of a tenant', () => {
     await deletion`select 1 from files where id = ${locked[0]!} for update`;
     const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
     await expect.poll(waiting).toHaveLength(1);
-    await deletion`select 1 from files where id = ${locked[1]!} for update`;
+    // PostgreSQL ends whichever of the two it finds waiting in a circle.
+    await deletion`select 1 from files where id = ${locked[1]!} for update`.catch(() => {});
     await deletion`commit`;
     deletion.release();
     expect((await answers).map((answer) => answer?.id)).toEqual([first, upper, lower]);
