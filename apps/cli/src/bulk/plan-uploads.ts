@@ -43,9 +43,7 @@ export async function sourcesOf(
   names: UploadNames & { readonly recursive: boolean },
 ): Promise<readonly Source[]> {
   if (paths.includes('-')) return [stdin(paths, names)];
-  const sources = (await Promise.all(paths.map(sourceAt))).map((source, index) =>
-    index > 0 && index === paths.length - 1 && names.key === undefined && names.prefix === undefined ? noDestination(source) : source,
-  );
+  const sources = await Promise.all(paths.map(sourceAt));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
     throw new UsageError(`${directory.path} is a directory; --recursive uploads what is in it.`);
@@ -114,21 +112,17 @@ function stdin(paths: readonly string[], { key, recursive }: UploadNames & { rea
 }
 
 async function sourceAt(path: string): Promise<Source> {
-  const failure = (error: unknown, mayHoldFiles: boolean): Source => ({ kind: 'failure', ...badSource(path, error, mayHoldFiles) });
   try {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
-    return found.isFile() ? { kind: 'file', path } : failure(notRegular(), false);
+    return found.isFile() ? { kind: 'file', path } : { kind: 'failure', ...badSource(path, notRegular(), false) };
   } catch (error) {
-    return failure(error, true);
+    const bad = badSource(path, error, true);
+    // Other tools copy to the last of the paths.
+    const isPrefix = path.endsWith('/') && bad.problem.code === 'no_such_file';
+    const message = isPrefix ? `${bad.problem.message} What keys begin with is said by --prefix.` : bad.problem.message;
+    return { kind: 'failure', ...bad, problem: { ...bad.problem, message } };
   }
-}
-
-/** Where other tools copy to, by the last of the paths. */
-function noDestination(source: Source): Source {
-  if (source.kind !== 'failure' || source.problem.code !== 'no_such_file') return source;
-  const { problem } = source;
-  return { ...source, problem: { ...problem, message: `${problem.message} What keys begin with is said by --prefix.` } };
 }
 
 function badSource(path: string, error: unknown, mayHoldFiles: boolean): BadEntry {
