@@ -113,14 +113,21 @@ export function misplacedFlag(args: readonly string[], { commands }: Settings): 
   return `The words of a command come first, then flags: "${['coffer', command, ...flags].join(' ')}${rest}".`;
 }
 
+interface FlagShape {
+  readonly type: string;
+  readonly aliases?: readonly string[] | undefined;
+}
+
 /**
  * oclif takes the value for an argument: `delete KEY --confirm=false` would delete KEY, and an object of the name "false".
  * @throws UsageError for a flag without value that is given one
  */
-export function assertSwitches(args: readonly string[], flags: Readonly<Record<string, { readonly type: string }>>): void {
+export function assertSwitches(args: readonly string[], flags: Readonly<Record<string, FlagShape>>): void {
+  const switches = Object.entries(flags).filter(([, { type }]) => type === 'boolean');
+  const names = new Set(switches.flatMap(([name, { aliases = [] }]) => [name, ...aliases]));
   for (const arg of beforeDashes(args)) {
     const [, name] = /^--([^=]+)=/.exec(arg) ?? [];
-    if (name !== undefined && flags[name]?.type === 'boolean') throw new UsageError(`--${name} takes no value: it is given, or not.`);
+    if (name !== undefined && names.has(name)) throw new UsageError(`--${name} takes no value: it is given, or not.`);
   }
 }
 

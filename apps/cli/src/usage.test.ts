@@ -52,6 +52,7 @@ describe('calling it', () => {
     [['list', '--json=true'], '--json takes no value'],
     [['list', '--explain=false'], '--explain takes no value'],
     [['delete', 'a.txt', '--confirm=false'], '--confirm takes no value'],
+    [['delete', 'docs', '--recursive=false', '--confirm'], '--recursive takes no value'],
     [['buckets', 'delete', 'name', '--force='], '--force takes no value'],
     [['upload', 'a.txt', '--dry-run=true'], '--dry-run takes no value'],
     [['lst'], 'did you mean "storage list"?'],

@@ -13,6 +13,7 @@ describeStores('delete', (bench, store) => {
     const ended = await coffer(['delete', 'old/', '--prefix', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.json).toEqual({ dry_run: true, keys: ['old/a', 'old/sub/b'], count: 2, bytes: 4, failed: [] });
+    expect((await coffer(['delete', 'old/', '-r', '--json'])).json).toEqual(ended.json); // as other commands have it
     const human = await coffer(['delete', 'older', 'nosuch']);
     expect(human).toMatchObject({ code: 0, stderr: 'note: there is no object nosuch.\n' });
     expect(human.stdout).toContain('would delete 1 object (1 B)');

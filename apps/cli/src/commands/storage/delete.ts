@@ -20,7 +20,11 @@ export default class Delete extends BulkCommand {
   };
   static override readonly usage = '<%= command.id %> KEY... [--prefix] [--confirm]';
   static override readonly flags = {
-    prefix: Flags.boolean({ description: 'Delete what lies below each KEY.' }),
+    prefix: Flags.boolean({
+      description: 'Delete what lies below each KEY. So do --recursive and -r, as other commands have it.',
+      aliases: ['recursive'],
+      charAliases: ['r'],
+    }),
     confirm: confirmFlag,
     include: filterFlags.include,
     exclude: filterFlags.exclude,
