@@ -185,8 +185,7 @@ export class StorageService extends BucketService {
   /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. @throws invalid_argument, no_such_bucket, not_supported */
   async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
     // Of a text, each letter would be a key.
-    const { keys: asked }: { readonly keys: unknown } = request;
-    if (!Array.isArray(asked)) throw storageError('invalid_argument', 'The keys to delete are an array.');
+    if (!Array.isArray(request.keys as unknown)) throw storageError('invalid_argument', 'The keys to delete are an array.');
     if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys are deleted at once.');
     const batch = requireAbility(this.backend, 'batchDelete');
     const errors: BatchDeleteResult['errors'][number][] = [];

@@ -118,10 +118,10 @@ async function sourceAt(path: string): Promise<Source> {
     return found.isFile() ? { kind: 'file', path } : { kind: 'failure', ...badSource(path, notRegular(), false) };
   } catch (error) {
     const bad = badSource(path, error, true);
+    const { code, message } = bad.problem;
+    if (code !== 'no_such_file' || !path.endsWith('/')) return { kind: 'failure', ...bad };
     // Other tools copy to the last of the paths.
-    const isPrefix = path.endsWith('/') && bad.problem.code === 'no_such_file';
-    const message = isPrefix ? `${bad.problem.message} What keys begin with is said by --prefix.` : bad.problem.message;
-    return { kind: 'failure', ...bad, problem: { ...bad.problem, message } };
+    return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} What keys begin with is said by --prefix.` } };
   }
 }
 
