@@ -15,50 +15,59 @@ const takingBackMs = 10_000;
 const everyMs = 200;
 const acceptingMs = 250;
 
+interface Connection {
+  /** In the order of their requests. */
+  readonly underWay: ServerResponse[];
+  /** Bytes that it had brought by its last answer: what came since then is of a request. */
+  readByThen: number | undefined;
+}
+
 /**
  * How to stop a server gently. Made before it listens, so that it knows every connection: `server.close()` alone waits for
  * idle keep-alive sockets and still serves requests on them. Node's own `closeIdleConnections()`, which `close()` calls as well,
  * is replaced: it cuts answers that have been written and not been sent yet.
  */
 export function drainOf(server: Server): Drain {
-  const underWay = new Map<Socket, Set<ServerResponse>>();
-  /** Bytes that a connection had brought by its last answer: what came since then is of a request. */
-  const readByThen = new WeakMap<Socket, number>();
-  const unfinished = new Set<ServerResponse>();
+  const connections = new Map<Socket, Connection>();
+  let unfinished = 0;
   let onLast = (): void => {};
-  const finished = (response: ServerResponse): void => {
-    unfinished.delete(response);
-    if (unfinished.size === 0) onLast();
+  const finished = (): void => {
+    unfinished--;
+    if (unfinished === 0) onLast();
   };
   const closed = (response: ServerResponse): void => {
     const { handled } = exchangeOf(response);
-    if (response.writableFinished || handled === undefined) finished(response);
-    else void handled.catch(() => {}).finally(() => finished(response));
+    if (response.writableFinished || handled === undefined) finished();
+    else void handled.catch(() => {}).finally(finished);
   };
   server.on('connection', (socket: Socket) => {
-    const responses = new Set<ServerResponse>();
-    underWay.set(socket, responses);
+    const connection: Connection = { underWay: [], readByThen: undefined };
+    connections.set(socket, connection);
     socket.once('close', () => {
-      underWay.delete(socket);
-      for (const response of responses) closed(response); // Node 22 tells those nothing that wait for the answer to an earlier request
-      responses.clear();
+      connections.delete(socket);
+      // Node 22 tells those nothing that wait for the answer to an earlier request.
+      for (const response of connection.underWay.splice(0)) closed(response);
     });
   });
   const begin = ({ socket }: IncomingMessage, response: ServerResponse): void => {
-    const responses = underWay.get(socket);
-    if (responses === undefined) return;
-    responses.add(response);
-    unfinished.add(response);
+    const connection = connections.get(socket);
+    if (connection === undefined) return;
+    connection.underWay.push(response);
+    unfinished++;
     response.once('close', () => {
-      readByThen.set(socket, socket.bytesRead);
-      if (responses.delete(response)) closed(response);
+      connection.readByThen = socket.bytesRead;
+      const place = connection.underWay.indexOf(response);
+      if (place === -1) return; // its connection was closed before
+      connection.underWay.splice(place, 1);
+      closed(response);
     });
   };
   // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   server.closeIdleConnections = () => {
-    for (const [socket, { size }] of underWay) if (size === 0 && readByThen.get(socket) === socket.bytesRead) socket.destroy();
+    for (const [socket, { underWay, readByThen }] of connections)
+      if (underWay.length === 0 && readByThen === socket.bytesRead) socket.destroy();
   };
 
   return async (deadlineMs) => {
@@ -69,13 +78,13 @@ export function drainOf(server: Server): Drain {
     const idle = setInterval(() => {
       server.closeIdleConnections();
       if (Date.now() < graceEnds) return;
-      for (const [socket, { size }] of underWay) if (size === 0) socket.destroy();
+      for (const [socket, { underWay }] of connections) if (underWay.length === 0) socket.destroy();
     }, everyMs);
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
     await ended;
     clearInterval(idle);
     clearTimeout(deadline);
-    if (unfinished.size === 0) return; // of what was cut, the server hears before its handlers do
+    if (unfinished === 0) return; // of what was cut, the server hears before its handlers do
     const patience = setTimeout(() => onLast(), takingBackMs);
     await new Promise<void>((resolve) => (onLast = resolve));
     clearTimeout(patience);

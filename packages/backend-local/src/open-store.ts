@@ -1,4 +1,4 @@
-import { storageError } from '@coffer/storage-core';
+import { InFlight, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { openStore } from './store.ts';
@@ -10,7 +10,7 @@ export type Using = <T>(ctx: CallContext, work: (store: Store) => Promise<T>) =>
 /** Opens a storage directory with the first use, and closes it once the last one is over. */
 export class LazyStore {
   readonly #root: string;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new InFlight<Promise<unknown>>();
   #opening: Promise<Store> | undefined;
   #closed = false;
 
@@ -22,17 +22,17 @@ export class LazyStore {
     ctx.signal?.throwIfAborted();
     if (this.#closed) throw storageError('storage_unavailable', 'The storage is closed.', { retryable: false });
     const run = this.#open().then(work);
-    this.#running.add(run);
+    const over = this.#running.add(run);
     try {
       return await run;
     } finally {
-      this.#running.delete(run);
+      over();
     }
   };
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled(this.#running.values());
     const opening = this.#opening;
     this.#opening = undefined;
     const store = await opening?.catch(() => undefined); // what could not be opened needs no closing

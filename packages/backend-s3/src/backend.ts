@@ -88,7 +88,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
       if (store.cleaning.size > 0) await Promise.race([Promise.all(store.cleaning), delay(patience, undefined, { ref: false })]);
-      for (const lender of store.lenders) lender.close(); // or they would go on by connections of their own
+      for (const lender of store.lenders.values()) lender.close(); // or they would go on by connections of their own
       store.connection.close();
     },
   };

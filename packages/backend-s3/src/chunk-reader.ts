@@ -28,11 +28,12 @@ export class ChunkReader {
     const destroy = stream.destroy.bind(stream);
     // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too. With
     // the error that the stream makes of it: an open body makes a StorageError of what befell its socket.
-    stream.destroy = (error) => {
+    const ending: Readable['destroy'] = (error) => {
       const destroyed = destroy(error);
       if (error) this.#giveUp(stream.errored ?? error);
       return destroyed;
     };
+    stream.destroy = ending;
   }
 
   /** Bytes handed out so far. */

@@ -59,10 +59,11 @@ export class Continuation implements BodyRest, Lender {
     this.#of = of;
     this.#release = of.release;
     this.#retries = store.settings.maxRetries;
+    let leave: (() => void) | undefined;
     if (of.body.isComplete) this.#release();
-    else store.lenders.add(this);
+    else leave = store.lenders.add(this);
     of.body.once('close', () => {
-      store.lenders.delete(this);
+      leave?.();
       this.#closed.abort();
       this.#release();
     });

@@ -24,11 +24,12 @@ export function guardBody(
 /** `destroy` is the one door that every error of an answer passes. */
 function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): void {
   const destroy = body.destroy.bind(body);
-  body.destroy = (error) => {
+  const translated: AnswerBody['destroy'] = (error) => {
     // Errors with which readers end their interest are theirs, such as those of a file or a connection that they write to.
     const isOwn = error === undefined || error === null || error === signal?.reason || error !== body.failure;
     return destroy(isOwn ? error : toStorageError(error, { permission: 's3:GetObject' }));
   };
+  body.destroy = translated;
 }
 
 function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {

@@ -1,4 +1,4 @@
-import { hasCode, isStorageError, noContext, storageError } from '@coffer/storage-core';
+import { hasCode, InFlight, isStorageError, noContext, storageError } from '@coffer/storage-core';
 
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
@@ -38,7 +38,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   let trial: Trial | undefined;
   const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   const tenants = new Tenants();
-  const lenders = new Set<Lender>();
+  const lenders = new InFlight<Lender>();
   const store: Store = {
     settings,
     connection,
@@ -52,7 +52,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
       brief: briefly,
       what: 'connections for downloads',
       tenants,
-      lend: (tenant) => lendOne(lenders, tenant),
+      lend: (tenant) => lendOne(lenders.values(), tenant),
     }),
     lenders,
     async profile(bucket, { signal } = noContext) {

@@ -1,5 +1,5 @@
 import { hasCode, storageError } from '@coffer/storage-core';
-import type { CallContext, CannedAcl, ObjectAddress, PutOptions, StorageError } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, InFlight, ObjectAddress, PutOptions, StorageError } from '@coffer/storage-core';
 
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
@@ -25,7 +25,7 @@ export interface Store extends Door {
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
   /** Of those, the ones whose connections may serve others while their readers want nothing. */
-  readonly lenders: Set<Lender>;
+  readonly lenders: InFlight<Lender>;
   /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
    * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then. */
   profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;

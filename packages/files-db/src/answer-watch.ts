@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
+import { InFlight } from '@coffer/storage-core';
 import type { Sql, TransactionSql } from 'postgres';
 
 /** Where a connection goes, as postgres.js has read it. */
@@ -27,8 +28,8 @@ const watches = new WeakMap<object, AnswerWatch>();
 export class AnswerWatch {
   readonly #limit: number;
   readonly #sockets = new Map<Socket, Seen>();
-  /** When each statement under way began, the oldest first. */
-  readonly #running = new Set<{ readonly since: number }>();
+  /** When each statement under way began. */
+  readonly #running = new InFlight<number>();
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
 
@@ -61,12 +62,11 @@ export class AnswerWatch {
   };
 
   async during<T>(work: PromiseLike<T>): Promise<T> {
-    const running = { since: performance.now() };
-    this.#running.add(running);
+    const over = this.#running.add(performance.now());
     try {
       return await work;
     } finally {
-      this.#running.delete(running);
+      over();
     }
   }
 
@@ -84,8 +84,7 @@ export class AnswerWatch {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    const [oldest] = this.#running;
-    if (oldest === undefined || now - oldest.since < this.#limit) return;
+    if (!this.#running.values().some((since) => now - since >= this.#limit)) return;
     // Which of them it waits for only postgres.js knows; those that lie idle are opened again when they are needed.
     for (const [socket, { since }] of this.#sockets) {
       if (now - since >= this.#limit) socket.destroy(Object.assign(new Error('The database does not answer.'), { code: 'ETIMEDOUT' }));

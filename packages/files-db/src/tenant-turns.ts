@@ -6,6 +6,9 @@ import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-state
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
 import { allRead, Gathered } from './gathered.ts';
 
+/** Kept while nobody is in them: one for each upload would be made for nothing, and hold on to the last one's (see `InFlight`). */
+const mostLanes = 1000;
+
 /**
  * The statements that every upload changes its tenant's numbers by: one at a time for each tenant, and as one what has come while
  * another one ran. In the database they would wait for each other all the same, each on a connection that other tenants need.
@@ -31,29 +34,32 @@ export class TenantTurns {
   }
 
   #in<P, R>(tenant: string, of: (lane: Lane) => Gathered<P, R>, parameters: P): Promise<R> {
-    const known = this.#lanes.get(tenant);
-    const lane = known ?? { reserving: reserving(this.#sql), settling: settling(this.#sql) };
-    const done = of(lane).add(parameters);
-    if (known === undefined) {
+    let lane = this.#lanes.get(tenant);
+    if (lane === undefined) {
+      lane = { reserving: reserving(this.#sql), settling: settling(this.#sql), isRunning: false };
       this.#lanes.set(tenant, lane);
-      void this.#run(tenant, lane);
     }
+    const done = of(lane).add(parameters);
+    if (!lane.isRunning) void this.#run(tenant, lane);
     return done;
   }
 
   async #run(tenant: string, lane: Lane): Promise<void> {
+    lane.isRunning = true;
     while (lane.settling.isWaiting || lane.reserving.isWaiting) {
       await allRead();
       await lane.settling.take();
       await lane.reserving.take();
     }
-    this.#lanes.delete(tenant);
+    lane.isRunning = false;
+    if (this.#lanes.size > mostLanes) this.#lanes.delete(tenant);
   }
 }
 
 interface Lane {
   readonly reserving: Gathered<ReservedFile, Granted | undefined>;
   readonly settling: Gathered<SettledFile, FileRow | undefined>;
+  isRunning: boolean;
 }
 
 function reserving(sql: Sql): Lane['reserving'] {

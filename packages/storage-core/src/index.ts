@@ -24,6 +24,7 @@ export type {
   VersioningOperations,
 } from './backend.ts';
 export { offAbort, onAbort } from './abort-listeners.ts';
+export { InFlight } from './in-flight.ts';
 export { claimBody } from './body-claim.ts';
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
 export type { BodyInput } from './body.ts';

@@ -45,6 +45,8 @@ const fileHighWaterMark = 262_144;
 const lineFeed = 10;
 // A form's own framing around the largest file: boundaries, part headers and the other fields.
 const framingAllowance = maxFieldBytes * 2;
+/** As much as may follow the last boundary without being left to the server, which takes timers and listeners for it. */
+const longestEpilogue = 4096;
 
 export interface FormLimits {
   /** A larger file fails with payload_too_large. */
@@ -177,6 +179,8 @@ class FormReader implements MultipartHandler {
   end(): void {
     if (this.#fileHead === undefined) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
     this.#leave();
+    const left = (contentLength(this.#incoming) ?? Infinity) - this.#parsed;
+    if (left <= longestEpilogue) this.#incoming.resume(); // it is over at once, and nobody has to get rid of it
     if (this.#stream !== undefined) this.#stream.push(null);
     else this.#openFile(this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces));
   }

@@ -155,10 +155,11 @@ export function lingerAtEnd(incoming: IncomingMessage): void {
   const { socket } = incoming;
   const close = closings.get(socket) ?? socket.destroySoon.bind(socket);
   closings.set(socket, close);
-  socket.destroySoon = () => {
+  const closeAtEnd = (): void => {
     if (incoming.complete || incoming.destroyed) return close();
     incoming.once('close', close);
     socket.end();
     lingerOver(incoming);
   };
+  socket.destroySoon = closeAtEnd;
 }

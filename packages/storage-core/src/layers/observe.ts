@@ -101,16 +101,18 @@ function countBytes(stream: Readable, count: (bytes: number) => void): void {
   if (stream.readableLength > 0 && !stream.readableObjectMode) count(stream.readableLength);
   if (isDirectSource(stream)) {
     const read = stream[readInto].bind(stream);
-    stream[readInto] = async (target) => {
+    const counted: typeof read = async (target) => {
       const bytes = await read(target);
       count(bytes);
       return bytes;
     };
+    stream[readInto] = counted;
   }
   const push = stream.push.bind(stream);
-  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+  const counted = (chunk: unknown, encoding?: BufferEncoding): boolean => {
     if (typeof chunk === 'string') count(Buffer.byteLength(chunk, encoding));
     else if (ArrayBuffer.isView(chunk)) count(chunk.byteLength);
     return push(chunk, encoding);
   };
+  stream.push = counted;
 }

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import multipart from '@fastify/multipart';
 import fastify from 'fastify';
 import { jwtVerify } from 'jose';
-import postgres from 'postgres';
+import postgres from 'postgres-as-published';
 
 import { jwtSecret } from '../harness/token.ts';
 import { announce } from './announce.ts';

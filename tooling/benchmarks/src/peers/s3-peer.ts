@@ -1,4 +1,4 @@
-import postgres from 'postgres';
+import postgres from 'postgres-as-published';
 
 /** Where a peer that keeps its files in S3 finds everything: its only argument, as JSON. */
 export interface S3PeerOptions {

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+
+import { InFlight } from './in-flight.ts';
+
+describe('InFlight', () => {
+  it('has what was added, until it is taken out, in whatever order', () => {
+    const inFlight = new InFlight<string>();
+    const [a, b, c] = ['a', 'b', 'c'].map((value) => inFlight.add(value)) as [() => void, () => void, () => void];
+    expect(inFlight.values()).toEqual(['a', 'b', 'c']);
+    a();
+    expect(inFlight.values().toSorted()).toEqual(['b', 'c']);
+    c();
+    expect(inFlight.values()).toEqual(['b']);
+    const d = inFlight.add('d');
+    b();
+    expect(inFlight.values()).toEqual(['d']);
+    d();
+    expect(inFlight.values()).toEqual([]);
+    expect(inFlight.size).toBe(0);
+  });
+
+  it('takes out each once, and equal ones each for itself', () => {
+    const inFlight = new InFlight<string>();
+    const first = inFlight.add('same');
+    inFlight.add('same');
+    first();
+    first();
+    expect(inFlight.values()).toEqual(['same']);
+    const other = inFlight.add('other');
+    first();
+    expect(inFlight.values().toSorted()).toEqual(['other', 'same']);
+    other();
+    expect(inFlight.size).toBe(1);
+  });
+
+  it('hands out those of now, whatever leaves meanwhile', () => {
+    const inFlight = new InFlight<() => void>();
+    const leave: (() => void)[] = [];
+    for (let at = 0; at < 5; at++) leave.push(inFlight.add(() => leave[at]!()));
+    let seen = 0;
+    for (const end of inFlight.values()) {
+      end();
+      seen++;
+    }
+    expect([seen, inFlight.size]).toEqual([5, 0]);
+  });
+});

@@ -1,0 +1,37 @@
+interface Member<T> {
+  readonly value: T;
+  place: number;
+}
+
+/**
+ * What comes and goes with every call, in no order. Not a `Set`: that makes itself a new table every few changes, and the old one
+ * leads to it. Once V8 has moved one of those to its old space, all that follow, and what was in them, count as in use until the
+ * whole heap is collected: finished requests, of 10 to 20 KiB each, are copied twice and fill the heap.
+ */
+export class InFlight<T> {
+  readonly #members: Member<T>[] = [];
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** @returns what takes it out again; calling that again does nothing */
+  add(value: T): () => void {
+    const member = { value, place: this.#members.length };
+    this.#members.push(member);
+    return () => this.#remove(member);
+  }
+
+  /** Those of now, whatever leaves meanwhile. */
+  values(): T[] {
+    return this.#members.map(({ value }) => value);
+  }
+
+  #remove(member: Member<T>): void {
+    if (this.#members[member.place] !== member) return;
+    const last = this.#members.pop()!;
+    if (last === member) return;
+    this.#members[member.place] = last;
+    last.place = member.place;
+  }
+}
