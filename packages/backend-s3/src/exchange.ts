@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-import { offAbort, onAbort, wholeBody } from '@coffer/storage-core';
+import { onAbort, wholeBody } from '@coffer/storage-core';
 
 import { AnswerBody } from './answer-body.ts';
 import { longestError } from './answer-error.ts';
@@ -111,6 +111,7 @@ class Exchange implements WireUser {
   #taken = 0;
   #pausedAt = 0;
   #isSettled = false;
+  #stopWaiting = (): void => {};
   /** Nothing more is to come of it. */
   #isOver = false;
 
@@ -135,7 +136,7 @@ class Exchange implements WireUser {
   /** Once the agent has been asked for a socket. */
   begin(): void {
     if (this.#isOver) return;
-    onAbort(this.#options.signal, this.#abort);
+    this.#stopWaiting = onAbort(this.#options.signal, this.#abort);
     if (this.#wire === undefined) this.#waiting = setTimeout(() => this.timeOut(), this.timeout);
   }
 
@@ -233,7 +234,7 @@ class Exchange implements WireUser {
   #settle(): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    offAbort(this.#options.signal, this.#abort);
+    this.#stopWaiting();
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     const head = this.#answer.head!;
     if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
@@ -296,7 +297,7 @@ class Exchange implements WireUser {
     if (this.#isSettled) return;
     if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;
-    offAbort(this.#options.signal, this.#abort);
+    this.#stopWaiting();
     // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
     const isKept = this.reusedSocket || this.#bytesBefore > 0;
     this.#options.reject(isKept ? failureOnKept(error, socket, this.#bytesBefore) : error);

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import type { OnReadOpts, Socket } from 'node:net';
 
-import { offAbort, onAbort } from '@coffer/storage-core';
+import { onAbort } from '@coffer/storage-core';
 import type { ByteSink } from '@coffer/storage-core';
 
 import { RawAnswer } from './raw-answer.ts';
@@ -100,7 +100,7 @@ export class RawSocket {
     const isReused = this.#isUsed;
     const before = this.#socket.bytesRead;
     this.#isUsed = true;
-    const abort = (): void => this.#fail(signal?.reason);
+    let stopWaiting = (): void => {};
     this.#socket.ref();
     try {
       await new Promise<void>((resolve, reject) => {
@@ -114,14 +114,14 @@ export class RawSocket {
           else reject(error);
         };
         this.#exchange = { ...reception, answer: new RawAnswer(), hasBegun: false, settle };
-        onAbort(signal, abort);
+        stopWaiting = onAbort(signal, () => this.#fail(signal?.reason));
         this.#socket.write(request, 'latin1');
         this.#socket.setTimeout(this.#timeout);
       });
     } catch (error) {
       throw isReused ? failureOnKept(error, this.#socket, before) : error;
     } finally {
-      offAbort(signal, abort);
+      stopWaiting();
     }
   }
 

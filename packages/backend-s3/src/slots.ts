@@ -1,4 +1,4 @@
-import { offAbort, onAbort, storageError } from '@coffer/storage-core';
+import { onAbort, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { Tenants } from './tenants.ts';
@@ -159,7 +159,6 @@ export class Slots {
         reject(reason);
         this.#serve(); // who comes next may ask for less
       };
-      const abort = (): void => leave(signal?.reason as Error);
       const lookAgain = (): void => {
         // What others give back is of no use to one who waits for its own tenant.
         const last = this.#isDue(amount, tenant) ? this.#lastRelease : (this.#usedBy.get(tenant)?.lastRelease ?? 0);
@@ -169,7 +168,7 @@ export class Slots {
       };
       const settle = (): void => {
         clearTimeout(timer);
-        offAbort(signal, abort);
+        stopWaiting();
       };
       const waiter: Waiter = {
         amount,
@@ -181,7 +180,7 @@ export class Slots {
         },
       };
       let timer = setTimeout(lookAgain, this.#patienceFor(waiter));
-      onAbort(signal, abort);
+      const stopWaiting = onAbort(signal, () => leave(signal?.reason as Error));
       this.#line.push(waiter);
       if (this.#lend !== undefined && this.#asking === undefined) this.#ask(this.#lend);
     });

@@ -1,4 +1,4 @@
-import { offAbort, onAbort, releaseChunk } from '@coffer/storage-core';
+import { onAbort, releaseChunk } from '@coffer/storage-core';
 
 import { Slots } from './slots.ts';
 import type { Taker } from './slots.ts';
@@ -61,7 +61,6 @@ export class UploadMemory {
     if (free !== undefined) return this.#hold(size, free);
     if (this.#isStuck(size, 0)) return undefined;
     const leave = new AbortController();
-    const abort = (): void => leave.abort(taker.signal?.reason);
     const since = performance.now();
     let isLeft = false;
     const timer = setInterval(() => {
@@ -69,7 +68,7 @@ export class UploadMemory {
       isLeft = true;
       leave.abort();
     }, lookEvery);
-    onAbort(taker.signal, abort);
+    const stopWaiting = onAbort(taker.signal, () => leave.abort(taker.signal?.reason));
     try {
       return this.#hold(size, await this.#slots.take(size, { ...taker, signal: leave.signal }));
     } catch (error) {
@@ -77,7 +76,7 @@ export class UploadMemory {
       throw error;
     } finally {
       clearInterval(timer);
-      offAbort(taker.signal, abort);
+      stopWaiting();
     }
   }
 

@@ -1,4 +1,4 @@
-import { noContext, offAbort, onAbort } from '@coffer/storage-core';
+import { noContext, onAbort } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 /** Waits for the database no longer than the caller does: the statement itself goes on. @throws the signal's reason */
@@ -6,12 +6,11 @@ export async function untilAborted<T>(run: () => Promise<T>, { signal }: CallCon
   if (signal === undefined) return run();
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const stop = (): void => reject(signal.reason as Error);
-  onAbort(signal, stop);
+  const stopWaiting = onAbort(signal, () => reject(signal.reason as Error));
   run().then(resolve, reject);
   try {
     return await promise;
   } finally {
-    offAbort(signal, stop);
+    stopWaiting();
   }
 }

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 
 import { expect, it } from 'vitest';
 
-import { offAbort, onAbort } from './abort-listeners.ts';
+import { onAbort } from './abort-listeners.ts';
 
 it('tells all that wait, once, in their order, by one listener of the signal', () => {
   const cancel = new AbortController();
@@ -18,12 +18,8 @@ it('leaves a signal alone that nobody waits for', () => {
   const cancel = new AbortController();
   const told: string[] = [];
   const [first, second] = ['first', 'second'].map((name) => () => void told.push(name)) as [() => void, () => void];
-  onAbort(cancel.signal, first);
-  onAbort(cancel.signal, second);
-  offAbort(cancel.signal, first);
-  offAbort(cancel.signal, second);
-  offAbort(cancel.signal, second);
-  offAbort(undefined, second);
+  const ends = [first, second].map((listener) => onAbort(cancel.signal, listener));
+  for (const end of [...ends, ...ends, onAbort(undefined, second)]) end();
   expect(getEventListeners(cancel.signal, 'abort')).toHaveLength(0);
   onAbort(cancel.signal, second);
   cancel.abort();
@@ -33,12 +29,27 @@ it('leaves a signal alone that nobody waits for', () => {
 it('does not tell who was taken back by one that was told before', () => {
   const cancel = new AbortController();
   const told: string[] = [];
-  const second = (): void => void told.push('second');
+  let endSecond = (): void => {};
   onAbort(cancel.signal, () => {
     told.push('first');
-    offAbort(cancel.signal, second);
+    endSecond();
   });
-  onAbort(cancel.signal, second);
+  endSecond = onAbort(cancel.signal, () => told.push('second'));
   cancel.abort();
   expect(told).toEqual(['first']);
+});
+
+it('goes on with the others when one in their midst has left', () => {
+  const cancel = new AbortController();
+  const told: string[] = [];
+  const [first, , third] = ['first', 'second', 'third'].map((name) => onAbort(cancel.signal, () => told.push(name)));
+  first?.();
+  onAbort(cancel.signal, () => {
+    told.push('fourth');
+    third?.(); // was told before
+  });
+  onAbort(cancel.signal, () => told.push('fifth'));
+  cancel.abort();
+  third?.();
+  expect(told).toEqual(['second', 'third', 'fourth', 'fifth']);
 });

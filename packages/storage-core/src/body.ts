@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { isErrored, isReadable, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 
-import { offAbort, onAbort } from './abort-listeners.ts';
+import { onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
 import type { Body } from './object.ts';
 import { takeWhole } from './whole-body.ts';
@@ -164,6 +164,5 @@ export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined
   };
   stream.on('error', () => {});
   if (signal.aborted) return abort();
-  onAbort(signal, abort);
-  stream.once('close', () => offAbort(signal, abort));
+  stream.once('close', onAbort(signal, abort));
 }
