@@ -20,10 +20,10 @@ import { acme, as, secret } from './testing/tokens.ts';
 /** What the server says of V8's old space: bytes in use, and collections of the whole heap so far. */
 async function oldSpace(metrics: string): Promise<{ readonly bytes: number; readonly collections: number }> {
   const { text } = await send(metrics, 'GET', '/metrics');
-  const value = (pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? 0);
+  const value = (pattern: RegExp): string | undefined => pattern.exec(text)?.[1];
   return {
-    bytes: value(/^nodejs_heap_space_size_used_bytes\{space="old"\} (\S+)$/m),
-    collections: value(/^nodejs_gc_duration_seconds_count\{kind="major"\} (\S+)$/m),
+    bytes: Number(value(/^nodejs_heap_space_size_used_bytes\{space="old"\} (\S+)$/m)),
+    collections: Number(value(/^nodejs_gc_duration_seconds_count\{kind="major"\} (\S+)$/m) ?? 0), // not told of before the first one
   };
 }
 

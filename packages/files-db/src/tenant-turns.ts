@@ -6,7 +6,7 @@ import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-state
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
 import { allRead, Gathered } from './gathered.ts';
 
-/** Kept while nobody is in them: one for each upload would be made for nothing, and hold on to the last one's (see `InFlight`). */
+/** As many stay while nobody is in them: to make one for each upload is work for nothing, and the map would hold on to it (see `InFlight`). */
 const mostLanes = 1000;
 
 /**

@@ -6,7 +6,7 @@ interface Member<T> {
 /**
  * What comes and goes with every call, in no order. Not a `Set`: that makes itself a new table every few changes, and the old one
  * leads to it. Once V8 has moved one of those to its old space, all that follow, and what was in them, count as in use until the
- * whole heap is collected: finished requests, of 10 to 20 KiB each, are copied twice and fill the heap.
+ * whole heap is collected: finished requests, of some KiB each, are copied twice and fill the heap.
  */
 export class InFlight<T> {
   readonly #members: Member<T>[] = [];

@@ -113,6 +113,24 @@ onEachBackend('bodies around the size up to which they are read whole', ({ start
     }
   });
 
+  it.each([0, 2, 4096, 4097, 1_048_576])(
+    'leave the next request alone that comes behind a form with an epilogue of %i bytes',
+    async (size) => {
+      const form = file('x') + end;
+      const head = `POST /api/v1/storage/objects/border HTTP/1.1\r\nHost: a\r\n${authorization}${type}Content-Length: ${form.length + size}\r\n\r\n`;
+      const next = `${'e'.repeat(size)}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`;
+      for (const isAnswered of [false, true]) {
+        const connection = await RawConnection.open(api.url);
+        await connection.write(head + form);
+        if (isAnswered) expect(await connection.answer()).toMatchObject({ status: 201 });
+        await connection.write(next);
+        if (!isAnswered) expect(await connection.answer()).toMatchObject({ status: 201 });
+        expect(await connection.answer()).toMatchObject({ status: 200 });
+        connection.destroy();
+      }
+    },
+  );
+
   it('are files as they were sent, however they arrive', async () => {
     const own = `Authorization: ${(await as('alice')).authorization}\r\n`;
     for (const size of sizes) {
