@@ -1,9 +1,10 @@
-import { createServer } from 'node:http';
+import { createServer, IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 
 import { sendProblem } from '@coffer/storage-core/http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { RawConnection } from '../testing/raw-http.ts';
 import { startApi } from '../testing/start-api.ts';
@@ -92,6 +93,16 @@ describe('a JSON body', () => {
     expect(await patch(JSON.stringify({ filename: 'x', storage_key: 'x'.repeat(1_000_000) }))).toMatchObject({ status: 200 });
   });
 
+  it('is refused before any of it is asked for when it announces too much', async () => {
+    const connection = await RawConnection.open(api.url);
+    const type = `Authorization: ${ann.authorization}\r\nContent-Type: application/json`;
+    await connection.write(
+      `PATCH ${path} HTTP/1.1\r\nHost: a\r\n${type}\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n`,
+    );
+    expect(await connection.answer()).toMatchObject({ status: 413 });
+    connection.destroy();
+  });
+
   it('counts with the last of two equal names, and not with its prototype', async () => {
     expect(await patch('{"filename":"a","filename":"b"}')).toMatchObject({ status: 200, json: { filename: 'b' } });
     for (const body of ['{"__proto__":{"filename":"polluted"}}', '{"constructor":{"prototype":{"filename":"polluted"}}}'])
@@ -171,6 +182,23 @@ describe('a JSON body', () => {
 });
 
 describe('a JSON body that does not arrive in time', () => {
+  it('is given up after 30 seconds, though more of it keeps coming', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const incoming = new IncomingMessage(new Socket());
+    incoming.headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+    let end: unknown;
+    void readJson(incoming).catch((error: unknown) => {
+      end = error;
+    });
+    for (let second = 0; second < 30; second++) {
+      expect(end).toBeUndefined();
+      incoming.push(' ');
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(end).toMatchObject({ code: 'validation_failed' });
+    vi.useRealTimers();
+  });
+
   it('is answered, on a connection that is still up', async () => {
     const server = createServer((incoming, outgoing) => {
       readJson(incoming, { timeoutMs: 50 }).then(
