@@ -54,9 +54,9 @@ function isKept(token: string): boolean {
   return !Number.isFinite(number) || !/^-?\d+$/.test(token) || significant(token) === significant(number.toExponential());
 }
 
-/** The digits of a number, but for zeros at its end: what it is written with when it is sent back. */
+/** The digits of a number with its sign, but for zeros at its end: what it is written with when it is sent back. */
 function significant(number: string): string {
-  return number.replace(/^-/, '').replace('.', '').replace(/e.*$/, '').replace(/0+$/, '');
+  return number.replace('.', '').replace(/e.*$/, '').replace(/0+$/, '');
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
