@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { boundary, end, field, file, part, startFormServer } from '../testing/form-server.ts';
 import type { FormServer, PostOptions } from '../testing/form-server.ts';
 import { RawConnection } from '../testing/raw-http.ts';
+import { openForm } from './form.ts';
+import type { UploadForm } from './form.ts';
 
 describe.each([
   ['and announces its length', {}],
@@ -168,6 +173,21 @@ describe.each([
     connection.destroy();
     await expect.poll(server.open, { interval: 5 }).toBe(0);
     server.pauseMs = 0;
+  });
+
+  it('is given up when the client was gone before anybody read it', async () => {
+    const late = createServer((incoming) => {
+      incoming.once('close', () => late.emit('late', openForm(incoming, { maxFileBytes: 2_000_000, fieldNames: [] })));
+    }).listen(0, '127.0.0.1');
+    await once(late, 'listening');
+    const opened = once(late, 'late') as Promise<[Promise<UploadForm>]>;
+    const connection = await RawConnection.open(`http://127.0.0.1:${(late.address() as AddressInfo).port}`);
+    const headers = `Content-Type: multipart/form-data; boundary=${boundary}\r\nContent-Length: 1000000`;
+    await connection.write(`POST / HTTP/1.1\r\nHost: form\r\n${headers}\r\n\r\n`);
+    await once(late, 'request');
+    connection.destroy();
+    await expect((await opened)[0]).rejects.toThrow('The form is cut short.');
+    late.close();
   });
 
   it('is refused when it is encoded as a whole, which nobody would decode', async () => {

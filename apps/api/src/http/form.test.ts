@@ -1,9 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { boundary, end, field, file, part, startFormServer } from '../testing/form-server.ts';
 import type { FormServer, ReadForm } from '../testing/form-server.ts';
+import { RawConnection } from '../testing/raw-http.ts';
+import { openForm } from './form.ts';
+import type { UploadForm } from './form.ts';
 
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
@@ -41,6 +48,24 @@ describe.each([
 
   it('takes an empty file', async () => {
     expect(await read(file('') + end)).toMatchObject({ size: 0, sha256: sha256(''), filename: 'a.txt' });
+  });
+
+  it('takes an empty file whose part has no file name, unlike one that nobody chose', async () => {
+    expect(await read(part('Content-Disposition: form-data; name="file"') + end)).toMatchObject({ size: 0 });
+  });
+
+  it('takes 32 fields, and 65,536 bytes in them, and refuses more of either', async () => {
+    const names = Array.from({ length: 32 }, (_, index) => `f${index}`);
+    const values = Object.fromEntries(names.map((name) => [name, 'x'.repeat(2048)]));
+    const fields = names.map((name) => field(name, 'x'.repeat(2048))).join('');
+    expect((await read(fields + file('Hello') + end)).fields).toEqual(values);
+    for (const [one, message] of [
+      [fields + field('more', ''), 'The form has more than 32 fields.'],
+      [fields.replace('x', 'xx'), 'the fields of a form have at most 65536 bytes together'],
+    ] as const) {
+      const answer = await server.post(one + file('Hello') + end, framing);
+      expect(answer).toMatchObject({ status: 400, body: expect.stringContaining(message) });
+    }
   });
 
   it('takes a file whose part has no file name and no type', async () => {
@@ -147,4 +172,22 @@ describe.each([
     server.pauseMs = 0;
     expect(form).toMatchObject({ sha256: sha256(data), fields: { last: '1' } });
   });
+});
+
+it('a form is not read without end while nobody reads its file', async () => {
+  const opened = Promise.withResolvers<UploadForm>();
+  const server = createServer((incoming) => {
+    opened.resolve(openForm(incoming, { maxFileBytes: 100_000_000, fieldNames: [] }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const connection = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const headers = `Content-Type: multipart/form-data; boundary=${boundary}\r\nContent-Length: 50000000`;
+  await connection.write(`POST / HTTP/1.1\r\nHost: form\r\n${headers}\r\n\r\n${file('').slice(0, -2)}`);
+  void connection.write(Buffer.alloc(40_000_000));
+  const stream = (await opened.promise).file as Readable;
+  await expect.poll(() => stream.readableLength).toBeGreaterThan(200_000);
+  await new Promise((resolve) => setTimeout(resolve, 300)); // in which all of it would come
+  expect(stream.readableLength).toBeLessThan(1_000_000);
+  connection.destroy();
+  server.close();
 });

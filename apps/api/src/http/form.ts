@@ -101,12 +101,11 @@ class FormReader implements MultipartHandler {
     this.opened = this.#open.promise;
     const length = contentLength(incoming);
     if (length === undefined || length > smallBody) this.#stream = this.#openStream();
+    incoming.on('error', () => {}); // it closes then, as it does after its end
     if (incoming.destroyed) {
       this.#onCut();
     } else {
       incoming.on('data', this.#onData);
-      incoming.once('end', this.#onCut);
-      incoming.once('error', this.#onCut);
       incoming.once('close', this.#onCut);
     }
   }
@@ -114,12 +113,10 @@ class FormReader implements MultipartHandler {
   #openStream(): Readable {
     const stream = new Readable({
       highWaterMark: fileHighWaterMark,
-      read: () => {
-        if (!this.#over) this.#incoming.resume();
-      },
+      read: () => void this.#incoming.resume(),
       // A reader that gives up ends the form: nobody will read the rest of the part.
       destroy: (error, done) => {
-        if (!this.#over) this.#stop(error ?? new Error('The file was not read to its end.'));
+        this.#stop(error ?? new Error('The file was not read to its end.'));
         done(error);
       },
       autoDestroy: false,
@@ -228,10 +225,7 @@ class FormReader implements MultipartHandler {
     this.#over = true;
     const incoming = this.#incoming;
     incoming.off('data', this.#onData);
-    incoming.off('end', this.#onCut);
-    incoming.off('error', this.#onCut);
     incoming.off('close', this.#onCut);
-    incoming.on('error', () => {});
     incoming.pause();
   }
 }

@@ -96,9 +96,7 @@ describe('a JSON body', () => {
   it('is refused before any of it is asked for when it announces too much', async () => {
     const connection = await RawConnection.open(api.url);
     const type = `Authorization: ${ann.authorization}\r\nContent-Type: application/json`;
-    await connection.write(
-      `PATCH ${path} HTTP/1.1\r\nHost: a\r\n${type}\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n`,
-    );
+    await connection.write(`PATCH ${path} HTTP/1.1\r\nHost: a\r\n${type}\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n`);
     expect(await connection.answer()).toMatchObject({ status: 413 });
     connection.destroy();
   });
