@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
 
 import postgres from 'postgres';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { beginExchange } from './exchange.ts';
 import { drainOf } from './shutdown.ts';
@@ -127,6 +127,26 @@ it('leaves an answer alone that has been written, and not been sent yet', async 
   const drained = drain(10_000);
   await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
   expect((await buffer(socket)).length).toBeGreaterThan(size);
+  await drained;
+});
+
+it('answers a request whose head was half here, and whose client had no answer yet', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] }); // heads are waited for no longer than a second of it
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end('done');
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const connected = once(server, 'connection');
+  const client = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await client.write('GET / HT');
+  await connected;
+  const drained = drain(10_000);
+  await new Promise((resolve) => setTimeout(resolve, 500)); // idle connections are looked for meanwhile
+  await client.write('TP/1.1\r\nHost: a\r\n\r\n');
+  expect(await client.answer()).toMatchObject({ status: 200, body: 'done' });
+  vi.useRealTimers();
   await drained;
 });
 
