@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 
 import { testDatabase } from '@coffer/fixtures';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import type { Answer } from './testing/send.ts';
 import { startApi } from './testing/start-api.ts';
@@ -39,6 +39,35 @@ describe('health', () => {
     expect(await api.send('GET', '/health/live')).toMatchObject({ status: 200 });
     expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
     await chmod(api.objects, 0o700);
+  });
+
+  it('is logged when it changes, and not for each that asks', async () => {
+    const said = (): readonly unknown[] => api.log.filter(({ msg }) => msg === 'not ready' || msg === 'ready again');
+    const before = said().length;
+    await rename(api.objects, `${api.objects}.away`);
+    for (let times = 0; times < 3; times++) expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 503 });
+    await rename(`${api.objects}.away`, api.objects);
+    for (let times = 0; times < 3; times++) expect(await api.send('GET', '/health/ready')).toMatchObject({ status: 200 });
+    expect(said().slice(before)).toMatchObject([
+      { level: 40, msg: 'not ready', database: { status: 'up' }, storage: { status: 'down' } },
+      { level: 30, msg: 'ready again', database: { status: 'up' }, storage: { status: 'up' } },
+    ]);
+  });
+
+  it('asks the storage once for all who want to know at the same time', async () => {
+    const { storage } = api.runtime;
+    const report = { ...(await storage.healthCheck()), latencyMs: 7 };
+    const both = Promise.withResolvers<void>();
+    const asked = vi.spyOn(storage, 'healthCheck').mockImplementation(async () => {
+      await both.promise;
+      return report;
+    });
+    let begun = 0;
+    api.server.on('request', () => void (++begun === 2 && setTimeout(both.resolve, 100)));
+    const answers = await Promise.all([api.send('GET', '/health/ready'), api.send('GET', '/health/ready')]);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 200, json: { checks: { storage: { latency_ms: 7 } } } });
+    expect(asked).toHaveBeenCalledTimes(1);
+    asked.mockRestore();
   });
 
   it('says when the database does not answer, and what needs it is unavailable', async () => {
@@ -87,8 +116,17 @@ describe('health', () => {
       await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and pid <> pg_backend_pid()`;
     };
     const database = async (): Promise<unknown> => (await api.send('GET', '/health/ready')).json.checks.database;
+    const elsewhere = new URL(api.databaseUrl);
+    elsewhere.pathname = '/postgres';
+    const other = postgres(elsewhere.href, { max: 1, onnotice: () => {} });
     await makeReadOnly('on');
     try {
+      await expect.poll(database).toMatchObject({ read_only: true });
+      // While it does not answer at all, nobody knows that it takes writes again.
+      await other.unsafe(`alter database ${name} allow_connections false`);
+      await other`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
+      await expect.poll(database).toMatchObject({ status: 'down' });
+      await other.unsafe(`alter database ${name} allow_connections true`);
       await expect.poll(database).toMatchObject({ read_only: true });
       const ready = await api.send('GET', '/health/ready');
       expect(ready).toMatchObject({ status: 200, json: { status: 'ready', checks: { database: { status: 'up' } } } });
@@ -103,8 +141,9 @@ describe('health', () => {
         json: { code: 'storage_unavailable' },
       });
     } finally {
+      await other.unsafe(`alter database ${name} allow_connections true`);
       await makeReadOnly('off');
-      await sql.end();
+      await Promise.all([sql.end(), other.end()]);
     }
     await expect.poll(database).toEqual({ status: 'up', latency_ms: expect.any(Number) });
     const said = api.log.filter(({ msg }) => /database .* writes/.test(String(msg)));
@@ -141,16 +180,31 @@ describe('health of a database that hangs', () => {
     const ready = (): Promise<Answer> => api.send('GET', '/health/ready');
     await expect.poll(async () => (await ready()).status).toBe(200); // a connection may take longer than that to come about
     isStalled = true;
+    const started = performance.now();
     for (let turn = 0; turn < 3; turn++) {
       const answers = await Promise.all([ready(), ready(), ready()]);
       for (const answer of answers) expect(answer).toMatchObject({ status: 503, json: { checks: { database: { status: 'down' } } } });
     }
+    expect(performance.now() - started).toBeLessThan(5000); // three times 0.2 s
     expect(asked).toBe(1);
     isStalled = false;
     for (const client of clients) client.destroy();
     await api.stop();
     proxy.close();
     await database.drop();
+  });
+});
+
+describe('health of a server that is to stop', () => {
+  it('says so, so that it is sent nothing new', async () => {
+    const api = await startApi();
+    api.beginStopping();
+    expect(await api.send('GET', '/health/ready')).toMatchObject({
+      status: 503,
+      json: { status: 'stopping', checks: { database: { status: 'up' }, storage: { status: 'up' } } },
+    });
+    expect(await api.send('GET', '/health/live')).toMatchObject({ status: 200 });
+    await api.stop();
   });
 });
 
