@@ -17,7 +17,7 @@ interface Operation {
   readonly tags: string[];
   readonly security?: unknown[];
   readonly parameters?: { readonly name: string; readonly in: string }[];
-  readonly requestBody?: { readonly content: Record<string, Media> };
+  readonly requestBody?: { readonly required?: boolean; readonly content: Record<string, Media> };
   readonly responses: Record<string, { readonly description: string; readonly headers?: object; readonly content?: Record<string, Media> }>;
 }
 
@@ -169,6 +169,11 @@ describe('the documentation', () => {
       if (['PUT /api/v1/storage/objects/{key}', 'PUT /local/{bucket}/{key}'].includes(name)) continue; // any bytes
       expect({ name, text: JSON.stringify(requestBody) }).toMatchObject({ text: expect.stringMatching(/"examples?":|#\/components/) });
     }
+  });
+
+  it('says which bodies may be left out', () => {
+    const optional = operations.filter(([, { requestBody }]) => requestBody !== undefined && requestBody.required !== true);
+    expect(optional.map(([name]) => name)).toEqual(['POST /api/v1/files/{id}/presigned-download']);
   });
 
   it('says of every parameter in a path that there is one', () => {

@@ -1,9 +1,132 @@
-import { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, IncomingMessage } from 'node:http';
+import { connect, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 
-import { expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { lingerAtEnd } from './request-body.ts';
+import { assertPlainBody, lingerAtEnd, lingerOver, readBody, requestBody } from './request-body.ts';
+
+/** A request of which `chunks` have come; all of them, unless it is not whole. */
+function request(chunks: readonly string[] = [], { whole = true } = {}): IncomingMessage {
+  const incoming = new IncomingMessage(new Socket());
+  for (const chunk of chunks) incoming.push(Buffer.from(chunk));
+  if (whole) incoming.push(null);
+  return incoming;
+}
+
+const ways = [
+  ['as a stream', (incoming: IncomingMessage, limit: number) => buffer(requestBody(incoming, limit))],
+  ['at once', (incoming: IncomingMessage, limit: number) => readBody(incoming, limit)],
+] as const;
+
+describe.each(ways)('the body of a request that is read %s', (_how, read) => {
+  it('is what came, in one chunk or in several, up to the limit and not a byte more', async () => {
+    for (const chunks of [['abcdef'], ['abc', 'def']]) {
+      expect((await read(request(chunks), 6)).toString()).toBe('abcdef');
+      await expect(read(request(chunks), 5)).rejects.toMatchObject({ code: 'payload_too_large' });
+    }
+    expect(await read(request(), 0)).toHaveLength(0);
+  });
+
+  it('fails when the client goes away before all of it is here, or is gone already', async () => {
+    const incoming = request(['abc'], { whole: false });
+    const reading = read(incoming, 6);
+    incoming.destroy();
+    await expect(reading).rejects.toThrow('The client went away before the body was whole.');
+    await expect(read(incoming, 6)).rejects.toThrow('The client went away before the body was whole.');
+  });
+
+  it('leaves a request that is larger than the limit as it is, so that it can be answered', async () => {
+    const incoming = request(['abcdef'], { whole: false });
+    await expect(read(incoming, 5)).rejects.toMatchObject({ code: 'payload_too_large' });
+    expect(incoming.destroyed).toBe(false);
+    expect(incoming.isPaused()).toBe(true);
+    expect(incoming.listenerCount('data') + incoming.listenerCount('close')).toBe(0);
+  });
+});
+
+it('a body that is read as a stream comes no faster than its reader takes it', async () => {
+  const incoming = request([], { whole: false });
+  const body = requestBody(incoming);
+  body.read(0);
+  for (let chunk = 0; chunk < 100; chunk++) {
+    incoming.push(Buffer.alloc(65_536));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(body.readableLength).toBeLessThan(1_000_000);
+});
+
+describe('a body that is taken as it is', () => {
+  const withHeaders = (headers: Record<string, string>): IncomingMessage => Object.assign(request(), { headers });
+
+  it.each([{}, { 'content-encoding': ' Identity ' }, { 'content-encoding': '' }, { 'transfer-encoding': 'Chunked' }])(
+    'may have %j',
+    (headers) => {
+      expect(() => assertPlainBody(withHeaders(headers as Record<string, string>))).not.toThrow();
+    },
+  );
+
+  it.each([
+    [{ 'content-encoding': 'gzip' }, 'unsupported_media_type'],
+    [{ 'transfer-encoding': 'gzip, chunked' }, 'unsupported_media_type'],
+    [{ 'content-range': 'bytes 0-1/2' }, 'validation_failed'],
+  ])('may not have %j', (headers, code) => {
+    expect(() => assertPlainBody(withHeaders(headers as unknown as Record<string, string>))).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('a client that sends on after it was answered', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('is cut off after two seconds, and not before', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const incoming = request([], { whole: false });
+    lingerOver(incoming);
+    vi.advanceTimersByTime(1999);
+    expect(incoming.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(incoming.destroyed).toBe(true);
+  });
+
+  it('is cut off after 16 MiB', async () => {
+    const incoming = request([], { whole: false });
+    lingerOver(incoming);
+    for (let mebibyte = 0; mebibyte < 16; mebibyte++) incoming.push(Buffer.alloc(1_048_576));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(incoming.destroyed).toBe(false);
+    incoming.push(Buffer.alloc(1));
+    await expect.poll(() => incoming.destroyed).toBe(true);
+  });
+
+  it('keeps its connection when all that it sent was there', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const incoming = Object.assign(request(), { complete: true });
+    lingerOver(incoming);
+    vi.advanceTimersByTime(10_000);
+    expect(incoming.destroyed).toBe(false);
+  });
+
+  it('reads its answer where the connection ends with it, and is waited for until all is sent', async () => {
+    const closed = Promise.withResolvers<void>();
+    const server = createServer((incoming, outgoing) => {
+      incoming.socket.once('close', () => closed.resolve());
+      outgoing.setHeader('connection', 'close');
+      lingerAtEnd(incoming);
+      outgoing.end('answer');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n');
+    const answer = await buffer(client); // its end comes before all is sent
+    client.write(Buffer.alloc(2_000_000));
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*answer/);
+    await closed.promise;
+    client.destroy();
+    server.close();
+  });
+});
 
 it('a connection that was to be lingered over after many requests, and stayed open, closes as any other', () => {
   const socket = new Socket();

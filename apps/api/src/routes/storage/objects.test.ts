@@ -170,12 +170,15 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
   });
 
   it('are deleted a thousand at once', async () => {
-    // As long as keys may be: a megabyte of JSON.
+    // As long as keys may be, and as Python writes them down: three megabytes of JSON.
     const keys = Array.from({ length: 1000 }, (_, n) => `${String(n).padStart(4, '0')}${`/${'ü'.repeat(126)}`.repeat(4)}/abc`);
-    const { status, json } = await api.send('POST', '/api/v1/storage/delete/', { headers, json: { keys, bucket: bucket('other') } });
+    const { status, json } = await api.send('POST', '/api/v1/storage/delete/', {
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ keys, bucket: bucket('other') }).replaceAll('ü', String.raw`\u00fc`),
+    });
     expect(status).toBe(200);
     expect(json).toEqual({ deleted: expect.any(Array), errors: [] });
-    expect(json.deleted).toHaveLength(1000);
+    expect(json.deleted.toSorted()).toEqual(keys);
     expect(
       await api.send('POST', '/api/v1/storage/delete', { headers, json: { keys: ['a'], bucket: bucket('no-such-bucket') } }),
     ).toMatchObject({
