@@ -117,6 +117,12 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
+  it('is of the type that was announced, also where a space stands for a tab', async () => {
+    const asked = await rig.ask({ contentType: 'text/plain;\tcharset=utf-8' });
+    await rig.send(asked, 'hello', 'text/plain; charset=UTF-8');
+    expect(await rig.complete(asked)).toMatchObject({ status: 'available' });
+  });
+
   it('reserves its exact size, or is refused', async () => {
     await rig.tenants.update('acme', { quotaBytes: 12 });
     const first = await rig.ask();

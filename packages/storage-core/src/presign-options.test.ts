@@ -50,6 +50,11 @@ describe('presigned URLs', () => {
     ]);
   });
 
+  it('are signed for a type without tabs, as uploads are', async () => {
+    await service.getPresignedUploadUrl({ key: 'k', contentType: 'text/plain;\tcharset=utf-8' });
+    expect(asked).toMatchObject([{ contentType: 'text/plain; charset=utf-8' }]);
+  });
+
   it('are refused for what nobody could upload or send', async () => {
     for (const bad of [
       { expiresIn: 0 },

@@ -3,7 +3,7 @@ import type { PresignDownloadOptions, PresignUploadOptions } from './backend.ts'
 import { defined } from './defined.ts';
 import { storageError } from './errors.ts';
 import { assertContentDisposition } from './http/content-disposition.ts';
-import { assertContentType } from './put-options.ts';
+import { checkedContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 
 // What SigV4 allows, and so the longest that any backend is asked for.
@@ -11,10 +11,10 @@ const longestExpiry = 604_800;
 
 /** @throws invalid_argument */
 export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: number | undefined): PresignUploadOptions {
-  const { contentType, size, method, acl, storageClass } = file;
+  const { size, method, acl, storageClass } = file;
   assertMethod(method, ['POST', 'PUT']);
   if (acl !== undefined) assertCannedAcl(acl);
-  if (contentType !== undefined) assertContentType(contentType);
+  const contentType = file.contentType === undefined ? undefined : checkedContentType(file.contentType);
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
     throw storageError('invalid_argument', 'The size of an upload is a whole number of bytes.');
   }
@@ -23,9 +23,9 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
 
 /** @throws invalid_argument */
 export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: number | undefined): PresignDownloadOptions {
-  const { contentDisposition, contentType, method } = file;
+  const { contentDisposition, method } = file;
   assertMethod(method, ['GET', 'HEAD']);
-  if (contentType !== undefined) assertContentType(contentType);
+  const contentType = file.contentType === undefined ? undefined : checkedContentType(file.contentType);
   if (contentDisposition !== undefined) assertContentDisposition(contentDisposition);
   return defined({ contentDisposition, contentType, method, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }

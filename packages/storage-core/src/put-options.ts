@@ -11,10 +11,10 @@ type Defaults = Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'
 
 /** What an upload asks of the backend, with the service's defaults. @throws invalid_argument */
 export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
-  const { contentType = contentTypeOf(file.key), metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
+  const { metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
   const acl = file.acl ?? defaults.defaultAcl;
   const storageClass = file.storageClass ?? defaults.defaultStorageClass;
-  assertContentType(contentType);
+  const contentType = checkedContentType(file.contentType ?? contentTypeOf(file.key));
   if (acl !== undefined) assertCannedAcl(acl);
   if (metadata !== undefined) assertMetadata(metadata);
   assertNoneMatch(ifNoneMatch);
@@ -39,9 +39,13 @@ export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' |
   return error;
 }
 
-/** @throws invalid_argument when `value` cannot stand in a Content-Type header */
-export function assertContentType(value: string): void {
+/**
+ * As it is sent: a space means the same as a tab, of which some servers make one before they compare signatures, and others do not.
+ * @throws invalid_argument when `value` cannot stand in a Content-Type header
+ */
+export function checkedContentType(value: string): string {
   if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
+  return value.replaceAll('\t', ' ');
 }
 
 /** Of an ETag, servers make what they like: most of them write. @throws invalid_argument */

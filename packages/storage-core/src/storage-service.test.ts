@@ -105,6 +105,11 @@ describe('uploadFile and downloadFile', () => {
     expect((await service.getObjectAcl('k')).grants.length).toBe(2);
   });
 
+  it('hold no tab in their type: some servers sign it as a space, some as it is', async () => {
+    const { contentType } = await service.uploadFile({ key: 'k', body: 'x', contentType: 'text/plain;\tcharset=utf-8' });
+    expect(contentType).toBe('text/plain; charset=utf-8');
+  });
+
   it('name the default that the provider refuses', async () => {
     const refusing = (code: 'acl_not_supported' | 'invalid_argument'): StorageService => {
       const refused = (): Promise<never> => Promise.reject(storageError(code, 'No.', { cause: new Error('of the provider') }));
