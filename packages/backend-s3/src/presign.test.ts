@@ -2,6 +2,7 @@ import type { PresignOperations, PresignUploadOptions } from '@coffer/storage-co
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { s3Backend } from './backend.ts';
+import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
 
@@ -26,7 +27,7 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
       accessKeyId: 'who',
       secretAccessKey: 'secret',
       sessionToken: 'token',
-      expiration: new Date(Date.now() + 3_600_000),
+      expiration: new Date(Date.now() + 3_600_900),
     });
     const temporary = s3Backend({ transport, credentials }, awsProfile).presign!;
     for (const { expiresIn } of [
@@ -38,6 +39,20 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
     }
     const lasting = s3Backend({ transport, accessKey: 'who', secretKey: 'secret' }, awsProfile).presign!;
     expect((await lasting.download(at, { expiresIn: 9_999_999 }, {})).expiresIn).toBe(604_800);
+  });
+
+  it("live no longer than the credentials by the server's clock, where ours is wrong", async () => {
+    const credentials = { accessKeyId: 'who', secretAccessKey: 'secret', expiration: new Date(Date.now() + 3_600_000) };
+    const { presigner, connection } = openStore({ transport, credentials: async () => credentials });
+    connection.clock.set(-1_800_000);
+    expect(await presigner.secondsLeft()).toBeGreaterThan(5_000);
+  });
+
+  it('reach the server itself where Coffer is to use them', async () => {
+    const endpoints = { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' };
+    const { presigner } = openStore({ transport, ...endpoints, accessKey: 'who', secretKey: 'secret' });
+    expect((await presigner.form(at, exact)).url).toBe('https://files.example.com/bucket');
+    expect((await presigner.privateForm(at, exact)).url).toBe('http://10.0.0.1:9000/bucket');
   });
 
   it('are not given for more than one request can write', async () => {
@@ -81,6 +96,25 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
   });
 });
 
+describe('presigned URLs, lean', () => {
+  const keys = { transport: 'lean', accessKey: 'who', secretKey: 'secret' } as const;
+
+  it('are signed for the region where a bucket was found, whatever they are signed for', async () => {
+    for (const endpoints of [{}, { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' }]) {
+      const { presigner, connection } = openStore({ ...keys, ...endpoints });
+      connection.places.learn('bucket', connection.places.of('bucket'), 'eu-central-1');
+      expect((await presigner.getUrl(at, { expiresIn: 60 })).split('%2F')).toContain('eu-central-1');
+    }
+  });
+
+  it('have their parameters in the order in which they are signed', async () => {
+    const { presigner } = openStore(keys);
+    const url = await presigner.getUrl(at, { expiresIn: 60, contentDisposition: 'attachment', contentType: 'a/b' });
+    const names = [...new URL(url).searchParams.keys()].filter((name) => name !== 'X-Amz-Signature');
+    expect(names).toEqual(names.toSorted());
+  });
+});
+
 describe('both ways to sign', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['Date'] });
@@ -107,7 +141,7 @@ describe('both ways to sign', () => {
     );
     for (const bucket of ['bucket', 'bucket-2']) {
       for (const key of ['key', 'a b+c%/é→日本/"x"/(1)\'!*', '//x']) {
-        for (const options of [exact, full, { expiresIn: 5 }]) {
+        for (const options of [exact, full, { ...exact, size: 0 }, { expiresIn: 5 }]) {
           const form = (from: PresignOperations): Promise<unknown> => from.upload({ bucket, key }, options, {});
           expect(await form(lean!)).toEqual(await form(sdk!));
           const put = await lean!.upload({ bucket, key }, { ...options, method: 'PUT' }, {});

@@ -1,8 +1,18 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Slots } from './slots.ts';
+
+it('gives nothing to who has gone', async () => {
+  const slots = new Slots({ capacity: 1, patience: 30, what: 'places' });
+  const signal = AbortSignal.abort(new Error('no more'));
+  await expect(slots.take(1, { signal })).rejects.toThrow('no more');
+  const release = await slots.take(1);
+  await expect(slots.take(1, { signal })).rejects.toThrow('no more');
+  release();
+});
 
 it('serves who comes next when others in the line are given up together', async () => {
   const slots = new Slots({ capacity: 10, patience: 30, what: 'places' });
@@ -48,6 +58,7 @@ describe('once there is more than one tenant', () => {
     const held = await slots.take(2, { tenant: 'acme' });
     const large = slots.take(5, { tenant: 'acme' });
     const small = slots.take(1, { tenant: 'acme' });
+    (await slots.take(1, { tenant: 'globex' }))();
     expect([await taken(large), await taken(small)]).toEqual([false, false]);
     held();
     expect([await taken(large), await taken(small)]).toEqual([true, true]);
@@ -79,9 +90,13 @@ describe('once there is more than one tenant', () => {
     const one = new Slots({ capacity: 1, patience: 30, what: 'places' });
     for (const slots of [bytes, one]) (await slots.take(1, { tenant: 'globex' }))();
     (await one.take(1, { tenant: 'acme' }))();
-    await bytes.take(8, { tenant: 'acme' });
-    expect(await taken(bytes.take(8, { tenant: 'acme' }))).toBe(false);
-    await bytes.take(8, { tenant: 'globex' });
+    for (const tenant of ['acme', 'globex']) {
+      for (let count = 0; count < 2; count++) await bytes.take(4, { tenant });
+      expect(bytes.takeFree(1, { tenant })).toBeUndefined();
+    }
+    const all = new Slots({ capacity: 8, patience: 30, what: 'bytes', smallest: 8 });
+    (await all.take(1, { tenant: 'globex' }))();
+    for (let count = 0; count < 2; count++) await all.take(4, { tenant: 'acme' });
   });
 });
 
@@ -141,4 +156,95 @@ it('is patient with those who have begun, also among several tenants', async () 
   await expect(slots.take(1, { tenant: 'initech' })).rejects.toMatchObject({ code: 'storage_unavailable' });
   held();
   (await isUnderWay)();
+});
+
+describe('by the clock', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+  const outcome = (taking: Promise<() => void>): Promise<unknown> =>
+    taking.then(
+      () => 'taken',
+      (error: unknown) => error,
+    );
+  const refused = { code: 'storage_unavailable', retryAfter: 1 };
+
+  it.each([
+    ['anything at all is given back', 'acme'],
+    ['a tenant that waits for itself gives anything back', 'globex'],
+  ])('is patient as long as %s', async (_what, first) => {
+    const slots = new Slots({ capacity: 8, patience: 1, what: 'places' });
+    (await slots.take(1, { tenant: first }))();
+    const held = [
+      await slots.take(2, { tenant: 'acme' }),
+      await slots.take(2, { tenant: 'acme' }),
+      await slots.take(2, { tenant: 'acme' }),
+    ];
+    const all = outcome(slots.take(6, { tenant: 'acme' }));
+    for (const release of held) {
+      await vi.advanceTimersByTimeAsync(900);
+      release();
+    }
+    expect(await all).toBe('taken');
+  });
+
+  it.each([
+    { tenants: ['acme'], brief: 1, patience: 3, after: 3 },
+    { tenants: ['acme', 'globex'], brief: 1, patience: 3, after: 1 },
+    { tenants: ['acme', 'globex'], brief: 3, patience: 1, after: 1 },
+  ])('is brief only among several tenants, and never for longer than it is patient: %j', async ({ tenants, brief, patience, after }) => {
+    const slots = new Slots({ capacity: 1, patience, brief, what: 'places' });
+    for (const tenant of tenants) (await slots.take(1, { tenant }))();
+    await slots.take(1, { tenant: 'acme' });
+    let told: unknown;
+    void outcome(slots.take(1, { tenant: 'acme' })).then((end) => (told = end));
+    await vi.advanceTimersByTimeAsync(after * 1000 - 10);
+    expect(told).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(10);
+    expect(told).toMatchObject(refused);
+  });
+
+  it('is not made patient with who waits for its own tenant by what others give back', async () => {
+    const slots = new Slots({ capacity: 4, patience: 1, what: 'places' });
+    (await slots.take(1, { tenant: 'globex' }))();
+    await slots.take(3, { tenant: 'acme' });
+    const late = outcome(slots.take(1, { tenant: 'acme' }));
+    await vi.advanceTimersByTimeAsync(900);
+    (await slots.take(1, { tenant: 'globex' }))();
+    await vi.advanceTimersByTimeAsync(100);
+    await expect(Promise.race([late, 'waiting'])).resolves.toMatchObject(refused);
+  });
+
+  it('leaves nothing behind of who has waited', async () => {
+    const { signal } = new AbortController();
+    const slots = new Slots({ capacity: 1, patience: 1, what: 'places' });
+    const release = await slots.take(1);
+    const [first, second] = [outcome(slots.take(1, { signal })), outcome(slots.take(1, { signal }))];
+    release();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([await first, await second]).toMatchObject(['taken', refused]);
+    expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
+  });
+
+  it('asks nobody again for who was given a place meanwhile, and once for all whom nobody has one for', async () => {
+    const held: (() => void)[] = [];
+    let asked = 0;
+    const lend = (): boolean => {
+      asked++;
+      const release = held.shift();
+      release?.();
+      return release !== undefined;
+    };
+    const slots = new Slots({ capacity: 4, patience: 30, what: 'places', lend });
+    const releases = [await slots.take(2), await slots.take(2)];
+    const all = Array.from({ length: 3 }, () => slots.take(1));
+    expect(asked).toBe(1); // for the first of them, at once
+    await vi.advanceTimersByTimeAsync(50);
+    expect(asked).toBe(2);
+    held.push(...releases);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(asked).toBe(4);
+    await Promise.all(all);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(asked).toBe(4);
+  });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { UploadMemory } from './upload-memory.ts';
 import type { HeldBuffer } from './upload-memory.ts';
@@ -88,5 +88,58 @@ describe('UploadMemory', () => {
     const soon = uploads.takeSoon(3 * partSize, {});
     first.release(true);
     expect((await soon)?.buffer).toHaveLength(3 * partSize);
+  });
+});
+
+describe('UploadMemory, by the clock', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** What has come of it by then. */
+  const soon = (memory: UploadMemory): { readonly now: () => unknown } => {
+    let told: unknown = 'waiting';
+    void memory.takeSoon(partSize, {}).then((held) => (told = held));
+    return { now: () => told };
+  };
+
+  it('is waited for until the clients who hold it are slow', async () => {
+    const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
+    await memory.take(2 * partSize, {});
+    void memory.whileFilling(2 * partSize, new Promise(() => {}));
+    const waiting = soon(memory);
+    await vi.advanceTimersByTimeAsync(900);
+    expect(waiting.now()).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(200);
+    expect(waiting.now()).toBeUndefined();
+    expect(await memory.takeSoon(partSize, {})).toBeUndefined(); // at once, from now on
+  });
+
+  it('is waited for a second while slow clients leave room enough', async () => {
+    const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
+    await memory.take(2 * partSize, {});
+    void memory.whileFilling(partSize, new Promise(() => {}));
+    await vi.advanceTimersByTimeAsync(1000);
+    const waiting = soon(memory);
+    await vi.advanceTimersByTimeAsync(900);
+    expect(waiting.now()).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(200);
+    expect(waiting.now()).toBeUndefined();
+  });
+
+  it('is waited for while it is sent, however slowly the clients were read', async () => {
+    const memory = new UploadMemory({ capacity: 2 * partSize, partSize, patience: 1000 });
+    const held = await memory.take(2 * partSize, {});
+    const filling = Promise.withResolvers<void>();
+    const filled = memory.whileFilling(2 * partSize, filling.promise);
+    await vi.advanceTimersByTimeAsync(1000);
+    filling.resolve();
+    await filled;
+    const waiting = soon(memory);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(waiting.now()).toBe('waiting');
+    held.release(true);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(waiting.now()).toMatchObject({ buffer: expect.objectContaining({ length: partSize }) as unknown });
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
