@@ -1,3 +1,5 @@
+import { getEventListeners } from 'node:events';
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { UploadMemory } from './upload-memory.ts';
@@ -64,6 +66,13 @@ describe('UploadMemory', () => {
     await expect(more).rejects.toThrow('no more');
   });
 
+  it('is not asked for what small uploads hold', async () => {
+    const uploads = memory();
+    await take(uploads, 16, partSize);
+    const [held] = await take(uploads, 1, UploadMemory.unasked);
+    expect(held?.buffer).toHaveLength(UploadMemory.unasked);
+  });
+
   it('is not waited for by who has gone', async () => {
     const uploads = memory();
     const held = await take(uploads, 16, partSize);
@@ -96,9 +105,9 @@ describe('UploadMemory, by the clock', () => {
   afterEach(() => void vi.useRealTimers());
 
   /** What has come of it by then. */
-  const soon = (memory: UploadMemory): { readonly now: () => unknown } => {
+  const soon = (memory: UploadMemory, signal?: AbortSignal): { readonly now: () => unknown } => {
     let told: unknown = 'waiting';
-    void memory.takeSoon(partSize, {}).then((held) => (told = held));
+    void memory.takeSoon(partSize, { ...(signal !== undefined && { signal }) }).then((held) => (told = held));
     return { now: () => told };
   };
 
@@ -134,12 +143,13 @@ describe('UploadMemory, by the clock', () => {
     await vi.advanceTimersByTimeAsync(1000);
     filling.resolve();
     await filled;
-    const waiting = soon(memory);
+    const { signal } = new AbortController();
+    const waiting = soon(memory, signal);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(waiting.now()).toBe('waiting');
     held.release(true);
     await vi.advanceTimersByTimeAsync(0);
     expect(waiting.now()).toMatchObject({ buffer: expect.objectContaining({ length: partSize }) as unknown });
-    expect(vi.getTimerCount()).toBe(0);
+    expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
   });
 });

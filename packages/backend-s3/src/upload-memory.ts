@@ -52,7 +52,7 @@ export class UploadMemory {
 
   /** Beside what others hold: a quarter as much, which all share that were spooled. */
   async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
-    return this.#hold(size, await this.#spooledSlots.take(size, { ...taker, isUnderWay: true }));
+    return this.#hold(size, await this.#spooledSlots.take(size, taker));
   }
 
   /** As `take`, while those who hold some are about to give it back. @returns undefined when they wait for their clients */
