@@ -1,0 +1,108 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { AnswerWatch } from './answer-watch.ts';
+
+describe('a watch for answers within ten seconds', () => {
+  let now = 0;
+  let server: Server;
+  let told: Promise<Socket>;
+  let watch: AnswerWatch;
+  beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    now = 1_000_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const accepted = Promise.withResolvers<Socket>();
+    told = accepted.promise;
+    server = createServer((socket) => accepted.resolve(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    watch = new AnswerWatch(10);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+    server.close();
+  });
+
+  async function connected(): Promise<Socket> {
+    const socket = watch.open({ path: false, host: ['127.0.0.1'], port: [(server.address() as AddressInfo).port] });
+    await once(socket, 'connect');
+    return socket;
+  }
+  /** Lets a look happen after so long. */
+  function pass(seconds: number): void {
+    now += seconds * 1000;
+    vi.advanceTimersByTime(1000);
+  }
+  function passOneByOne(seconds: number): void {
+    for (let second = 0; second < seconds; second++) pass(1);
+  }
+  const forEver = new Promise<never>(() => {});
+
+  it('ends a connection on which nothing comes while a statement runs', async () => {
+    const socket = await connected();
+    void watch.during(forEver);
+    passOneByOne(9);
+    expect(socket.destroyed).toBe(false);
+    const failed = once(socket, 'error');
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+    expect(await failed).toMatchObject([{ code: 'ETIMEDOUT' }]);
+    pass(1);
+    expect(vi.getTimerCount()).toBe(0);
+    const next = await connected();
+    next.on('error', () => {});
+    passOneByOne(10);
+    expect(next.destroyed).toBe(true);
+  });
+
+  it.each([
+    ['was answered', () => Promise.resolve()],
+    ['failed', () => Promise.reject(new Error('no'))],
+  ])('leaves one alone that lies idle once its statement %s', async (_how, statement) => {
+    const socket = await connected();
+    await watch.during(statement()).catch(() => {});
+    passOneByOne(20);
+    expect(socket.destroyed).toBe(false);
+    socket.destroy();
+  });
+
+  it('gives a statement all of the time, however long its connection lay idle', async () => {
+    const socket = await connected();
+    passOneByOne(20);
+    void watch.during(forEver);
+    passOneByOne(9);
+    expect(socket.destroyed).toBe(false);
+    socket.on('error', () => {});
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('waits on while something comes', async () => {
+    const socket = await connected();
+    void watch.during(forEver);
+    passOneByOne(9);
+    (await told).write('something');
+    socket.resume();
+    await expect.poll(() => socket.bytesRead).toBe(9);
+    passOneByOne(10);
+    expect(socket.destroyed).toBe(false);
+    socket.on('error', () => {});
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('blames nobody for the time in which this process was held up itself', async () => {
+    const socket = await connected();
+    void watch.during(forEver);
+    pass(60);
+    passOneByOne(9);
+    expect(socket.destroyed).toBe(false);
+    socket.on('error', () => {});
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+  });
+});
