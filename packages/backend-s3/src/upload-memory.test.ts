@@ -27,6 +27,22 @@ describe('UploadMemory', () => {
     expect(isGone(second)).toBe(false);
   });
 
+  it('uses the same again, however often', async () => {
+    const uploads = memory();
+    const [first] = (await take(uploads, 1, partSize)) as [HeldBuffer];
+    for (let held = first, count = 0; count < 10; count++) {
+      held.release(true);
+      held = await uploads.take(partSize, {});
+      expect(held.buffer.buffer).toBe(first.buffer.buffer);
+    }
+  });
+
+  it('is no more for a part than the part', async () => {
+    const uploads = new UploadMemory({ capacity: 10 * partSize, partSize: 5 * partSize, patience: 1000 });
+    const [whole, last] = [await uploads.take(5 * partSize, {}), await uploads.take(3 * partSize, {})];
+    expect([whole, last].map(({ buffer }) => buffer.buffer.byteLength)).toEqual([5 * partSize, 4 * partSize]);
+  });
+
   it('keeps four parts, and gives the rest back at once, the oldest first', async () => {
     const uploads = memory();
     const held = await take(uploads, 6, partSize);
@@ -44,6 +60,15 @@ describe('UploadMemory', () => {
     give(held);
     expect(await take(uploads, 2, partSize)).toHaveLength(2);
     expect(held.filter(isGone)).toHaveLength(0);
+    expect(idle.filter(isGone)).toHaveLength(4);
+  });
+
+  it('makes room for what is taken, and for no more', async () => {
+    const uploads = memory();
+    await take(uploads, 4, partSize);
+    const idle = await take(uploads, 12, small);
+    give(idle);
+    await take(uploads, 1, partSize);
     expect(idle.filter(isGone)).toHaveLength(4);
   });
 
