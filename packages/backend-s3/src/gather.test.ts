@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext, SpoolFile } from '@coffer/storage-core';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -83,6 +84,39 @@ it('keeps no file of an upload that fails', async () => {
   stream.destroy(new Error('gone'));
   await expect(gathering).rejects.toThrow('gone');
   expect(close).toHaveBeenCalledTimes(1);
+  await leave();
+  store.connection.close();
+});
+
+it('waits for a client that does not tell that this was all, and counts it as slow', async () => {
+  const memory = new UploadMemory({ capacity: partSize, partSize, patience: 20 });
+  const store = { ...openStore({ accessKey: 'a', secretKey: 'b' }), memory };
+  const stream = new Readable({ read() {} });
+  stream.push(data.subarray(0, 2 * mib));
+  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib, isMaybeAll: true }, noContext);
+  expect(await memory.takeSoon(partSize, {})).toBeUndefined();
+  stream.push(null);
+  const { held, end } = await gathering;
+  expect(end).toBe(2 * mib);
+  held.release(true);
+  (await memory.takeSoon(partSize, {}))?.release(true);
+  store.connection.close();
+});
+
+it('holds no memory while a client whose bytes were spooled does not tell that this was all', async () => {
+  const { store, leave } = await storeOfSlow();
+  const stream = new Readable({ read() {} });
+  stream.push(data.subarray(0, 2 * mib));
+  const takeForSpooled = vi.spyOn(store.memory, 'takeForSpooled');
+  const append = vi.spyOn(SpoolFile.prototype, 'append');
+  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib, isMaybeAll: true }, noContext);
+  await expect.poll(() => append.mock.calls.length).toBeGreaterThan(0);
+  await delay(100);
+  expect(takeForSpooled).not.toHaveBeenCalled();
+  stream.push(null);
+  const { held, end } = await gathering;
+  expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
+  held.release(true);
   await leave();
   store.connection.close();
 });
