@@ -220,6 +220,7 @@ describe('by the clock', () => {
     const release = await slots.take(1);
     const [first, second] = [outcome(slots.take(1, { signal })), outcome(slots.take(1, { signal }))];
     release();
+    expect(vi.getTimerCount()).toBe(1); // of the second
     await vi.advanceTimersByTimeAsync(1000);
     expect([await first, await second]).toMatchObject(['taken', refused]);
     expect([vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0]);
