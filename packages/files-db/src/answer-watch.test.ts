@@ -40,6 +40,12 @@ describe('a watch for answers within ten seconds', () => {
   function passOneByOne(seconds: number): void {
     for (let second = 0; second < seconds; second++) pass(1);
   }
+  function expectEndedNext(socket: Socket): void {
+    expect(socket.destroyed).toBe(false);
+    socket.on('error', () => {});
+    pass(1);
+    expect(socket.destroyed).toBe(true);
+  }
   const forEver = new Promise<never>(() => {});
 
   it('ends a connection on which nothing comes while a statement runs', async () => {
@@ -76,10 +82,7 @@ describe('a watch for answers within ten seconds', () => {
     passOneByOne(20);
     void watch.during(forEver);
     passOneByOne(9);
-    expect(socket.destroyed).toBe(false);
-    socket.on('error', () => {});
-    pass(1);
-    expect(socket.destroyed).toBe(true);
+    expectEndedNext(socket);
   });
 
   it('waits on while something comes', async () => {
@@ -90,10 +93,7 @@ describe('a watch for answers within ten seconds', () => {
     socket.resume();
     await expect.poll(() => socket.bytesRead).toBe(9);
     passOneByOne(10);
-    expect(socket.destroyed).toBe(false);
-    socket.on('error', () => {});
-    pass(1);
-    expect(socket.destroyed).toBe(true);
+    expectEndedNext(socket);
   });
 
   it('blames nobody for the time in which this process was held up itself', async () => {
@@ -101,9 +101,6 @@ describe('a watch for answers within ten seconds', () => {
     void watch.during(forEver);
     pass(60);
     passOneByOne(9);
-    expect(socket.destroyed).toBe(false);
-    socket.on('error', () => {});
-    pass(1);
-    expect(socket.destroyed).toBe(true);
+    expectEndedNext(socket);
   });
 });

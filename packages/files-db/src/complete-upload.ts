@@ -111,14 +111,9 @@ const anybody = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
   if (info.size !== Number(row.size_bytes)) return `${info.size} bytes where ${row.size_bytes} were announced`;
-  if (spelled(info.contentType) !== spelled(row.content_type)) return 'another type';
+  if (info.contentType.toLowerCase() !== row.content_type.toLowerCase()) return 'another type';
   if (row.sha256 !== null && info.sha256 !== undefined && info.sha256 !== row.sha256) return 'another checksum';
   return undefined;
-}
-
-/** Alike for types that mean the same: a tab is sent as a space. */
-function spelled(contentType: string): string {
-  return contentType.toLowerCase().replaceAll('\t', ' ');
 }
 
 async function fail(

@@ -1,4 +1,4 @@
-import { noContext } from '@coffer/storage-core';
+import { noContext, withoutTabs } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import {
@@ -24,10 +24,10 @@ export async function presignUpload(
   context: CallContext = noContext,
 ): Promise<PresignedFileUpload> {
   const { storage } = parts;
-  const { filename, contentType, sizeBytes, ownerId, sha256, isPublic = false, metadata, tenantContext: tenant } = request;
+  const { filename, sizeBytes, ownerId, sha256, isPublic = false, metadata, tenantContext: tenant } = request;
   assertFields({
     filename: filenameProblem(filename),
-    content_type: contentTypeProblem(contentType),
+    content_type: contentTypeProblem(request.contentType),
     size_bytes: bytesProblem(sizeBytes),
     owner_id: ownerProblem(ownerId),
     is_public: flagProblem(isPublic),
@@ -35,6 +35,7 @@ export async function presignUpload(
     metadata: metadataProblem(metadata),
     expires_in: secondsProblem(request.expiresIn),
   });
+  const contentType = withoutTabs(request.contentType);
   const ctx = labelled(context, tenant);
   const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
   await storage.requireBucket(bucket, ctx); // a form for one that is not there would fail only when it is sent

@@ -80,6 +80,10 @@ describe('decideContentType', () => {
     expect(await decide(sample, declared)).toBe(declared);
   });
 
+  it('keeps it as it is sent, without tabs', async () => {
+    expect(await decide('a', 'text/plain;\tcharset=utf-8')).toBe('text/plain; charset=utf-8');
+  });
+
   it.each([
     ['an image called text', png, 'text/plain', 'image/png'],
     ['an image called another', gif, 'image/png', 'image/gif'],

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-import { contentTypeOf, defaultContentType, isContentType } from '@coffer/storage-core';
+import { contentTypeOf, defaultContentType, isContentType, withoutTabs } from '@coffer/storage-core';
 
 import type * as FileTypes from './file-types.ts';
 
@@ -48,7 +48,7 @@ export async function decideContentType(ask: {
   readonly sample: Uint8Array;
 }): Promise<string> {
   const { filename, sample } = ask;
-  const declared = ask.declared !== undefined && isContentType(ask.declared) ? ask.declared : undefined;
+  const declared = ask.declared !== undefined && isContentType(ask.declared) ? withoutTabs(ask.declared) : undefined;
   const bare = bareType(declared ?? defaultContentType);
   const shown = sample.length === 0 ? undefined : looksLikeText(sample) ? markedText(sample) : await sniffed(sample);
   if (shown === undefined) return declared ?? contentTypeOf(filename);

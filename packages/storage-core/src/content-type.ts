@@ -92,3 +92,8 @@ const mediaType = new RegExp(contentTypeShape.pattern);
 export function isContentType(value: string): boolean {
   return value.length <= contentTypeShape.maxLength && mediaType.test(value);
 }
+
+/** As it is sent and kept: a tab means the same as a space, of which some servers make one before they compare signatures, and others do not. */
+export function withoutTabs(contentType: string): string {
+  return contentType.replaceAll('\t', ' ');
+}

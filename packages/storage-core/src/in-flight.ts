@@ -11,10 +11,6 @@ interface Member<T> {
 export class InFlight<T> {
   readonly #members: Member<T>[] = [];
 
-  get size(): number {
-    return this.#members.length;
-  }
-
   /** @returns what takes it out again; calling that again does nothing */
   add(value: T): () => void {
     const member = { value, place: this.#members.length };

@@ -33,7 +33,7 @@ export type { NewBucket } from './bucket-provisioner.ts';
 export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';
-export { contentTypeOf, contentTypeShape, defaultContentType, isContentType } from './content-type.ts';
+export { contentTypeOf, contentTypeShape, defaultContentType, isContentType, withoutTabs } from './content-type.ts';
 export { noContext } from './context.ts';
 export type { CallContext, TenantContext } from './context.ts';
 export {

@@ -1,5 +1,5 @@
 import { assertCannedAcl } from './acl.ts';
-import { contentTypeOf, isContentType } from './content-type.ts';
+import { contentTypeOf, isContentType, withoutTabs } from './content-type.ts';
 import { defined } from './defined.ts';
 import { isStorageError, storageError } from './errors.ts';
 import type { PutOptions } from './object.ts';
@@ -39,13 +39,10 @@ export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' |
   return error;
 }
 
-/**
- * As it is sent: a space means the same as a tab, of which some servers make one before they compare signatures, and others do not.
- * @throws invalid_argument when `value` cannot stand in a Content-Type header
- */
+/** @returns it as it is sent @throws invalid_argument when `value` cannot stand in a Content-Type header */
 export function checkedContentType(value: string): string {
   if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
-  return value.replaceAll('\t', ' ');
+  return withoutTabs(value);
 }
 
 /** Of an ETag, servers make what they like: most of them write. @throws invalid_argument */
