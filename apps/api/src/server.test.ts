@@ -141,7 +141,9 @@ describe('the server', () => {
       'GET http://example.com/health/live HTTP/1.1\r\nHost: example.com',
       'GET http://example.com/health/live?x=1 HTTP/1.1\r\nHost: example.com',
       'GET /health/live HTTP/1.1\r\nHost: [::1]:8080',
+      'GET /health/live HTTP/1.1\r\nHost: [0:0:0:0:0:0:0:1]:8080', // curl sends what was typed
       'GET /health/live HTTP/1.1\r\nHost: my_service.internal:80',
+      'GET /health/live HTTP/1.1\r\nHost: localhost:', // RFC 3986: a port may be empty
       'GET /health/live HTTP/1.1\r\nHost:',
       'GET /health/live HTTP/1.0',
     ]) {
@@ -181,6 +183,24 @@ describe('the server', () => {
     expect(answer).toMatchObject({ status, headers: { date: expect.stringMatching(/ GMT$/) } }); // RFC 9110, section 6.6.1
     expect(JSON.parse(answer.body)).toMatchObject({ status, code: 'validation_failed' });
     answer.connection.destroy();
+  });
+
+  it.each(['a b', '[::', 'a:port', '%zz', '[::1]x'])('answers under its id a request whose host is %s, and reads no endless body of it', async (host) => {
+    const { status, headers, body, connection } = await raw(
+      `PUT /api/v1/files HTTP/1.1\r\nHost: ${host}\r\nX-Request-ID: malformed-1\r\nContent-Length: 1000000000\r\n\r\n`,
+    );
+    expect({ status, headers, json: JSON.parse(body) }).toMatchObject({
+      status: 400,
+      headers: { 'x-request-id': 'malformed-1' },
+      json: { code: 'validation_failed', detail: 'The Host header is malformed.', request_id: 'malformed-1' },
+    });
+    const chunk = Buffer.alloc(1_000_000);
+    let sent = 0;
+    for (; sent < 200 && !connection.socket.destroyed; sent++) await connection.write(chunk);
+    expect(sent).toBeLessThan(100);
+    connection.destroy();
+    await expect.poll(() => api.log).toContainEqual(expect.objectContaining({ request_id: 'malformed-1', code: 'validation_failed' }));
+    api.log.length = 0;
   });
 
   it('tells in a problem what was wrong with what was no request', async () => {

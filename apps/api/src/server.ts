@@ -23,8 +23,8 @@ const headersTimeoutMs = 15_000;
 const keepAliveMs = 620_000;
 const lingerMs = 1_000;
 const localPath = '/local/';
-// RFC 3986's characters of an authority.
-const possibleHost = /^[\w.~!$&'()*+,;=:%[\]-]*$/;
+// RFC 3986, section 3.2: a name or an address, and a port.
+const possibleHost = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /** The HTTP server: what every request has in common, below the framework. */
 export function createApiServer(services: Services): Server {
@@ -51,7 +51,7 @@ export function createApiServer(services: Services): Server {
     const expects = incoming.headers.expect !== undefined;
     if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     if (!namesItsHost(incoming)) {
-      refuseUnread(malformedHost(), exchange);
+      refuseUnread(storageError('validation_failed', 'The Host header is malformed.'), exchange);
       return;
     }
     const isLocal = exchange.path.startsWith(localPath);
@@ -176,26 +176,15 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
       if (answer instanceof Promise) exchange.handled = answer;
       return answer;
     },
-    {
-      overrideGlobalObjects: true,
-      hostname: 'localhost',
-      errorHandler: () => {
-        const malformed = malformedHost();
-        const problem = problemOf(malformed, randomUUID());
-        return new Response(JSON.stringify(problem), { status: problem.status, headers: problemHeaders(malformed) });
-      },
-    },
+    { overrideGlobalObjects: true },
   );
   return (exchange) => {
     const { incoming, outgoing } = exchange;
-    // The exchange has the request line. The framework would make a URL of it, which collapses segments and fails on some.
+    // The exchange has the request line. The framework would make a URL of it and the host, which collapses segments and fails on some.
     incoming.url = '/';
+    incoming.headers.host = 'localhost';
     void listener(incoming, outgoing);
   };
-}
-
-function malformedHost(): StorageError {
-  return storageError('validation_failed', 'The Host header is malformed.');
 }
 
 /** RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once. */
