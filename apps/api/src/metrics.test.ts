@@ -1,9 +1,14 @@
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+
+import { Gauge, Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { listen } from './listen.ts';
 import { metricsServer } from './metrics.ts';
 import { closeNow } from './shutdown.ts';
 import { sendPresigned, uploadFile } from './testing/files.ts';
+import { RawConnection } from './testing/raw-http.ts';
 import { send } from './testing/send.ts';
 import { onEachBackend, where } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
@@ -167,6 +172,30 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     for (const path of ['/', '/api/v1/files', '/health/live', '/metrics/x'])
       expect(await send(url, 'GET', path)).toMatchObject({ status: 404 });
     expect(await send(url, 'POST', '/metrics')).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+    const kept = await RawConnection.open(url);
+    await kept.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n');
+    await kept.answer();
+    const asked = once(server, 'connection');
+    const stuck = await RawConnection.open(url);
+    await stuck.write('GET /met');
+    const [begunHead] = (await asked) as [Socket];
+    await expect.poll(() => begunHead.bytesRead).toBe(8);
+    const begun = performance.now();
     await closeNow(server);
+    expect(performance.now() - begun).toBeLessThan(5000); // scrapers that stay connected are not waited for
+    for (const connection of [kept, stuck]) expect(await connection.ends(2000)).toBe(true);
   });
+});
+
+it('that cannot be told now are an error, which says nothing of why', async () => {
+  const registry = new Registry();
+  const collect = (): never => {
+    throw new Error('top-secret');
+  };
+  new Gauge({ name: 'broken', help: 'Broken.', registers: [registry], collect });
+  const server = metricsServer(registry);
+  await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  expect(await send(url, 'GET', '/metrics')).toMatchObject({ status: 500, text: '' });
+  await closeNow(server);
 });

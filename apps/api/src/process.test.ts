@@ -105,6 +105,21 @@ describe('the server as a process', () => {
     await data.remove();
   });
 
+  it('leaves no database running that it started when it cannot listen', async () => {
+    const data = await dataDirectory();
+    const busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+    const { port } = busy.address() as AddressInfo;
+    const server = run({ PORT: String(port), COFFER_DATA_DIR: data.path });
+    expect(await server.exited).toBe(1);
+    expect(server.stderr).toContain('is in use');
+    const left = await readdir(data.path, { recursive: true });
+    expect(left.filter((name) => name.endsWith('PG_VERSION'))).not.toEqual([]);
+    expect(left.filter((name) => name.endsWith('postmaster.pid'))).toEqual([]);
+    busy.close();
+    await data.remove();
+  }, 60_000);
+
   it('works out of the box, finishes what is under way when asked to stop, and goes on where it ended', async () => {
     const data = await dataDirectory();
     const env = { PORT: '0', METRICS_PORT: '0', COFFER_DATA_DIR: data.path };
@@ -154,6 +169,25 @@ describe('the server as a process', () => {
     expect(await second.stop('SIGINT')).toBe(0);
     await data.remove();
   }, 60_000);
+
+  it('cuts what is under way when it is asked to stop once more', async () => {
+    const data = await dataDirectory();
+    const server = run({ PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: database.url, AUTH_JWT_SECRET: secret });
+    const { authorization } = await as('root', { roles: ['admin'] });
+    const connection = await RawConnection.open(await server.listening());
+    await connection.write(
+      `PUT /api/v1/storage/objects/cut HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    await connection.continued();
+    const stopped = server.stop();
+    await expect.poll(() => server.stdout).toContain('"msg":"stopping"');
+    const asked = performance.now();
+    server.child.kill('SIGINT');
+    expect(await stopped).toBe(0);
+    expect(performance.now() - asked).toBeLessThan(15_000); // of the 25 s that it would have
+    expect(connection.closed).toBe(true);
+    await data.remove();
+  });
 
   it.each(['lean', 'sdk'])('has all that it loads on demand on S3, %s transport', async (transport) => {
     const { endpoint, ...keys } = await startS3('ceph');

@@ -12,7 +12,7 @@ import { beginExchange } from './exchange.ts';
 import { drainOf } from './shutdown.ts';
 import { onEachBackend } from './testing/on-each-backend.ts';
 import { fileForm } from './testing/files.ts';
-import { RawConnection } from './testing/raw-http.ts';
+import { answerAfterAll, RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as } from './testing/tokens.ts';
@@ -88,6 +88,16 @@ describe('a server that is asked to stop', () => {
     await drained;
   });
 
+  it.each([
+    ['by the route', 'PUT /api/v1/storage/objects/late', 'Authorization: Bearer nonsense\r\n', 401],
+    ['before there is one', 'PUT /local/coffer-uploads/late', '', 403],
+  ])('tells whoever sends on why it is refused %s', async (_by, line, fields, status) => {
+    api.beginStopping();
+    const answer = await answerAfterAll(api.url, `${line} HTTP/1.1\r\nHost: a\r\n${fields}`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toMatch(/^connection: close\r$/im);
+  });
+
   it('does not wait for a request whose head never becomes whole', async () => {
     const stuck = await RawConnection.open(api.url);
     await stuck.write('GET /he');
@@ -110,6 +120,24 @@ describe('a server that is asked to stop', () => {
     expect(performance.now() - started).toBeGreaterThanOrEqual(290);
     expect(await upload.ends(2000)).toBe(true);
   });
+});
+
+it('waits for nobody where nothing is under way', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] }); // who is cut after a second only stays
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing);
+    outgoing.end('done');
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const client = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await client.answer();
+  const begun = performance.now();
+  await drain(20_000);
+  vi.useRealTimers();
+  expect(performance.now() - begun).toBeLessThan(5000);
+  expect(await client.ends(2000)).toBe(true);
 });
 
 it('leaves an answer alone that has been written, and not been sent yet', async () => {

@@ -74,7 +74,7 @@ export function drainOf(server: Server): Drain {
     await allAccepted(server, Math.min(acceptingMs, deadlineMs));
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    const graceEnds = Date.now() + Math.min(headGraceMs, deadlineMs);
+    const graceEnds = Date.now() + headGraceMs;
     const idle = setInterval(() => {
       server.closeIdleConnections();
       if (Date.now() < graceEnds) return;

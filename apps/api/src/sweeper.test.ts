@@ -35,6 +35,33 @@ it('sweeps one or two minutes after the start, and every hour from then on, unti
   expect(sweeps).toBe(3);
 });
 
+it('leaves alone for a day what is unfinished, and all that lies in the buckets of others', async () => {
+  const files = vi.fn<() => Promise<unknown>>(async () => ({}));
+  const objects = vi.fn<Runtime['storage']['sweep']>(async () => ({ uploads: 0 }) as never);
+  const ours = vi.fn<Runtime['tenants']['ours']>(async (buckets) => buckets.filter((bucket) => bucket === 'acme-uploads'));
+  const end = sweepRegularly(
+    {
+      config: { storage: { enabled: true } },
+      files: { sweep: files },
+      storage: { backend: { maintenance: {} }, sweep: objects },
+      tenants: { ours },
+    } as unknown as Runtime,
+    log,
+  );
+  await vi.advanceTimersByTimeAsync(2 * minute);
+  end();
+  expect(files.mock.calls).toEqual([[{ olderThanSeconds: 24 * 60 * 60 }]]);
+  expect(objects.mock.calls).toEqual([[{ olderThan: 24 * 60 * 60, among: expect.any(Function) }]]);
+  expect(await objects.mock.calls[0]?.[0].among?.(['acme-uploads', 'a-stranger'])).toEqual(['acme-uploads']);
+});
+
+it('has nothing to sweep where storage is switched off', async () => {
+  const end = sweepRegularly({ ...runtime, config: { storage: { enabled: false } } } as unknown as Runtime, log);
+  await vi.advanceTimersByTimeAsync(120 * minute);
+  end();
+  expect(sweeps).toBe(0);
+});
+
 it('processes that start together do not sweep at one moment', async () => {
   const ends = Array.from({ length: 20 }, () => sweepRegularly(runtime, log));
   await vi.advanceTimersByTimeAsync(minute);

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface RawAnswer {
   readonly status: number;
@@ -30,6 +31,11 @@ export class RawConnection {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     await once(socket, 'connect');
     return new RawConnection(socket);
+  }
+
+  /** What has come, and was no whole answer yet. */
+  get received(): string {
+    return this.#received.toString('latin1');
   }
 
   get closed(): boolean {
@@ -119,4 +125,25 @@ export class RawConnection {
       at = end;
     }
   }
+}
+
+/**
+ * Sends a request with a body of 4 MiB, and looks for an answer once it has sent everything, as many clients do.
+ * @throws when the connection is reset meanwhile
+ */
+export async function answerAfterAll(base: string, head: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(base).port), noDelay: true });
+  const failures: Error[] = [];
+  socket.on('error', (error) => failures.push(error));
+  await once(socket, 'connect');
+  socket.write(`${head}Content-Length: 4194304\r\n\r\n`);
+  const piece = Buffer.alloc(65_536);
+  for (let sent = 0; sent < 4_194_304 && failures.length === 0; sent += piece.length) {
+    await new Promise((resolve) => socket.write(piece, resolve));
+    if (sent < 4 * piece.length) await delay(50);
+  }
+  if (failures[0] !== undefined) throw failures[0];
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  await once(socket, 'close');
+  return answer.toString();
 }
