@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { RawConnection } from './testing/raw-http.ts';
+import { answerAfterAll, RawConnection } from './testing/raw-http.ts';
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { admin, as } from './testing/tokens.ts';
@@ -139,6 +141,7 @@ describe('the server', () => {
   it('takes the absolute form of a target, as proxies send it, and odd hosts', async () => {
     for (const head of [
       'GET http://example.com/health/live HTTP/1.1\r\nHost: example.com',
+      'GET HTTP://example.com/health/live HTTP/1.1\r\nHost: example.com',
       'GET http://example.com/health/live?x=1 HTTP/1.1\r\nHost: example.com',
       'GET /health/live HTTP/1.1\r\nHost: [::1]:8080',
       'GET /health/live HTTP/1.1\r\nHost: [0:0:0:0:0:0:0:1]:8080', // curl sends what was typed
@@ -181,27 +184,30 @@ describe('the server', () => {
   ])('refuses %s', async (_what, head, status) => {
     const answer = await raw(head);
     expect(answer).toMatchObject({ status, headers: { date: expect.stringMatching(/ GMT$/) } }); // RFC 9110, section 6.6.1
-    expect(JSON.parse(answer.body)).toMatchObject({ status, code: 'validation_failed' });
+    expect(JSON.parse(answer.body)).toMatchObject({ status, title: STATUS_CODES[status], code: 'validation_failed' });
     answer.connection.destroy();
   });
 
-  it.each(['a b', '[::', 'a:port', '%zz', '[::1]x'])('answers under its id a request whose host is %s, and reads no endless body of it', async (host) => {
-    const { status, headers, body, connection } = await raw(
-      `PUT /api/v1/files HTTP/1.1\r\nHost: ${host}\r\nX-Request-ID: malformed-1\r\nContent-Length: 1000000000\r\n\r\n`,
-    );
-    expect({ status, headers, json: JSON.parse(body) }).toMatchObject({
-      status: 400,
-      headers: { 'x-request-id': 'malformed-1' },
-      json: { code: 'validation_failed', detail: 'The Host header is malformed.', request_id: 'malformed-1' },
-    });
-    const chunk = Buffer.alloc(1_000_000);
-    let sent = 0;
-    for (; sent < 200 && !connection.socket.destroyed; sent++) await connection.write(chunk);
-    expect(sent).toBeLessThan(100);
-    connection.destroy();
-    await expect.poll(() => api.log).toContainEqual(expect.objectContaining({ request_id: 'malformed-1', code: 'validation_failed' }));
-    api.log.length = 0;
-  });
+  it.each(['a b', '[::', 'a:port', '%zz', '[::1]x'])(
+    'answers under its id a request whose host is %s, and reads no endless body of it',
+    async (host) => {
+      const { status, headers, body, connection } = await raw(
+        `PUT /api/v1/files HTTP/1.1\r\nHost: ${host}\r\nX-Request-ID: malformed-1\r\nContent-Length: 1000000000\r\n\r\n`,
+      );
+      expect({ status, headers, json: JSON.parse(body) }).toMatchObject({
+        status: 400,
+        headers: { 'x-request-id': 'malformed-1' },
+        json: { code: 'validation_failed', detail: 'The Host header is malformed.', request_id: 'malformed-1' },
+      });
+      const chunk = Buffer.alloc(1_000_000);
+      let sent = 0;
+      for (; sent < 200 && !connection.socket.destroyed; sent++) await connection.write(chunk);
+      expect(sent).toBeLessThan(100);
+      connection.destroy();
+      await expect.poll(() => api.log).toContainEqual(expect.objectContaining({ request_id: 'malformed-1', code: 'validation_failed' }));
+      api.log.length = 0;
+    },
+  );
 
   it('tells in a problem what was wrong with what was no request', async () => {
     const answer = await raw(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
@@ -264,6 +270,22 @@ describe('the server', () => {
     expect(await connection.ends()).toBe(true);
   });
 
+  it('writes no refusal into an answer that is under way', async () => {
+    await api.send('PUT', '/api/v1/storage/objects/long', { headers: root, body: Buffer.alloc(10_000_000) });
+    const connection = await RawConnection.open(api.url);
+    connection.socket.pause();
+    const begun = once(api.server, 'request');
+    await connection.write(
+      `GET /api/v1/storage/objects/long HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    const [, outgoing] = (await begun) as [unknown, ServerResponse];
+    await expect.poll(() => outgoing.headersSent).toBe(true);
+    await connection.write('no chunk\r\n');
+    connection.socket.resume();
+    await expect(connection.answer()).rejects.toThrow('The connection ended without an answer: HTTP/1.1 200 OK');
+    expect(connection.received).not.toContain('HTTP/1.1 400');
+  });
+
   it('takes no body in a transfer coding that it cannot undo', async () => {
     for (const [method, path, type] of [
       ['PUT', '/api/v1/storage/objects/coded', 'text/plain'],
@@ -318,15 +340,30 @@ describe('the server', () => {
       connection.destroy();
     });
 
-    it('takes what comes behind the body of a refused upload, or says that it does not', async () => {
+    it('keeps the connection of who has no body to send', async () => {
       const connection = await RawConnection.open(api.url);
-      const piece = 'x'.repeat(100_000);
-      await connection.write(`${put('refused?storage_class=NONE', piece.length)}\r\n`);
-      const refused = await connection.answer();
-      expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
-      await connection.write(`${piece}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`);
-      expect(await connection.ends(5000)).toBe(true);
+      const preflight = 'OPTIONS / HTTP/1.1\r\nOrigin: http://app.test\r\nAccess-Control-Request-Method: PUT\r\n';
+      for (const head of [preflight, 'GET /health/live HTTP/1.1\r\n']) {
+        await connection.write(`${head}Host: a\r\n${asking}\r\n`);
+        expect((await connection.answer()).headers).not.toHaveProperty('connection', 'close');
+      }
+      connection.destroy();
     });
+
+    it.each(['of known length', 'in chunks'])(
+      'takes what comes behind the body of a refused upload, or says that it does not (%s)',
+      async (how) => {
+        const connection = await RawConnection.open(api.url);
+        const data = 'x'.repeat(100_000);
+        const piece = how === 'in chunks' ? `${data.length.toString(16)}\r\n${data}\r\n0\r\n\r\n` : data;
+        const head = put('refused?storage_class=NONE', piece.length);
+        await connection.write(`${how === 'in chunks' ? head.replace(/Content-Length: .*/, 'Transfer-Encoding: chunked') : head}\r\n`);
+        const refused = await connection.answer();
+        expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
+        await connection.write(`${piece}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`);
+        expect(await connection.ends(5000)).toBe(true);
+      },
+    );
   });
 
   it('refuses a large upload at once, and ends the connection rather than read it', async () => {
@@ -354,22 +391,18 @@ describe('the server', () => {
     ['refused by the route', 'auth', 'Connection: close'],
     ['refused', '', 'Expect: 100-continue'],
   ])('tells whoever sends on why it is $0, with $2', async (_name, auth, field) => {
-    const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), noDelay: true });
-    const failures: Error[] = [];
-    socket.on('error', (error) => failures.push(error));
-    await once(socket, 'connect');
     const token = auth === '' ? '' : `Authorization: ${root.authorization}\r\n`;
-    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}Content-Length: 4194304\r\n\r\n`;
-    socket.write(head);
-    const piece = Buffer.alloc(65_536);
-    // It looks for an answer once it has sent everything, as many do.
-    for (let sent = 0; sent < 4_194_304 && failures.length === 0; sent += piece.length) {
-      await new Promise((resolve) => socket.write(piece, resolve));
-      if (sent < 4 * piece.length) await delay(50);
-    }
-    expect(failures).toEqual([]);
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    expect(answer.toString()).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
-    await once(socket, 'close');
+    const head = `PUT /api/v1/storage/objects/late?storage_class=NONE HTTP/1.1\r\nHost: x\r\n${field}\r\n${token}`;
+    expect(await answerAfterAll(api.url, head)).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
+  });
+
+  it('waits for nobody who leaves its half of a connection open after it was refused', async () => {
+    const taken = once(api.server, 'connection');
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), allowHalfOpen: true });
+    const [served] = (await taken) as [Socket];
+    socket.write('hello\r\n\r\n');
+    expect((await once(socket, 'data')).toString()).toMatch(/^HTTP\/1.1 400 /);
+    await expect.poll(() => served.destroyed, { timeout: 10_000 }).toBe(true); // heads have 15 s
+    socket.destroy();
   });
 });

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
@@ -151,6 +153,20 @@ describe('a connection on which nothing moves', () => {
     connection.destroy();
   });
 
+  it('in a download whose request is not whole is cut, with no other answer in it', async () => {
+    const taken = once(api.server, 'connection');
+    const connection = await begin('');
+    const [served] = (await taken) as [Socket];
+    connection.socket.pause();
+    await connection.write(
+      `GET /api/v1/storage/objects/large HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    await once(served, 'timeout');
+    connection.socket.resume();
+    await expect(connection.answer()).rejects.toThrow('The connection ended without an answer: HTTP/1.1 200 OK');
+    expect(connection.received).not.toContain('HTTP/1.1 408');
+  });
+
   /** A PUT, with 2 bytes, that is under way until the head behind it is late, after one second. */
   function untilHeadIsLate(): { readonly put: string; readonly late: Promise<void> } {
     const { storage } = api.runtime;
@@ -191,6 +207,7 @@ describe('a connection on which nothing moves', () => {
   });
 
   it('before any request is cut', async () => {
+    expect(api.server).toMatchObject({ headersTimeout: 15_000, requestTimeout: 0 }); // docs/operations.md
     expect(await (await begin('')).ends(6000)).toBe(true);
     expect(await (await begin('GET /health/live HTTP/1.1\r\nHost:')).ends(6000)).toBe(true);
   });

@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+
+import { storageError } from '@coffer/storage-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { RawConnection } from '../testing/raw-http.ts';
 import { startApi } from '../testing/start-api.ts';
@@ -46,12 +49,33 @@ describe('the log', () => {
     await api.send('GET', '/nothing');
     await api.send('GET', '/api/v1/files');
     await api.send('GET', '/api/v1/storage/buckets/acme-uploads/versioning', { headers: await admin() });
-    expect((await lines(4)).map(({ level, status, code, err }) => ({ level, status, code, err }))).toEqual([
+    await api.send('GET', '/api/v1/admin/tenants', { headers: await as('ann', { tenant: acme }) });
+    expect((await lines(5)).at(-1)).toMatchObject({ level: info, status: 403, code: 'forbidden', subject: 'ann' });
+    expect((await lines(4)).slice(0, 4).map(({ level, status, code, err }) => ({ level, status, code, err }))).toEqual([
       { level: info, status: 404, code: 'file_not_found' },
       { level: info, status: 404, code: 'not_found' },
       { level: info, status: 401, code: 'unauthorized' },
       { level: info, status: 501, code: 'not_supported' },
     ]);
+  });
+
+  it('has a line for what is refused before there is a route for it', async () => {
+    for (const field of ['Expect: miracles', 'Host: b']) {
+      const connection = await RawConnection.open(api.url);
+      await connection.write(`GET /health/live HTTP/1.1\r\nHost: a\r\n${field}\r\nX-Request-ID: early\r\n\r\n`);
+      await connection.answer();
+      connection.destroy();
+    }
+    expect(await lines(2)).toMatchObject([
+      { level: info, request_id: 'early', status: 417, path: '/health/live' },
+      { level: info, request_id: 'early', status: 400, path: '/health/live', code: 'validation_failed' },
+    ]);
+    api.log.length = 0;
+    const connection = await RawConnection.open(api.url);
+    await connection.write('hello\r\n\r\n');
+    const { headers } = await connection.answer();
+    expect(api.log).toMatchObject([{ level: info, msg: 'no request', request_id: headers['x-request-id'], status: 400 }]);
+    connection.destroy();
   });
 
   it('is not filled by probes', async () => {
@@ -95,5 +119,30 @@ describe('the log', () => {
       expect(found.at(-1)).not.toHaveProperty('err');
     }
     expect(api.log.filter(({ level }) => Number(level) > info)).toEqual([]);
+  });
+
+  it('takes for no error what fails because its client left, which is told to the storage', async () => {
+    const copied = vi.spyOn(api.runtime.storage, 'copyFile');
+    const signals: (AbortSignal | undefined)[] = [];
+    copied.mockImplementation(async (_from, ctx) => {
+      signals.push(ctx?.signal);
+      if (signals.length === 1) throw storageError('file_not_found', 'There is none.');
+      await once(ctx!.signal!, 'abort');
+      throw new Error('The provider was left.');
+    });
+    const headers = await admin();
+    const json = { source: { bucket: 'acme-uploads', key: 'a' }, destination: { bucket: 'acme-uploads', key: 'b' } };
+    expect(await api.send('POST', '/api/v1/storage/copy', { headers, json })).toMatchObject({ status: 404 });
+    await lines(1);
+    const body = JSON.stringify(json);
+    const connection = await RawConnection.open(api.url);
+    await connection.write(
+      `POST /api/v1/storage/copy HTTP/1.1\r\nHost: a\r\nAuthorization: ${headers.authorization}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await expect.poll(() => signals.length).toBe(2);
+    connection.destroy();
+    expect((await lines(2)).at(-1)).toMatchObject({ level: info, aborted: true });
+    await expect.poll(() => signals.map((signal) => signal?.aborted)).toEqual([false, true]);
+    copied.mockRestore();
   });
 });
