@@ -96,10 +96,22 @@ describe('a watch for answers within ten seconds', () => {
     expectEndedNext(socket);
   });
 
-  it('blames nobody for the time in which this process was held up itself', async () => {
+  it('gives a connection all of the time that is opened while a statement waits on another', async () => {
+    const first = await connected();
+    first.on('error', () => {});
+    void watch.during(forEver);
+    passOneByOne(9);
+    const second = await connected();
+    pass(1);
+    expect([first, second].map(({ destroyed }) => destroyed)).toEqual([true, false]);
+    passOneByOne(8);
+    expectEndedNext(second);
+  });
+
+  it.each([60, 6])('blames nobody for the %i seconds in which this process was held up itself', async (seconds) => {
     const socket = await connected();
     void watch.during(forEver);
-    pass(60);
+    pass(seconds);
     passOneByOne(9);
     expectEndedNext(socket);
   });
