@@ -57,7 +57,7 @@ export function booleanParam(description: string) {
   return booleanText.openapi({ type: 'boolean', description });
 }
 
-/** What a listing selects by: at most as long as a key. */
+/** What keys are selected by: at most as long as a key. */
 export function listingText(example: string) {
   return z
     .string()

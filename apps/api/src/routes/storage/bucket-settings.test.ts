@@ -31,6 +31,9 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
       [{ expire_days: 0 }, 'rules.0.expire_days'],
       [{ expire_days: 1.5 }, 'rules.0.expire_days'],
       [{ id: '', expire_days: 1 }, 'rules.0.id'],
+      [{ id: '\ud800', expire_days: 1 }, 'rules.0.id'],
+      [{ prefix: 'tmp/\ud800', expire_days: 1 }, 'rules.0.prefix'],
+      [{ prefix: 'é'.repeat(513), expire_days: 1 }, 'rules.0.prefix'],
       [{ transition: { days: 1 } }, 'rules.0.transition.storage_class'],
     ] as const)
       expect(await send('PUT', '/lifecycle', { json: { rules: [{ id: 'tmp', prefix: '', ...rule }] } })).toMatchObject({

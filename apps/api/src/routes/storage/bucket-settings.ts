@@ -6,7 +6,7 @@ import { aclExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, guarded, json, problems, provider } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { AclSchema, CannedAclSchema } from '../../schemas.ts';
+import { AclSchema, CannedAclSchema, listingText } from '../../schemas.ts';
 import { contextOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
@@ -23,8 +23,12 @@ const VersioningSchema = z.object({ enabled: z.boolean() }).openapi('Versioning'
 const days = z.int().min(1).max(36_500);
 const transition = { days: z.int().min(0).max(36_500), storage_class: z.string().min(1).max(64) };
 const rule = {
-  id: z.string().min(1).max(255),
-  prefix: z.string().max(1024),
+  id: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((value) => value.isWellFormed(), 'no lone surrogates'),
+  prefix: listingText('tmp/'),
   expire_days: days.optional(),
   abort_multipart_days: days.optional(),
 };
