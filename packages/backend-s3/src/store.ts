@@ -67,7 +67,7 @@ export async function assertBucketThere(store: Store, bucket: string, ctx: CallC
   }
 }
 
-/** What is said of an object that is to be written. @throws invalid_key, acl_not_supported, not_supported where the server does not hold it */
+/** What is said of an object that is to be written. @throws invalid_key, invalid_argument, acl_not_supported, not_supported */
 export async function assertWriteHolds(
   store: Store,
   at: ObjectAddress,
@@ -93,9 +93,12 @@ export function withoutAcls({ settings }: Store): StorageError {
   return storageError('acl_not_supported', `The ${settings.name} backend has no access control lists at this endpoint.`);
 }
 
-/** @throws not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
+/** @throws invalid_argument, not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
 async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
   if (storageClass === undefined || storageClass === 'STANDARD') return;
+  // Headers lose them, and the server would write another class than it was told.
+  if (storageClass !== storageClass.trim() || storageClass === '')
+    throw storageError('invalid_argument', 'A storage class is not empty, and has no white space at its ends.');
   if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
   throw storageError('not_supported', 'This storage provider has no storage classes but STANDARD: it takes others, and forgets them.');
 }

@@ -96,6 +96,7 @@ export function objects({ options, describe, test }: Suite): void {
 
     test('refuses a storage class that does not exist', async (t) => {
       const at = t.at('class');
+      await assertRejects(t.put(at, 'x', { storageClass: 'STANDARD ' }), 'invalid_argument');
       await assertRejects(t.put(at, 'x', { storageClass: 'NO_SUCH_CLASS' }), 'invalid_argument');
       await t.assertAbsent(at);
     });
