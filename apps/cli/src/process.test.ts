@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 
 import { expect, it } from 'vitest';
 
@@ -26,6 +27,34 @@ describeStores('a process', (bench, store) => {
     for (const [key, text] of Object.entries(objects)) expect([key, text]).toEqual([expect.not.stringContaining('large'), 'small']);
     // What it had open at the provider is closed.
     if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
+  });
+
+  it('that has moved bytes lets go of its memory last of all, so that V8 compiles to the end and Node does not wait for it for ever', async () => {
+    const { folder, bucket, cli, env } = bench();
+    const hook = join(folder, 'hook.mjs');
+    await writeFile(
+      hook,
+      `const wait = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+wait(300); // who ends at once does without
+const bytes = 64 * 2 ** 20;
+const held = () => process.memoryUsage().arrayBuffers;
+let before = 0;
+process.once('exit', () => (before = held(), void new ArrayBuffer(bytes)));
+const end = process.reallyExit;
+process.reallyExit = (code) => {
+  for (let look = 0; look < 100 && held() >= before + bytes; look++) wait(20); // sweeping takes a moment
+  console.error(held() < before + bytes ? 'let go' : 'held');
+  end.call(process, code);
+};
+`,
+    );
+    const options = { cwd: folder, env: { ...env, NODE_OPTIONS: `--import=${pathToFileURL(hook).href}` } };
+    await putFiles(folder, { large: '' });
+    await truncate(join(folder, 'large'), 40 * 2 ** 20);
+    expect(await cli.run(['storage', 'upload', 'large', '--bucket', bucket, '--quiet'], options)).toMatchObject({
+      code: 0,
+      stderr: 'let go\n',
+    });
   });
 
   it('whose reader goes away ends in peace', async () => {
