@@ -117,12 +117,16 @@ describe.each(cases)('$title', ({ server, door }) => {
     const rules = (await backend.lifecycle?.getLifecycle(bucket, noContext)) ?? [];
     expect(rules).toContainEqual({ id: 'logs', prefix: 'logs/', expireDays: 3 });
     expect(rules.filter((rule) => rule.abortMultipartDays === 1)).toHaveLength(server.kind === 'ceph' ? 1 : 0);
-    const preflight = await fetch(`${server.endpoint}/${bucket}/key`, {
-      method: 'OPTIONS',
-      headers: { origin: 'https://app.example', 'access-control-request-method': 'PUT', 'access-control-request-headers': 'content-type' },
-    });
-    expect([200, 204]).toContain(preflight.status);
-    expect(preflight.headers.get('access-control-allow-origin')).toMatch(/^(?:\*|https:\/\/app\.example)$/);
+    for (const method of ['GET', 'HEAD', 'PUT', 'POST']) {
+      const preflight = await fetch(`${server.endpoint}/${bucket}/key`, {
+        method: 'OPTIONS',
+        headers: { origin: 'https://app.example', 'access-control-request-method': method, 'access-control-request-headers': 'x-any' },
+      });
+      expect([200, 204]).toContain(preflight.status);
+      expect(preflight.headers.get('access-control-allow-origin')).toMatch(/^(?:\*|https:\/\/app\.example)$/);
+      expect(preflight.headers.get('access-control-allow-headers')?.toLowerCase()).toMatch(/^(?:\*|x-any)$/);
+      if (server.kind === 'ceph') expect(preflight.headers.get('access-control-max-age')).toBe('3600');
+    }
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await backend.close();
   });

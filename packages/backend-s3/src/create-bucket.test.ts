@@ -1,12 +1,16 @@
-import { noContext } from '@coffer/storage-core';
+import { noContext, readAll } from '@coffer/storage-core';
+import type { CannedAcl } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { createBucket } from './create-bucket.ts';
+import { openStore } from './open-store.ts';
 import { doors } from './testing/fault-bench.ts';
+import { errorDocument } from './testing/front.ts';
 import { newStage } from './testing/lean.ts';
 import { refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 
-const { serve, backendTo, clear } = newStage();
+const { serve, backendTo, open, clear } = newStage();
 afterEach(clear);
 
 describe.each(doors)('a bucket that is ours already when it is to be created (%s)', (transport) => {
@@ -28,4 +32,43 @@ describe.each(doors)('a bucket that is ours already when it is to be created (%s
     const lost: Answer = (request) => request.socket.destroy();
     expect(await created(lost, ours)).toMatchObject({ name: 'bucket' });
   });
+});
+
+describe.each(doors)('the place of a bucket that is created (%s)', (transport) => {
+  interface Asked {
+    readonly configured?: string;
+    readonly region?: string;
+    readonly acl?: CannedAcl;
+    readonly isAws?: boolean;
+  }
+  /** @returns what each request asks for, and what comes of it where all are refused that name a place, or an ACL */
+  const asked = async (code: string, { configured = 'us-east-1', isAws = false, ...options }: Asked): Promise<readonly unknown[]> => {
+    const requests: string[] = [];
+    const server = await serve(async (request, response) => {
+      const [, place = 'nowhere'] = /<LocationConstraint>(.*)<\/LocationConstraint>/.exec((await readAll(request)).toString()) ?? [];
+      const acl = request.headers['x-amz-acl'];
+      requests.push(acl === undefined ? place : `${place}, ${String(acl)}`);
+      if (place === 'nowhere' && acl === undefined) response.end();
+      else response.writeHead(code === 'NotImplemented' ? 501 : 400).end(errorDocument(code));
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'a', secretKey: 'b', maxRetries: 0, transport, region: configured });
+    open.push(() => store.connection.close());
+    const creating = createBucket({ ...store, settings: { ...store.settings, isAws } }, 'bucket', options, noContext);
+    const ended: unknown = await creating.then(
+      () => 'created',
+      (error: unknown) => (error as { code: unknown }).code,
+    );
+    return [...requests, ended];
+  };
+
+  it.each<[string, string, Asked, readonly string[]]>([
+    ['has no name in the first region', '', {}, ['nowhere', 'created']],
+    ['has none where that is asked for', '', { configured: 'eu-west-1', region: 'us-east-1' }, ['nowhere', 'created']],
+    ['is the only one there is', 'InvalidLocationConstraint', { configured: 'eu-west-1' }, ['eu-west-1', 'nowhere', 'created']],
+    ['is so by any name of the error', 'InvalidRegion', { configured: 'eu-west-1' }, ['eu-west-1', 'nowhere', 'created']],
+    ['is no other than AWS has', 'InvalidLocationConstraint', { configured: 'eu-west-9', isAws: true }, ['eu-west-9', 'invalid_argument']],
+    ['is no other than was asked for', 'InvalidLocationConstraint', { region: 'mars-1' }, ['mars-1', 'invalid_argument']],
+    ['is not to blame for other errors', 'InvalidArgument', { configured: 'eu-west-1' }, ['eu-west-1', 'invalid_argument']],
+    ['is not to blame for an ACL', 'NotImplemented', { acl: 'aws-exec-read' }, ['nowhere, aws-exec-read', 'invalid_argument']],
+  ])('%s', async (_what, code, options, told) => expect(await asked(code, options)).toEqual(told));
 });

@@ -11,6 +11,7 @@ import { s3Backend } from './backend.ts';
 import { corsFor } from './cors.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
+import { awsProfile } from './profile.ts';
 import type { Store } from './store.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
@@ -89,11 +90,40 @@ describe.each(doors)('CORS rules of a bucket that is provisioned (%s)', (transpo
     expect(await provisioned([{ ...older, ExposeHeaders: more }], ['*'])).toEqual([{ ...ours('*'), exposed: more.toSorted() }]);
   });
 
-  it.each(['*', 'https://*.example'])('stay as they are where they allow %s everything', async (AllowedOrigin) => {
+  it.each<[string, Partial<CORSRule>]>([
+    ['is for another scheme', { AllowedOrigins: ['http://*.example'] }],
+    ['is for another domain', { AllowedOrigins: ['https://*.example.com'] }],
+    ['is for another host', { AllowedOrigins: ['https://b'] }],
+    ['is for one of two origins', { AllowedOrigins: ['https://a.example'] }],
+    ['lacks a method', { AllowedMethods: ['GET', 'HEAD', 'PUT'] }],
+    ['lacks headers', { AllowedHeaders: ['content-type'] }],
+  ])('are added to one that %s', async (_what, theirs) => {
+    const all: CORSRule = { AllowedOrigins: ['https://*.example'], AllowedMethods: ['GET', 'HEAD', 'PUT', 'POST'], AllowedHeaders: ['*'] };
+    const origins = ['https://a.example', 'https://b.example'];
+    expect((await provisioned([{ ...all, ...theirs }], origins)).slice(1)).toEqual([ours(...origins)]);
+  });
+
+  it.each(['*', 'https://*.example', 'https://b.example'])('stay as they are where they allow %s everything', async (AllowedOrigin) => {
     const methods = ['DELETE', 'GET', 'HEAD', 'POST', 'PUT'];
     const rule: CORSRule = { AllowedOrigins: [AllowedOrigin], AllowedMethods: methods, AllowedHeaders: ['*'] };
     expect(await provisioned([rule], ['https://b.example'])).toEqual([{ origins: [AllowedOrigin], methods, headers: ['*'], exposed: [] }]);
   });
+});
+
+it.each(doors)('a bucket that has been provisioned is not written to again (%s)', async (transport) => {
+  const written: string[] = [];
+  const account = await behindFront(await startS3('ceph'), (method, path) => {
+    if (method === 'PUT' && path.startsWith('/provision-')) written.push(path.split('?')[1] ?? '');
+    return undefined;
+  });
+  const backend = s3Backend({ ...account, transport });
+  const bucket = newName();
+  await backend.buckets?.create(bucket, {}, noContext);
+  const corsOrigins = ['https://b.example', 'https://a.example', 'https://b.example'];
+  for (let round = 0; round < 3; round++) await backend.buckets?.provision?.(bucket, { corsOrigins }, noContext);
+  expect(written.filter((query) => query !== '')).toEqual([expect.stringContaining('cors'), expect.stringContaining('lifecycle')]);
+  await backend.buckets?.delete(bucket, { force: true }, noContext);
+  await backend.close();
 });
 
 const minio = await ifAvailable(startS3('minio'));
@@ -137,6 +167,25 @@ describe('credentials that may write nothing to try things out', () => {
     await backend.buckets?.delete(bucket, {}, noContext);
     await backend.close();
   });
+});
+
+it.each(doors)('rules that cannot be read are not replaced (%s)', async (transport) => {
+  let unread = 'cors';
+  const written: string[] = [];
+  const account = await behindFront(await startS3('ceph'), (method, path) => {
+    if (method === 'PUT' && path.includes('?')) written.push(path);
+    return method === 'GET' && path.includes(`?${unread}`) ? { status: 503, body: errorDocument('SlowDown') } : undefined;
+  });
+  const backend = s3Backend({ ...account, transport, maxRetries: 0 }, awsProfile);
+  const bucket = newName();
+  await backend.buckets?.create(bucket, {}, noContext);
+  for (unread of ['cors', 'lifecycle']) {
+    const provisioning = backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+    await expect(provisioning).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(written.filter((path) => path.includes(`?${unread}`))).toEqual([]);
+  }
+  await backend.buckets?.delete(bucket, { force: true }, noContext);
+  await backend.close();
 });
 
 describe('a rule that is refused', () => {
