@@ -139,7 +139,7 @@ describe('a sweep', () => {
   });
 
   it.each(['lean', 'sdk'] as const)('knows by its parts how old an upload is whose server does not say (%s)', async (transport) => {
-    const years: Readonly<Record<string, readonly number[]>> = { left: [2026, 2025], busy: [2026, 2999], begun: [] };
+    const years: Readonly<Record<string, readonly number[]>> = { left: [2026, 2025], busy: [2026, 2999, 2025], begun: [] };
     const uploads = Object.keys(years).map((id) => `<Upload><Key>key</Key><UploadId>${id}</UploadId></Upload>`);
     const server = await serve((request, response) => {
       const { method, url = '' } = request;
@@ -162,6 +162,26 @@ describe('a sweep', () => {
     expect(swept).toEqual({ removed: 1, bytes: 8 });
   });
 
+  it('takes what is as old as it is told, to the second, and counts alone where it is to change nothing', async () => {
+    const begun = (secondsAgo: number): string => new Date(Date.now() - secondsAgo * 1000).toISOString();
+    const uploads = [50, 70].map((age) => `<Upload><Key>k</Key><UploadId>${age}</UploadId><Initiated>${begun(age)}</Initiated></Upload>`);
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('uploadId=')) return parts(request, response);
+      if (url.includes('list-type')) return noObjects(request, response);
+      return answering(`<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>`)(request, response);
+    });
+    const touched = (): readonly unknown[] =>
+      server.requests.flatMap(({ method, url = '' }) => (url.includes('uploadId=') ? [`${method} ${url}`] : []));
+    for (const dryRun of [true, false]) {
+      server.requests.length = 0;
+      const swept = await backendTo(server).maintenance?.sweep({ olderThan: 60, dryRun, bucket: 'mine' }, noContext);
+      expect(swept).toEqual({ removed: 1, bytes: 4 });
+      expect(touched()).toEqual(['GET /mine/k?uploadId=70', ...(dryRun ? [] : ['DELETE /mine/k?uploadId=70'])]);
+    }
+  });
+
   it('removes the buckets in which processes that were killed tried out the endpoint', async () => {
     const hex = '0123456789abcdef';
     const tenants = `coffer-probe-${hex.slice(1)}1`;
@@ -182,12 +202,18 @@ describe('a sweep', () => {
       if (url.includes('list-type')) return noObjects(request, response);
       return answering(`<ListAllMyBucketsResult><Buckets>${buckets.join('')}</Buckets></ListAllMyBucketsResult>`)(request, response);
     });
-    const among = async (listed: readonly string[]): Promise<readonly string[]> => listed.filter((name) => name === tenants);
+    const asked: (readonly string[])[] = [];
+    const among = async (listed: readonly string[]): Promise<readonly string[]> => {
+      asked.push(listed);
+      return listed.filter((name) => name === tenants);
+    };
     const sweep = async (dryRun: boolean): Promise<unknown> =>
       backendTo(server).maintenance?.sweep({ olderThan: 0, dryRun, among }, noContext);
     const deleted = (): readonly unknown[] => server.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
     expect(await sweep(true)).toEqual({ removed: 1, bytes: 0 });
     expect(deleted()).toEqual([]);
+    const [abandoned, ...others] = Object.keys(dates);
+    expect(asked).toEqual([[abandoned, tenants], others]);
     expect(await sweep(false)).toEqual({ removed: 1, bytes: 0 });
     expect(deleted()).toEqual([`/coffer-probe-${hex}/`]);
     server.requests.length = 0;

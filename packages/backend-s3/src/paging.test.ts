@@ -49,10 +49,22 @@ describe.each(doors)('a list in pages (%s)', (transport) => {
     expect(asked(server, 'upload-id-marker')).toEqual([null, 'id-b']);
   });
 
-  it('of parts goes on behind its last one, where no marker says where', async () => {
-    const { administration } = storeTo(await serve(parts(yes, part)));
+  it.each([
+    ['', '&upload-id-marker=id-z', '<NextUploadIdMarker>id-z</NextUploadIdMarker>'],
+    [', which may be a key alone', '', '<NextUploadIdMarker/>'],
+  ])('of uploads goes on where its markers lead%s', async (_what, marker, told) => {
+    const server = await serve(uploads(yes, `<NextKeyMarker>z</NextKeyMarker>${told}${upload('a')}`), uploads(no, ''));
+    await openUploads(storeTo(server), 'bucket', noContext);
+    expect(server.requests[1]?.url).toContain(`?key-marker=z${marker}&uploads`);
+  });
+
+  it.each([
+    ['behind its last one, where no marker says where', '', '2'],
+    ['where its marker leads', '<NextPartNumberMarker>7</NextPartNumberMarker>', '7'],
+  ])('of parts goes on %s', async (_where, told, next) => {
+    const { administration } = storeTo(await serve(parts(yes, told + part + part.replace('>1<', '>2<'))));
     const listed = await administration.listParts({ at: { bucket: 'bucket', key: 'k' }, uploadId: 'id' }, undefined, noContext);
-    expect(listed).toMatchObject({ size: 5, next: '1' });
+    expect(listed).toMatchObject({ size: 10, next });
   });
 
   it('is no list where there is more, and nothing of it', async () => {
