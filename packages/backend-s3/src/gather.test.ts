@@ -48,6 +48,7 @@ it('goes on in memory with what a full disk did not take', async () => {
   const reader = new ChunkReader(Readable.from([...pieces, data.subarray(3_100_000)], { objectMode: false }));
   const gathering = gathered(store, reader, { size: 2 * mib + 3 }, noContext);
   await expect.poll(() => appended).toBeGreaterThan(900_000);
+  (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
   await leave();
   const { held, end } = await gathering;
   expect(end).toBe(2 * mib + 3);
@@ -55,6 +56,49 @@ it('goes on in memory with what a full disk did not take', async () => {
   expect(close).toHaveBeenCalledTimes(1);
   const rest = Buffer.concat(await reader.chunks(Infinity));
   expect(rest.equals(data.subarray(end))).toBe(true);
+  held.release(true);
+  store.connection.close();
+});
+
+it('makes no file of what may be held without asking', async () => {
+  const { store, leave } = await storeOfSlow();
+  const open = vi.spyOn(SpoolFile, 'open');
+  const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
+  const { held, end } = await gathered(store, reader, { size: UploadMemory.unasked, isMaybeAll: true }, noContext);
+  expect(held.buffer.subarray(0, end).equals(data.subarray(0, 256 * 1024))).toBe(true);
+  expect(open).not.toHaveBeenCalled();
+  held.release(true);
+  await leave();
+  store.connection.close();
+});
+
+it.each(['in memory', 'in a file'])('waits for nothing behind what is known not to be all: %s', async (where) => {
+  const { store, leave } = await storeOfSlow();
+  if (where === 'in memory') await leave();
+  const stream = new Readable({ read() {} });
+  stream.push(data); // and no more for now
+  const reader = new ChunkReader(stream);
+  for (const size of [2 * mib, mib]) {
+    const start = reader.size;
+    const { held, end } = await gathered(store, reader, { size }, noContext);
+    expect(held.buffer.subarray(0, end).equals(data.subarray(start, start + size))).toBe(true);
+    held.release(true);
+  }
+  if (where === 'in a file') await leave();
+  store.connection.close();
+});
+
+it('waits for memory where no file can be written', async () => {
+  const { store, leave } = await storeOfSlow();
+  const nowhere = { ...store, settings: { ...store.settings, spoolDirectory: '/dev/null/spool' } };
+  const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
+  const ended = vi.fn<() => void>();
+  const gathering = gathered(nowhere, reader, { size: 2 * mib }, noContext).finally(ended);
+  await delay(100);
+  expect(ended).not.toHaveBeenCalled();
+  await leave();
+  const { held, end } = await gathering;
+  expect(held.buffer.subarray(0, end).equals(data.subarray(0, 2 * mib))).toBe(true);
   held.release(true);
   store.connection.close();
 });
@@ -67,8 +111,9 @@ it('needs nothing more of a file that has been read: one that fails to close tak
     throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // as network file systems do, which write late
   });
   const reader = new ChunkReader(Readable.from([data], { objectMode: false }));
-  const { held, end } = await gathered(store, reader, { size: 2 * mib }, noContext);
-  expect(held.buffer.equals(data.subarray(0, end))).toBe(true);
+  const { held, end } = await gathered(store, reader, { size: 4 * mib }, noContext);
+  expect(end).toBe(data.length); // all there was
+  expect(held.buffer.subarray(0, end).equals(data)).toBe(true);
   held.release(true);
   (await store.memory.takeForSpooled(partSize, { signal: AbortSignal.timeout(1000) })).release(true);
   await leave();
@@ -85,6 +130,39 @@ it('keeps no file of an upload that fails', async () => {
   await expect(gathering).rejects.toThrow('gone');
   expect(close).toHaveBeenCalledTimes(1);
   await leave();
+  store.connection.close();
+});
+
+it('counts a client as slow whom it waits for in memory because the disk is full', async () => {
+  const { store, leave } = await storeOfSlow();
+  vi.spyOn(SpoolFile.prototype, 'append').mockRejectedValue(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+  const stream = new Readable({ read() {} });
+  stream.push(data.subarray(0, mib));
+  const take = vi.spyOn(store.memory, 'take');
+  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
+  await expect.poll(() => take.mock.calls.length).toBe(1);
+  await leave();
+  await expect.poll(() => store.memory.takeSoon(partSize, {})).toBeUndefined();
+  stream.push(data.subarray(mib, 2 * mib));
+  const { held, end } = await gathering;
+  expect(held.buffer.subarray(0, end).equals(data.subarray(0, 2 * mib))).toBe(true);
+  held.release(true);
+  store.connection.close();
+});
+
+it('lets nobody else have memory that a source which failed may still write to', async () => {
+  const { store, leave } = await storeOfSlow();
+  await leave();
+  const takeSoon = vi.spyOn(store.memory, 'takeSoon');
+  const stream = new Readable({ read() {} });
+  const gathering = gathered(store, new ChunkReader(stream), { size: 2 * mib }, noContext);
+  await expect.poll(() => takeSoon.mock.settledResults[0]?.type).toBe('fulfilled');
+  stream.destroy(new Error('gone'));
+  await expect(gathering).rejects.toThrow('gone');
+  const next = await store.memory.take(2 * mib, {});
+  const held = await takeSoon.mock.results[0]?.value;
+  expect(next.buffer).not.toBe(held?.buffer);
+  next.release(true);
   store.connection.close();
 });
 
