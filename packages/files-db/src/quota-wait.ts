@@ -36,7 +36,7 @@ export class QuotaWaiters {
     clearTimeout(timer);
     signal?.removeEventListener('abort', wake);
     waiting.delete(wake);
-    if (waiting.size === 0 && this.#waiting.get(tenantUuid) === waiting) this.#waiting.delete(tenantUuid);
+    if (waiting.size === 0) this.#waiting.delete(tenantUuid);
     signal?.throwIfAborted();
   }
 }

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase } from './index.ts';
@@ -165,6 +167,26 @@ describe('turns on the numbers of a tenant', () => {
     await holder`commit`;
     holder.release();
     expect(await Promise.all(waiting)).toHaveLength(30);
+  });
+
+  it('waits for the numbers of a tenant on one connection, whoever comes and ends meanwhile', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const ending = [reserved(), reserved(), reserved()];
+    const coming = [reserved(), reserved(), reserved()];
+    for (const file of ending) await turns.reserve(file);
+    const holder = await rig.database.sql.reserve();
+    await holder`begin`;
+    await holder`select 1 from tenant_usage where tenant_uuid = ${acme.tenantUuid} for update`;
+    const done: Promise<unknown>[] = [];
+    for (const [index, file] of coming.entries()) {
+      done.push(turns.reserve(file), turns.settle(acme.tenantUuid.toUpperCase(), settled(ending[index]!.id)));
+      await delay(50);
+    }
+    await expect.poll(waiting).toHaveLength(1);
+    await holder`commit`;
+    holder.release();
+    expect((await Promise.all(done)).filter((answer) => answer === undefined)).toEqual([]);
+    for (const { id } of [...ending, ...coming]) await rig.files.delete(id, { subject: 'root', role: 'admin' });
   });
 
   it('tells all that wait when the database is away', async () => {
