@@ -1,3 +1,4 @@
+import { collectAtExit } from './collect-at-exit.ts';
 import { interruptSignal } from './interrupt.ts';
 import { asksFor, asksForHelp, knownCommand, misplacedFlag, settingsOf, unknownCommand } from './invocation.ts';
 import { runKnown } from './known-command.ts';
@@ -10,6 +11,7 @@ import { shareInvocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
 export async function main(args: readonly string[], program: Program): Promise<never> {
+  collectAtExit();
   const signal = interruptSignal();
   const output = new Output({ json: asksFor('--json', args), signal });
   shareInvocation({ output, signal });

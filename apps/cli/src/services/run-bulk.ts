@@ -1,4 +1,3 @@
-import { collectAtExit } from '../bulk/collect-at-exit.ts';
 import { runTasks } from '../bulk/run-tasks.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
 import { boundYoungGeneration } from '../bulk/young-generation.ts';
@@ -23,7 +22,6 @@ export async function runBulk<R>(
   const { config, ctx } = session;
   const { concurrency, dryRun } = options;
   const unwatch = boundYoungGeneration();
-  collectAtExit();
   try {
     await runTasks(plan, { concurrency, dryRun, follower, retries: config.storage.maxRetries, signal: ctx.signal });
   } finally {
