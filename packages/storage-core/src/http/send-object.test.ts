@@ -350,6 +350,22 @@ describe('sendObjectHead', () => {
     }
   });
 
+  it('tells of a copy that is current what a GET would', async () => {
+    sendOptions = { filename: 'notes.txt', contentType: 'text/plain', headers: { 'cache-control': 'private' } };
+    const current = { 'if-none-match': `"${info.etag}"` };
+    const headersOf = async (method: string): Promise<unknown> => {
+      const { status, headers } = await fetch(base, { method, headers: current });
+      const { date: _date, ...told } = Object.fromEntries(headers);
+      return { status, ...told };
+    };
+    expect(await headersOf('GET')).toMatchObject({
+      status: 304,
+      'cache-control': 'private',
+      'content-disposition': 'inline; filename="notes.txt"',
+    });
+    expect(await headersOf('HEAD')).toEqual(await headersOf('GET'));
+  });
+
   it('evaluates conditions and passes over ranges', async () => {
     expect((await ask({ 'if-none-match': `"${info.etag}"` }, 'HEAD')).status).toBe(304);
     expect((await ask({ 'if-match': '"other"' }, 'HEAD')).status).toBe(412);

@@ -52,6 +52,21 @@ function dispositionOf(contentType: string, { contentDisposition: asked, filenam
   return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
 
+/** What of them the copy of a client may not have: the name may be another one. Of a type that is not known here, nothing is said: the copy has it. */
+function unchangedHeaders(
+  { etag, lastModified }: { readonly etag: string; readonly lastModified?: Date | undefined },
+  options: SendOptions,
+): OutgoingHttpHeaders {
+  const { contentType = '' } = options;
+  const disposition = isContentType(contentType) ? dispositionOf(contentType, options) : undefined;
+  return {
+    ...options.headers,
+    ...(disposition !== undefined && { 'content-disposition': disposition }),
+    etag: `"${etag}"`,
+    ...(lastModified !== undefined && { 'last-modified': lastModified.toUTCString() }),
+  };
+}
+
 /**
  * Answers a GET for one object: range, conditions, headers, and the body with backpressure. A client that leaves
  * ends the read. The body is read by nobody else. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since an
@@ -65,15 +80,7 @@ export async function sendObject(
 ): Promise<void> {
   const result = await openAsked(request, open);
   if (result.kind === 'not_modified') {
-    // The name may be another than that of the copy. Of a type that is not known here, nothing is said: the copy has it.
-    const { contentType = '' } = options;
-    const disposition = isContentType(contentType) ? dispositionOf(contentType, options) : undefined;
-    response.writeHead(304, {
-      ...options.headers,
-      ...(disposition !== undefined && { 'content-disposition': disposition }),
-      etag: `"${result.etag}"`,
-      ...(result.lastModified !== undefined && { 'last-modified': result.lastModified.toUTCString() }),
-    });
+    response.writeHead(304, unchangedHeaders(result, options));
     response.end();
     return;
   }
@@ -151,13 +158,8 @@ function sendWhole(bytes: Buffer, size: number, response: ServerResponse, writte
 /** Answers a HEAD for one object. */
 export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
   const { range: _range, ...conditions } = readConditionsOf(request.headers);
-  const headers = objectHeaders(info, options);
-  if (evaluateConditions(info, conditions) === 'not_modified') {
-    delete headers['content-length'];
-    response.writeHead(304, headers);
-  } else {
-    response.writeHead(200, headers);
-  }
+  if (evaluateConditions(info, conditions) === 'not_modified') response.writeHead(304, unchangedHeaders(info, options));
+  else response.writeHead(200, objectHeaders(info, options));
   response.end();
 }
 
