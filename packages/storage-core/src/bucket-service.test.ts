@@ -29,6 +29,29 @@ describe('buckets and ACLs', () => {
     await expect(service.getBucketInfo('new-one')).rejects.toMatchObject({ code: 'no_such_bucket' });
   });
 
+  it.each([
+    { id: '\ud800', prefix: 'tmp/' },
+    { id: 'old', prefix: 'tmp\ud800/' },
+    { id: 'old', prefix: 'tmp\0/' },
+    { id: 'old', prefix: 'ü'.repeat(513) },
+  ])('get no rule that would come to name other objects, or be another rule: %j', async (rule) => {
+    const set: unknown[] = [];
+    const lifecycle = {
+      getLifecycle: async () => [],
+      setLifecycle: async (...given: unknown[]) => void set.push(given),
+      deleteLifecycle: async () => {},
+    };
+    service = new StorageService({ backend: { ...backend, lifecycle }, defaultBucket: 'main' });
+    const rules = [
+      { id: 'good', prefix: '', expireDays: 1 },
+      { ...rule, expireDays: 1 },
+    ];
+    await expect(service.setLifecycle('main', rules)).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(set).toEqual([]);
+    await service.setLifecycle('main', rules.slice(0, 1));
+    expect(set).toHaveLength(1);
+  });
+
   it('get their rules when they are needed next, after the answer to their creation got lost', async () => {
     const inner = memoryBackend();
     const provisioned: string[] = [];

@@ -7,12 +7,15 @@ export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 
   if (!(Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= 1000)) {
     throw storageError('invalid_argument', 'maxKeys is a whole number from 1 to 1,000.');
   }
-  for (const text of [prefix, delimiter]) {
-    if (!text.isWellFormed() || text.includes('\0'))
-      throw storageError('invalid_argument', 'A prefix or delimiter is valid Unicode without NUL.');
-    if (Buffer.byteLength(text) > maxKeyBytes)
-      throw storageError('invalid_argument', `A prefix or delimiter has at most ${maxKeyBytes} bytes.`);
-  }
+  for (const text of [prefix, delimiter]) assertSelects(text);
+}
+
+/** @throws invalid_argument for a prefix or delimiter that no key could have */
+export function assertSelects(text: string): void {
+  if (!text.isWellFormed() || text.includes('\0'))
+    throw storageError('invalid_argument', 'A prefix or delimiter is valid Unicode without NUL.');
+  if (Buffer.byteLength(text) > maxKeyBytes)
+    throw storageError('invalid_argument', `A prefix or delimiter has at most ${maxKeyBytes} bytes.`);
 }
 
 /**
