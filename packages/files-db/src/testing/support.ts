@@ -11,7 +11,7 @@ import type { Database, FileAccess, FileRecord } from '../index.ts';
 export const defaultBucket = 'test-default';
 export const sharedBucket = 'test-shared';
 
-export const acme: TenantContext = { tenantUuid: 'aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa', tenantSlug: 'acme' };
+export const acme: TenantContext = { tenantUuid: '1a1a1a1a-1111-4111-8111-aaaaaaaaaaaa', tenantSlug: 'acme' };
 export const globex: TenantContext = { tenantUuid: '22222222-2222-4222-8222-222222222222', tenantSlug: 'globex' };
 
 export const admin: FileAccess = { subject: 'root', role: 'admin' };
