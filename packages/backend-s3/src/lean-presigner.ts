@@ -105,23 +105,23 @@ function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): Pr
 function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, key }: ObjectAddress, options: UploadTerms): PresignedUpload {
   const { contentType, size, expiresIn, acl, storageClass } = options;
   const fields: Record<string, string> = {};
-  const conditions: unknown[] = [['content-length-range', size ?? 0, size ?? largestPut]];
+  let conditions = `["content-length-range",${size ?? 0},${size ?? largestPut}]`;
   const add = (name: string, value: string): void => {
     fields[name] = value;
-    conditions.push({ [name]: value });
+    conditions += conditionOf(name, value);
   };
   if (contentType !== undefined) add('Content-Type', contentType);
   if (acl !== undefined) add('acl', acl);
   if (storageClass !== undefined) add('x-amz-storage-class', storageClass);
   // It stands in the URL and in the policy; as a field, some servers do not compare it with either.
-  conditions.push({ bucket });
+  conditions += conditionOf('bucket', bucket);
   add('X-Amz-Algorithm', algorithm);
   add('X-Amz-Credential', scope.credential);
   add('X-Amz-Date', date);
   if (keys.sessionToken !== undefined) add('X-Amz-Security-Token', keys.sessionToken);
   add('key', key);
-  const expiration = new Date(now + expiresIn * 1000).toISOString().replace(/\.\d+/, '');
-  const policy = Buffer.from(JSON.stringify({ expiration, conditions })).toString('base64');
+  const expiration = new Date(now + expiresIn * 1000).toISOString().slice(0, 'YYYY-MM-DDTHH:mm:ss'.length);
+  const policy = Buffer.from(`{"expiration":"${expiration}Z","conditions":[${conditions}]}`).toString('base64');
   fields['Policy'] = policy;
   fields['X-Amz-Signature'] = scope.signText(policy);
   return {
@@ -131,4 +131,9 @@ function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, ke
     headers: {},
     expiresIn,
   };
+}
+
+/** One of a policy, behind another one: as text at once, which takes half the time of making objects only to write them. */
+function conditionOf(name: string, value: string): string {
+  return `,{"${name}":${JSON.stringify(value)}}`;
 }

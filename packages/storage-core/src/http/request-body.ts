@@ -89,7 +89,10 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let seen = 0;
+    let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
     const leave = (): void => {
+      isOver = true;
       clearTimeout(timer);
       incoming.off('data', onData);
       incoming.off('end', onEnd);
@@ -114,7 +117,11 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
     };
     const onClose = (): void => fail(new Error('The client went away before the body was whole.'));
     const late = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+    // Most bodies come together with their heads, and are read in this very turn.
+    const waitFor = (milliseconds: number): void => {
+      if (!isOver && !incoming.complete) timer = setTimeout(late, milliseconds);
+    };
+    if (timeoutMs !== undefined) process.nextTick(waitFor, timeoutMs);
     incoming.on('error', () => {});
     if (incoming.destroyed) return onClose();
     incoming.on('data', onData);
