@@ -96,9 +96,9 @@ export function withoutAcls({ settings }: Store): StorageError {
 /** @throws invalid_argument, not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
 async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
   if (storageClass === undefined || storageClass === 'STANDARD') return;
-  // Headers lose them, and the server would write another class than it was told.
-  if (storageClass !== storageClass.trim() || storageClass === '')
-    throw storageError('invalid_argument', 'A storage class is not empty, and has no white space at its ends.');
+  // Headers lose white space, and the server would write another class than it was told; of other characters, the signature may not hold.
+  if (!/^[!-~]+$/.test(storageClass))
+    throw storageError('invalid_argument', 'A storage class has one or more characters of ASCII, and no white space.');
   if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
   throw storageError('not_supported', 'This storage provider has no storage classes but STANDARD: it takes others, and forgets them.');
 }
