@@ -42,6 +42,11 @@ describe('filterOf', () => {
     [['!*.txt'], [], 'x/a.txt', false],
     [['!(a|b).txt'], [], 'x/c.txt', true],
     [['!(a|b).txt'], [], 'x/a.txt', false],
+    [['[a-c].txt'], [], 'x/b.txt', true],
+    [['[!a-c].txt'], [], 'x/b.txt', false],
+    [['[!a-c].txt'], [], 'x/d.txt', true],
+    [[], ['[!a]*'], 'a.txt', true],
+    [['\\[!a\\]'], [], '[!a]', true],
   ])('with %j but not %j, %s: %s', (include, exclude, name, taken) => {
     expect(filterOf(include, exclude)(name)).toBe(taken);
   });

@@ -43,8 +43,8 @@ function matcherOf(pattern: string): Filter {
   }
   const isOfFolders = pattern.endsWith('/');
   const body = isOfFolders ? pattern.slice(0, -1) : pattern;
-  // No name begins with the slash that stands for the top; a "!" behind it belongs to the name.
-  const matches = picomatch(body.replace(/^\//, ''), { dot: true, basename: !body.includes('/'), nonegate: true });
+  // No name begins with the slash that stands for the top; a "!" behind it belongs to the name. Without `posix`, [!a] would be [a!].
+  const matches = picomatch(body.replace(/^\//, ''), { dot: true, basename: !body.includes('/'), nonegate: true, posix: true });
   return isOfFolders ? (name) => foldersOf(name).some((folder) => matches(folder)) : matches;
 }
 
