@@ -65,12 +65,16 @@ export function corsFrom(answer: string): readonly HeldCorsRule[] {
 
 /** A request of PutBucketLifecycleConfiguration. Rules that are held stand in it as the server gave them. */
 export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): string {
-  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule)));
+  const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as XmlElement] : []));
+  // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+  const isOlder = held.length > 0 && held.every((rule) => textOf(rule, 'Prefix') !== undefined);
+  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule, isOlder)));
   return document('LifecycleConfiguration', spelled.join(''));
 }
 
-function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule): string {
-  const parts = [element('ID', id), `<Filter>${element('Prefix', prefix)}</Filter>`, element('Status', 'Enabled')];
+function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule, isOlder: boolean): string {
+  const keys = element('Prefix', prefix);
+  const parts = [element('ID', id), isOlder ? keys : `<Filter>${keys}</Filter>`, element('Status', 'Enabled')];
   if (expireDays !== undefined) parts.push(`<Expiration>${element('Days', expireDays)}</Expiration>`);
   if (transition !== undefined) {
     const { days, storageClass } = transition;

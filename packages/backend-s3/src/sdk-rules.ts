@@ -18,7 +18,10 @@ export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'p
       return Rules.map(ruleFrom);
     },
     async putRules(bucket, rules, ctx) {
-      const configuration = { Rules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule))) };
+      const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as S3Rule] : []));
+      // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+      const isOlder = held.length > 0 && held.every(({ Prefix }) => Prefix !== undefined);
+      const configuration = { Rules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule, isOlder))) };
       const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration });
       await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => client.send(command, options));
     },
@@ -29,11 +32,11 @@ export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'p
   };
 }
 
-function ruleTo({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule): S3Rule {
+function ruleTo({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule, isOlder: boolean): S3Rule {
   return {
     ID: id,
     Status: 'Enabled',
-    Filter: { Prefix: prefix },
+    ...(isOlder ? { Prefix: prefix } : { Filter: { Prefix: prefix } }),
     ...(expireDays !== undefined && { Expiration: { Days: expireDays } }),
     ...(abortMultipartDays !== undefined && { AbortIncompleteMultipartUpload: { DaysAfterInitiation: abortMultipartDays } }),
     ...(transition !== undefined && {

@@ -1,13 +1,14 @@
 import { PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
 import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
-import { noContext } from '@coffer/storage-core';
-import { describe, expect, it } from 'vitest';
+import { noContext, readAll } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import type { HeldRule } from './administration.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
 import { doors, faultBench } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
 import { sdkOn } from './testing/server.ts';
 
 const abort = { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 } };
@@ -30,6 +31,11 @@ describe.each(doors)('the rule against stale uploads (%s)', (door) => {
       { ID: 'theirs', Status: 'Enabled', Filter: { Prefix: '' }, Expiration: { Days: 9 } },
       ['theirs', ours.id],
     ],
+    [
+      'is set beside one of the older kind, without a filter',
+      { ID: 'theirs', Status: 'Enabled', Prefix: 'logs/', Expiration: { Days: 9 } },
+      ['theirs', ours.id],
+    ],
     ['is not set beside one that does the same', { ID: 'theirs', Status: 'Enabled', Filter: { Prefix: '' }, ...abort }, ['theirs']],
     ['takes the place of one by its name', { ID: ours.id, Status: 'Disabled', Filter: { Prefix: '' }, ...abort }, [ours.id]],
   ])('%s', async (_name, rule, names) => {
@@ -40,9 +46,39 @@ describe.each(doors)('the rule against stale uploads (%s)', (door) => {
     const before = await rules();
     expect(before).toHaveLength(1);
     // Ceph may answer 500 to one of two changes of a bucket at the same time.
-    await bench.through({ maxRetries: 3 }, { profile: awsProfile }).buckets!.provision!(bench.bucket, { corsOrigins: ['*'] }, noContext);
+    const backend = bench.through({ maxRetries: 3 }, { profile: awsProfile });
+    await backend.buckets!.provision!(bench.bucket, { corsOrigins: ['*'] }, noContext);
     const after = await rules();
+    const inForce = after.filter(({ isEnabled }) => isEnabled).map(({ isEnabled: _isEnabled, ...told }) => told);
+    expect(await backend.lifecycle!.getLifecycle(bench.bucket, noContext)).toEqual(inForce);
     expect(after.map(({ id }) => id).toSorted()).toEqual(names.toSorted());
     for (const held of after) expect(held).toEqual(held.id === ours.id ? ours : before[0]);
+  });
+});
+
+describe.each(doors)('the rule against stale uploads, as it is written (%s)', (transport) => {
+  const { serve, backendTo, clear } = newStage();
+  afterEach(clear);
+
+  it.each([
+    ['without a filter beside one of the older kind', '<Prefix>logs/</Prefix>', '<Prefix></Prefix>'],
+    ['with a filter beside one that has one', '<Filter><Prefix>logs/</Prefix></Filter>', '<Filter><Prefix></Prefix></Filter>'],
+    ['with a filter beside one for tags', '<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter>', '<Filter><Prefix></Prefix></Filter>'],
+  ])('has its prefix %s: AWS takes no others together', async (_how, theirs, ourKeys) => {
+    const rule = `<Rule><ID>theirs</ID>${theirs}<Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>`;
+    let written = '';
+    const server = await serve(async (request, response) => {
+      const { method, url = '' } = request;
+      const body = (await readAll(request)).toString();
+      if (!url.includes('?lifecycle')) return response.end('<CORSConfiguration/>');
+      if (method === 'GET') return response.end(`<LifecycleConfiguration>${rule}</LifecycleConfiguration>`);
+      written = body;
+      return response.end();
+    });
+    await backendTo(server, { transport }).buckets!.provision!('bucket', { corsOrigins: ['*'] }, noContext);
+    const [held, ours = ''] = written.match(/<Rule>.*?<\/Rule>/g) ?? [];
+    expect(held).toContain(theirs);
+    expect(ours.replaceAll('<Prefix/>', '<Prefix></Prefix>')).toContain(ourKeys);
+    expect(ours.includes('<Filter>')).toBe(ourKeys.includes('<Filter>'));
   });
 });
