@@ -35,6 +35,12 @@ it('sweeps one or two minutes after the start, and every hour from then on, unti
   expect(sweeps).toBe(3);
 });
 
+it('sweeps never where it is ended before the first time', async () => {
+  sweepRegularly(runtime, log)();
+  await vi.advanceTimersByTimeAsync(120 * minute);
+  expect(sweeps).toBe(0);
+});
+
 it('leaves alone for a day what is unfinished, and all that lies in the buckets of others', async () => {
   const files = vi.fn<() => Promise<unknown>>(async () => ({}));
   const objects = vi.fn<Runtime['storage']['sweep']>(async () => ({ uploads: 0 }) as never);

@@ -10,3 +10,19 @@ it('takes all buckets of a provider that has no pages, however many there are', 
   const store = { settings: { isAws: false }, transport } as unknown as Store;
   expect(await listBuckets(store, noContext)).toHaveLength(buckets.length);
 });
+
+it('asks AWS for one page after the other, each of the same names', async () => {
+  const asked: unknown[] = [];
+  const listed: Store['transport']['listBuckets'] = async (options) => {
+    asked.push(options);
+    const page = { buckets: [{ name: `a-${asked.length}`, createdAt: new Date(0) }] };
+    return asked.length < 3 ? { ...page, continuationToken: `${asked.length}` } : page;
+  };
+  const store = { settings: { isAws: true }, transport: { listBuckets: listed } } as unknown as Store;
+  expect((await listBuckets(store, noContext, 'a-')).map(({ name }) => name)).toEqual(['a-1', 'a-2', 'a-3']);
+  const first = { maxBuckets: 1000, prefix: 'a-' };
+  expect(asked).toEqual([first, { ...first, continuationToken: '1' }, { ...first, continuationToken: '2' }]);
+  asked.splice(0, 3, 1, 2);
+  await listBuckets(store, noContext);
+  expect(asked.at(-1)).toEqual({ maxBuckets: 1000 });
+});

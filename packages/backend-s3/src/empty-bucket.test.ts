@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, refusal } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
@@ -215,4 +216,29 @@ it.each(doors)('a bucket stays, and nothing is written into it, that holds an ob
   const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
   await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
   expect(server.requests.filter(({ method }) => method === 'PUT')).toEqual([]);
+});
+
+const emptyOfAll: Answer = ({ method, url = '' }, response) => {
+  const [, parameter = ''] = /[?&](versions|uploads)\b/.exec(url) ?? [];
+  const roots: Readonly<Record<string, string>> = { versions: 'ListVersionsResult', uploads: 'ListMultipartUploadsResult' };
+  if (method === 'GET') response.end(`<${roots[parameter] ?? 'ListBucketResult'}/>`);
+};
+
+it.each(doors)('a bucket goes by force although somebody else who deletes it disturbs that (%s)', async (transport) => {
+  let attempts = 0;
+  const server = await serve((request, response) => {
+    if (request.method !== 'DELETE') return emptyOfAll(request, response);
+    return ++attempts === 1 ? refusal(499, 'ClientDisconnected')(request, response) : response.writeHead(204).end();
+  });
+  await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+  expect(attempts).toBe(2);
+});
+
+it.each(doors)('who may not delete a bucket by force is told at once, and nothing is tried on its objects (%s)', async (transport) => {
+  const server = await serve((request, response) =>
+    request.method === 'DELETE' ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
+  );
+  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+  expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
 });
