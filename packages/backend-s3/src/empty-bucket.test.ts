@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { doors } from './testing/fault-bench.ts';
 import { newStage } from './testing/lean.ts';
-import { answering, refusal } from './testing/scripted.ts';
+import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 
 const { serve, backendTo, clear } = newStage();
@@ -242,3 +242,28 @@ it.each(doors)('who may not delete a bucket by force is told at once, and nothin
   await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
   expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
 });
+
+const stubborn = [
+  ['versions', '<Version><Key>a</Key><VersionId>1</VersionId></Version>', ''],
+  ['delete markers', '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>', ''],
+  ['objects', '', '<Contents><Key>a</Key><Size>1</Size></Contents>'],
+] as const;
+
+it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...lists] as const)))(
+  'a bucket is given up (%s) whose %s a server says to delete, and keeps',
+  async (transport, _what, versions, objects) => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (server.requests.length > 100) return refusal(403, 'AccessDenied')(request, response);
+      if (method === 'PUT') return ok(request, response);
+      if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
+      if (method === 'DELETE' && /^\/bucket\/?(?:\?|$)/.test(url)) return refusal(409, 'BucketNotEmpty')(request, response);
+      if (method === 'DELETE') return response.writeHead(204).end();
+      if (url.includes('versions')) return answering(`<ListVersionsResult>${versions}</ListVersionsResult>`)(request, response);
+      if (url.includes('uploads')) return answering('<ListMultipartUploadsResult></ListMultipartUploadsResult>')(request, response);
+      return answering(`<ListBucketResult>${objects}</ListBucketResult>`)(request, response);
+    });
+    const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
+  },
+);
