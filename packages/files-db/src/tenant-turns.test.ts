@@ -52,6 +52,17 @@ describe('turns on the numbers of a tenant', () => {
     expect(await rig.usage(acme)).toMatchObject({ bytes: 42, files: 6, reserved: 0 });
   });
 
+  it('tells all that ask together of the quota, beyond which none of them may go', async () => {
+    const turns = new TenantTurns(rig.database.sql);
+    const { bytes } = await rig.usage(acme);
+    await rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes + 1000 });
+    const files = [reserved(), reserved(), reserved()];
+    const answers = await Promise.all(files.map((file) => turns.reserve(file)));
+    expect(answers).toEqual(files.map(() => ({ granted_bytes: '7', limited: true })));
+    await rig.tenants.update(acme.tenantUuid, { quotaBytes: null });
+    for (const { id } of files) await rig.files.delete(id, { subject: 'root', role: 'admin' });
+  });
+
   it('moves nothing twice, and tells whoever came too late', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved()];

@@ -128,6 +128,21 @@ describe('requests of one connection', () => {
     expect(waiting).toHaveLength(counts.length);
   });
 
+  it('leave no more to do at their end for what is none, however many pieces of it come', async () => {
+    await connection.write(`${get('/1')}none\r\n\r\n`);
+    await expect.poll(() => waiting.length).toBe(1);
+    const atEnd = (): number => waiting[0]!.listenerCount('close');
+    const before = atEnd();
+    for (let piece = 0; piece < 20; piece++) {
+      const read = socket.bytesRead;
+      await connection.write('more of it');
+      await expect.poll(() => socket.bytesRead).toBeGreaterThan(read);
+    }
+    expect(atEnd()).toBe(before);
+    await answerNext(1);
+    expect(await connection.answer()).toMatchObject({ status: 400 });
+  });
+
   it('are none that anything waits for where none is under way', async () => {
     await connection.write(get('/1'));
     await answerNext(1);
