@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
 import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
@@ -67,15 +69,20 @@ describe.each(doors)('the rule against stale uploads, as it is written (%s)', (t
   ])('has its prefix %s: AWS takes no others together', async (_how, theirs, ourKeys) => {
     const rule = `<Rule><ID>theirs</ID>${theirs}<Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>`;
     let written = '';
+    let [underWay, most] = [0, 0];
     const server = await serve(async (request, response) => {
       const { method, url = '' } = request;
+      most = Math.max(most, ++underWay);
       const body = (await readAll(request)).toString();
+      await delay(5);
+      underWay--;
       if (!url.includes('?lifecycle')) return response.end('<CORSConfiguration/>');
       if (method === 'GET') return response.end(`<LifecycleConfiguration>${rule}</LifecycleConfiguration>`);
       written = body;
       return response.end();
     });
     await backendTo(server, { transport }).buckets!.provision!('bucket', { corsOrigins: ['*'] }, noContext);
+    expect(most).toBe(1); // Ceph answers 500, now and then, to one of two changes at the same time
     const [held, ours = ''] = written.match(/<Rule>.*?<\/Rule>/g) ?? [];
     expect(held).toContain(theirs);
     expect(ours.replaceAll('<Prefix/>', '<Prefix></Prefix>')).toContain(ourKeys);

@@ -1,0 +1,38 @@
+import { noContext } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { doors } from './testing/fault-bench.ts';
+import { newStage } from './testing/lean.ts';
+import { ok, refusal } from './testing/scripted.ts';
+import type { Answer } from './testing/scripted.ts';
+
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
+
+/** Of a server that takes whatever is to be set, and says this of a bucket. */
+const taking =
+  (ofBucket: Answer): Answer =>
+  (request, response) =>
+    (request.method === 'HEAD' ? ofBucket : ok)(request, response);
+const rules = [{ id: 'old', prefix: '', expireDays: 1, abortMultipartDays: 2 }];
+
+describe.each(doors)('what is set for a bucket (%s)', (transport) => {
+  it.each<[string, (backend: StorageBackend) => Promise<void>, string]>([
+    ['rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', rules, noContext), 'PUT lifecycle'],
+    ['no rules', ({ lifecycle }) => lifecycle!.setLifecycle('bucket', [], noContext), 'DELETE lifecycle'],
+    ['that there are no rules any more', ({ lifecycle }) => lifecycle!.deleteLifecycle('bucket', noContext), 'DELETE lifecycle'],
+    ['versions', ({ versioning }) => versioning!.setVersioning('bucket', true, noContext), 'PUT versioning'],
+    ['no versions', ({ versioning }) => versioning!.setVersioning('bucket', false, noContext), 'PUT versioning'],
+  ])('is set where there is one, or nobody may look, and not where there is none: %s', async (_what, set, sent) => {
+    for (const ofBucket of [ok, refusal(403, 'AccessDenied')]) {
+      const server = await serve(taking(ofBucket));
+      await set(backendTo(server, { transport }));
+      const made = server.requests.map(({ method, url = '' }) => `${method} ${/(?<=\?)(?:lifecycle|versioning)/.exec(url)?.[0] ?? ''}`);
+      expect(made).toEqual(['HEAD ', sent]);
+    }
+    const server = await serve(taking(refusal(404, 'NoSuchBucket')));
+    await expect(set(backendTo(server, { transport }))).rejects.toMatchObject({ code: 'no_such_bucket' });
+    expect(server.requests.map(({ method }) => method)).toEqual(['HEAD']);
+  });
+});
