@@ -172,6 +172,14 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await sweeping).toMatchObject({ received: 30, retained: 0 });
   });
 
+  it('takes nothing once it is told to end: the next one finds all of it', async () => {
+    await ask(acme);
+    const stop = new AbortController();
+    stop.abort(new Error('told to end'));
+    await expect(rig.files.sweep({ now: inDays(2) }, { signal: stop.signal })).rejects.toThrow('told to end');
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1 });
+  });
+
   it('takes a bucket that is gone for objects that are', async () => {
     await ask(acme);
     await rig.storage.deleteBucket('acme-uploads', { force: true });

@@ -128,6 +128,18 @@ describe('requests of one connection', () => {
     expect(waiting).toHaveLength(counts.length);
   });
 
+  it('are answered, and nothing is refused, where one that was late is whole before its turn', async () => {
+    await connection.write(get('/1') + get('/2').slice(0, 9));
+    await expect.poll(() => waiting.length).toBe(1);
+    server.emit('clientError', new Error('a head takes too long'), socket);
+    const read = socket.bytesRead;
+    await connection.write(get('/2').slice(9));
+    await expect.poll(() => socket.bytesRead).toBeGreaterThan(read);
+    for (const count of [1, 2]) await answerNext(count);
+    await connection.write(get('/3'));
+    await answerNext(3);
+  });
+
   it('leave no more to do at their end for what is none, however many pieces of it come', async () => {
     await connection.write(`${get('/1')}none\r\n\r\n`);
     await expect.poll(() => waiting.length).toBe(1);
