@@ -243,6 +243,15 @@ it.each(doors)('who may not delete a bucket by force is told at once, and nothin
   expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
 });
 
+it.each(doors)('who may not see the versions of a bucket deletes nothing of it by force, and is told why (%s)', async (transport) => {
+  const server = await serve((request, response) =>
+    request.url?.includes('versions') === true ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
+  );
+  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining('s3:ListBucketVersions') });
+  expect(server.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
+});
+
 const stubborn = [
   ['versions', '<Version><Key>a</Key><VersionId>1</VersionId></Version>', ''],
   ['delete markers', '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>', ''],
