@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -56,14 +58,54 @@ describe('PieceLog', () => {
 
   it('is not shared with a process that runs', async () => {
     const { log } = await left();
-    await writeFile(log, `${JSON.stringify(head)}\n${process.ppid}\n3 33\n`);
+    await writeFile(log, `${process.ppid} ${JSON.stringify(head)}\n${process.ppid} 3 33\n`);
     expect(await PieceLog.open(target, head)).toBeUndefined();
   });
 
   it('is of the process that goes on with it', async () => {
     const { log } = await left();
-    await writeFile(log, `${JSON.stringify(head)}\n${2 ** 31 - 1}\n3 33\n`); // of one that is gone
-    await (await PieceLog.open(target, head))!.close();
-    expect(await readFile(log, 'utf8')).toBe(`${JSON.stringify(head)}\n${process.pid}\n3 33\n`);
+    const gone = 2 ** 31 - 1;
+    await writeFile(log, `${gone} ${JSON.stringify(head)}\n${gone} 3 33\n`);
+    const again = (await PieceLog.open(target, head))!;
+    expect([...again.done]).toEqual([[3, 33]]);
+    await again.close();
+    expect(await readFile(log, 'utf8')).toMatch(new RegExp(`\n${process.pid} .+\n$`));
+  });
+
+  it('takes no word of a process that wrote of another object', async () => {
+    const { log } = await left();
+    const gone = 2 ** 31 - 1;
+    await appendFile(log, `${gone} ${JSON.stringify({ ...head, etag: 'another' })}\n${gone} 4 44\n`);
+    const again = (await PieceLog.open(target, head))!;
+    expect([...again.done.keys()]).toEqual([3, 7]);
+    await again.close();
+  });
+
+  it('is of one process only, where several begin at the same moment', async () => {
+    const count = 40;
+    const script = `
+      const { PieceLog } = await import(${JSON.stringify(new URL('piece-log.ts', import.meta.url).href)});
+      const { once } = await import('node:events');
+      console.log('ready');
+      await once(process.stdin, 'data');
+      const own = [];
+      for (let index = 0; index < ${count}; index++) {
+        const log = await PieceLog.open(${JSON.stringify(target)} + index, ${JSON.stringify(head)});
+        if (log !== undefined) own.push(index);
+      }
+      console.log(JSON.stringify(own));
+      await once(process.stdin, 'end');
+    `;
+    const children = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '--eval', script], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
+    );
+    const lines = children.map(({ stdout }) => createInterface({ input: stdout })[Symbol.asyncIterator]());
+    for (const line of lines) expect(await line.next()).toMatchObject({ value: 'ready' });
+    for (const { stdin } of children) stdin.write('go');
+    const owned = await Promise.all(lines.map(async (line) => JSON.parse((await line.next()).value as string) as number[]));
+    for (const { stdin } of children) stdin.end();
+    expect(owned.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, index) => index));
   });
 });

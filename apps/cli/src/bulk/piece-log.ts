@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rm, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 
@@ -16,8 +16,9 @@ export interface PieceLogHead {
 }
 
 /**
- * Beside a part file, which of its pieces are there: a line of JSON about the object, one with the process that writes, then
- * the number of each piece and its CRC-32, since a power loss may keep the line and not the bytes. A line that a killed
+ * Beside a part file, which of its pieces are there. Every process that wants it adds a line with its number and JSON about the
+ * object: it belongs to the first of those that run. The owner adds its number, that of each piece and the CRC-32 of that, since a
+ * power loss may keep the line and not the bytes. Lines are only ever added, so that all see them in one order; one that a killed
  * process has not finished counts for nothing.
  */
 export class PieceLog {
@@ -46,20 +47,15 @@ export class PieceLog {
     const path = `${part}.log`;
     const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0), 0o600);
     try {
-      const [first = '', writer = '', ...rest] = (await file.readFile('utf8')).split('\n');
-      rest.pop(); // the unfinished one, or nothing
-      if (isRunning(Number(writer))) {
-        await file.close();
-        return undefined;
-      }
       const own = JSON.stringify(head);
-      const isWorth = first === own && (await sizeOf(part)) === head.size;
-      const lines = isWorth ? rest.filter((line) => /^\d{1,10} \d{1,10}$/.test(line)) : [];
-      if (!isWorth) await rm(part, { force: true });
-      await file.truncate();
-      await file.appendFile([own, process.pid, ...lines, ''].join('\n'));
-      const done = new Map(lines.map((line) => line.split(' ').map(Number) as [number, number]));
-      return new PieceLog({ partPath: part, path, file, done });
+      if (await claim(path, file, own)) {
+        const found = read(await textOf(path), own).done;
+        const done = (await sizeOf(part)) === head.size ? found : new Map<number, number>();
+        if (done.size === 0) await rm(part, { force: true });
+        return new PieceLog({ partPath: part, path, file, done });
+      }
+      await file.close();
+      return undefined;
     } catch (error) {
       await file.close();
       throw error;
@@ -67,7 +63,7 @@ export class PieceLog {
   }
 
   async add(piece: number, crc: number): Promise<void> {
-    await this.#file.appendFile(`${piece} ${crc}\n`);
+    await this.#file.appendFile(`${process.pid} ${piece} ${crc}\n`);
   }
 
   async close(): Promise<void> {
@@ -82,6 +78,39 @@ export class PieceLog {
   }
 }
 
+/** @returns false where the file is that of another process */
+async function claim(path: string, file: FileHandle, own: string): Promise<boolean> {
+  const { owner } = read(await textOf(path), own);
+  if (owner !== undefined && owner !== process.pid) return false;
+  await file.appendFile(`-\n${process.pid} ${own}\n`); // what somebody has not finished stays no line
+  // By its name: what the owner has removed meanwhile is nobody's.
+  return read(await textOf(path), own).owner === process.pid;
+}
+
+/** Who of those that run came first, and what is there of the object that `own` tells of. */
+function read(text: string, own: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
+  const done = new Map<number, number>();
+  const objects = new Map<string, string>();
+  let owner: number | undefined;
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [, writer = '', object, piece, crc] = /^(\d+) (?:(\{.*\})|(\d{1,10}) (\d{1,10}))$/.exec(line) ?? [];
+    if (object !== undefined) {
+      objects.set(writer, object);
+      if (isRunning(Number(writer))) owner ??= Number(writer);
+    } else if (objects.get(writer) === own) {
+      done.set(Number(piece), Number(crc));
+    }
+  }
+  return { owner, done };
+}
+
+async function textOf(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+}
+
 async function sizeOf(path: string): Promise<number | undefined> {
   return stat(path).then(
     ({ size }) => size,
@@ -90,7 +119,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 function isRunning(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);
     return true;
