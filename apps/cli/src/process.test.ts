@@ -29,6 +29,27 @@ describeStores('a process', (bench, store) => {
     if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
   });
 
+  it.for([
+    { args: ['upload', 'tree', '-r', '--prefix', 'to'], past: 'uploaded' },
+    { args: ['copy', 'from', 'to', '-r'], past: 'copied' },
+    { args: ['move', 'from', 'to', '-r'], past: 'moved' },
+    { args: ['delete', 'from', '-r', '--confirm'], past: 'deleted' },
+  ])('that is stopped tells of all that it has $past', async ({ args, past }) => {
+    const { folder, storage, bucket, start } = bench();
+    const names = Array.from({ length: 600 }, (_, id) => String(id));
+    if (past === 'uploaded') await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, 'small'])));
+    else await putObjects(storage, Object.fromEntries(names.map((name) => [`from/${name}`, 'small'])));
+    const running = start([...args, '--concurrency', '20', '--json']);
+    await once(running.child.stdout!, 'data'); // something is done
+    running.child.kill('SIGINT');
+    const { json } = await running.ended;
+    const keys = Object.keys(await objectsIn(storage, bucket));
+    const told: readonly string[] = past === 'deleted' ? json.keys : json[past].map(({ key }: { key: string }) => key);
+    const gone = names.map((name) => `from/${name}`).filter((key) => !keys.includes(key));
+    expect(told.toSorted()).toEqual((past === 'deleted' ? gone : keys.filter((key) => key.startsWith('to/'))).toSorted());
+    if (past === 'moved') expect(gone.toSorted()).toEqual(told.map((key) => key.replace('to/', 'from/')).toSorted());
+  });
+
   it('collects garbage last of all, so that V8 compiles to the end and Node does not wait for it for ever', async () => {
     const { folder, bucket, cli, env } = bench();
     const hook = join(folder, 'hook.mjs');

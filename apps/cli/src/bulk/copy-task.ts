@@ -20,7 +20,7 @@ export interface CopySettings {
 
 export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettings): Task<Transfer> {
   const { session, fromBucket, toBucket, acl, storageClass } = settings;
-  const { storage, ctx } = session;
+  const { storage, ctx, shortCtx } = session;
   const source = { bucket: fromBucket, key: from };
   const destination = { bucket: toBucket, key: to };
   return {
@@ -35,7 +35,7 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
     async run(running) {
       if (settings.update && (await isThere())) return { done: [], skipped: 1 };
       const copy = { source, destination, ...(acl !== undefined && { acl }), ...(storageClass !== undefined && { storageClass }) };
-      const { size, etag } = await (settings.move ? storage.moveFile(copy, ctx) : storage.copyFile(copy, ctx));
+      const { size, etag } = await (settings.move ? storage.moveFile(copy, shortCtx) : storage.copyFile(copy, shortCtx));
       running.moved(size);
       return { done: [{ ...destination, sourceKey: from, size, etag }] };
     },

@@ -33,7 +33,7 @@ export async function* planDeletions(
   if (batch.length > 0) yield deletionTask(session, bucket, batch);
 }
 
-function deletionTask({ storage, ctx }: Session, bucket: string, batch: readonly Deleted[]): Task<Deleted> {
+function deletionTask({ storage, shortCtx: ctx }: Session, bucket: string, batch: readonly Deleted[]): Task<Deleted> {
   return {
     subject: { key: batch[0]?.key ?? '' },
     count: batch.length,

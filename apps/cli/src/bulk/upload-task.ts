@@ -60,7 +60,7 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
     return session.storage.uploadFile({ ...options, body, size: file.size }, session.ctx);
   }
   const bytes = await file.readAll();
-  const info = await session.storage.uploadFile({ ...options, body: bytes }, session.ctx);
+  const info = await session.storage.uploadFile({ ...options, body: bytes }, session.shortCtx);
   giveBack(bytes);
   running.moved(file.size);
   return info;

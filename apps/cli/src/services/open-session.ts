@@ -1,6 +1,7 @@
 import type { Config, Env, Runtime, StorageRuntime } from '@coffer/runtime';
 import type { CallContext, StorageService, TenantContext } from '@coffer/storage-core';
 
+import { momentAfter } from '../interrupt.ts';
 import { becauseText } from '../render/because.ts';
 import { assertUnowned, findTenant, takenAsSlug } from './tenant.ts';
 
@@ -28,6 +29,8 @@ export interface Session {
   readonly note: (text: string) => void;
   /** Goes with every call. */
   readonly ctx: CallContext & { readonly signal: AbortSignal };
+  /** Goes with short calls that change something: when the process is asked to end, those under way may, and are told of. */
+  readonly shortCtx: Session['ctx'];
   /** The bucket of this command, looked up once; created where auto-provisioning is on. */
   bucket(): Promise<string>;
   /** There with `database: true`, and where the bucket depends on what is registered. */
@@ -64,6 +67,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     if (plain !== undefined) opened.push(plain);
     const { storage } = plain ?? runtime!;
     const ctx: Session['ctx'] = { signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) };
+    const shortCtx: Session['ctx'] = { ...ctx, signal: momentAfter(signal) };
     const choose = async (): Promise<string> => {
       const chosen = await storage.resolveBucket(requestFor(options.bucket, tenant), ctx);
       if (looksUp && registered === undefined && runtime !== undefined) await assertUnowned(runtime.tenants, chosen.bucket);
@@ -71,7 +75,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
       return chosen.bucket;
     };
     let bucket: Promise<string> | undefined;
-    return { config, storage, note, ctx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
+    return { config, storage, note, ctx, shortCtx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
   } catch (error) {
     await close().catch(() => {}); // what kept it from opening says more
     throw error;
