@@ -15,6 +15,11 @@ if (major < 22 || (major === 22 && minor < 22)) {
 } else if (args.length === 1 && args[0] === '--version') {
   const { readFileSync } = process.getBuiltinModule('node:fs');
   const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  process.stdout.on('error', ({ code }) => {
+    if (code === 'EPIPE') return; // whoever reads is gone
+    process.stderr.write(`${code === 'ENOSPC' ? 'disk_full: stdout: The disk is full.' : `local_io: stdout: ${code}`}\n`);
+    process.exitCode = 1;
+  });
   process.stdout.write(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}\n`);
 } else if (!process.getBuiltinModule('node:fs').existsSync(dist)) {
   process.stderr.write('usage: coffer is not built yet; "npm start" in the checkout, or "pnpm build", builds it.\n');

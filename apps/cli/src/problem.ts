@@ -80,6 +80,7 @@ export function problemOf(error: unknown): Problem {
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
   if (isOfFileSystem(error)) {
     const { code, errno, syscall } = error;
+    if (syscall === 'uv_cwd' && code === 'ENOENT') return { code: 'no_such_file', message: 'The current directory is gone.' };
     const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // for which Node has no name
     const [name, message] = local[cause] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
     return { code: name, message };

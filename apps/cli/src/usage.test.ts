@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,6 +181,19 @@ describe('calling it', () => {
       stderr: '',
       stdout: expect.stringMatching(/^@coffer\/cli\/\d+\.\d+\.\d+ /) as string,
     });
+  });
+
+  it('tells its version to nobody in peace, and says that it cannot be written', async () => {
+    const { child, ended } = cli.start(['--version'], { cwd: folder });
+    child.stdout?.destroy();
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    if (!existsSync('/dev/full')) return;
+    const stdout = openSync('/dev/full', 'w');
+    expect(await cli.run(['--version'], { cwd: folder, stdout })).toMatchObject({
+      code: 1,
+      stderr: 'disk_full: stdout: The disk is full.\n',
+    });
+    closeSync(stdout);
   });
 
   it.each([
