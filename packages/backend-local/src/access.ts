@@ -1,6 +1,7 @@
 import type { CannedAcl, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 
-interface SignedFor {
+/** Whom a signature counts for. */
+export interface SignedFor {
   /** The label that the request is counted under: the `tenant` of the context in which it was signed. */
   readonly tenant?: string;
 }

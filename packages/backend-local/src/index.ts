@@ -1,4 +1,4 @@
-export type { LocalAccess, ReadGrant, WriteGrant } from './access.ts';
+export type { LocalAccess, ReadGrant, SignedFor, WriteGrant } from './access.ts';
 export { localBackend } from './backend.ts';
 export type { LocalBackend, LocalBackendOptions } from './backend.ts';
 export type { PresignSettings } from './presign.ts';

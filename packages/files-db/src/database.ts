@@ -22,6 +22,7 @@ export interface DatabaseConnection {
   readonly password?: string;
 }
 
+/** Where the database is, as a URL or in parts, and how its connections are kept. */
 export type DatabaseOptions = (
   | {
       /**

@@ -37,10 +37,13 @@ export interface StorageConfig {
   readonly patient?: boolean;
   /** Whether storage takes part in readiness. */
   readonly healthCheckEnabled: boolean;
+  /** Until a provider that does not answer counts as down. */
   readonly healthCheckTimeout: number;
+  /** How long presigned URLs live unless a call says otherwise. */
   readonly presignExpires: number;
   /** `*` for all. */
   readonly corsOrigins: readonly string[];
+  /** Of one direct upload. */
   readonly maxUploadBytes: number;
   /** Absolute. */
   readonly localPath: string;

@@ -12,6 +12,7 @@ import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeN
 
 /** Those of pino, from the fewest lines to the most, and none. */
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** A level of `logLevels`: lines of it and of more important ones are written. */
 export type LogLevel = (typeof logLevels)[number];
 
 /** Deep-frozen. It holds secrets: `redactedConfig` is the version to print. */

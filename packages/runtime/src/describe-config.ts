@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { redactedConfig } from './redacted-config.ts';
 
+/** What a variable came to: seconds and bytes are numbers, a list is what stood between its commas. */
 export type ConfigValue = string | number | boolean | readonly string[];
 
 /** One variable, as it is in effect. */
@@ -86,7 +87,9 @@ const origins: Readonly<Record<string, readonly string[]>> = {
   STORAGE_S3_FORCE_PATH_STYLE: ['STORAGE_BACKEND', 'STORAGE_S3_ENDPOINT'],
 };
 
+/** Variables that belong together, as docs/configuration.md groups them. */
 export interface VariableGroup {
+  /** Heading of the group there. */
   readonly title: string;
   readonly variables: readonly DescribedVariable[];
 }

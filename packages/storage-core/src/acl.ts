@@ -48,6 +48,7 @@ export interface Acl {
 const allUsers = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const authenticatedUsers = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
 
+/** Whether `value` is the name of a canned ACL of S3, as it stands in `cannedAcls`. */
 export function isCannedAcl(value: string): value is CannedAcl {
   return (cannedAcls as readonly string[]).includes(value);
 }

@@ -7,7 +7,10 @@ import { storageError } from './errors.ts';
 import type { Body } from './object.ts';
 import { takeWhole } from './whole-body.ts';
 
-/** Whatever a caller may hold. Strings are sent as UTF-8. */
+/**
+ * Whatever a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails: of a request of node:http, which would
+ * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`.
+ */
 export type BodyInput = string | ArrayBuffer | Uint8Array | Blob | Readable | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /**

@@ -39,6 +39,7 @@ export class SpoolFile {
     return this.#size;
   }
 
+  /** Writes behind what it holds. One call at a time. @throws the error of the file system, such as of a full disk */
   async append(bytes: Uint8Array): Promise<void> {
     for (let written = 0; written < bytes.byteLength;) {
       const { bytesWritten } = await this.#file.write(bytes, written, bytes.byteLength - written, this.#size + written);

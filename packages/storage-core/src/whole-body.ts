@@ -30,7 +30,10 @@ class WholeBody extends Readable {
   }
 }
 
-/** @param signal that ends it, as it ends a body which still arrives: until it is read */
+/**
+ * An open body of bytes that are in memory already, for backends.
+ * @param signal that ends it, as it ends a body which still arrives: until it is read
+ */
 export function wholeBody(bytes: Buffer, signal?: AbortSignal): Readable {
   return new WholeBody(bytes, signal);
 }

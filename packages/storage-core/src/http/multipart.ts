@@ -4,9 +4,11 @@ import type { PartHead } from './part-head.ts';
 
 /** Told what a form consists of, in its order. What it throws ends the parsing. */
 export interface MultipartHandler {
+  /** A part begins; its bytes come next. */
   part(head: PartHead): void;
   /** Bytes of the part that was told of last; a view into what was pushed, of which the parser needs nothing more where it is all of it. */
   data(bytes: Buffer): void;
+  /** All bytes of the part have come. */
   partEnd(): void;
   /** The closing boundary has been read; what follows it means nothing. */
   end(): void;
