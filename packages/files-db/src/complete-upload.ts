@@ -21,6 +21,7 @@ const attempts = 5;
  * key of its own, so that of two at once neither can touch the other's bytes.
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
+  ctx.signal?.throwIfAborted();
   const parameters = { id, ...accessParameters(access) };
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const [pending] = await beginCompleting(parts.sql, parameters);

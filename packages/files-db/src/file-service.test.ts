@@ -137,6 +137,15 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     await rig.files.delete(file.id, admin);
   });
 
+  it('begins nothing for a caller who has left', async () => {
+    const file = await upload(rig, 'hello', { tenantContext: acme });
+    const gone = { signal: AbortSignal.abort('before') };
+    await expect(rig.files.delete(file.id, admin, gone)).rejects.toBe('before');
+    await expect(rig.files.completeUpload(file.id, admin, gone)).rejects.toBe('before');
+    expect(await rig.files.get(file.id, admin)).toEqual(file);
+    await rig.files.delete(file.id, admin);
+  });
+
   it('changes what is asked for and nothing else', async () => {
     const alice = userOf(acme, 'alice');
     const file = await upload(rig, 'hello', { tenantContext: acme, metadata: { a: 1 } });

@@ -120,6 +120,7 @@ export class FileService {
    * @throws file_not_found, forbidden
    */
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
+    ctx.signal?.throwIfAborted();
     const { sql, storage } = this.#parts;
     const now = new Date().toISOString();
     const [formerBucket = null, otherFormerBucket = null] = await this.#sharedBuckets();

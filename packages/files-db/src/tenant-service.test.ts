@@ -117,6 +117,19 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads', { force: true }))).toBe('no_such_bucket');
   });
 
+  it('begins nothing for a caller who has left', async () => {
+    await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
+    const file = await upload(rig, 'hello', { tenantContext: acme });
+    const gone = { signal: AbortSignal.abort('before') };
+    await expect(rig.tenantService.delete('acme', { force: true }, gone)).rejects.toBe('before');
+    await expect(rig.tenantService.deleteBucket('acme-uploads', { force: true }, gone)).rejects.toBe('before');
+    await expect(rig.tenantService.createBucket({ bucket: 'acme-more', tenant: 'acme' }, gone)).rejects.toBe('before');
+    await expect(rig.tenantService.provision(globex.tenantUuid, { tenantSlug: 'globex' }, gone)).rejects.toBe('before');
+    expect(await codeOf(rig.tenants.find('globex'))).toBe('tenant_not_found');
+    expect((await rig.tenants.read('acme')).buckets).toEqual(['acme-uploads']);
+    expect(await rig.files.get(file.id, admin)).toEqual(file);
+  });
+
   it('deletes an empty tenant, whose names stay taken', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     await rig.tenants.update('acme', { tenantSlug: 'acme-inc' });

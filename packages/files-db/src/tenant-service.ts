@@ -56,6 +56,7 @@ export class TenantService {
    * @throws tenant_conflict for another slug than the registered one, or a bucket that is not free
    */
   async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
+    ctx.signal?.throwIfAborted();
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
     const labelled = { tenant: tenant.tenantSlug, ...ctx };
@@ -77,6 +78,7 @@ export class TenantService {
    * @throws tenant_not_found, tenant_not_empty
    */
   async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
+    ctx.signal?.throwIfAborted();
     const { force = false } = options;
     const { sql } = this.#database;
     const { tenantUuid: tenant, tenantSlug, buckets } = await this.#tenants.read(id);
@@ -109,6 +111,7 @@ export class TenantService {
    * @throws tenant_not_found, bucket_already_exists, tenant_conflict when there is none yet, and the name is reserved or another tenant's
    */
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
+    ctx.signal?.throwIfAborted();
     const { bucket, tenant, region, acl } = request;
     const claimed = await this.#claim(tenant, bucket, ctx);
     let info: BucketInfo | undefined;
