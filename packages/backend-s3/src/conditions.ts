@@ -12,12 +12,17 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
   if (range !== undefined && isOddRange(range)) return undefined;
   if (given.length === 0) return {};
   if (given.length > 1 || range !== undefined) return undefined;
-  if (ifModifiedSince !== undefined) return { ifModifiedSince };
-  if (ifUnmodifiedSince !== undefined) return { ifUnmodifiedSince };
+  if (ifModifiedSince !== undefined) return isTold(ifModifiedSince) ? { ifModifiedSince } : undefined;
+  if (ifUnmodifiedSince !== undefined) return isTold(ifUnmodifiedSince) ? { ifUnmodifiedSince } : undefined;
   const etags = ifMatch ?? ifNoneMatch ?? [];
   const [etag] = etags;
   if (etags === '*' || etag === undefined || etags.length > 1 || !isEtag(etag)) return undefined;
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
+}
+
+/** Ceph takes a time before 1970 for one to come, and others for none; of five digits no year is written. */
+function isTold(date: Date): boolean {
+  return date.getTime() >= 0 && date.getUTCFullYear() <= 9999;
 }
 
 /** @throws `error`, unless it is an answer of 304 */

@@ -54,7 +54,7 @@ export async function copyObject(
   keeping?.catch(() => {}); // what is wrong with the source is told below
   const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
   const from = describedBy(source, head, sizeIn(head));
-  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== from.etag) throw changed();
+  if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
   const kept = await keeping;

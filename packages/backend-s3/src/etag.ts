@@ -5,13 +5,16 @@ export function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^(?:W\/)?"?|"$/g, '');
 }
 
-/** Whether a server may have given something this ETag, bare: what it never does matches nothing, and may be no header. */
+/**
+ * Whether a server may have given something this ETag, bare: what it never does matches nothing, and may be no header, or, as `*`, one that
+ * servers take for "any object".
+ */
 export function isEtag(text: string): boolean {
-  return /^[!#-~]+$/.test(text);
+  return text !== '*' && /^[!#-~]+$/.test(text);
 }
 
 export function quoted(etag: string): string {
-  return etag === '*' ? etag : `"${etag}"`;
+  return `"${etag}"`;
 }
 
 /** As a server wants it in the If-Match of a PutObject; undefined where it enforces none. */

@@ -2,6 +2,7 @@ import { hasCode } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '@coffer/storage-core';
 
 import { isOverlooked, notAsked } from './conditions.ts';
+import { isEtag } from './etag.ts';
 import { isOddRange, lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { getObject, infoOf, sizeOf } from './read.ts';
 import { assertKeyHolds } from './store.ts';
@@ -19,7 +20,8 @@ export async function pullObject(
 ): Promise<Pulled> {
   const { range, ifMatch } = options;
   await assertKeyHolds(store, at, ctx);
-  if (range !== undefined && isOddRange(range)) return pullStream(store, at, options, sink, ctx);
+  if ((range !== undefined && isOddRange(range)) || (ifMatch !== undefined && !isEtag(ifMatch)))
+    return pullStream(store, at, options, sink, ctx);
   const guarded = guardedSink(sink);
   const release = await store.downloads.take(1, ctx);
   try {

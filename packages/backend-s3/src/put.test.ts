@@ -108,7 +108,7 @@ describe.each(doors)('the condition of a write (%s)', (transport) => {
     [{ ifNoneMatch: '*' }, { conditionalPut: false }, 'not_supported'],
     [{ ifNoneMatch: '*' }, { putMatch: false }, ['*', undefined]],
     [{ ifMatch: 'etag' }, {}, [undefined, '"etag"']],
-    [{ ifMatch: '*' }, {}, [undefined, '*']],
+    [{ ifMatch: '*' }, {}, 'precondition_failed'],
     [{ ifMatch: 'etag' }, { putMatch: 'bare' }, [undefined, 'etag']],
     [{ ifMatch: 'etag' }, { putMatch: false }, 'not_supported'],
     [{ ifMatch: 'etag' }, { conditionalPut: false, conditionalPutOfVersions: false }, [undefined, '"etag"']],

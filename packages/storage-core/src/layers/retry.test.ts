@@ -31,6 +31,10 @@ function failing(times: number, error: () => Error = passing): { readonly backen
 }
 
 describe('retry', () => {
+  it.each([Number.NaN, -1, 0.5, Infinity])('refuses %j retries', (retries) => {
+    expect(() => retry({ retries })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
   it('repeats a pull only until it has passed something on', async () => {
     const good = memoryBackend({ buckets: ['suite'] });
     await good.put(at, bodyOf('bytes'), { contentType: 'text/plain' }, noContext);

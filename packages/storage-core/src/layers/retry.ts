@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { isStorageError } from '../errors.ts';
+import { isStorageError, storageError } from '../errors.ts';
 import type { Around } from './wrap-backend.ts';
 
 /** How often `retry` repeats a call, and after which pauses. */
@@ -18,10 +18,13 @@ export interface RetryPolicy {
  * own: there is exactly one place per backend that retries. A streamed body is read once and never repeated, nor are bytes
  * that were passed on. A pause
  * that the provider asked for is kept, up to `maxMs`.
+ * @throws invalid_argument for `retries` that are no whole number
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 export function retry(policy: RetryPolicy): Around {
   const { retries, baseMs = 100, maxMs = 20_000 } = policy;
+  // Of a variable that is not set, say: it would never be enough.
+  if (!Number.isSafeInteger(retries) || retries < 0) throw storageError('invalid_argument', 'retries is a whole number of at least 0.');
   return async (call, next) => {
     let hasBegun = false;
     call.taps?.push(() => (hasBegun = true));

@@ -18,6 +18,8 @@ const sent: readonly [string, Conditions][] = [
   ['If-Match with its ETag among others', ({ etag }) => ({ ifMatch: ['other', etag] })],
   ['If-Match: *', () => ({ ifMatch: '*' })],
   ['If-None-Match with another ETag', () => ({ ifNoneMatch: ['other'] })],
+  ['If-None-Match with an ETag "*"', () => ({ ifNoneMatch: ['*'] })],
+  ['If-Modified-Since before 1970', () => ({ ifModifiedSince: new Date(-1000) })],
   ['If-Modified-Since before the change', (info) => ({ ifModifiedSince: later(info, -hour) })],
   ['If-Unmodified-Since after the change', (info) => ({ ifUnmodifiedSince: later(info, hour) })],
   [
@@ -39,6 +41,8 @@ const notModified: readonly [string, Conditions][] = [
 const failing: readonly [string, Conditions][] = [
   ['If-Match with another ETag', () => ({ ifMatch: ['other'] })],
   ['If-Match with no ETag at all', () => ({ ifMatch: [] })],
+  ['If-Match with an ETag "*"', () => ({ ifMatch: ['*'] })],
+  ['If-Unmodified-Since before 1970', () => ({ ifUnmodifiedSince: new Date(-1000) })],
   ['If-Unmodified-Since before the change', (info) => ({ ifUnmodifiedSince: later(info, -hour) })],
   ['If-Match with another ETag beside If-None-Match', ({ etag }) => ({ ifMatch: ['other'], ifNoneMatch: [etag] })],
   ['If-Match with another ETag beside a range outside the object', () => ({ ifMatch: ['other'], range: { start: 1000 } })],
@@ -99,6 +103,7 @@ function writes({ test }: Suite): void {
     await assertRejects(t.put(at, 'none to match', { ifMatch: 'x' }), 'precondition_failed');
     await t.assertAbsent(at);
     const first = await t.put(at, 'first');
+    await assertRejects(t.put(at, 'any to match', { ifMatch: '*' }), 'precondition_failed'); // no object has this ETag
     const second = await t.put(at, 'second', { ifMatch: first.etag });
     await assertRejects(t.put(at, 'third', { ifMatch: first.etag }), 'precondition_failed');
     await assertRejects(t.putBody(at, streamBody(streamOf('third')), { ifMatch: first.etag }), 'precondition_failed');

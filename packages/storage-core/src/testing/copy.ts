@@ -126,6 +126,7 @@ function conditionalCopies({ options, test }: Suite): void {
   test('If-Match copies only that version of the source', async (t) => {
     const { etag } = await t.put(t.at('from'), 'first');
     await copied(t, t.at('from'), t.at('to'), { ifMatch: etag });
+    await assertRejects(copied(t, t.at('from'), t.at('to'), { ifMatch: '*' }), 'precondition_failed');
     await t.put(t.at('from'), 'second');
     await assertRejects(copied(t, t.at('from'), t.at('to'), { ifMatch: etag }), 'precondition_failed');
     await assertRejects(copied(t, t.at('from'), t.at('fresh'), { ifMatch: etag }), 'precondition_failed');

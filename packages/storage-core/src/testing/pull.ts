@@ -107,6 +107,7 @@ function refusals({ test }: Suite): void {
     await assertRejects(pull(t, t.at('object'), { range: { start: 10 } }, unwanted), 'range_not_satisfiable');
     await assertRejects(pull(t, t.at('object'), { range: { suffix: 0 } }, unwanted), 'range_not_satisfiable');
     await assertRejects(pull(t, t.at('object'), { ifMatch: 'other' }, unwanted), 'precondition_failed');
+    await assertRejects(pull(t, t.at('object'), { ifMatch: '*' }, unwanted), 'precondition_failed');
     await assertRejects(pull(t, t.at('object'), { ifMatch: 'other', range: { start: 1 } }, unwanted), 'precondition_failed');
     await assertRejects(pull(t, t.at('object'), { ifMatch: 'other', range: { start: 99 } }, unwanted), 'precondition_failed');
     await assertRejects(pull(t, t.at('object'), { ifMatch: etag, range: { start: 99 } }, unwanted), 'range_not_satisfiable');
