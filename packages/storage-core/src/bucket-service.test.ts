@@ -34,6 +34,11 @@ describe('buckets and ACLs', () => {
     { id: 'old', prefix: 'tmp\ud800/' },
     { id: 'old', prefix: 'tmp\0/' },
     { id: 'old', prefix: 'ü'.repeat(513) },
+    { id: 'good', prefix: 'other/' },
+    { id: 'old', prefix: '', expireDays: 1.5 },
+    { id: 'old', prefix: '', expireDays: 0 },
+    { id: 'old', prefix: '', abortMultipartDays: Number.NaN },
+    { id: 'old', prefix: '', transition: { days: -1, storageClass: 'GLACIER' } },
   ])('get no rule that would come to name other objects, or be another rule: %j', async (rule) => {
     const set: unknown[] = [];
     const lifecycle = {
@@ -44,11 +49,11 @@ describe('buckets and ACLs', () => {
     service = new StorageService({ backend: { ...backend, lifecycle }, defaultBucket: 'main' });
     const rules = [
       { id: 'good', prefix: '', expireDays: 1 },
-      { ...rule, expireDays: 1 },
+      { expireDays: 1, ...rule },
     ];
     await expect(service.setLifecycle('main', rules)).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(set).toEqual([]);
-    await service.setLifecycle('main', rules.slice(0, 1));
+    await service.setLifecycle('main', [rules[0]!, { id: 'cold', prefix: '', transition: { days: 0, storageClass: 'GLACIER' } }]);
     expect(set).toHaveLength(1);
   });
 

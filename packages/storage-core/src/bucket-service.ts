@@ -9,7 +9,7 @@ import { noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
 import { storageError } from './errors.ts';
-import { assertSelects } from './listing.ts';
+import { assertLifecycleRules } from './lifecycle-rules.ts';
 import type { StorageServiceOptions } from './service-options.ts';
 
 /** The part of `StorageService` that looks after buckets. */
@@ -129,11 +129,7 @@ export class BucketService {
   /** Replaces all rules of the bucket. @throws no_such_bucket, not_supported, invalid_argument */
   async setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
-    for (const { id, prefix } of rules) {
-      assertSelects(prefix);
-      // What is sent of a lone surrogate is another character, and of two such rules one would replace the other.
-      if (!id.isWellFormed()) throw storageError('invalid_argument', 'The id of a lifecycle rule is valid Unicode.');
-    }
+    assertLifecycleRules(rules);
     await requireAbility(this.backend, 'lifecycle').setLifecycle(bucket, rules, ctx);
   }
 
