@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
-import { noContext } from '@coffer/storage-core';
+import { noContext, StorageService } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
@@ -10,6 +10,7 @@ import { bucketOperations } from './buckets.ts';
 import type { S3BackendOptions } from './options.ts';
 import type { Store } from './store.ts';
 import { doors } from './testing/fault-bench.ts';
+import { proxyTo } from './testing/proxy.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
 const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
@@ -56,6 +57,27 @@ describe.each(cases)('$title', ({ server, door }) => {
     await expect(backend.buckets?.head(bucket, noContext)).rejects.toMatchObject({ code: 'no_such_bucket' });
     sdk.close();
     await backend.close();
+  });
+
+  it('are found to be there, or not, by one request that grows with no number of buckets', async () => {
+    const proxy = await proxyTo(server.endpoint);
+    const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
+    const [there, missing] = [newName(), newName()];
+    await backend.buckets?.create(there, {}, noContext);
+    const before = proxy.requests.length;
+    const storage = new StorageService({ backend });
+    expect(await storage.bucketExists(missing)).toBe(false);
+    await expect(storage.requireBucket(missing)).rejects.toMatchObject({
+      code: 'no_such_bucket',
+      message: `There is no bucket "${missing}".`,
+    });
+    await storage.ensureBucket(there);
+    await new StorageService({ backend }).requireBucket(there);
+    const asked = [missing, missing, there, there].map((bucket) => `HEAD /${bucket}`);
+    expect(proxy.requests.slice(before).map(({ method, target }) => `${method} ${target.replace(/\/$/, '')}`)).toEqual(asked);
+    await backend.buckets?.delete(there, {}, noContext);
+    await backend.close();
+    await proxy.close();
   });
 
   it('take the configured region where there is just one place, and refuse a place that there is not', async () => {

@@ -66,7 +66,7 @@ export class BucketProvisioner {
       if (!isStorageError(error) || !error.retryable) this.#bare.delete(bucket);
       // Another process was faster; whether the bucket is ours shows here.
       if (!hasCode(error, 'bucket_already_exists')) throw error;
-      await buckets.head(bucket, ctx);
+      await this.#find(bucket, ctx);
     }
   }
 
@@ -95,7 +95,7 @@ export class BucketProvisioner {
   async require(bucket: string, ctx: CallContext): Promise<void> {
     if (this.#known.has(bucket) || this.#seen.has(bucket)) return;
     try {
-      await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
+      await this.#find(bucket, ctx);
     } catch (error) {
       if (!hasCode(error, 'access_denied', 'not_supported')) throw error;
     }
@@ -104,12 +104,19 @@ export class BucketProvisioner {
 
   async exists(bucket: string, ctx: CallContext): Promise<boolean> {
     try {
-      await requireAbility(this.#backend, 'buckets').head(bucket, ctx);
+      await this.#find(bucket, ctx);
       return true;
     } catch (error) {
       if (hasCode(error, 'no_such_bucket')) return false;
       throw error;
     }
+  }
+
+  /** @throws no_such_bucket */
+  async #find(bucket: string, ctx: CallContext): Promise<void> {
+    const buckets = requireAbility(this.#backend, 'buckets');
+    if (buckets.exists === undefined) await buckets.head(bucket, ctx);
+    else if (!(await buckets.exists(bucket, ctx))) throw storageError('no_such_bucket', `There is no bucket "${bucket}".`);
   }
 
   /** The bucket is provisioned again on its next use. */

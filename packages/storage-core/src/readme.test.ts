@@ -24,8 +24,14 @@ describe('README', () => {
     for (const line of lines.slice(1)) expect(readme).toContain(`\`${line}\``);
   });
 
-  it('has a second snippet that runs the suite under node:test', async () => {
-    const report = await output(snippets[1] ?? '');
+  it('has a second snippet that serves objects', async () => {
+    const said = [...(snippets[1] ?? '').matchAll(/^\/\/ (.*)$/gm)].map(([, line]) => line);
+    expect((await output(snippets[1] ?? '')).trim().split('\n')).toEqual(said);
+    expect(said).toHaveLength(2);
+  });
+
+  it('has a third snippet that runs the suite under node:test', async () => {
+    const report = await output(snippets[2] ?? '');
     expect(report).toMatch(/^# tests 1\d\d$|^ℹ tests 1\d\d$/m);
     expect(report).toMatch(/^(?:#|ℹ) fail 0$/m);
   });

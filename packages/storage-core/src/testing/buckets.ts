@@ -26,6 +26,7 @@ export function buckets({ describe, test }: Suite): void {
     test('creates a bucket and tells of it', (t) =>
       withBucket(t, async (bucket, operations) => {
         const info = await operations.head(bucket, noContext);
+        assert.equal((await operations.exists?.(bucket, noContext)) ?? true, true);
         assert.equal(info.name, bucket);
         assert.equal(info.versioningEnabled, false);
         assert.match(info.region, /^[\w-]+$/);
@@ -150,6 +151,7 @@ export function buckets({ describe, test }: Suite): void {
       const { buckets: operations } = backend;
       assert.ok(operations !== undefined);
       await assertRejects(operations.head(missing, noContext), 'no_such_bucket');
+      assert.equal((await operations.exists?.(missing, noContext)) ?? false, false);
       await assertRejects(operations.delete(missing, {}, noContext), 'no_such_bucket');
       await assertRejects(operations.delete(missing, { force: true }, noContext), 'no_such_bucket');
     });
