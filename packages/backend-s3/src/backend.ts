@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { hasCode, isStorageError } from '@coffer/storage-core';
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
-import { listBuckets } from './bucket-list.ts';
 import { assertEndpoint } from './check-options.ts';
 import { causeName } from './errors.ts';
 import { listObjects } from './list.ts';
@@ -16,6 +15,7 @@ import { putObject } from './put.ts';
 import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
+import { sandboxName } from './sandbox-name.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 
@@ -94,11 +94,16 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
   };
 }
 
-/** Credentials that may not list buckets prove the same: the provider knows them. */
+/** That there is no such bucket only who is known is told. To list all that there are takes the longer the more they are. */
 async function check(store: Store, ctx: CallContext): Promise<void> {
   try {
-    await listBuckets(store, ctx, 'coffer-check');
+    await store.transport.list(nobodysBucket, { maxKeys: 1 }, ctx);
   } catch (error) {
-    if (!isStorageError(error) || !hasCode(error, 'access_denied') || causeName(error) !== 'AccessDenied') throw error;
+    const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
+    if (isStorageError(error) && isKnown) return;
+    if (!hasCode(error, 'no_such_bucket')) throw error;
+    throw storageError('storage_unavailable', 'What answers at the endpoint of the storage provider is no S3 server.', { cause: error });
   }
 }
+
+const nobodysBucket = sandboxName();

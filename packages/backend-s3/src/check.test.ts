@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { s3Backend } from './backend.ts';
+import { doors } from './testing/fault-bench.ts';
+import { proxyTo } from './testing/proxy.ts';
+import { refusal, scripted } from './testing/scripted.ts';
+import { accountOn, ifAvailable } from './testing/server.ts';
+
+const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
+const cases = servers
+  .filter((server) => typeof server !== 'string')
+  .flatMap((server) => doors.map((door) => ({ server, door, title: `a check of ${server.name} (${door})` })));
+
+describe.each(cases)('$title', ({ server, door }) => {
+  it('is one request, whose answer grows with no number of buckets', async () => {
+    const proxy = await proxyTo(server.endpoint);
+    const backend = s3Backend({ ...(await accountOn(server)), endpoint: proxy.endpoint, transport: door });
+    await backend.check(noContext);
+    expect(proxy.requests.map(({ method, target }) => `${method} ${target}`)).toEqual([
+      expect.stringMatching(/^GET \/coffer-probe-[0-9a-f]{16}\/?\?(?=.*\blist-type=2\b).*\bmax-keys=1\b/),
+    ]);
+    await backend.close();
+    await proxy.close();
+  });
+
+  it.each([
+    ['a key that nobody has', { accessKey: randomBytes(10).toString('hex') }],
+    ['a wrong secret', { secretKey: randomBytes(20).toString('hex') }],
+  ])('fails with %s', async (_what, wrong) => {
+    const backend = s3Backend({ ...(await accountOn(server)), ...wrong, transport: door });
+    await expect(backend.check(noContext)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
+    await backend.close();
+  });
+});
+
+describe.each(doors)('a check (%s)', (transport) => {
+  it.each([
+    ['is content with a bucket of somebody else', 403, 'AccessDenied', undefined],
+    ['is not content with a server that has nothing under this address', 404, '', 'storage_unavailable'],
+    ['tells of one that is too busy', 503, 'SlowDown', 'storage_unavailable'],
+  ])('%s', async (_what, status, code, told) => {
+    const server = await scripted(refusal(status, code));
+    const backend = s3Backend({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport, maxRetries: 0 });
+    const checked = backend.check(noContext);
+    if (told === undefined) await checked;
+    else await expect(checked).rejects.toMatchObject({ code: told });
+    await backend.close();
+    await server.close();
+  });
+});
