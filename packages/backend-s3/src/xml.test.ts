@@ -27,8 +27,8 @@ describe('parseXml', () => {
     expect(parseXml('<a><b>c&#x00;&#0;\ufffd&#x1d;</b></a>').children[0]?.text).toBe('c\0\0\ufffd\x1d');
   });
 
-  it('keeps white space behind a comment', () => {
-    expect(parseXml('<a><!-- x --> \v <!-- y -->\u00a0</a>').text).toBe(' \v \u00a0');
+  it('keeps white space behind a comment or an instruction', () => {
+    expect(parseXml('<a><!-- x --> \v <!-- y -->\u00a0<?z?> </a>').text).toBe(' \v \u00a0 ');
   });
 
   it('passes over what may stand around a document', () => {
@@ -58,8 +58,10 @@ describe('parseXml', () => {
     ['nothing', ''],
     ['no document', 'Bad gateway'],
     ['another end', '<a></b>'],
+    ['a longer end', '<a></ab>'],
     ['an end too many', '<a/></a>'],
     ['two documents', '<a/><b/>'],
+    ['text before it', 'b<a/>'],
     ['text behind it', '<a/>b'],
     ['text beside elements', '<a>b<c/></a>'],
     ['an unknown reference', '<a>&nbsp;</a>'],
@@ -74,5 +76,11 @@ describe('parseXml', () => {
 
   it('takes a long answer that waits with spaces before it begins', () => {
     expect(parseXml(`${' \n'.repeat(2_000_000)}<a>b</a>`).text).toBe('b');
+  });
+});
+
+describe('xmlText', () => {
+  it('leaves nothing to a parser that it would take for something else', () => {
+    for (const character of '&<>"\'\r\n\t\u0085\u2028') expect(xmlText(`a${character}b`)).toBe(`a&#${character.charCodeAt(0)};b`);
   });
 });
