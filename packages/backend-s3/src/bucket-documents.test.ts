@@ -159,6 +159,15 @@ describe('requests about buckets', () => {
   });
 });
 
+describe('an answer about versions', () => {
+  it('tells keys that are encoded where it says so, and as they stand elsewhere', () => {
+    const versions = (more: string): string =>
+      `<ListVersionsResult>${more}<Version><Key>a+b%20</Key><VersionId/></Version><DeleteMarker><Key>+</Key><VersionId>1</VersionId></DeleteMarker></ListVersionsResult>`;
+    expect(versionsFrom(versions(''))).toEqual([{ key: 'a+b%20' }, { key: '+', versionId: '1' }]);
+    expect(versionsFrom(versions('<EncodingType>url</EncodingType>'))).toEqual([{ key: 'a b ' }, { key: ' ', versionId: '1' }]);
+  });
+});
+
 describe('answers under another name', () => {
   it.each(['', 'eu-west-1'])('tell of the place %j', (place) => {
     expect(locationFrom(`<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`)).toBe(

@@ -186,6 +186,36 @@ it.each(doors)('a bucket into which somebody writes goes by force where versions
   expect([...held]).toEqual([]);
 });
 
+it.each(doors)(
+  'a bucket goes by force however often it shows more, and what only its list of objects has at last (%s)',
+  async (transport) => {
+    const hidden = ['a', 'b', 'c', 'd', 'e'];
+    const held = new Set<string>();
+    let isListed = true; // by the list of objects alone
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('versions')) {
+        const told = [...held].map((key) => `<Version><Key>${key}</Key><VersionId>null</VersionId></Version>`).join('');
+        return answering(`<ListVersionsResult>${told}</ListVersionsResult>`)(request, response);
+      }
+      if (url.includes('uploads')) return emptyOfAll(request, response);
+      if (method === 'GET') {
+        const told = isListed ? '<Contents><Key>z</Key><Size>1</Size></Contents>' : '';
+        return answering(`<ListBucketResult>${told}</ListBucketResult>`)(request, response);
+      }
+      if (method === 'POST') {
+        isListed &&= held.size > 0;
+        held.clear();
+        return answering('<DeleteResult></DeleteResult>')(request, response);
+      }
+      for (const key of hidden.splice(0, 1)) held.add(key);
+      return held.size > 0 || isListed ? refusal(409, 'BucketNotEmpty')(request, response) : response.writeHead(204).end();
+    });
+    await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
+    expect([hidden, [...held], isListed]).toEqual([[], [], false]);
+  },
+);
+
 it.each(doors)('a bucket is deleted by force where the server knows neither versions nor open uploads (%s)', async (transport) => {
   const held = new Set(['a', 'b/c']);
   const server = await serve((request, response) => {
@@ -232,6 +262,21 @@ it.each(doors)('a bucket goes by force although somebody else who deletes it dis
   });
   await backendTo(server, { transport }).buckets?.delete('bucket', { force: true }, noContext);
   expect(attempts).toBe(2);
+});
+
+it.each(doors)('a bucket stays whose server fails where delete markers are to be written over, which is told (%s)', async (transport) => {
+  const server = await serve((request, response) => {
+    const { method, url = '' } = request;
+    if (/[?&]versioning/.test(url)) return refusal(503, 'SlowDown')(request, response);
+    if (method === 'DELETE') return refusal(409, 'BucketNotEmpty')(request, response);
+    if (method === 'POST') return answering('<DeleteResult></DeleteResult>')(request, response);
+    const marker = '<DeleteMarker><Key>a</Key><VersionId>null</VersionId></DeleteMarker>';
+    return url.includes('versions')
+      ? answering(`<ListVersionsResult>${marker}</ListVersionsResult>`)(request, response)
+      : emptyOfAll(request, response);
+  });
+  const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
+  await expect(deleting).rejects.toMatchObject({ code: 'storage_unavailable' });
 });
 
 it.each(doors)('who may not delete a bucket by force is told at once, and nothing is tried on its objects (%s)', async (transport) => {
