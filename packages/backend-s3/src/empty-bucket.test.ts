@@ -288,14 +288,52 @@ it.each(doors)('who may not delete a bucket by force is told at once, and nothin
   expect(server.requests.filter(({ method }) => method !== 'GET')).toHaveLength(1);
 });
 
-it.each(doors)('who may not see the versions of a bucket deletes nothing of it by force, and is told why (%s)', async (transport) => {
+it.each(
+  doors.flatMap((transport) => [
+    [transport, 'versions', 's3:ListBucketVersions'] as const,
+    [transport, 'uploads', 's3:ListBucketMultipartUploads'] as const,
+  ]),
+)('who may not see (%s) the %s of a bucket does not delete it by force, and is told why', async (transport, parameter, permission) => {
   const server = await serve((request, response) =>
-    request.url?.includes('versions') === true ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
+    request.url?.includes(parameter) === true ? refusal(403, 'AccessDenied')(request, response) : emptyOfAll(request, response),
   );
   const deleting = backendTo(server, { transport }).buckets!.delete('bucket', { force: true }, noContext);
-  await expect(deleting).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining('s3:ListBucketVersions') });
+  await expect(deleting).rejects.toMatchObject({ code: 'access_denied', message: expect.stringContaining(permission) });
   expect(server.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
 });
+
+it.each(doors)(
+  'a bucket goes by force with versions of keys that no batch can name, unless one may not be deleted (%s)',
+  async (transport) => {
+    const held = new Set(['+a', 'b%01']);
+    let isKept = true;
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (url.includes('versions')) {
+        const told = [...held].map((key) => `<Version><Key>${key}</Key><VersionId>1</VersionId></Version>`).join('');
+        return answering(`<ListVersionsResult><EncodingType>url</EncodingType>${told}</ListVersionsResult>`)(request, response);
+      }
+      if (method === 'POST') {
+        held.delete('+a');
+        return answering('<DeleteResult></DeleteResult>')(request, response);
+      }
+      if (method !== 'DELETE') return emptyOfAll(request, response);
+      if (/^\/bucket\/b%01\?.*versionId=1/.test(url)) {
+        if (isKept) return refusal(403, 'AccessDenied')(request, response);
+        held.delete('b%01');
+      }
+      return held.size > 0 && /^\/bucket\/?(?:\?|$)/.test(url)
+        ? refusal(409, 'BucketNotEmpty')(request, response)
+        : response.writeHead(204).end();
+    });
+    const buckets = backendTo(server, { transport }).buckets!;
+    await expect(buckets.delete('bucket', { force: true }, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    expect([...held]).toEqual(['b%01']);
+    isKept = false;
+    await buckets.delete('bucket', { force: true }, noContext);
+    expect([...held]).toEqual([]);
+  },
+);
 
 const stubborn = [
   ['versions', '<Version><Key>a</Key><VersionId>1</VersionId></Version>', ''],
