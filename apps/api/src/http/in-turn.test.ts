@@ -50,6 +50,11 @@ describe('requests of one connection', () => {
     for (const count of [4, 5]) await answerNext(count);
   });
 
+  it('are begun in their turn also where the body is still to come', async () => {
+    await connection.write(`${get('/1')}PUT /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe`);
+    for (const count of [1, 2]) await answerNext(count);
+  });
+
   it('are not read without end while one is under way, and all are answered', async () => {
     const count = 1000;
     const request = get(`/${'x'.repeat(500)}`);
