@@ -11,11 +11,14 @@ import { s3Backend } from './backend.ts';
 import {
   aclPolicyDocument,
   corsDocument,
+  corsFrom,
   locationDocument,
   locationFrom,
   partsFrom,
   rulesDocument,
   rulesFrom,
+  taggingDocument,
+  tagsFrom,
   uploadsFrom,
   versioningFrom,
   versionsFrom,
@@ -143,8 +146,45 @@ describe('requests about buckets', () => {
     const cors = { origins: ['https://a.example', '<'], methods: ['PUT'], headers: ['*'], exposed: ['ETag'], maxAge: 5 };
     expect(corsDocument([cors])).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
     const owner = { id: 'me & you', displayName: 'me & you' };
-    const acl = { owner, grants: [{ grantee: { type: 'CanonicalUser' as const, id: '<you>' }, permission: 'READ' as const }] };
-    expect(aclFrom(aclDocumentFrom(aclPolicyDocument(acl)))).toMatchObject(acl);
+    const grants = [
+      { grantee: { type: 'CanonicalUser' as const, id: '<you>' }, permission: 'READ' as const },
+      { grantee: { type: 'Group' as const, uri: 'http://a.example/?all&' }, permission: 'WRITE' as const },
+    ];
+    const policy = aclPolicyDocument({ owner, grants });
+    expect(aclFrom(aclDocumentFrom(policy))).toEqual({ owner: { ...owner, displayName: owner.id }, grants });
+    for (const { grantee } of grants) expect(policy).toContain(`xsi:type="${grantee.type}"`);
+    const tags = [
+      { name: '<n>', value: ' v & w ' },
+      { name: 'empty', value: '' },
+    ];
+    expect(tagsFrom(taggingDocument(tags))).toEqual(tags);
+  });
+
+  it('hold all of a rule for browsers, also of one that was read', () => {
+    const rule = {
+      id: 'a',
+      origins: ['https://a.example', 'b'],
+      methods: ['PUT', 'GET'],
+      headers: ['*'],
+      exposed: ['ETag', 'x'],
+      maxAge: 5,
+    };
+    const document = corsDocument([rule, { ...rule, id: undefined }]);
+    const { maxAge, ...told } = rule;
+    expect(corsFrom(document)).toMatchObject([told, { ...told, id: undefined }]);
+    expect(document).toContain(`<MaxAgeSeconds>${maxAge}</MaxAgeSeconds>`);
+    expect(corsDocument(corsFrom(document))).toBe(document);
+  });
+
+  it('hold a new rule in the older way only where all that are held are written so', () => {
+    const [older, newer] = ['<Prefix>a/</Prefix>', '<Filter><Prefix>b/</Prefix></Filter>'].map(
+      (prefix) => `<Rule>${prefix}<Status>Disabled</Status><Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration></Rule>`,
+    ) as [string, string];
+    const spelled = (...rules: readonly string[]): string =>
+      rulesDocument([...rulesFrom(`<LifecycleConfiguration>${rules.join('')}</LifecycleConfiguration>`), { id: 'new', prefix: 'c/' }]);
+    expect(spelled(older, older)).toContain(`${older}${older}<Rule><ID>new</ID><Prefix>c/</Prefix>`);
+    for (const rules of [[], [newer], [older, newer]])
+      expect(spelled(...rules)).toContain(`${rules.join('')}<Rule><ID>new</ID><Filter><Prefix>c/</Prefix></Filter>`);
   });
 
   it('hold rules as they were read, and as they were given', () => {
@@ -156,6 +196,28 @@ describe('requests about buckets', () => {
     const read = rulesFrom(document);
     expect(read.map(known)).toEqual(rules.map((rule) => ({ ...rule, isEnabled: true })));
     expect(rulesDocument(read)).toBe(document);
+  });
+});
+
+describe('an answer about uploads', () => {
+  it('tells how much there is of one, and since when', () => {
+    const part = (more: string): string => `<Part>${more}</Part>`;
+    const [earlier, later] = ['2026-02-03T04:05:06.000Z', '2026-02-03T04:05:07.000Z'];
+    const parts = [
+      `<LastModified>${later}</LastModified><Size> 5368709120 </Size>`,
+      `<LastModified>${earlier}</LastModified><Size>2</Size>`,
+      '',
+    ];
+    expect(partsFrom(`<ListPartsResult>${parts.map(part).join('')}</ListPartsResult>`)).toEqual({
+      size: 5368709122,
+      latest: new Date(later),
+    });
+  });
+
+  it('tells of those that have a name, since 1970 where it does not say', () => {
+    const uploads = ['<Key>k</Key><UploadId>1</UploadId>', '<Key>k</Key>', '<UploadId>1</UploadId>'];
+    const document = `<ListMultipartUploadsResult>${uploads.map((upload) => `<Upload>${upload}</Upload>`).join('')}</ListMultipartUploadsResult>`;
+    expect(uploadsFrom(document, 'b')).toEqual({ uploads: [{ at: { bucket: 'b', key: 'k' }, uploadId: '1', since: new Date(0) }] });
   });
 });
 
@@ -185,6 +247,7 @@ describe('answers under another name', () => {
 describe('answers that are none', () => {
   it.each([
     ['a number', () => partsFrom('<ListPartsResult><Part><Size>many</Size></Part></ListPartsResult>')],
+    ['a number alone', () => partsFrom('<ListPartsResult><Part><Size>-1</Size></Part></ListPartsResult>')],
     [
       'a time',
       () =>

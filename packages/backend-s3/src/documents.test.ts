@@ -167,7 +167,15 @@ describe('requests', () => {
         expect(failuresFrom(asErrors.replace('<Quiet>true</Quiet>', '')).map((failure) => failure.key)).toEqual(keys);
       }),
     );
-    expect(completeDocument([{ number: 1, etag: 'a"b' }])).toContain('<PartNumber>1</PartNumber><ETag>&quot;a&#34;b&quot;</ETag>');
+    const deletion = deleteDocument([{ key: 'k', versionId: '<1>' }, { key: 'k' }]);
+    expect(deletion).toContain(
+      '<Object><Key>k</Key><VersionId>&#60;1&#62;</VersionId></Object><Object><Key>k</Key></Object><Quiet>true</Quiet>',
+    );
+    const part = '<PartNumber>1</PartNumber><ETag>&quot;a&#34;b&quot;</ETag>';
+    expect(completeDocument([{ number: 1, etag: 'a"b' }])).toContain(`<Part>${part}</Part>`);
+    expect(completeDocument([{ number: 1, etag: 'a"b', crc32: 'sum=' }])).toContain(
+      `<Part>${part}<ChecksumCRC32>sum=</ChecksumCRC32></Part>`,
+    );
   });
 });
 
@@ -178,6 +186,42 @@ describe('a list that is cut short', () => {
     for (const more of ['', '<NextContinuationToken/>']) expect(() => listPageFrom(listOf(more))).toThrow('no word');
     const page = listPageFrom(listOf('<NextContinuationToken>on</NextContinuationToken>'));
     expect(page).toMatchObject({ isTruncated: true, nextContinuationToken: 'on' });
+  });
+});
+
+describe('an object in a list', () => {
+  const listed = (more: string): object | undefined =>
+    listPageFrom(`<ListBucketResult><Contents><Key>k</Key>${more}</Contents></ListBucketResult>`).objects[0];
+
+  it('may have no size, and no class', () => {
+    const plain = { key: 'k', size: 0, etag: '', lastModified: new Date(0), storageClass: 'STANDARD' };
+    for (const more of ['', '<StorageClass/>']) expect(listed(more)).toEqual(plain);
+  });
+
+  it.each(['x', '-1', ''])('is none of the size %j', (size) => {
+    expect(() => listed(`<Size>${size}</Size>`)).toThrow('a size that is no number');
+  });
+});
+
+describe('answers about buckets, uploads and copies', () => {
+  it('tell of buckets, and of more of them', () => {
+    const bucket = '<Bucket><Name>b</Name><CreationDate>2026-02-03T04:05:06.000Z</CreationDate><BucketRegion>r</BucketRegion></Bucket>';
+    const list = (more: string): string => `<ListAllMyBucketsResult><Buckets>${bucket}<Bucket/></Buckets>${more}</ListAllMyBucketsResult>`;
+    const buckets = [{ name: 'b', createdAt: new Date('2026-02-03T04:05:06Z'), region: 'r' }];
+    for (const more of ['', '<ContinuationToken/>']) expect(bucketsFrom(list(more))).toEqual({ buckets });
+    expect(bucketsFrom(list('<ContinuationToken>on</ContinuationToken>'))).toEqual({ buckets, continuationToken: 'on' });
+  });
+
+  it.each(['InitiateMultipartUploadResult', 'InitiateMultipartUpload'])('tell the id of an upload (%s), or are none', (name) => {
+    expect(uploadIdFrom(`<${name}><UploadId>id</UploadId></${name}>`)).toBe('id');
+    for (const more of ['', '<UploadId/>']) expect(() => uploadIdFrom(`<${name}>${more}</${name}>`)).toThrow('an upload without an id');
+  });
+
+  it.each(['CopyObjectResult', 'CopyPartResult'])('tell the ETag and the sum of a copy (%s), or are none', (name) => {
+    expect(copiedFrom(`<${name}><ETag>"a"</ETag><ChecksumCRC32>s</ChecksumCRC32></${name}>`)).toEqual({ etag: 'a', crc32: 's' });
+    expect(copiedFrom(`<${name}><ETag>"a"</ETag></${name}>`)).toEqual({ etag: 'a' });
+    expect(() => copiedFrom(`<${name}/>`)).toThrow('no ETag');
+    expect(() => copiedFrom(`<Other${name}><ETag>"a"</ETag></Other${name}>`)).toThrow('where the copy belongs');
   });
 });
 
@@ -201,6 +245,7 @@ describe('where a list goes on', () => {
     [`<ListBucketResult><Contents><Key>k</Key></Contents>${next}</ListBucketResult>`, 'a & b'],
     [`<ListBucketResult><Contents/><Contents></Contents><CommonPrefixes></CommonPrefixes>${next}</ListBucketResult>`, 'a & b'],
     [`<ListBucketResult><Contents></Contents>${next}`, undefined],
+    [`<ListBucketResult><Contents></Contents><NextContinuationToken/></ListBucketResult>`, undefined],
     [`<ListBucketResult><Contents></Contents></ListBucketResult>`, undefined],
     ['', undefined],
   ])('shows in its end %s: %s', (document, token) => {
@@ -212,6 +257,7 @@ describe('an error in an answer that began well', () => {
   it.each([
     ['<Error><Code>InternalError</Code></Error>', true],
     ['\n \n<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>x</Code></Error>', true],
+    ['<Errors><Error/></Errors>', false],
     ['<?xml version="1.0"?><CompleteMultipartUploadResult><Error/></CompleteMultipartUploadResult>', false],
     ['', false],
   ])('%s', (document, isError) => expect(isErrorDocument(document)).toBe(isError));
