@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
@@ -57,11 +57,17 @@ it('removes bytes without an object, and nothing else', async () => {
 it('removes them from just one bucket when it is told so', async () => {
   await orphan('bucket', '4'.repeat(32));
   await orphan('another-bucket', '5'.repeat(32));
+  const upload = join(root, '.tmp', 'another-host-1-1-0123456789ab', '0'); // of an upload nobody knows the bucket
+  await mkdir(dirname(upload), { recursive: true });
+  await writeFile(upload, 'upload');
+  const long = new Date(Date.now() - 100 * 3600 * 1000);
+  for (const path of [upload, dirname(upload)]) await utimes(path, long, long);
   await delay(10); // file systems count time more finely than sweeps
   const inOne = (bucket: string): Promise<unknown> => backend.maintenance!.sweep({ olderThan: 0, bucket }, noContext);
   expect(await inOne('bucket')).toEqual({ removed: 1, bytes: 6 });
   expect(await inOne('bucket')).toEqual({ removed: 0, bytes: 0 });
-  expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
+  expect(existsSync(upload)).toBe(true);
+  expect(await sweep(0)).toEqual({ removed: 2, bytes: 12 });
 });
 
 it('removes the directories of buckets that are gone, and of no others', async () => {

@@ -199,6 +199,19 @@ describe('requests about buckets', () => {
   });
 });
 
+describe('an answer about rules', () => {
+  it.each(['<Prefix>a/</Prefix>', '<Filter><Prefix>a/</Prefix></Filter>', '<Filter><And><Prefix>a/</Prefix></And></Filter>'])(
+    'tells their prefix, wherever it stands: %s',
+    (prefix) => {
+      const rules = (status: string, more: string): readonly HeldRule[] =>
+        rulesFrom(`<LifecycleConfiguration><Rule><ID>r</ID>${prefix}<Status>${status}</Status>${more}</Rule></LifecycleConfiguration>`);
+      expect(rules('Disabled', '').map(known)).toEqual([{ id: 'r', prefix: 'a/', isEnabled: false }]);
+      const transition = '<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition>';
+      expect(rules('Enabled', transition)).toMatchObject([{ isEnabled: true, transition: { days: 0, storageClass: 'GLACIER' } }]);
+    },
+  );
+});
+
 describe('an answer about uploads', () => {
   it('tells how much there is of one, and since when', () => {
     const part = (more: string): string => `<Part>${more}</Part>`;

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { memoryBackend, wrapBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -130,6 +132,28 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await stubborn.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 2, retained: 1 });
     expect(await stubborn.query('select storage_key from files')).toEqual([{ storage_key: 'stubborn' }]);
     await stubborn.close();
+  });
+
+  it('waits for no row that somebody else is at, and leaves it to a later one', async () => {
+    const asked = await ask(acme);
+    await ask(acme);
+    const other = await rig.database.sql.reserve();
+    await other`begin`;
+    await other`select 1 from files where id = ${asked.fileId} for update`;
+    const sweeping = rig.files.sweep({ now: inDays(2) });
+    const report = await Promise.race([sweeping, delay(20_000)]);
+    await other`commit`;
+    other.release();
+    await sweeping;
+    expect(report).toMatchObject({ expired: 1 });
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1 });
+  });
+
+  it('takes a file that was deleted as soon as it is asked for: nobody is at work on it', async () => {
+    await upload(rig, 'abc', { tenantContext: acme });
+    await rig.query(`update files set status = 'deleted', sweep_at = now() - interval '1 second'`);
+    expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 1, retained: 0 });
+    expect(await rig.keys()).toEqual([]);
   });
 
   it('leaves rows that a table of somebody else refers to, and goes on with the rest', async () => {
