@@ -134,6 +134,21 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await stubborn.close();
   });
 
+  it('keeps what it knows of a deleted file until its form is no longer of use: what comes by it goes, too', async () => {
+    const { fileId } = await ask(acme);
+    await put('acme-uploads', `incoming/${fileId}`);
+    await rig.files.delete(fileId, admin);
+    await rig.query(`update files set sweep_at = now() - interval '1 second'`);
+    await rig.files.sweep({ olderThanSeconds: 0 });
+    expect(await rig.keys()).toEqual([]);
+    await put('acme-uploads', `incoming/${fileId}`);
+    await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.03) }); // an hour of expiry is still to come
+    expect(await rig.keys()).toHaveLength(1);
+    expect(await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.1) })).toMatchObject({ deleted: 1 });
+    expect(await rig.keys()).toEqual([]);
+    expect(await rig.query('select 1 from files')).toEqual([]);
+  });
+
   it('waits for no row that somebody else is at, and leaves it to a later one', async () => {
     const asked = await ask(acme);
     await ask(acme);
