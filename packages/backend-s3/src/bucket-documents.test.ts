@@ -225,6 +225,9 @@ describe('an answer about uploads', () => {
       size: 5368709122,
       latest: new Date(later),
     });
+    expect(partsFrom('<ListPartsResult/>')).toEqual({ size: 0, latest: new Date(0) });
+    const more = `<IsTruncated>true</IsTruncated><NextPartNumberMarker/>${part('<PartNumber>4</PartNumber>')}`;
+    expect(partsFrom(`<ListPartsResult>${more}</ListPartsResult>`)).toMatchObject({ next: '4' });
   });
 
   it('tells of those that have a name, since 1970 where it does not say', () => {

@@ -68,6 +68,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.keys()).toHaveLength(2);
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ received: 1 });
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
+    expect(await rig.files.sweep({ now: inDays(4) })).toMatchObject({ received: 0 });
   });
 
   it('leaves a row to a later one while nobody can tell which copies there are', async () => {

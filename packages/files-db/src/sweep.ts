@@ -91,7 +91,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
   // PostgreSQL reads no year before 0 as Date writes it, and there is no file of 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();
-  const times = { due: before(olderThanSeconds), uploads: before(Math.max(olderThanSeconds, longestUpload)) };
+  const times = { due: before(olderThanSeconds), uploads: before(longestUpload) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
   if (dryRun) {
     for (const { status, rows } of await countDue(sql, times)) report[countOf[status]] = Number(rows);
