@@ -359,3 +359,17 @@ it.each(doors.flatMap((transport) => stubborn.map((lists) => [transport, ...list
     await expect(deleting).rejects.toMatchObject({ code: 'bucket_not_empty' });
   },
 );
+
+it.each(doors.flatMap((transport) => [false, true].map((force) => [transport, force] as const)))(
+  'a bucket is not taken for deleted (%s, force %s) that the server keeps after it gave no answer',
+  async (transport, force) => {
+    let attempts = 0;
+    const server = await serve((request, response) => {
+      if (request.method !== 'DELETE') return emptyOfAll(request, response);
+      return ++attempts === 1 ? response.destroy() : refusal(403, 'AccessDenied')(request, response);
+    });
+    const deleting = backendTo(server, { transport, maxRetries: 1 }).buckets!.delete('bucket', { force }, noContext);
+    await expect(deleting).rejects.toMatchObject({ code: 'access_denied' });
+    expect(attempts).toBe(2);
+  },
+);
