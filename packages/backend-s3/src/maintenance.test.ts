@@ -284,6 +284,29 @@ describe('a sweep', () => {
     expect(deleted).toEqual([`${old}object`, `${old}x/y`]);
   });
 
+  it('removes it, and nothing else, where the server knows no versions', async () => {
+    const old = '.coffer-probe-0123456789abcdef/';
+    const held = new Set([`${old}object`, `${old}x/y`, 'theirs']);
+    const server = await serve(async (request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'POST') {
+        for (const key of (await readAll(request)).toString().match(/(?<=<Key>)[^<]*/g) ?? []) held.delete(key);
+        return response.end('<DeleteResult></DeleteResult>');
+      }
+      if (url.includes('versions')) return refusal(501, 'NotImplemented')(request, response);
+      if (url.includes('uploads')) return noUploads(request, response);
+      // Of pages of one, the first without a prefix is not of it.
+      const prefix = new URL(url, 'http://x').searchParams.get('prefix') ?? '';
+      const told = [...held].filter((key) => (prefix === '' ? key === 'theirs' : key.startsWith(prefix)));
+      const contents = told.map(
+        (key) => `<Contents><Key>${key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
+      );
+      return answering(`<ListBucketResult>${contents.join('')}</ListBucketResult>`)(request, response);
+    });
+    expect(await backendTo(server).maintenance?.sweep({ olderThan: 0, bucket: 'used' }, noContext)).toEqual({ removed: 2, bytes: 0 });
+    expect([...held]).toEqual(['theirs']);
+  });
+
   it('removes it by name where versions are not for the credentials to see', async () => {
     const old = '.coffer-probe-0123456789abcdef/';
     const contents = ['object', 'x/y'].map(
