@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { fileForm, uploadFile } from '../../testing/files.ts';
 import { onEachBackend } from '../../testing/on-each-backend.ts';
+import { RawConnection } from '../../testing/raw-http.ts';
 import type { ApiOnBackend } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
 import { acme, admin, as, service } from '../../testing/tokens.ts';
@@ -156,11 +157,13 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
 
   it('for another owner is for administrators and services', async () => {
     const before = await stored();
-    for (const last of [false, true])
-      expect(await uploadFile(api, ann, 'x', { fields: { owner_id: 'bob' }, last })).toMatchObject({
-        status: 403,
-        json: { code: 'forbidden' },
-      });
+    // A large one has gone to its place by the time that fields behind it come.
+    for (const content of ['x', 'x'.repeat(1_500_000)])
+      for (const last of [false, true])
+        expect(await uploadFile(api, ann, content, { fields: { owner_id: 'bob' }, last })).toMatchObject({
+          status: 403,
+          json: { code: 'forbidden' },
+        });
     expect(await stored()).toEqual(before);
     for (const token of [await admin(), await service()]) {
       for (const last of [false, true]) {
@@ -170,6 +173,20 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
         });
       }
     }
+  });
+
+  it('for another owner is refused before the file has come, and before anything is kept of it', async () => {
+    const before = await stored();
+    const connection = await RawConnection.open(api.url);
+    const part = (name: string): string => `--b\r\nContent-Disposition: form-data; name="${name}"`;
+    await connection.write(
+      `POST /api/v1/files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: ${ann.authorization}\r\n` +
+        `Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n` +
+        `${part('owner_id')}\r\n\r\nbob\r\n${part('file')}; filename="f"\r\n\r\nfirst bytes`,
+    );
+    const { status } = await connection.answer({ timeoutMs: 3000 }).finally(() => connection.destroy());
+    expect(status).toBe(403);
+    expect(await stored()).toEqual(before);
   });
 
   it('leaves the prototype of metadata alone', async () => {
