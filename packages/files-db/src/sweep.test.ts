@@ -187,6 +187,28 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
+  it('tells how many rows stay in all, however many it takes at once', async () => {
+    const { id } = await upload(rig, 'abc', { tenantContext: acme });
+    await rig.query('create table referring (file_id uuid references files)');
+    await rig.query(`update files set status = 'deleted', sweep_at = now()`);
+    await rig.query(
+      `insert into files select (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid(), 'storage_key', 'files/' || n,
+        'sweep_at', now() + n * interval '1 second'))).* from files f, generate_series(1, 300) n`,
+    );
+    await rig.query(`insert into referring select id from files where id = '${id}' or storage_key = 'files/300'`);
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 299, retained: 2 });
+  });
+
+  it('fails where the database does not let rows go for another reason, and leaves them to a later one', async () => {
+    await upload(rig, 'abc', { tenantContext: acme });
+    await rig.query(`update files set status = 'deleted', sweep_at = now()`);
+    await rig.query(`create function refuse() returns trigger language plpgsql as 'begin raise exception using message = old.id; end'`);
+    await rig.query('create trigger refusing before delete on files for each row execute function refuse()');
+    await expect(rig.files.sweep({ now: inDays(2) })).rejects.toThrow();
+    await rig.query('drop trigger refusing on files');
+    expect(await rig.files.sweep({ now: inDays(3) })).toMatchObject({ deleted: 1, retained: 0 });
+  });
+
   it('removes from several buckets at once', async () => {
     const inner = presigning(memoryBackend());
     const begun = new Set<string>();
