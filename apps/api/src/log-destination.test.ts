@@ -2,10 +2,13 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 const module = fileURLToPath(new URL('./log-destination.ts', import.meta.url));
 
@@ -35,6 +38,15 @@ describe('lines of the log', () => {
     const child = logging(`log.write('one\\n'); log.write('two\\n'); process.exit(1);`);
     const [read] = await Promise.all([child.stdout === null ? '' : text(child.stdout), exitOf(child)]);
     expect(read).toContain('two\n');
+  });
+
+  it('wait in no more memory than they may take', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'coffer-log-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const path = join(directory, 'log');
+    const script = `for (let n = 0; n < 40; n++) log.write('x'.repeat(2 ** 20)); log.flush(() => process.exit(3));`;
+    expect(await exitOf(logging(script, openSync(path, 'w')))).toBe(3);
+    expect((await stat(path)).size).toBeLessThanOrEqual(17 * 2 ** 20); // one is under way
   });
 
   it('keep no process from ending that nobody reads', async () => {
