@@ -39,6 +39,18 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.get(file.id, admin)).toEqual(file);
   });
 
+  it('frees what the uploads it gives up had reserved, and nothing else', async () => {
+    const deleted = await ask(acme, 3);
+    await ask(acme, 5);
+    const other = await ask(acme, 7);
+    await rig.files.delete(deleted.fileId, admin); // which freed it already
+    await rig.query(`update files set sweep_at = sweep_at + interval '9 days' where id = '${other.fileId}'`);
+    expect(await rig.usage(acme)).toMatchObject({ reserved: 12 });
+    expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 1, expired: 1 });
+    expect(await rig.query('select id from files')).toEqual([{ id: other.fileId }]);
+    expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 7 });
+  });
+
   it('ends what a process left behind when it died in a direct upload', async () => {
     await rig.tenants.create({ ...acme, quotaBytes: 100 });
     let die = (): void => {};
