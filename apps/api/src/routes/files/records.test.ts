@@ -71,6 +71,7 @@ onEachBackend('records of files', ({ start }) => {
       expect.objectContaining({ id: pending.json.file_id, status: 'pending', size_bytes: 3, etag: null, sha256: null }),
     ]);
     expect((await send('GET', '?status=available')).json.files).toHaveLength(6);
+    expect(await send('DELETE', `/${pending.json.file_id}`)).toMatchObject({ status: 204 });
     for (const status of ['failed', 'deleted'])
       expect((await send('GET', `?status=${status}`)).json).toEqual({ files: [], next_cursor: null });
   });
