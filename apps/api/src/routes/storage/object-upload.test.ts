@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -164,6 +164,22 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect((await send('GET', `late?bucket=${bucket('other')}`)).bytes.equals(data)).toBe(true);
     expect(await send('GET', 'late')).toMatchObject({ status: 404 });
     expect(await readdir(join(api.dataDir, 'spool'))).toEqual([]);
+  });
+
+  it.runIf(process.platform === 'linux')('as a large form keeps no room on the disk, whatever becomes of it', async () => {
+    const spool = join(api.dataDir, 'spool');
+    const held = async (): Promise<readonly string[]> => {
+      const files = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+      return (await Promise.all(files)).filter((path) => path.startsWith(spool)); // also such as have no name any more
+    };
+    const data = randomBytes(2_500_000);
+    for (const [name, status] of [
+      [bucket('other'), 201],
+      [bucket('absent'), 404],
+    ] as const) {
+      expect(await send('POST', 'late', { form: formOf({ file: new Blob([data]), bucket: name }) })).toMatchObject({ status });
+      await expect.poll(held).toEqual([]);
+    }
   });
 
   where(!abilities.acl, () =>
