@@ -3,7 +3,7 @@ import { readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 
 import { boundary, field } from '../../testing/form-server.ts';
 import { RawConnection } from '../../testing/raw-http.ts';
@@ -164,6 +164,14 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect((await send('GET', `late?bucket=${bucket('other')}`)).bytes.equals(data)).toBe(true);
     expect(await send('GET', 'late')).toMatchObject({ status: 404 });
     expect(await readdir(join(api.dataDir, 'spool'))).toEqual([]);
+  });
+
+  it('as a large form goes into a bucket of which the provider does not tell whether it is there', async () => {
+    const asking = vi.spyOn(api.runtime.storage, 'bucketExists').mockRejectedValue(new Error('not allowed to look'));
+    onTestFinished(() => asking.mockRestore());
+    const form = formOf({ bucket: bucket('other'), file: new Blob([randomBytes(2_500_000)]) });
+    expect(await send('POST', 'unseen', { form })).toMatchObject({ status: 201, json: { bucket: bucket('other') } });
+    expect(asking).toHaveBeenCalled();
   });
 
   it.runIf(process.platform === 'linux')('as a large form keeps no room on the disk, whatever becomes of it', async () => {
