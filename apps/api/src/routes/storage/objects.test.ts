@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { storageError } from '@coffer/storage-core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { onEachBackend, where } from '../../testing/on-each-backend.ts';
 import type { TestApi } from '../../testing/start-api.ts';
@@ -139,6 +140,15 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     expect(await send('DELETE', '/guarded', { headers: held })).toMatchObject({ status: 204 });
     expect(await send('DELETE', '/guarded', { headers: { 'if-match': '*' } })).toMatchObject({ status: 412 });
     expect(await send('DELETE', '/guarded', { headers: { 'if-none-match': '*' } })).toMatchObject({ status: 204 });
+  });
+
+  it('are not deleted on a condition while nobody can tell their state', async () => {
+    await send('PUT', '/unknown', { body: 'x' });
+    const looking = vi.spyOn(api.runtime.storage, 'getFileInfo').mockRejectedValue(storageError('storage_unavailable', 'away'));
+    onTestFinished(() => looking.mockRestore());
+    for (const headers of [{ 'if-none-match': '"x"' }, { 'if-unmodified-since': new Date().toUTCString() }])
+      expect(await send('DELETE', '/unknown', { headers })).toMatchObject({ status: 503, json: { code: 'storage_unavailable' } });
+    expect(await send('GET', '/unknown')).toMatchObject({ status: 200, text: 'x' });
   });
 
   it('are deleted in batches, where a bad key is an error of its own', async () => {
