@@ -75,8 +75,9 @@ function listText({ tenant, owner, settled, continued }: Shape): string {
     ...isThere,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
-  // The indexes have an order of their own, which the primary key does not have; only lists of all tenants go by that.
-  const byId = settled && tenant === 'any' ? 'id desc' : 'id desc nulls last';
+  // The indexes have an order of their own, which the primary key does not have; only the list of all files goes by that:
+  // to find those of one owner there, all that is newer would be read, and everything for an owner who has none.
+  const byId = settled && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
   // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
   const order = tenant !== 'none' ? byId : settled && owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
   const page = (...conditions: readonly string[]): string =>
