@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase } from './index.ts';
 import type { Database } from './index.ts';
-import { deleteFiles, findFileIn } from './mass-deletion.ts';
+import { deleteFiles, findFileIn, formerPlaces } from './mass-deletion.ts';
 import { acme, openRig } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -56,5 +56,16 @@ describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on 
     }
     // Found, locked, and changed; and making plans reads a few.
     expect((await rowsRead()) - before).toBeLessThan(100);
+  });
+
+  it('gives each former place of its files once, in as many batches as it takes', async () => {
+    await rig.query('truncate files');
+    await insert(0, 'former', each, 'deleted');
+    await rig.query(`update files set owner_id = '', sweep_at = now() + interval '1 day'`);
+    await insert(each, 'cleared', each, 'deleted');
+    const former: string[] = [];
+    for await (const rows of formerPlaces(database.sql, { tenant: acme.tenantUuid })) former.push(...rows.map(({ id }) => id));
+    expect([former.length, new Set(former).size]).toEqual([each, each]);
+    expect(await rig.query(`select 1 from files where bucket = 'former' and sweep_at = to_timestamp(0)`)).toHaveLength(each);
   });
 });

@@ -40,6 +40,7 @@ const deleteWhere = (condition: string): string => `
 
 interface Batch {
   readonly of: string;
+  /** The last id of the batch before this. */
   readonly after: string;
   readonly now: string;
   readonly limit: number;
@@ -58,28 +59,31 @@ export async function* deleteFiles(
   );
 }
 
+// In the order of `files_by_status`: in any other one, each batch would read all that is deleted of the tenant, which is all it had.
 const releaseFormer = statement<Batch, TombstoneRow>(`
   with target as (
     select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > {now}::text::timestamptz
-      and id > {after}::uuid
-    order by id limit {limit}::int8 for update
+      and id < {after}::uuid
+    order by id desc nulls last limit {limit}::int8 for update
   )
   update files f set sweep_at = greatest(to_timestamp(0), f.expires_at) from target where f.id = target.id
   returning f.id, f.bucket, f.storage_key, f.upload_key`);
 
 /** Gives what moves of a tenant's files have left for URLs that were handed out, in batches: it is the sweep's from now on. */
 export async function* formerPlaces(sql: Sql, of: { readonly tenant: string }): AsyncGenerator<readonly TombstoneRow[], void> {
-  yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }));
+  yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }), 'descending');
 }
 
 async function* inBatches(
   next: (batch: Omit<Batch, 'of'>) => Promise<readonly TombstoneRow[]>,
+  order: 'ascending' | 'descending' = 'ascending',
 ): AsyncGenerator<readonly TombstoneRow[], void> {
-  for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+  const first = order === 'ascending' ? '0' : 'f';
+  for (let after = '00000000-0000-0000-0000-000000000000'.replaceAll('0', first); ;) {
     const rows = await next({ after, now: new Date().toISOString(), limit: 500 });
     if (rows.length === 0) return;
     yield rows;
-    after = rows.reduce((last, { id }) => (id > last ? id : last), after);
+    after = rows.reduce((last, { id }) => (id > last === (order === 'ascending') ? id : last), after);
   }
 }
 
