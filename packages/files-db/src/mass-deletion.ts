@@ -38,6 +38,8 @@ const deleteWhere = (condition: string): string => `
   )
   select id, bucket, storage_key, upload_key from moved`;
 
+const batchSize = 500;
+
 interface Batch {
   readonly of: string;
   /** The last id of the batch before this. */
@@ -80,9 +82,9 @@ async function* inBatches(
 ): AsyncGenerator<readonly TombstoneRow[], void> {
   const first = order === 'ascending' ? '0' : 'f';
   for (let after = '00000000-0000-0000-0000-000000000000'.replaceAll('0', first); ;) {
-    const rows = await next({ after, now: new Date().toISOString(), limit: 500 });
-    if (rows.length === 0) return;
-    yield rows;
+    const rows = await next({ after, now: new Date().toISOString(), limit: batchSize });
+    if (rows.length > 0) yield rows;
+    if (rows.length < batchSize) return;
     after = rows.reduce((last, { id }) => (id > last === (order === 'ascending') ? id : last), after);
   }
 }

@@ -7,7 +7,7 @@ import { memoryBackend, readAll, StorageService } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { acme, presigning, streamOf, userOf } from './testing/support.ts';
-import { connectDatabase, FileService, migrateDatabase, TenantRepository } from './index.ts';
+import { connectDatabase, FileService, migrateDatabase, TenantRepository, TenantService } from './index.ts';
 import type { Database } from './index.ts';
 
 // Counted by PostgreSQL itself, on a server of its own, whose log holds every statement.
@@ -17,6 +17,7 @@ describe('statements that reach the database', () => {
   let files: FileService;
   let storage: StorageService;
   let tenants: TenantRepository;
+  let tenantService: TenantService;
   let log: string;
   const access = userOf(acme, 'alice');
 
@@ -43,6 +44,7 @@ describe('statements that reach the database', () => {
       resolveBucket: async ({ bucket, tenant }) => ({ bucket: bucket ?? (await tenants.bucketFor(tenant!)), because: 'tenant_mapping' }),
     });
     files = new FileService({ database, storage });
+    tenantService = new TenantService({ tenants, storage, database });
     await tenants.create({ ...acme, quotaBytes: 10 ** 9 });
     await upload();
   });
@@ -60,6 +62,12 @@ describe('statements that reach the database', () => {
       tenantContext: acme,
       sizeHint: 10_600,
     });
+
+  const provision = (): ReturnType<TenantService['provision']> => {
+    const bucketNameFor = (): string => 'acme-uploads';
+    const fresh = new TenantRepository({ database, bucketNameFor, reservedBuckets: [] });
+    return new TenantService({ tenants: fresh, storage, database }).provision(acme.tenantUuid, acme);
+  };
 
   const read = async (opening: ReturnType<FileService['open']>): Promise<void> => {
     const { result } = await opening;
@@ -117,6 +125,9 @@ describe('statements that reach the database', () => {
     ['finding the tenant and its bucket', 0, async () => [await tenants.resolve(acme), await tenants.bucketFor(acme)]],
     ['a delete', 2, async () => files.delete((await spare).id, access)],
     ['migrations with nothing to do', 1, () => migrateDatabase(database)],
+    ['a change of a quota', 3, () => tenants.update(acme.tenantUuid, { quotaBytes: 10 ** 10 })],
+    ['what a tenant uses', 1, () => tenants.usage(acme.tenantUuid)],
+    ['provisioning of a tenant that nothing is known of, and that has its bucket', 3, () => provision()],
   ];
   let known: Promise<string>;
   let spare: ReturnType<typeof upload>;
@@ -146,5 +157,11 @@ describe('statements that reach the database', () => {
     const names = (lines: readonly string[]): readonly (string | undefined)[] => lines.map((line) => /execute (\w+):/.exec(line)?.[1]);
     expect(names(again).every((name) => name !== undefined && name !== '')).toBe(true);
     expect(first).toHaveLength(2);
+  });
+
+  it('are four where a bucket is deleted with its tracked files', async () => {
+    await upload();
+    const statements = await logged(async () => tenantService.deleteBucket('acme-uploads', { force: true }));
+    expect(statements).toHaveLength(4);
   });
 });

@@ -7,13 +7,14 @@ import { whileWatched } from './answer-watch.ts';
 import { databaseError, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
-import { tenantBuckets, tenantUsage } from './schema.ts';
+import { tenantBuckets } from './schema.ts';
 import { TenantCache } from './tenant-cache.ts';
 import {
   claimBucket,
   findById,
   findByUuid,
   findOwners,
+  findUsage,
   isTaken,
   listTenants,
   lockNames,
@@ -102,8 +103,13 @@ export class TenantRepository {
       quota_bytes: quotaBytes === undefined || quotaBytes === null ? undefined : bytesProblem(quotaBytes),
     });
     const { tenantUuid: uuid } = await this.read(id);
+    const { sql } = this.#database;
     try {
-      const { sql } = this.#database;
+      // By itself it changes one row, and needs no transaction.
+      if (slug === undefined && quotaBytes !== undefined) {
+        if ((await setQuota(sql, { tenant: uuid, quota: quotaBytes })).length === 0) throw unknownTenant();
+        return await this.read(uuid);
+      }
       const change = inTransaction(sql, async (transaction) => {
         if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
         if (slug !== undefined) await this.#rename(transaction, uuid, slug);
@@ -133,10 +139,11 @@ export class TenantRepository {
 
   /** @throws tenant_not_found */
   async usage(id: string): Promise<TenantUsage> {
-    const { tenantUuid } = await this.find(id);
-    const [row] = await onDatabase(() => this.#database.db.select().from(tenantUsage).where(eq(tenantUsage.tenantUuid, tenantUuid)));
+    if (tenantNameProblem(id) !== undefined) throw unknownTenant();
+    const [row] = await findUsage(this.#database.sql, { uuid: canonicalTenantUuid(id), slug: id });
     if (row === undefined) throw unknownTenant();
-    return { bytes: row.usedBytes, files: row.usedFiles, quotaBytes: row.quotaBytes };
+    const quotaBytes = row.quota_bytes === null ? null : Number(row.quota_bytes);
+    return { bytes: Number(row.used_bytes), files: Number(row.used_files), quotaBytes };
   }
 
   /** For metrics: the `limit` tenants that use most, by slug, and the sum of all others, without a slug, where there are any. */

@@ -85,9 +85,18 @@ export const renameTenant = statement<
   )
   select true as complete from taken having count(*) = case when {slug}::text = {slugUuid}::text then 1 else 2 end`);
 
-export const setQuota = statement<{ readonly tenant: string; readonly quota: number | null }, never>(
-  `update tenant_usage set quota_bytes = {quota}::int8 where tenant_uuid = {tenant}::text`,
+export const setQuota = statement<{ readonly tenant: string; readonly quota: number | null }, { readonly tenant_uuid: string }>(
+  `update tenant_usage set quota_bytes = {quota}::int8 where tenant_uuid = {tenant}::text returning tenant_uuid`,
 );
+
+/** Of a tenant that is found as by `findById`. */
+export const findUsage = statement<
+  { readonly uuid: string; readonly slug: string },
+  { readonly used_bytes: string; readonly used_files: string; readonly quota_bytes: string | null }
+>(`
+  select u.used_bytes, u.used_files, u.quota_bytes from tenants t join tenant_usage u on u.tenant_uuid = t.tenant_uuid
+  where (t.tenant_uuid = {uuid}::text or t.tenant_slug = {slug}::text) and t.state <> 'deleted'
+  order by t.tenant_uuid = {uuid}::text desc limit 1`);
 
 /** The tenants that use most, by slug, and what all others use, as null. */
 export const snapshotUsage = statement<{ readonly limit: number }, { readonly tenant: string | null; readonly bytes: string }>(`

@@ -60,7 +60,7 @@ export class TenantService {
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
     const labelled = { tenant: tenant.tenantSlug, ...ctx };
-    const isNew = (await this.#tenants.read(tenant.tenantUuid)).buckets.length === 0; // not as it is remembered
+    const isNew = tenant.buckets.length === 0;
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     try {
       await this.#storage.provisionBucket(bucket, created({ region, acl }), labelled);
@@ -214,8 +214,9 @@ export class TenantService {
     }
   }
 
+  /** Not as it is remembered. */
   async #registered(id: string, slug: string): Promise<Tenant> {
-    const known = await this.#tenants.find(id).catch((error: unknown) => {
+    const known = await this.#tenants.read(id).catch((error: unknown) => {
       if (hasCode(error, 'tenant_not_found')) return undefined;
       throw error;
     });
