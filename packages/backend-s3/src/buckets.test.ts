@@ -80,6 +80,21 @@ describe.each(cases)('$title', ({ server, door }) => {
     await proxy.close();
   });
 
+  it('are deleted empty after one look, by a process that knows nothing of the server yet', async () => {
+    const proxy = await proxyTo(server.endpoint);
+    const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
+    const bucket = newName();
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('a') }, { contentType: 'text/plain' }, noContext);
+    const before = proxy.requests.length;
+    await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+    await backend.delete({ bucket, key: 'a' }, noContext);
+    await backend.buckets?.delete(bucket, {}, noContext);
+    expect(proxy.requests.slice(before).map(({ method }) => method)).toEqual(['GET', 'DELETE', 'GET', 'DELETE']);
+    await backend.close();
+    await proxy.close();
+  });
+
   it('take the configured region where there is just one place, and refuse a place that there is not', async () => {
     const backend = s3Backend({ ...(await newAccount()), region: server.kind === 'minio' ? 'us-east-1' : 'eu-central-1' });
     const bucket = newName();

@@ -12,9 +12,11 @@ import { corsFor } from './cors.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
+import type { EndpointProfile } from './profile.ts';
 import type { Store } from './store.ts';
 import { doors } from './testing/fault-bench.ts';
 import { behindFront, errorDocument } from './testing/front.ts';
+import { proxyTo } from './testing/proxy.ts';
 import { accountOn, ifAvailable, sdkOn } from './testing/server.ts';
 
 const idless = (rule: unknown): object => ({ ...(rule as object), id: undefined });
@@ -142,6 +144,29 @@ describe.skipIf(typeof minio === 'string')('credentials that may not make bucket
     expect(await backend.lifecycle?.getLifecycle(bucket, noContext)).toEqual([]);
     await backend.buckets?.delete(bucket, { force: true }, noContext);
     await backend.close();
+  });
+});
+
+describe.skipIf(typeof minio === 'string')('a server that says that it has no such rules', () => {
+  it.each(doors)('is believed, and not asked again once that is known (%s)', async (transport) => {
+    if (typeof minio === 'string') return;
+    const proxy = await proxyTo(minio.endpoint);
+    const account = { ...(await accountOn(minio)), endpoint: proxy.endpoint, transport };
+    const bucket = newName();
+    const asked = async (profile?: EndpointProfile): Promise<readonly string[]> => {
+      const backend = s3Backend(account, profile);
+      const before = proxy.requests.length;
+      await backend.buckets?.provision?.(bucket, { corsOrigins: ['*'] }, noContext);
+      await backend.close();
+      return proxy.requests.slice(before).map(({ method, target }) => `${method} ${/cors|lifecycle/.exec(target)?.[0] ?? ''}`.trimEnd());
+    };
+    const making = s3Backend(account);
+    await making.buckets?.create(bucket, {}, noContext);
+    expect(await asked()).toEqual(['GET cors', 'PUT cors', 'HEAD', 'GET lifecycle', 'PUT lifecycle']);
+    expect(await asked({ ...awsProfile, cors: false, abortRule: false })).toEqual(['HEAD']);
+    await making.buckets?.delete(bucket, {}, noContext);
+    await making.close();
+    await proxy.close();
   });
 });
 
