@@ -24,7 +24,7 @@ export async function contentsOf(session: Session, bucket: string): Promise<Cont
 /** Who may not ask learns as much from the deletion. */
 async function keepsVersions({ storage, ctx }: Session, bucket: string): Promise<boolean> {
   try {
-    return (await storage.getBucketInfo(bucket, ctx)).versioningEnabled;
+    return await storage.getVersioning(bucket, ctx);
   } catch (error) {
     if (!hasCode(error, 'access_denied', 'not_supported')) throw error;
     return false;

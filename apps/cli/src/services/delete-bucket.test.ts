@@ -1,0 +1,23 @@
+import { memoryBackend, noContext, storageError, StorageService } from '@coffer/storage-core';
+import { expect, it } from 'vitest';
+
+import { contentsOf } from './delete-bucket.ts';
+import type { Session } from './open-session.ts';
+
+it.each<[string, () => Promise<boolean>, boolean]>([
+  ['keeps versions', async () => true, true],
+  ['keeps none', async () => false, false],
+  ['does not tell everybody', () => Promise.reject(storageError('access_denied', 'No.')), false],
+])('asks of a bucket that %s what it holds, and nothing else', async (_what, getVersioning, keepsVersions) => {
+  const memory = memoryBackend();
+  await memory.buckets?.create('bucket', {}, noContext);
+  await memory.put({ bucket: 'bucket', key: 'a' }, { kind: 'buffer', data: Buffer.from('abc') }, { contentType: 'text/plain' }, noContext);
+  const asked: string[] = [];
+  const storage = new StorageService({
+    backend: Object.assign(memory, { versioning: { getVersioning, setVersioning: async () => {} } }),
+    observer: { operation: ({ operation }) => asked.push(operation) },
+  });
+  const session = { storage, ctx: noContext } as unknown as Session;
+  expect(await contentsOf(session, 'bucket')).toEqual({ count: 1, bytes: 3, keepsVersions });
+  expect(asked).toEqual(['list', 'get_versioning']);
+});
