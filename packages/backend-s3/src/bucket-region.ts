@@ -13,9 +13,17 @@ export async function regionMade(store: Store, bucket: string, asked: string = s
   }
 }
 
+/** Whose servers name no region where they are asked for a bucket. */
+const silent = new WeakSet<Store>();
+
 /** As the provider tells it, in whichever way it does. */
 export async function regionTold(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  return (await store.transport.headBucket(bucket, ctx)).region ?? (await regionOf(store, bucket, ctx));
+  if (!silent.has(store)) {
+    const { region } = await store.transport.headBucket(bucket, ctx);
+    if (region !== undefined) return region;
+    silent.add(store);
+  }
+  return regionOf(store, bucket, ctx);
 }
 
 /** As GetBucketLocation has it. A server that names no region takes the one that is signed for. */

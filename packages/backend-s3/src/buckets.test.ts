@@ -80,6 +80,20 @@ describe.each(cases)('$title', ({ server, door }) => {
     await proxy.close();
   });
 
+  it('are asked once, and not one by one, whether the server names their regions in the short way', async () => {
+    const proxy = await proxyTo(server.endpoint);
+    const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
+    const [one, other] = [newName(), newName()];
+    const made = await backend.buckets?.create(one, {}, noContext);
+    const before = proxy.requests.length;
+    expect((await backend.buckets?.create(other, {}, noContext))?.region).toBe(made?.region);
+    const seen = proxy.requests.slice(before).map(({ method, target }) => `${method} ${/location/.exec(target)?.[0] ?? ''}`.trimEnd());
+    expect(seen).toEqual(['HEAD', 'PUT', 'GET location']);
+    for (const bucket of [one, other]) await backend.buckets?.delete(bucket, {}, noContext);
+    await backend.close();
+    await proxy.close();
+  });
+
   it('are deleted empty after one look, by a process that knows nothing of the server yet', async () => {
     const proxy = await proxyTo(server.endpoint);
     const backend = s3Backend({ ...(await newAccount()), endpoint: proxy.endpoint });
