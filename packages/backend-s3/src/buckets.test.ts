@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { CreateMultipartUploadCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
-import { noContext, StorageService } from '@coffer/storage-core';
+import { noContext, observe, StorageService, wrapBackend } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { s3Backend } from './backend.ts';
@@ -65,14 +65,17 @@ describe.each(cases)('$title', ({ server, door }) => {
     const [there, missing] = [newName(), newName()];
     await backend.buckets?.create(there, {}, noContext);
     const before = proxy.requests.length;
-    const storage = new StorageService({ backend });
+    const counted: string[] = [];
+    const counting = wrapBackend(backend, observe({ operation: ({ operation, outcome }) => void counted.push(`${operation} ${outcome}`) }));
+    const storage = new StorageService({ backend: counting });
     expect(await storage.bucketExists(missing)).toBe(false);
     await expect(storage.requireBucket(missing)).rejects.toMatchObject({
       code: 'no_such_bucket',
       message: `There is no bucket "${missing}".`,
     });
     await storage.ensureBucket(there);
-    await new StorageService({ backend }).requireBucket(there);
+    await new StorageService({ backend: counting }).requireBucket(there);
+    expect(counted).toEqual(['error', 'error', 'success', 'success'].map((outcome) => `bucket_info ${outcome}`));
     const asked = [missing, missing, there, there].map((bucket) => `HEAD /${bucket}`);
     expect(proxy.requests.slice(before).map(({ method, target }) => `${method} ${target.replace(/\/$/, '')}`)).toEqual(asked);
     await backend.buckets?.delete(there, {}, noContext);

@@ -33,7 +33,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
       return { name: bucket, region: await regionMade(store, bucket, options.region), createdAt: new Date(), versioningEnabled: false };
     },
     head: (bucket, ctx) => headBucket(store, bucket, ctx),
-    exists: (bucket, ctx) => exists(store, bucket, ctx),
+    find: async (bucket, ctx) => void (await store.transport.headBucket(bucket, ctx)),
     async list(ctx) {
       const buckets = await listBuckets(store, ctx);
       const infos = await inParallel(buckets, 8, async ({ name, createdAt, region }) => {
@@ -95,21 +95,13 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
   }
 }
 
-async function exists(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+/** For who is to create it. */
+async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
     await store.transport.headBucket(bucket, ctx);
     return true;
   } catch (error) {
     if (hasCode(error, 'no_such_bucket')) return false;
-    throw error;
-  }
-}
-
-/** For who is to create it. */
-async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
-  try {
-    return await exists(store, bucket, ctx);
-  } catch (error) {
     // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
     const status = causeStatus(error);
     if (status === 301 && causeName(error) !== 'NoS3AnswerError') return true;

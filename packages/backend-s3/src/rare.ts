@@ -15,7 +15,7 @@ export function rareOperations(store: Store): Rare {
   return {
     copy: async (source, destination, options, ctx) => (await import('./copy.ts')).copyObject(store, { source, destination }, options, ctx),
     buckets: lazily<Required<BucketOperations>>(
-      { create: true, head: true, exists: true, list: true, delete: true, provision: true },
+      { create: true, head: true, find: true, list: true, delete: true, provision: true },
       async () => (await import('./buckets.ts')).bucketOperations(store),
     ),
     acl: lazily<AclOperations>({ getObjectAcl: true, setObjectAcl: true, getBucketAcl: true, setBucketAcl: true }, async () =>

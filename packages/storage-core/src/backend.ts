@@ -96,8 +96,8 @@ export interface BucketOperations {
   create(bucket: string, options: { readonly region?: string; readonly acl?: CannedAcl }, ctx: CallContext): Promise<BucketInfo>;
   /** @throws no_such_bucket */
   head(bucket: string, ctx: CallContext): Promise<BucketInfo>;
-  /** Whether `head` would find it, where that is known for less than what it tells. Every bucket is asked for so once per process. */
-  exists?(bucket: string, ctx: CallContext): Promise<boolean>;
+  /** Whether `head` would find it, where that costs less than what it tells. @throws no_such_bucket */
+  find?(bucket: string, ctx: CallContext): Promise<void>;
   /** In the order of their names. */
   list(ctx: CallContext): Promise<readonly BucketInfo[]>;
   /** `force` first removes objects, versions, delete markers and open multipart uploads. @throws no_such_bucket, bucket_not_empty */

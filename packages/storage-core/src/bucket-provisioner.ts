@@ -115,8 +115,7 @@ export class BucketProvisioner {
   /** @throws no_such_bucket */
   async #find(bucket: string, ctx: CallContext): Promise<void> {
     const buckets = requireAbility(this.#backend, 'buckets');
-    if (buckets.exists === undefined) await buckets.head(bucket, ctx);
-    else if (!(await buckets.exists(bucket, ctx))) throw storageError('no_such_bucket', `There is no bucket "${bucket}".`);
+    await (buckets.find?.(bucket, ctx) ?? buckets.head(bucket, ctx));
   }
 
   /** The bucket is provisioned again on its next use. */

@@ -21,7 +21,7 @@ function echoing(): StorageBackend {
     name: 'echo',
     ...group('check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'),
     batchDelete: group('deleteMany'),
-    buckets: group('create', 'head', 'list', 'delete', 'provision'),
+    buckets: group('create', 'head', 'find', 'list', 'delete', 'provision'),
     acl: group('getObjectAcl', 'setObjectAcl', 'getBucketAcl', 'setBucketAcl'),
     presign: group('upload', 'download'),
     versioning: group('getVersioning', 'setVersioning'),

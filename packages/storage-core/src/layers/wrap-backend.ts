@@ -41,7 +41,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
   const onBucket = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'bucket', backend, bucket, ctx });
   const onAcl = (operation: Operation, bucket: string, ctx: CallContext): Call => ({ operation, kind: 'acl', backend, bucket, ctx });
   const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = inner;
-  const [exists, provision] = [buckets?.exists?.bind(buckets), buckets?.provision?.bind(buckets)];
+  const [find, provision] = [buckets?.find?.bind(buckets), buckets?.provision?.bind(buckets)];
   const pull = inner.pull?.bind(inner);
 
   return {
@@ -64,8 +64,8 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
       buckets: {
         create: (bucket, options, ctx) => around(onBucket('create_bucket', bucket, ctx), () => buckets.create(bucket, options, ctx)),
         head: (bucket, ctx) => around(onBucket('bucket_info', bucket, ctx), () => buckets.head(bucket, ctx)),
-        ...(exists && {
-          exists: (bucket: string, ctx: CallContext) => around(onBucket('bucket_info', bucket, ctx), () => exists(bucket, ctx)),
+        ...(find && {
+          find: (bucket: string, ctx: CallContext) => around(onBucket('bucket_info', bucket, ctx), () => find(bucket, ctx)),
         }),
         list: (ctx) => around({ operation: 'list_buckets', kind: 'bucket', backend, ctx }, () => buckets.list(ctx)),
         delete: (bucket, options, ctx) => around(onBucket('delete_bucket', bucket, ctx), () => buckets.delete(bucket, options, ctx)),

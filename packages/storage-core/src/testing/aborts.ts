@@ -198,7 +198,7 @@ function cancelledCalls({ test }: Suite): void {
       () => batchDelete?.deleteMany(at.bucket, [at.key], ctx),
       () => buckets?.create(nowhere, {}, ctx),
       () => buckets?.head(at.bucket, ctx),
-      () => buckets?.exists?.(at.bucket, ctx),
+      () => buckets?.find?.(at.bucket, ctx),
       () => buckets?.list(ctx),
       () => buckets?.delete(nowhere, { force: true }, ctx),
       () => buckets?.provision?.(at.bucket, { corsOrigins: ['*'] }, ctx),
