@@ -19,6 +19,8 @@ export class AnswerError extends Error {
   declare readonly $response: { readonly headers: Headers };
   /** Where the bucket lies, if the answer is about that. */
   declare readonly region: string | undefined;
+  /** The bucket that it is about, where it says so. */
+  declare readonly BucketName: string | undefined;
 
   constructor(status: number, headers: Headers, document: string) {
     super(valueIn(document, 'Message') ?? `The answer was ${status}.`);
@@ -28,6 +30,7 @@ export class AnswerError extends Error {
     // Not for logs.
     Object.defineProperty(this, '$response', { value: { headers } });
     Object.defineProperty(this, 'region', { value: regionIn(headers, document) });
+    Object.defineProperty(this, 'BucketName', { value: valueIn(document, 'BucketName') });
   }
 }
 

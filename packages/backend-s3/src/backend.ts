@@ -4,7 +4,7 @@ import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { assertEndpoint } from './check-options.ts';
-import { causeName } from './errors.ts';
+import { causeBucket, causeName } from './errors.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
@@ -100,9 +100,11 @@ async function check(store: Store, ctx: CallContext): Promise<void> {
     await store.transport.list(nobodysBucket, { maxKeys: 1 }, ctx);
   } catch (error) {
     const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
-    if (isStorageError(error) && isKnown) return;
-    if (!hasCode(error, 'no_such_bucket')) throw error;
-    throw storageError('storage_unavailable', 'What answers at the endpoint of the storage provider is no S3 server.', { cause: error });
+    if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
+    const told = causeBucket(error);
+    if (isKnown && (told === '' || told.includes(nobodysBucket))) return;
+    const message = 'What answers at the endpoint of the storage provider is no S3 server, or its address leads into a bucket.';
+    throw storageError('storage_unavailable', message, { cause: error });
   }
 }
 

@@ -35,6 +35,20 @@ describe.each(cases)('$title', ({ server, door }) => {
     await expect(backend.check(noContext)).rejects.toMatchObject({ code: 'access_denied', retryable: false });
     await backend.close();
   });
+
+  it('fails at an address that is meant for a bucket, whether or not there is one', async () => {
+    const account = await accountOn(server);
+    const name = `check-${randomBytes(6).toString('hex')}`;
+    const [right, wrong] = [account.endpoint, `${account.endpoint}/${name}`].map((endpoint) =>
+      s3Backend({ ...account, endpoint, transport: door }),
+    );
+    const message = expect.stringContaining('leads into a bucket');
+    await expect(wrong!.check(noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message });
+    await right!.buckets?.create(name, {}, noContext);
+    await expect(wrong!.check(noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message });
+    await right!.buckets?.delete(name, {}, noContext);
+    for (const backend of [right, wrong]) await backend!.close();
+  });
 });
 
 describe.each(doors)('a check (%s)', (transport) => {

@@ -128,6 +128,12 @@ export function statusOf(error: unknown): number | undefined {
   return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
 }
 
+/** The bucket that the provider says it is about; empty where it does not say. */
+export function causeBucket(error: unknown): string {
+  const { BucketName: bucket } = ((isStorageError(error) ? error.cause : undefined) ?? {}) as { readonly BucketName?: unknown };
+  return typeof bucket === 'string' ? bucket : '';
+}
+
 /** As `statusOf`, of what a StorageError was made from. */
 export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
