@@ -46,8 +46,9 @@ export class AnswerWatch {
 
   /** A socket that connects: postgres.js waits for it as for one of its own. */
   readonly open = ({ path, host: [host], port: [port] }: Target): Socket => {
-    // Without delay: what follows a statement does not wait until the server tells that it has arrived.
-    const socket = path === false ? connect({ port: port!, ...(host !== undefined && { host }), noDelay: true }) : connect(path);
+    const socket = path === false ? connect(port!, host) : connect(path);
+    // What follows a statement does not wait until the server tells that this one has arrived.
+    if (path === false) socket.setNoDelay(true);
     // As postgres.js sets them, for its messages and the name of the certificate.
     Object.assign(socket, { host, port });
     // Bun tells that nobody listens at a unix socket just before postgres.js listens to that.
