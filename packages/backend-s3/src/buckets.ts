@@ -56,7 +56,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
 
 /** Some servers delete a bucket with all that lies in it. A look costs less than to try out whether this one does. @throws bucket_not_empty */
 async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (store.known !== undefined && store.known.keepsFullBuckets !== false) return;
+  if (store.known?.keepsFullBuckets === true) return;
   try {
     const { objects } = await store.transport.list(bucket, { maxKeys: 1 }, ctx);
     if (objects.length > 0) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds objects.`);

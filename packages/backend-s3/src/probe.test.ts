@@ -126,6 +126,18 @@ it.each(doors)('deletes no bucket with objects on a server that would (%s)', asy
   expect(deleted).not.toContain(bucket);
 });
 
+it.each(doors)('deletes no bucket with objects where it could not be tried out whether the server would (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'DELETE' && /^\/[^/?]+\/?$/.test(path) ? { status: 204, body: '' } : undefined,
+  );
+  const backend = s3Backend({ ...options, transport }, { ...awsProfile, keepsFullBuckets: undefined });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+});
+
 it('takes no server that refuses the header of a sum for one that compares it', async () => {
   const options = await behindFront(ceph, (method, path) =>
     method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
