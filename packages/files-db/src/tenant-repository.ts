@@ -105,17 +105,17 @@ export class TenantRepository {
     const { tenantUuid: uuid } = await this.read(id);
     const { sql } = this.#database;
     try {
-      // By itself it changes one row, and needs no transaction.
       if (slug === undefined && quotaBytes !== undefined) {
+        // One row is changed, which needs no transaction.
         if ((await setQuota(sql, { tenant: uuid, quota: quotaBytes })).length === 0) throw unknownTenant();
-        return await this.read(uuid);
+      } else {
+        const change = inTransaction(sql, async (transaction) => {
+          if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
+          if (slug !== undefined) await this.#rename(transaction, uuid, slug);
+          if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });
+        });
+        await whileWatched(sql, change);
       }
-      const change = inTransaction(sql, async (transaction) => {
-        if ((await lockUsage(transaction, { tenant: uuid })).length === 0) throw unknownTenant();
-        if (slug !== undefined) await this.#rename(transaction, uuid, slug);
-        if (quotaBytes !== undefined) await setQuota(transaction, { tenant: uuid, quota: quotaBytes });
-      });
-      await whileWatched(sql, change);
     } catch (error) {
       if (isTaken(error)) throw slugTaken();
       throw databaseError(error);
