@@ -374,10 +374,40 @@ describe('sendObjectHead', () => {
     expect(await headersOf('HEAD')).toEqual(await headersOf('GET'));
   });
 
-  it('evaluates conditions and passes over ranges', async () => {
+  it('evaluates conditions', async () => {
     expect((await ask({ 'if-none-match': `"${info.etag}"` }, 'HEAD')).status).toBe(304);
     expect((await ask({ 'if-match': '"other"' }, 'HEAD')).status).toBe(412);
-    expect((await ask({ range: 'bytes=99-' }, 'HEAD')).status).toBe(200);
+  });
+
+  it('tells of a range what a GET would', async () => {
+    const etag = `"${info.etag}"`;
+    const date = info.lastModified.toUTCString();
+    const range = 'bytes=2-4';
+    const asked: Record<string, string>[] = [
+      { range },
+      { range: 'bytes=-5' },
+      { range: 'bytes=20-' },
+      { range: 'bytes=26-' },
+      { range: 'bytes=0-1,3-4' },
+      { range, 'if-none-match': etag },
+      { range: 'bytes=26-', 'if-match': '"other"' },
+      { range, 'if-range': etag },
+      { range, 'if-range': date },
+      { range, 'if-range': '"other"' },
+      { range, 'if-range': `W/${etag}` },
+      { range, 'if-range': new Date(info.lastModified.getTime() + 60_000).toUTCString() },
+      { range, 'if-range': etag, 'if-match': etag },
+      { range, 'if-range': etag, 'if-unmodified-since': date },
+      { range: 'bytes=26-', 'if-range': etag },
+      { range: 'bytes=26-', 'if-range': '"other"' },
+    ];
+    const told = async (headers: Record<string, string>, method: string): Promise<unknown> => {
+      const { status, header } = await ask(headers, method);
+      return [status, ...(status < 300 ? ['content-length', 'content-range', 'etag', 'content-type'].map(header) : [])];
+    };
+    for (const headers of asked) expect([headers, await told(headers, 'HEAD')]).toEqual([headers, await told(headers, 'GET')]);
+    expect(await told({ range }, 'HEAD')).toEqual([206, '3', 'bytes 2-4/26', etag, 'text/plain']);
+    expect(await told({ range: 'bytes=26-' }, 'HEAD')).toEqual([416]);
   });
 });
 

@@ -2,10 +2,10 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Readable } from 'node:stream';
 
 import { releaseChunk } from '../chunk-memory.ts';
-import { evaluateConditions } from '../conditions.ts';
+import { evaluateConditions, resolveRange } from '../conditions.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
-import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
+import type { GetOptions, GetResult, ObjectInfo, ResolvedRange } from '../object.ts';
 import { assertContentDisposition, contentDisposition, runsInBrowser } from './content-disposition.ts';
 import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
@@ -89,18 +89,13 @@ export async function sendObject(
     body.destroy(); // the client left while the object was opened
     return;
   }
-  const size = range === undefined ? info.size : range.end - range.start + 1;
   try {
-    const headers = objectHeaders(info, options);
-    if (range !== undefined) {
-      headers['content-length'] = size;
-      headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
-    }
-    response.writeHead(range === undefined ? 200 : 206, headers);
+    writeHead(response, info, range, options);
   } catch (error) {
     body.destroy(); // a header was refused: nothing is sent, and nobody reads
     throw error;
   }
+  const size = range === undefined ? info.size : sizeOf(range);
   await pour({ body, size, ownsChunks: ownsChunks === true }, response);
 }
 
@@ -155,12 +150,33 @@ function sendWhole(bytes: Buffer, size: number, response: ServerResponse, writte
   });
 }
 
-/** Answers a HEAD for one object. */
+/** Answers a HEAD for one object: what a GET would, as S3 does, whose HeadObject takes a range. @throws as that would */
 export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
-  const { range: _range, ...conditions } = readConditionsOf(request.headers);
+  const { range, ...conditions } = readConditionsOf(request.headers);
   if (evaluateConditions(info, conditions) === 'not_modified') response.writeHead(304, unchangedHeaders(info, options));
-  else response.writeHead(200, objectHeaders(info, options));
+  else writeHead(response, info, range !== undefined && holds(request, info) ? resolveRange(range, info.size) : undefined, options);
   response.end();
+}
+
+function writeHead(response: ServerResponse, info: ObjectInfo, range: ResolvedRange | undefined, options: SendOptions): void {
+  const headers = objectHeaders(info, options);
+  if (range !== undefined) {
+    headers['content-length'] = sizeOf(range);
+    headers['content-range'] = `bytes ${range.start}-${range.end}/${info.size}`;
+  }
+  response.writeHead(range === undefined ? 200 : 206, headers);
+}
+
+function sizeOf({ start, end }: ResolvedRange): number {
+  return end - start + 1;
+}
+
+/** Whether If-Range, if there is one, lets the range be. */
+function holds({ headers }: IncomingMessage, info: ObjectInfo): boolean {
+  const { 'if-range': ifRange } = headers;
+  if (typeof ifRange !== 'string') return true;
+  if (headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined) return false; // see openAsked
+  return ifRange === `"${info.etag}"` || ifRange === info.lastModified.toUTCString();
 }
 
 /**
