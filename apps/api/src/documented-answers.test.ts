@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bucketNameProblem, keyProblem } from '@coffer/storage-core';
+import { bucketNameProblem, keyProblem, tenantNameProblem } from '@coffer/storage-core';
 
 import { startApi } from './testing/start-api.ts';
 import type { TestApi } from './testing/start-api.ts';
-import { acme, as } from './testing/tokens.ts';
+import { acme, admin, as } from './testing/tokens.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 interface Answer {
@@ -131,16 +131,47 @@ describe('what the document says of answers', () => {
     expect(form['required']).toEqual([...fields.filter((name) => name !== 'Content-Type'), 'file']);
   });
 
+  const parameter = (operation: string, name: string): Json =>
+    operations.get(operation)!.parameters!.find((each) => each.name === name)!.schema;
+  const mistakes = (schema: Json, value: string): boolean => mistakesIn(value, schema) !== undefined;
+
   it('has the rules of names, as far as a schema can', () => {
-    const parameter = (operation: string, name: string): Json =>
-      operations.get(operation)!.parameters!.find((each) => each.name === name)!.schema;
-    const mistakes = (schema: Json, value: string): boolean => mistakesIn(value, schema) !== undefined;
     const bucket = parameter('GET /api/v1/storage/buckets/{name}', 'name');
     const key = parameter('GET /api/v1/storage/objects/{key}', 'key');
     for (const name of ['abc', 'a-1', '0'.repeat(63), 'ab', '-ab', 'Abc', 'a.b', 'a\u0000b', '0'.repeat(64)])
       expect({ name, wrong: mistakes(bucket, name) }).toEqual({ name, wrong: bucketNameProblem(name) !== undefined });
     for (const name of ['a', 'a//b', '\u65e5 \u{1f418}', 'x'.repeat(1024), '', '/a', 'a\u0000', 'a\u009f', 'a\n', 'x'.repeat(1025)])
       expect({ name, wrong: mistakes(key, name) }).toEqual({ name, wrong: keyProblem(name) !== undefined });
+    const tenants = [
+      parameter('POST /api/v1/admin/tenants/{tenant_id}/provision-storage', 'tenant_id'),
+      parameter('GET /api/v1/files', 'X-Tenant-ID'),
+      parameter('PUT /api/v1/storage/objects/{key}', 'X-Tenant-ID'),
+    ];
+    for (const name of ['acme', 'A b', '\u65e5', '', ' a', 'a ', 'a\tb', 'a\u0085', 'a'.repeat(129)])
+      expect({ name, wrong: tenants.map((schema) => mistakes(schema, name)) }).toEqual({
+        name,
+        wrong: tenants.map(() => tenantNameProblem('It', name) !== undefined),
+      });
+  });
+
+  it.each(['PUT', 'POST'])('has the rules of the headers of a write, as far as a schema can: %s', async (method) => {
+    const headers = await admin();
+    const [sha256, md5] = ['LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ', 'XUFAKrxLKna5cZ2REBfFkg'];
+    for (const [name, values] of Object.entries({
+      'If-None-Match': ['*', '"9a03"', '**', 'a'],
+      'If-Match': ['"9a03"', '"9a03-2"', '*', '9a03', '"9a03", "9a04"', 'W/"9a03"', '""'],
+      'x-amz-checksum-sha256': [sha256, `${sha256}=`, `${sha256.slice(0, -1)}R=`, `${md5}==`, `-${sha256.slice(1)}=`, 'a'],
+      'Content-MD5': [md5, `${md5}==`, `${md5.slice(0, -1)}h==`, `${sha256}=`, 'a'],
+    })) {
+      for (const value of values) {
+        const form = new FormData();
+        form.set('file', new Blob(['x']));
+        const sent = { headers: { ...headers, [name]: value }, ...(method === 'PUT' ? { body: 'x' } : { form }) };
+        const { status } = await api.send(method, '/api/v1/storage/objects/of-a-write', sent);
+        const schema = parameter(`${method} /api/v1/storage/objects/{key}`, name);
+        expect({ name, value, wrong: mistakes(schema, value) }).toEqual({ name, value, wrong: status === 400 });
+      }
+    }
   });
 
   it('is of what comes with an object', () => {

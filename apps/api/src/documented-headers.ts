@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
+import { tenantNameShape } from '@coffer/storage-core';
+
 import { presignedUrlExample } from './examples.ts';
 
 /** Headers as the OpenAPI document has them; what they hold is judged where they are used. */
@@ -10,7 +12,7 @@ export const tenantHeader = z.object({
   'X-Tenant-ID': header(
     'Uuid or slug of the tenant that an admin or a service acts for; of any other token it can only confirm the tenant.',
     'acme',
-  ).openapi({ minLength: 1 }),
+  ).openapi(tenantNameShape),
 });
 
 /** Of routes that send bytes. */
@@ -23,17 +25,24 @@ export const readHeaders = z.object({
   'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
+// Base64 of 32 and of 16 bytes: of its last character, the bits that are no byte's are 0.
+const sha256 = '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]={0,2}$';
+const md5 = '^[A-Za-z0-9+/]{21}[AQgw]={0,2}$';
+
 /** Of routes that take bytes. */
 export const checksumHeaders = z.object({
-  'x-amz-checksum-sha256': header('SHA-256 of the bytes, in base64, to be verified.', 'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ='),
-  'Content-MD5': header('MD5 of the bytes, in base64, to be verified.', 'XUFAKrxLKna5cZ2REBfFkg=='),
+  'x-amz-checksum-sha256': header(
+    'SHA-256 of the bytes, in base64, to be verified.',
+    'LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=',
+  ).openapi({ pattern: sha256 }),
+  'Content-MD5': header('MD5 of the bytes, in base64, to be verified.', 'XUFAKrxLKna5cZ2REBfFkg==').openapi({ pattern: md5 }),
   Digest: header('Checksums of the bytes, to be verified.', 'sha-256=LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ='),
 });
 
 /** The same of objects, whose key may be taken. */
 export const writeHeaders = checksumHeaders.extend({
-  'If-None-Match': header('`*` writes only if there is nothing of this key.', '*'),
-  'If-Match': header('One ETag: writes only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': header('`*` writes only if there is nothing of this key.', '*').openapi({ pattern: String.raw`^\*$` }),
+  'If-Match': header('One ETag: writes only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({ pattern: '^"[^",]+"$' }),
 });
 
 /** Of routes that delete. */

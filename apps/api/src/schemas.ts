@@ -133,7 +133,13 @@ export const TenantId = z.object({
   tenant_id: z
     .string()
     .transform(canonicalTenantUuid)
-    .openapi({ type: 'string', param: { name: 'tenant_id', in: 'path' }, description: 'uuid or slug of a tenant.', example: 'acme' }),
+    .openapi({
+      type: 'string',
+      ...tenantNameShape,
+      param: { name: 'tenant_id', in: 'path' },
+      description: 'uuid or slug of a tenant.',
+      example: 'acme',
+    }),
 });
 
 const Timestamp = z.iso.datetime().openapi({ example: '2026-01-15T10:30:00.000Z' });
