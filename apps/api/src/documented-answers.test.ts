@@ -154,6 +154,18 @@ describe('what the document says of answers', () => {
       });
   });
 
+  it('has patterns that generators of clients may write into their source as they are', () => {
+    const seen = new Set<string>();
+    const look = (node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return;
+      if ('pattern' in node && typeof node.pattern === 'string') seen.add(node.pattern);
+      Object.values(node).forEach(look);
+    };
+    look(document);
+    expect(seen.size).toBeGreaterThan(8);
+    for (const pattern of seen) expect(pattern).toMatch(/^[ -~]+$/);
+  });
+
   it.each(['PUT', 'POST'])('has the rules of the headers of a write, as far as a schema can: %s', async (method) => {
     const headers = await admin();
     const [sha256, md5] = ['LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ', 'XUFAKrxLKna5cZ2REBfFkg'];
