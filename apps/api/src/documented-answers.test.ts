@@ -166,6 +166,16 @@ describe('what the document says of answers', () => {
     for (const pattern of seen) expect(pattern).toMatch(/^[ -~]+$/);
   });
 
+  it('has the rules of an owner in a form as in JSON, but that a form may leave it empty', () => {
+    const bodyOf = (path: string, type: string): Json =>
+      (operations.get(`POST ${path}`)!.requestBody!.content[type]!.schema['properties'] as { owner_id: Json }).owner_id;
+    const inForm = bodyOf('/api/v1/files/upload', 'multipart/form-data');
+    const inJson = bodyOf('/api/v1/files/presigned-upload', 'application/json');
+    for (const owner of ['user-123', 'x'.repeat(255), 'x'.repeat(256), 'a\tb'])
+      expect({ owner, wrong: mistakes(inForm, owner) }).toEqual({ owner, wrong: mistakes(inJson, owner) });
+    expect(mistakes(inForm, '')).toBe(false);
+  });
+
   it.each(['PUT', 'POST'])('has the rules of the headers of a write, as far as a schema can: %s', async (method) => {
     const headers = await admin();
     const [sha256, md5] = ['LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ', 'XUFAKrxLKna5cZ2REBfFkg'];

@@ -68,8 +68,8 @@ export function listingText(example: string) {
     .openapi({ example });
 }
 
-// As OpenAPI has it, in what all dialects of regular expressions have in common.
-const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
+/** Without control characters, as OpenAPI has it: in what all dialects of regular expressions have in common. */
+export const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
 const isPlain = new RegExp(plain);
 
 /** Text that PostgreSQL and logs can hold. */

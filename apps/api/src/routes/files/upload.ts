@@ -6,7 +6,7 @@ import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { FileSchema } from '../../schemas.ts';
+import { FileSchema, plain } from '../../schemas.ts';
 import { scopeOf, tenantContextOf } from '../../scope.ts';
 import type { Scope } from '../../scope.ts';
 import type { Services } from '../../services.ts';
@@ -46,9 +46,9 @@ export function uploadRoute(router: Router, services: Services): void {
             required: ['file'],
             properties: {
               file: { type: 'string', format: 'binary' },
-              owner_id: { type: 'string', example: 'user-123' },
+              owner_id: { type: 'string', maxLength: 255, pattern: plain, example: 'user-123' },
               is_public: { type: 'boolean', default: false },
-              metadata: { type: 'string', description: 'A JSON object.', example: '{"project":"apollo"}' },
+              metadata: { type: 'string', description: 'A JSON object, up to 16 KiB.', example: '{"project":"apollo"}' },
             },
           },
         },
