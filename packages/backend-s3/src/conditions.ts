@@ -20,9 +20,9 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
 }
 
-/** Ceph takes a time before 1970 for one to come, and others for none; of five digits no year is written. */
+/** Ceph counts seconds in 32 bits: a time before 1970 is one to come, and one from 2106 on may be long past. */
 function isTold(date: Date): boolean {
-  return date.getTime() >= 0 && date.getUTCFullYear() <= 9999;
+  return date.getTime() >= 0 && date.getTime() < 2 ** 32 * 1000;
 }
 
 /** @throws `error`, unless it is an answer of 304 */

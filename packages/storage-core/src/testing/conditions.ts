@@ -22,6 +22,7 @@ const sent: readonly [string, Conditions][] = [
   ['If-Modified-Since before 1970', () => ({ ifModifiedSince: new Date(-1000) })],
   ['If-Modified-Since before the change', (info) => ({ ifModifiedSince: later(info, -hour) })],
   ['If-Unmodified-Since after the change', (info) => ({ ifUnmodifiedSince: later(info, hour) })],
+  ['If-Unmodified-Since in another century', () => ({ ifUnmodifiedSince: new Date('2150-01-01') })],
   [
     'If-None-Match that fails to match beside If-Modified-Since',
     (info) => ({ ifNoneMatch: ['other'], ifModifiedSince: later(info, hour) }),
@@ -35,6 +36,7 @@ const notModified: readonly [string, Conditions][] = [
   ['If-None-Match: *', () => ({ ifNoneMatch: '*' })],
   ['If-Modified-Since at the change', (info) => ({ ifModifiedSince: info.lastModified })],
   ['If-Modified-Since after the change', (info) => ({ ifModifiedSince: later(info, hour) })],
+  ['If-Modified-Since in another century', () => ({ ifModifiedSince: new Date('2150-01-01') })],
   ['If-None-Match beside a range outside the object', ({ etag }) => ({ ifNoneMatch: [etag], range: { start: 1000 } })],
 ];
 
