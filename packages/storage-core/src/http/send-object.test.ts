@@ -414,7 +414,8 @@ describe('sendObjectHead', () => {
 describe('objectHeaders', () => {
   it.each([
     ['text/plain', 'inline; filename="a"', 'inline; filename="a"'],
-    ['text/html', 'inline; filename="attachment"', 'attachment'],
+    ['text/html', 'inline; filename="attachment"', 'attachment; filename="attachment"'],
+    ['text/html', 'inline', 'attachment'],
     ['text/html', ' attachment', 'attachment'],
     ['text/html', 'ATTACHMENT; filename="a"', 'ATTACHMENT; filename="a"'],
     ['text/html', undefined, 'attachment'],

@@ -49,6 +49,7 @@ function dispositionOf(contentType: string, { contentDisposition: asked, filenam
   if (asked !== undefined) assertContentDisposition(asked);
   const dangerous = runsInBrowser(contentType);
   if (asked !== undefined && !(dangerous && !/^attachment\b/i.test(asked))) return asked;
+  if (asked !== undefined && filename === undefined) return asked.replace(/^[^;]*/, 'attachment');
   return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
 
