@@ -1,9 +1,8 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 
-import { problemHeaders, problemOf } from '@coffer/storage-core/http';
+import { problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/http';
 
 import { docsRoutes } from './docs-page.ts';
-import { errorOf } from './exchange.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { metricsRoute } from './metrics.ts';
@@ -50,7 +49,7 @@ export function createApp(services: Services): Router['app'] {
   app.notFound((c) => router.unmatched(c));
   app.onError((thrown, c) => {
     const { exchange } = c.env;
-    const error = errorOf(thrown, exchange);
+    const error = toStorageError(thrown);
     exchange.error = error;
     if (exchange.outgoing.headersSent) {
       exchange.outgoing.destroy(); // an answer that was begun cannot be taken back

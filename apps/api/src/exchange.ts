@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { isStorageError, storageError } from '@coffer/storage-core';
-import type { StorageError } from '@coffer/storage-core';
-import { toStorageError } from '@coffer/storage-core/http';
-
 /** One request and what is known of it while it is under way. Lives on Node's own objects, below any framework. */
 export interface Exchange {
   readonly incoming: IncomingMessage;
@@ -59,12 +55,6 @@ export function exchangeOf(outgoing: ServerResponse): Exchange {
   const exchange = (outgoing as Carrier)[exchangeKey];
   if (exchange === undefined) throw new Error('No exchange was begun on this response.');
   return exchange;
-}
-
-/** Nobody reads the answer to a client that went away; it only keeps that from counting as a failure of ours. */
-export function errorOf(thrown: unknown, { signal }: Exchange): StorageError {
-  if (isStorageError(thrown) || !signal.aborted) return toStorageError(thrown);
-  return storageError('validation_failed', 'The client went away before it was answered.', { cause: thrown });
 }
 
 function targetOf({ url = '/' }: IncomingMessage): { readonly path: string; readonly query: string } {

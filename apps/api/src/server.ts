@@ -10,7 +10,7 @@ import type { CallContext, StorageError } from '@coffer/storage-core';
 import { lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
-import { beginExchange, errorOf, exchangeOf } from './exchange.ts';
+import { beginExchange, exchangeOf } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
@@ -154,8 +154,8 @@ function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolea
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
 export function answerError(error: unknown, _incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
-  exchange.error = errorOf(error, exchange);
-  sendProblem(outgoing, exchange.error, exchange.requestId);
+  exchange.error = error;
+  sendProblem(outgoing, error, exchange.requestId);
 }
 
 /** Answers without the framework, which would see to the end of a body that nobody reads. */

@@ -10,6 +10,7 @@ import { acme, admin, as, secret } from '../testing/tokens.ts';
 
 const debug = 20;
 const info = 30;
+const error = 50;
 
 describe('the log', () => {
   let api: TestApi;
@@ -57,6 +58,21 @@ describe('the log', () => {
       { level: info, status: 401, code: 'unauthorized' },
       { level: info, status: 501, code: 'not_supported' },
     ]);
+  });
+
+  it('has all of what went wrong on our side, of which the answer tells nothing but the id', async () => {
+    const cause = new Error('secret of ours');
+    const copied = vi.spyOn(api.runtime.storage, 'copyFile').mockRejectedValue(cause);
+    const json = { source: { bucket: 'acme-uploads', key: 'a' }, destination: { bucket: 'acme-uploads', key: 'b' } };
+    const headers = { ...(await admin()), 'x-request-id': 'bad-luck' };
+    const answer = await api.send('POST', '/api/v1/storage/copy', { headers, json });
+    copied.mockRestore();
+    expect(answer).toMatchObject({ status: 500, json: { code: 'internal_error', request_id: 'bad-luck' } });
+    expect(answer.text).not.toContain('secret');
+    expect(await lines(1)).toEqual([
+      expect.objectContaining({ level: error, request_id: 'bad-luck', status: 500, code: 'internal_error', err: expect.anything() }),
+    ]);
+    expect(JSON.stringify(api.log)).toContain(cause.message);
   });
 
   it('has a line for what is refused before there is a route for it', async () => {
