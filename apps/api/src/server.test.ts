@@ -143,6 +143,7 @@ describe('the server', () => {
       'GET http://example.com/health/live HTTP/1.1\r\nHost: example.com',
       'GET HTTP://example.com/health/live HTTP/1.1\r\nHost: example.com',
       'GET http://example.com/health/live?x=1 HTTP/1.1\r\nHost: example.com',
+      'GET https://example.com/health/live HTTP/1.1\r\nHost: example.com',
       'GET /health/live HTTP/1.1\r\nHost: [::1]:8080',
       'GET /health/live HTTP/1.1\r\nHost: [0:0:0:0:0:0:0:1]:8080', // curl sends what was typed
       'GET /health/live HTTP/1.1\r\nHost: my_service.internal:80',
@@ -152,6 +153,11 @@ describe('the server', () => {
     ]) {
       const { status, body, connection } = await raw(`${head}\r\n\r\n`);
       expect({ head, status, body }).toEqual({ head, status: 200, body: '{"status":"live"}' });
+      connection.destroy();
+    }
+    for (const target of ['http://example.com', 'http://example.com?x=/health/live']) {
+      const { status, body, connection } = await raw(`GET ${target} HTTP/1.1\r\nHost: example.com\r\n\r\n`);
+      expect({ status, detail: JSON.parse(body).detail }).toEqual({ status: 404, detail: expect.stringContaining('nothing at /;') });
       connection.destroy();
     }
   });

@@ -32,7 +32,8 @@ describe('a query', () => {
       { field: 'a', message: 'given more than once' },
       { field: 'query', message: 'is not percent-encoded UTF-8' },
       { field: 'b', message: 'is not percent-encoded UTF-8' },
+      { field: 'a', message: 'is not percent-encoded UTF-8' },
     ];
-    expect(() => parseQuery('a=1&a=2&a=3&%=1&%=2&a&b=%')).toThrow(expect.objectContaining({ errors }));
+    expect(() => parseQuery('a=1&a=2&a=3&%=1&%=2&a&b=%&a=%')).toThrow(expect.objectContaining({ errors }));
   });
 });
