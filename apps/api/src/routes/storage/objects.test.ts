@@ -107,6 +107,20 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       for (const token of ['', '!', 'abc', '../..', '%F0%9F%98%80', '%00', others, `${others}A`]) {
         expect(await send('GET', `?continuation_token=${token}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
       }
+      const begun = others.slice(0, 11); // what binds it to the list, and no place in it
+      for (const [list, token] of [
+        ['prefix=list', others],
+        ['prefix=list/&delimiter=/', others],
+        ['prefix=list&delimiter=/', others],
+        [`prefix=list/&bucket=${bucket('other')}`, others],
+        ['prefix=list/', begun],
+        ['prefix=list/', `${begun}AA`],
+        ['prefix=list/', `${others}=`],
+      ])
+        expect(await send('GET', `?${list}&continuation_token=${token}`)).toMatchObject({
+          status: 400,
+          json: { errors: [{ field: 'continuation_token', message: expect.stringContaining('begin it again') }] },
+        });
       expect(await send('GET', `?bucket=${bucket('no-such-bucket')}`)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     });
   });
