@@ -30,11 +30,18 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
     for (const [rule, field] of [
       [{ expire_days: 0 }, 'rules.0.expire_days'],
       [{ expire_days: 1.5 }, 'rules.0.expire_days'],
+      [{ expire_days: 36_501 }, 'rules.0.expire_days'],
+      [{ abort_multipart_days: 0 }, 'rules.0.abort_multipart_days'],
       [{ id: '', expire_days: 1 }, 'rules.0.id'],
+      [{ id: 'x'.repeat(256), expire_days: 1 }, 'rules.0.id'],
       [{ id: '\ud800', expire_days: 1 }, 'rules.0.id'],
       [{ prefix: 'tmp/\ud800', expire_days: 1 }, 'rules.0.prefix'],
       [{ prefix: 'é'.repeat(513), expire_days: 1 }, 'rules.0.prefix'],
       [{ transition: { days: 1 } }, 'rules.0.transition.storage_class'],
+      [{ transition: { days: 1, storage_class: '' } }, 'rules.0.transition.storage_class'],
+      [{ transition: { days: 1, storage_class: 'X'.repeat(65) } }, 'rules.0.transition.storage_class'],
+      [{ transition: { days: -1, storage_class: 'GLACIER' } }, 'rules.0.transition.days'],
+      [{ transition: { days: 36_501, storage_class: 'GLACIER' } }, 'rules.0.transition.days'],
     ] as const)
       expect(await send('PUT', '/lifecycle', { json: { rules: [{ id: 'tmp', prefix: '', ...rule }] } })).toMatchObject({
         status: 400,
@@ -44,6 +51,7 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
     for (const [rules, field] of [
       [[{ id: 'tmp', prefix: '' }], 'rules.0'],
       [[twice, twice], 'rules.1.id'],
+      [Array.from({ length: 1001 }, (_, n) => ({ ...twice, id: `${n}` })), 'rules'],
       [[], 'rules'],
     ] as const)
       expect(await send('PUT', '/lifecycle', { json: { rules } })).toMatchObject({
@@ -63,6 +71,9 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
     it('have no lifecycle where the backend has none', async () => {
       const rules = [
         { id: 'tmp', prefix: 'tmp/', expire_days: 7, abort_multipart_days: 1, transition: { days: 30, storage_class: 'GLACIER' } },
+        { id: 'x'.repeat(255), prefix: '', abort_multipart_days: 36_500 },
+        { id: 'at once', prefix: 'é'.repeat(512), transition: { days: 0, storage_class: 'X'.repeat(64) } },
+        ...Array.from({ length: 997 }, (_, n) => ({ id: `${n}`, prefix: '', expire_days: 1 })),
       ];
       expect(await send('GET', '/lifecycle')).toMatchObject(unsupported);
       expect(await send('PUT', '/lifecycle', { json: { rules } })).toMatchObject(unsupported);
