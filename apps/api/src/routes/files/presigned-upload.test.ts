@@ -16,7 +16,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
   let ann: { authorization: string };
 
   beforeAll(async () => {
-    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
+    api = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true', STORAGE_PRESIGN_EXPIRES: '1800' });
     ann = await as('ann', { tenant: acme });
   });
   afterAll(() => api.stop());
@@ -38,7 +38,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
       upload_url: expect.stringContaining(bucket('acme-uploads')),
       upload_fields: expect.objectContaining({ key: expect.any(String), 'Content-Type': 'text/plain' }),
       upload_headers: {},
-      expires_in: 3600,
+      expires_in: 1800,
     });
     expect((await api.send('GET', `/api/v1/files/${begun.json.file_id}`, { headers: ann })).json).toMatchObject({
       status: 'pending',
@@ -224,6 +224,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     [{ size_bytes: null }, 'size_bytes'],
     [{ sha256: 'abc' }, 'sha256'],
     [{ sha256: sha256('x').toUpperCase() }, 'sha256'],
+    [{ sha256: `${sha256('x')}0` }, 'sha256'],
     [{ is_public: 'true' }, 'is_public'],
     [{ owner_id: '' }, 'owner_id'],
     [{ metadata: [] }, 'metadata'],
