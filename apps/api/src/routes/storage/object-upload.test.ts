@@ -87,6 +87,8 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
       storage_class: storageClass,
     });
     expect(answered.etag).toBe(`"${json.etag}"`);
+    const list = await api.send('GET', `/api/v1/storage/objects?prefix=raw.txt&bucket=${bucket('other')}`, { headers });
+    expect(list.json.objects).toEqual([expect.objectContaining({ key: 'raw.txt', etag: json.etag, storage_class: storageClass })]);
     if (abilities.acl) expect((await send('GET', `raw.txt/acl?bucket=${bucket('other')}`)).json.grants).toHaveLength(2);
   });
 

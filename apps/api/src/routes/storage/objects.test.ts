@@ -45,6 +45,9 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
         common_prefixes: [],
         is_truncated: false,
       });
+      for (const { key, last_modified: changed } of json.objects)
+        expect((await send('HEAD', `/${key}`)).headers['last-modified']).toBe(new Date(changed as string).toUTCString());
+      expect((await send('GET', '?prefix=list/a/')).json).toEqual(json);
     });
 
     it('come in pages, in the order of their bytes', async () => {
