@@ -68,7 +68,7 @@ describe('JSON of requests', () => {
   it('tells of a few such fields, however many there are', async () => {
     const body = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`${n}${'x'.repeat(30)}`, n]));
     const answer = await send('POST', '/admin/tenants', { tenant_uuid: 'u', tenant_slug: 's', ...body });
-    expect(answer).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
+    expect(answer).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: { length: 10 } } });
     expect(answer.text.length).toBeLessThan(10_000);
     const wrong = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`${n}${'x'.repeat(30)}`, n]));
     const rules = Array.from({ length: 1000 }, (_, n) => ({ id: `${n}`, prefix: '', expire_days: 1, ...wrong }));
@@ -77,6 +77,8 @@ describe('JSON of requests', () => {
     const long = await send('POST', '/storage/delete', { keys: ['a'], ['x'.repeat(500_000)]: 1 });
     expect(long.status).toBe(400);
     expect(long.text.length).toBeLessThan(2000);
+    const cut = await send('POST', '/storage/delete', { keys: ['a'], [`${'x'.repeat(99)}😀`]: 1 }); // in the middle of a character
+    expect(cut.json.errors).toEqual([{ field: `${'x'.repeat(99)}\ufffd`, message: 'is no field of this request' }]);
   });
 
   it('may be all of a record, which was read and changed', async () => {

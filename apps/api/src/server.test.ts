@@ -102,7 +102,10 @@ describe('the server', () => {
       for (const each of [path, `${path}/`]) {
         const { status, headers, bytes } = await api.send('GET', each, { headers: root });
         const length = String(bytes.length);
-        expect({ status, headers }).toMatchObject({ status: 200, headers: { 'content-type': 'application/json', 'content-length': length } });
+        expect({ status, headers }).toMatchObject({
+          status: 200,
+          headers: { 'content-type': 'application/json', 'content-length': length },
+        });
         const head = await api.send('HEAD', each, { headers: root });
         expect(head).toMatchObject({ status: 200, text: '', headers: { 'content-length': length } });
       }
