@@ -115,6 +115,7 @@ onEachBackend('records of files', ({ start }) => {
     [{ filename: '' }, 'filename'],
     [{ filename: 1 }, 'filename'],
     [{ filename: 'a\nb' }, 'filename'],
+    [{ filename: 'a\u0085b' }, 'filename'],
     [{ filename: '\ud800' }, 'filename'],
     [{ filename: 'x'.repeat(1025) }, 'filename'],
     [{ is_public: 'true' }, 'is_public'],
