@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -33,6 +33,13 @@ describe('withLock', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
   });
 
+  it.skipIf(process.platform === 'win32')('is nobody else\'s to read, and so to lock, also where it was', async () => {
+    const mode = async (): Promise<number> => withLock(path, { timeoutMs: 1000 }, async () => (await stat(path)).mode & 0o777);
+    expect(await mode()).toBe(0o600);
+    await chmod(path, 0o644);
+    expect(await mode()).toBe(0o600);
+  });
+
   it('needs no room on the disk, which may be full', async () => {
     await withLock(path, { timeoutMs: 1000 }, async () => {
       expect(await readdir(dir)).toEqual(['lock']);
@@ -42,7 +49,7 @@ describe('withLock', () => {
 
   it('keeps other processes out until its holder is gone, however he goes', async () => {
     const script = `import { withLock } from ${JSON.stringify(fileURLToPath(new URL('./lock.ts', import.meta.url)))};
-      await withLock(${JSON.stringify(path)}, { timeoutMs: 1000 }, () => new Promise(() => { console.log('locked'); setInterval(() => {}, 1000); }));`;
+      await withLock(${JSON.stringify(path)}, { timeoutMs: 1000 }, () => new Promise((resolve) => { console.log('locked'); setTimeout(resolve, 100_000); }));`;
     const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await new Promise((resolve) => holder.stdout.once('data', resolve));

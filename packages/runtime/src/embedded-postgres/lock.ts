@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { StartupError } from '../startup-error.ts';
@@ -14,6 +15,7 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { DatabaseSync } = await import('node:sqlite');
+  closeToOthers(path);
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
     for (const until = performance.now() + timeoutMs; !tryLock(lock); await delay(20)) {
@@ -24,6 +26,26 @@ export async function withLock<T>(
     return await work();
   } finally {
     lock.close();
+  }
+}
+
+/**
+ * Who may only read a file can lock it all the same, and keep everybody from starting: where root's database runs as another user, the
+ * folders above are open to those who know their names. Synchronous, and through no descriptor of a file that is there: the system
+ * lets go of a process's locks when the process closes any of its descriptors.
+ */
+function closeToOthers(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch {
+    // SQLite says why it cannot be made; most likely it is there, and of an earlier version.
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & 0o077) === 0) return;
+    try {
+      chmodSync(path, 0o600);
+    } catch {
+      // a file system that keeps no modes
+    }
   }
 }
 
