@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, ftruncate, rm } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -26,6 +27,14 @@ export function partPath(target: string, mark: string = newMark()): string {
 /** Whether a file of this name, or one that some file system takes for it, is a download that is not complete, or the log of one. */
 export function isPartName(name: string): boolean {
   return /^\.coffer-.*\.part(?:\.log)?$/is.test(name.normalize('NFKC'));
+}
+
+/**
+ * Whether a file that an earlier run has left is one of ours. In a folder that all may write to, such as /tmp, anybody else can put
+ * one under its name, with bytes of his own, and go on writing to it.
+ */
+export function isOwn(stats: Stats): boolean {
+  return stats.isFile() && (process.geteuid === undefined || stats.uid === process.geteuid());
 }
 
 /** The sink of every download: a file beside the target that takes its name once it is whole. */
@@ -93,10 +102,14 @@ export class PartFile {
 }
 
 async function openOrCreate(path: string): Promise<number> {
+  let fd: number;
   try {
-    return await disk.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
+    fd = await disk.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return disk.open(path, 'wx+');
   }
+  if (isOwn(await disk.stat(fd))) return fd;
+  await disk.close(fd);
+  throw new LocalError('unsafe_path', `${path}, which the download would go on with, is not a file of yours.`);
 }

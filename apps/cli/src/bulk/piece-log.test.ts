@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import { PartFile } from './part-file.ts';
 import { PieceLog } from './piece-log.ts';
 
 const head = { bucket: 'b', key: 'k', etag: 'e', size: 100, pieceSize: 10 };
@@ -54,6 +55,23 @@ describe('PieceLog', () => {
     const shorter = (await PieceLog.open(target, head))!;
     expect([...shorter.done]).toEqual([]);
     await shorter.close();
+  });
+
+  it.skipIf(process.platform === 'win32')('goes on with nothing that another user may have put there', async () => {
+    const { part, log } = await left();
+    const self = process.geteuid!();
+    const me = vi.spyOn(process, 'geteuid').mockReturnValue(self + 1);
+    onTestFinished(() => me.mockRestore());
+    expect(await PieceLog.open(target, head)).toBeUndefined();
+    await expect(PartFile.open(target, { path: part })).rejects.toMatchObject({ code: 'unsafe_path' });
+    // A log of ours beside bytes that are not.
+    me.mockReturnValueOnce(self);
+    expect(await PieceLog.open(target, head)).toBeUndefined();
+    me.mockRestore();
+    expect((await readFile(log, 'utf8')).trimEnd().split('\n')).toHaveLength(4); // nobody has claimed it
+    const own = (await PieceLog.open(target, head))!;
+    expect([...own.done.keys()]).toEqual([3, 7]);
+    await own.close();
   });
 
   it('is not shared with a process that runs', async () => {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { lstat, open, readFile, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 
-import { partPath } from './part-file.ts';
+import { isOwn, partPath } from './part-file.ts';
 
 /** What a half-finished download is of. Of anything else it is worth nothing. */
 export interface PieceLogHead {
@@ -41,16 +41,18 @@ export class PieceLog {
     this.#file = options.file;
   }
 
-  /** @returns undefined while another process downloads to the same target */
+  /** @returns undefined while another process downloads to the same target, and where what was left is another user's */
   static async open(target: string, head: PieceLogHead): Promise<PieceLog | undefined> {
     const part = partPath(target, createHash('sha256').update(basename(target)).digest('hex').slice(0, 24));
     const path = `${part}.log`;
     const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0), 0o600);
     try {
       const own = JSON.stringify(head);
-      if (await claim(path, file, own)) {
+      const left = await lstat(part).catch(() => undefined);
+      const isSafe = isOwn(await file.stat()) && (left === undefined || isOwn(left));
+      if (isSafe && (await claim(path, file, own))) {
         const found = read(await textOf(path), own).done;
-        const done = (await sizeOf(part)) === head.size ? found : new Map<number, number>();
+        const done = left?.size === head.size ? found : new Map<number, number>();
         if (done.size === 0) await rm(part, { force: true });
         return new PieceLog({ partPath: part, path, file, done });
       }
@@ -109,13 +111,6 @@ async function textOf(path: string): Promise<string> {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => undefined,
-  );
 }
 
 function isRunning(pid: number): boolean {
