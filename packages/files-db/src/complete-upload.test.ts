@@ -80,6 +80,38 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await bytesOf(rig, file)).toBe('HELLO');
   });
 
+  it('has the checksum of its own bytes, also where others have the same ETag', async () => {
+    // Two blocks of one MD5, by Wang, Feng, Lai and Yu (2004): they differ in the highest bits of six bytes.
+    const first = Buffer.from(
+      `d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5b
+       d8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70`
+        .split(/\s+/)
+        .join(''),
+      'hex',
+    );
+    const second = Buffer.from(first);
+    for (const at of [19, 45, 59, 83, 109, 123]) second[at] = second[at]! ^ 0x80;
+    const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+    expect(createHash('md5').update(second).digest('hex')).toBe(createHash('md5').update(first).digest('hex'));
+    const ask = (more: { readonly sha256?: string } = {}) => rig.ask({ sizeBytes: first.length, ...more });
+    const swap = async (asked: Awaited<ReturnType<typeof ask>>): Promise<void> => {
+      const at = { bucket: 'acme-uploads', key: asked.uploadFields['key']! };
+      await rig.inner.put(at, { kind: 'buffer', data: first }, { contentType: 'text/plain' }, {});
+      rig.replace({
+        copy: async (from, to, options, ctx) => {
+          await rig.inner.put(at, { kind: 'buffer', data: second }, { contentType: 'text/plain' }, {});
+          return rig.inner.copy(from, to, options, ctx);
+        },
+      });
+    };
+    const declared = await ask({ sha256: sum(first) });
+    await swap(declared);
+    expect(await codeOf(rig.complete(declared))).toBe('upload_mismatch');
+    const undeclared = await ask();
+    await swap(undeclared);
+    expect(await rig.complete(undeclared)).toMatchObject({ sha256: sum(second) });
+  });
+
   it('is looked at again when it is overwritten between the look and the copy', async () => {
     const asked = await rig.ask();
     await rig.send(asked, 'hello');

@@ -74,8 +74,9 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
     } as const;
     const copy = await storage.copyFile(made, ctx).catch(changed);
     if (copy === undefined) return undefined;
-    // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at.
-    const same = copy.etag === arrived.etag && copy.size === arrived.size;
+    // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at. And of one MD5, who means to can
+    // make several, so that the ETag alone does not say whose checksum that is.
+    const same = copy.etag === arrived.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
     const info = same ? arrived : await storage.getFileInfo(destination, ctx);
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hash(parts, destination, ctx));
     const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
