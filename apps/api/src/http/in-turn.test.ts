@@ -84,7 +84,7 @@ describe('requests of one connection', () => {
       await expect.poll(() => socket.writableNeedDrain).toBe(true);
     };
     await answerPart();
-    client.write(get(`/${'x'.repeat(100)}`).repeat(20_000));
+    client.write(get(`/${'x'.repeat(4000)}`).repeat(2000));
     await expect.poll(() => socket.isPaused()).toBe(true);
     for (let times = 0; times < 8; times++) {
       client.resume();
@@ -93,6 +93,19 @@ describe('requests of one connection', () => {
       await answerPart();
     }
     expect(socket.bytesRead).toBeLessThan(300_000);
+  });
+
+  it('are not kept in line by the thousand: the connection of who sends so many at once is cut', async () => {
+    const shortest = 'GET / HTTP/1.1\r\nHost:\r\n\r\n';
+    await connection.write(shortest.repeat(200));
+    for (let count = 1; count <= 200; count++) {
+      await expect.poll(() => waiting.length, { interval: 1 }).toBe(count);
+      waiting.at(-1)!.end();
+    }
+    await once(waiting.at(-1)!, 'close');
+    void connection.write(shortest.repeat(2000));
+    await expect.poll(() => socket.destroyed).toBe(true);
+    expect(waiting.length).toBe(201);
   });
 
   it('are not begun after an answer that closes it', async () => {

@@ -1,7 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
+/** From so many on, nothing more is read. */
 const mostWaiting = 32;
+/**
+ * What has been read by then may hold thousands of the shortest requests, each of which takes some kilobytes until its turn. As many as
+ * fit into one read where they have a token.
+ */
+const mostInLine = 256;
 
 interface Line {
   last: ServerResponse;
@@ -24,7 +30,8 @@ export interface Turns {
 /**
  * Has each connection's requests begun one after the other, in their order, each once the one before it is answered. Node begins
  * all that have come at once: a GET would not find what the PUT before it writes, and one connection could have any number under way.
- * None is begun after an answer that closes the connection.
+ * None is begun after an answer that closes the connection. One with more of them in line than any client sends is cut: what of them
+ * was read cannot be left for later, and nobody could take it back.
  * @see RFC 9112, section 9.3.2
  */
 export function requestsInTurn(): Turns {
@@ -70,6 +77,7 @@ function join(line: Line, socket: Socket, outgoing: ServerResponse, begin: () =>
   line.last = outgoing;
   line.refuse = undefined;
   line.waiting++;
+  if (line.waiting > mostInLine) socket.destroy();
   if (line.waiting < mostWaiting || line.isHeld) return;
   line.isHeld = true;
   socket.on('resume', hold).pause();
