@@ -50,9 +50,14 @@ export function beginExchange(incoming: IncomingMessage, outgoing: ServerRespons
   return exchange;
 }
 
+/** Undefined for a request whose turn has not come. */
+export function exchangeBegunOn(outgoing: ServerResponse): Exchange | undefined {
+  return (outgoing as Carrier)[exchangeKey];
+}
+
 /** The exchange that `beginExchange` began on this response. */
 export function exchangeOf(outgoing: ServerResponse): Exchange {
-  const exchange = (outgoing as Carrier)[exchangeKey];
+  const exchange = exchangeBegunOn(outgoing);
   if (exchange === undefined) throw new Error('No exchange was begun on this response.');
   return exchange;
 }

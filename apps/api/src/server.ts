@@ -37,13 +37,13 @@ export function createApiServer(services: Services): Server {
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    const exchange = beginExchange(incoming, outgoing);
-    logRequest(log, exchange);
-    turns.take(incoming, outgoing, () => begin(exchange));
+    turns.take(incoming, outgoing, () => begin(incoming, outgoing));
   };
 
-  const begin = (exchange: Exchange): void => {
-    const { incoming, outgoing } = exchange;
+  // Until its turn a request takes no more than Node needs for it, and one whose turn never comes leaves no line in the log.
+  const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const exchange = beginExchange(incoming, outgoing);
+    logRequest(log, exchange);
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
     if (incoming.headers.upgrade !== undefined && hasBody(incoming)) closeUnlessWhole(incoming, outgoing);
@@ -91,9 +91,9 @@ export function createApiServer(services: Services): Server {
   });
 
   server.on('checkExpectation', (incoming, outgoing) => {
-    const exchange = beginExchange(incoming, outgoing);
-    logRequest(log, exchange);
     turns.take(incoming, outgoing, () => {
+      const exchange = beginExchange(incoming, outgoing);
+      logRequest(log, exchange);
       const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
       const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
       outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { exchangeOf } from './exchange.ts';
+import { exchangeBegunOn } from './exchange.ts';
 
 /**
  * Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it, and gives what was cut a
@@ -36,7 +36,7 @@ export function drainOf(server: Server): Drain {
     if (unfinished === 0) onLast();
   };
   const closed = (response: ServerResponse): void => {
-    const { handled } = exchangeOf(response);
+    const handled = exchangeBegunOn(response)?.handled;
     if (response.writableFinished || handled === undefined) finished();
     else void handled.catch(() => {}).finally(finished);
   };

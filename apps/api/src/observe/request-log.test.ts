@@ -117,6 +117,20 @@ describe('the log', () => {
     for (const held of [authorization.slice(7), bad.slice(7), secret, 'top-secret']) expect(text).not.toContain(held);
   });
 
+  it('has no line for a request whose turn never came, and nobody minds that its client left', async () => {
+    const connection = await RawConnection.open(api.url);
+    const get = 'GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n';
+    connection.socket.pause();
+    await connection.write(get.repeat(200));
+    await lines(1);
+    connection.destroy();
+    await api.send('GET', '/nothing');
+    await expect.poll(() => api.log.some(({ path }) => path === '/nothing')).toBe(true);
+    const answered = (await lines(2)).filter(({ path }) => path === '/openapi.json');
+    expect(answered.length).toBeLessThan(200);
+    expect(answered.filter(({ aborted }) => aborted === true).length).toBeLessThanOrEqual(1);
+  });
+
   it('takes a client that leaves for no error', async () => {
     const { authorization } = await as('ann', { tenant: acme });
     const uploads = [
