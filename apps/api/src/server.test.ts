@@ -404,6 +404,43 @@ describe('the server', () => {
     expect(await answerAfterAll(api.url, head)).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
   });
 
+  // Who does not know sends its next request, such as the same one with a new token, behind a body that takes longer than we wait.
+  it.each([
+    ['a form', 401, 'POST /api/v1/files/upload', 'Content-Length: 5000000'],
+    ['an object', 401, 'PUT /api/v1/storage/objects/rest', 'Content-Length: 5000000'],
+    ['an object for another bucket', 404, 'PUT /api/v1/storage/objects/rest?bucket=no-such-bucket', 'Content-Length: 5000000'],
+    ['the bytes of a link', 403, 'PUT /local/coffer-uploads/rest', 'Content-Length: 5000000'],
+  ])('says that nothing is taken behind the large rest of %s that is refused', async (_name, expected, target, length) => {
+    const connection = await RawConnection.open(api.url);
+    const token = expected === 404 ? `Authorization: ${root.authorization}\r\n` : '';
+    const type = 'Content-Type: multipart/form-data; boundary=b\r\n';
+    await connection.write(`${target} HTTP/1.1\r\nHost: a\r\n${token}${type}${length}\r\n\r\n`);
+    const { status, headers } = await connection.answer();
+    expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
+    await connection.write('5\r\nhello\r\n');
+    expect(await connection.ends(5000)).toBe(true);
+  });
+
+  it('takes the next request behind the small rest of one that is refused, and behind a large body that is all here', async () => {
+    const connection = await RawConnection.open(api.url);
+    const big = 'x'.repeat(3_000_000);
+    const token = `Authorization: ${root.authorization}\r\n`;
+    for (const [head, body, status] of [
+      ['PUT /api/v1/storage/objects/rest HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n', 'hello', 401],
+      [`PUT /api/v1/storage/objects/rest HTTP/1.1\r\nHost: a\r\n${token}Content-Length: ${big.length}\r\n`, big, 201],
+    ] as const) {
+      await connection.write(`${head}\r\n`);
+      if (status === 201) await connection.write(body);
+      const answer = await connection.answer();
+      expect(answer).toMatchObject({ status });
+      expect(answer.headers).not.toHaveProperty('connection', 'close');
+      if (status === 401) await connection.write(body);
+    }
+    await connection.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(await connection.answer()).toMatchObject({ status: 200 });
+    connection.destroy();
+  });
+
   it('waits for nobody who leaves its half of a connection open after it was refused', async () => {
     const taken = once(api.server, 'connection');
     const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), allowHalfOpen: true });

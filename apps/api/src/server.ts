@@ -7,7 +7,7 @@ import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, StorageError } from '@coffer/storage-core';
-import { lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
+import { contentLength, lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
@@ -22,6 +22,7 @@ const headersTimeoutMs = 15_000;
 // A load balancer that finds its connection closed answers 502. Google's keep theirs for 600 s, which nobody can change.
 const keepAliveMs = 620_000;
 const lingerMs = 1_000;
+const longBody = 2_097_152;
 const localPath = '/local/';
 // RFC 3986, section 3.2: a name or an address, and a port.
 const possibleHost = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
@@ -46,10 +47,11 @@ export function createApiServer(services: Services): Server {
     logRequest(log, exchange);
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
-    if (incoming.headers.upgrade !== undefined && hasBody(incoming)) closeUnlessWhole(incoming, outgoing);
+    const closesEarly = isLong(incoming) || (incoming.headers.upgrade !== undefined && hasBody(incoming));
+    if (closesEarly) closeUnlessWhole(incoming, outgoing);
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
-    if (stopping() || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
+    if (stopping() || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     if (!namesItsHost(incoming)) {
       refuseUnread(storageError('validation_failed', 'The Host header is malformed.'), exchange);
       return;
@@ -205,7 +207,18 @@ function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
+ * Whether the body may take longer than is waited for it once the request is answered. Of one in chunks that is not known: when the
+ * request is refused at once, all of it may have come, and not be parsed yet.
+ */
+function isLong(incoming: IncomingMessage): boolean {
+  return (contentLength(incoming) ?? 0) > longBody;
+}
+
+/**
+ * An answer that comes before all of the body says that nothing is taken behind it. A client that did not know would send its next
+ * request, such as the same one with a new token, into a connection that is cut while the rest is still on its way.
+ *
+ * And behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
  * last of it: the next request of who was answered before all of it was here, as Java's client sends it.
  */
 function closeUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {
