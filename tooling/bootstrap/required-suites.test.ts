@@ -27,14 +27,21 @@ describe('required suites', () => {
       'tooling/t/t.test.ts',
     );
     write('packages/a/node_modules/x/x.test.ts', 'packages/a/dist/a.test.ts', 'packages/a/src/a.ts');
-    const files = requiredSuites(root);
+    const files = requiredSuites(root, { minio: true });
     expect(files.sort()).toEqual(['packages/a/src/a.test.ts', 'packages/a/src/deep/b.test.ts', 'tooling/t/t.test.ts']);
   });
 
   it('include one of every package, and the conformance suite of every backend, so that losing it shows', () => {
     write('packages/bare/package.json', 'packages/backend-x/package.json', 'packages/backend-x/src/other.test.ts');
-    const files = requiredSuites(root);
+    const files = requiredSuites(root, { minio: true });
     expect(files).toContain('packages/bare/src/index.test.ts');
     expect(files).toContain('packages/backend-x/src/backend.conformance.test.ts');
+  });
+
+  it('are those on MinIO only where there has to be one', () => {
+    write('packages/a/package.json', 'packages/a/src/minio.conformance.test.ts', 'packages/a/src/lost.minio.test.ts');
+    write('packages/a/src/minio-like.test.ts');
+    expect(requiredSuites(root, { minio: false })).toEqual(['packages/a/src/minio-like.test.ts']);
+    expect(requiredSuites(root, { minio: true })).toHaveLength(3);
   });
 });

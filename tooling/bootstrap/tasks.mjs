@@ -61,7 +61,8 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
   const summary = summarize({
     report: existsSync(report) ? readFileSync(report, 'utf8') : undefined,
     exitCode: code,
-    required: args.length > 0 ? [] : requiredSuites(root),
+    // A machine without one, and without Go to build it, tests the rest, and skips those suites by name.
+    required: args.length > 0 ? [] : requiredSuites(root, { minio: Boolean(env['CI']) }),
     root,
   });
   for (const problem of summary.problems) say(problem);

@@ -313,6 +313,7 @@ describe('the server as a process', () => {
           }),
       };
       const times = 200;
+      const most = Number.parseInt(process.versions.node) < 26 ? 2048 : 1024; // Node 24 keeps some more of its own
       /** Bytes of the old space that a request of this kind takes, while the whole heap was not collected. */
       const kept = async (ask: () => Promise<Answer>): Promise<number> => {
         const before = await oldSpace(metrics);
@@ -322,8 +323,8 @@ describe('the server as a process', () => {
       };
       for (const [kind, ask] of Object.entries(answered)) {
         let least = Infinity; // the first ones are compiled, too
-        for (let round = 0; round < 10 && least > 1024; round++) least = Math.min(least, await kept(ask));
-        expect(least, kind).toBeLessThanOrEqual(1024);
+        for (let round = 0; round < 10 && least > most; round++) least = Math.min(least, await kept(ask));
+        expect(least, kind).toBeLessThanOrEqual(most);
       }
       expect(await server.stop()).toBe(0);
       await data.remove();

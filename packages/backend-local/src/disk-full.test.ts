@@ -27,30 +27,35 @@ async function small(path: string): Promise<{ readonly through: readonly string[
   }
 }
 
-it('a full disk is a clear error, leaves no debris and no damage, and does not keep anybody from deleting', async () => {
-  const { path, remove } = await scratch();
-  const { through, message, fills } = await small(path);
-  const child = startChild(new URL('./testing/full-disk.ts', import.meta.url), [path], through);
-  expect(await child.ended).toBe(0);
-  const refused = { code: 'storage_unavailable', retryable: false, message };
-  expect(JSON.parse(child.lines.at(-1)!)).toMatchObject({
-    kept: 'done',
-    stream: refused,
-    streamDestroyed: true,
-    overwrite: refused,
-    leftovers: [],
-    keptAfterwards: true,
-    ...(fills && { full: refused }),
-    listed: true,
-    leftoversWhenFull: [],
-    deleteWhenFull: 'done',
-    ...(fills && { reserveAfterDelete: true }),
-    putAfterDelete: 'done',
-    readAfterDelete: true,
-    deleteEachTime: true,
-    deleteByOthers: true,
-    ...(fills && { triedInVain: refused }),
-    reserve: true,
-  });
-  await remove();
-});
+// Where it may not mount a small disk, it writes some thousands of objects.
+it(
+  'a full disk is a clear error, leaves no debris and no damage, and does not keep anybody from deleting',
+  { timeout: 240_000 },
+  async () => {
+    const { path, remove } = await scratch();
+    const { through, message, fills } = await small(path);
+    const child = startChild(new URL('./testing/full-disk.ts', import.meta.url), [path], through);
+    expect(await child.ended).toBe(0);
+    const refused = { code: 'storage_unavailable', retryable: false, message };
+    expect(JSON.parse(child.lines.at(-1)!)).toMatchObject({
+      kept: 'done',
+      stream: refused,
+      streamDestroyed: true,
+      overwrite: refused,
+      leftovers: [],
+      keptAfterwards: true,
+      ...(fills && { full: refused }),
+      listed: true,
+      leftoversWhenFull: [],
+      deleteWhenFull: 'done',
+      ...(fills && { reserveAfterDelete: true }),
+      putAfterDelete: 'done',
+      readAfterDelete: true,
+      deleteEachTime: true,
+      deleteByOthers: true,
+      ...(fills && { triedInVain: refused }),
+      reserve: true,
+    });
+    await remove();
+  },
+);
