@@ -106,13 +106,14 @@ describe('PieceLog', () => {
       const { once } = await import('node:events');
       console.log('ready');
       await once(process.stdin, 'data');
-      const own = [];
+      const own = new Map(); // Node ends a process that loses a file
       for (let index = 0; index < ${count}; index++) {
         const log = await PieceLog.open(${JSON.stringify(target)} + index, ${JSON.stringify(head)});
-        if (log !== undefined) own.push(index);
+        if (log !== undefined) own.set(index, log);
       }
-      console.log(JSON.stringify(own));
+      console.log(JSON.stringify([...own.keys()]));
       await once(process.stdin, 'end');
+      for (const log of own.values()) await log.close();
     `;
     const children = Array.from({ length: 3 }, () =>
       spawn(process.execPath, ['--conditions=@coffer/source', '--input-type=module', '--eval', script], {
