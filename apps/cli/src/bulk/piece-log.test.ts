@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { appendFile, chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -72,6 +73,30 @@ describe('PieceLog', () => {
     const own = (await PieceLog.open(target, head))!;
     expect([...own.done.keys()]).toEqual([3, 7]);
     await own.close();
+  });
+
+  it.runIf(process.getuid?.() === 0)('is none beside the files of another user that are closed to everybody else', async () => {
+    const { part, log } = await left();
+    await chmod(dirname(part), 0o777);
+    await chmod(log, 0o600);
+    process.seteuid!(65_534);
+    try {
+      expect(await PieceLog.open(target, head)).toBeUndefined();
+      const fresh = (await PieceLog.open(`${target}-2`, head))!;
+      expect([...fresh.done]).toEqual([]);
+      await fresh.remove();
+    } finally {
+      process.seteuid!(0);
+    }
+  });
+
+  it('leaves no log beside bytes of another user', async () => {
+    const { part, log } = await left();
+    await rm(log);
+    const me = vi.spyOn(process, 'geteuid').mockReturnValue(process.geteuid!() + 1);
+    onTestFinished(() => me.mockRestore());
+    expect(await PieceLog.open(target, head)).toBeUndefined();
+    expect([existsSync(log), existsSync(part)]).toEqual([false, true]);
   });
 
   it('is not shared with a process that runs', async () => {

@@ -45,11 +45,13 @@ export class PieceLog {
   static async open(target: string, head: PieceLogHead): Promise<PieceLog | undefined> {
     const part = partPath(target, createHash('sha256').update(basename(target)).digest('hex').slice(0, 24));
     const path = `${part}.log`;
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0), 0o600);
+    const opened = await openLog(path);
+    if (opened === undefined) return undefined;
+    const { file, isNew } = opened;
     try {
       const own = JSON.stringify(head);
       const left = await lstat(part).catch(() => undefined);
-      const isSafe = isOwn(await file.stat()) && (left === undefined || isOwn(left));
+      const isSafe = (isNew || isOwn(await file.stat())) && (left === undefined || isOwn(left));
       if (isSafe && (await claim(path, file, own))) {
         const found = read(await textOf(path), own).done;
         const done = left?.size === head.size ? found : new Map<number, number>();
@@ -57,6 +59,7 @@ export class PieceLog {
         return new PieceLog({ partPath: part, path, file, done });
       }
       await file.close();
+      if (isNew && !isSafe) await rm(path, { force: true });
       return undefined;
     } catch (error) {
       await file.close();
@@ -77,6 +80,25 @@ export class PieceLog {
   async remove(): Promise<void> {
     await this.close();
     await rm(this.#path, { force: true });
+  }
+}
+
+/** @returns undefined where it is of another user, who lets nobody at it */
+async function openLog(path: string): Promise<{ readonly file: FileHandle; readonly isNew: boolean } | undefined> {
+  const flags = constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
+  for (;;) {
+    try {
+      return { file: await open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o600), isNew: true };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    try {
+      return { file: await open(path, flags), isNew: false };
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'EACCES' || code === 'EPERM') return undefined;
+      if (code !== 'ENOENT') throw error; // otherwise its owner has just removed it
+    }
   }
 }
 

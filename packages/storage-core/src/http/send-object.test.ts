@@ -398,6 +398,7 @@ describe('sendObjectHead', () => {
       { range, 'if-range': new Date(info.lastModified.getTime() + 60_000).toUTCString() },
       { range, 'if-range': etag, 'if-match': etag },
       { range, 'if-range': etag, 'if-unmodified-since': date },
+      { range, 'if-range': etag, 'if-unmodified-since': 'yesterday' },
       { range: 'bytes=26-', 'if-range': etag },
       { range: 'bytes=26-', 'if-range': '"other"' },
     ];
@@ -416,6 +417,8 @@ describe('objectHeaders', () => {
     ['text/plain', 'inline; filename="a"', 'inline; filename="a"'],
     ['text/html', 'inline; filename="attachment"', 'attachment; filename="attachment"'],
     ['text/html', 'inline', 'attachment'],
+    ['text/html', 'attachment, inline', 'attachment'],
+    ['text/html', 'attachment ; filename="a"', 'attachment ; filename="a"'],
     ['text/html', ' attachment', 'attachment'],
     ['text/html', 'ATTACHMENT; filename="a"', 'ATTACHMENT; filename="a"'],
     ['text/html', undefined, 'attachment'],

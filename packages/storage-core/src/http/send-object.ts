@@ -48,7 +48,7 @@ export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): Outg
 function dispositionOf(contentType: string, { contentDisposition: asked, filename }: SendOptions): string | undefined {
   if (asked !== undefined) assertContentDisposition(asked);
   const dangerous = runsInBrowser(contentType);
-  if (asked !== undefined && !(dangerous && !/^attachment\b/i.test(asked))) return asked;
+  if (asked !== undefined && !(dangerous && !/^attachment[\t ]*(?:;|$)/i.test(asked))) return asked;
   if (asked !== undefined && filename === undefined) return asked.replace(/^[^;]*/, 'attachment');
   return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
@@ -155,7 +155,13 @@ function sendWhole(bytes: Buffer, size: number, response: ServerResponse, writte
 export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
   const { range, ...conditions } = readConditionsOf(request.headers);
   if (evaluateConditions(info, conditions) === 'not_modified') response.writeHead(304, unchangedHeaders(info, options));
-  else writeHead(response, info, range !== undefined && holds(request, info) ? resolveRange(range, info.size) : undefined, options);
+  else
+    writeHead(
+      response,
+      info,
+      range !== undefined && holds(request, conditions, info) ? resolveRange(range, info.size) : undefined,
+      options,
+    );
   response.end();
 }
 
@@ -173,10 +179,10 @@ function sizeOf({ start, end }: ResolvedRange): number {
 }
 
 /** Whether If-Range, if there is one, lets the range be. */
-function holds({ headers }: IncomingMessage, info: ObjectInfo): boolean {
+function holds({ headers }: IncomingMessage, asked: GetOptions, info: ObjectInfo): boolean {
   const { 'if-range': ifRange } = headers;
   if (typeof ifRange !== 'string') return true;
-  if (headers['if-match'] !== undefined || headers['if-unmodified-since'] !== undefined) return false; // see openAsked
+  if (asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined) return false; // see openAsked
   return ifRange === `"${info.etag}"` || ifRange === info.lastModified.toUTCString();
 }
 
