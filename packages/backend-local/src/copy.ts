@@ -22,7 +22,7 @@ export async function copyObject(
     await store.objects.find(source); // S3, too, looks at the source first: of several mistakes the same one is told
     if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
     await store.objects.checkWrite(destination, conditions);
-    const from = await duplicate(store, source, blob, options.ifMatch);
+    const from = await duplicate(store, source, blob, options);
     ctx.signal?.throwIfAborted();
     row = {
       ...from,
@@ -41,13 +41,14 @@ export async function copyObject(
 }
 
 /** Gives the bytes of `source` the name `blob`. @returns the row that they belong to */
-async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress, ifMatch: string | undefined): Promise<ObjectRow> {
+async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress, { ifMatch, onlyIf }: CopyOptions): Promise<ObjectRow> {
   let missing: string | undefined;
   for (;;) {
     const row = await store.objects.find(source);
     if (ifMatch !== undefined && ifMatch !== row.md5) {
       throw storageError('precondition_failed', 'The source of the copy has another ETag than asked for.');
     }
+    if (onlyIf?.(infoOf(source, row)) === false) throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
     if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
     // Replaced or deleted since the row was read, unless the row still says so.
     if (missing === row.blob)

@@ -49,12 +49,14 @@ export async function copyObject(
 ): Promise<ObjectInfo> {
   await assertKeyHolds(store, source, ctx);
   await assertWriteHolds(store, destination, options, ctx);
-  const { ifMatch, ifNoneMatch, acl: askedAcl } = options;
+  const { ifMatch, ifNoneMatch, onlyIf, acl: askedAcl } = options;
   const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
   keeping?.catch(() => {}); // what is wrong with the source is told below
   const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
   const from = describedBy(source, head, sizeIn(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
+  const metadata = await decodeMetadata(store, source.bucket, from.metadata, ctx);
+  if (onlyIf?.({ ...from, metadata }) === false) throw storageError('precondition_failed', 'The source is not as asked for.');
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
   const kept = await keeping;
@@ -71,7 +73,7 @@ export async function copyObject(
     throw withAclNamed(error, askedAcl);
   });
   if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned one makes
-  const { versionId: _versionId, ...described } = { ...from, metadata: await decodeMetadata(store, source.bucket, from.metadata, ctx) };
+  const { versionId: _versionId, ...described } = { ...from, metadata };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
 
@@ -103,14 +105,14 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
 /** Where the server ignores which version is asked for: that is looked at once the copy is made. */
 async function inOneRequestLooked(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const written = await inOneRequest(store, copy, profile);
-  if (copy.options.ifMatch !== undefined && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
+  if (isOfOneVersion(copy) && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
   return written;
 }
 
 /** What the server does decides over conditions that are asked for. Others are no reason to refuse who may not try that out. */
 async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
   const { options, destination, ctx } = copy;
-  if (options.ifMatch !== undefined || options.ifNoneMatch !== undefined) return store.profile(destination.bucket, ctx);
+  if (isOfOneVersion(copy) || options.ifNoneMatch !== undefined) return store.profile(destination.bucket, ctx);
   return isReplaced(copy) ? store.profileIfAllowed(destination.bucket, ctx) : undefined;
 }
 
@@ -144,7 +146,12 @@ function isReplaced({ source, destination, carried }: Copy): boolean {
 
 /** Whether it has to be of the version that was looked at: the type and metadata which are told are of that one. */
 function isTied(copy: Copy): boolean {
-  return copy.options.ifMatch !== undefined || isReplaced(copy);
+  return isOfOneVersion(copy) || isReplaced(copy);
+}
+
+/** Whether one version is asked for, which is the one that was looked at. */
+function isOfOneVersion({ options: { ifMatch, onlyIf } }: Copy): boolean {
+  return ifMatch !== undefined || onlyIf !== undefined;
 }
 
 /** The request goes to the destination, where neither of these can be wrong. */

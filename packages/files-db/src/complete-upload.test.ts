@@ -132,6 +132,21 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.complete(busy)).toMatchObject({ status: 'available' });
   });
 
+  it('is looked at by its copy alone', async () => {
+    const looks: string[] = [];
+    const counting: Partial<StorageBackend> = {
+      head: (at, ctx) => (looks.push(at.key), rig.inner.head(at, ctx)),
+      delete: (at, ctx) => (looks.push(at.key), rig.inner.delete(at, ctx)),
+    };
+    const [good, bad, none] = [await rig.ask(), await rig.ask({ sizeBytes: 4 }), await rig.ask()];
+    for (const asked of [good, bad]) await rig.send(asked, 'hello');
+    rig.replace(counting);
+    await rig.complete(good);
+    expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
+    expect(await codeOf(rig.complete(none))).toBe('upload_not_found');
+    expect(looks).toEqual([good.uploadFields['key'], bad.uploadFields['key']]); // each is removed
+  });
+
   it('becomes one file when it is completed many times at once', async () => {
     const asked = await rig.ask();
     await rig.send(asked, 'hello');

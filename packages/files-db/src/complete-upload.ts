@@ -47,37 +47,68 @@ async function completed(
 
 /** One attempt; undefined when something changed under it, and the next one will see what. */
 async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext): Promise<FileRecord | undefined> {
-  const { storage, sql } = parts;
+  const { storage } = parts;
   if (row.upload_key === null) throw storageError('upload_not_found', 'The file is being uploaded directly.');
   const source: ObjectAddress = { bucket: row.bucket, key: row.upload_key };
-  const arrived = await storage.getFileInfo(source, ctx).catch(absent);
-  if (arrived === undefined || arrived.lastModified.getTime() > Number(row.expires_at)) {
-    const [still] = await findFile(sql, { id: row.id, ...anybody });
-    if (still?.status !== 'pending') return undefined; // another attempt has taken it
-    if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
-    if (arrived === undefined) throw storageError('upload_not_found', 'Nothing was uploaded yet.');
-  }
-  if (arrived === undefined) return undefined;
-  const problem = mismatch(row, arrived);
-  if (problem !== undefined) return fail(parts, row, { source, problem }, ctx);
-
   const destination: ObjectAddress = { bucket: row.bucket, key: `files/${row.id}/${randomBytes(8).toString('hex')}` };
+  const { defaultStorageClass: storageClass } = storage;
+  let arrived: ObjectInfo | undefined;
+  const onlyIf = (info: ObjectInfo): boolean => {
+    arrived = info;
+    return !isLate(row, info) && mismatch(row, info) === undefined;
+  };
+  const made = { source, destination, acl: 'private', ...(storageClass !== undefined && { storageClass }), onlyIf } as const;
+  const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
+    if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
+    if (hasCode(error, 'precondition_failed')) return 'refused';
+    await removeObject(storage, destination, unstoppable(ctx)); // it may be there all the same
+    throw error;
+  });
+  if (copy === 'absent') return notInTime(parts, row);
+  if (copy === 'refused') return arrived === undefined ? undefined : refused(parts, row, { source, arrived }, ctx);
+  return settle(parts, row, { source, destination, arrived, copy }, ctx);
+}
+
+/** Undefined when another attempt has taken it. */
+async function notInTime(parts: FileParts, row: PendingUpload): Promise<undefined> {
+  const [still] = await findFile(parts.sql, { id: row.id, ...anybody });
+  if (still?.status !== 'pending') return undefined;
+  if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
+  throw storageError('upload_not_found', 'Nothing was uploaded yet.');
+}
+
+/** Undefined when it was as announced, and changed before it was copied. */
+async function refused(
+  parts: FileParts,
+  row: PendingUpload,
+  { source, arrived }: { readonly source: ObjectAddress; readonly arrived: ObjectInfo },
+  ctx: CallContext,
+): Promise<undefined> {
+  if (isLate(row, arrived)) return notInTime(parts, row);
+  const problem = mismatch(row, arrived);
+  return problem === undefined ? undefined : fail(parts, row, { source, problem }, ctx);
+}
+
+/** Makes the copy the file, once it is seen to be of what had arrived, or to be as announced itself. */
+async function settle(
+  parts: FileParts,
+  row: PendingUpload,
+  made: {
+    readonly source: ObjectAddress;
+    readonly destination: ObjectAddress;
+    readonly arrived: ObjectInfo | undefined;
+    readonly copy: ObjectInfo;
+  },
+  ctx: CallContext,
+): Promise<FileRecord | undefined> {
+  const { storage } = parts;
+  const { source, destination, arrived, copy } = made;
   let isSettling = false;
   try {
-    const { defaultStorageClass: storageClass } = storage;
-    const made = {
-      source,
-      destination,
-      acl: 'private',
-      ...(storageClass !== undefined && { storageClass }),
-      ifMatch: arrived.etag,
-    } as const;
-    const copy = await storage.copyFile(made, ctx).catch(changed);
-    if (copy === undefined) return undefined;
     // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at. And of one MD5, who means to can
     // make several, so that the ETag alone does not say whose checksum that is.
-    const same = copy.etag === arrived.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
-    const info = same ? arrived : await storage.getFileInfo(destination, ctx);
+    const isSame = copy.etag === arrived?.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
+    const info = isSame ? arrived : await storage.getFileInfo(destination, ctx);
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hash(parts, destination, ctx));
     const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
     if (late !== undefined) {
@@ -111,6 +142,11 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
 
 const anybody = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
+/** By the clock of the provider, once the time is over by ours. */
+function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
+  return lastModified.getTime() > Number(row.expires_at) && Date.now() > Number(row.expires_at);
+}
+
 function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
   if (info.size !== Number(row.size_bytes)) return `${info.size} bytes where ${row.size_bytes} were announced`;
   if (info.contentType.toLowerCase() !== row.content_type.toLowerCase()) return 'another type';
@@ -138,16 +174,6 @@ async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAd
   } catch {
     // The database is away; the sweep clears what lies below the file's prefix.
   }
-}
-
-function absent(error: unknown): undefined {
-  if (hasCode(error, 'file_not_found', 'no_such_bucket')) return undefined;
-  throw error;
-}
-
-function changed(error: unknown): undefined {
-  if (hasCode(error, 'precondition_failed')) return undefined;
-  return absent(error);
 }
 
 async function hash(parts: FileParts, at: ObjectAddress, ctx: CallContext): Promise<string> {

@@ -124,6 +124,11 @@ export interface CopyOptions {
   readonly storageClass?: string;
   /** Copy only while the source has this ETag. */
   readonly ifMatch?: string;
+  /**
+   * Copy only what this takes: asked about the source before anything is written, and then it is that version which is copied.
+   * precondition_failed otherwise. Spares a look at the source, which is made for the copy anyway. May be asked again, of a later version.
+   */
+  readonly onlyIf?: (source: ObjectInfo) => boolean;
   /** `*`: copy only if there is no object at the destination. */
   readonly ifNoneMatch?: '*';
 }

@@ -4,6 +4,7 @@ import type { BodyInput } from './body.ts';
 import type { BucketResolver } from './bucket-resolver.ts';
 import type { TenantContext } from './context.ts';
 import type { RetryPolicy } from './layers/retry.ts';
+import type { ObjectInfo } from './object.ts';
 import type { Observer } from './observer.ts';
 
 /** What a StorageService is made of. */
@@ -86,6 +87,8 @@ export interface CopyFile {
   readonly storageClass?: string;
   /** Only while the source has this ETag. */
   readonly ifMatch?: string;
+  /** Only what this takes: see `CopyOptions.onlyIf`. */
+  readonly onlyIf?: (source: ObjectInfo) => boolean;
   /** `*`: only if there is no object at the destination. */
   readonly ifNoneMatch?: '*';
 }

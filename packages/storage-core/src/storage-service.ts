@@ -263,10 +263,10 @@ export class StorageService extends BucketService {
   }
 
   async #copy(source: ObjectAddress, destination: ObjectAddress, copy: CopyFile, ctx: CallContext): Promise<ObjectInfo> {
-    const { acl, storageClass, ifMatch, ifNoneMatch } = copy;
+    const { acl, storageClass, ifMatch, ifNoneMatch, onlyIf } = copy;
     if (acl !== undefined) assertCannedAcl(acl);
     assertNoneMatch(ifNoneMatch);
-    const options = defined({ acl, storageClass, ifMatch, ifNoneMatch });
+    const options = defined({ acl, storageClass, ifMatch, ifNoneMatch, onlyIf });
     const run = (): Promise<ObjectInfo> => this.backend.copy(source, destination, options, ctx).catch(this.#naming(options));
     return this.#in(source.bucket, () => this.#in(destination.bucket, run));
   }

@@ -134,6 +134,44 @@ function conditionalCopies({ options, test }: Suite): void {
     await t.assertAbsent(t.at('fresh'));
   });
 
+  test('asks whether the source, as it is, is to be copied', async (t) => {
+    const { etag, size } = await t.put(t.at('from'), 'first', described);
+    const asked: ObjectInfo[] = [];
+    const onlyIf = (source: ObjectInfo): boolean => asked.push(source) > 0 && source.size === size;
+    await copied(t, t.at('from'), t.at('to'), { onlyIf });
+    assert.ok(asked.length > 0);
+    for (const { contentType, metadata, ...seen } of asked) {
+      assert.deepEqual({ etag: seen.etag, size: seen.size, contentType, metadata: { ...metadata } }, { etag, size, ...described });
+    }
+    await t.assertHolds(t.at('to'), 'first');
+    await assertDescribed(t, t.at('to'));
+    await t.put(t.at('from'), 'second');
+    for (const to of ['to', 'fresh', 'from']) await assertRejects(copied(t, t.at('from'), t.at(to), { onlyIf }), 'precondition_failed');
+    await assertRejects(
+      copied(t, t.at('none'), t.at('fresh'), { onlyIf: () => assert.fail('there is nothing to ask about') }),
+      'file_not_found',
+    );
+    await t.assertHolds(t.at('to'), 'first');
+    await t.assertHolds(t.at('from'), 'second');
+    await t.assertAbsent(t.at('fresh'));
+  });
+
+  test('copies that version of the source which it asked about', async (t) => {
+    const { etag: first } = await t.put(t.at('from'), 'first');
+    let writing: Promise<ObjectInfo> | undefined;
+    let asked = '';
+    const onlyIf = ({ etag }: ObjectInfo): boolean => {
+      asked = etag;
+      writing ??= t.put(t.at('from'), 'second');
+      return true;
+    };
+    const [copying] = await Promise.allSettled([copied(t, t.at('from'), t.at('to'), { onlyIf })]);
+    await writing;
+    if (copying.status === 'fulfilled') return t.assertHolds(t.at('to'), asked === first ? 'first' : 'second');
+    await assertRejects(Promise.reject(copying.reason as Error), 'precondition_failed');
+    await t.assertAbsent(t.at('to'));
+  });
+
   test('If-None-Match: * copies only to where there is nothing', async (t) => {
     await t.put(t.at('from'), 'source');
     await t.put(t.at('to'), 'taken');
