@@ -178,7 +178,12 @@ export class FileService {
   /** @throws file_not_found, not_supported, validation_failed */
   async presignedDownload(
     id: string,
-    options: { readonly expiresIn?: number | undefined; readonly method?: 'GET' | 'HEAD' },
+    options: {
+      readonly expiresIn?: number | undefined;
+      readonly method?: 'GET' | 'HEAD';
+      /** `attachment`: saved by a browser also where it would show it. What it would run is saved anyway. */
+      readonly disposition?: 'inline' | 'attachment' | undefined;
+    },
     access: FileAccess,
     ctx?: CallContext,
   ): Promise<PresignedFileDownload> {
@@ -191,7 +196,7 @@ export class FileService {
         bucket,
         key,
         contentType,
-        contentDisposition: contentDisposition(runsInBrowser(contentType) ? 'attachment' : 'inline', filename),
+        contentDisposition: contentDisposition(runsInBrowser(contentType) ? 'attachment' : (options.disposition ?? 'inline'), filename),
         ...(expiresIn !== undefined && { expiresIn }),
         ...(options.method !== undefined && { method: options.method }),
       },

@@ -48,6 +48,36 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     }
   });
 
+  it('is saved rather than shown where that is asked for, and never shown where it would run', async () => {
+    const expected = { 'text/plain': ['inline', 'inline', 'attachment'], 'text/html': ['attachment', 'attachment', 'attachment'] };
+    for (const [type, kinds] of Object.entries(expected)) {
+      const { json: file } = await uploadFile(api, ann, '', { name: 'Größe.txt', type, fields: { is_public: 'true' } });
+      const name = `; filename="Gr__e.txt"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt`;
+      for (const [index, disposition] of [undefined, 'inline', 'attachment'].entries()) {
+        const query = disposition === undefined ? '' : `disposition=${disposition}`;
+        const wanted = `${kinds[index]}${name}`;
+        const tell = async (url: string): Promise<string | null> => (await fetch(url)).headers.get('content-disposition');
+        for (const method of ['GET', 'HEAD']) {
+          for (const path of [`/api/v1/files/${file.id}/download?${query}`, `/api/v1/public/files/${file.id}?${query}`]) {
+            expect((await api.send(method, path, { headers: ann })).headers['content-disposition']).toBe(wanted);
+          }
+        }
+        const redirected = await api.send('GET', `/api/v1/files/${file.id}/download?redirect=true&${query}`, { headers: ann });
+        expect(await tell(redirected.headers['location']!)).toBe(wanted);
+        const asked = { headers: ann, json: { disposition } };
+        const { json: link } = await api.send('POST', `/api/v1/files/${file.id}/presigned-download`, asked);
+        expect(await tell(link.download_url)).toBe(wanted);
+      }
+      for (const [method, path, json] of [
+        ['GET', 'download?disposition=saved', undefined],
+        ['POST', 'presigned-download', { disposition: 'saved' }],
+      ] as const) {
+        const answer = await api.send(method, `/api/v1/files/${file.id}/${path}`, { headers: ann, ...(json !== undefined && { json }) });
+        expect(answer).toMatchObject({ status: 400, json: { code: 'validation_failed', errors: [{ field: 'disposition' }] } });
+      }
+    }
+  });
+
   it('goes under its new name to whoever holds a copy from before it was renamed', async () => {
     const { json: file } = await uploadFile(api, ann, 'hello', { name: 'old.txt', type: 'text/plain', fields: { is_public: 'true' } });
     await api.send('PATCH', `/api/v1/files/${file.id}`, { headers: ann, json: { filename: 'new.txt' } });

@@ -2,7 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 
 import type { FileRecord } from '@coffer/files-db';
-import { sendObject, sendObjectHead } from '@coffer/storage-core/http';
+import { contentDisposition, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { SendOptions } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
@@ -26,6 +26,11 @@ const PresignedDownloadSchema = z
   .object({ download_url: z.url(), expires_in: z.int().openapi({ example: 600 }) })
   .openapi('PresignedDownload');
 
+const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
+  description: '`attachment`: a browser saves the file rather than show it. What a browser would run is sent as one in any case.',
+});
+type Disposition = z.output<typeof Disposition>;
+
 interface Opened {
   readonly file: FileRecord;
   readonly result: GetResult;
@@ -34,24 +39,29 @@ interface Opened {
 /** Sends a file under its own name and type, whatever the object beneath says. */
 async function send(
   c: AppContext,
-  cacheControl: string,
+  { cacheControl, disposition }: { readonly cacheControl: string; readonly disposition: Disposition },
   open: (options: GetOptions) => Promise<Opened>,
   head: () => Promise<{ file: FileRecord; info: ObjectInfo }>,
 ): Promise<Response> {
   const { incoming, outgoing } = c.env;
-  const headers = { 'cache-control': cacheControl };
+  const presentationOf = ({ filename, contentType }: FileRecord): SendOptions => ({
+    filename,
+    contentType,
+    ...(disposition !== undefined && { contentDisposition: contentDisposition(disposition, filename) }),
+    headers: { 'cache-control': cacheControl },
+  });
   if (incoming.method === 'HEAD') {
     const { file, info } = await head();
-    sendObjectHead(incoming, outgoing, info, { filename: file.filename, contentType: file.contentType, headers });
+    sendObjectHead(incoming, outgoing, info, presentationOf(file));
     return RESPONSE_ALREADY_SENT;
   }
-  const presentation: SendOptions & { filename?: string; contentType?: string } = { headers };
+  const presentation: SendOptions = {};
   await sendObject(
     incoming,
     outgoing,
     async (options) => {
       const { file, result } = await open(options);
-      Object.assign(presentation, { filename: file.filename, contentType: file.contentType });
+      Object.assign(presentation, presentationOf(file));
       return result;
     },
     presentation,
@@ -74,7 +84,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     request: {
       params: FileId,
       headers: readHeaders,
-      query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional() }),
+      query: z.object({ redirect: booleanParam('Answer with a redirect to a presigned URL.').optional(), disposition: Disposition }),
     },
     responses: {
       ...sent('file'),
@@ -83,14 +93,15 @@ export function downloadRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { params: { id }, query }) => {
       const { access, ctx } = await scopeOf(c, services);
+      const { disposition } = query;
       if (query.redirect === true) {
         const method = c.env.incoming.method === 'HEAD' ? 'HEAD' : 'GET';
-        const { downloadUrl } = await files.presignedDownload(id, { method }, access, ctx);
+        const { downloadUrl } = await files.presignedDownload(id, { method, disposition }, access, ctx);
         return c.body(null, 302, { location: downloadUrl, 'cache-control': 'no-store' });
       }
       return send(
         c,
-        forOneReader,
+        { cacheControl: forOneReader, disposition },
         (options) => files.open(id, options, access, ctx),
         () => files.head(id, access, ctx),
       );
@@ -104,7 +115,10 @@ export function downloadRoutes(router: Router, services: Services): void {
     summary: 'Ask for a presigned download',
     access,
     tags: ['Files'],
-    request: { params: FileId, json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }) }).optional() },
+    request: {
+      params: FileId,
+      json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition }).optional(),
+    },
     responses: {
       ...json(200, PresignedDownloadSchema, {
         description: 'A URL that needs no token',
@@ -114,7 +128,8 @@ export function downloadRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { params, json: body }) => {
       const { access, ctx } = await scopeOf(c, services);
-      const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, { expiresIn: body?.expires_in }, access, ctx);
+      const options = { expiresIn: body?.expires_in, disposition: body?.disposition };
+      const { downloadUrl, expiresIn } = await files.presignedDownload(params.id, options, access, ctx);
       return answerJson(c, { download_url: downloadUrl, expires_in: expiresIn });
     },
   });
@@ -132,12 +147,12 @@ export function publicFileRoute(router: Router, services: Services): void {
     head: true,
     access: { role: 'anybody', needsStorage: true },
     tags: ['Files'],
-    request: { params: FileId, headers: readHeaders },
-    responses: { ...sent('file'), ...problems(...provider, ...unreadable) },
-    handler: (c, { params: { id } }) =>
+    request: { params: FileId, headers: readHeaders, query: z.object({ disposition: Disposition }) },
+    responses: { ...sent('file'), ...problems(...provider, ...unreadable, 'validation_failed') },
+    handler: (c, { params: { id }, query: { disposition } }) =>
       send(
         c,
-        askedAnew,
+        { cacheControl: askedAnew, disposition },
         (options) => files.openPublic(id, options, contextOf(c)),
         () => files.headPublic(id, contextOf(c)),
       ),
