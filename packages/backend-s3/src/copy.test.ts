@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import type { Acl, ObjectAddress } from '@coffer/storage-core';
+import type { Acl, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { s3Backend } from './backend.ts';
@@ -112,13 +112,29 @@ describe.each(doors)('a copy (%s)', (transport) => {
     ['gone', refusal(404, ''), ['/bucket/copy']],
     ['the same', there('before'), []],
   ])('under a condition that the server ignores is deleted unless its source is what it was (%s)', async (_name, after, deleted) => {
-    let looks = 0;
-    const server = await serve(copying((request, response) => (looks++ === 0 ? there('before') : after)(request, response)));
-    const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
-    const copy = backend.copy(source, destination, { ifMatch: 'before' }, noContext);
-    if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
-    else expect(await copy).toMatchObject({ etag: 'copied' });
-    expect(seen(server, 'DELETE')).toEqual(deleted);
+    for (const options of [{ ifMatch: 'before' }, { onlyIf: () => true }]) {
+      let looks = 0;
+      const server = await serve(copying((request, response) => (looks++ === 0 ? there('before') : after)(request, response)));
+      const backend = backendTo(server, { transport }, { ...awsProfile, copySourceCondition: false });
+      const copy = backend.copy(source, destination, options, noContext);
+      if (deleted.length > 0) await expect(copy).rejects.toMatchObject({ code: 'precondition_failed' });
+      else expect(await copy).toMatchObject({ etag: 'copied' });
+      expect(seen(server, 'DELETE')).toEqual(deleted);
+    }
+  });
+
+  it('of what its caller has taken is of no other version', async () => {
+    const server = await serve(copying(there('before')));
+    const asked: ObjectInfo[] = [];
+    const onlyIf = (info: ObjectInfo): boolean => asked.push(info) > 0 && info.etag === 'before';
+    await backendTo(server, { transport }).copy(source, destination, { onlyIf }, noContext);
+    expect(server.requests.find(({ method }) => method === 'PUT')?.headers).toMatchObject({ 'x-amz-copy-source-if-match': '"before"' });
+    expect(asked).toMatchObject([{ ...source, etag: 'before', size: 9 * mib, contentType: 'text/plain' }]);
+    expect(seen(server, 'HEAD')).toHaveLength(1);
+    const other = await serve(copying(there('after')));
+    const refused = backendTo(other, { transport }).copy(source, destination, { onlyIf }, noContext);
+    await expect(refused).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect(seen(other, 'PUT')).toEqual([]);
   });
 
   it('is refused of what the server does not tell the size of', async () => {
