@@ -200,6 +200,25 @@ describe.each(['lean', 'sdk'] as const)('what answers, and is no S3 server (%s)'
     await expect(transport.put(at, { kind: 'buffer', data }, described, noContext)).rejects.toMatchObject(blame);
   });
 
+  it.each([
+    ['nothing', {}, ''],
+    ['nothing of a length', { 'content-length': '0' }, ''],
+    ['words', { 'content-type': 'text/plain' }, 'It works!'],
+  ])('has no object, though it says 200 and %s', async (_what, headers, body) => {
+    const { transport } = await doorTo(name, answerOf(200, headers, body));
+    await expect(transport.get(at, {}, noContext)).rejects.toMatchObject(blame);
+    await expect(transport.head(at, noContext)).rejects.toMatchObject(blame);
+  });
+
+  it.each([{ etag: '"e"' }, { 'last-modified': new Date(1e12).toUTCString() }])(
+    'may be S3 all the same where something leaves out what else is told of an object than %j',
+    async (headers) => {
+      const { transport } = await doorTo(name, answerOf(200, { ...headers, 'content-length': '1' }, 'x'));
+      expect(await transport.head(at, noContext)).toMatchObject({ contentLength: 1 });
+      expect(await transport.get(at, {}, noContext)).toMatchObject({ kind: 'object', headers: { contentLength: 1 } });
+    },
+  );
+
   it('may be S3 all the same where nothing comes with the type of a page', async () => {
     const { transport } = await doorTo(
       name,
@@ -294,8 +313,11 @@ it.each(['lean', 'sdk'] as const)('a status that no request ends with has done n
 });
 
 describe('what answers a pull, and is no S3 server', () => {
-  it('is not passed on where there is no stream either', async () => {
-    const { transport } = await doorTo('lean', page(200));
+  it.each([
+    ['a page', page(200)],
+    ['words', answerOf(200, { 'content-type': 'text/plain' }, 'It works!')],
+  ])('is not passed on where there is no stream either: %s', async (_what, answer) => {
+    const { transport } = await doorTo('lean', answer);
     const passed: unknown[] = [];
     const pull = transport.pull?.(at, {}, { begin: (head) => void passed.push(head), sink: (chunk) => void passed.push(chunk) }, noContext);
     await expect(pull).rejects.toMatchObject(blame);

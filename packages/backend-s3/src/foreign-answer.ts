@@ -45,9 +45,8 @@ export function isForeignHead(status: number, headers: Headers): boolean {
  */
 export function assertNoPage(status: number, headers: Headers, ofObject: boolean, document = ''): void {
   const type = String(headers['content-type']);
-  // An error that came too late for its status. Objects may be documents as well, and have an ETag.
-  const isDocument = ofObject && /^(?:application|text)\/xml\b/i.test(type);
-  if (isDocument && headers['etag'] === undefined && headers['last-modified'] === undefined)
+  // S3 tells of each object when it was written, and its ETag; an error that came too late for its status has neither.
+  if (ofObject && headers['etag'] === undefined && headers['last-modified'] === undefined)
     throw new ForeignAnswerError(`The answer, ${status}, is no object.`);
   if (!/^text\/html\b/i.test(type)) return;
   const isEmpty = status === 204 || headers['content-length'] === '0';
