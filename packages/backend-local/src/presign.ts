@@ -120,7 +120,7 @@ export class Signer {
 
   readonly verifyForm: LocalAccess['verifyForm'] = async (bucket, fields) => {
     const policy = fields.get(parameters.policy);
-    if (policy === undefined) throw denied('The form has no policy.');
+    if (policy === undefined) throw denied('The form has no policy before its file: all fields go there.');
     this.#assertSignature(`${formScope}${policy}`, fields.get(parameters.signature));
     const claims = JSON.parse(Buffer.from(policy, 'base64url').toString()) as Claims; // ours, as the signature says
     this.#assertFresh(claims);

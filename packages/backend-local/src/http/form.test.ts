@@ -92,8 +92,9 @@ describe('a presigned form', () => {
       'with the file as a field': [...fields, { name: 'file', value: 'text' }],
       'with a file in place of a field': [{ ...file, name: 'key' }, ...fields, file],
     };
-    const { status } = await post(formOf(parts[what]!));
+    const { status, text } = await post(formOf(parts[what]!));
     expect(status).toBe(what === 'with the file first' ? 403 : 400);
+    if (status === 403) expect(text).toContain('before its file');
     await assertNothingStored();
   });
 
