@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Stream } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
@@ -31,6 +31,19 @@ function streamOf(body: Body): Readable {
   return body.stream;
 }
 
+/** A stream of another copy of node:stream, such as JSZip brings: of events, and no iterable. */
+function otherStream(begin: (stream: Stream) => void): NodeJS.ReadableStream & { destroyed: boolean } {
+  const methods = { readable: true, destroyed: false, pause() {}, resume() {}, read: () => null, setEncoding() {} };
+  const stream = Object.assign(new Stream(), methods, {
+    destroy() {
+      stream.destroyed = true;
+      stream.emit('close');
+    },
+  });
+  setImmediate(begin, stream);
+  return stream as unknown as NodeJS.ReadableStream & { destroyed: boolean };
+}
+
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-body-'));
@@ -49,6 +62,13 @@ describe('bodyOf', () => {
     ['a Node stream', () => Readable.from([Buffer.from(bytes)], { objectMode: false })],
     ['a Node stream in object mode', () => Readable.from(chunks())],
     ['a Node stream of strings', () => createReadStream(join(folder, 'file'), 'utf8')],
+    [
+      'a stream of a copy of node:stream',
+      () =>
+        otherStream(
+          (stream) => void (stream.emit('data', bytes.subarray(0, 3)), stream.emit('data', bytes.subarray(3)), stream.emit('end')),
+        ),
+    ],
     ['a file stream', () => createReadStream(join(folder, 'file'))],
     ['a web stream', () => new Blob([bytes]).stream()],
     ['an async generator', () => chunks()],
@@ -99,6 +119,11 @@ describe('bodyOf', () => {
     expect(() => bodyOf(closed)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
     const failed = new Readable({ read() {} }).on('error', () => {}).destroy(new Error('mine'));
     expect(bodyOf(failed)).toMatchObject({ kind: 'stream' });
+    const other = Object.assign(
+      otherStream(() => {}),
+      { readable: false },
+    );
+    expect(() => bodyOf(other)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
     const locked = new Blob([bytes]).stream();
     locked.getReader();
     expect(() => bodyOf(locked)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
@@ -160,12 +185,23 @@ describe('bodyOf', () => {
     };
     const early = new PassThrough();
     const encoded = new PassThrough().setEncoding('utf8');
-    const sources = [bodyOf(createReadStream(join(folder, 'no such file'))), bodyOf(early), bodyOf(encoded), bodyOf(failing())];
+    const other = otherStream(() => {});
+    const failed = [early, encoded, failing(), other].map((input) => bodyOf(input));
+    const sources = [bodyOf(createReadStream(join(folder, 'no such file'))), ...failed];
+    other.emit('error', failure);
     early.destroy(failure);
     encoded.destroy(failure);
     await delay(20);
     await expect(readAll(streamOf(sources[0]!))).rejects.toMatchObject({ code: 'ENOENT' });
     for (const source of sources.slice(1)) await expect(readAll(streamOf(source))).rejects.toBe(failure);
+  });
+
+  it('fails when a stream of a copy of node:stream is closed before its end, though it says that it ends', async () => {
+    const closed = otherStream((stream) => void stream.emit('data', bytes));
+    const body = streamOf(bodyOf(closed));
+    const reading = readAll(body);
+    setImmediate(() => Object.assign(closed, { destroyed: true }).emit('end')); // as readable-stream 2 does
+    await expect(reading).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('closes at once when a source hangs', async () => {
@@ -182,7 +218,8 @@ describe('bodyOf', () => {
     const object = new Readable({ objectMode: true, read() {} });
     let cancelled = false;
     const web = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) });
-    for (const input of [hanging, object, web]) {
+    const other = otherStream(() => {});
+    for (const input of [hanging, object, web, other]) {
       const stream = streamOf(bodyOf(input));
       const reading = readAll(stream);
       const reason = new Error('enough');
@@ -190,7 +227,7 @@ describe('bodyOf', () => {
       await expect(reading).rejects.toBe(reason);
       if (!stream.closed) await once(stream, 'close');
     }
-    expect([returned, object.destroyed, cancelled]).toEqual([true, true, true]);
+    expect([returned, object.destroyed, cancelled, other.destroyed]).toEqual([true, true, true, true]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { isErrored, isReadable, Readable } from 'node:stream';
+import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 
 import { onAbort } from './abort-listeners.ts';
@@ -11,7 +11,14 @@ import { takeWhole } from './whole-body.ts';
  * Whatever a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails: of a request of node:http, which would
  * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`.
  */
-export type BodyInput = string | ArrayBuffer | Uint8Array | Blob | Readable | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+export type BodyInput =
+  | string
+  | ArrayBuffer
+  | Uint8Array
+  | Blob
+  | NodeJS.ReadableStream
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>;
 
 /**
  * Converts once, at the door; everything below works on buffers and on Node streams of bytes. A stream may fail at
@@ -24,6 +31,7 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (ArrayBuffer.isView(input)) return whole(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), size);
   if (input instanceof ArrayBuffer) return whole(new Uint8Array(input), size);
   if (input instanceof Readable) return stream(byteStream(input), size);
+  if (isOtherStream(input)) return stream(byteStream(relayed(input)), size);
   if (input instanceof Blob) return stream(Readable.fromWeb(input.stream() as NodeReadableStream), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
@@ -50,6 +58,26 @@ function byteStream(readable: Readable): Readable {
   if (readable.readableEncoding === null && !readable.readableObjectMode) return readable;
   readable.on('error', () => {}); // as for the stream that stands in for it
   return iterableStream(readable).once('close', () => readable.destroy()); // an iterator in a pending read would not
+}
+
+/**
+ * Whether it is a stream as node:stream has them, of a copy of it: many packages bring `readable-stream`, of any age. Some are no
+ * iterables, and of none would an iterator hear of errors before it is asked for the first time.
+ */
+export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
+  const { pipe, on } = (input ?? {}) as { readonly pipe?: unknown; readonly on?: unknown };
+  return typeof pipe === 'function' && typeof on === 'function' && !(input instanceof Readable);
+}
+
+function relayed(source: NodeJS.ReadableStream): Readable {
+  if (isReadable(source) === false && !isErrored(source)) throw readAlready();
+  const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
+  source.once('end', () => {
+    // The second version of `readable-stream` ends when it is destroyed.
+    if ('destroyed' in source && source.destroyed === true)
+      relay.destroy(storageError('invalid_argument', 'The body stream was closed before its end.'));
+  });
+  return relay;
 }
 
 function webStream(input: ReadableStream<Uint8Array>): Readable {
