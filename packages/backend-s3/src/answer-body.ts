@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Readable } from 'node:stream';
 
 import { cutError } from './socket-errors.ts';
@@ -33,6 +34,7 @@ export class AnswerBody extends Readable {
   #source: BodySource | undefined;
   /** When its reader had enough for the time being. */
   #fullSince: number | undefined;
+  #told: (tell: () => void) => void = (tell) => tell();
 
   constructor(source: BodySource) {
     super();
@@ -59,10 +61,17 @@ export class AnswerBody extends Readable {
     return this.#fullSince === undefined && this.#source === undefined && !this.isComplete && !this.destroyed;
   }
 
+  /** From now on, its reader is told of everything in the present context: a kept socket has that of whoever needed it first. */
+  bindContext(): void {
+    this.#told = AsyncLocalStorage.snapshot();
+  }
+
   /** @param piece is the reader's from now on */
   arrive(piece: Buffer): void {
     this.received += piece.length;
-    if (this.push(piece)) return;
+    let isWanted = false;
+    this.#told(() => (isWanted = this.push(piece)));
+    if (isWanted) return;
     this.#fullSince = performance.now();
     this.#source?.flow(false);
   }
@@ -71,7 +80,7 @@ export class AnswerBody extends Readable {
   complete(): void {
     this.#source = undefined;
     this.isComplete = true;
-    this.push(null);
+    this.#told(() => this.push(null));
     this.rest?.arrived();
   }
 
@@ -86,7 +95,7 @@ export class AnswerBody extends Readable {
   fail(error: Error): void {
     if (this.destroyed) return;
     this.failure = error;
-    this.destroy(error);
+    this.#told(() => this.destroy(error));
   }
 
   /** Leaves the source to others, until more is wanted. */

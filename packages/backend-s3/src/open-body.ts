@@ -4,13 +4,14 @@ import type { AnswerBody } from './answer-body.ts';
 import { toStorageError } from './errors.ts';
 
 /**
- * Keeps what an open body promises: failures of the provider are StorageErrors, an aborted signal destroys it, and one
- * that makes no progress for `idleSeconds`, whoever is to blame, is given up, so that a forgotten body frees its socket.
+ * Keeps what an open body promises: failures of the provider are StorageErrors, its reader is told of them and of bytes in the context
+ * of the call (`AsyncLocalStorage`), an aborted signal destroys it, and one that makes no progress for `idleSeconds`, whoever is to blame, is given up, so that a forgotten body frees its socket.
  */
 export function guardBody(
   body: AnswerBody,
   { signal, idleSeconds, closed }: { readonly signal: AbortSignal | undefined; readonly idleSeconds: number; readonly closed: () => void },
 ): void {
+  body.bindContext();
   body.on('error', () => {}); // nobody may be reading yet
   translateErrors(body, signal);
   const timer = watch(body, idleSeconds);

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { connect as connectTcp, isIP } from 'node:net';
 import type { OnReadOpts, Socket } from 'node:net';
 
@@ -113,7 +114,10 @@ export class RawSocket {
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
           else reject(error);
         };
-        this.#exchange = { ...reception, answer: new RawAnswer(), hasBegun: false, settle };
+        // The socket has the context of whoever needed it first.
+        const begin = AsyncResource.bind((head: AnswerHead) => reception.begin(head));
+        const sink = AsyncResource.bind(reception.sink);
+        this.#exchange = { begin, sink, answer: new RawAnswer(), hasBegun: false, settle };
         stopWaiting = onAbort(signal, () => this.#fail(signal?.reason));
         this.#socket.write(request, 'latin1');
         this.#socket.setTimeout(this.#timeout);

@@ -1,3 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+
 import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -55,6 +58,27 @@ describe.each(doors)('an object that is told to be unchanged, to somebody who di
     if (backend.pull !== undefined)
       await expect(backend.pull(at, {}, sink, noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message: unaskedMessage });
   });
+});
+
+it.each(doors)('a reader is told of everything in the context of its call, over whichever socket it comes (%s)', async (transport) => {
+  const data = Buffer.alloc(1_000_000);
+  const headers = { etag: '"x"', 'content-length': data.length, 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
+  const server = await serve((_request, response) => response.writeHead(200, headers).end(data));
+  const backend = backendTo(server, { transport, maxPoolConnections: 2 });
+  const caller = new AsyncLocalStorage<string>();
+  const heard = new Set<string>();
+  const hear = (what: string): void => void heard.add(`${what} of ${caller.getStore()}`);
+  for (const who of ['ann', 'bob']) {
+    await caller.run(who, async () => {
+      const read = await backend.get(at, {}, noContext);
+      if (read.kind !== 'object') throw new Error('expected an object');
+      for (const event of ['data', 'end', 'close']) read.body.on(event, () => hear(event));
+      await once(read.body, 'close');
+      await backend.pull?.(at, {}, () => hear('sink'), noContext);
+    });
+  }
+  const events = ['data', 'end', 'close', ...(backend.pull === undefined ? [] : ['sink'])];
+  expect([...heard].sort()).toEqual(['ann', 'bob'].flatMap((who) => events.map((event) => `${event} of ${who}`)).sort());
 });
 
 describe.each(doors)('an object that is stored encoded (%s)', (transport) => {
