@@ -37,6 +37,16 @@ describe('a local backend', () => {
     await used.close();
   });
 
+  it('takes a path for one below the directory where the program is when it is made', async () => {
+    const before = process.cwd();
+    process.chdir(path);
+    const backend = localBackend({ root: 'objects' });
+    process.chdir(before);
+    await backend.check(noContext);
+    expect(existsSync(join(path, 'objects', 'index.db'))).toBe(true);
+    await backend.close();
+  });
+
   it.each(['', undefined, new URL('file:///tmp')])('refuses at once to be without a directory: %s', (root) => {
     expect(() => localBackend({ root: root as string })).toThrowError(
       expect.objectContaining({ code: 'invalid_argument', message: 'root of a local backend is the path of a directory.' }),

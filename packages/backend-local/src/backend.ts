@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+
 import { discard, hasCode, isPublicRead, keyProblem, noContext, storageError } from '@coffer/storage-core';
 import type { BatchDeleteResult, CallContext, StorageBackend } from '@coffer/storage-core';
 
@@ -42,7 +44,7 @@ export function localBackend(options: LocalBackendOptions): LocalBackend {
   const { root, region = 'local', now = () => new Date() } = options;
   if (typeof root !== 'string' || root === '')
     throw storageError('invalid_argument', 'root of a local backend is the path of a directory.');
-  const store = new LazyStore(root);
+  const store = new LazyStore(resolve(root)); // the working directory may change before the first call
   const { using } = store;
   const bucketIdOf = (bucket: string): Promise<number | undefined> => using(noContext, ({ buckets }) => buckets.idOf(bucket));
   const signer = options.presign === undefined ? undefined : new Signer(options.presign, now, bucketIdOf);
