@@ -47,7 +47,11 @@ export class FileService {
   /** @throws storage_not_configured without a database, invalid_argument for a client that changes what it reads */
   constructor(options: FileServiceOptions) {
     const sql = options.database?.sql ?? options.db?.$client;
-    if (sql === undefined) throw storageError('storage_not_configured', 'A FileService needs `db` or `database`.');
+    if (sql === undefined)
+      throw storageError(
+        'storage_not_configured',
+        'A FileService needs `db`, of drizzle over postgres.js and no transaction, or `database`.',
+      );
     this.#parts = {
       sql: plainClient(sql),
       storage: options.storage,

@@ -31,6 +31,15 @@ describe('the client of a file service', () => {
     expect(() => serviceOn(options)).not.toThrow();
   });
 
+  it.each([
+    ['of another driver', 'invalid_argument', { $client: { options: {} } }],
+    ['that is missing, as of a transaction', 'storage_not_configured', { execute() {} }],
+  ])('is told from one %s', (_which, code, db) => {
+    expect(() => new FileService({ db: db as unknown as { readonly $client: Sql }, storage })).toThrowError(
+      expect.objectContaining({ code, message: expect.stringContaining('postgres.js') }),
+    );
+  });
+
   it('is all that is wanted of `db`, whose type is another one in the CommonJS that drizzle comes as, too', () => {
     const db: { readonly $client: Sql } = { $client: postgres('postgres://nobody@127.0.0.1:1/none') };
     expect(() => new FileService({ db, storage })).not.toThrow();

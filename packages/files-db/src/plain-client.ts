@@ -7,8 +7,11 @@ import type { Sql } from 'postgres';
  * @throws invalid_argument
  */
 export function plainClient(sql: Sql): Sql {
-  const { column, value, row } = sql.options.transform;
-  if ([column, value, row].every((transform) => transform.from === undefined)) return sql;
+  const transform = (sql as Partial<Sql>).options?.transform as Sql['options']['transform'] | undefined;
+  // Of other drivers, drizzle makes databases that look just the same.
+  if (transform === undefined) throw storageError('invalid_argument', 'The client of the database is none of postgres.js.');
+  const { column, value, row } = transform;
+  if ([column, value, row].every(({ from }) => from === undefined)) return sql;
   throw storageError(
     'invalid_argument',
     'The client of postgres.js has a `transform` of columns, values or rows; a FileService needs one without.',
