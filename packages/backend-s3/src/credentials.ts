@@ -96,8 +96,22 @@ export class Credentials {
     const tooLate = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(Object.assign(late, { name: 'CredentialsTimeoutError' })), this.#timeout);
     });
-    return (this.#identity = await Promise.race([answer, tooLate]).finally(() => clearTimeout(timer)));
+    try {
+      return (this.#identity = await Promise.race([answer, tooLate]));
+    } catch (error) {
+      throw failureOf(error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
+}
+
+/** Whatever a provider fails with, such as a refusal or a cut connection, would pass for the storage provider's. */
+function failureOf(error: unknown): Error {
+  const { name, message } = error as Error;
+  // The one is ours, the other what those of the SDK say when there is nothing where they look.
+  if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
+  return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });
 }
 
 function isAboutKeys(refusal: Error): boolean {

@@ -250,6 +250,11 @@ function networkError(error: ProviderError): StorageError | undefined {
   }
   if (error.name === 'CredentialsTimeoutError')
     return storageError('read_timeout', 'The credentials for the storage provider did not come in time.', options);
+  if (error.name === 'CredentialsFailedError')
+    return storageError('storage_unavailable', 'The credentials for the storage provider cannot be had at the moment.', {
+      ...options,
+      retryAfter: 1,
+    });
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
     return /establish|connect ETIMEDOUT/.test(message)
       ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)

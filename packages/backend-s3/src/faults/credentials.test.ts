@@ -87,6 +87,21 @@ describe.each(doors)('the credentials (%s)', (door) => {
     expect(bench.proxy.requests).toHaveLength(0);
   });
 
+  it.each([
+    ['of its own', new Error('the vault is sealed')],
+    ['of another server that is gone', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],
+    ['of another server that refuses', Object.assign(new Error('no role'), { name: 'AccessDenied', $metadata: { httpStatusCode: 403 } })],
+  ])('of a provider that fails are what failed, not the storage provider: for a reason %s', async (_why, failure) => {
+    const provider = vi.fn<() => Promise<Identity>>(() => Promise.reject(failure));
+    const backend = bench.through({ credentials: provider, maxRetries: 2 });
+    const message = 'The credentials for the storage provider cannot be had at the moment.';
+    const error: unknown = await calls[1]![1](backend).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true, message });
+    expect((error as Error & { cause: Error }).cause.cause).toBe(failure);
+    expect(provider).toHaveBeenCalledTimes(1);
+    expect(bench.proxy.requests).toHaveLength(0);
+  });
+
   it('of a provider are fetched before they expire', async () => {
     const keys = [await newKey(), await newKey()];
     const lives = [1000, 3_600_000];
