@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { storageError } from '@coffer/storage-core';
 
 import { codeOf } from './errors.ts';
+import { sync } from './sync.ts';
 
 /**
  * Refuses a path that is a link or a file where a directory of the storage belongs: bytes would go to, or come from,
@@ -61,7 +62,7 @@ export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');
   try {
-    await directory.sync().catch((error: unknown) => {
+    await sync(directory).catch((error: unknown) => {
       if (!notForDirectories.has(codeOf(error) ?? '')) throw error;
     });
   } finally {
@@ -73,7 +74,7 @@ export async function syncDirectory(path: string): Promise<void> {
 export async function syncFile(path: string): Promise<void> {
   const file = await open(path, 'r+');
   try {
-    await file.sync();
+    await sync(file);
   } finally {
     await file.close();
   }

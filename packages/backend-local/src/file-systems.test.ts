@@ -1,10 +1,12 @@
 import type * as promises from 'node:fs/promises';
 import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 
-import { noContext } from '@coffer/storage-core';
+import { bodyOf, noContext } from '@coffer/storage-core';
 import { afterEach, expect, it, vi } from 'vitest';
 
 import { localBackend } from './backend.ts';
+import type * as syncing from './sync.ts';
 import { leftoversIn, scratch } from './testing/storage.ts';
 
 let linkFailure: string | undefined;
@@ -16,8 +18,19 @@ vi.mock('node:fs/promises', async (original) => {
   };
   return { ...real, link };
 });
+let syncFailure: string | undefined;
+vi.mock('./sync.ts', async (original) => {
+  const real = await original<typeof syncing>();
+  const sync: typeof real.sync = async (handle) => {
+    if (syncFailure !== undefined && (await handle.stat()).isDirectory())
+      throw Object.assign(new Error(syncFailure), { code: syncFailure });
+    return real.sync(handle);
+  };
+  return { ...real, sync };
+});
 afterEach(() => {
   linkFailure = undefined;
+  syncFailure = undefined;
   vi.restoreAllMocks();
 });
 
@@ -40,19 +53,28 @@ it.each(['EPERM', 'EMLINK', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'
 );
 
 it.each(['EINVAL', 'EBADF', 'ENOTSUP'])('works where directories take no sync (%s)', async (code) => {
-  const { path, remove } = await scratch();
+  syncFailure = code;
+  await storesAndReads();
+});
+
+it("works with handles that cannot sync, as under Yarn's Plug'n'Play", async () => {
   const any = await open('/dev/null');
   const handles = Object.getPrototypeOf(any) as promises.FileHandle;
   await any.close();
-  const { sync } = handles;
-  vi.spyOn(handles, 'sync').mockImplementation(async function (this: promises.FileHandle) {
-    if ((await this.stat()).isDirectory()) throw Object.assign(new Error(code), { code });
-    return sync.call(this);
-  });
+  for (const name of ['sync', 'datasync'] as const) vi.spyOn(handles, name).mockRejectedValue(new Error('Method not implemented.'));
+  await storesAndReads();
+});
+
+async function storesAndReads(): Promise<void> {
+  const { path, remove } = await scratch();
   const backend = localBackend({ root: path });
   await backend.buckets!.create(bucket, {}, noContext);
-  await backend.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('bytes') }, { contentType: 'a/b' }, noContext);
-  expect(await backend.head({ bucket, key: 'a' }, noContext)).toMatchObject({ size: 5 });
+  // One of which much is synced on the way.
+  for (const size of [5, 40 * 1024 * 1024]) {
+    const data = Readable.from(Array.from({ length: Math.ceil(size / 2 ** 20) }, () => Buffer.alloc(Math.min(size, 2 ** 20))));
+    await backend.put({ bucket, key: 'a' }, bodyOf(data), { contentType: 'a/b' }, noContext);
+    expect(await backend.head({ bucket, key: 'a' }, noContext)).toMatchObject({ size });
+  }
   await backend.close();
   await remove();
-});
+}

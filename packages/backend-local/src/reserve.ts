@@ -3,6 +3,8 @@ import { lstatSync } from 'node:fs';
 import { open, rename, statfs, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+import { datasync } from './sync.ts';
+
 // Room for the pages that removing rows changes; a batch may need more, single rows never do.
 const reserveSize = 1024 * 1024;
 
@@ -51,7 +53,7 @@ export class Reserve {
     const file = await open(draft, 'w', 0o600);
     try {
       await file.writeFile(randomBytes(reserveSize)); // what a file system could compress would take no room
-      await file.datasync(); // where space is allocated late, it is now
+      await datasync(file); // where space is allocated late, it is now
     } catch (error) {
       await unlink(draft).catch(() => {}); // another process that is at it has given it its name
       throw error;

@@ -5,6 +5,7 @@ import { blockSize } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import { translated } from './errors.ts';
 import type { Digests, HashThread, StreamHash } from './hash-thread.ts';
+import { datasync, sync } from './sync.ts';
 import type { TempFile, TempFiles } from './temp-files.ts';
 
 export interface UploadTools {
@@ -78,13 +79,13 @@ export class UploadFile {
       const data = this.#block.subarray(0, this.#filled);
       const { handle } = (this.#file = await this.#tools.temp.create());
       await writeAll(handle, data, 0);
-      await translated(handle.sync());
+      await translated(sync(handle));
       return { md5: hash('md5', data), sha256: hash('sha256', data) };
     }
     if (this.#filled > 0) await this.#send();
     await Promise.all(this.#inFlight);
     await this.#syncing;
-    const [digests] = await Promise.all([this.#hash!.digest(), translated(this.#file.handle.sync())]);
+    const [digests] = await Promise.all([this.#hash!.digest(), translated(sync(this.#file.handle))]);
     return digests;
   }
 
@@ -141,7 +142,7 @@ export class UploadFile {
   #syncAlong(handle: FileHandle): void {
     if (this.#syncing !== undefined || this.#position - this.#syncedTo < syncEvery) return;
     this.#syncedTo = this.#position;
-    const syncing = translated(handle.datasync()).then(() => void (this.#syncing = undefined));
+    const syncing = translated(datasync(handle)).then(() => void (this.#syncing = undefined));
     syncing.catch(this.#onFailure);
     this.#syncing = syncing;
   }

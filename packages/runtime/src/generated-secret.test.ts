@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { generatedSecret } from './generated-secret.ts';
 import { StartupError } from './startup-error.ts';
@@ -15,7 +16,10 @@ describe('generatedSecret', () => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'coffer-secret-'));
   });
-  afterEach(() => rm(dir, { recursive: true, force: true }));
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await rm(dir, { recursive: true, force: true });
+  });
 
   it('makes one of 32 random bytes, for the owner alone, and keeps it', async () => {
     const secret = await generatedSecret(join(dir, 'data'));
@@ -23,6 +27,13 @@ describe('generatedSecret', () => {
     expect((await stat(join(dir, 'data/secret'))).mode & 0o777).toBe(0o600);
     expect(await generatedSecret(join(dir, 'data'))).toEqual(secret);
     expect(await generatedSecret(join(dir, 'other'))).not.toEqual(secret);
+  });
+
+  it("makes one with handles that cannot sync, as under Yarn's Plug'n'Play", async () => {
+    const any = await open('/dev/null');
+    await any.close();
+    vi.spyOn(Object.getPrototypeOf(any) as FileHandle, 'sync').mockRejectedValue(new Error('Method not implemented.'));
+    expect(await generatedSecret(dir)).toHaveLength(43);
   });
 
   it('gives processes and callers that start together the same one', async () => {

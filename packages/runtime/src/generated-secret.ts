@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ensureDataDir } from './data-dir.ts';
 import { StartupError } from './startup-error.ts';
+import { sync } from './sync.ts';
 
 const shape = /^[A-Za-z0-9_-]{43,}$/;
 
@@ -69,7 +70,7 @@ async function writeNew(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(`${text}\n`);
-    await file.sync();
+    await sync(file);
   } finally {
     await file.close();
   }

@@ -3,6 +3,7 @@ import { chown, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { StartupError } from '../startup-error.ts';
+import { sync } from '../sync.ts';
 import type { Binaries } from './binaries.ts';
 import type { Identity } from './identity.ts';
 import { runAs } from './spawn-as.ts';
@@ -76,7 +77,7 @@ async function write(identity: Identity, path: string, text: string): Promise<vo
   const file = await open(path, 'w', 0o600);
   try {
     await file.writeFile(text);
-    await file.sync();
+    await sync(file);
   } finally {
     await file.close();
   }
@@ -86,7 +87,7 @@ async function write(identity: Identity, path: string, text: string): Promise<vo
 async function syncDirectory(path: string): Promise<void> {
   const dir = await open(path, 'r');
   try {
-    await dir.sync();
+    await sync(dir);
   } finally {
     await dir.close();
   }
