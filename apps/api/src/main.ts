@@ -15,4 +15,9 @@ process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
   if (!String(warning).startsWith('SQLite is an experimental feature')) emitWarning(warning, ...rest);
 };
 
-await import('./start.ts');
+// An older Node would show the stack of whatever it lacks first, or fail later.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 22)) {
+  process.stderr.write(`Coffer needs Node.js 22.22 or newer; this is ${process.versions.node}.\n`);
+  process.exitCode = 1;
+} else await import('./start.ts');

@@ -46,6 +46,13 @@ describe('the server as a process', () => {
     await database.drop();
   });
 
+  it.each(['20.20.2', '22.21.9'])('says on Node %s that it needs a newer one', async (node) => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
+    const server = run({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(old)}`, PORT: 'none' });
+    expect(await server.exited).toBe(1);
+    expect([server.stdout, server.stderr]).toEqual(['', `Coffer needs Node.js 22.22 or newer; this is ${node}.\n`]);
+  });
+
   it('names every mistake in its configuration, and no secret, and exits with 2', async () => {
     const server = run({
       STORAGE_BACKEND: 'gcs',
