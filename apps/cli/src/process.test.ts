@@ -74,6 +74,13 @@ process.reallyExit = (code) => {
       code: 1,
       stderr: expect.stringMatching(/^no_such_bucket: .*\ncollected\n$/),
     });
+    const quick = join(folder, 'quick.mjs');
+    await writeFile(quick, `performance.now = () => 100;\nglobalThis.moved = Buffer.alloc(32 * 2 ** 20);\n`);
+    const nodeOptions = `${options.env.NODE_OPTIONS} --import=${pathToFileURL(quick).href}`;
+    expect(
+      await cli.run(['storage', 'list', '--bucket', bucket], { cwd: folder, env: { ...env, NODE_OPTIONS: nodeOptions } }),
+      'has moved much in little time',
+    ).toMatchObject({ code: 0, stderr: 'collected\n' });
   });
 
   it('whose reader goes away ends in peace', async () => {
