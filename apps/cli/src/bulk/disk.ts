@@ -1,4 +1,19 @@
-import { close, closeSync, fstat, fstatSync, open, openSync, read, readSync, rename, renameSync, write, writeSync } from 'node:fs';
+import {
+  close,
+  closeSync,
+  fstat,
+  fstatSync,
+  lstat,
+  lstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  rename,
+  renameSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import type { Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import { monotonicMs } from '../clock.ts';
@@ -16,6 +31,7 @@ type Write = (
 const threaded = {
   open: promisify(open),
   stat: promisify(fstat),
+  find: promisify(lstat),
   read: promisify(read) as Read,
   write: promisify(write) as Write,
   close: promisify(close),
@@ -56,6 +72,14 @@ export class Disk {
     return this.#call(
       () => fstatSync(fd),
       () => threaded.stat(fd),
+    );
+  }
+
+  /** What is at a path, and not where it leads; undefined where nothing is to be seen. */
+  find(path: string): Maybe<Stats | undefined> {
+    return this.#call(
+      () => lstatSync(path, { throwIfNoEntry: false }),
+      () => threaded.find(path).catch(() => undefined),
     );
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, ftruncate, rm } from 'node:fs';
+import { constants, fchmod, ftruncate, rm } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,8 +7,12 @@ import { promisify } from 'node:util';
 import { LocalError } from '../problem.ts';
 import { disk } from './disk.ts';
 
+const changeMode = promisify(fchmod);
 const truncateFile = promisify(ftruncate);
 const removeFile = promisify(rm);
+
+/** Of the mode of a file, without what would make a program run as its owner. */
+const permissions = 0o777;
 
 let firstMark: number | undefined;
 let marks = 0;
@@ -77,8 +81,12 @@ export class PartFile {
     await truncateFile(this.#fd, size);
   }
 
-  /** Gives it the target's name, over whatever file has it. @throws LocalError `is_a_directory` */
+  /** Gives it the target's name, over whatever file has it, whose permissions it takes: what was private stays so. @throws LocalError `is_a_directory` */
   async commit(): Promise<void> {
+    const former = await disk.find(this.#target);
+    if (former !== undefined && isOwn(former)) {
+      await changeMode(this.#fd, former.mode & permissions).catch(() => {}); // file systems that keep none have none to lose
+    }
     await this.close();
     try {
       await disk.rename(this.path, this.#target);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { lstat, mkdir, open, readdir, readFile, readlink, symlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readdir, readFile, readlink, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -150,6 +150,22 @@ describeStores('download', (bench, store) => {
         ],
       },
     });
+  });
+
+  it.skipIf(process.platform === 'win32')('leaves the permissions of the files that it writes over as they are', async () => {
+    const { folder, storage, coffer } = bench();
+    await putObjects(storage, { 'etc/secret': 'new', 'etc/run': 'new', 'etc/other': 'new' });
+    await storage.uploadFile({ key: 'etc/large', body: Buffer.alloc(40 * 2 ** 20) });
+    await putFiles(folder, { 'etc/secret': 'old', 'etc/run': 'old', 'etc/large': 'old', named: 'old' });
+    const modes = { 'etc/secret': 0o600, 'etc/run': 0o750, 'etc/large': 0o600, named: 0o400 };
+    for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
+    expect(await coffer(['download', 'etc', '-r', '-o', 'etc'])).toMatchObject({ code: 0 });
+    expect(await coffer(['download', 'etc/secret', '-o', 'named'])).toMatchObject({ code: 0 });
+    const found: Record<string, number> = {};
+    for (const name of Object.keys(modes)) found[name] = (await lstat(join(folder, name))).mode & 0o777;
+    expect(found).toEqual(modes);
+    expect(await readFile(join(folder, 'named'), 'utf8')).toBe('new');
+    expect((await lstat(join(folder, 'etc/other'))).mode & 0o777, 'a new one').toBe(0o666 & ~process.umask());
   });
 
   it('follows a link that --output names, and puts nothing in the place of what is no file', async () => {
