@@ -87,9 +87,9 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
 
   async function download(running: Running): Promise<Outcome<Transfer>> {
     if (name.endsWith('/')) return done(await makeFolder(planned, settings), { size: 0, etag: listed?.etag ?? '' });
+    const target = settings.isNamed ? await endOf(folders.pathOf(name)) : folders.pathOf(name);
     await settings.folding.take(name);
     const path = await folders.pathFor(name);
-    const target = settings.isNamed ? await endOf(path) : path;
     if (settings.update && (await isCurrent(path, planned, settings))) return { done: [], skipped: 1 };
     if (listed !== undefined && listed.size <= wholeFrom) {
       return done(path, await saveSmall({ bucket, key, size: listed.size }, path, settings, running));
@@ -117,7 +117,9 @@ function withPath(path: string, error: unknown): unknown {
 async function endOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return path;
-  if (!found.isFile() && !found.isDirectory()) throw new LocalError('not_a_file', `${path} is neither a file nor a directory.`);
+  if (!found.isFile() && !found.isDirectory()) {
+    throw new LocalError('not_a_file', `${path} is neither a file nor a directory; "--output -" writes to stdout.`);
+  }
   return realpath(path);
 }
 

@@ -115,7 +115,12 @@ async function sourceAt(path: string): Promise<Source> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
-    return found.isFile() ? { kind: 'file', path } : { kind: 'failure', ...badSource(path, notRegular(), false) };
+    if (found.isFile()) return { kind: 'file', path };
+    // As shells name what another command writes: <(pg_dump app).
+    const problem = found.isFIFO()
+      ? new LocalError('not_a_file', 'It is a pipe; "upload - --key KEY" uploads what comes on stdin.')
+      : notRegular();
+    return { kind: 'failure', ...badSource(path, problem, false) };
   } catch (error) {
     const bad = badSource(path, error, true);
     const { code, message } = bad.problem;

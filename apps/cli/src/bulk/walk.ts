@@ -146,7 +146,8 @@ async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory'
     if (target.isDirectory()) return 'directory';
     return notRegular();
   } catch (error) {
-    return error as Error;
+    const leadsNowhere = entry.isSymbolicLink() && (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return leadsNowhere ? new LocalError('no_such_file', 'The symbolic link leads to what is not there.') : (error as Error);
   }
 }
 

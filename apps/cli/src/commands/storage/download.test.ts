@@ -182,8 +182,17 @@ describeStores('download', (bench, store) => {
     for (const output of ['socket', 'to-socket'])
       expect(await coffer(['download', 'a', '-o', output, '--json'])).toMatchObject({
         code: 1,
-        json: { downloaded: [], failed: [{ key: 'a', code: 'not_a_file', message: `${output} is neither a file nor a directory.` }] },
+        json: {
+          downloaded: [],
+          failed: [
+            { key: 'a', code: 'not_a_file', message: `${output} is neither a file nor a directory; "--output -" writes to stdout.` },
+          ],
+        },
       });
+    expect(await coffer(['download', 'a', '-o', '/dev/fd/2']), 'in a folder that takes no files').toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^not_a_file: a: \/dev\/fd\/2 is neither/) as string,
+    });
     expect((await lstat(join(folder, 'socket'))).isSocket()).toBe(true);
     expect((await lstat(join(folder, 'to-socket'))).isSymbolicLink()).toBe(true);
     server.close();

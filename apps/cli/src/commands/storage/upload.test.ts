@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 import { expect, it } from 'vitest';
 
@@ -80,7 +82,18 @@ describeStores('upload', (bench, store) => {
       ]),
     );
     expect(ended.stderr.trim().split('\n')).toHaveLength(4);
+    expect(ended.stderr).toContain('no_such_file: tree/dangling: The symbolic link leads to what is not there.\n');
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
+  });
+
+  it.skipIf(process.platform === 'win32')('tells who names a pipe how one is uploaded, and does not wait for what comes', async () => {
+    const { folder, coffer } = bench();
+    await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
+    const message = 'It is a pipe; "upload - --key KEY" uploads what comes on stdin.';
+    expect(await coffer(['upload', 'pipe', '--key', 'a', '--json'])).toMatchObject({
+      code: 1,
+      json: { uploaded: [], failed: [{ path: 'pipe', code: 'not_a_file', message }] },
+    });
   });
 
   it('tells who names a destination behind the files, as other tools take it, how that is done', async () => {
