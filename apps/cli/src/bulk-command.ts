@@ -31,7 +31,7 @@ export const filterFlags = {
     multipleNonGreedy: true,
   }),
   exclude: Flags.string({
-    description: 'No names that match this pattern; may be given several times.',
+    description: 'No names that match this pattern, and nothing in such folders; may be given several times.',
     helpValue: 'GLOB',
     multiple: true,
     multipleNonGreedy: true,

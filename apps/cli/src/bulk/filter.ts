@@ -11,15 +11,22 @@ const longestPattern = 65_536;
 /**
  * Takes what one of the `include` patterns matches (everything, without any) and no `exclude` pattern does. `*` stays
  * within a folder, `**` does not; a pattern without a slash is about the last part of a name, one with a slash before or
- * in it about the whole name, one with a slash behind it about what lies in such folders.
+ * in it about the whole name, one with a slash behind it about what lies in such folders. What an `exclude` pattern says of the
+ * name of a folder, it says of all that lies in it, unless it is about all other names.
  * @throws UsageError for a pattern that is empty or too long
  */
 export function filterOf(include: readonly string[], exclude: readonly string[]): Filter {
   assertPatterns('--include', include);
   assertPatterns('--exclude', exclude);
-  const isIncluded = include.length === 0 ? () => true : matcher(include);
-  const isExcluded = exclude.length === 0 ? () => false : matcher(exclude);
+  const isIncluded = include.length === 0 ? () => true : matcher(include.map(matcherOf));
+  const isExcluded = exclude.length === 0 ? () => false : matcher(exclude.map(excluderOf));
   return (name) => isIncluded(name) && !isExcluded(name);
+}
+
+/** Whether a folder may hold names that such a filter takes. */
+export function folderFilterOf(exclude: readonly string[]): Filter {
+  const isExcluded = matcher(exclude.filter((pattern) => !pattern.startsWith('!')).map(excluderOf));
+  return (folder) => !isExcluded(`${folder}/`);
 }
 
 function assertPatterns(flag: string, patterns: readonly string[]): void {
@@ -31,9 +38,13 @@ function assertPatterns(flag: string, patterns: readonly string[]): void {
   }
 }
 
-function matcher(patterns: readonly string[]): Filter {
-  const matchers = patterns.map(matcherOf);
+function matcher(matchers: readonly Filter[]): Filter {
   return (name) => matchers.some((matches) => matches(name));
+}
+
+function excluderOf(pattern: string): Filter {
+  const matches = matcherOf(pattern);
+  return pattern.startsWith('!') ? matches : (name) => matches(name) || foldersOf(name).some((folder) => matches(folder));
 }
 
 function matcherOf(pattern: string): Filter {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { putFiles } from '../testing/files.ts';
-import { filterOf } from './filter.ts';
+import { filterOf, folderFilterOf } from './filter.ts';
 import { planUploads, sourcesOf } from './plan-uploads.ts';
 
 // Modes keep root out of no folder.
@@ -28,7 +28,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function failuresWith(include: readonly string[], exclude: readonly string[]): Promise<readonly string[]> {
   const sources = await sourcesOf([folder, join(folder, 'missing')], { recursive: true });
-  const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
+  const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const failed: string[] = [];
   for await (const planned of planUploads(sources, {}, filters)) {
     if ('problem' in planned && 'path' in planned.subject) failed.push(planned.subject.path.slice(folder.length + 1));
@@ -42,6 +42,7 @@ it('names what may have files below it whatever is included, unless it is exclud
   expect(await failuresWith([], ['locked/**'])).toEqual(['missing']);
   expect(await failuresWith([], ['locked/'])).toEqual(['missing']);
   expect(await failuresWith(['*.txt'], ['locked', 'missing'])).toEqual([]);
+  expect(await failuresWith([], ['!*.txt'])).toEqual(['locked', 'missing']);
 });
 
 it('names what gets the key of an earlier one, whether that is a file or lies in a directory', async () => {

@@ -64,7 +64,7 @@ export async function sourcesOf(
 
 export interface UploadFilters {
   readonly files: Filter;
-  /** Of those that cannot be looked into: what is below them may have any name. */
+  /** Whether a folder may hold any of them. */
   readonly folders: Filter;
 }
 
@@ -95,7 +95,7 @@ export async function* planUploads(
     } else {
       const before = sources.slice(0, index);
       directories.push(source);
-      for await (const found of walk(source.path, own, signal)) {
+      for await (const found of walk(source.path, { own, signal, enters: filters.folders })) {
         if ('problem' in found) yield* failureOf(found, filters);
         else if (filters.files(found.name)) {
           yield (await clash(before, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
@@ -139,7 +139,7 @@ function* failureOf(
   { subject, problem, name, mayHoldFiles }: BadEntry,
   { files, folders }: UploadFilters,
 ): Generator<Failure, void, undefined> {
-  const isMeant = mayHoldFiles ? folders(name) && folders(`${name}/`) : files(name);
+  const isMeant = (mayHoldFiles ? folders : files)(name);
   if (isMeant) yield { subject, problem };
 }
 

@@ -33,6 +33,14 @@ interface Level {
 /** Entries that are read from a directory at once. */
 const bufferSize = 256;
 
+export interface Walk {
+  /** Left out. */
+  readonly own?: OwnData | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether a folder, named as the files in it are, is looked into. Default: all are. */
+  readonly enters?: (name: string) => boolean;
+}
+
 /**
  * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
  * a file nor a directory, or cannot be read, is a failure of its own.
@@ -40,8 +48,7 @@ const bufferSize = 256;
  */
 export async function* walk(
   root: string,
-  own: OwnData | undefined,
-  signal: AbortSignal | undefined,
+  { own, signal, enters = () => true }: Walk = {},
 ): AsyncGenerator<FoundFile | BadEntry, void, undefined> {
   const levels: Level[] = [];
   const enter = async (path: string, name: string): Promise<BadEntry | undefined> => {
@@ -83,7 +90,7 @@ export async function* walk(
       else if (kind !== 'file' && kind !== 'directory') yield bad(path, name, kind, false);
       else if (entry.isSymbolicLink() && (await leadsInto(own, path))) own?.leaveOut(path);
       else if (kind === 'file') yield { path, name };
-      else {
+      else if (enters(name)) {
         const refused = await enter(path, name);
         if (refused !== undefined) yield refused;
       }

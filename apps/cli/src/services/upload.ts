@@ -1,6 +1,6 @@
 import type { CannedAcl } from '@coffer/storage-core';
 
-import { filterOf } from '../bulk/filter.ts';
+import { filterOf, folderFilterOf } from '../bulk/filter.ts';
 import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
 import type { Source, UploadNames } from '../bulk/plan-uploads.ts';
@@ -35,7 +35,7 @@ export async function uploadFiles(session: Session, request: UploadRequest, foll
 
 async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGenerator<Planned<Transfer>, void, undefined> {
   const { sources, include, exclude } = request;
-  const filters = { files: filterOf(include, exclude), folders: filterOf([], exclude) };
+  const filters = { files: filterOf(include, exclude), folders: folderFilterOf(exclude) };
   const { signal } = settings.session.ctx;
   for await (const planned of planUploads(sources, request, filters, { own: await ownData(settings.session), signal })) {
     if ('stdin' in planned) yield (await import('../bulk/stdin-task.ts')).stdinTask(planned.key, settings);
