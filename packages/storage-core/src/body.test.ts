@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable, Stream } from 'node:stream';
+import { PassThrough, Readable, Stream, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
@@ -69,6 +69,7 @@ describe('bodyOf', () => {
           (stream) => void (stream.emit('data', bytes.subarray(0, 3)), stream.emit('data', bytes.subarray(3)), stream.emit('end')),
         ),
     ],
+    ['an iterable that is a stream of its own kind', () => ({ pipe() {}, on() {}, readable: false, [Symbol.asyncIterator]: chunks })],
     ['a file stream', () => createReadStream(join(folder, 'file'))],
     ['a web stream', () => new Blob([bytes]).stream()],
     ['an async generator', () => chunks()],
@@ -202,6 +203,10 @@ describe('bodyOf', () => {
     const reading = readAll(body);
     setImmediate(() => Object.assign(closed, { destroyed: true }).emit('end')); // as readable-stream 2 does
     await expect(reading).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it.each([new Writable(), new Stream()])('refuses what can only be written, which would be stored empty', (input) => {
+    expect(() => bodyOf(input as unknown as BodyInput)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
   it('closes at once when a source hangs', async () => {

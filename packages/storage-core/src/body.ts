@@ -61,16 +61,20 @@ function byteStream(readable: Readable): Readable {
 }
 
 /**
- * Whether it is a stream as node:stream has them, of a copy of it: many packages bring `readable-stream`, of any age. Some are no
- * iterables, and of none would an iterator hear of errors before it is asked for the first time.
+ * Whether it is a stream to read as node:stream has them, of a copy of it: many packages bring `readable-stream`, of any age. Some are no
+ * iterables, and of none would an iterator hear of errors before it is asked for the first time. Other iterables know best how they are
+ * read, such as those of minipass, which end without an event; and what can only be written has `pipe` as well, and ends at once.
  */
 export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
-  const { pipe, on } = (input ?? {}) as { readonly pipe?: unknown; readonly on?: unknown };
-  return typeof pipe === 'function' && typeof on === 'function' && !(input instanceof Readable);
+  if (typeof input !== 'object' || input === null || input instanceof Readable) return false;
+  const { pipe, on, readable, _readableState: state } = input as Record<'pipe' | 'on' | 'readable' | '_readableState', unknown>;
+  if (typeof pipe !== 'function' || typeof on !== 'function') return false;
+  return state !== undefined || (typeof readable === 'boolean' && !(Symbol.asyncIterator in input));
 }
 
 function relayed(source: NodeJS.ReadableStream): Readable {
-  if (isReadable(source) === false && !isErrored(source)) throw readAlready();
+  if (isReadable(source) === false && !isErrored(source))
+    throw storageError('invalid_argument', 'The body stream has been read or closed already.');
   const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
   source.once('end', () => {
     // The second version of `readable-stream` ends when it is destroyed.
