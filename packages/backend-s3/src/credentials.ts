@@ -90,14 +90,16 @@ export class Credentials {
 
   async #fetch(forceRefresh: boolean): Promise<Identity> {
     this.#askAgainAt = Date.now() + pause;
-    const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
     const late = new Error('The provider of credentials did not answer in time.');
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(Object.assign(late, { name: 'CredentialsTimeoutError' })), this.#timeout);
     });
     try {
-      return (this.#identity = await Promise.race([answer, tooLate]));
+      const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
+      const given: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
+      if (!given?.accessKeyId || !given.secretAccessKey) throw new Error('It gave no keys.');
+      return (this.#identity = given as Identity);
     } catch (error) {
       throw failureOf(error);
     } finally {
@@ -108,7 +110,7 @@ export class Credentials {
 
 /** Whatever a provider fails with, such as a refusal or a cut connection, would pass for the storage provider's. */
 function failureOf(error: unknown): Error {
-  const { name, message } = error as Error;
+  const { name, message } = (error ?? {}) as Partial<Error>;
   // The one is ours, the other what those of the SDK say when there is nothing where they look.
   if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
   return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });

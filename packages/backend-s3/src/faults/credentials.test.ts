@@ -102,6 +102,25 @@ describe.each(doors)('the credentials (%s)', (door) => {
     expect(bench.proxy.requests).toHaveLength(0);
   });
 
+  it.each<[string, () => unknown]>([
+    [
+      'throws at once',
+      () => {
+        throw Object.assign(new Error('no role'), { name: 'AccessDenied' });
+      },
+    ],
+    ['fails without a reason', () => Promise.reject()],
+    ['gives nothing', async () => undefined],
+    ['gives no keys', async () => ({})],
+  ])('of a provider that %s are what failed as well', async (_what, provider) => {
+    const backend = bench.through({ credentials: provider as () => Promise<Identity>, maxRetries: 2 });
+    await expect(calls[1]![1](backend)).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      message: 'The credentials for the storage provider cannot be had at the moment.',
+    });
+    expect(bench.proxy.requests).toHaveLength(0);
+  });
+
   it('of a provider are fetched before they expire', async () => {
     const keys = [await newKey(), await newKey()];
     const lives = [1000, 3_600_000];
