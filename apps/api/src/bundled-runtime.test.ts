@@ -23,7 +23,7 @@ it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', 
     } catch (error) {
       console.log(error.message);
     }
-    createRuntime(parseConfig({ COFFER_DATA_DIR: 'data' })).then(async ({ database, close }) => {
+    createRuntime(parseConfig({ COFFER_DATA_DIR: ${JSON.stringify(join(folder, 'data'))} })).then(async ({ database, close }) => {
       console.log(await database.sql\`select 1 as one\`);
       await close();
     });`;
@@ -37,7 +37,10 @@ it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', 
     conditions: ['@coffer/source'],
     logLevel: 'error',
   });
-  const { stdout } = await promisify(execFile)(process.execPath, [outfile], { cwd: folder });
+  // As pm2, Lambda and others start programs: by one of their own, from anywhere.
+  const env = { ...process.env, NODE_PATH: '' }; // what starts this test may have set it, and then all is found
+  const start = ['--eval', `require(${JSON.stringify(outfile)})`];
+  const { stdout } = await promisify(execFile)(process.execPath, start, { cwd: '/', env });
   expect(stdout).toContain('STORAGE_BACKEND: names neither a backend (local, s3, minio) nor a module that is installed.');
   expect(stdout).toContain('[ { one: 1 } ]');
 });
