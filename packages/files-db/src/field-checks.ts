@@ -50,6 +50,10 @@ export function secondsProblem(value: unknown): FieldProblem {
     : 'Is a whole number of seconds, at least 1.';
 }
 
+export function dispositionProblem(value: unknown): FieldProblem {
+  return value === undefined || value === 'inline' || value === 'attachment' ? undefined : 'Is inline or attachment.';
+}
+
 export function contentTypeProblem(value: unknown): FieldProblem {
   return typeof value === 'string' && isContentType(value) ? undefined : 'Is a media type, such as image/png.';
 }

@@ -102,6 +102,8 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     const link = await rig.files.presignedDownload(file.id, { expiresIn: 30 }, alice);
     expect(link).toEqual({ downloadUrl: expect.stringContaining('inline%3B+filename%3D%22note.txt%22'), expiresIn: 30 });
     expect(await codeOf(rig.files.presignedDownload(file.id, { expiresIn: 0 }, alice))).toBe('validation_failed');
+    const disposition = 'inline; filename="setup.exe"' as 'inline'; // as a program may take it from a request
+    expect(await codeOf(rig.files.presignedDownload(file.id, { disposition }, alice))).toBe('validation_failed');
   });
 
   it('says nothing of where the bytes of a file were', async () => {

@@ -4,7 +4,7 @@ import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
 import { completeUpload } from './complete-upload.ts';
 import { uploadDirectly } from './direct-upload.ts';
-import { assertFields, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
+import { assertFields, dispositionProblem, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import { FileFinder } from './file-finder.ts';
@@ -192,7 +192,7 @@ export class FileService {
     ctx?: CallContext,
   ): Promise<PresignedFileDownload> {
     const { storage, presignExpires } = this.#parts;
-    assertFields({ expires_in: secondsProblem(options.expiresIn) });
+    assertFields({ expires_in: secondsProblem(options.expiresIn), disposition: dispositionProblem(options.disposition) });
     const { bucket, storageKey: key, contentType, filename } = await this.#available(id, access, ctx);
     const expiresIn = options.expiresIn ?? presignExpires;
     const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl(
