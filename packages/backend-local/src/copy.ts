@@ -48,7 +48,8 @@ async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress,
     if (ifMatch !== undefined && ifMatch !== row.md5) {
       throw storageError('precondition_failed', 'The source of the copy has another ETag than asked for.');
     }
-    if (onlyIf?.(infoOf(source, row)) === false) throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
+    if (onlyIf !== undefined && !onlyIf(infoOf(source, row)))
+      throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
     if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
     // Replaced or deleted since the row was read, unless the row still says so.
     if (missing === row.blob)

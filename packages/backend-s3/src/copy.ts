@@ -56,7 +56,7 @@ export async function copyObject(
   const from = describedBy(source, head, sizeIn(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
   const metadata = await decodeMetadata(store, source.bucket, from.metadata, ctx);
-  if (onlyIf?.({ ...from, metadata }) === false) throw storageError('precondition_failed', 'The source is not as asked for.');
+  if (onlyIf !== undefined && !onlyIf({ ...from, metadata })) throw storageError('precondition_failed', 'The source is not as asked for.');
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
   const kept = await keeping;

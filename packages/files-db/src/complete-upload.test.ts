@@ -145,6 +145,10 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
     expect(await codeOf(rig.complete(none))).toBe('upload_not_found');
     expect(looks).toEqual([good.uploadFields['key'], bad.uploadFields['key']]); // each is removed
+    looks.length = 0;
+    rig.replace({ ...counting, copy: () => Promise.reject(storageError('storage_unavailable', 'away')) });
+    expect(await codeOf(rig.complete(none))).toBe('storage_unavailable');
+    expect(looks).toEqual([]);
   });
 
   it('becomes one file when it is completed many times at once', async () => {

@@ -61,7 +61,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';
-    await removeObject(storage, destination, unstoppable(ctx)); // it may be there all the same
+    if (arrived !== undefined) await removeObject(storage, destination, unstoppable(ctx)); // it may be there all the same
     throw error;
   });
   if (copy === 'absent') return notInTime(parts, row);

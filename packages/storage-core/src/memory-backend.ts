@@ -145,7 +145,7 @@ class MemoryBackend implements StorageBackend {
     const { storageClass = from.storageClass, ifMatch, ifNoneMatch, onlyIf } = options;
     assertStorageClass(storageClass);
     if (ifMatch !== undefined) assertWritable(this.#object(source), { ifMatch });
-    if (onlyIf?.(from) === false) throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
+    if (onlyIf !== undefined && !onlyIf(from)) throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
     if (ifNoneMatch !== undefined) assertWritable(objects.get(destination.key), { ifNoneMatch });
     const info = { ...from, ...destination, storageClass, lastModified: new Date() };
     objects.set(destination.key, { info, data, acl: options.acl ?? acl });
