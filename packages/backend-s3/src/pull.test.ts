@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { selfSigned } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
 import type { ByteSink, PullOptions, StorageBackend } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -13,7 +14,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { s3Backend } from './backend.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
-import { selfSigned } from './testing/certificate.ts';
 
 const at = { bucket: 'bucket', key: 'key' };
 const data = randomBytes(2_000_000);

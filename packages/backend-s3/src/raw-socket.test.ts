@@ -5,11 +5,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 
+import { selfSigned } from '@coffer/fixtures';
 import type { ByteSink } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { RawSocket } from './raw-socket.ts';
-import { selfSigned } from './testing/certificate.ts';
 
 it('waits as long for the second answer as for the first one, however soon it is asked for', async () => {
   const server = createServer((socket) => {

@@ -49,8 +49,9 @@ export class AnswerWatch {
     const socket = path === false ? connect(port!, host) : connect(path);
     // What follows a statement does not wait until the server tells that this one has arrived.
     if (path === false) socket.setNoDelay(true);
-    // As postgres.js sets them, for its messages and the name of the certificate.
-    Object.assign(socket, { host, port });
+    // As postgres.js sets them, for its messages and the name of the certificate. Of an address it tells TLS nothing, which then
+    // asks the socket, and without that would look for `localhost` in the certificate.
+    Object.assign(socket, { host, port, ...(path === false && { _host: host }) });
     // Bun tells that nobody listens at a unix socket just before postgres.js listens to that.
     socket.once('error', (error) => {
       if (socket.listenerCount('error') === 0) queueMicrotask(() => socket.emit('error', error));

@@ -22,6 +22,10 @@ describe('the URL of a database', () => {
     ['postgres:///db?host=a,b&port=1,2&user=me', { host: ['a', 'b'], port: [1, 2], user: 'me' }],
     ['postgres:///db?host=a,b&port=9', { host: ['a', 'b'], port: [9, 9] }],
     ['postgres:///db?host=/run/pg&port=9', { path: '/run/pg/.s.PGSQL.9' }],
+    ['postgres:///db?host=/run/pg&sslmode=require', { path: '/run/pg/.s.PGSQL.5432', ssl: false }],
+    ['postgres://u:p%40%2B@/db?host=/run/pg', { path: '/run/pg/.s.PGSQL.5432', user: 'u', pass: 'p@+', database: 'db' }],
+    ['postgres://u@/db?host=/run/pg&user=v', { path: '/run/pg/.s.PGSQL.5432', user: 'v' }],
+    ['postgres://u:p@/db?host=h', { host: ['h'], user: 'u', pass: 'p' }],
     ['postgres://%2Frun%2Fpg/db', { path: '/run/pg/.s.PGSQL.5432' }],
     ['postgres://h1,h2/db', { target_session_attrs: 'read-write' }],
     ['postgres://h1,h2/db?target_session_attrs=primary', { target_session_attrs: 'primary' }],
@@ -92,6 +96,10 @@ describe('the URL of a database', () => {
     'postgres://u:secret@h1,h2:70000/db',
     'postgres://u:secret@h1:0/db',
     'postgres://u:secret%@h/db',
+    'postgres://u:secret%@/db?host=/run/pg',
+    'postgres://u:se/cret@h/db',
+    'postgres://u:12/secret@h/db',
+    'postgres://u:12/%40secret@h/db',
     'postgres://u:secret@h%ff/db',
     'postgres://u:secret@h/db?sslmode=nonsense',
     'postgres://u:secret@h1,,h2/db',
@@ -107,7 +115,7 @@ describe('the URL of a database', () => {
     'postgres://u:secret@h/db?sslrootcert=/etc/secret.pem',
   ])('is refused without being repeated: %s', (url) => {
     expect(() => parseDatabaseUrl(url)).toThrow(
-      expect.objectContaining({ code: 'invalid_argument', message: expect.not.stringContaining('secret') }),
+      expect.objectContaining({ code: 'invalid_argument', message: expect.not.stringMatching(/secret|12/) as string }),
     );
   });
 });

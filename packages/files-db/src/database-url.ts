@@ -3,7 +3,10 @@ import type { StorageError } from '@coffer/storage-core';
 import type { Options } from 'postgres';
 
 /** Options of postgres.js; what is none of these it reads from the URL. */
-export type DatabasePlace = Pick<Options<{}>, 'host' | 'port' | 'database' | 'user' | 'password' | 'connection' | 'target_session_attrs'>;
+export type DatabasePlace = Pick<
+  Options<{}>,
+  'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'connection' | 'target_session_attrs'
+>;
 
 interface HostAndPort {
   /** Or the directory of a unix socket. */
@@ -12,6 +15,7 @@ interface HostAndPort {
 }
 
 const defaultPort = 5432;
+const percent = 'has a "%" that encodes nothing; the sign itself is %25';
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
 /** What libpq makes of them happens to its own sockets: no server is to hear of them. */
 const ofClient = ['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'load_balance_hosts', 'sslsni'];
@@ -32,10 +36,11 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   for (const name of ofClient) take(name);
   if (take('gssencmode') === 'require') throw invalid('has gssencmode=require, which Coffer cannot do');
   const sslMode = sslModeOf(take('sslmode'), take('channel_binding'), take('sslrootcert'));
-  if (sslMode !== undefined) url.searchParams.set('sslmode', sslMode);
   const [host, port] = [take('host'), take('port')];
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
+  // As in libpq, there is none on a unix socket.
+  if (sslMode !== undefined && sslMode !== 'verify-ca' && !isSocket(places)) url.searchParams.set('sslmode', sslMode);
   const attributes = attributesOf(take('target_session_attrs'), places.length);
   const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
   const application = take('fallback_application_name') ?? 'coffer';
@@ -44,6 +49,8 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     ...(database !== '' && { database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
+    // postgres.js would take it as verify-full: here the certificate may have any name.
+    ...(sslMode === 'verify-ca' && !isSocket(places) && { ssl: { checkServerIdentity: () => undefined } }),
     ...(attributes !== undefined && { target_session_attrs: attributes }),
     ...(!url.searchParams.has('application_name') && { connection: { application_name: application } }),
   };
@@ -63,11 +70,23 @@ export function shownDatabaseUrl(text: string): { readonly url: string; readonly
 /** A URL may have one host only: `url` has the first one, `hosts` all of them. */
 function split(text: string): { readonly url: URL; readonly hosts: string } {
   const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(String(text).trim()) ?? [];
-  const url = URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
-  if (start === undefined || url === null) throw invalid('is not of the form postgres://user:password@host:5432/database');
-  if (![url.username, url.password, hosts, url.pathname].every(isDecodable))
-    throw invalid('has a "%" that encodes nothing; the sign itself is %25');
+  if (start === undefined) throw invalid('is not of the form postgres://user:password@host:5432/database');
+  if (!isDecodable(start)) throw invalid(percent);
+  const url = hosts === '' ? withoutHost(start, rest!) : URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
+  // What follows such a sign in a password would be taken for the name of the database, and be printed as that.
+  if (url === null || url.pathname.includes('@')) throw invalid('cannot be read; in a password, "@", "/", "?", "#" are %40, %2F, %3F, %23');
+  if (!isDecodable(hosts) || !isDecodable(url.pathname)) throw invalid(percent);
   return { url, hosts };
+}
+
+/** `postgres://user:password@/database?host=/directory`, for libpq, is no URL for others: whoever asks goes to the query. */
+function withoutHost(start: string, rest: string): URL | null {
+  const url = URL.parse(`postgres://${rest}`);
+  const [, user = '', password = ''] = /\/\/([^:]*):?(.*)@$/s.exec(start) ?? [];
+  for (const [name, value] of Object.entries({ user, password })) {
+    if (value !== '' && url?.searchParams.has(name) === false) url.searchParams.set(name, decodeURIComponent(value));
+  }
+  return url;
 }
 
 function isDecodable(text: string): boolean {
@@ -108,10 +127,14 @@ function whereOf(places: readonly HostAndPort[]): object {
   const [{ host, port }] = places as readonly [HostAndPort];
   const named = port === undefined ? {} : { port };
   if (places.length === 1 && host === '') return named;
-  if (places.length === 1 && host.startsWith('/')) return { host, ...named };
+  if (isSocket(places)) return { host, ...named };
   if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names a host that is none');
   if (places.length === 1 && port === undefined && !host.includes(':')) return { host };
   return { host: places.map((place) => place.host), port: places.map((place) => place.port ?? defaultPort) };
+}
+
+function isSocket(places: readonly HostAndPort[]): boolean {
+  return places.length === 1 && places[0]!.host.startsWith('/');
 }
 
 /**

@@ -141,7 +141,7 @@ describe('migrateDatabase', () => {
       expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain('hunter2');
       await database.close();
     }
-    expect(() => connectDatabase({ url: 'postgres://user:hunter2@[bad/' })).toThrow(/not of the form/);
+    expect(() => connectDatabase({ url: 'postgres://user:hunter2@[bad/' })).toThrow(/cannot be read/);
     expect(await codeOf(Promise.resolve().then(() => connectDatabase({ url: 'mysql://x:hunter2@y/z' })))).toBe('invalid_argument');
     await drop();
   });

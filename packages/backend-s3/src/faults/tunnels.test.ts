@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { createServer } from 'node:tls';
 
+import { selfSigned } from '@coffer/fixtures';
 import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { S3BackendOptions } from '../options.ts';
-import { selfSigned } from '../testing/certificate.ts';
 import { connectProxy } from '../testing/connect-proxy.ts';
 import type { ConnectProxy } from '../testing/connect-proxy.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';

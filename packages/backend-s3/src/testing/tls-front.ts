@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 
-import { selfSigned } from './certificate.ts';
+import { selfSigned } from '@coffer/fixtures';
 
 /** Speaks TLS for a server that does not, as 127.0.0.1 and `hosts`; this process trusts it while it does. */
 export async function tlsFront(target: string, hosts: readonly string[] = []): Promise<{ readonly port: number } & AsyncDisposable> {
