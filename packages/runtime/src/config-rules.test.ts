@@ -166,6 +166,19 @@ describe('warnings', () => {
   it("leave other programs' variables alone", () => {
     expect(parse({ PATH: '/bin', DATABASE: 'x', S3_BUCKET: 'x', COFFER_TOKEN: 'x', COFFER_TEST_POSTGRES_URL: 'x' }).warnings).toEqual([]);
   });
+
+  it('leave out what Kubernetes tells of services, but not what looks like it', () => {
+    const service = {
+      COFFER_SERVICE_HOST: '10.0.0.1',
+      COFFER_SERVICE_PORT: '8080',
+      COFFER_SERVICE_PORT_HTTP: '8080',
+      COFFER_PORT: 'tcp://10.0.0.1:8080',
+      COFFER_PORT_8080_TCP: 'tcp://10.0.0.1:8080',
+      COFFER_PORT_8080_TCP_ADDR: '10.0.0.1',
+    };
+    expect(parseConfig(service).warnings).toEqual([]);
+    expect(parseConfig({ COFFER_PORT: '8080' }).warnings).toEqual([expect.stringMatching(/^COFFER_PORT is no variable/)]);
+  });
 });
 
 describe('a third-party backend', () => {

@@ -73,6 +73,12 @@ const port = wholeNumber(0, 65_535);
 // Not configuration: the examples' shell variables, and the bootstrap's.
 const alsoKnown = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
 
+/** Whether Kubernetes tells each pod so of a service that is called `coffer`, `storage-…` or `auth-…`. */
+function isServiceLink(name: string, variables: Env): boolean {
+  const [, service] = /^(.+?)_(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_|$)/.exec(name) ?? [];
+  return service !== undefined && variables[`${service}_SERVICE_HOST`] !== undefined;
+}
+
 /**
  * The whole configuration, from environment variables. docs/configuration.md lists them.
  * @throws ConfigError with every mistake
@@ -90,7 +96,7 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
   const tenantId = env.optional('TENANT_ID', text);
 
   for (const name of env.unread(['STORAGE_', 'AUTH_', 'COFFER_'])) {
-    if (name in storage.extra || alsoKnown.test(name)) continue;
+    if (name in storage.extra || alsoKnown.test(name) || isServiceLink(name, variables)) continue;
     const meant = env.closest(name);
     env.warnings.push(`${name} is no variable of Coffer${meant === undefined ? '' : `; did you mean ${meant}?`}`);
   }
