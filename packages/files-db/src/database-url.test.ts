@@ -37,6 +37,8 @@ describe('the URL of a database', () => {
     ['postgres:///?host=h&dbname=data', { host: ['h'], database: 'data' }],
     ['postgres://h/db?dbname=%3Fa%2Fb%25', { database: '?a/b%' }],
     ['postgres://h/my%20db', { database: 'my db' }],
+    ['postgres://h/db', { max: 10 }],
+    ['postgres://h/db?max=3', { max: 3, connection: { application_name: 'coffer' } }],
     // As providers hand it out.
     ['postgres://h/db?sslmode=require&channel_binding=require', { ssl: 'verify-full' }],
     ['postgres://h/db?sslmode=require&channel_binding=prefer', { ssl: 'require' }],
@@ -112,6 +114,8 @@ describe('the URL of a database', () => {
     'postgres://u:secret@h/db?channel_binding=require&sslmode=disable',
     'postgres://u:secret@h/db?channel_binding=nonsense',
     'postgres://u:secret@h/db?gssencmode=require',
+    'postgres://u:secret@h/db?max=0',
+    'postgres://u:secret@h/db?max=many',
     'postgres://u:secret@h/db?sslrootcert=/etc/secret.pem',
   ])('is refused without being repeated: %s', (url) => {
     expect(() => parseDatabaseUrl(url)).toThrow(

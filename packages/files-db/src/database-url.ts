@@ -5,7 +5,7 @@ import type { Options } from 'postgres';
 /** Options of postgres.js; what is none of these it reads from the URL. */
 export type DatabasePlace = Pick<
   Options<{}>,
-  'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'connection' | 'target_session_attrs'
+  'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'max' | 'connection' | 'target_session_attrs'
 >;
 
 interface HostAndPort {
@@ -44,6 +44,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const attributes = attributesOf(take('target_session_attrs'), places.length);
   const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
   const application = take('fallback_application_name') ?? 'coffer';
+  const max = mostOf(take('max'));
   const place = {
     ...whereOf(places),
     ...(database !== '' && { database }),
@@ -51,6 +52,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     ...(password !== undefined && { password }),
     // postgres.js would take it as verify-full: here the certificate may have any name.
     ...(sslMode === 'verify-ca' && !isSocket(places) && { ssl: { checkServerIdentity: () => undefined } }),
+    ...(max !== undefined && { max }),
     ...(attributes !== undefined && { target_session_attrs: attributes }),
     ...(!url.searchParams.has('application_name') && { connection: { application_name: application } }),
   };
@@ -117,6 +119,12 @@ function portOf(text: string | undefined): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > 65_535) throw invalid('has a port that is not from 1 to 65535');
   return port;
+}
+
+function mostOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw invalid('has a max that is no number of connections');
+  return Number(text);
 }
 
 /**

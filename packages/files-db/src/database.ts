@@ -29,7 +29,8 @@ export type DatabaseOptions = (
        * `postgres://user:password@host:5432/database`; a unix socket as `postgres:///database?host=/directory&user=name`. Several
        * hosts of one cluster as `host1:5432,host2:5432`: the first that takes writes is used until it does not answer any more.
        * What it leaves out comes from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as in libpq.
-       * `prepare=false` in the query keeps statements unnamed, for a pooler such as PgBouncer; `sslmode` as in libpq.
+       * `prepare=false` in the query keeps statements unnamed, for a pooler such as PgBouncer; `max` is that below; `sslmode` as
+       * in libpq.
        */
       readonly url: string;
     }
@@ -102,7 +103,7 @@ function clientOf(options: DatabaseOptions): Sql {
   };
   if ('url' in options) {
     const { url, place } = parseDatabaseUrl(options.url);
-    return watch.follow(postgres(url, { ...common, ...place }));
+    return watch.follow(postgres(url, { ...common, ...place, max: options.max ?? place.max ?? max }));
   }
   const { host, port = 5432, database, user, password } = options;
   const client = postgres({
