@@ -104,6 +104,16 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
+  it('leaves the tables of a newer version as they are, and tells of them', async () => {
+    const { url, drop } = await emptyDatabase('embedded');
+    const database = connectDatabase({ url });
+    expect(await migrateDatabase(database)).toEqual({ newer: [] });
+    await database.sql`insert into coffer_migrations (name) values ('9999_later')`;
+    expect(await migrateDatabase(database)).toEqual({ newer: ['9999_later'] });
+    await database.close();
+    await drop();
+  });
+
   it('goes on where the tables are, though a schema stands before theirs by now', async () => {
     const { url, drop } = await emptyDatabase('embedded');
     const [{ name: last, sql: text }] = migrations.slice(-1) as [(typeof migrations)[number]];

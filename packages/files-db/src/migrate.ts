@@ -11,12 +11,14 @@ const lock = 4_205_370_211;
 /**
  * Brings the tables up to date, in the schema that the connection's search_path names: the one of it that has them, or else
  * the first. All of it happens in one transaction, or nothing does. Safe to call from several processes at once; one query when there is nothing to do.
+ * @returns the migrations of a newer version that the database has seen, and this version has not
  * @throws storage_unavailable when the database cannot be reached or refuses
  */
-export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<void> {
+export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<{ readonly newer: readonly string[] }> {
   const { sql } = database;
   try {
-    if ((await missing(sql)).length === 0) return;
+    const { lacking, newer } = await compare(sql);
+    if (lacking.length === 0) return { newer };
     await inTransaction(sql, async (transaction) => {
       // A lock of the transaction, not of the session: it holds behind a pooler as well, and goes when a process dies.
       await transaction`select pg_advisory_xact_lock(${lock})`;
@@ -25,11 +27,12 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
         select set_config('search_path', quote_ident(nspname), true) from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.oid = to_regclass('coffer_migrations')`;
       await transaction`create table if not exists coffer_migrations (name text primary key, applied_at timestamptz not null default now())`;
-      for (const { name, sql: text } of await missing(transaction)) {
+      for (const { name, sql: text } of (await compare(transaction)).lacking) {
         await transaction.unsafe(text);
         await transaction`insert into coffer_migrations (name) values (${name})`;
       }
     });
+    return { newer };
   } catch (error) {
     throw databaseError(error);
   }
@@ -37,16 +40,18 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
 
 /** The names of migrations that the database has not seen. @throws storage_unavailable */
 export async function pendingMigrations({ sql }: Pick<Database, 'sql'>): Promise<readonly string[]> {
-  return (await onDatabase(() => missing(sql))).map(({ name }) => name);
+  return (await onDatabase(() => compare(sql))).lacking.map(({ name }) => name);
 }
 
-async function missing(sql: Sql | TransactionSql): Promise<typeof migrations> {
+async function compare(sql: Sql | TransactionSql): Promise<{ readonly lacking: typeof migrations; readonly newer: readonly string[] }> {
   try {
     const applied = await sql<{ name: string }[]>`select name from coffer_migrations`;
     const names = new Set(applied.map(({ name }) => name));
-    return migrations.filter(({ name }) => !names.has(name));
+    const lacking = migrations.filter(({ name }) => !names.has(name));
+    for (const { name } of migrations) names.delete(name);
+    return { lacking, newer: [...names].toSorted() };
   } catch (error) {
-    if (isMissingTable(error)) return migrations;
+    if (isMissingTable(error)) return { lacking: migrations, newer: [] };
     throw error;
   }
 }

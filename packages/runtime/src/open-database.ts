@@ -32,7 +32,10 @@ const encodings: readonly string[] = ['UTF8', 'SQL_ASCII'];
  */
 export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
   const loading = import('@coffer/files-db');
-  return openWith(config, options, async (database) => (await loading).migrateDatabase(database));
+  return openWith(config, options, async (database) => {
+    const { newer } = await (await loading).migrateDatabase(database);
+    if (newer.length > 0) options.log?.(`The tables are those of a newer version of Coffer, which added ${newer.join(', ')}.`);
+  });
 }
 
 /**
