@@ -98,7 +98,7 @@ describe('toStorageError', () => {
   it('tells what keeps a connection from being made, and not where to', () => {
     const messageOf = (code: string): string =>
       toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;
-    const codes = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'];
+    const codes = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EMFILE', 'ENFILE', 'ECONNRESET'];
     expect(new Set(codes.map(messageOf)).size).toBe(codes.length);
     expect(messageOf('ENOTFOUND')).toContain('no host of the name in its endpoint');
     expect(codes.map(messageOf).join(' ')).not.toContain('10.0.0.7');

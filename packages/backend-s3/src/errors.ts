@@ -222,6 +222,8 @@ const unreachable: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'The connection to the storage provider failed: the name in its endpoint could not be looked up.',
   EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
   ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
+  EMFILE: 'The connection to the storage provider failed: this process has too many files open.',
+  ENFILE: 'The connection to the storage provider failed: the machine has too many files open.',
 };
 
 /** Whether there was no way to the server. */

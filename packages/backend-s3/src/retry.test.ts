@@ -30,6 +30,7 @@ describe('retries', () => {
     ['RequestTimeout', answer(400, 'RequestTimeout')],
     ['a cut connection', failure('ECONNRESET')],
     ['a missing server', failure('ECONNREFUSED')],
+    ['no file for its socket', failure('EMFILE')],
     ['a timeout', Object.assign(new Error('late'), { name: 'TimeoutError' })],
   ])('follow %s', async (_name, error) => {
     expect(await new RetryPolicy(standard).again(error, 1, undefined)).toBeGreaterThan(0);
