@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { noContext } from '@coffer/storage-core';
+import { noContext, storageError } from '@coffer/storage-core';
 import type { ObjectInfo, StorageService } from '@coffer/storage-core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import type { Session } from '../services/open-session.ts';
 import { LargeDownload } from './large-download.ts';
+import { runTasks } from './run-tasks.ts';
+import type { Failure, Task } from './task.ts';
 
 const piece = 16 * 2 ** 20;
 const pieces = 24;
@@ -34,7 +36,7 @@ async function mostAtOnce(wait: () => Promise<void>, isAlone = true): Promise<nu
     return { info } as Awaited<ReturnType<StorageService['pullFile']>>;
   };
   const session = { storage: { pullFile, getFileInfo: async () => info }, ctx: noContext } as unknown as Session;
-  const running = { signal: new AbortController().signal, moved: () => {}, isAlone: () => isAlone };
+  const running = { signal: new AbortController().signal, moved: () => {}, advanced: () => {}, isAlone: () => isAlone };
   const target = join(folder, 'file');
   await new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: false }).run(running as never);
   const got = await readFile(target);
@@ -59,6 +61,50 @@ it('takes no more beside others', async () => {
   expect(await mostAtOnce(() => delay(300), false)).toBe(3);
 });
 
+it('is tried as often as it gets further, and as requests are where it does not', async () => {
+  let cuts = 10;
+  let etag = 'e';
+  const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
+    const { start, end } = range as { readonly start: number; readonly end: number };
+    if (cuts > 0 && start % (2 * piece) !== 0) {
+      cuts--;
+      throw storageError('storage_unavailable', 'Cut.');
+    }
+    await delay(5); // longer than until others are cut
+    await sink(Buffer.alloc(end - start + 1, start / piece + 1));
+    return { info: { ...info, etag } } as Awaited<ReturnType<StorageService['pullFile']>>;
+  };
+  const session = { storage: { pullFile, getFileInfo: async () => info }, ctx: noContext } as unknown as Session;
+  const run = async (name: string): Promise<readonly string[]> => {
+    const failures: string[] = [];
+    const large = new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target: join(folder, name), resume: false });
+    const task: Task<number> = {
+      subject: { key: 'k' },
+      preview: () => [],
+      run: async (running) => ({ done: [(await large.run(running)).size] }),
+      abandon: () => large.abandon(),
+    };
+    const ignored = { planned() {}, allPlanned() {}, sized() {}, moved() {}, finished() {} };
+    const follower = { ...ignored, failed: ({ problem }: Failure) => void failures.push(problem.code) };
+    const one = (async function* () {
+      yield task;
+    })();
+    await runTasks(one, { concurrency: 1, retries: 3, signal: new AbortController().signal, follower });
+    return failures;
+  };
+
+  expect(await run('file')).toEqual([]);
+  const got = await readFile(join(folder, 'file'));
+  for (let at = 0; at < pieces; at++) expect(got[at * piece]).toBe(at + 1);
+
+  cuts = 1000; // the even ones come, and then nothing more
+  expect(await run('other')).toEqual(['storage_unavailable']);
+  cuts = 0;
+  etag = 'another'; // than the one it has each time that it is asked for
+  expect(await run('changing')).toEqual(['object_changed']);
+  expect(await readdir(folder)).toEqual(['file']);
+});
+
 it('goes on with the pieces that are still what came, and fetches the others', async () => {
   const fetched: number[] = [];
   let fails = true;
@@ -70,7 +116,7 @@ it('goes on with the pieces that are still what came, and fetches the others', a
     return { info } as Awaited<ReturnType<StorageService['pullFile']>>;
   };
   const session = { storage: { pullFile, getFileInfo: async () => info }, ctx: noContext } as unknown as Session;
-  const running = { signal: new AbortController().signal, moved: () => {}, isAlone: () => false };
+  const running = { signal: new AbortController().signal, moved: () => {}, advanced: () => {}, isAlone: () => false };
   const target = join(folder, 'file');
   const download = (): LargeDownload => new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: true });
 

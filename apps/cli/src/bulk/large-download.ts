@@ -32,6 +32,8 @@ export class LargeDownload {
   #part: PartFile | undefined;
   #log: PieceLog | undefined;
   #done = new Set<number>();
+  /** The most pieces that there ever were: an object that keeps changing advances no further. */
+  #furthest = 0;
   #sums: Sums | undefined;
 
   constructor(options: LargeDownloadOptions) {
@@ -47,8 +49,8 @@ export class LargeDownload {
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
     running.moved(Math.min(this.#done.size * pieceSize, info.size));
 
-    const giveUp = new AbortController();
-    const signal = AbortSignal.any([running.signal, giveUp.signal]);
+    const { signal } = running;
+    const failures: unknown[] = [];
     const begun = performance.eventLoopUtilization();
     const workers: Promise<void>[] = [];
     const work = async (): Promise<void> => {
@@ -56,16 +58,26 @@ export class LargeDownload {
         const crc = await this.#fetch(piece, part, signal, running);
         this.#done.add(piece);
         await this.#log?.add(piece, crc);
+        if (this.#done.size > this.#furthest) {
+          this.#furthest = this.#done.size;
+          running.advanced();
+        }
         const isIdle = running.isAlone() && performance.eventLoopUtilization(begun).utilization < idleEnough;
         if (isIdle && workers.length < atMost && pieces.length > 0) start();
       }
     };
-    const start = (): void => void workers.push(work().catch((error: unknown) => giveUp.abort(error)));
+    // The pieces that others are at come all the same: they need not be fetched again.
+    const fail = (error: unknown): void => {
+      failures.push(error);
+      pieces.length = 0;
+    };
+    const start = (): void => void workers.push(work().catch(fail));
     for (let index = 0; index < atOnce; index++) start();
     for (const worker of workers) await worker; // those that come meanwhile, too
-    running.signal.throwIfAborted();
-    if (giveUp.signal.reason instanceof ChangedError) await this.#forget();
-    giveUp.signal.throwIfAborted();
+    signal.throwIfAborted();
+    const change = failures.find((error) => error instanceof ChangedError);
+    if (change !== undefined) await this.#forget();
+    if (failures.length > 0) throw change ?? failures[0];
     await part.commit();
     await this.#log?.remove();
     return info;

@@ -11,7 +11,7 @@ import type { Follower, Outcome, Planned, Running, Task } from './task.ts';
 export interface RunOptions<R> {
   /** How many tasks run at once. */
   readonly concurrency: number;
-  /** Retries after the first attempt. */
+  /** Retries after the first attempt, and after one that got further. */
   readonly retries: number;
   readonly signal: AbortSignal;
   readonly follower: Follower<R>;
@@ -88,16 +88,23 @@ async function attempts<R>(
   { retries, signal, follower }: RunOptions<R>,
 ): ReturnType<Task<R>['run']> {
   const meter = new Meter(follower, task.bytes);
-  const running: Running = { signal, sized: (bytes) => meter.sized(bytes), moved: (bytes) => meter.moved(bytes), isAlone };
+  let retry = 0;
+  const running: Running = {
+    signal,
+    sized: (bytes) => meter.sized(bytes),
+    moved: (bytes) => meter.moved(bytes),
+    advanced: () => (retry = 0),
+    isAlone,
+  };
   try {
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       try {
         return await task.run(running);
       } catch (error) {
-        if (signal.aborted || task.isOnce === true || attempt >= retries || !mayPass(error, meter.passed > 0)) throw error;
+        if (signal.aborted || task.isOnce === true || retry >= retries || !mayPass(error, meter.passed > 0)) throw error;
         meter.rewind();
       }
-      await delay(Math.random() * Math.min(100 * 2 ** attempt, 5000), undefined, { signal });
+      await delay(Math.random() * Math.min(100 * 2 ** retry++, 5000), undefined, { signal });
     }
   } finally {
     meter.end();

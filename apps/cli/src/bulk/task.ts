@@ -23,6 +23,8 @@ export interface Running {
   sized(bytes: number): void;
   /** Tells of bytes that have passed. */
   moved(bytes: number): void;
+  /** Tells that another attempt has less left to do than any before had: it counts as a first one. */
+  advanced(): void;
   /** Whether nothing else runs although more might: what runs alone may take more of the machine. */
   isAlone(): boolean;
 }
