@@ -81,6 +81,12 @@ process.reallyExit = (code) => {
       await cli.run(['storage', 'list', '--bucket', bucket], { cwd: folder, env: { ...env, NODE_OPTIONS: nodeOptions } }),
       'has moved much in little time',
     ).toMatchObject({ code: 0, stderr: 'collected\n' });
+    // As where /proc is missing, or no descriptor is left to look into it.
+    await writeFile(quick, `performance.now = () => 100;\nprocess.memoryUsage = () => {\n  throw new Error('EMFILE');\n};\n`);
+    expect(
+      await cli.run(['storage', 'list', '--bucket', bucket], { cwd: folder, env: { ...env, NODE_OPTIONS: nodeOptions } }),
+      'cannot tell what it has moved',
+    ).toMatchObject({ code: 0, stderr: 'collected\n' });
   });
 
   it('whose reader goes away ends in peace', async () => {
