@@ -15,7 +15,7 @@ import { versionOf } from './version-id.ts';
 const hesitation = 200;
 /** Milliseconds after which it is the turn of others, however busy a reader is. */
 const longestTurn = 1000;
-/** As much as is gathered rather than held open. */
+/** As much as is gathered rather than held open, and as a connection has to bring so that it was no failed attempt. */
 const least = 64 * 1024;
 /** What is said of the rest of an object that is there no more, or another one. */
 const gone = ['precondition_failed', 'file_not_found', 'no_such_bucket', 'range_not_satisfiable'] as const;
@@ -34,8 +34,8 @@ export interface Continued {
 }
 
 /**
- * Has the rest of a body come by a request of its own, once the connection was cut, as often as requests are retried, or was lent to
- * others who waited. Only of the very object that was opened: one that has been replaced meanwhile ends it.
+ * Has the rest of a body come by a request of its own, once the connection was cut, or was lent to others who waited. Of those that are
+ * cut and bring next to nothing, as many in a row are suffered as requests are retried. Only of the very object that was opened: one that has been replaced meanwhile ends it.
  */
 export class Continuation implements BodyRest, Lender {
   readonly #store: Store;
@@ -47,6 +47,8 @@ export class Continuation implements BodyRest, Lender {
   /** Whether there is another one in its place by now. */
   #isFormer = false;
   #retries: number;
+  /** What had come when the connection before was cut. */
+  #cutAt = 0;
   /** Bytes of the next request. A reader who was slow gets little at a time, which comes at once; twice as much when that was not enough. */
   #most = Infinity;
   #endedAt = -Infinity;
@@ -106,6 +108,10 @@ export class Continuation implements BodyRest, Lender {
 
   missed(error: Error): boolean {
     this.#release();
+    const { maxRetries } = this.#store.settings;
+    const { received } = this.#of.body;
+    if (received - this.#cutAt >= least) this.#retries = maxRetries;
+    this.#cutAt = received;
     if (!isCut(error) || this.#retries-- <= 0) return false;
     this.wanted();
     return true;
