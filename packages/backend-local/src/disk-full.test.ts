@@ -55,6 +55,8 @@ it(
       deleteByOthers: true,
       ...(fills && { triedInVain: refused }),
       reserve: true,
+      listedByFirst: 'done',
+      deleteByFirst: 'done',
     });
     await remove();
   },

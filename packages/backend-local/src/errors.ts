@@ -70,6 +70,7 @@ function meaningOf(cause: unknown): Meaning | undefined {
   const code = codeOf(cause);
   if (code === 'ERR_INVALID_STATE') return { code: 'storage_unavailable', message: 'The storage is closed.', retryable: false };
   if (code !== undefined && code !== 'ERR_SQLITE_ERROR') return byErrno[code];
+  if (isFull(cause)) return diskFull;
   const result = sqliteCode(cause);
   return result === undefined ? undefined : bySqlite[result];
 }
@@ -112,7 +113,8 @@ export function isBusy(error: unknown): boolean {
 
 /** Whether the disk has no room, for a page of SQLite's or for anything else. */
 export function isFull(error: unknown): boolean {
-  return sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
+  const isOfMemory = sqliteCode(error) === 10 && extendedCode(error) === 4874; // SQLITE_IOERR_SHMSIZE: what is shared is a file, too
+  return isOfMemory || sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 }
 
 /**

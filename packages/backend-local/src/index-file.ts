@@ -49,6 +49,8 @@ const schema = `
   CREATE UNIQUE INDEX objects_by_blob ON objects (blob);
 `;
 
+const reserveOf = (path: string): string => `${path}-reserve`;
+
 /**
  * The SQLite file and its durability. A commit is written to the WAL without a sync (`synchronous = NORMAL`), so this
  * thread does not wait for the disk, except for the checkpoint that is due every 1,000 pages. `durable()` then syncs the
@@ -73,15 +75,29 @@ export class IndexFile {
     this.#path = path;
     this.#inode = lstatSync(path).ino;
     this.#wal = wal;
-    this.#reserve = new Reserve(`${path}-reserve`);
+    this.#reserve = new Reserve(reserveOf(path));
     this.#reserving = this.#reserve.restore().catch(() => {}); // only whoever writes has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
   }
 
-  /** Opens or creates the file. @throws storage_unavailable, access_denied, internal_error */
+  /**
+   * Opens or creates the file. On a full disk, what the first process to open it needs comes from the reserve.
+   * @throws storage_unavailable, access_denied, internal_error
+   */
   static async open(path: string): Promise<IndexFile> {
+    try {
+      return await IndexFile.#opened(path).catch(async (error: unknown) => {
+        if (!isFull(error) && !isFailedWrite(error)) throw error;
+        return new Reserve(reserveOf(path)).spend(() => IndexFile.#opened(path));
+      });
+    } catch (error) {
+      throw await toOpeningError(error, path);
+    }
+  }
+
+  static async #opened(path: string): Promise<IndexFile> {
     let db: DatabaseSync | undefined;
     try {
       createPrivate(path);
@@ -91,7 +107,7 @@ export class IndexFile {
       return new IndexFile(opened, path, await openFile(`${path}-wal`, 'r+'));
     } catch (error) {
       db?.close();
-      throw await toOpeningError(error, path);
+      throw error;
     }
   }
 

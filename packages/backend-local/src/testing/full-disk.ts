@@ -100,4 +100,11 @@ unlinkSync(join(root, 'ballast'));
 await backend.delete(at('after'), noContext);
 report['reserve'] = existsSync(join(root, 'index.db-reserve'));
 await backend.close();
+
+// Nor that whoever deletes is the first to open the index, which takes room for what processes share of it.
+fillUp();
+const first = localBackend({ root });
+report['listedByFirst'] = await outcome(() => first.list('bucket', {}, noContext));
+report['deleteByFirst'] = await outcome(() => first.delete(at('fill/0'), noContext));
+await first.close();
 console.log(JSON.stringify(report));
