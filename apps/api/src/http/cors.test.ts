@@ -33,6 +33,14 @@ describe('pages of other origins', () => {
     expect(headers.vary).toBeUndefined();
   });
 
+  it('may read them from what the browser has kept, too: an <img> asks without an origin, and a script may be given its answer', async () => {
+    origins = ['*'];
+    const { headers } = await ask({});
+    expect(headers['access-control-allow-origin']).toBe('*');
+    expect(headers['access-control-expose-headers']).toContain('ETag');
+    expect((await ask({ 'access-control-request-method': 'PUT' }, 'OPTIONS')).text).toBe('answer');
+  });
+
   it.each([
     ['https://app.example.com', true],
     ['https://APP.example.com', true],

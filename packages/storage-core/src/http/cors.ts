@@ -14,10 +14,15 @@ const preflightSeconds = 3600;
  */
 export function setCorsHeaders(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
   const anybody = origins.includes('*');
-  if (!anybody) response.appendHeader('vary', 'Origin');
-  const { origin } = request.headers;
-  if (origin === undefined || !isAllowedOrigin(origin, origins)) return;
-  response.setHeader('access-control-allow-origin', anybody ? '*' : origin);
+  if (anybody) {
+    // Also to who names no origin, as an <img> does: a script that asks for the same URL gets the kept answer, headers and all.
+    response.setHeader('access-control-allow-origin', '*');
+  } else {
+    response.appendHeader('vary', 'Origin');
+    const { origin } = request.headers;
+    if (origin === undefined || !isAllowedOrigin(origin, origins)) return;
+    response.setHeader('access-control-allow-origin', origin);
+  }
   response.setHeader('access-control-expose-headers', exposed);
 }
 
