@@ -16,7 +16,7 @@ interface Operation {
   readonly summary: string;
   readonly tags: string[];
   readonly security?: unknown[];
-  readonly parameters?: { readonly name: string; readonly in: string }[];
+  readonly parameters?: { readonly name: string; readonly in: string; readonly schema?: object }[];
   readonly requestBody?: { readonly required?: boolean; readonly content: Record<string, Media> };
   readonly responses: Record<string, { readonly description: string; readonly headers?: object; readonly content?: Record<string, Media> }>;
 }
@@ -169,6 +169,12 @@ describe('the documentation', () => {
       if (['PUT /api/v1/storage/objects/{key}', 'PUT /local/{bucket}/{key}'].includes(name)) continue; // any bytes
       expect({ name, text: JSON.stringify(requestBody) }).toMatchObject({ text: expect.stringMatching(/"examples?":|#\/components/) });
     }
+  });
+
+  it("has none of headers, which the page would send unasked: a condition, a checksum, or a tenant that is not the reader's", () => {
+    const headers = operations.flatMap(([, { parameters = [] }]) => parameters.filter((parameter) => parameter.in === 'header'));
+    expect(headers.length).toBeGreaterThan(0);
+    for (const { name, schema } of headers) expect({ name, ...schema }).not.toHaveProperty('example');
   });
 
   it('says which bodies may be left out', () => {

@@ -4,8 +4,15 @@ import { tenantNameShape } from '@coffer/storage-core';
 
 import { presignedUrlExample } from './examples.ts';
 
-/** Headers as the OpenAPI document has them; what they hold is judged where they are used. */
-const header = (description: string, example: string) => z.string().optional().openapi({ description, example });
+/**
+ * Headers as the OpenAPI document has them; what they hold is judged where they are used. None has an `example`: /docs would
+ * send it unasked, with a tenant, a condition or a checksum that is not the reader's.
+ */
+const header = (description: string, such: string) =>
+  z
+    .string()
+    .optional()
+    .openapi({ description: `${description} Such as \`${such}\`.` });
 
 /** Of routes that work for a tenant. */
 export const tenantHeader = z.object({

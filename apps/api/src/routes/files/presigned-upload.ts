@@ -67,7 +67,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
           .regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
           .optional(),
         metadata: Metadata.optional(),
-      }),
+      }).openapi({ example: { filename: 'report.pdf', content_type: 'application/pdf', size_bytes: 1_024_000 } }),
     },
     responses: {
       ...json(201, PresignedUploadSchema, { description: 'Where and how to send the bytes', example: presignedUploadExample }),

@@ -38,7 +38,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
         status: z
           .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
           .optional()
-          .openapi({ description: 'Default `available`. Of deleted files nothing is told.' }),
+          .openapi({ description: 'Default `available`. Of deleted files nothing is told.', default: 'available' }),
       }),
     },
     responses: {
