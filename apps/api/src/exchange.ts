@@ -15,6 +15,8 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Settles when the handler has ended, which may be after the client went away: an upload that is cut takes back what it wrote. */
   handled?: Promise<unknown>;
+  /** Path of the route as documented, with `{name}` for parameters; none where there is nothing at the path. */
+  route?: string;
   /** For the log line. */
   operation?: string;
   subject?: string;
@@ -60,6 +62,11 @@ export function exchangeOf(outgoing: ServerResponse): Exchange {
   const exchange = exchangeBegunOn(outgoing);
   if (exchange === undefined) throw new Error('No exchange was begun on this response.');
   return exchange;
+}
+
+/** What the client was answered; undefined when it left before that. */
+export function statusOf({ outgoing, refusedWith }: Exchange): number | undefined {
+  return outgoing.headersSent ? outgoing.statusCode : refusedWith;
 }
 
 function targetOf({ url = '/' }: IncomingMessage): { readonly path: string; readonly query: string } {

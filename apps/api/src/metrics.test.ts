@@ -18,7 +18,7 @@ import { acme, admin, as, globex, service } from './testing/tokens.ts';
 function parse(text: string): Map<string, number> {
   const samples = new Map<string, number>();
   for (const line of text.split('\n')) {
-    const match = /^(storage_\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    const match = /^((?:storage|http)_\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
     if (match === null) continue;
     const labels = [...(match[2] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => `${name}=${value}`).sort();
     samples.set(`${match[1]}{${labels.join(',')}}`, Number(match[3]));
@@ -137,6 +137,38 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     }),
   );
 
+  it('count requests by route, method and status, whatever their path', async () => {
+    const ann = await as('ann', { tenant: acme });
+    const { id } = (await uploadFile(api, ann, 'x')).json;
+    const routes = '/api/v1/files';
+    const counted = async (method: string, status: number, route: string): Promise<number> =>
+      (await scrape()).get(`http_request_duration_seconds_count{method=${method},route=${route},status_code=${status}}`) ?? 0;
+    const asked: readonly [method: string, path: string, status: number, route: string][] = [
+      ['GET', `${routes}/${id}/download`, 200, `${routes}/{id}/download`],
+      ['HEAD', `${routes}/${id}/download`, 200, `${routes}/{id}/download`],
+      ['GET', `${routes}/nope/download`, 404, `${routes}/{id}/download`],
+      ['GET', `${routes}/?limit=0`, 400, routes],
+      ['DELETE', routes, 405, 'none'],
+      ['GET', '/chosen-by-anybody', 404, 'none'],
+      ['OPTIONS', '/chosen-by-anybody', 404, 'none'],
+      ['GET', '/local/acme-uploads/chosen-by-anybody', abilities.local ? 403 : 404, abilities.local ? '/local/{bucket}/{key}' : 'none'],
+      ['GET', '/health/live', 200, '/health/live'],
+    ];
+    for (const [method, path, status, route] of asked) {
+      const before = await counted(method, status, route);
+      expect(await api.send(method, path, { headers: ann })).toMatchObject({ status });
+      await expect.poll(() => counted(method, status, route)).toBe(before + 1);
+    }
+    const connection = await RawConnection.open(api.url);
+    const { authorization } = ann;
+    await connection.write(
+      `PATCH ${routes}/${id} HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
+    );
+    connection.socket.resetAndDestroy();
+    await expect.poll(() => counted('PATCH', 499, `${routes}/{id}`)).toBe(1);
+    expect([...(await scrape()).keys()].filter((key) => key.includes('chosen-by-anybody'))).toEqual([]);
+  });
+
   it('name no tenant that nobody registered', async () => {
     await api.send('GET', '/api/v1/files', { headers: { ...(await admin()), 'x-tenant-id': 'invented' } });
     await api.send('GET', '/api/v1/files', { headers: { authorization: 'Bearer x', 'x-tenant-id': 'invented' } });
@@ -146,6 +178,7 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
   it('have exactly the agreed names', async () => {
     const names = new Set([...(await scrape()).keys()].map((key) => key.split('{')[0]?.replace(/_(?:bucket|sum|count)$/, '')));
     expect([...names].sort()).toEqual([
+      'http_request_duration_seconds',
       'storage_acl_operations_total',
       'storage_bucket_operations_total',
       'storage_download_bytes_total',

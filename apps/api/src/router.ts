@@ -100,6 +100,7 @@ export class Router {
       if (route.headIsAnothers === true && exchange.incoming.method === 'HEAD') return next();
       if (!isFixed && this.#fixed.has(exchange.path)) return next();
       exchange.operation = operationId;
+      exchange.route = path;
       await this.#guard(c, access);
       const errors: FieldError[] = [];
       const jsonLimits = request?.maxJsonBytes === undefined ? {} : { maxBytes: request.maxJsonBytes };

@@ -16,6 +16,7 @@ import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { requestsInTurn } from './http/in-turn.ts';
 import { logRequest } from './observe/request-log.ts';
+import { requestMetrics } from './observe/request-metrics.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
@@ -24,18 +25,27 @@ const keepAliveMs = 620_000;
 const lingerMs = 1_000;
 const longBody = 2_097_152;
 const localPath = '/local/';
+const localRoute = '/local/{bucket}/{key}';
 // RFC 3986, section 3.2: a name or an address, and a port.
 const possibleHost = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /** The HTTP server: what every request has in common, below the framework. */
 export function createApiServer(services: Services): Server {
-  const { runtime, log, stopping } = services;
+  const { runtime, log, stopping, registry } = services;
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
   const onSocket = new WeakMap<Socket, Exchange>();
   const framework = frameworkOf(services);
   const turns = requestsInTurn();
+  const count = requestMetrics(registry);
   // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
+
+  const observe = (exchange: Exchange): void => {
+    exchange.outgoing.once('close', () => {
+      logRequest(log, exchange);
+      count(exchange);
+    });
+  };
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     turns.take(incoming, outgoing, () => begin(incoming, outgoing));
@@ -44,7 +54,7 @@ export function createApiServer(services: Services): Server {
   // Until its turn a request takes no more than Node needs for it, and one whose turn never comes leaves no line in the log.
   const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
-    logRequest(log, exchange);
+    observe(exchange);
     onSocket.set(incoming.socket, exchange);
     if (stopping()) outgoing.setHeader('connection', 'close');
     const closesEarly = isLong(incoming) || (incoming.headers.upgrade !== undefined && hasBody(incoming));
@@ -62,6 +72,7 @@ export function createApiServer(services: Services): Server {
       return;
     }
     if (isLocal && localHttp !== undefined) {
+      exchange.route = localRoute;
       const { requestId, signal } = exchange;
       exchange.handled = localHttp(incoming, outgoing, { requestId, signal }).then(
         (handled) => {
@@ -95,7 +106,7 @@ export function createApiServer(services: Services): Server {
   server.on('checkExpectation', (incoming, outgoing) => {
     turns.take(incoming, outgoing, () => {
       const exchange = beginExchange(incoming, outgoing);
-      logRequest(log, exchange);
+      observe(exchange);
       const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
       const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
       outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));

@@ -2,36 +2,34 @@ import type { Logger } from 'pino';
 
 import { toStorageError } from '@coffer/storage-core/http';
 
+import { statusOf } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 
 // Paths that are asked every few seconds and say nothing while they succeed.
 const quiet = new Set(['/health/live', '/health/ready', '/metrics']);
 
-/** One line per request: never its query, which may be signed, nor any header. */
+/** One line for a request that is over: never its query, which may be signed, nor any header. */
 export function logRequest(log: Logger, exchange: Exchange): void {
   const { incoming, outgoing, requestId, startedAt, path } = exchange;
-  outgoing.once('close', () => {
-    const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
-    const status = outgoing.headersSent ? outgoing.statusCode : exchange.refusedWith;
-    const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
-    const level =
-      failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
-    if (!log.isLevelEnabled(level)) return;
-    log[level](
-      {
-        request_id: requestId,
-        method: incoming.method,
-        path,
-        operation: exchange.operation,
-        ...(status !== undefined && { status }),
-        ms: Math.round((performance.now() - startedAt) * 10) / 10,
-        subject: exchange.subject,
-        tenant: exchange.tenant,
-        code: failure?.code,
-        ...(!outgoing.writableFinished && { aborted: true }),
-        ...(failure !== undefined && isOurs && { err: failure.cause ?? failure }),
-      },
-      'request',
-    );
-  });
+  const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);
+  const status = statusOf(exchange);
+  const isOurs = failure?.code === 'internal_error' || ((status ?? 0) >= 500 && status !== 501);
+  const level = failure?.code === 'internal_error' ? 'error' : isOurs ? 'warn' : quiet.has(path) && (status ?? 0) < 400 ? 'debug' : 'info';
+  if (!log.isLevelEnabled(level)) return;
+  log[level](
+    {
+      request_id: requestId,
+      method: incoming.method,
+      path,
+      operation: exchange.operation,
+      ...(status !== undefined && { status }),
+      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      subject: exchange.subject,
+      tenant: exchange.tenant,
+      code: failure?.code,
+      ...(!outgoing.writableFinished && { aborted: true }),
+      ...(failure !== undefined && isOurs && { err: failure.cause ?? failure }),
+    },
+    'request',
+  );
 }

@@ -1,0 +1,55 @@
+import { Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+
+import { statusOf } from '../exchange.ts';
+import type { Exchange } from '../exchange.ts';
+
+/** Upper bounds in seconds, as of a storage operation. */
+const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** Durations of one time series that are kept until somebody reads the metrics. */
+const most = 256;
+// What nginx logs of a client that has left before it was answered.
+const clientLeft = 499;
+
+interface Tally {
+  readonly labels: Readonly<Record<'method' | 'route' | 'status_code', string>>;
+  readonly seconds: number[];
+}
+
+/**
+ * Adds `http_request_duration_seconds{method,route,status_code}` to a register, and gives what counts a request that is over. None of
+ * the labels is the client's to choose: the parser knows the methods, and paths that lead nowhere are all `none`.
+ */
+export function requestMetrics(register: Registry): (exchange: Exchange) => void {
+  const tallies = new Map<string, Tally>();
+  const handOn = ({ labels, seconds }: Tally): void => {
+    for (const each of seconds.splice(0)) histogram.observe(labels, each);
+  };
+  // prom-client makes a text of the labels whenever it counts, which is several percent of a small request.
+  const histogram = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Seconds until a request was answered to its last byte.',
+    labelNames: ['method', 'route', 'status_code'],
+    buckets,
+    registers: [register],
+    collect: () => tallies.forEach(handOn),
+  });
+
+  return (exchange) => {
+    const { route = 'none', startedAt } = exchange;
+    const { method = 'none' } = exchange.incoming;
+    const status = statusTold(exchange);
+    const series = `${method} ${status} ${route}`;
+    let tally = tallies.get(series);
+    if (tally === undefined) tallies.set(series, (tally = { labels: { method, route, status_code: String(status) }, seconds: [] }));
+    if (tally.seconds.push((performance.now() - startedAt) / 1000) >= most) handOn(tally);
+  };
+}
+
+/** What the client heard: of a body that it cut short, say, it is not told any more what was wrong with it. */
+function statusTold(exchange: Exchange): number {
+  const { outgoing, refusedWith } = exchange;
+  const status = statusOf(exchange) ?? clientLeft;
+  const isUnheard = status >= 400 && refusedWith === undefined && !outgoing.writableFinished;
+  return isUnheard ? clientLeft : status;
+}
