@@ -87,8 +87,9 @@ export function problemOf(error: unknown): Problem {
   }
   // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.
   if ('oclif' in error) {
-    const message = stripVTControlCharacters(error.message);
-    return { code: 'usage', message: message.replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '').replaceAll(/\s+/g, ' ') };
+    const lines = stripVTControlCharacters(error.message).replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '');
+    const message = lines.replaceAll(/\s+/g, ' ').replace(/^The following errors? occurred: /, '');
+    return { code: 'usage', message: message.replaceAll(/(?<=\brequired flag )(?=\w)/g, '--') };
   }
   return { code: 'internal_error', message: error.message };
 }

@@ -41,7 +41,7 @@ describe('calling it', () => {
     [['upload', 'a.txt', '--acl', 'public'], '--acl'],
     [['upload', 'a.txt', '--concurrency', '0'], '--concurrency'],
     [['upload'], 'path'],
-    [['download', 'k'], 'output'],
+    [['download', 'k'], 'Missing required flag --output'],
     [['download', '--output', 'x'], 'key'],
     [['copy', 'k'], '--to-bucket'],
     [['copy', 'k', 'l', '--to-key', 'm'], 'DST and --to-key'],

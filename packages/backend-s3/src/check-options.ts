@@ -39,9 +39,15 @@ export function assertEndpoint(endpoint: string | undefined): void {
   if (endpoint === undefined) throw storageError('invalid_argument', 'A MinIO backend needs an endpoint.');
 }
 
+/** Without what is in no request: a name and password would go unused, and a query end up in the middle of a path. */
 function assertUrl(name: string, value: string | undefined): void {
-  if (value === undefined || (typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol))) return;
-  throw storageError('invalid_argument', `${name} of an S3 backend is a URL that begins with http:// or https://.`);
+  if (value === undefined || (typeof value === 'string' && isPlain(URL.parse(value)))) return;
+  const like = 'is a URL that begins with http:// or https://, without user name, query and fragment';
+  throw storageError('invalid_argument', `${name} of an S3 backend ${like}.`);
+}
+
+function isPlain(url: URL | null): boolean {
+  return url !== null && /^https?:$/.test(url.protocol) && [url.username, url.password, url.search, url.hash].every((part) => part === '');
 }
 
 function assertNumber(name: string, value: number | undefined, least: number): void {
