@@ -115,6 +115,8 @@ describe('what the document says of answers', () => {
     };
     look('', document);
     expect(seen.length).toBeGreaterThan(8);
+    const { headers } = answersOf('GET /api/v1/files/{id}/download')['200'] as unknown as { headers: Record<string, Json> };
+    expect(headers['Content-Length']).toMatchObject({ schema: { type: 'integer', format: 'int64' } });
   });
 
   it('has the canned ACLs wherever one is given', () => {

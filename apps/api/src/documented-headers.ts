@@ -60,16 +60,14 @@ export const deleteHeaders = z.object({
 });
 
 /** Headers of an answer as the OpenAPI document has them. */
-export type AnswerHeaders = Readonly<
-  Record<
-    string,
-    { readonly description: string; readonly schema: { readonly type: 'string' | 'integer'; readonly example: string | number } }
-  >
->;
+export type AnswerHeaders = Readonly<Record<string, { readonly description: string; readonly schema: HeaderSchema }>>;
+type HeaderSchema =
+  | { readonly type: 'string'; readonly example: string }
+  | { readonly type: 'integer'; readonly format: 'int64'; readonly example: number };
 
 const told = (description: string, example: string | number): AnswerHeaders[string] => ({
   description,
-  schema: { type: typeof example === 'number' ? 'integer' : 'string', example },
+  schema: typeof example === 'number' ? { type: 'integer', format: 'int64', example } : { type: 'string', example },
 });
 
 /** Of every answer. */
