@@ -58,14 +58,14 @@ export function booleanParam(description: string) {
 }
 
 /** What keys are selected by: at most as long as a key. */
-export function listingText(example: string) {
+export function listingText(description: string) {
   return z
     .string()
     .refine(
       (value) => Buffer.byteLength(value) <= maxKeyBytes && value.isWellFormed() && !value.includes('\0'),
       `at most ${maxKeyBytes} bytes of UTF-8, without NUL`,
     )
-    .openapi({ example });
+    .openapi({ description });
 }
 
 /** Without control characters, as OpenAPI has it: in what all dialects of regular expressions have in common. */
@@ -90,6 +90,9 @@ export const Filename = plainText(1024)
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
+/** Which there are is for the provider to say. No `example`, for the reason that ChosenBucket gives. */
+export const StorageClassName = z.string().min(1).max(64).openapi({ description: 'Such as `STANDARD`.' });
+
 /** Checked as it is documented: the shape is the storage's own. */
 export const ContentType = z
   .string()
@@ -97,13 +100,20 @@ export const ContentType = z
   .openapi({ ...contentTypeShape, example: 'application/pdf' });
 
 /** Which names there can be is documented only: it is for the storage to say, with invalid_bucket_name. */
-export const BucketName = z.string().openapi({
-  description: 'Name of a bucket.',
-  minLength: 3,
-  maxLength: 63,
-  pattern: '^[a-z0-9][a-z0-9-]*[a-z0-9]$',
-  example: 'acme-uploads',
-});
+const bucketNameShape = { minLength: 3, maxLength: 63, pattern: '^[a-z0-9][a-z0-9-]*[a-z0-9]$' };
+export const BucketName = z.string().openapi({ ...bucketNameShape, description: 'Name of a bucket.', example: 'acme-uploads' });
+
+/**
+ * The bucket of a request that need not name one. Like all that may be left out of a query, it has no `example`: /docs would send it
+ * unasked, and it is not the reader's bucket.
+ */
+export const ChosenBucket = z
+  .string()
+  .optional()
+  .openapi({
+    ...bucketNameShape,
+    description: "Name of a bucket; without one, it is the tenant's, or the default one. Such as `acme-uploads`.",
+  });
 
 /** The same of keys, with invalid_key; their length is counted in bytes there. */
 export const ObjectKey = z.string().openapi({

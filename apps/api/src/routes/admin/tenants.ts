@@ -30,7 +30,11 @@ export function tenantRoutes(router: Router, services: Services): void {
     summary: 'Register a tenant',
     access,
     tags: ['Tenants'],
-    request: { json: requestBody({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }) },
+    request: {
+      json: requestBody({ tenant_uuid: TenantUuid, tenant_slug: TenantSlug, quota_bytes: quota.nullable().optional() }).openapi({
+        example: { tenant_uuid: tenantExample.tenant_uuid, tenant_slug: tenantExample.tenant_slug, quota_bytes: tenantExample.quota_bytes },
+      }),
+    },
     responses: {
       ...json(201, TenantSchema, { description: 'The new tenant', example: tenantExample }),
       ...json(200, TenantSchema, { description: 'The same pair was registered already', example: tenantExample }),
@@ -95,7 +99,9 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: changeBody(TenantSchema, { tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }),
+      json: changeBody(TenantSchema, { tenant_slug: TenantSlug.optional(), quota_bytes: quota.nullable().optional() }).openapi({
+        example: { quota_bytes: tenantExample.quota_bytes },
+      }),
     },
     responses: {
       ...json(200, TenantSchema, { description: 'The tenant', example: tenantExample }),
@@ -159,7 +165,9 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       params: TenantId,
-      json: requestBody({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }),
+      json: requestBody({ tenant_slug: TenantSlug, region: z.string().min(1).max(64).optional(), acl: CannedAclSchema.optional() }).openapi(
+        { example: { tenant_slug: tenantExample.tenant_slug } },
+      ),
     },
     responses: {
       ...json(200, ProvisionedSchema, {

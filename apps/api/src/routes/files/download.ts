@@ -117,7 +117,9 @@ export function downloadRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition }).optional(),
+      json: requestBody({ expires_in: z.int().min(1).optional().openapi({ example: 600 }), disposition: Disposition })
+        .openapi({ example: { expires_in: 600 } })
+        .optional(),
     },
     responses: {
       ...json(200, PresignedDownloadSchema, {

@@ -78,7 +78,11 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     tags: ['Files'],
     request: {
       params: FileId,
-      json: changeBody(FileSchema, { filename: Filename.optional(), is_public: z.boolean().optional(), metadata: Metadata.optional() }),
+      json: changeBody(FileSchema, {
+        filename: Filename.optional(),
+        is_public: z.boolean().optional(),
+        metadata: Metadata.optional(),
+      }).openapi({ example: { filename: fileExample.filename } }),
     },
     responses: {
       ...json(200, FileSchema, { description: 'The record', example: fileExample }),

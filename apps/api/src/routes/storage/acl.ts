@@ -4,7 +4,7 @@ import { aclExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { AclSchema, BucketName, CannedAclSchema } from '../../schemas.ts';
+import { AclSchema, CannedAclSchema, ChosenBucket } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
@@ -14,7 +14,7 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-const request = { params: keyParam, query: z.object({ bucket: BucketName.optional() }) };
+const request = { params: keyParam, query: z.object({ bucket: ChosenBucket }) };
 const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
 const errors = [...placed, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';

@@ -35,7 +35,7 @@ export function bucketRoutes(router: Router, services: Services): void {
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),
         tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
-      }),
+      }).openapi({ example: { name: 'acme-uploads' } }),
     },
     responses: {
       ...json(201, BucketSchema, { description: 'The new bucket', example: bucketExample }),

@@ -1,10 +1,8 @@
-import { z } from '@hono/zod-openapi';
-
 import { objectExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, CannedAclSchema, ObjectKey, ObjectSchema } from '../../schemas.ts';
+import { CannedAclSchema, ChosenBucket, ObjectKey, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
@@ -12,13 +10,13 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-const address = requestBody({ bucket: BucketName.optional(), key: ObjectKey });
+const address = requestBody({ bucket: ChosenBucket, key: ObjectKey });
 const body = requestBody({
   source: address,
   destination: address,
   acl: CannedAclSchema.optional(),
-  storage_class: z.string().min(1).max(64).optional(),
-});
+  storage_class: StorageClassName.optional(),
+}).openapi({ example: { source: { key: 'uploads/document.pdf' }, destination: { key: 'archive/document.pdf' } } });
 
 const copyExample = { ...objectExample, key: 'archive/document.pdf' };
 

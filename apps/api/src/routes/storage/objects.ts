@@ -10,7 +10,7 @@ import { objectListExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { BucketName, integerParam, listingText, ObjectKey, ObjectListSchema } from '../../schemas.ts';
+import { ChosenBucket, integerParam, listingText, ObjectKey, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
@@ -27,7 +27,7 @@ export const keyParam = z.object({
     description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
   }),
 });
-const inBucket = z.object({ bucket: BucketName.optional() });
+const inBucket = z.object({ bucket: ChosenBucket });
 const errors = [...placed, 'invalid_key', 'invalid_bucket_name'] as const;
 
 const DeleteResultSchema = z
@@ -48,11 +48,11 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: {
       query: z.object({
-        prefix: listingText('uploads/').optional(),
-        delimiter: listingText('/').optional(),
+        prefix: listingText('Only keys that begin so. Such as `uploads/`.').optional(),
+        delimiter: listingText('Keys that go on beyond it are told of once, in `common_prefixes`. Such as `/`.').optional(),
         max_keys: integerParam({ min: 1, max: 1000, description: 'Most entries of one page; default 1000.', example: 100 }).optional(),
         continuation_token: z.string().min(1).max(4096).optional(),
-        bucket: BucketName.optional(),
+        bucket: ChosenBucket,
       }),
     },
     responses: {
@@ -146,13 +146,9 @@ export function objectRoutes(router: Router, services: Services): void {
     request: {
       maxJsonBytes: 8_388_608, // 1,000 of the longest keys, each character escaped
       json: requestBody({
-        keys: z
-          .array(z.string())
-          .min(1)
-          .max(1000)
-          .openapi({ example: ['uploads/a.pdf', 'uploads/b.pdf'] }),
-        bucket: BucketName.optional(),
-      }),
+        keys: z.array(z.string()).min(1).max(1000),
+        bucket: ChosenBucket,
+      }).openapi({ example: { keys: ['uploads/a.pdf', 'uploads/b.pdf'] } }),
     },
     responses: {
       ...json(200, DeleteResultSchema, {

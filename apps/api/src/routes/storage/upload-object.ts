@@ -23,7 +23,7 @@ import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { AppContext, Router } from '../../router.ts';
-import { anyBytes, BucketName, CannedAclSchema, ObjectSchema } from '../../schemas.ts';
+import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
@@ -34,9 +34,9 @@ import type { Access } from '../../guard.ts';
 const access: Access = { role: 'service', needsStorage: true };
 
 const placement = z.object({
-  bucket: BucketName.optional(),
+  bucket: ChosenBucket,
   acl: CannedAclSchema.optional(),
-  storage_class: z.string().min(1).max(64).optional().openapi({ example: 'STANDARD' }),
+  storage_class: StorageClassName.optional(),
 });
 type Placement = z.output<typeof placement>;
 const placementFields = ['bucket', 'acl', 'storage_class'] as const;
