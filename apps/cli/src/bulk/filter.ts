@@ -25,7 +25,7 @@ export function filterOf(include: readonly string[], exclude: readonly string[])
 
 /** Whether a folder may hold names that such a filter takes. */
 export function folderFilterOf(exclude: readonly string[]): Filter {
-  const isExcluded = matcher(exclude.filter((pattern) => !pattern.startsWith('!')).map(excluderOf));
+  const isExcluded = matcher(exclude.filter((pattern) => !isAboutOthers(pattern)).map(excluderOf));
   return (folder) => !isExcluded(`${folder}/`);
 }
 
@@ -44,7 +44,12 @@ function matcher(matchers: readonly Filter[]): Filter {
 
 function excluderOf(pattern: string): Filter {
   const matches = matcherOf(pattern);
-  return pattern.startsWith('!') ? matches : (name) => matches(name) || foldersOf(name).some((folder) => matches(folder));
+  return isAboutOthers(pattern) ? matches : (name) => matches(name) || foldersOf(name).some((folder) => matches(folder));
+}
+
+/** Whether it is about all names but some, in any folder: that a folder has another name says nothing of what lies in it. */
+function isAboutOthers(pattern: string): boolean {
+  return /(?:^|\*\*\/)!/.test(pattern);
 }
 
 function matcherOf(pattern: string): Filter {
