@@ -61,10 +61,10 @@ export class Disk {
   #threadsUntil: number | undefined;
   #untimed = 0;
 
-  open(path: string, flags: number | string): Maybe<number> {
+  open(path: string, flags: number | string, mode?: number): Maybe<number> {
     return this.#call(
-      () => openSync(path, flags),
-      () => threaded.open(path, flags),
+      () => openSync(path, flags, mode),
+      () => threaded.open(path, flags, mode),
     );
   }
 

@@ -57,9 +57,10 @@ export class PartFile {
   /** @param options.path of a file to go on with; default a new one */
   static async open(target: string, options: { readonly path?: string } = {}): Promise<PartFile> {
     const { path } = options;
-    if (path !== undefined) return new PartFile(path, target, await openOrCreate(path));
+    const mode = await modeBeside(target);
+    if (path !== undefined) return new PartFile(path, target, await openOrCreate(path, mode));
     const own = partPath(target);
-    return new PartFile(own, target, await disk.open(own, 'wx'));
+    return new PartFile(own, target, await disk.open(own, 'wx', mode));
   }
 
   /** All of `bytes` at `position`. */
@@ -81,7 +82,7 @@ export class PartFile {
     await truncateFile(this.#fd, size);
   }
 
-  /** Gives it the target's name, over whatever file has it, whose permissions it takes: what was private stays so. @throws LocalError `is_a_directory` */
+  /** Gives it the target's name, over whatever file has it, and takes the permissions of one that is ours. @throws LocalError `is_a_directory` */
   async commit(): Promise<void> {
     const former = await disk.find(this.#target);
     if (former !== undefined && isOwn(former)) {
@@ -109,13 +110,19 @@ export class PartFile {
   }
 }
 
-async function openOrCreate(path: string): Promise<number> {
+/** Of a new part file: whoever may not read its target may not read the bytes that will be there. */
+async function modeBeside(target: string): Promise<number> {
+  const former = await disk.find(target);
+  return former?.isFile() === true ? (former.mode & 0o666) | 0o600 : 0o666;
+}
+
+async function openOrCreate(path: string, mode: number): Promise<number> {
   let fd: number;
   try {
     fd = await disk.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return disk.open(path, 'wx+');
+    return disk.open(path, 'wx+', mode);
   }
   if (isOwn(await disk.stat(fd))) return fd;
   await disk.close(fd);
