@@ -76,9 +76,9 @@ describe('the URL of a database', () => {
     await drop();
   });
 
-  it('is no way to a server without TLS, with sslmode=require', async () => {
+  it.each(['require', 'verify-ca', 'verify-full'])('is no way to a server without TLS, with sslmode=%s', async (mode) => {
     const { url, drop } = await testDatabase();
-    await using database = connectDatabase({ url: `${url}?sslmode=require` });
+    await using database = connectDatabase({ url: `${url}?sslmode=${mode}` });
     await expect(database.check()).rejects.toMatchObject({
       code: 'storage_unavailable',
       retryable: false,
@@ -102,6 +102,10 @@ describe('the URL of a database', () => {
     'postgres://u:se/cret@h/db',
     'postgres://u:12/secret@h/db',
     'postgres://u:12/%40secret@h/db',
+    'postgres://u:12?secret@h/db',
+    'postgres://u:12#secret@h/db',
+    'postgres://u:p@secret?secret@h/db',
+    'postgres://u:p@secret#secret@h/db',
     'postgres://u:secret@h%ff/db',
     'postgres://u:secret@h/db?sslmode=nonsense',
     'postgres://u:secret@h1,,h2/db',

@@ -75,10 +75,17 @@ function split(text: string): { readonly url: URL; readonly hosts: string } {
   if (start === undefined) throw invalid('is not of the form postgres://user:password@host:5432/database');
   if (!isDecodable(start)) throw invalid(percent);
   const url = hosts === '' ? withoutHost(start, rest!) : URL.parse(`${start}${hosts.split(',')[0]}${rest}`);
-  // What follows such a sign in a password would be taken for the name of the database, and be printed as that.
-  if (url === null || url.pathname.includes('@')) throw invalid('cannot be read; in a password, "@", "/", "?", "#" are %40, %2F, %3F, %23');
+  if (url === null || isSplit(url)) throw invalid('cannot be read; in a password, "@", "/", "?", "#" are %40, %2F, %3F, %23');
   if (!isDecodable(hosts) || !isDecodable(url.pathname)) throw invalid(percent);
   return { url, hosts };
+}
+
+/**
+ * Whether such a sign in a password has ended what it is in: what comes before it would be taken for a host or its port, what follows for
+ * the database or a setting, and be printed as that.
+ */
+function isSplit({ pathname, searchParams, hash }: URL): boolean {
+  return hash !== '' || [pathname, ...searchParams.keys()].some((part) => part.includes('@'));
 }
 
 /** `postgres://user:password@/database?host=/directory`, for libpq, is no URL for others: whoever asks goes to the query. */
