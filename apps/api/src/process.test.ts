@@ -47,7 +47,12 @@ describe('the server as a process', () => {
   });
 
   it.each(['20.20.2', '22.21.9'])('says on Node %s that it needs a newer one', async (node) => {
-    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
+    // Of a flag that its V8 does not know, that would say so first.
+    const old = `import { syncBuiltinESMExports } from 'node:module';
+      import v8 from 'node:v8';
+      v8.setFlagsFromString = (flag) => process.stderr.write(\`Error: unrecognized flag \${flag}\\n\`);
+      syncBuiltinESMExports();
+      Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })`;
     const server = run({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(old)}`, PORT: 'none' });
     expect(await server.exited).toBe(1);
     expect([server.stdout, server.stderr]).toEqual(['', `Coffer needs Node.js 22.22 or newer; this is ${node}.\n`]);
