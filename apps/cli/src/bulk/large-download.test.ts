@@ -105,6 +105,45 @@ it('is tried as often as it gets further, and as requests are where it does not'
   expect(await readdir(folder)).toEqual(['file']);
 });
 
+it.each([false, true])('comes through connections of which none brings a piece; with resume: %s', async (resume) => {
+  const size = 2 * piece + 5;
+  const object = Buffer.alloc(size, 'What comes again is the same. ');
+  let lasts = 5_000_000;
+  const asked: number[] = [];
+  const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
+    const { start, end } = range as { readonly start: number; readonly end: number };
+    asked.push(end + 1 - start);
+    const bytes = object.subarray(start, end + 1);
+    await sink(bytes.subarray(0, lasts));
+    if (bytes.length > lasts) throw storageError('storage_unavailable', 'Cut.');
+    return { info: { ...info, size } } as Awaited<ReturnType<StorageService['pullFile']>>;
+  };
+  const session = { storage: { pullFile, getFileInfo: async () => ({ ...info, size }) }, ctx: noContext } as unknown as Session;
+  let moved = 0;
+  let failed = 0;
+  const advanced = (): void => void (failed = 0);
+  const running = { signal: new AbortController().signal, moved: (bytes: number) => (moved += bytes), advanced, isAlone: () => false };
+  const target = join(folder, 'file');
+  const large = new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume });
+  const run = async (): Promise<void> => {
+    for (failed = 0; failed < 4; failed++) {
+      moved = 0;
+      if (await large.run(running as never).then(Boolean, () => false)) return;
+    }
+    throw new Error('It got no further.');
+  };
+  await run();
+  expect(moved).toBe(size);
+  expect((await readFile(target)).equals(object)).toBe(true);
+  expect(asked.reduce((sum, bytes) => sum + bytes)).toBeLessThan(8 * size);
+
+  lasts = 1000;
+  await rm(target);
+  const slow = new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume });
+  for (failed = 0; failed < 4; failed++) await expect(slow.run(running as never)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await slow.abandon();
+});
+
 it('goes on with the pieces that are still what came, and fetches the others', async () => {
   const fetched: number[] = [];
   let fails = true;

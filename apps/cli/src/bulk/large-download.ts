@@ -10,6 +10,8 @@ const mib = 2 ** 20;
 /** Objects over this size come in pieces, several at a time. */
 export const largeFrom: number = 32 * mib;
 const pieceSize = 16 * mib;
+/** As much is asked for at once, however early connections are cut. */
+const least = 64 * 1024;
 // A server nearby is as fast as this process can read, and more sockets only cost both; one far away sends so much on each.
 const atOnce = 3;
 const atMost = 8;
@@ -32,7 +34,13 @@ export class LargeDownload {
   #part: PartFile | undefined;
   #log: PieceLog | undefined;
   #done = new Set<number>();
-  /** The most pieces that there ever were: an object that keeps changing advances no further. */
+  /** What there is of other pieces, too: where each goes on, and the CRC-32 until there. */
+  readonly #begun = new Map<number, { readonly position: number; readonly crc: number }>();
+  /** Bytes that are asked for at once: where connections are cut before a piece has come, as many as did come. */
+  #most = pieceSize;
+  /** Bytes that are there. */
+  #there = 0;
+  /** The most that there ever were: an object that keeps changing advances no further. */
   #furthest = 0;
   #sums: Sums | undefined;
 
@@ -47,7 +55,7 @@ export class LargeDownload {
     const info = this.#info;
     const part = this.#part ?? (await this.#begin(info, running.signal));
     const pieces = Array.from({ length: Math.ceil(info.size / pieceSize) }, (_, index) => index).filter((index) => !this.#done.has(index));
-    running.moved(Math.min(this.#done.size * pieceSize, info.size));
+    running.moved(this.#there);
 
     const { signal } = running;
     const failures: unknown[] = [];
@@ -57,11 +65,8 @@ export class LargeDownload {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
         const crc = await this.#fetch(piece, part, signal, running);
         this.#done.add(piece);
+        this.#begun.delete(piece);
         await this.#log?.add(piece, crc);
-        if (this.#done.size > this.#furthest) {
-          this.#furthest = this.#done.size;
-          running.advanced();
-        }
         const isIdle = running.isAlone() && performance.eventLoopUtilization(begun).utilization < idleEnough;
         if (isIdle && workers.length < atMost && pieces.length > 0) start();
       }
@@ -103,6 +108,7 @@ export class LargeDownload {
     if (this.#log !== undefined) {
       this.#sums = await import('node:zlib');
       this.#done = await intact(part, { pieces: this.#log.done, size: info.size, sums: this.#sums, signal });
+      for (const piece of this.#done) this.#there += Math.min(pieceSize, info.size - piece * pieceSize);
     }
     return part;
   }
@@ -112,19 +118,34 @@ export class LargeDownload {
     const { session, at } = this.#options;
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
-    const end = Math.min(start + pieceSize, size);
-    let position = start;
-    let crc = 0;
-    const sink = async (chunk: Uint8Array): Promise<void> => {
-      if (this.#sums !== undefined) crc = this.#sums.crc32(chunk, crc);
-      await part.write(chunk, position);
-      position += chunk.length;
-      running.moved(chunk.length);
-    };
-    const { info } = await session.storage.pullFile(at, { range: { start, end: end - 1 } }, sink, { ...session.ctx, signal });
-    // Asking for the ETag would cost some servers another request.
-    if (info.etag !== etag || info.size !== size) throw new ChangedError();
-    if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
+    const last = Math.min(start + pieceSize, size);
+    let { position, crc } = this.#begun.get(piece) ?? { position: start, crc: 0 }; // of what is seen to be of this object
+    while (position < last) {
+      const from = position;
+      const end = Math.min(from + this.#most, last);
+      const sink = async (chunk: Uint8Array): Promise<void> => {
+        if (this.#sums !== undefined) crc = this.#sums.crc32(chunk, crc);
+        await part.write(chunk, position);
+        position += chunk.length;
+        running.moved(chunk.length);
+      };
+      const range = { start: from, end: end - 1 };
+      const { info } = await session.storage.pullFile(at, { range }, sink, { ...session.ctx, signal }).catch((error: unknown) => {
+        // Of what has come, nobody knows of which object it was: it comes again, and then that is told.
+        this.#most = Math.max(least, position - from);
+        throw error;
+      });
+      // Asking for the ETag would cost some servers another request.
+      if (info.etag !== etag || info.size !== size) throw new ChangedError();
+      if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
+      this.#most = Math.min(2 * this.#most, pieceSize);
+      this.#begun.set(piece, { position, crc });
+      this.#there += end - from;
+      if (this.#there > this.#furthest) {
+        this.#furthest = this.#there;
+        running.advanced();
+      }
+    }
     return crc;
   }
 
@@ -135,6 +156,8 @@ export class LargeDownload {
     this.#log = undefined;
     this.#info = undefined;
     this.#done.clear();
+    this.#begun.clear();
+    this.#there = 0;
   }
 }
 
