@@ -56,7 +56,9 @@ it(
       ...(fills && { triedInVain: refused }),
       reserve: true,
       listedByFirst: 'done',
-      deleteByFirst: 'done',
+      reserveOfFirst: true,
+      listedByNext: 'done',
+      deleteByNext: 'done',
     });
     await remove();
   },

@@ -49,7 +49,9 @@ const schema = `
   CREATE UNIQUE INDEX objects_by_blob ON objects (blob);
 `;
 
-const reserveOf = (path: string): string => `${path}-reserve`;
+const removalReserve = (path: string): Reserve => new Reserve(`${path}-reserve`);
+/** For what the first process to open the index takes: the last one to close it gives that back. */
+const openingReserve = (path: string): Reserve => new Reserve(`${path}-opening`, 128 * 1024);
 
 /**
  * The SQLite file and its durability. A commit is written to the WAL without a sync (`synchronous = NORMAL`), so this
@@ -65,7 +67,10 @@ export class IndexFile {
   readonly #inode: number;
   readonly #wal: number;
   readonly #reserve: Reserve;
+  readonly #opening: Reserve;
   readonly #reserving: Promise<void>;
+  /** Whether there was no room to set aside what the next one to open the index takes. */
+  #isOwing = false;
   readonly #sync: CoalescedSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -75,23 +80,22 @@ export class IndexFile {
     this.#path = path;
     this.#inode = lstatSync(path).ino;
     this.#wal = wal;
-    this.#reserve = new Reserve(reserveOf(path));
-    this.#reserving = this.#reserve.restore().catch(() => {}); // only whoever writes has to wait for it
+    this.#reserve = removalReserve(path);
+    this.#opening = openingReserve(path);
+    this.#reserving = this.#setAside(); // only whoever writes has to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
   }
 
   /**
-   * Opens or creates the file. On a full disk, what the first process to open it needs comes from the reserve.
+   * Opens or creates the file. On a full disk, what the first process to open it needs comes from what is set aside for that, and
+   * from the reserve of removals only where that is not enough.
    * @throws storage_unavailable, access_denied, internal_error
    */
   static async open(path: string): Promise<IndexFile> {
     try {
-      return await IndexFile.#opened(path).catch(async (error: unknown) => {
-        if (!isFull(error) && !isFailedWrite(error)) throw error;
-        return new Reserve(reserveOf(path)).spend(() => IndexFile.#opened(path));
-      });
+      return await spending(removalReserve(path), () => spending(openingReserve(path), () => IndexFile.#opened(path)));
     } catch (error) {
       throw await toOpeningError(error, path);
     }
@@ -135,10 +139,7 @@ export class IndexFile {
    */
   async remove<T>(work: () => T): Promise<T> {
     try {
-      return await patiently(() => this.#transaction(work)).catch(async (error: unknown) => {
-        if (!isFull(error) && !isFailedWrite(error)) throw error;
-        return this.#reserve.spend(() => patiently(() => this.#transaction(work)));
-      });
+      return await spending(this.#reserve, () => patiently(() => this.#transaction(work)));
     } catch (error) {
       throw toStorageError(error);
     }
@@ -185,6 +186,12 @@ export class IndexFile {
     await this.#reserving;
     this.db.close();
     await closeFile(this.#wal);
+    if (this.#isOwing) await this.#opening.restore().catch(() => {}); // others have it open
+  }
+
+  async #setAside(): Promise<void> {
+    await this.#reserve.restore().catch(() => {});
+    await this.#opening.restore().catch(() => (this.#isOwing = true));
   }
 
   #transaction<T>(work: () => T): T {
@@ -229,6 +236,14 @@ function prepare(db: DatabaseSync): void {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
+}
+
+/** Does `work` once more, with what `reserve` gives up, where there is no room for it. */
+async function spending<T>(reserve: Reserve, work: () => Promise<T>): Promise<T> {
+  return work().catch((error: unknown) => {
+    if (!isFull(error) && !isFailedWrite(error)) throw error;
+    return reserve.spend(work);
+  });
 }
 
 async function patiently<T>(work: () => T): Promise<T> {

@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 
 import { datasync } from './sync.ts';
 
-// Room for the pages that removing rows changes; a batch may need more, single rows never do.
-const reserveSize = 1024 * 1024;
+/** Bytes: room for the pages that removing rows changes; a batch may need more, single rows never do. */
+const forRemovals = 1024 * 1024;
 
 /**
  * Space set aside while the disk has some. Removing a row takes room in the index before its bytes give any back, so on a
@@ -14,11 +14,13 @@ const reserveSize = 1024 * 1024;
  */
 export class Reserve {
   readonly #path: string;
+  readonly #size: number;
   #restoring: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string) {
+  constructor(path: string, size: number = forRemovals) {
     this.#path = path;
+    this.#size = size;
   }
 
   /** Does `work` with the space given up: what this process sets aside anew waits for it. */
@@ -38,7 +40,7 @@ export class Reserve {
 
   /** Looked at each time, since another process may have spent it. Synchronous: it costs a microsecond. */
   #isWhole(): boolean {
-    return lstatSync(this.#path, { throwIfNoEntry: false })?.size === reserveSize;
+    return lstatSync(this.#path, { throwIfNoEntry: false })?.size === this.#size;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -49,10 +51,10 @@ export class Reserve {
 
   async #create(): Promise<void> {
     const draft = `${this.#path}.new`; // of one name, so that what a killed process leaves is not left for good
-    await assertRoomFor(draft);
+    await assertRoomFor(draft, this.#size);
     const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(randomBytes(reserveSize)); // what a file system could compress would take no room
+      await file.writeFile(randomBytes(this.#size)); // what a file system could compress would take no room
       await datasync(file); // where space is allocated late, it is now
     } catch (error) {
       await unlink(draft).catch(() => {}); // another process that is at it has given it its name
@@ -65,9 +67,9 @@ export class Reserve {
 }
 
 /** An attempt that fails would meanwhile take what little there is, and removals by other processes with it. */
-async function assertRoomFor(draft: string): Promise<void> {
+async function assertRoomFor(draft: string, size: number): Promise<void> {
   const { blocks, bfree, bavail, bsize } = await statfs(dirname(draft));
   const left = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // which is written over
   const room = (process.getuid?.() === 0 ? bfree : bavail) * bsize + left;
-  if (blocks > 0 && room < reserveSize) throw Object.assign(new Error(`There is room for ${room} bytes.`), { code: 'ENOSPC' });
+  if (blocks > 0 && room < size) throw Object.assign(new Error(`There is room for ${room} bytes.`), { code: 'ENOSPC' });
 }

@@ -32,7 +32,7 @@ async function reads(key: string, data: Buffer): Promise<boolean> {
 
 /** Somebody else takes all that is left. */
 function fillUp(): void {
-  const file = openSync(join(root, 'ballast'), 'w');
+  const file = openSync(join(root, 'ballast'), 'a');
   try {
     for (let pages = 0; pages < 10_000; pages++) writeSync(file, Buffer.alloc(4096));
   } catch {
@@ -105,6 +105,12 @@ await backend.close();
 fillUp();
 const first = localBackend({ root });
 report['listedByFirst'] = await outcome(() => first.list('bucket', {}, noContext));
-report['deleteByFirst'] = await outcome(() => first.delete(at('fill/0'), noContext));
+report['reserveOfFirst'] = existsSync(join(root, 'index.db-reserve'));
 await first.close();
+fillUp();
+const next = localBackend({ root });
+report['listedByNext'] = await outcome(() => next.list('bucket', {}, noContext));
+fillUp();
+report['deleteByNext'] = await outcome(() => next.delete(at('fill/0'), noContext));
+await next.close();
 console.log(JSON.stringify(report));
