@@ -1,6 +1,8 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 
@@ -30,8 +32,39 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     expect(await modeOf(target)).toBe(0o750);
   });
 
+  it('belongs to the group of the file that it replaces', async () => {
+    const group = process.geteuid!() === 0 ? 1 : process.getgroups!().find((id) => id !== process.getegid!());
+    await put(0o640);
+    if (group !== undefined) await chown(target, process.geteuid!(), group);
+    const part = await PartFile.open(target);
+    await part.commit();
+    expect(await modeOf(target)).toBe(0o640);
+    if (group !== undefined) expect((await stat(target)).gid).toBe(group);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)('lets no other group do what that one might, where it may not be given to that', async () => {
+    const script = `const { PartFile } = await import(${JSON.stringify(new URL('part-file.ts', import.meta.url))});
+      process.setegid(65534); process.seteuid(65534);
+      for (const target of process.argv.slice(1)) await (await PartFile.open(target)).commit();`;
+    const targets = { shared: 0o664, private: 0o640 };
+    await chmod(folder, 0o777);
+    for (const [name, mode] of Object.entries(targets)) {
+      await writeFile(join(folder, name), 'old');
+      await chown(join(folder, name), 65_534, 1);
+      await chmod(join(folder, name), mode);
+    }
+    await promisify(execFile)(process.execPath, [
+      '--conditions=@coffer/source',
+      '--input-type=module',
+      `--eval=${script}`,
+      ...Object.keys(targets).map((name) => join(folder, name)),
+    ]);
+    expect([await modeOf(join(folder, 'shared')), await modeOf(join(folder, 'private'))]).toEqual([0o644, 0o600]);
+  });
+
   it.each([
     ['private', 0o600, 0o600],
+    ["a group's", 0o640, 0o600],
     ['open to all', 0o666, 0o666 & ~process.umask()],
   ])('in the place of a file of somebody else that is %s lets nobody else at it', async (_what, mode, after) => {
     await put(mode);

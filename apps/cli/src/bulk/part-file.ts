@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants, fchmod, ftruncate, rm } from 'node:fs';
+import { constants, fchmod, fchown, ftruncate, rm } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,11 +8,17 @@ import { LocalError } from '../problem.ts';
 import { disk } from './disk.ts';
 
 const changeMode = promisify(fchmod);
+const changeOwner = promisify(fchown);
 const truncateFile = promisify(ftruncate);
 const removeFile = promisify(rm);
 
 /** Of the mode of a file, without what would make a program run as its owner. */
 const permissions = 0o777;
+
+/** What of a mode is handed on where the group is another one: that may do what all may. */
+function forAnyGroup(mode: number): number {
+  return mode & (0o707 | ((mode & 0o007) << 3));
+}
 
 let firstMark: number | undefined;
 let marks = 0;
@@ -82,12 +88,10 @@ export class PartFile {
     await truncateFile(this.#fd, size);
   }
 
-  /** Gives it the target's name, over whatever file has it, and takes the permissions of one that is ours. @throws LocalError `is_a_directory` */
+  /** Gives it the target's name, over whatever file has it, and takes the group and the permissions of one that is ours. @throws LocalError `is_a_directory` */
   async commit(): Promise<void> {
     const former = await disk.find(this.#target);
-    if (former !== undefined && isOwn(former)) {
-      await changeMode(this.#fd, former.mode & permissions).catch(() => {}); // file systems that keep none have none to lose
-    }
+    if (former !== undefined && isOwn(former)) await this.#resemble(former);
     await this.close();
     try {
       await disk.rename(this.path, this.#target);
@@ -96,6 +100,16 @@ export class PartFile {
       if (code !== 'EISDIR' && code !== 'ENOTEMPTY') throw error;
       throw new LocalError('is_a_directory', `${this.#target} is a directory.`, { cause: error });
     }
+  }
+
+  async #resemble({ uid, gid, mode }: Stats): Promise<void> {
+    const isOfGroup =
+      (await disk.stat(this.#fd)).gid === gid ||
+      (await changeOwner(this.#fd, uid, gid).then(
+        () => true,
+        () => false,
+      ));
+    await changeMode(this.#fd, (isOfGroup ? mode : forAnyGroup(mode)) & permissions).catch(() => {}); // file systems that keep none have none to lose
   }
 
   async close(): Promise<void> {
@@ -113,7 +127,7 @@ export class PartFile {
 /** Of a new part file: whoever may not read its target may not read the bytes that will be there. */
 async function modeBeside(target: string): Promise<number> {
   const former = await disk.find(target);
-  return former?.isFile() === true ? (former.mode & 0o666) | 0o600 : 0o666;
+  return former?.isFile() === true ? (forAnyGroup(former.mode) & 0o666) | 0o600 : 0o666;
 }
 
 async function openOrCreate(path: string, mode: number): Promise<number> {
