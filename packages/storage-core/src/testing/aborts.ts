@@ -177,6 +177,7 @@ function cancelledCalls({ test }: Suite): void {
     const at = t.at('object');
     await t.put(at, 'bytes');
     const { backend } = t;
+    await assertRejectsAsIs(backend.check(ctx), reason);
     await assertRejectsAsIs(backend.get(at, {}, ctx), reason);
     await assertRejectsAsIs(backend.head(at, ctx), reason);
     await assertRejectsAsIs(backend.list(at.bucket, {}, ctx), reason);

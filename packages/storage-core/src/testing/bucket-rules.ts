@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '../context.ts';
-import { assertRejects } from './harness.ts';
+import { assertRejects, assertSameBytes, isRefused, streamBody, streamUntil } from './harness.ts';
 import type { Suite } from './harness.ts';
 
 export function bucketRules(suite: Suite): void {
@@ -54,6 +55,13 @@ function rules({ test }: Suite): void {
       const asked = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
       await lifecycle.setLifecycle(bucket, asked, noContext);
       assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), asked);
+      const others = [
+        { id: 'all', prefix: '', expireDays: 365 },
+        { id: 'parts', prefix: 'parts/', abortMultipartDays: 7 },
+      ];
+      const isTaken = !(await isRefused(lifecycle.setLifecycle(bucket, others, noContext)));
+      const held = [...(await lifecycle.getLifecycle(bucket, noContext))].sort((a, b) => (a.id < b.id ? -1 : 1));
+      assert.deepEqual(held, isTaken ? others : asked, 'all rules are replaced, or none');
       await lifecycle.deleteLifecycle(bucket, noContext);
       assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
     } finally {
@@ -84,5 +92,24 @@ function sweeps({ test }: Suite): void {
     for (const report of [would, did]) assert.ok(report.removed >= 0 && report.bytes >= 0);
     await t.assertHolds(t.at('object'), 'kept');
     assert.deepEqual(await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext), { removed: 0, bytes: 0 });
+  });
+
+  test('leaves an upload that is under way alone while it is young, or is only counted', async (t) => {
+    const { maintenance } = t.backend;
+    assert.ok(maintenance !== undefined);
+    const data = Buffer.alloc(6_000_000, 'a');
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const upload = t.putBody(t.at('slow'), streamBody(streamUntil(gate, data), data.length));
+    const among = async (): Promise<readonly string[]> => [t.bucket];
+    try {
+      await delay(50);
+      await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext);
+      await maintenance.sweep({ olderThan: 3600, among }, noContext);
+    } finally {
+      release();
+    }
+    await upload;
+    assertSameBytes(await t.read(t.at('slow')), data);
   });
 }

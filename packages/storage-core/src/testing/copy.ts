@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { noContext } from '../context.ts';
 import type { CopyOptions, ObjectAddress, ObjectInfo } from '../object.ts';
 import { StorageService } from '../storage-service.ts';
-import { assertRejects } from './harness.ts';
+import { assertAbout, assertRejects, isRefused } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
 const described = { contentType: 'text/markdown; charset=utf-8', metadata: { title: 'Notes', number: '7' } };
@@ -34,7 +34,10 @@ function copies({ test }: Suite): void {
       await t.put(t.at('from'), data, described);
       const info = await copied(t, t.at('from'), t.at('to'));
       assert.deepEqual([info.bucket, info.key, info.size], [t.bucket, t.at('to').key, size]);
-      assert.equal(info.etag, (await t.head(t.at('to'))).etag);
+      const head = await t.head(t.at('to'));
+      assert.deepEqual([info.etag, info.contentType, { ...info.metadata }], [head.etag, head.contentType, { ...head.metadata }]);
+      assert.equal(info.storageClass, head.storageClass);
+      for (const { lastModified } of [info, head]) assertAbout(lastModified, Date.now());
       for (const name of ['from', 'to']) {
         await t.assertHolds(t.at(name), data);
         await assertDescribed(t, t.at(name));
@@ -117,8 +120,21 @@ function copies({ test }: Suite): void {
   test('refuses a storage class that does not exist', async (t) => {
     await t.put(t.at('from'), 'x');
     for (const storageClass of ['NO_SUCH_CLASS', 'STANDARD ', 'STANDÄRD'])
-      await assertRejects(copied(t, t.at('from'), t.at('to'), { storageClass }), 'invalid_argument');
+      await assertRejects(copied(t, t.at('from'), t.at('to'), { storageClass }), 'invalid_argument', storageClass);
     await t.assertAbsent(t.at('to'));
+  });
+
+  test('keeps the storage class unless another is asked for, which it takes or refuses', async (t) => {
+    for (const storageClass of ['REDUCED_REDUNDANCY', 'STANDARD_IA']) {
+      const written = t.put(t.at('from'), 'x', { storageClass });
+      if (await isRefused(written)) continue;
+      assert.equal((await copied(t, t.at('from'), t.at('to'))).storageClass, storageClass);
+      assert.equal((await t.head(t.at('to'))).storageClass, storageClass);
+      assert.equal((await copied(t, t.at('from'), t.at('to'), { storageClass: 'STANDARD' })).storageClass, 'STANDARD');
+      assert.equal((await t.head(t.at('to'))).storageClass, 'STANDARD');
+      assert.equal((await copied(t, t.at('to'), t.at('to'), { storageClass })).storageClass, storageClass);
+      assert.equal((await t.head(t.at('to'))).storageClass, storageClass);
+    }
   });
 }
 

@@ -8,7 +8,8 @@ import { noContext } from '../context.ts';
 import { hasCode, storageError } from '../errors.ts';
 import { wrapBackend } from '../layers/wrap-backend.ts';
 import { memoryBackend } from '../memory-backend.ts';
-import type { GetResult, ObjectAddress } from '../object.ts';
+import type { GetResult, ObjectAddress, ObjectInfo } from '../object.ts';
+import { assertStorageClass } from '../storage-class.ts';
 import { describeBackend } from './index.ts';
 import type { BackendOptions } from './index.ts';
 
@@ -125,6 +126,37 @@ const faults: readonly [string, string, Fault][] = [
     (good) => ({ put: (at, body, { md5: _md5, sha256: _sha256, ...options }, ctx) => good.put(at, body, options, ctx) }),
   ],
   [
+    'deletes what was there when a checksum does not match',
+    'objects',
+    (good) => ({
+      put: (at, body, options, ctx) =>
+        good.put(at, body, options, ctx).catch(async (error: unknown) => {
+          if (hasCode(error, 'checksum_mismatch')) await good.delete(at, ctx);
+          throw error;
+        }),
+    }),
+  ],
+  [
+    'pretends to have kept a storage class',
+    'objects',
+    (good) => ({
+      put: async (at, body, { storageClass = 'STANDARD', ...options }, ctx) => {
+        assertStorageClass(storageClass);
+        return { ...(await good.put(at, body, options, ctx)), storageClass };
+      },
+    }),
+  ],
+  [
+    'tells of no metadata as undefined',
+    'objects',
+    (good) => ({
+      head: async (at, ctx) => {
+        const { metadata, ...info } = await good.head(at, ctx);
+        return (Object.keys(metadata).length === 0 ? info : { ...info, metadata }) as ObjectInfo;
+      },
+    }),
+  ],
+  [
     'stores a stream of another length than announced',
     'streams',
     (good) => ({
@@ -147,6 +179,7 @@ const faults: readonly [string, string, Fault][] = [
       },
     }),
   ],
+  ['takes the times of conditions by the millisecond', 'conditional reads', conditionsByTheMillisecond],
   ['checks write conditions before the bytes arrive', 'conditional writes', checkingEarly],
   ['checks write conditions before the bytes arrive', 'concurrency', checkingEarly],
   [
@@ -194,6 +227,20 @@ const faults: readonly [string, string, Fault][] = [
     }),
   ],
   [
+    'tells of a copy what it is not',
+    'copy and move',
+    (good) => ({
+      copy: async (source, destination, options, ctx) => ({ ...(await good.copy(source, destination, options, ctx)), metadata: {} }),
+    }),
+  ],
+  [
+    'copies into the usual storage class',
+    'copy and move',
+    (good) => ({
+      copy: (source, destination, options, ctx) => good.copy(source, destination, { storageClass: 'STANDARD', ...options }, ctx),
+    }),
+  ],
+  [
     'deletes what it copies over itself',
     'copy and move',
     (good) => ({
@@ -216,6 +263,16 @@ const faults: readonly [string, string, Fault][] = [
       delete: async (at, ctx) => {
         await good.head(at, ctx);
         await good.delete(at, ctx);
+      },
+    }),
+  ],
+  [
+    'tells its creator of another bucket',
+    'buckets',
+    (good) => ({
+      buckets: {
+        ...good.buckets!,
+        create: async (bucket, options, ctx) => ({ ...(await good.buckets!.create(bucket, options, ctx)), versioningEnabled: true }),
       },
     }),
   ],
@@ -250,6 +307,7 @@ const faults: readonly [string, string, Fault][] = [
       copy: (source, destination, options, ctx) => good.copy(source, destination, { acl: 'private', ...options }, ctx),
     }),
   ],
+  ['checks for nobody', 'aborts', (good) => ({ check: () => good.check(noContext) })],
   ['does not hear the signal', 'aborts', (good) => ({ put: (at, body, options) => good.put(at, body, options, noContext) })],
   [
     'wraps the error of the source',
@@ -301,6 +359,25 @@ const faults: readonly [string, string, Fault][] = [
     }),
   ],
 ];
+
+/** Of objects that are all written in the middle of a second. */
+function conditionsByTheMillisecond(good: StorageBackend): Partial<StorageBackend> {
+  const head: StorageBackend['head'] = async (at, ctx) => {
+    const info = await good.head(at, ctx);
+    return { ...info, lastModified: new Date(Math.floor(info.lastModified.getTime() / 1000) * 1000 + 500) };
+  };
+  return {
+    head,
+    get: async (at, { ifModifiedSince, ...options }, ctx) => {
+      const { lastModified } = await head(at, ctx);
+      return good.get(
+        at,
+        ifModifiedSince !== undefined && lastModified <= ifModifiedSince ? { ifModifiedSince, ...options } : options,
+        ctx,
+      );
+    },
+  };
+}
 
 function checkingEarly(good: StorageBackend): Partial<StorageBackend> {
   return {

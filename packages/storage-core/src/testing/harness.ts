@@ -7,7 +7,7 @@ import type { CannedAcl } from '../acl.ts';
 import type { StorageBackend } from '../backend.ts';
 import { readAll } from '../body.ts';
 import { noContext } from '../context.ts';
-import { isStorageError, storageError } from '../errors.ts';
+import { hasCode, isStorageError, storageError } from '../errors.ts';
 import type { StorageErrorCode } from '../errors.ts';
 import type { Body, GetOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from '../object.ts';
 
@@ -229,24 +229,44 @@ export function assertSameBytes(actual: Uint8Array, expected: Uint8Array | strin
   assert.ok(wanted.equals(actual), 'the bytes read are the bytes written');
 }
 
-/** Rejects with the StorageError of this code, as the class that has its name. */
-export async function assertRejects(call: Promise<unknown>, code: StorageErrorCode): Promise<void> {
-  await assert.rejects(call, (error: unknown) => {
-    if (!isStorageError(error)) assert.fail(`expected the StorageError ${code}, got ${String(error)}`);
-    assert.equal(error.code, code, error.message);
+/** Rejects with the StorageError of this code, as the class that has its name. `of`: what of several is called. */
+export async function assertRejects(call: Promise<unknown>, code: StorageErrorCode, of?: string): Promise<void> {
+  const expected = `${of === undefined ? '' : `${of}: `}expected the StorageError ${code}`;
+  const isExpected = (error: unknown): boolean => {
+    if (!isStorageError(error)) assert.fail(`${expected}, got ${String(error)}`);
+    assert.equal(error.code, code, `${expected}, got ${error.code}: ${error.message}`);
     const model = storageError(code, '');
     assert.ok(error instanceof Error);
     assert.equal(error.name, model.name, 'the class of the error');
     assert.equal(error.retryable, model.retryable, 'whether a retry can help');
     assert.notEqual(error.message, '', 'an error says what is wrong');
     return true;
-  });
+  };
+  await assert.rejects(call, isExpected, expected);
 }
 
 /** Rejects with this very error. */
 export async function assertRejectsAsIs(call: Promise<unknown>, expected: unknown): Promise<void> {
-  await assert.rejects(call, (error: unknown) => {
+  const isExpected = (error: unknown): boolean => {
     assert.equal(error, expected, 'the caller gets its own error back');
     return true;
-  });
+  };
+  await assert.rejects(call, isExpected, `expected the caller's own ${String(expected)}`);
+}
+
+/** An hour for clocks that differ; the year 1970 or an invalid date does not pass. */
+export function assertAbout(date: Date, time: number): void {
+  assert.ok(date instanceof Date, `a time is a Date, not ${String(date)}`);
+  assert.ok(Math.abs(date.getTime() - time) < 3_600_000, `${String(date)} is about now`);
+}
+
+/** Whether the provider does not know what was asked for, and says so. */
+export async function isRefused(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'invalid_argument', 'not_supported')) return true;
+    throw error;
+  }
 }

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { noContext } from '../context.ts';
 import { compareKeys, maxKeyBytes } from '../key.ts';
 import type { ObjectInfo } from '../object.ts';
-import { assertRejects, assertSameBytes } from './harness.ts';
+import { assertAbout, assertRejects, assertSameBytes, isRefused } from './harness.ts';
 import type { Suite } from './harness.ts';
 import { hardKeys } from './keys.ts';
 
@@ -37,6 +37,7 @@ export function objects({ options, describe, test }: Suite): void {
       const data = 'the quick brown fox';
       const started = Date.now();
       const metadata = { author: 'Ada Lovelace', 'x-number_1.0': '42', empty: '' };
+      const sha256 = createHash('sha256').update(data).digest('hex');
       const put = await t.put(at, data, { contentType: 'text/plain; charset=utf-8', metadata, storageClass: 'STANDARD' });
       const head = await t.head(at);
       const get = await t.open(at);
@@ -50,14 +51,14 @@ export function objects({ options, describe, test }: Suite): void {
         assert.deepEqual({ ...info.metadata }, metadata);
         assert.match(info.etag, /^[^"\s]+$/, 'an ETag is bare');
         assert.equal(info.etag, put.etag);
-        assert.ok(info.sha256 === undefined || info.sha256 === createHash('sha256').update(data).digest('hex'));
-        // An hour for clocks that differ; the year 1970 or an invalid date does not pass.
-        assert.ok(Math.abs(info.lastModified.getTime() - started) < 3_600_000, `last modified ${String(info.lastModified)}`);
+        assert.equal(info.sha256 ?? sha256, sha256, 'a sha256 that is told is that of the bytes');
+        assertAbout(info.lastModified, started);
       }
       const [summary, ...others] = (await t.backend.list(t.bucket, { prefix: at.key }, noContext)).objects;
       assert.deepEqual(others, []);
       assert.ok(summary !== undefined);
       assert.deepEqual([summary.key, summary.size, summary.etag, summary.storageClass], [at.key, data.length, put.etag, 'STANDARD']);
+      assertAbout(summary.lastModified, started);
       assert.equal(Math.floor(summary.lastModified.getTime() / 1000), Math.floor(head.lastModified.getTime() / 1000));
     });
 
@@ -70,8 +71,16 @@ export function objects({ options, describe, test }: Suite): void {
       const info = await t.head(at);
       assert.equal(info.contentType, 'text/csv');
       assert.deepEqual({ ...info.metadata }, { three: '3' });
-      await t.put(at, 'third');
-      assert.deepEqual({ ...(await t.head(at)).metadata }, {});
+      const third = await t.put(at, 'third');
+      for (const { metadata } of [third, await t.head(at)]) {
+        assert.equal(typeof metadata, 'object', 'no metadata is an empty object');
+        assert.deepEqual({ ...metadata }, {});
+      }
+      const { objects: listed } = await t.backend.list(t.bucket, { prefix: at.key }, noContext);
+      assert.deepEqual(
+        listed.map(({ etag, size }) => [etag, size]),
+        [[third.etag, 5]],
+      );
     });
 
     test('has the same ETag for the same bytes only', async (t) => {
@@ -97,8 +106,22 @@ export function objects({ options, describe, test }: Suite): void {
     test('refuses a storage class that does not exist', async (t) => {
       const at = t.at('class');
       for (const storageClass of ['NO_SUCH_CLASS', 'STANDARD ', 'STANDÄRD'])
-        await assertRejects(t.put(at, 'x', { storageClass }), 'invalid_argument');
+        await assertRejects(t.put(at, 'x', { storageClass }), 'invalid_argument', storageClass);
       await t.assertAbsent(at);
+    });
+
+    test('keeps a storage class, or refuses it', async (t) => {
+      const at = t.at('class');
+      for (const storageClass of ['REDUCED_REDUNDANCY', 'STANDARD_IA']) {
+        const written = t.put(at, 'x', { storageClass });
+        if (await isRefused(written)) continue;
+        for (const info of [await written, await t.head(at)]) assert.equal(info.storageClass, storageClass);
+        const { objects: listed } = await t.backend.list(t.bucket, { prefix: at.key }, noContext);
+        assert.deepEqual(
+          listed.map((object) => object.storageClass),
+          [storageClass],
+        );
+      }
     });
 
     test('verifies declared checksums', async (t) => {
@@ -111,6 +134,9 @@ export function objects({ options, describe, test }: Suite): void {
       await assertRejects(t.put(at, data, { md5, sha256: '0'.repeat(64) }), 'checksum_mismatch');
       await t.assertAbsent(at);
       await t.put(at, data, { md5, sha256 });
+      await t.assertHolds(at, data);
+      await assertRejects(t.put(at, 'other', { md5 }), 'checksum_mismatch');
+      await assertRejects(t.put(at, 'other', { sha256 }), 'checksum_mismatch');
       await t.assertHolds(at, data);
     });
 

@@ -100,6 +100,8 @@ export function streams(suite: Suite): void {
       await t.assertAbsent(at);
       await t.putBody(at, streamBody(streamOf(...chunks)), { sha256, md5 });
       await t.assertHolds(at, chunks.join(''));
+      await assertRejects(t.putBody(at, streamBody(streamOf('others')), { sha256 }), 'checksum_mismatch');
+      await t.assertHolds(at, chunks.join(''));
     });
 
     test('gives a body that can be read in any way', async (t) => {
