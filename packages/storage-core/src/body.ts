@@ -122,7 +122,7 @@ function restOf(stream: NodeReadableStream): NodeReadableStream {
 }
 
 /** Reading it again would give an empty object, silently. */
-function readAlready(): Error {
+export function readAlready(): Error {
   return storageError('invalid_argument', 'The body stream has been read already.');
 }
 

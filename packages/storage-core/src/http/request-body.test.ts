@@ -38,6 +38,13 @@ describe.each(ways)('the body of a request that is read %s', (_how, read) => {
     await expect(read(incoming, 6)).rejects.toThrow('The client went away before the body was whole.');
   });
 
+  it('is refused where somebody has read it before, as the parser of a framework does', async () => {
+    const incoming = request(['abc']);
+    await buffer(incoming);
+    const refusal = { code: 'invalid_argument', message: 'The body stream has been read already.' };
+    await expect(read(incoming, 6)).rejects.toMatchObject(refusal);
+  });
+
   it('leaves a request that is larger than the limit as it is, so that it can be answered', async () => {
     const incoming = request(['abcdef'], { whole: false });
     await expect(read(incoming, 5)).rejects.toMatchObject({ code: 'payload_too_large' });

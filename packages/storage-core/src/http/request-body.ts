@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
+import { readAlready } from '../body.ts';
 import { releaseChunk, withOwnedChunks } from '../chunk-memory.ts';
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
@@ -34,8 +35,8 @@ export function assertPlainBody({ headers }: IncomingMessage): void {
 
 /**
  * The body of a request as a stream of its own. Whoever destroys it, as a refused upload does, leaves the connection up,
- * so that the refusal can still be sent. Its chunks are its reader's. It fails with payload_too_large after `limit` bytes, and when the client
- * leaves before the end.
+ * so that the refusal can still be sent. Its chunks are its reader's. It fails with payload_too_large after `limit` bytes, with
+ * invalid_argument where somebody has read the body before, such as a parser of a framework, and when the client leaves before the end.
  */
 export function requestBody(incoming: IncomingMessage, limit: number = Infinity): Readable {
   let seen = 0;
@@ -67,6 +68,7 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
   };
   body.on('error', () => {}); // also one that nobody reads yet
   incoming.on('error', () => {});
+  if (incoming.readableEnded) return body.destroy(readAlready());
   if (incoming.destroyed) {
     onClose();
     return body;
@@ -123,6 +125,7 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
     };
     if (timeoutMs !== undefined) process.nextTick(waitFor, timeoutMs);
     incoming.on('error', () => {});
+    if (incoming.readableEnded) return fail(readAlready());
     if (incoming.destroyed) return onClose();
     incoming.on('data', onData);
     incoming.once('end', onEnd);
