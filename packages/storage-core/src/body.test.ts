@@ -44,6 +44,10 @@ function otherStream(begin: (stream: Stream) => void): NodeJS.ReadableStream & {
   return stream as unknown as NodeJS.ReadableStream & { destroyed: boolean };
 }
 
+function blobOf(stream: () => unknown): Blob {
+  return { [Symbol.toStringTag]: 'File', size: bytes.length, stream } as unknown as Blob;
+}
+
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-body-'));
@@ -58,7 +62,14 @@ describe('bodyOf', () => {
     ['a view into a larger buffer', () => Buffer.concat([Buffer.from('__'), bytes, Buffer.from('__')]).subarray(2, 2 + bytes.length)],
     ['an ArrayBuffer', () => bytes.slice().buffer],
     ['a Uint8Array of another realm', () => runInNewContext('new Uint8Array(list)', { list: [...bytes] }) as Uint8Array],
+    ['an ArrayBuffer of another realm', () => runInNewContext('new Uint8Array(list).buffer', { list: [...bytes] }) as ArrayBuffer],
+    [
+      'an async generator of another realm',
+      () => runInNewContext('(async function* () { yield new Uint8Array(list); })()', { list: [...bytes] }) as AsyncIterable<Uint8Array>,
+    ],
     ['a Blob', () => new Blob([bytes])],
+    ['a Blob of a package, which is none of Node', () => blobOf(() => new Blob([bytes]).stream())],
+    ['a Blob of a package, which gives a stream of its own kind', () => blobOf(chunks)],
     ['a Node stream', () => Readable.from([Buffer.from(bytes)], { objectMode: false })],
     ['a Node stream in object mode', () => Readable.from(chunks())],
     ['a Node stream of strings', () => createReadStream(join(folder, 'file'), 'utf8')],
@@ -168,6 +179,14 @@ describe('bodyOf', () => {
     const failure = new Error('source');
     const failed = new ReadableStream({ start: (controller) => controller.error(failure) });
     await expect(contentOf(bodyOf(failed))).rejects.toBe(failure);
+  });
+
+  it('refuses bytes that have been transferred elsewhere, and a Blob that cannot be read', () => {
+    const view = new Uint8Array(3);
+    structuredClone(view.buffer, { transfer: [view.buffer] });
+    const unreadable = Object.assign(new Blob([bytes]), { stream: undefined }); // as jsdom's are
+    for (const input of [view, view.buffer, unreadable])
+      expect(() => bodyOf(input as BodyInput)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
   it('fails when an iterable yields something else than bytes', async () => {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
@@ -28,14 +29,27 @@ export type BodyInput =
  */
 export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return whole(Buffer.from(input), size);
-  if (ArrayBuffer.isView(input)) return whole(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), size);
-  if (input instanceof ArrayBuffer) return whole(new Uint8Array(input), size);
+  if (ArrayBuffer.isView(input)) return whole(bytesIn(input.buffer, input), size);
+  if (isAnyArrayBuffer(input)) return whole(bytesIn(input), size);
   if (input instanceof Readable) return stream(byteStream(input), size);
   if (isOtherStream(input)) return stream(byteStream(relayed(input)), size);
-  if (input instanceof Blob) return stream(Readable.fromWeb(input.stream() as NodeReadableStream), size ?? sizeOf(input));
+  if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
   throw storageError('invalid_argument', 'A body is a string, bytes, a Blob, a stream or an async iterable of bytes.');
+}
+
+function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
+  if ('detached' in buffer && buffer.detached)
+    throw storageError('invalid_argument', 'The bytes of the body have been transferred elsewhere.');
+  return new Uint8Array(buffer, view?.byteOffset, view?.byteLength);
+}
+
+/** By what it looks like: packages bring their own, as of forms, and so do environments of tests. */
+function isBlob(input: unknown): input is Blob {
+  if (typeof input !== 'object' || input === null) return false;
+  const { [Symbol.toStringTag]: tag, stream: open } = input as { readonly [Symbol.toStringTag]?: unknown; readonly stream?: unknown };
+  return (tag === 'Blob' || tag === 'File') && typeof open === 'function';
 }
 
 function whole(data: Uint8Array, size: number | undefined): Body {
@@ -144,7 +158,7 @@ function iterableStream(source: AsyncIterable<unknown>): Readable {
           mayBeOver = false;
           if (isOver) this.destroy(readAlready());
           else if (done === true) this.push(null);
-          else if (value instanceof Uint8Array || typeof value === 'string') this.push(value);
+          else if (isUint8Array(value) || typeof value === 'string') this.push(value);
           else this.destroy(refuse());
         },
         (error: unknown) => this.destroy(error as Error),
