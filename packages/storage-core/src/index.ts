@@ -76,7 +76,7 @@ export { retry } from './layers/retry.ts';
 export type { RetryPolicy } from './layers/retry.ts';
 export { wrapBackend } from './layers/wrap-backend.ts';
 export type { Around, Call } from './layers/wrap-backend.ts';
-export { ObjectListing } from './listing.ts';
+export { ObjectListing, pageOf } from './listing.ts';
 export { memoryBackend } from './memory-backend.ts';
 export type { MemoryBackendOptions } from './memory-backend.ts';
 export type {

@@ -36,6 +36,14 @@ describe('README', () => {
     expect(report).toMatch(/^(?:#|ℹ) fail 0$/m);
   });
 
+  it('names a backend to copy, which needs nothing but what the package exports', async () => {
+    const source = await readFile(new URL('memory-backend.ts', import.meta.url), 'utf8');
+    const copy = source.replaceAll(/from '\.\/[\w-]+\.ts'/g, "from '@coffer/storage-core'");
+    expect(copy).not.toMatch(/from '\./);
+    const use = `console.log((await memoryBackend({ buckets: ['copy'] }).list('copy', {}, {})).isTruncated);`;
+    expect((await output(copy + use)).trim()).toBe('false');
+  });
+
   it('links to files that are there', async () => {
     for (const [, path = ''] of readme.matchAll(/\]\((src\/[^)]+)\)/g)) await readFile(new URL(`../${path}`, import.meta.url));
   });
