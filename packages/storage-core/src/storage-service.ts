@@ -99,7 +99,11 @@ export class StorageService extends BucketService {
     }
   }
 
-  /** @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket */
+  /**
+   * Writes an object, whole or not at all. A stream is destroyed when that fails; an error of its own, and the reason of the signal, come
+   * back as they are.
+   * @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket
+   */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const release = claimBody(file.body);
     let body: Body | undefined;
