@@ -10,6 +10,7 @@ import { describe, it } from 'vitest';
 import type { CannedAcl } from './acl.ts';
 import type { PresignOperations, StorageBackend } from './backend.ts';
 import { noContext } from './context.ts';
+import { defined } from './defined.ts';
 import { hasCode, storageError } from './errors.ts';
 import { sendObject } from './http/index.ts';
 import { decodeKey, encodeKey } from './key.ts';
@@ -44,16 +45,16 @@ function presigning(base: () => string): PresignOperations {
   const url = (at: ObjectAddress, values: Signed): string =>
     `${base()}/${at.bucket}/${encodeKey(at.key)}?${new URLSearchParams(values).toString()}`;
   return {
-    upload: async (at, { method = 'POST', expiresIn, contentType, size, acl }, { signal }) => {
+    upload: async (at, { method = 'POST', expiresIn, contentType, size, acl, storageClass }, { signal }) => {
       signal?.throwIfAborted();
-      const values = sign(at, { method, expires: Date.now() + expiresIn * 1000, 'content-type': contentType, size, acl });
+      const values = sign(at, { method, expires: Date.now() + expiresIn * 1000, 'content-type': contentType, size, acl, storageClass });
       if (method === 'PUT')
         return { method, url: url(at, values), fields: {}, headers: { 'content-type': contentType ?? 'any/thing' }, expiresIn };
       return { method, url: `${base()}/${at.bucket}/`, fields: { key: at.key, ...values }, headers: {}, expiresIn };
     },
-    download: async (at, { expiresIn, contentDisposition, contentType }, { signal }) => {
+    download: async (at, { method = 'GET', expiresIn, contentDisposition, contentType }, { signal }) => {
       signal?.throwIfAborted();
-      const values = sign(at, { method: 'GET', expires: Date.now() + expiresIn * 1000, contentDisposition, contentType });
+      const values = sign(at, { method, expires: Date.now() + expiresIn * 1000, contentDisposition, contentType });
       return { url: url(at, values), expiresIn };
     },
   };
@@ -69,8 +70,8 @@ function storeSigned(
 ): Promise<ObjectInfo> {
   if (signed['size'] !== undefined && Number(signed['size']) !== size) throw storageError('invalid_argument', 'Another size.');
   if (signed['content-type'] !== undefined && signed['content-type'] !== type) throw storageError('invalid_argument', 'Another type.');
-  const acl = signed['acl'] as CannedAcl | undefined;
-  return backend.put(at, { kind: 'stream', stream: body, size }, { contentType: type, ...(acl !== undefined && { acl }) }, noContext);
+  const options = defined({ contentType: type, acl: signed['acl'] as CannedAcl | undefined, storageClass: signed['storageClass'] });
+  return backend.put(at, { kind: 'stream', stream: body, size }, options, noContext);
 }
 
 async function answer(backend: StorageBackend, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -90,7 +91,7 @@ async function answer(backend: StorageBackend, request: IncomingMessage, respons
   const at = { bucket, key: decodeKey(segments.join('/')) };
   const signed = Object.fromEntries(new URLSearchParams(query));
   assertSigned(at, signed, request.method ?? '');
-  if (request.method === 'GET') {
+  if (request.method !== 'PUT') {
     const { contentDisposition, contentType } = signed;
     await sendObject(request, response, (options) => backend.get(at, options, noContext), {
       ...(contentDisposition !== undefined && { contentDisposition }),

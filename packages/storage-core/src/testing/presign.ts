@@ -5,7 +5,7 @@ import type { PresignedUpload, PresignOperations, PresignUploadOptions } from '.
 import { noContext } from '../context.ts';
 import { encodeKey } from '../key.ts';
 import type { ObjectAddress } from '../object.ts';
-import { assertSameBytes } from './harness.ts';
+import { assertSameBytes, isRefused } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
 const data = 'presigned bytes';
@@ -164,6 +164,14 @@ function uploads({ options, test }: Suite, method: Method): void {
     await t.assertHolds(t.at('object'), 'old bytes');
   });
 
+  test(`${method} gives the object the storage class that was signed, or is refused`, async (t) => {
+    const signing = uploadTo(t, t.at('object'), method, { storageClass: 'REDUCED_REDUNDANCY' });
+    if (await isRefused(signing)) return;
+    const status = await send(await signing);
+    if (status >= 400) assertRefused(status, 'a storage class');
+    else assert.equal((await t.head(t.at('object'))).storageClass, 'REDUCED_REDUNDANCY');
+  });
+
   if (!options.abilities.acl) return;
   test(`${method} gives the object the ACL that was signed`, async (t) => {
     assertAccepted(await send(await uploadTo(t, t.at('public'), method, { acl: 'public-read' })));
@@ -221,6 +229,17 @@ function downloads({ test }: Suite): void {
       assert.equal(response.headers.get('content-length'), String(data.length));
       assertSameBytes(new Uint8Array(await response.arrayBuffer()), data);
     }
+  });
+
+  test('answers HEAD where it is signed for that', async (t) => {
+    await t.put(t.at('object'), data, { contentType: 'text/plain' });
+    const { url } = await presignOf(t).download(t.at('object'), { expiresIn: 600, method: 'HEAD' }, noContext);
+    const response = await fetch(url, { method: 'HEAD' });
+    const { headers } = response;
+    assert.deepEqual(
+      [response.status, headers.get('content-length'), headers.get('content-type')],
+      [200, String(data.length), 'text/plain'],
+    );
   });
 
   test('gives a range, and says so', async (t) => {
