@@ -39,6 +39,23 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
   });
 
+  it('goes on without its caller once it copies, so that asking again finds it done', async () => {
+    const leaving = new AbortController();
+    const asked = await rig.ask({ sha256: sha256('hello') });
+    await rig.send(asked, 'hello');
+    rig.replace({
+      copy: async (from, to, options, ctx) => {
+        leaving.abort(new Error('gone'));
+        ctx.signal?.throwIfAborted();
+        return rig.inner.copy(from, to, options, ctx);
+      },
+    });
+    const file = await rig.files.completeUpload(asked.fileId, alice, { signal: leaving.signal });
+    expect(file).toMatchObject({ status: 'available' });
+    expect(await rig.complete(asked)).toEqual(file);
+    expect((await rig.keys()).filter((key) => key.includes(asked.fileId))).toEqual([expect.stringMatching(file.storageKey)]);
+  });
+
   it('is stored as whatever is stored by default', async () => {
     const cold = await openPresignedRig(server, { defaultStorageClass: 'STANDARD_IA' });
     const asked = await cold.ask();

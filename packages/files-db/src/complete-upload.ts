@@ -18,14 +18,15 @@ const attempts = 5;
 /**
  * See `FileService.completeUpload`. The bytes become the file by a copy to a key that nobody holds a form for, and it is
  * the copy that is verified: what happens to the receiving key meanwhile changes nothing. Each attempt copies to a
- * key of its own, so that of two at once neither can touch the other's bytes.
+ * key of its own, so that of two at once neither can touch the other's bytes. What has begun goes on without the caller: a large
+ * copy may take longer than a proxy waits, and would begin anew each time.
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
   ctx.signal?.throwIfAborted();
   const parameters = { id, ...accessParameters(access) };
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const [pending] = await beginCompleting(parts.sql, parameters);
-    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, ctx);
+    const record = pending === undefined ? await completed(parts, parameters, access) : await complete(parts, pending, unstoppable(ctx));
     if (record !== undefined) return record;
   }
   throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
@@ -61,7 +62,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';
-    if (arrived !== undefined) await removeObject(storage, destination, unstoppable(ctx)); // it may be there all the same
+    if (arrived !== undefined) await removeObject(storage, destination, ctx); // it may be there all the same
     throw error;
   });
   if (copy === 'absent') return notInTime(parts, row);
@@ -112,7 +113,7 @@ async function settle(
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hash(parts, destination, ctx));
     const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
     if (late !== undefined) {
-      await removeObject(storage, destination, unstoppable(ctx));
+      await removeObject(storage, destination, ctx);
       return await fail(parts, row, { source, problem: late }, ctx);
     }
     isSettling = true;
@@ -128,14 +129,14 @@ async function settle(
       metadata: null,
     });
     if (settled !== undefined) {
-      await removeObject(storage, source, unstoppable(ctx)); // otherwise the sweep does, once the form has expired
+      await removeObject(storage, source, ctx); // otherwise the sweep does, once the form has expired
       return fileRecordOf(settled);
     }
-    await keepOrRemove(parts, row, destination, unstoppable(ctx));
+    await keepOrRemove(parts, row, destination, ctx);
     return undefined;
   } catch (error) {
     // The database may be at that statement still, and make the copy the file later on: the sweep removes what has not become it.
-    if (!isSettling) await removeObject(storage, destination, unstoppable(ctx));
+    if (!isSettling) await removeObject(storage, destination, ctx);
     throw error;
   }
 }
@@ -162,7 +163,7 @@ async function fail(
 ): Promise<undefined> {
   const [failed] = await failFile(parts.sql, { id: row.id });
   if (failed === undefined) return undefined;
-  await removeObject(parts.storage, found.source, unstoppable(ctx));
+  await removeObject(parts.storage, found.source, ctx);
   throw storageError('upload_mismatch', `The upload is not what was announced: it has ${found.problem}.`);
 }
 
