@@ -179,6 +179,21 @@ it.each(doors)('keeps metadata without a value on a server that forgets it (%s)'
   expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
 });
 
+it.each(doors)('keeps names with "_" where a proxy drops them as nginx does, and the signature with them (%s)', async (transport) => {
+  const account = await behindFront(ceph, (_method, _path, headers) => {
+    for (const name of Object.keys(headers)) if (name.includes('_')) delete headers[name];
+    return undefined;
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsUnderscores: false, keepsEmptyValues: true, acl: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { a_b: 'c', none: '' }];
+  await backend.buckets?.create(bucket, {}, noContext);
+  const at = { bucket, key: 'x' } as const;
+  await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+  expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+});
+
 it.each(doors)('keeps metadata without a value, whoever writes it and whoever reads it (%s)', async (transport) => {
   const account = await behindFront(ceph, (method, path) =>
     method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,

@@ -116,7 +116,8 @@ async function metadataKept(
   at: ObjectAddress,
   write: Write,
 ): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
-  await write(at, '', { metadata: { a_b: 'c', empty: '' } });
+  // nginx drops headers with a "_" unless told otherwise, and then the signature is of another request.
+  if (!(await isTaken(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
   const { metadata } = await store.transport.head(at, noContext);
   return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
 }
