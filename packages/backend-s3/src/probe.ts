@@ -21,7 +21,7 @@ const other = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /**
  * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
- * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some hundred and fifty small requests.
+ * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some two hundred small requests.
  */
 export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
   const sandbox = await openSandbox(store, bucket);
