@@ -308,6 +308,15 @@ describe('the server', () => {
     }
   });
 
+  it('takes nothing behind a request of HTTP/1.0 that comes in chunks, which who passed it on may have taken for its body', async () => {
+    const { connection, ...answer } = await raw(
+      'POST /health/live HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\n\r\n',
+    );
+    expect(answer).toMatchObject({ status: 405, headers: { connection: 'close' } });
+    expect(await connection.ends(5000)).toBe(true);
+    expect(connection.received).toBe('');
+  });
+
   it('does not ask for the body of who is refused anyway', async () => {
     const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
     const refused = await RawConnection.open(api.url);

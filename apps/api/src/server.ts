@@ -56,12 +56,13 @@ export function createApiServer(services: Services): Server {
     const exchange = beginExchange(incoming, outgoing);
     observe(exchange);
     onSocket.set(incoming.socket, exchange);
-    if (stopping()) outgoing.setHeader('connection', 'close');
+    const isLast = stopping() || isFramedDoubtfully(incoming);
+    if (isLast) outgoing.setHeader('connection', 'close');
     const closesEarly = isLong(incoming) || (incoming.headers.upgrade !== undefined && hasBody(incoming));
     if (closesEarly) closeUnlessWhole(incoming, outgoing);
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
-    if (stopping() || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
+    if (isLast || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     if (!namesItsHost(incoming)) {
       refuseUnread(storageError('validation_failed', 'The Host header is malformed.'), exchange);
       return;
@@ -211,6 +212,14 @@ function hostsIn(headers: readonly string[]): number {
   let hosts = 0;
   for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
   return hosts;
+}
+
+/**
+ * HTTP/1.0 has no chunks, so that who passed the request on may have seen its end elsewhere, and in what follows no request: RFC 9112,
+ * section 6.1.
+ */
+function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
