@@ -12,7 +12,7 @@ const busy: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 interface Unsigned {
   readonly url: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body?: Buffer;
 }

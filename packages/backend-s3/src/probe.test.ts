@@ -99,6 +99,28 @@ describe.each(doors)('tells where buckets lie, and which sums of bodies the serv
   });
 });
 
+describe.each(doors)('tells whether a server takes writes that nobody has signed (%s)', (transport) => {
+  it('Ceph, which does not, as it is and as one that checks the signatures of some bodies only, or none', async () => {
+    expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
+    const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
+    for (const isTaken of [
+      (path: string, sum: string | undefined) => forged(path) && sum === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      (path: string, sum: string | undefined) => forged(path) && sum === 'UNSIGNED-PAYLOAD',
+    ]) {
+      const options = await behindFront(ceph, (method, path, { 'x-amz-content-sha256': sum }) =>
+        method === 'PUT' && isTaken(path, sum as string | undefined) ? { status: 200, body: '' } : undefined,
+      );
+      expect(await probeEndpoint({ ...options, transport })).toMatchObject({ checksSignatures: false });
+    }
+  });
+
+  // One that the environment names may be mended.
+  it.skipIf(typeof minio === 'string' || minio.external)('MinIO, which does', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    expect(await probeEndpoint({ ...(await accountOn(minio)), transport })).toMatchObject({ checksSignatures: false });
+  });
+});
+
 it.each(doors)('takes no server that refuses every copy under If-None-Match for one that enforces it (%s)', async (transport) => {
   const options = await behindFront(ceph, (method, _path, headers) =>
     method === 'PUT' && headers['x-amz-copy-source'] !== undefined && headers['if-none-match'] !== undefined

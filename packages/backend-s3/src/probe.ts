@@ -11,6 +11,7 @@ import { allHeld, allRefused, isTaken } from './probe-refusals.ts';
 import { bucketRules } from './probe-rules.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
+import { checksSignatures } from './probe-signatures.ts';
 import { verifiedSumsOf } from './probe-sums.ts';
 import { writePart, writerTo } from './probe-writes.ts';
 import type { Write } from './probe-writes.ts';
@@ -31,6 +32,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const [{ etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
     const [
       region,
+      areSignaturesChecked,
       acl,
       conditionalPut,
       putMatch,
@@ -43,6 +45,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       storageClasses,
     ] = await allEnded([
       regionOfNew(store, sandbox),
+      checksSignatures(store, sandbox),
       aclTakesEffect(store, sandbox, write),
       allHeld(write(object, 'object', { ifNoneMatch: '*' })),
       putMatchOf(matched, etag, write),
@@ -70,6 +73,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const conditionalPutOfVersions = await ofVersions();
     return {
       region,
+      checksSignatures: areSignaturesChecked,
       acl,
       conditionalPut,
       conditionalPutOfVersions,

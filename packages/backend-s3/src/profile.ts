@@ -24,6 +24,8 @@ export type BodySum = 'md5' | 'crc32' | 'sha256';
 export interface EndpointProfile {
   /** Where a bucket comes to lie that is made for no region by name; undefined where the endpoint does not tell, or makes none. */
   readonly region: string | undefined;
+  /** Refuses writes that are signed with no key, however their body comes. */
+  readonly checksSignatures: boolean;
   /** A canned ACL on a write takes effect, instead of being answered with 200 and ignored. */
   readonly acl: boolean;
   /** PutObject enforces If-None-Match. */
@@ -69,6 +71,7 @@ export interface EndpointProfile {
 /** AWS as documented. Buckets without ACLs say so themselves, with an error. */
 export const awsProfile: EndpointProfile = {
   region: undefined,
+  checksSignatures: true,
   acl: true,
   conditionalPut: true,
   conditionalPutOfVersions: true,

@@ -16,6 +16,12 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       ? { name: 'region', status: 'unknown', message: 'the endpoint tells none' }
       : { name: 'region', status: 'ok', message: `new buckets lie in ${region}` },
     ability(
+      'signatures',
+      profile.checksSignatures,
+      'refuses writes that nobody has signed',
+      'takes writes that nobody has signed: who has seen a presigned URL, which names the access key, can write any object',
+    ),
+    ability(
       'acl',
       profile.acl,
       'canned ACLs take effect',
