@@ -5,6 +5,7 @@ import { largestPut } from './limits.ts';
 import type { Settings } from './options.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
+import { guard } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
@@ -38,6 +39,7 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
     form: async (at, options) => formOf(await signing(at.bucket), at, options),
     privateForm: async (at, options) => formOf(await signing(at.bucket, own), at, options),
     putUrl: async (at, options) => putUrlOf(await signing(at.bucket), at, options),
+    privatePutUrl: async (at, options) => putUrlOf(await signing(at.bucket, own), at, options),
     async getUrl(at, { contentDisposition, contentType, expiresIn, method = 'GET' }: PresignDownloadOptions) {
       const disposition = contentDisposition === undefined ? '' : `&response-content-disposition=${uriEncode(contentDisposition)}`;
       const type = contentType === undefined ? '' : `&response-content-type=${uriEncode(contentType)}`;
@@ -84,12 +86,13 @@ function urlOf(
 }
 
 function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): PresignedUpload {
-  const { contentType, size, expiresIn, acl, storageClass } = options;
+  const { contentType, size, expiresIn, acl, storageClass, isGuarded = false } = options;
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const signed = {
     ...(size !== undefined && { 'content-length': String(size) }),
     ...(contentType !== undefined && { 'content-type': contentType }),
     ...(acl !== undefined && { 'x-amz-acl': acl }),
+    ...(isGuarded && { [guard.name]: guard.value }),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
   const { 'content-length': _size, 'content-type': _type, ...named } = signed;

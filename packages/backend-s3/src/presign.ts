@@ -27,6 +27,11 @@ export function presignOperations(store: Store): PresignOperations {
     if (profile?.postPolicy !== true) return false;
     return (profile.formAcl || acl === undefined) && (profile.emptyForms || size !== 0);
   };
+  /** Not where the URL is all that has to be known: whoever has it would have to be told of the header. */
+  const needsGuard = async ({ bucket }: ObjectAddress, terms: Omit<UploadTerms, 'expiresIn'>, ctx: CallContext): Promise<boolean> => {
+    const hasHeaders = [terms.contentType, terms.acl, terms.storageClass].some((header) => header !== undefined);
+    return hasHeaders && (await store.profileIfAllowed(bucket, ctx))?.presignedPuts === 'guarded';
+  };
   return {
     async upload(at, options, ctx) {
       store.tenants.meet(ctx.tenant);
@@ -37,8 +42,9 @@ export function presignOperations(store: Store): PresignOperations {
       const { acl, ...others } = options;
       const told = { ...others, ...toldAcl(acl) };
       const isForm = options.method !== 'PUT' && isPlainInForms(at.key) && (await takesForms(at, told, ctx));
+      const isGuarded = !isForm && (await needsGuard(at, told, ctx));
       return call({ ...at, permission: 's3:PutObject' }, ctx, async () => {
-        const asked = { ...told, expiresIn: await expiryOf(options.expiresIn) };
+        const asked = { ...told, isGuarded, expiresIn: await expiryOf(options.expiresIn) };
         return isForm ? presigner.form(at, asked) : presigner.putUrl(at, asked);
       });
     },

@@ -7,6 +7,7 @@ import { quoted } from './etag.ts';
 import { aclTakesEffect } from './probe-acl.ts';
 import { formsOf } from './probe-form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './probe-keys.ts';
+import { presignedPutsOf } from './probe-presigned-put.ts';
 import { allHeld, allRefused, isTaken } from './probe-refusals.ts';
 import { bucketRules } from './probe-rules.ts';
 import { openSandbox } from './probe-sandbox.ts';
@@ -33,6 +34,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     const [
       region,
       areSignaturesChecked,
+      presignedPuts,
       acl,
       conditionalPut,
       putMatch,
@@ -46,6 +48,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     ] = await allEnded([
       regionOfNew(store, sandbox),
       checksSignatures(store, sandbox),
+      presignedPutsOf(store, sandbox, object),
       aclTakesEffect(store, sandbox, write),
       allHeld(write(object, 'object', { ifNoneMatch: '*' })),
       putMatchOf(matched, etag, write),
@@ -74,6 +77,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
     return {
       region,
       checksSignatures: areSignaturesChecked,
+      presignedPuts,
       acl,
       conditionalPut,
       conditionalPutOfVersions,

@@ -44,9 +44,11 @@ export interface EndpointProfile {
   readonly verifiedSums: readonly BodySum[];
   /** Takes forms with a signed policy. */
   readonly postPolicy: boolean;
-  /** Their canned ACL takes effect. */
+  /** Whether a presigned PUT takes bytes alone, does so with a header that is signed against copies, or has any object copied. */
+  readonly presignedPuts: 'bound' | 'guarded' | 'open';
+  /** The canned ACL of a form takes effect. */
   readonly formAcl: boolean;
-  /** They may bring an object without a byte, and then no other. */
+  /** Forms may bring an object without a byte, and then no other. */
   readonly emptyForms: boolean;
   /** Undefined, as any of the following three, where the credentials could create no bucket to try it out: it shows when it is asked for. */
   readonly versioning: boolean | undefined;
@@ -81,6 +83,7 @@ export const awsProfile: EndpointProfile = {
   copySourceCondition: true,
   verifiedSums: ['md5', 'crc32', 'sha256'],
   postPolicy: true,
+  presignedPuts: 'bound',
   formAcl: true,
   emptyForms: true,
   versioning: true,

@@ -6,6 +6,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 
 import { largestPut } from './limits.ts';
+import { guard } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import { writeInput } from './sdk-input.ts';
@@ -21,6 +22,7 @@ export function sdkPresigner({ client, signer }: Sdk): Presigner {
     form: (at, options) => form(signer, at, options),
     privateForm: (at, options) => form(client, at, options),
     putUrl: (at, options) => putUrl(signer, at, options),
+    privatePutUrl: (at, options) => putUrl(client, at, options),
     getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn, method = 'GET' }) {
       const input = {
         Bucket: bucket,
@@ -54,7 +56,7 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: U
 }
 
 async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: UploadTerms): Promise<PresignedUpload> {
-  const { contentType, size, expiresIn, acl, storageClass } = options;
+  const { contentType, size, expiresIn, acl, storageClass, isGuarded = false } = options;
   const described = writeInput({
     ...(contentType !== undefined && { contentType }),
     ...(acl !== undefined && { acl }),
@@ -69,8 +71,18 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const named = {
     ...(described.ACL && { 'x-amz-acl': described.ACL }),
+    ...(isGuarded && { [guard.name]: guard.value }),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
+  if (isGuarded) {
+    command.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as { readonly headers: Record<string, string> }).headers[guard.name] = guard.value;
+        return next(args);
+      },
+      { step: 'build' },
+    );
+  }
   const url = await getSignedUrl(signer, command, {
     expiresIn,
     signingDate: now(signer),

@@ -28,6 +28,11 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'no ACLs: on a write every one but private is refused with acl_not_supported, and none can be read or changed',
     ),
     ability('post_policy', profile.postPolicy, 'takes forms with a signed policy', 'no forms: presigned uploads are PUT'),
+    {
+      name: 'presigned_puts',
+      status: profile.presignedPuts === 'bound' ? 'ok' : 'lacks',
+      message: putMessages[profile.presignedPuts],
+    },
     ...(profile.acl && profile.postPolicy
       ? [
           ability(
@@ -142,6 +147,13 @@ export function endpointChecks(profile: Profile): readonly Check[] {
     ),
   ];
 }
+
+const copies = 'have any object copied that the credentials may read';
+const putMessages = {
+  bound: 'presigned PUTs take bytes alone',
+  guarded: `presigned PUTs that need no header ${copies}; Coffer signs one against that where others have to be sent`,
+  open: `presigned PUTs ${copies}`,
+} as const;
 
 const sumHeaders = { md5: 'Content-MD5', crc32: 'x-amz-checksum-crc32', sha256: 'x-amz-checksum-sha256' } as const;
 

@@ -42,7 +42,7 @@ describeStores('presign', (bench, store) => {
       const { json } = await coffer([...args, '--json'], env);
       expect(json).toMatchObject({ method: 'PUT', fields: {}, headers: { 'Content-Type': 'text/plain' }, expires_in: 3600, bucket, key });
       const put = (body: string, type: string): Promise<Response> =>
-        fetch(json.url, { method: 'PUT', body, headers: { 'content-type': type } });
+        fetch(json.url, { method: 'PUT', body, headers: { ...(json.headers as Record<string, string>), 'Content-Type': type } });
       expect((await put('Hello', 'text/html')).ok).toBe(false);
       expect((await put('Hello!', 'text/plain')).ok).toBe(false);
       expect((await put('Hello', 'text/plain')).ok).toBe(true);
