@@ -56,7 +56,8 @@ function isKept(token: string): boolean {
 
 /** The digits of a number with its sign, but for zeros at its end: what it is written with when it is sent back. */
 function significant(number: string): string {
-  return number.replace('.', '').replace(/e.*$/, '').replace(/0+$/, '');
+  const zeros = /(?<!0)0+$/; // from the first of them: zeros within the number are gone through once
+  return number.replace('.', '').replace(/e.*$/, '').replace(zeros, '');
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
