@@ -2,6 +2,7 @@ import type { ChunkSource } from './chunk-reader.ts';
 
 /** A source that reads into memory that is there: no chunk is made only to be copied. */
 export function directSource(read: (target: Buffer) => Promise<number>): ChunkSource {
+  read(Buffer.alloc(0)).catch(() => {}); // begun, before anybody else listens to it
   return {
     async next(most) {
       const chunk = Buffer.allocUnsafe(most);

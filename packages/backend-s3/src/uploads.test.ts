@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +8,7 @@ import { Readable } from 'node:stream';
 
 import { CreateMultipartUploadCommand, HeadObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { startS3 } from '@coffer/fixtures';
-import { fileBody, noContext, readAll } from '@coffer/storage-core';
+import { bodyOf, fileBody, noContext, readAll } from '@coffer/storage-core';
 import type { Body, GetResult, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -75,6 +76,7 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('large obj
     ['a stream of unknown size', () => streamOf(data)],
     ['a file of known size', () => ({ kind: 'stream', stream: fileBody(file), size: data.length })],
     ['a file of unknown size', () => ({ kind: 'stream', stream: fileBody(file) })],
+    ['a stream of a file', () => bodyOf(createReadStream(join(folder, 'file')))],
     ['a stream whose hint is far too small', () => ({ ...streamOf(data), sizeHint: 300_000 })],
     ['a stream whose hint is right', () => ({ ...streamOf(data), sizeHint: data.length })],
     ['a stream in one chunk', () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }) })],

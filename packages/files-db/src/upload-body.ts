@@ -1,7 +1,7 @@
-import { PassThrough, pipeline, Transform } from 'node:stream';
+import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
-import { hasOwnedChunks, isDirectSource, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
+import { hasOwnedChunks, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
 import type { Body } from '@coffer/storage-core';
 
 import { sampleBytes } from './sniff.ts';
@@ -20,8 +20,7 @@ export interface OpenedBody {
  */
 export async function openBody(body: Body, signal?: AbortSignal): Promise<OpenedBody> {
   if (body.kind === 'buffer') return { body, sample: body.data.subarray(0, sampleBytes) };
-  const { size } = body;
-  const stream = flowing(body.stream);
+  const { size, stream } = body;
   const chunks: Buffer[] = [];
   let length = 0;
   while (length < sampleBytes && !stream.readableEnded) {
@@ -43,11 +42,6 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
-}
-
-/** One that is read as a stream to its end: a file whose first bytes were taken so would be read on from behind them. */
-function flowing(stream: Readable): Readable {
-  return isDirectSource(stream) ? pipeline(stream, new PassThrough({ highWaterMark }), () => {}) : stream;
 }
 
 /** A stream of which everything has been read ends no sooner than it is read once more, and then in the next tick. */

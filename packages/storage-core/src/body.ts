@@ -5,6 +5,7 @@ import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
+import { withDirectReads } from './file-stream.ts';
 import type { Body } from './object.ts';
 import { takeWhole } from './whole-body.ts';
 
@@ -31,7 +32,7 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return whole(Buffer.from(input), size);
   if (ArrayBuffer.isView(input)) return whole(bytesIn(input.buffer, input), size);
   if (isAnyArrayBuffer(input)) return whole(bytesIn(input), size);
-  if (input instanceof Readable) return stream(byteStream(input), size);
+  if (input instanceof Readable) return stream(withDirectReads(byteStream(input)), size);
   if (isOtherStream(input)) return stream(byteStream(relayed(input)), size);
   if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);

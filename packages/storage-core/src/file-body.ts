@@ -8,6 +8,7 @@ const method: unique symbol = Symbol.for('@coffer/read-into') as never;
 export interface DirectSource {
   /**
    * Reads what comes next, at most as much as `target` holds. Rejects with the stream's error once it is destroyed.
+   * An empty `target` begins it: from then on the stream is read in this way.
    * @returns how many bytes; 0 at the end of the stream
    */
   [method](target: Uint8Array): Promise<number>;
@@ -16,9 +17,14 @@ export interface DirectSource {
 /** The name of that method: see `DirectSource`. */
 export const readInto: typeof method = method;
 
-/** A stream is read in one way or in the other, from its beginning. */
+/** A stream is read in one way or in the other, from its beginning: one that somebody has begun to read is none any more. */
 export function isDirectSource(stream: Readable): stream is Readable & DirectSource {
-  return method in stream;
+  return method in stream && isUntouched(stream);
+}
+
+/** Whether nobody has read of the stream, or listens for what it yields. */
+export function isUntouched(stream: Readable): boolean {
+  return stream.readableFlowing === null && !stream.readableDidRead && stream.readableLength === 0;
 }
 
 /** An open file, as far as its bytes go: a `FileHandle`, say. */

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 import { noContext } from '../context.ts';
 import { fileBody } from '../file-body.ts';
+import { withDirectReads } from '../file-stream.ts';
 import { assertRejects, assertRejectsAsIs, assertSameBytes, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 
@@ -142,13 +145,13 @@ export function streams(suite: Suite): void {
   });
 }
 
-async function withFile(data: Uint8Array, work: (file: FileHandle) => Promise<void>): Promise<void> {
+async function withFile(data: Uint8Array, work: (file: FileHandle, path: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-suite-'));
   try {
     await writeFile(join(folder, 'file'), data);
     const file = await open(join(folder, 'file'));
     try {
-      await work(file);
+      await work(file, join(folder, 'file'));
     } finally {
       await file.close();
     }
@@ -157,15 +160,23 @@ async function withFile(data: Uint8Array, work: (file: FileHandle) => Promise<vo
   }
 }
 
+type Open = (file: FileHandle, path: string) => Readable;
+
+/** A file as a handle and as a stream, each announced or not. */
+function ways(size?: number): readonly (readonly [announced: number | undefined, open: Open])[] {
+  const opens: readonly Open[] = [(file) => fileBody(file), (_file, path) => withDirectReads(createReadStream(path))];
+  return [...new Set([undefined, size])].flatMap((announced) => opens.map((each) => [announced, each] as const));
+}
+
 /** Bodies that a backend may read without their chunks. */
 function files({ test }: Suite): void {
   test('takes the body of a file, announced or not', async (t) => {
     for (const size of [0, 10, 300_000, big]) {
       const data = randomBytes(size);
       const md5 = createHash('md5').update(data).digest('hex');
-      await withFile(data, async (file) => {
-        for (const announced of [undefined, size]) {
-          const body = streamBody(fileBody(file), announced);
+      await withFile(data, async (file, path) => {
+        for (const [announced, open] of ways(size)) {
+          const body = streamBody(open(file, path), announced);
           const info = await t.putBody(t.at('file'), body, { md5 });
           assert.equal(info.size, size);
           await t.assertHolds(t.at('file'), data);
@@ -174,20 +185,23 @@ function files({ test }: Suite): void {
         if (size > 20) {
           await t.putBody(t.at('part'), streamBody(fileBody(file, { start: 7, size: size - 20 }), size - 20));
           await t.assertHolds(t.at('part'), data.subarray(7, size - 13));
+          await t.putBody(t.at('part'), streamBody(withDirectReads(createReadStream(path, { start: 7, end: size - 14 }))));
+          await t.assertHolds(t.at('part'), data.subarray(7, size - 13));
         }
       });
     }
   });
 
   test('refuses the body of a file that is shorter or longer than announced, or is given up', async (t) => {
-    await withFile(randomBytes(big), async (file) => {
+    await withFile(randomBytes(big), async (file, path) => {
       for (const announced of [10, big - 1, big + 1, 2 * big]) {
-        await assertRejects(t.putBody(t.at('file'), streamBody(fileBody(file), announced)), 'invalid_argument');
+        for (const [, open] of ways())
+          await assertRejects(t.putBody(t.at('file'), streamBody(open(file, path), announced)), 'invalid_argument');
       }
-      for (const announced of [undefined, big]) {
+      for (const [announced, open] of ways(big)) {
         const cancel = new AbortController();
         const reason = new Error('cancelled by the test');
-        const body = streamBody(fileBody(file), announced);
+        const body = streamBody(open(file, path), announced);
         const upload = t.putBody(t.at('file'), body, {}, cancel.signal);
         setImmediate(() => cancel.abort(reason));
         await assertRejectsAsIs(upload, reason);

@@ -1,5 +1,9 @@
 // Calls to S3 from within a process, as an application makes them: by `StorageService` with its metrics, or by the AWS SDK alone.
 // Either process loads what it calls, and not what the other one does: a live heap that is larger makes each collection dearer.
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
 import { matches, pieces } from '../load/generated-bytes.ts';
@@ -8,7 +12,7 @@ import type { S3PeerOptions } from './s3-peer.ts';
 export type Door = 'service' | 'sdk';
 
 export interface CallsJob {
-  readonly call: 'put' | 'put stream' | 'get';
+  readonly call: 'put' | 'put stream' | 'put file' | 'get';
   /** Of the key, which the number of the call follows. */
   readonly prefix: string;
   readonly size: number;
@@ -25,8 +29,9 @@ export interface Calls {
   readonly get: (key: string) => Promise<AsyncIterable<unknown>>;
 }
 
-async function run(calls: Calls, { call, prefix, size, count, atOnce, compared }: CallsJob): Promise<number> {
-  const data = call === 'put' ? Buffer.concat([...pieces(size, size)]) : Buffer.alloc(0);
+async function run(calls: Calls, job: CallsJob): Promise<number> {
+  const { call, prefix, size, count, atOnce, compared } = job;
+  const { bodyOf, end } = await bodiesOf(job);
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < count) {
@@ -40,13 +45,31 @@ async function run(calls: Calls, { call, prefix, size, count, atOnce, compared }
         }
         if (read !== size) throw new Error(`${key} came back with ${read} bytes.`);
       } else {
-        await calls.put(key, call === 'put' ? data : Readable.from(pieces(size, 65_536), { objectMode: false }), size);
+        await calls.put(key, bodyOf(), size);
       }
     }
   };
   const started = performance.now();
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return (performance.now() - started) / 1000;
+  try {
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    return (performance.now() - started) / 1000;
+  } finally {
+    await end?.();
+  }
+}
+
+interface Bodies {
+  readonly bodyOf: () => Buffer | Readable;
+  readonly end?: () => Promise<void>;
+}
+
+async function bodiesOf({ call, size }: CallsJob): Promise<Bodies> {
+  if (call !== 'put' && call !== 'put file') return { bodyOf: () => Readable.from(pieces(size, 65_536), { objectMode: false }) };
+  const data = Buffer.concat([...pieces(size, size)]);
+  if (call === 'put') return { bodyOf: () => data };
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-bench-calls-'));
+  await writeFile(join(folder, 'file'), data);
+  return { bodyOf: () => createReadStream(join(folder, 'file')), end: () => rm(folder, { recursive: true }) };
 }
 
 const [door, options] = JSON.parse(process.argv[2] ?? '') as [Door, S3PeerOptions];

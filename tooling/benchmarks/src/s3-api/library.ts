@@ -28,6 +28,7 @@ export const libraryCells: readonly LibraryCell[] = [
   { ...small, name: 'library-put-10k', call: 'put', count: 600 },
   { ...small, name: 'library-get-10k', call: 'get', count: 1000 },
   { ...large, name: 'library-put-64m', call: 'put' },
+  { ...large, name: 'library-put-64m-file', call: 'put file' },
   { ...large, name: 'library-put-64m-stream', call: 'put stream' },
   { ...large, name: 'library-get-64m', call: 'get' },
 ];

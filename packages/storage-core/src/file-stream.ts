@@ -1,0 +1,132 @@
+import { ReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+
+import { isUntouched, readInto } from './file-body.ts';
+import type { DirectSource } from './file-body.ts';
+
+/** What a stream of node:fs reads with: node:fs, an open FileHandle, or what the caller gave as `fs`. */
+interface FileSystem {
+  read(
+    file: number,
+    target: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | undefined,
+    done: (error: Error | null, bytes: number) => void,
+  ): void;
+}
+
+/** What there is of one at run time beside what is documented. */
+type FileStream = ReadStream & { readonly fd: number | null; readonly end: number; pos: number | undefined };
+
+/**
+ * Makes a direct source of a stream of a file as `createReadStream` gives it. Chunk by chunk, such a stream takes memory anew for all
+ * that it reads, and four times the CPU. Where a runtime has such streams otherwise, they are left as they are.
+ */
+export function withDirectReads(stream: Readable): Readable {
+  const isPlain = stream instanceof ReadStream && stream._read === ReadStream.prototype._read && !(readInto in stream);
+  if (!isPlain || !isUntouched(stream)) return stream;
+  const own = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
+  if (own === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
+  const fileSystem = (stream as unknown as Record<symbol, FileSystem>)[own]!;
+  const reading = new Reading(stream as unknown as FileStream, fileSystem);
+  const read: DirectSource[typeof readInto] = (target) => reading.into(target);
+  return Object.assign(stream, { [readInto]: read });
+}
+
+/** Does what the stream's own `_read` does, into memory of the reader's. Who listens to the stream meanwhile hears of the same bytes. */
+class Reading {
+  readonly #stream: FileStream;
+  readonly #fileSystem: FileSystem;
+  #isBegun = false;
+  #isReading = false;
+  #whenRead: (() => void) | undefined;
+  #whenWanted: (() => void) | undefined;
+
+  constructor(stream: FileStream, fileSystem: FileSystem) {
+    this.#stream = stream;
+    this.#fileSystem = fileSystem;
+  }
+
+  async into(target: Uint8Array): Promise<number> {
+    this.#begin();
+    if (target.byteLength === 0) return 0;
+    const stream = this.#stream;
+    await this.#opened();
+    const { pos, end, bytesRead } = stream;
+    const left = end - (pos ?? bytesRead) + 1;
+    const bytes = left <= 0 ? 0 : await this.#read(target, Math.min(target.byteLength, left));
+    this.#assertOpen(); // it may have been destroyed meanwhile
+    if (bytes > 0) {
+      await this.#tell(target.subarray(0, bytes));
+    } else {
+      push(stream, null);
+      stream.resume(); // to its end, and so to its close
+    }
+    return bytes;
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    const stream = this.#stream;
+    const wanted = (): void => this.#whenWanted?.();
+    const destroy = stream._destroy.bind(stream);
+    const destroyed: typeof destroy = (error, callback) => {
+      wanted();
+      // A descriptor that is closed while it is read from may be that of another file by then.
+      if (this.#isReading) this.#whenRead = () => destroy(error, callback);
+      else destroy(error, callback);
+    };
+    stream._read = wanted;
+    stream._destroy = destroyed;
+  }
+
+  async #opened(): Promise<void> {
+    const stream = this.#stream;
+    this.#assertOpen();
+    if (!stream.pending) return;
+    await new Promise<void>((resolve) => {
+      for (const event of ['open', 'error', 'close']) stream.once(event, () => resolve());
+    });
+    this.#assertOpen();
+  }
+
+  #read(target: Uint8Array, wanted: number): Promise<number> {
+    const stream = this.#stream;
+    this.#isReading = true;
+    return new Promise<number>((resolve, reject) => {
+      this.#fileSystem.read(stream.fd!, target, 0, wanted, stream.pos, (error, bytes) => {
+        this.#isReading = false;
+        this.#whenRead?.();
+        if (error !== null) {
+          stream.destroy(error);
+          reject(error);
+          return;
+        }
+        if (stream.pos !== undefined) stream.pos += bytes;
+        stream.bytesRead += bytes;
+        resolve(bytes);
+      });
+    });
+  }
+
+  async #tell(bytes: Uint8Array): Promise<void> {
+    const stream = this.#stream;
+    if (stream.listenerCount('data') + stream.listenerCount('readable') === 0 || push(stream, Buffer.from(bytes))) return;
+    await new Promise<void>((resolve) => {
+      this.#whenWanted = resolve;
+    });
+    this.#assertOpen();
+  }
+
+  #assertOpen(): void {
+    const { destroyed, readableEnded, errored } = this.#stream;
+    if (destroyed && !readableEnded) throw errored ?? new Error('The stream was closed before its end.');
+  }
+}
+
+/** Past whoever counts what is pushed: it has been counted as it was read. */
+function push(stream: Readable, chunk: Buffer | null): boolean {
+  return Readable.prototype.push.call(stream, chunk);
+}
