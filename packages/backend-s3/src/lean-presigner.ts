@@ -5,7 +5,7 @@ import { largestPut } from './limits.ts';
 import type { Settings } from './options.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
-import { guard } from './presigner.ts';
+import { guards } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
@@ -92,7 +92,7 @@ function putUrlOf(signing: Signing, at: ObjectAddress, options: UploadTerms): Pr
     ...(size !== undefined && { 'content-length': String(size) }),
     ...(contentType !== undefined && { 'content-type': contentType }),
     ...(acl !== undefined && { 'x-amz-acl': acl }),
-    ...(isGuarded && { [guard.name]: guard.value }),
+    ...(isGuarded && guards),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
   const { 'content-length': _size, 'content-type': _type, ...named } = signed;

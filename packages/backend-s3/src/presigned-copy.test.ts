@@ -34,6 +34,22 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     await backend.close();
   });
 
+  it('without a size takes no part of one either', async () => {
+    const backend = s3Backend({ ...(await accountOn(server)), transport });
+    const buckets = [0, 1].map(() => `presigned-${randomBytes(6).toString('hex')}`);
+    const [theirs, mine] = buckets.map((bucket) => ({ bucket, key: 'object' })) as [ObjectAddress, ObjectAddress];
+    for (const bucket of buckets) await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put(theirs, { kind: 'buffer', data: Buffer.from('secret') }, { contentType: 'text/plain' }, noContext);
+    const upload = await backend.presign!.upload(mine, { method: 'PUT', expiresIn: 60, contentType: 'text/plain' }, noContext);
+    const copied = { 'x-amz-copy-source': `/${theirs.bucket}/${theirs.key}` };
+    expect(await put(upload, '', { ...copied, 'x-amz-copy-source-range': 'bytes=0-5' })).toBeGreaterThanOrEqual(400);
+    expect(await put(upload, '', copied)).toBeGreaterThanOrEqual(400);
+    await expect(backend.head(mine, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+    expect(await put(upload, '')).toBe(200);
+    for (const bucket of buckets) await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+
   it('is seen as one that has to be guarded against that, where it is not, or cannot be', async () => {
     const isCopy = (path: string, headers: Readonly<Record<string, unknown>>): boolean =>
       path.includes('X-Amz-Signature') && headers['x-amz-copy-source'] !== undefined;

@@ -5,12 +5,15 @@ import type { ToldAcl } from './told-acl.ts';
 /** The caller's, with an expiry that holds. */
 export type UploadTerms = Omit<PresignUploadOptions, 'acl'> & {
   readonly acl?: ToldAcl;
-  /** Of a URL: it signs a header that no copy can have. */
+  /** Of a URL: it signs headers that no copy can have. */
   readonly isGuarded?: boolean;
 };
 
-/** A directive that there is not: servers that would make a copy of a presigned PUT refuse it, and PUTs of bytes have none. */
-export const guard = { name: 'x-amz-metadata-directive', value: 'NONE' } as const;
+/**
+ * A directive and a range that there are not: servers that would make a copy of a presigned PUT refuse them, and PUTs of bytes have
+ * none. Ceph looks at the directive only where there is no range.
+ */
+export const guards: Readonly<Record<string, string>> = { 'x-amz-copy-source-range': 'NONE', 'x-amz-metadata-directive': 'NONE' };
 
 /** Signs for the public endpoint, and sends nothing. The expiry is one that holds. */
 export interface Presigner {

@@ -16,13 +16,26 @@ const content = Buffer.from('bytes');
 export async function presignedPutsOf(store: Store, sandbox: Sandbox, source: ObjectAddress): Promise<EndpointProfile['presignedPuts']> {
   const sign = (name: string, isGuarded: boolean): Promise<PresignedUpload> =>
     store.presigner.privatePutUrl(sandbox.at(name), { contentType: 'text/plain', expiresIn: 600, isGuarded });
-  if (!(await isSent(store, await sign('put-copied', false), source))) return 'bound';
+  if (!(await isCopied(store, await sign('put-copied', false), source))) return 'bound';
   const guarded = await sign('put-guarded', true);
-  return (await isSent(store, guarded)) && !(await isSent(store, guarded, source)) ? 'guarded' : 'open';
+  return (await isSent(store, guarded, content)) && !(await isCopied(store, guarded, source)) ? 'guarded' : 'open';
 }
 
-function isSent(store: Store, { url, headers }: PresignedUpload, source?: ObjectAddress): Promise<boolean> {
-  const copied = source === undefined ? {} : { 'x-amz-copy-source': `/${source.bucket}/${encodeKey(source.key)}` };
-  const sent = { ...headers, ...copied, 'content-length': content.length };
-  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body: content }, 's3:PutObject');
+/** A part of an object, with which Ceph takes no bytes, is a copy that other rules may be for. */
+async function isCopied(store: Store, upload: PresignedUpload, source: ObjectAddress): Promise<boolean> {
+  const copied = { 'x-amz-copy-source': `/${source.bucket}/${encodeKey(source.key)}` };
+  return (
+    (await isSent(store, upload, content, copied)) ||
+    (await isSent(store, upload, Buffer.alloc(0), { ...copied, 'x-amz-copy-source-range': 'bytes=0-0' }))
+  );
+}
+
+function isSent(
+  store: Store,
+  { url, headers }: PresignedUpload,
+  body: Buffer,
+  more: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const sent = { ...headers, ...more, 'content-length': body.length };
+  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body }, 's3:PutObject');
 }

@@ -44,7 +44,7 @@ export interface EndpointProfile {
   readonly verifiedSums: readonly BodySum[];
   /** Takes forms with a signed policy. */
   readonly postPolicy: boolean;
-  /** Whether a presigned PUT takes bytes alone, does so with a header that is signed against copies, or has any object copied. */
+  /** Whether a presigned PUT takes bytes alone, does so with headers that are signed against copies, or has any object copied. */
   readonly presignedPuts: 'bound' | 'guarded' | 'open';
   /** The canned ACL of a form takes effect. */
   readonly formAcl: boolean;

@@ -6,7 +6,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 
 import { largestPut } from './limits.ts';
-import { guard } from './presigner.ts';
+import { guards } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import { writeInput } from './sdk-input.ts';
@@ -71,13 +71,13 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const named = {
     ...(described.ACL && { 'x-amz-acl': described.ACL }),
-    ...(isGuarded && { [guard.name]: guard.value }),
+    ...(isGuarded && guards),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
   if (isGuarded) {
     command.middlewareStack.add(
       (next) => (args) => {
-        (args.request as { readonly headers: Record<string, string> }).headers[guard.name] = guard.value;
+        Object.assign((args.request as { readonly headers: Record<string, string> }).headers, guards);
         return next(args);
       },
       { step: 'build' },

@@ -151,7 +151,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
 const copies = 'have any object copied that the credentials may read';
 const putMessages = {
   bound: 'presigned PUTs take bytes alone',
-  guarded: `presigned PUTs that need no header ${copies}; Coffer signs one against that where others have to be sent`,
+  guarded: `presigned PUTs that need no header ${copies}; Coffer signs two against that where others have to be sent`,
   open: `presigned PUTs ${copies}`,
 } as const;
 
