@@ -178,6 +178,33 @@ it('answers a request whose head was half here, and whose client had no answer y
   await drained;
 });
 
+it.each(['done', 'cut'])('gives what goes on without its client the time that the others have, until it is %s', async (end) => {
+  let finish = (): void => {};
+  const server = createServer((incoming, outgoing) => {
+    beginExchange(incoming, outgoing).handled = new Promise<void>((resolve) => (finish = resolve));
+  });
+  const drain = drainOf(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const asked = once(server, 'request');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await asked;
+  client.destroy();
+  await expect.poll(() => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+  let isDrained = false;
+  const closed = once(server, 'close');
+  const drained = drain(20_000).then(() => (isDrained = true));
+  await closed;
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(isDrained).toBe(false);
+  if (end === 'done') finish();
+  else server.closeAllConnections(); // as a second signal does
+  await vi.advanceTimersByTimeAsync(10_000);
+  await drained;
+  vi.useRealTimers();
+});
+
 it('waits for no answer that stood behind another one when its client went away', async () => {
   let requests = 0;
   const server = createServer((incoming, outgoing) => {

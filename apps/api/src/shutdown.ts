@@ -5,7 +5,7 @@ import { exchangeBegunOn } from './exchange.ts';
 
 /**
  * Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it, and gives what was cut a
- * moment to take back what it wrote.
+ * moment to take back what it wrote. What goes on without its client has the same time.
  */
 export type Drain = (deadlineMs: number) => Promise<void>;
 
@@ -70,6 +70,14 @@ export function drainOf(server: Server): Drain {
       if (underWay.length === 0 && readByThen === socket.bytesRead) socket.destroy();
   };
 
+  const cutAll = server.closeAllConnections.bind(server);
+  const cut = new Promise<void>((resolve) => {
+    server.closeAllConnections = () => {
+      cutAll();
+      resolve();
+    };
+  });
+
   return async (deadlineMs) => {
     await allAccepted(server, Math.min(acceptingMs, deadlineMs));
     const ended = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -83,10 +91,13 @@ export function drainOf(server: Server): Drain {
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
     await ended;
     clearInterval(idle);
+    // Of what was cut, the server hears before its handlers do.
+    const last = unfinished === 0 ? undefined : new Promise<void>((resolve) => (onLast = resolve));
+    await (last && Promise.race([last, cut]));
     clearTimeout(deadline);
-    if (unfinished === 0) return; // of what was cut, the server hears before its handlers do
+    if (unfinished === 0) return;
     const patience = setTimeout(() => onLast(), takingBackMs);
-    await new Promise<void>((resolve) => (onLast = resolve));
+    await last;
     clearTimeout(patience);
   };
 }
