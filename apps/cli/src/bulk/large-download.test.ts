@@ -144,6 +144,25 @@ it.each([false, true])('comes through connections of which none brings a piece; 
   await slow.abandon();
 });
 
+it('begins anew with an object that has become smaller than what it had come to', async () => {
+  let small: ObjectInfo | undefined;
+  const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
+    const { start, end } = range as { readonly start: number; readonly end: number };
+    const now = small ?? info;
+    if (start >= now.size) throw storageError('range_not_satisfiable', 'Outside.');
+    await sink(Buffer.alloc(Math.min(end + 1, now.size) - start, 'x'));
+    if (small === undefined && start >= 2 * piece) small = { ...info, size: 5, etag: 'small' };
+    return { info: now } as Awaited<ReturnType<StorageService['pullFile']>>;
+  };
+  const session = { storage: { pullFile, getFileInfo: async () => small ?? info }, ctx: noContext } as unknown as Session;
+  const running = { signal: new AbortController().signal, moved: () => {}, advanced: () => {}, isAlone: () => false };
+  const target = join(folder, 'file');
+  const large = new LargeDownload({ session, at: { bucket: 'b', key: 'k' }, target, resume: false });
+  await expect(large.run(running as never)).rejects.toMatchObject({ code: 'object_changed', retryable: true });
+  await large.run(running as never);
+  expect(await readFile(target, 'utf8')).toBe('xxxxx');
+});
+
 it('goes on with the pieces that are still what came, and fetches the others', async () => {
   const fetched: number[] = [];
   let fails = true;

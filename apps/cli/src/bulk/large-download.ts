@@ -1,3 +1,4 @@
+import { hasCode } from '@coffer/storage-core';
 import type { ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
@@ -131,6 +132,7 @@ export class LargeDownload {
       };
       const range = { start: from, end: end - 1 };
       const { info } = await session.storage.pullFile(at, { range }, sink, { ...session.ctx, signal }).catch((error: unknown) => {
+        if (hasCode(error, 'range_not_satisfiable')) throw new ChangedError(); // it has become smaller
         // Of what has come, nobody knows of which object it was: it comes again, and then that is told.
         this.#most = Math.max(least, position - from);
         throw error;
