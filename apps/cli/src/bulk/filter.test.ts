@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { UsageError } from '../problem.ts';
-import { filterOf } from './filter.ts';
+import { filterOf, folderFilterOf } from './filter.ts';
 
 describe('filterOf', () => {
   it.each([
@@ -84,4 +84,21 @@ describe('filterOf', () => {
   it('takes the longest pattern', () => {
     expect(filterOf(['x'.repeat(65_536)], [])('x'.repeat(65_536))).toBe(true);
   });
+});
+
+it.each([
+  ['build', 'build', false],
+  ['build', 'x/build/y', false],
+  ['build/', 'build', false],
+  ['build/*', 'build', true],
+  ['build/**', 'build', false],
+  ['build/**', 'build/x', false],
+  ['build/*.txt', 'build', true],
+  ['build/!(keep)', 'build', true],
+  ['build/!(keep)', 'build/x', false],
+  ['build/!(keep)', 'build/keep', true],
+  ['build/?(a)', 'build', true],
+  ['**/!(*.txt)', 'build', true],
+])('folderFilterOf without %s, %s: %s', (exclude, folder, taken) => {
+  expect(folderFilterOf([exclude])(folder)).toBe(taken);
 });

@@ -25,8 +25,8 @@ export function filterOf(include: readonly string[], exclude: readonly string[])
 
 /** Whether a folder may hold names that such a filter takes. */
 export function folderFilterOf(exclude: readonly string[]): Filter {
-  const isExcluded = matcher(exclude.filter((pattern) => !isAboutOthers(pattern)).map(excluderOf));
-  return (folder) => !isExcluded(`${folder}/`);
+  const isExcluded = matcher(exclude.filter((pattern) => !isAboutOthers(pattern)).map(folderExcluderOf));
+  return (folder) => !isExcluded(folder);
 }
 
 function assertPatterns(flag: string, patterns: readonly string[]): void {
@@ -45,6 +45,13 @@ function matcher(matchers: readonly Filter[]): Filter {
 function excluderOf(pattern: string): Filter {
   const matches = matcherOf(pattern);
   return isAboutOthers(pattern) ? matches : (name) => matches(name) || foldersOf(name).some((folder) => matches(folder));
+}
+
+function folderExcluderOf(pattern: string): Filter {
+  const matches = matcherOf(pattern);
+  // That others match a name of nothing, as x/!(y) does, says nothing of what lies there.
+  const isOfAll = /\/(?:\*\*)?$/.test(pattern);
+  return (folder) => foldersOf(`${folder}/`).some((each) => matches(each)) || (isOfAll && matches(`${folder}/`));
 }
 
 /** Whether it is about all names but some, in any folder: that a folder has another name says nothing of what lies in it. */
