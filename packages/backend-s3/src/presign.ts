@@ -30,7 +30,9 @@ export function presignOperations(store: Store): PresignOperations {
   /** Not where the URL is all that has to be known: whoever has it would have to be told of the header. */
   const needsGuard = async ({ bucket }: ObjectAddress, terms: Omit<UploadTerms, 'expiresIn'>, ctx: CallContext): Promise<boolean> => {
     const hasHeaders = [terms.contentType, terms.acl, terms.storageClass].some((header) => header !== undefined);
-    return hasHeaders && (await store.profileIfAllowed(bucket, ctx))?.presignedPuts === 'guarded';
+    if (!hasHeaders) return false;
+    const { presignedPuts = 'guarded' } = (await store.profileIfAllowed(bucket, ctx)) ?? {};
+    return presignedPuts === 'guarded';
   };
   return {
     async upload(at, options, ctx) {

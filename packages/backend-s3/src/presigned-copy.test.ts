@@ -50,6 +50,22 @@ describe.each(cases)('a presigned PUT on $name ($transport)', ({ server, transpo
     await backend.close();
   });
 
+  it('takes no object either where nothing can be tried out', async () => {
+    const front = await behindFront(server, (method, path) =>
+      method === 'PUT' && path.includes('coffer-probe') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const backend = s3Backend({ ...front, transport });
+    const bucket = `presigned-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    await backend.put({ bucket, key: 'theirs' }, { kind: 'buffer', data: Buffer.from('secret') }, { contentType: 'text/plain' }, noContext);
+    const upload = await backend.presign!.upload({ bucket, key: 'mine' }, { expiresIn: 60, size: 6, contentType: 'text/plain' }, noContext);
+    expect(upload.method).toBe('PUT');
+    expect(await put(upload, 'inputs', { 'x-amz-copy-source': `/${bucket}/theirs` })).toBeGreaterThanOrEqual(400);
+    expect(await put(upload, 'inputs')).toBe(200);
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    await backend.close();
+  });
+
   it('is seen as one that has to be guarded against that, where it is not, or cannot be', async () => {
     const isCopy = (path: string, headers: Readonly<Record<string, unknown>>): boolean =>
       path.includes('X-Amz-Signature') && headers['x-amz-copy-source'] !== undefined;
