@@ -2,8 +2,9 @@ import { statement } from './statement.ts';
 
 // While a file moves, the place it moves to and the place it leaves are each the place of a tombstone, which the sweep
 // clears in its time: whatever dies in between, no object is left that no row knows. A place has one tombstone at most,
-// since its id is made from it.
-export const placeOf = (bucket: string, key = '{key}::text'): string => `md5(${bucket} || '/' || ${key})::uuid`;
+// since its id is made from it; an older one than any file has, since the newest ids are where the list of all files begins.
+export const placeOf = (bucket: string, key = '{key}::text'): string =>
+  `overlay(md5(${bucket} || '/' || ${key}) placing '00' from 1)::uuid`;
 /** A sweep that has taken a row may be at work on its object for ten minutes, whatever `sweep_at` says. */
 const untaken = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
 
