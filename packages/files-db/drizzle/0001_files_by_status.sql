@@ -1,1 +1,1 @@
-CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST) WHERE sweep_at is not null;
+CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST,"owner_id","is_public") WHERE sweep_at is not null;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
+import { claimPlace, switchPlace } from './relocation-statements.ts';
 import { acme, admin, globex, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -134,6 +135,71 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
         expect((await rowsRead()) - before).toBeLessThanOrEqual(most + 10);
       }
     }
+  });
+
+  it.each([
+    ["a user's own", userOf(acme, 'alice'), 'alice', 'pending'],
+    ["another one's public ones", userOf(acme, 'bob'), 'alice', 'available'],
+    ["another one's public ones", userOf(acme, 'bob'), 'alice', 'pending'],
+    ['those that a user sees', userOf(acme, 'bob'), undefined, 'pending'],
+    ["an owner's, to an admin of a tenant", { ...admin, tenant: acme.tenantUuid }, 'alice', 'pending'],
+  ] as const)('is what they give of few among many: %s', async (_, access, ownerId, status) => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    await insert(0, status, acme.tenantUuid);
+    await insert(each, status, acme.tenantUuid);
+    for (let part = 2; part < 10; part++) await insert(part * each, 'available', globex.tenantUuid);
+    const few = `('x' || left(id::text, 8))::bit(32)::int % 1000 = 0 and tenant_uuid = '${acme.tenantUuid}'`;
+    // Of what is pending alice has few; of what is available she has all, few of which are public.
+    await rig.query(
+      `update files set is_public = ${few}, owner_id = case when ${few} or status = 'available' then 'alice' else 'carol' end`,
+    );
+    await rig.query('vacuum analyze files');
+    for (let run = 0; run < 10; run++) {
+      const before = await rowsRead();
+      const page = await files.list({ access, ownerId, status, limit: 50 });
+      expect(page.files).toHaveLength(4);
+      // Making a plan reads a few.
+      expect((await rowsRead()) - before).toBeLessThanOrEqual(4 + 4);
+    }
+  });
+
+  it('is a page of each tenant where an owner has many files in several, to an admin', async () => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    for (const [part, tenant] of [acme.tenantUuid, globex.tenantUuid, undefined].entries()) await insert(part * each, 'available', tenant);
+    await rig.query('vacuum analyze files');
+    const all = await rig.query<{ id: string }>('select id from files order by id desc');
+    for (let run = 0; run < 10; run++) {
+      const found: string[] = [];
+      for (let cursor: string | undefined; found.length < 4000 && cursor !== null;) {
+        const page = await files.list({ access: admin, ownerId: 'alice', limit: 1000, cursor });
+        found.push(...page.files.map(({ id }) => id));
+        cursor = page.nextCursor ?? undefined;
+      }
+      expect(found).toEqual(all.slice(0, 4000).map(({ id }) => id));
+      const before = await rowsRead();
+      expect((await files.list({ access: admin, ownerId: 'alice', limit: 50 })).files).toHaveLength(50);
+      // Public ones and others apart; and of each tenant one to know of it.
+      expect((await rowsRead()) - before).toBeLessThanOrEqual(3 * 2 * 51 + 10);
+    }
+  });
+
+  it('is what they give, whatever has moved to the bucket of its tenant, to an admin', async () => {
+    const files = new FileService({ database, storage: rig.storage });
+    await rig.query('truncate files');
+    await insert(0x01900000, 'available', acme.tenantUuid);
+    await rig.query(`update files set storage_key = id::text, etag = ''`);
+    for (const { id } of await rig.query<{ id: string }>('select id from files limit 200')) {
+      const move = { id, key: id, from: 'b', to: 'acme-uploads' };
+      await claimPlace(database.sql, { ...move, until: '3026-01-01' });
+      expect(await switchPlace(database.sql, { ...move, etag: '', sweepAt: '3026-01-01' })).toHaveLength(1);
+    }
+    await rig.query('vacuum analyze files');
+    await files.list({ access: admin, limit: 50 });
+    const before = await rowsRead();
+    expect((await files.list({ access: admin, limit: 50 })).files).toHaveLength(50);
+    expect((await rowsRead()) - before).toBeLessThanOrEqual(51);
   });
 
   it.each([

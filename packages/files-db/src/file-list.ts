@@ -12,14 +12,15 @@ import type { Parameter, Statement } from './statement.ts';
 
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {
-  readonly tenant: 'any' | 'named' | 'none';
+  /** `each`: each one in which the owner has files. */
+  readonly tenant: 'any' | 'named' | 'none' | 'each';
   /** `all`: whoever owns it; `one`: of one owner; `visible`: the caller's own and public ones; `public`: public ones of one owner. */
   readonly owner: 'all' | 'one' | 'visible' | 'public';
   readonly settled: boolean;
   readonly continued: boolean;
 }
 
-/** Lists files, newest first. One statement per page, which reads no more rows of an index than it gives. */
+/** Lists files, newest first. One statement per page, which reads no more rows than that for each part of an index it looks at. */
 export class FileLister {
   readonly #sql: Sql;
   readonly #statements = new Map<string, Statement<Record<string, Parameter>, FileRow>>();
@@ -61,7 +62,41 @@ export class FileLister {
   }
 }
 
-function listText({ tenant, owner, settled, continued }: Shape): string {
+function listText(shape: Shape): string {
+  const { tenant, owner, settled } = shape;
+  const isOfAnyTenant = settled && tenant === 'any' && owner === 'one';
+  return `${isOfAnyTenant ? `with recursive ${holders} ` : ''}
+    select ${recordColumns} from (${isOfAnyTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId(shape)} limit {limit}::int8`;
+}
+
+// The indexes have an order of their own, which the primary key does not have; only the list of all files goes by that.
+const byId = ({ tenant, owner, settled }: Shape): string =>
+  settled && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
+
+// The tenants in which an owner has files, each found behind the one before it, and at last NULL. To sort what the owner has in all of
+// them, all of it would be read.
+const nextHolder = (...conditions: readonly string[]): string =>
+  `select tenant_uuid from files where ${["owner_id = {owner}::text and status = 'available'", ...conditions].join(' and ')}
+    order by owner_id, tenant_uuid limit 1`;
+const holders = `holders as (
+    select (${nextHolder()}) as tenant_uuid
+    union all select (${nextHolder('tenant_uuid > holders.tenant_uuid')}) from holders where tenant_uuid is not null
+  )`;
+
+function ofEachTenant(shape: Shape): string {
+  return `select page.* from holders cross join lateral (${pages({ ...shape, tenant: 'each' })}) as page
+    union all ${pages({ ...shape, tenant: 'none' })}`;
+}
+
+const ofTenant = {
+  any: [],
+  named: ['tenant_uuid = {tenant}::text'],
+  none: ['tenant_uuid is null'],
+  each: ['tenant_uuid = holders.tenant_uuid'],
+} as const satisfies Record<Shape['tenant'], readonly string[]>;
+
+function pages(shape: Shape): string {
+  const { tenant, owner, settled, continued } = shape;
   // Where everybody's files are listed, hidden from the planner: without statistics it takes an index of users' lists for a short
   // one, and reads all of it.
   const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
@@ -70,25 +105,29 @@ function listText({ tenant, owner, settled, continued }: Shape): string {
   // What `files_by_tenant` holds.
   const isThere = settled && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
   const common = [
-    ...(tenant === 'named' ? ['tenant_uuid = {tenant}::text'] : tenant === 'none' ? ['tenant_uuid is null'] : []),
+    ...ofTenant[tenant],
     settled ? isAvailable : `${hasStatus} and sweep_at is not null`,
     ...isThere,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
-  // The indexes have an order of their own, which the primary key does not have; only the list of all files goes by that:
-  // to find those of one owner there, all that is newer would be read, and everything for an owner who has none.
-  const byId = settled && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
   // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
-  const order = tenant !== 'none' ? byId : settled && owner === 'all' ? `tenant_uuid desc, ${byId}` : `tenant_uuid, ${byId}`;
+  const order = `${tenant !== 'none' ? '' : settled && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
   const page = (...conditions: readonly string[]): string =>
-    `select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8`;
-  // One condition with "or" would read all of the tenant's files to find the few that the caller sees. Of public ones its own
-  // are taken out of their page, not kept from it: that would read past all of them.
-  const source =
-    owner === 'visible'
-      ? `(${page('owner_id = {subject}::text')}) union all (select * from (${page('is_public')}) as public where owner_id <> {subject}::text)`
-      : page(...(owner === 'one' || owner === 'public' ? ['owner_id = {owner}::text'] : []), ...(owner === 'public' ? ['is_public'] : []));
-  return `select ${recordColumns} from (${source}) as page order by ${byId} limit {limit}::int8`;
+    `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8)`;
+  // One condition with "or" would read all of the tenant's files to find the few that the caller sees, and an owner's public files
+  // are apart from the others in `files_by_owner`.
+  const bothOf = (own: string, others: string): string => `${page(own, 'not is_public')} union all ${page(others, 'is_public')}`;
+  const isOwners = 'owner_id = {owner}::text';
+  switch (owner) {
+    case 'all':
+      return page();
+    case 'one':
+      return settled ? bothOf(isOwners, isOwners) : page(isOwners);
+    case 'public':
+      return page(isOwners, 'is_public');
+    case 'visible':
+      return bothOf('owner_id = {subject}::text', 'true');
+  }
 }
 
 function encodeCursor(id: string): string {

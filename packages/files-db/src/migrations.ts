@@ -60,7 +60,7 @@ ALTER TABLE "tenant_buckets" ADD CONSTRAINT "tenant_buckets_tenant_uuid_tenants_
 ALTER TABLE "tenant_slugs" ADD CONSTRAINT "tenant_slugs_tenant_uuid_tenants_tenant_uuid_fk" FOREIGN KEY ("tenant_uuid") REFERENCES "tenants"("tenant_uuid") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tenant_usage" ADD CONSTRAINT "tenant_usage_tenant_uuid_tenants_tenant_uuid_fk" FOREIGN KEY ("tenant_uuid") REFERENCES "tenants"("tenant_uuid") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id");--> statement-breakpoint
-CREATE INDEX "files_by_owner" ON "files" USING btree ("owner_id","tenant_uuid","id" DESC NULLS LAST) WHERE status = 'available';--> statement-breakpoint
+CREATE INDEX "files_by_owner" ON "files" USING btree ("owner_id","tenant_uuid","is_public","id" DESC NULLS LAST) WHERE status = 'available';--> statement-breakpoint
 CREATE INDEX "files_public" ON "files" USING btree ("tenant_uuid","id" DESC NULLS LAST) WHERE is_public and status = 'available';--> statement-breakpoint
 CREATE INDEX "files_to_sweep" ON "files" USING btree ("sweep_at") WHERE sweep_at is not null;--> statement-breakpoint
 CREATE INDEX "tenant_buckets_by_tenant" ON "tenant_buckets" USING btree ("tenant_uuid","position");--> statement-breakpoint
@@ -71,7 +71,7 @@ ALTER TABLE "tenant_usage" SET (fillfactor = 20);
   },
   {
     name: '0001_files_by_status',
-    sql: `CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST) WHERE sweep_at is not null;`,
+    sql: `CREATE INDEX "files_by_status" ON "files" USING btree ("status","tenant_uuid","id" DESC NULLS LAST,"owner_id","is_public") WHERE sweep_at is not null;`,
   },
   {
     name: '0002_files_by_bucket',

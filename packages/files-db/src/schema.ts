@@ -107,16 +107,18 @@ export const files = pgTable(
       .on(table.bucket, table.id.asc().nullsFirst())
       .where(sql`status <> 'deleted'`),
     // For the lists of users. Of available files only: presigned uploads that nobody completes, and tombstones, stand in no
-    // one's way. In an order that the primary key does not have, since the planner would read all that is newer there.
+    // one's way. Public ones apart, for whoever looks at those of an owner who has many others. In an order that the primary key does
+    // not have, since the planner would read all that is newer there.
     index('files_by_owner')
-      .on(table.ownerId, table.tenantUuid, table.id.desc().nullsLast())
+      .on(table.ownerId, table.tenantUuid, table.isPublic, table.id.desc().nullsLast())
       .where(sql`status = 'available'`),
     index('files_public')
       .on(table.tenantUuid, table.id.desc().nullsLast())
       .where(sql`is_public and status = 'available'`),
-    // For lists by status, which would read all that is available to find the few.
+    // For lists by status, which would read all that is available to find the few. Whose a file is stands in it as well, so that a
+    // user's list passes over those of others without looking at them.
     index('files_by_status')
-      .on(table.status, table.tenantUuid, table.id.desc().nullsLast())
+      .on(table.status, table.tenantUuid, table.id.desc().nullsLast(), table.ownerId, table.isPublic)
       .where(sql`sweep_at is not null`),
     // The same of all tenants, by an expression that only their list asks for: the planner would take a list of one tenant from here
     // too, and read all that is newer of others.
