@@ -131,6 +131,27 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
+  it('keeps nobody from reading while it makes an index of files that are there', async () => {
+    const { url, drop } = await emptyDatabase('embedded');
+    const database = connectDatabase({ url });
+    const [{ sql: initial }, ...later] = migrations as [(typeof migrations)[number], ...typeof migrations];
+    await database.sql.unsafe(initial);
+    const locks = new Map<string, number>();
+    await database.sql.begin(async (transaction) => {
+      for (const text of later.flatMap(({ sql }) => sql.split('--> statement-breakpoint'))) {
+        await transaction.unsafe(text);
+        if (!text.includes('CREATE INDEX')) continue;
+        const held = await transaction`
+          select from pg_locks where relation = 'files'::regclass and mode = 'AccessExclusiveLock' and pid = pg_backend_pid()`;
+        locks.set(text.trim(), held.length);
+      }
+    });
+    expect([...locks].filter(([, held]) => held > 0)).toEqual([]);
+    expect(locks.size).toBeGreaterThan(0);
+    await database.close();
+    await drop();
+  });
+
   it('says what is wrong with a connection, without its password', async () => {
     const { url, drop } = await emptyDatabase('embedded');
     const wrong = (change: (changed: URL) => void): string => {

@@ -75,12 +75,15 @@ ALTER TABLE "tenant_usage" SET (fillfactor = 20);
   },
   {
     name: '0002_files_by_bucket',
-    sql: `CREATE INDEX "files_by_bucket" ON "files" USING btree ("bucket","id" NULLS FIRST) WHERE status <> 'deleted';--> statement-breakpoint
-DROP INDEX "files_by_tenant";--> statement-breakpoint
-CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS FIRST) WHERE status <> 'deleted';`,
+    sql: `CREATE INDEX "files_by_bucket" ON "files" USING btree ("bucket","id" NULLS FIRST) WHERE status <> 'deleted';`,
   },
   {
     name: '0003_files_by_status_of_all',
-    sql: `CREATE INDEX "files_by_status_of_all" ON "files" USING btree (('any ' || status),"id" DESC NULLS LAST) WHERE sweep_at is not null;`,
+    sql: `CREATE INDEX "files_by_status_of_all" ON "files" USING btree (('any ' || status),"id" DESC NULLS LAST) WHERE sweep_at is not null;--> statement-breakpoint
+-- Dropped last: nobody reads from then on until all of it is done, and to make an index of many files takes long.
+ALTER INDEX "files_by_tenant" RENAME TO "files_by_tenant_former";--> statement-breakpoint
+CREATE INDEX "files_by_tenant" ON "files" USING btree ("tenant_uuid","id" NULLS FIRST) WHERE status <> 'deleted';--> statement-breakpoint
+DROP INDEX "files_by_tenant_former";
+`,
   },
 ];
