@@ -63,7 +63,8 @@ export async function serve(config: Config, log: Logger, signal: AbortSignal): P
     const server = createApiServer({ runtime, registry, log, stopping: () => stopping, verify });
     const drain = drainOf(server);
     await listen(server, { ...config.server, variable: 'PORT' });
-    started.push(() => drain(drainMs), sweepRegularly(runtime, log));
+    const endSweeps = sweepRegularly(runtime, log);
+    started.push(async () => void (await Promise.all([endSweeps(), drain(drainMs)])));
     return { server, ...(runtime.generatedSecret !== undefined && { generatedSecret: runtime.generatedSecret }), stop };
   } catch (error) {
     await stop();

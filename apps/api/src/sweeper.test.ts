@@ -30,13 +30,28 @@ it('sweeps one or two minutes after the start, and every hour from then on, unti
   expect(sweeps).toBe(1);
   await vi.advanceTimersByTimeAsync(120 * minute);
   expect(sweeps).toBe(3);
-  end();
+  await end();
   await vi.advanceTimersByTimeAsync(120 * minute);
   expect(sweeps).toBe(3);
 });
 
+it('ends a sweep that is under way before the database and the storage are taken from it', async () => {
+  const ended: string[] = [];
+  const sweep: Runtime['files']['sweep'] = async (_request, ctx) => {
+    await new Promise((resolve) => ctx?.signal?.addEventListener('abort', resolve));
+    await Promise.resolve(); // it gives back what it has
+    ended.push('the sweep');
+    throw ctx?.signal?.reason;
+  };
+  const end = sweepRegularly({ ...runtime, files: { sweep } } as unknown as Runtime, log);
+  await vi.advanceTimersByTimeAsync(2 * minute);
+  await end();
+  ended.push('the rest');
+  expect([ended, lines]).toEqual([['the sweep', 'the rest'], []]);
+});
+
 it('sweeps never where it is ended before the first time', async () => {
-  sweepRegularly(runtime, log)();
+  await sweepRegularly(runtime, log)();
   await vi.advanceTimersByTimeAsync(120 * minute);
   expect(sweeps).toBe(0);
 });
@@ -55,16 +70,17 @@ it('leaves alone for a day what is unfinished, and all that lies in the buckets 
     log,
   );
   await vi.advanceTimersByTimeAsync(2 * minute);
-  end();
-  expect(files.mock.calls).toEqual([[{ olderThanSeconds: 24 * 60 * 60 }]]);
-  expect(objects.mock.calls).toEqual([[{ olderThan: 24 * 60 * 60, among: expect.any(Function) }]]);
+  await end();
+  const ctx = { signal: expect.any(AbortSignal) };
+  expect(files.mock.calls).toEqual([[{ olderThanSeconds: 24 * 60 * 60 }, ctx]]);
+  expect(objects.mock.calls).toEqual([[{ olderThan: 24 * 60 * 60, among: expect.any(Function) }, ctx]]);
   expect(await objects.mock.calls[0]?.[0].among?.(['acme-uploads', 'a-stranger'])).toEqual(['acme-uploads']);
 });
 
 it('has nothing to sweep where storage is switched off', async () => {
   const end = sweepRegularly({ ...runtime, config: { storage: { enabled: false } } } as unknown as Runtime, log);
   await vi.advanceTimersByTimeAsync(120 * minute);
-  end();
+  await end();
   expect(sweeps).toBe(0);
 });
 
@@ -79,7 +95,7 @@ it('processes that start together do not sweep at one moment', async () => {
   }
   expect(sweeps).toBe(20);
   expect(moments.size).toBeGreaterThan(2);
-  for (const end of ends) end();
+  for (const end of ends) await end();
 });
 
 it('tries again after a sweep that failed, and begins none while one is under way', async () => {
@@ -94,5 +110,5 @@ it('tries again after a sweep that failed, and begins none while one is under wa
   slow.resolve({});
   await vi.advanceTimersByTimeAsync(60 * minute);
   expect(sweeps).toBe(3);
-  end();
+  await end();
 });

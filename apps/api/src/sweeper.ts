@@ -6,35 +6,45 @@ const everyMs = 3_600_000;
 const firstAfterMs = 60_000;
 const dayInSeconds = 86_400;
 
-/** Cleans up hourly what uploads left unfinished. Several processes may do so at once. @returns how to end it */
-export function sweepRegularly(runtime: Runtime, log: Logger): () => void {
-  if (!runtime.config.storage.enabled) return () => {};
-  let running = false;
+/**
+ * Cleans up hourly what uploads left unfinished. Several processes may do so at once.
+ * @returns how to end it, the sweep that is under way as well: it needs the database and the storage until then
+ */
+export function sweepRegularly(runtime: Runtime, log: Logger): () => Promise<void> {
+  if (!runtime.config.storage.enabled) return async () => {};
+  const ending = new AbortController();
+  const { signal } = ending;
   const sweep = async (): Promise<void> => {
-    if (running) return;
-    running = true;
     try {
-      const files = await runtime.files.sweep({ olderThanSeconds: dayInSeconds });
+      const files = await runtime.files.sweep({ olderThanSeconds: dayInSeconds }, { signal });
       const among = (buckets: readonly string[]): Promise<readonly string[]> => runtime.tenants.ours(buckets);
       const objects =
-        runtime.storage.backend.maintenance === undefined ? undefined : await runtime.storage.sweep({ olderThan: dayInSeconds, among });
+        runtime.storage.backend.maintenance === undefined
+          ? undefined
+          : await runtime.storage.sweep({ olderThan: dayInSeconds, among }, { signal });
       log.debug({ files, objects }, 'swept');
     } catch (error) {
-      log.warn({ err: error }, 'the sweep failed and will be tried again');
-    } finally {
-      running = false;
+      if (!signal.aborted) log.warn({ err: error }, 'the sweep failed and will be tried again');
     }
+  };
+  let running: Promise<void> | undefined;
+  const begin = (): void => {
+    running ??= sweep().finally(() => {
+      running = undefined;
+    });
   };
   let timer: NodeJS.Timeout | undefined;
   const first = setTimeout(
     () => {
-      void sweep();
-      timer = setInterval(() => void sweep(), everyMs).unref();
+      begin();
+      timer = setInterval(begin, everyMs).unref();
     },
     firstAfterMs * (1 + Math.random()),
   ).unref();
-  return () => {
+  return async () => {
     clearTimeout(first);
     clearInterval(timer);
+    ending.abort();
+    await running;
   };
 }
