@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
-import { claimPlace, switchPlace } from './relocation-statements.ts';
+import { claimPlace, findStrays, switchPlace } from './relocation-statements.ts';
 import { acme, admin, globex, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
@@ -200,6 +200,20 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     const before = await rowsRead();
     expect((await files.list({ access: admin, limit: 50 })).files).toHaveLength(50);
     expect((await rowsRead()) - before).toBeLessThanOrEqual(51);
+  });
+
+  it('is a page at a time of a tenant, all of whose files lie in its bucket, to whoever moves those that do not', async () => {
+    await rig.query('truncate files');
+    for (const [part, { tenantUuid }] of [acme, globex, acme].entries()) await insert(part * each, 'available', tenantUuid);
+    await rig.query('vacuum analyze files');
+    const walk = { tenant: acme.tenantUuid, buckets: '["b"]', after: '00000000-0000-0000-0000-000000000000', limit: 100 };
+    for (let run = 0; run < 10; run++) {
+      const before = await rowsRead();
+      const [last, ...others] = await findStrays(database.sql, walk);
+      expect([last, others]).toMatchObject([{ strays: false, is_last: true }, []]);
+      // Making a plan reads a few.
+      expect((await rowsRead()) - before).toBeLessThanOrEqual(100 + 10);
+    }
   });
 
   it.each([

@@ -45,7 +45,7 @@ interface Parts {
   readonly tenants: TenantRepository;
 }
 
-const pageSize = 500;
+const pageSize = 1000;
 /** Seconds that a copy may take, and then that a killed process's lies around. */
 const claimSeconds = 86_400;
 /** Seconds after `sweep_at` that a sweep waits by default. */
@@ -68,9 +68,9 @@ async function* straysOf({ sql, tenants }: Parts, tenant: Tenant): AsyncGenerato
   const buckets = JSON.stringify([...tenant.buckets, to]);
   for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
     const rows = await findStrays(sql, { tenant: tenantUuid, buckets, after, limit: pageSize });
-    for (const row of rows) yield strayOf(row, { tenantUuid, tenantSlug }, to);
+    for (const row of rows) if (row.strays) yield strayOf(row, { tenantUuid, tenantSlug }, to);
     const last = rows.at(-1);
-    if (last === undefined || rows.length < pageSize) return;
+    if (last?.is_last !== true) return;
     after = last.id;
   }
 }

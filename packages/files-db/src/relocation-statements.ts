@@ -20,17 +20,22 @@ export interface StrayRow {
 }
 
 /**
- * A tenant's available files outside of `buckets`, a JSON array, by id. The condition is one that no plan can turn into a join: what
- * is wanted is a walk along the index, from page to page.
+ * A tenant's available files outside of `buckets`, a JSON array, by id: those among the next `limit` that it has, and the last of
+ * these, which is where to go on. A statement that went on until it had found enough would read all files where none is outside.
  */
 export const findStrays = statement<
   { readonly tenant: string; readonly buckets: string; readonly after: string; readonly limit: number },
-  StrayRow
+  StrayRow & { readonly strays: boolean; readonly is_last: boolean }
 >(`
-  select id, bucket, storage_key, size_bytes, etag, sha256, upload_key is not null and complete_attempts > 1 as unsettled
-  from files where tenant_uuid = {tenant}::text and id > {after}::uuid and status = 'available'
-    and bucket <> all (array(select json_array_elements_text({buckets}::text::json)))
-  order by tenant_uuid, id nulls first limit {limit}::int8`);
+  select * from (
+    select id, bucket, storage_key, size_bytes, etag, sha256, upload_key is not null and complete_attempts > 1 as unsettled,
+      bucket <> all (array(select json_array_elements_text({buckets}::text::json))) as strays, row_number() over (order by id nulls first) = {limit}::int8 as is_last
+    from (
+      select * from files where tenant_uuid = {tenant}::text and id > {after}::uuid and status = 'available'
+      order by tenant_uuid, id nulls first limit {limit}::int8
+    ) as page
+  ) as walked
+  where strays or is_last order by id nulls first`);
 
 export const findAt = statement<{ readonly id: string; readonly bucket: string }, { readonly id: string }>(
   `select id from files where id = {id}::uuid and status = 'available' and bucket = {bucket}::text`,
