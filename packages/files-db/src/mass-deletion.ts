@@ -13,12 +13,15 @@ export interface TombstoneRow {
   readonly upload_key: string | null;
 }
 
+/** Stands in the statements: for any number of files the planner would read the whole table. */
+const batchSize = 500;
+
 // Like deleting one file after the other, in the order of `files_by_tenant` and `files_by_bucket`; tenants' numbers are locked in one
 // order, since a bucket may hold files of several.
 const deleteWhere = (condition: string): string => `
   with target as (
     select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
-    order by id nulls first limit {limit}::int8 for update
+    order by id nulls first limit ${batchSize} for update
   ), moved as (
     update files f set status = 'deleted', sweep_at = greatest({now}::text::timestamptz, f.expires_at), updated_at = now()
     from target where f.id = target.id
@@ -38,14 +41,11 @@ const deleteWhere = (condition: string): string => `
   )
   select id, bucket, storage_key, upload_key from moved`;
 
-const batchSize = 500;
-
 interface Batch {
   readonly of: string;
   /** The last id of the batch before this. */
   readonly after: string;
   readonly now: string;
-  readonly limit: number;
 }
 
 const deleteTenantFiles = statement<Batch, TombstoneRow>(deleteWhere('tenant_uuid = {of}::text'));
@@ -66,7 +66,7 @@ const releaseFormer = statement<Batch, TombstoneRow>(`
   with target as (
     select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > {now}::text::timestamptz
       and id < {after}::uuid
-    order by id desc nulls last limit {limit}::int8 for update
+    order by id desc nulls last limit ${batchSize} for update
   )
   update files f set sweep_at = greatest(to_timestamp(0), f.expires_at) from target where f.id = target.id
   returning f.id, f.bucket, f.storage_key, f.upload_key`);
@@ -82,7 +82,7 @@ async function* inBatches(
 ): AsyncGenerator<readonly TombstoneRow[], void> {
   const first = order === 'ascending' ? '0' : 'f';
   for (let after = '00000000-0000-0000-0000-000000000000'.replaceAll('0', first); ;) {
-    const rows = await next({ after, now: new Date().toISOString(), limit: batchSize });
+    const rows = await next({ after, now: new Date().toISOString() });
     if (rows.length > 0) yield rows;
     if (rows.length < batchSize) return;
     after = rows.reduce((last, { id }) => (id > last === (order === 'ascending') ? id : last), after);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
+import { deleteFiles, formerPlaces } from './mass-deletion.ts';
 import { TenantTurns } from './tenant-turns.ts';
 import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
@@ -44,5 +45,28 @@ describe.each(['embedded', 'debian'] as const)('what is prepared while there are
       await files.delete(id, access);
     }
     expect((await scans()) - before).toBe(0);
+  });
+
+  it('never reads the whole table to sweep, or to delete a tenant, also where the server is told to plan for any parameters', async () => {
+    const files = new FileService({ database, storage: rig.storage });
+    const insert = async (rows: number, status: 'available' | 'deleted'): Promise<void> => {
+      await rig.query(`insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
+        select gen_random_uuid(), '${acme.tenantUuid}', 'alice', 'a', 'text/plain', 'acme-uploads', 'k', '${status}',
+          case when '${status}' = 'deleted' then now() - interval '2 days' end from generate_series(1, ${rows})`);
+    };
+    await insert(100_000, 'available');
+    await insert(5, 'deleted');
+    await rig.query('analyze files');
+    for (const mode of ['auto', 'force_generic_plan']) {
+      await database.sql.unsafe(`set plan_cache_mode = ${mode}`);
+      for (let round = 0; round < 10; round++) {
+        await insert(5, 'deleted');
+        const before = await scans();
+        await files.sweep();
+        for await (const _ of deleteFiles(database.sql, { tenant: acme.tenantUuid })) break;
+        for await (const _ of formerPlaces(database.sql, { tenant: acme.tenantUuid }));
+        expect([mode, (await scans()) - before]).toEqual([mode, 0]);
+      }
+    }
   });
 });

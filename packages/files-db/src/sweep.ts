@@ -42,11 +42,12 @@ interface Due {
 
 /**
  * Takes rows that are due: what is not available becomes a tombstone, and what it had reserved is free. Rows that another
- * sweep looks at are skipped; tenants' numbers are locked in one order, so that two sweeps never wait for each other.
+ * sweep looks at are skipped; tenants' numbers are locked in one order, so that two sweeps never wait for each other. How many at
+ * most stands in it: for any number of them the planner would read the whole table.
  */
-const takeDue = statement<Due & { readonly until: string; readonly limit: number }, DueRow>(`
+const takeDue = statement<Due & { readonly until: string }, DueRow>(`
   with due as (
-    select id, status as was from files where ${due} order by sweep_at limit {limit}::int8 for update skip locked
+    select id, status as was from files where ${due} order by sweep_at limit ${batchSize} for update skip locked
   ), moved as (
     update files f set sweep_at = {until}::text::timestamptz, status = case f.status when 'available' then 'available' else 'deleted' end,
       updated_at = case f.status when 'pending' then now() else f.updated_at end
@@ -100,7 +101,7 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
   const until = before(olderThanSeconds - lease);
   for (;;) {
     ctx.signal?.throwIfAborted();
-    const rows = await takeDue(sql, { ...times, until, limit: batchSize });
+    const rows = await takeDue(sql, { ...times, until });
     if (rows.length === 0) return report;
     const retained = await removeObjectsOf(storage, rows, ctx);
     const finished = rows.map(({ id }) => id).filter((id) => !retained.has(id));
