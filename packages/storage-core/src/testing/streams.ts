@@ -160,11 +160,22 @@ async function withFile(data: Uint8Array, work: (file: FileHandle, path: string)
   }
 }
 
-type Open = (file: FileHandle, path: string) => Readable;
+/** @param whenRead called before the first byte is read */
+type Open = (file: FileHandle, path: string, whenRead?: () => void) => Readable;
+
+const opens: readonly Open[] = [
+  (file, _path, whenRead) =>
+    fileBody({
+      read: (...args) => {
+        whenRead?.();
+        return file.read(...args);
+      },
+    }),
+  (_file, path, whenRead) => withDirectReads(createReadStream(path).once('open', () => whenRead?.())),
+];
 
 /** A file as a handle and as a stream, each announced or not. */
 function ways(size?: number): readonly (readonly [announced: number | undefined, open: Open])[] {
-  const opens: readonly Open[] = [(file) => fileBody(file), (_file, path) => withDirectReads(createReadStream(path))];
   return [...new Set([undefined, size])].flatMap((announced) => opens.map((each) => [announced, each] as const));
 }
 
@@ -198,12 +209,16 @@ function files({ test }: Suite): void {
         for (const [, open] of ways())
           await assertRejects(t.putBody(t.at('file'), streamBody(open(file, path), announced)), 'invalid_argument');
       }
+      await t.assertAbsent(t.at('file'));
       for (const [announced, open] of ways(big)) {
         const cancel = new AbortController();
         const reason = new Error('cancelled by the test');
-        const body = streamBody(open(file, path), announced);
+        // Sooner than all of it can be under way: a server may store what it has got whole, whoever is gone by then.
+        const body = streamBody(
+          open(file, path, () => cancel.abort(reason)),
+          announced,
+        );
         const upload = t.putBody(t.at('file'), body, {}, cancel.signal);
-        setImmediate(() => cancel.abort(reason));
         await assertRejectsAsIs(upload, reason);
         assert.ok(body.stream.destroyed, 'the stream is destroyed');
       }
