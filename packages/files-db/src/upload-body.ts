@@ -1,12 +1,16 @@
 import { pipeline, Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
 
-import { hasOwnedChunks, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
-import type { Body } from '@coffer/storage-core';
+import { fileBody, hasOwnedChunks, isDirectSource, readInto, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
+import type { Body, DirectSource } from '@coffer/storage-core';
 
 import { sampleBytes } from './sniff.ts';
+import { untilAborted } from './until-aborted.ts';
 
 const highWaterMark = 262_144;
+
+/** What is read at once of a body that is read into memory of the reader's: a small file is there at the first try. */
+const headBytes = 64 * 1024;
 
 /** A body of which the first bytes are known, and still to be read. */
 export interface OpenedBody {
@@ -20,6 +24,7 @@ export interface OpenedBody {
  */
 export async function openBody(body: Body, signal?: AbortSignal): Promise<OpenedBody> {
   if (body.kind === 'buffer') return { body, sample: body.data.subarray(0, sampleBytes) };
+  if (isDirectSource(body.stream)) return openDirectly(body.stream, body.size, signal);
   const { size, stream } = body;
   const chunks: Buffer[] = [];
   let length = 0;
@@ -42,6 +47,34 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   }
   if (size !== undefined && size !== length) throw sizeMismatch(length, size);
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
+}
+
+/** The same for one that is read into memory of its reader's, as it then still is. Who closes `source` closes what is left of it. */
+async function openDirectly(source: DirectSource, size: number | undefined, signal: AbortSignal | undefined): Promise<OpenedBody> {
+  const head = Buffer.allocUnsafe(headBytes);
+  let length = 0;
+  while (length < sampleBytes) {
+    const bytes = await untilAborted(() => source[readInto](head.subarray(length)), signal === undefined ? {} : { signal });
+    if (bytes === 0) {
+      if (size !== undefined && size !== length) throw sizeMismatch(length, size);
+      const data = head.subarray(0, length);
+      return { body: { kind: 'buffer', data }, sample: data };
+    }
+    length += bytes;
+  }
+  let left = head.subarray(0, length);
+  const stream = readBy(async (target) => {
+    if (left.length === 0) return source[readInto](target);
+    const bytes = left.copy(target);
+    left = left.subarray(bytes);
+    return bytes;
+  });
+  return { body: { kind: 'stream', stream, ...(size !== undefined && { size }) }, sample: head.subarray(0, Math.min(length, sampleBytes)) };
+}
+
+function readBy(read: (target: Uint8Array) => Promise<number>): Readable & DirectSource {
+  const body = fileBody({ read: async (target, offset, length) => ({ bytesRead: await read(target.subarray(offset, offset + length)) }) });
+  return body.on('error', () => {}); // as of any body: a reader asks the stream itself
 }
 
 /** A stream of which everything has been read ends no sooner than it is read once more, and then in the next tick. */
@@ -77,23 +110,41 @@ export function meterBody(stream: Readable, granted: number, more: (passed: numb
   const gone = new AbortController();
   let passed = 0;
   let most = granted;
-  const meter = new Transform({
-    highWaterMark,
-    transform(chunk: Buffer, _encoding, callback) {
-      passed += chunk.length;
-      if (passed <= most) callback(null, chunk);
-      else grow().then(() => callback(null, chunk), callback);
-    },
-    destroy(error, callback) {
-      gone.abort();
-      callback(error);
-    },
-  });
+  const pass = (bytes: number): Promise<void> | undefined => {
+    passed += bytes;
+    return passed <= most ? undefined : grow();
+  };
   const grow = async (): Promise<void> => {
     while (passed > most) most += await more(passed, gone.signal);
   };
+  return {
+    kind: 'stream',
+    stream: (isDirectSource(stream) ? meterReads(stream, pass) : meterChunks(stream, pass)).once('close', () => gone.abort()),
+  };
+}
+
+/** Resolves once the bytes may pass, where that takes asking. */
+type Pass = (bytes: number) => Promise<void> | undefined;
+
+function meterReads(source: Readable & DirectSource, pass: Pass): Readable {
+  return readBy(async (target) => {
+    const bytes = await source[readInto](target);
+    await pass(bytes);
+    return bytes;
+  });
+}
+
+function meterChunks(stream: Readable, pass: Pass): Readable {
+  const meter = new Transform({
+    highWaterMark,
+    transform(chunk: Buffer, _encoding, callback) {
+      const passing = pass(chunk.length);
+      if (passing === undefined) callback(null, chunk);
+      else passing.then(() => callback(null, chunk), callback);
+    },
+  });
   pipeline(stream, meter, () => {}); // whoever reads the meter gets the error
-  return { kind: 'stream', stream: hasOwnedChunks(stream) ? withOwnedChunks(meter) : meter };
+  return hasOwnedChunks(stream) ? withOwnedChunks(meter) : meter;
 }
 
 export function overQuota(): Error {
