@@ -96,6 +96,18 @@ describe('prometheusObserver on a StorageService', () => {
     expect(counts['backend="memory",operation="upload",tenant="acme"']).toBe(1);
   });
 
+  it('writes the labels in the order of the contract', async () => {
+    await storage.uploadFile({ key: 'a.txt', body: 'Hello' }, acme);
+    await expect(storage.downloadFile('b.txt', acme)).rejects.toThrow();
+    const text = await register.metrics();
+    expect(text).toContain('storage_operations_total{operation="upload",status="success",backend="memory",tenant="acme"} 1');
+    expect(text).toContain('storage_operations_total{operation="download",status="error",backend="memory",tenant="acme"} 1');
+    expect(text).toContain('storage_errors_total{operation="download",backend="memory",tenant="acme"} 1');
+    expect(text).toContain('storage_operation_duration_seconds_count{operation="upload",backend="memory",tenant="acme"} 1');
+    expect(text).toContain('storage_upload_bytes_total{backend="memory",tenant="acme"} 5');
+    expect(text).toContain('storage_bucket_operations_total{operation="create_bucket",status="success"} 1');
+  });
+
   it('counts bytes of buffers and streams', async () => {
     await storage.uploadFile({ key: 'buffer', body: Buffer.alloc(1000) }, acme);
     await storage.uploadFile({ key: 'stream', body: Readable.from([Buffer.alloc(300), Buffer.alloc(45)]) });

@@ -61,9 +61,11 @@ export function prometheusObserver({ register, tenants }: PrometheusObserverOpti
 
   const tallies = new Tallies({
     operations({ labels, success, error, seconds }) {
-      if (success > 0) operations.inc({ ...labels, status: 'success' }, success);
+      const { operation, backend, tenant } = labels;
+      // prom-client writes labels in the order they are given in: that of the documented series, for whoever reads it as text
+      if (success > 0) operations.inc({ operation, status: 'success', backend, tenant }, success);
       if (error > 0) {
-        operations.inc({ ...labels, status: 'error' }, error);
+        operations.inc({ operation, status: 'error', backend, tenant }, error);
         errors.inc(labels, error);
       }
       for (const each of seconds) duration.observe(labels, each);
