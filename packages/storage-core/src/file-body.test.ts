@@ -51,6 +51,13 @@ describe('a body of a file', () => {
     expect((await readAll(fileBody(file, options))).equals(data.subarray(start, end))).toBe(true);
   });
 
+  it('is read as a stream while what somebody else asked for is on its way', async () => {
+    const body = fileBody(file);
+    body.read(0);
+    expect(isDirectSource(body)).toBe(false);
+    expect((await readAll(body)).equals(data)).toBe(true);
+  });
+
   it.each(parts)('gives %s straight into memory, and ends', async (_name, options, start, end) => {
     const body = fileBody(file, options);
     const over = finished(body);

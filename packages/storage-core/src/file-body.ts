@@ -22,9 +22,15 @@ export function isDirectSource(stream: Readable): stream is Readable & DirectSou
   return method in stream && isUntouched(stream);
 }
 
-/** Whether nobody has read of the stream, or listens for what it yields. */
+/** Whether nobody has read of the stream, has asked for what comes first, or listens for what it yields. */
 export function isUntouched(stream: Readable): boolean {
-  return stream.readableFlowing === null && !stream.readableDidRead && stream.readableLength === 0;
+  return stream.readableFlowing === null && !stream.readableDidRead && stream.readableLength === 0 && !isBeingRead(stream);
+}
+
+/** Of what is on its way, as with `read(0)`, nothing else tells. Streams of graceful-fs ask for it as soon as they are open. */
+function isBeingRead(stream: Readable): boolean {
+  const { _readableState: state } = stream as { readonly _readableState?: { readonly reading?: boolean } };
+  return state?.reading === true;
 }
 
 /** An open file, as far as its bytes go: a `FileHandle`, say. */

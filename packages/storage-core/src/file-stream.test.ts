@@ -101,6 +101,22 @@ describe('a stream of a file', () => {
     expect(isDirectSource(later)).toBe(false);
   });
 
+  it('is none while what somebody else asked for is on its way, as in each stream of graceful-fs', async () => {
+    const own = { open: fs.open, close: fs.close, read: (...args: Parameters<typeof fs.read>) => setTimeout(() => fs.read(...args), 20) };
+    const file = createReadStream(path, { fs: own as never });
+    const before = bodyStream(file);
+    await new Promise((resolve) => file.once('open', resolve));
+    expect(isDirectSource(before)).toBe(true);
+    file.read(0);
+    expect(isDirectSource(before)).toBe(false);
+    expect((await readAll(before)).equals(data)).toBe(true);
+    const after = createReadStream(path);
+    await new Promise((resolve) => after.once('open', resolve));
+    after.read(0);
+    expect(isDirectSource(bodyStream(after))).toBe(false);
+    after.destroy();
+  });
+
   it('tells who listens of the same bytes, at the pace of the slowest', async () => {
     const stream = direct(createReadStream(path));
     await stream[readInto](Buffer.alloc(0));
