@@ -3,8 +3,9 @@ import fs, { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { Writable } from 'node:stream';
 import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -92,7 +93,12 @@ describe('a stream of a file', () => {
     peeked.unshift(peeked.read() as Buffer);
     const text = createReadStream(path, 'latin1');
     const own = Object.assign(createReadStream(path), { _read: () => {} });
-    for (const stream of [begun, peeked, text, own]) {
+    const changing = new (class extends fs.ReadStream {
+      override push(chunk: Buffer | null): boolean {
+        return super.push(chunk?.toReversed() ?? null);
+      }
+    })(path);
+    for (const stream of [begun, peeked, text, own, changing]) {
       expect(isDirectSource(bodyStream(stream))).toBe(false);
       stream.destroy();
     }
@@ -135,6 +141,31 @@ describe('a stream of a file', () => {
     expect(hash.digest('hex')).toBe(createHash('sha256').update(data).digest('hex'));
   });
 
+  it('waits for nobody who has gone away', async () => {
+    const stream = direct(createReadStream(path));
+    await stream[readInto](Buffer.alloc(0));
+    const stuck = new Writable({ highWaterMark: 1, write: () => {} });
+    stream.pipe(stuck);
+    const reading = readDirectly(stream, 100_000);
+    await expect.poll(() => stream.readableLength).toBeGreaterThan(0);
+    stuck.destroy();
+    expect((await reading).equals(data)).toBe(true);
+  });
+
+  it('gives what its file system has read into memory of its own', async () => {
+    const read = (
+      file: number,
+      _target: Uint8Array,
+      _offset: number,
+      length: number,
+      at: number | null,
+      done: Parameters<typeof fs.read>[5],
+    ): void =>
+      fs.read(file, Buffer.alloc(length), 0, length, at, (error, bytes, filled) => done(error ?? (undefined as never), bytes, filled));
+    const stream = direct(createReadStream(path, { fs: { open: fs.open, close: fs.close, read } as never }));
+    expect((await readDirectly(stream, 300_000)).equals(data)).toBe(true);
+  });
+
   it('fails with what opening or reading it fails with, and with the reason of who ends it', async () => {
     const absent = direct(createReadStream(join(folder, 'absent')));
     await expect(absent[readInto](Buffer.alloc(1))).rejects.toMatchObject({ code: 'ENOENT' });
@@ -172,7 +203,7 @@ describe('a stream of a file', () => {
     await new Promise((resolve) => setImmediate(resolve));
     const closed = new Promise((resolve) => file.once('close', resolve));
     stream.destroy();
-    await expect(reading).rejects.toThrow('closed before its end');
+    await expect(reading).rejects.toMatchObject({ code: 'ERR_STREAM_PREMATURE_CLOSE', message: 'The stream was closed before its end.' });
     await closed;
     expect(calls).toEqual(['read', 'close']);
   });

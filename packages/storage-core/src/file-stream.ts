@@ -12,7 +12,7 @@ interface FileSystem {
     offset: number,
     length: number,
     position: number | undefined,
-    done: (error: Error | null, bytes: number) => void,
+    done: (error: Error | null | undefined, bytes: number, filled?: Uint8Array) => void,
   ): void;
 }
 
@@ -24,8 +24,10 @@ type FileStream = ReadStream & { readonly fd: number | null; readonly end: numbe
  * that it reads, and four times the CPU. Where a runtime has such streams otherwise, they are left as they are.
  */
 export function withDirectReads(stream: Readable): Readable {
-  const isPlain = stream instanceof ReadStream && stream._read === ReadStream.prototype._read && !(readInto in stream);
-  if (!isPlain || !isUntouched(stream)) return stream;
+  if (!(stream instanceof ReadStream) || readInto in stream || !isUntouched(stream)) return stream;
+  // One that yields something else than what it reads is to be asked.
+  const { _read, push } = ReadStream.prototype;
+  if (stream._read !== _read || stream.push !== push) return stream;
   const own = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
   if (own === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
   const fileSystem = (stream as unknown as Record<symbol, FileSystem>)[own]!;
@@ -96,14 +98,15 @@ class Reading {
     const stream = this.#stream;
     this.#isReading = true;
     return new Promise<number>((resolve, reject) => {
-      this.#fileSystem.read(stream.fd!, target, 0, wanted, stream.pos, (error, bytes) => {
+      this.#fileSystem.read(stream.fd!, target, 0, wanted, stream.pos, (error, bytes, filled = target) => {
         this.#isReading = false;
         this.#whenRead?.();
-        if (error !== null) {
+        if (error) {
           stream.destroy(error);
           reject(error);
           return;
         }
+        if (filled !== target) target.set(filled.subarray(0, bytes));
         if (stream.pos !== undefined) stream.pos += bytes;
         stream.bytesRead += bytes;
         resolve(bytes);
@@ -113,17 +116,27 @@ class Reading {
 
   async #tell(bytes: Uint8Array): Promise<void> {
     const stream = this.#stream;
-    if (stream.listenerCount('data') + stream.listenerCount('readable') === 0 || push(stream, Buffer.from(bytes))) return;
+    if (!isHeard(stream) || push(stream, Buffer.from(bytes))) return;
+    const left = (): void => {
+      if (!isHeard(stream)) this.#whenWanted?.();
+    };
+    stream.on('removeListener', left);
     await new Promise<void>((resolve) => {
       this.#whenWanted = resolve;
     });
+    stream.off('removeListener', left);
     this.#assertOpen();
   }
 
   #assertOpen(): void {
     const { destroyed, readableEnded, errored } = this.#stream;
-    if (destroyed && !readableEnded) throw errored ?? new Error('The stream was closed before its end.');
+    if (!destroyed || readableEnded) return;
+    throw errored ?? Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
   }
+}
+
+function isHeard(stream: Readable): boolean {
+  return stream.listenerCount('data') + stream.listenerCount('readable') > 0;
 }
 
 /** Past whoever counts what is pushed: it has been counted as it was read. */
