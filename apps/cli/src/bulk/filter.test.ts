@@ -98,6 +98,11 @@ it.each([
   ['build/!(keep)', 'build/x', false],
   ['build/!(keep)', 'build/keep', true],
   ['build/?(a)', 'build', true],
+  ['build/!(keep)/**', 'build', true],
+  ['build/!(keep)/**', 'build/x', false],
+  ['build/!(keep)/**', 'build/keep', true],
+  ['build/?(a)/**', 'build', true],
+  ['b*/**', 'build', false],
   ['**/!(*.txt)', 'build', true],
 ])('folderFilterOf without %s, %s: %s', (exclude, folder, taken) => {
   expect(folderFilterOf([exclude])(folder)).toBe(taken);

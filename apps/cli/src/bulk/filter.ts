@@ -49,8 +49,8 @@ function excluderOf(pattern: string): Filter {
 
 function folderExcluderOf(pattern: string): Filter {
   const matches = matcherOf(pattern);
-  // That others match a name of nothing, as x/!(y) does, says nothing of what lies there.
-  const isOfAll = /\/(?:\*\*)?$/.test(pattern);
+  // That others match a name of nothing, as x/!(y) and x/!(y)/** do, says nothing of what lies there.
+  const isOfAll = pattern.endsWith('/') || /^[^(]*[^(/]\/\*\*$/.test(pattern);
   return (folder) => foldersOf(`${folder}/`).some((each) => matches(each)) || (isOfAll && matches(`${folder}/`));
 }
 
