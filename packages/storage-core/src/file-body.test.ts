@@ -3,6 +3,8 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -49,6 +51,32 @@ const parts: readonly [string, { readonly start?: number; readonly size?: number
 describe('a body of a file', () => {
   it.each(parts)('is a stream of %s', async (_name, options, start, end) => {
     expect((await readAll(fileBody(file, options))).equals(data.subarray(start, end))).toBe(true);
+  });
+
+  it('tells who listens of the same bytes', async () => {
+    const body = fileBody(file);
+    await body[readInto](Buffer.alloc(0));
+    const heard: Buffer[] = [];
+    body.on('data', (chunk: Buffer) => heard.push(chunk));
+    const over = finished(body);
+    expect((await readDirectly(body, 100_000)).equals(data)).toBe(true);
+    await over;
+    expect(Buffer.concat(heard).equals(data)).toBe(true);
+  });
+
+  it('waits for nobody who has gone away, and ends with the reason though somebody does not listen any more', async () => {
+    const stuck = new Writable({ highWaterMark: 1, write: () => {} });
+    for (const leave of [(body: Readable) => body.unpipe(stuck), (body: Readable) => body.destroy(new Error('ended by the test'))]) {
+      const body = fileBody(file).on('error', () => {});
+      await body[readInto](Buffer.alloc(0));
+      body.pipe(stuck);
+      const reading = readDirectly(body, 300_000);
+      reading.catch(() => {});
+      await expect.poll(() => body.readableLength).toBeGreaterThan(0);
+      leave(body);
+      if (body.destroyed) await expect(reading).rejects.toThrow('ended by the test');
+      else expect((await reading).equals(data)).toBe(true);
+    }
   });
 
   it('is read as a stream while what somebody else asked for is on its way', async () => {

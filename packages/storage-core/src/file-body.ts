@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 
+import { DirectListeners } from './direct-listeners.ts';
+
 // From the global registry, so that streams of another copy of this package are known as well.
 const method: unique symbol = Symbol.for('@coffer/read-into') as never;
 
@@ -53,6 +55,8 @@ class FileBody extends Readable implements DirectSource {
   readonly #file: OpenFile;
   #position: number;
   #left: number;
+  /** Once it is read in the other way. */
+  #listeners: DirectListeners | undefined;
 
   constructor(file: OpenFile, { start = 0, size = Infinity }: { readonly start?: number; readonly size?: number }) {
     super({ highWaterMark: chunkBytes });
@@ -62,6 +66,7 @@ class FileBody extends Readable implements DirectSource {
   }
 
   override _read(): void {
+    if (this.#listeners !== undefined) return this.#listeners.wanted();
     const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, this.#left));
     this.#take(chunk).then(
       (bytes) => this.push(bytes === 0 ? null : chunk.subarray(0, bytes)),
@@ -71,6 +76,7 @@ class FileBody extends Readable implements DirectSource {
 
   async [method](target: Uint8Array): Promise<number> {
     this.#assertOpen();
+    this.#listeners ??= new DirectListeners(this);
     let bytes: number;
     try {
       bytes = target.byteLength === 0 ? 0 : await this.#take(target);
@@ -79,11 +85,18 @@ class FileBody extends Readable implements DirectSource {
       throw error;
     }
     this.#assertOpen(); // it may have been destroyed meanwhile
-    if (bytes === 0 && target.byteLength > 0) {
-      this.push(null);
-      this.resume(); // to its end, and so to its close
+    if (bytes > 0) {
+      await this.#listeners.tell(target.subarray(0, bytes));
+      this.#assertOpen();
+    } else if (target.byteLength > 0) {
+      this.#listeners.end();
     }
     return bytes;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#listeners?.wanted();
+    callback(error);
   }
 
   async #take(target: Uint8Array): Promise<number> {

@@ -93,11 +93,7 @@ describe('a stream of a file', () => {
     peeked.unshift(peeked.read() as Buffer);
     const text = createReadStream(path, 'latin1');
     const own = Object.assign(createReadStream(path), { _read: () => {} });
-    const changing = new (class extends fs.ReadStream {
-      override push(chunk: Buffer | null): boolean {
-        return super.push(chunk?.toReversed() ?? null);
-      }
-    })(path);
+    const changing = Object.assign(createReadStream(path), { push: () => true });
     for (const stream of [begun, peeked, text, own, changing]) {
       expect(isDirectSource(bodyStream(stream))).toBe(false);
       stream.destroy();
@@ -153,15 +149,9 @@ describe('a stream of a file', () => {
   });
 
   it('gives what its file system has read into memory of its own', async () => {
-    const read = (
-      file: number,
-      _target: Uint8Array,
-      _offset: number,
-      length: number,
-      at: number | null,
-      done: Parameters<typeof fs.read>[5],
-    ): void =>
-      fs.read(file, Buffer.alloc(length), 0, length, at, (error, bytes, filled) => done(error ?? (undefined as never), bytes, filled));
+    type Done = (error: Error | undefined, bytes: number, filled: Uint8Array) => void;
+    const read = (file: number, _target: Uint8Array, _offset: number, length: number, at: number | null, done: Done): void =>
+      fs.read(file, Buffer.alloc(length), 0, length, at, (error, bytes, filled) => done(error ?? undefined, bytes, filled));
     const stream = direct(createReadStream(path, { fs: { open: fs.open, close: fs.close, read } as never }));
     expect((await readDirectly(stream, 300_000)).equals(data)).toBe(true);
   });

@@ -1,6 +1,7 @@
 import { ReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
+import { DirectListeners } from './direct-listeners.ts';
 import { isUntouched, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 
@@ -26,8 +27,7 @@ type FileStream = ReadStream & { readonly fd: number | null; readonly end: numbe
 export function withDirectReads(stream: Readable): Readable {
   if (!(stream instanceof ReadStream) || readInto in stream || !isUntouched(stream)) return stream;
   // One that yields something else than what it reads is to be asked.
-  const { _read, push } = ReadStream.prototype;
-  if (stream._read !== _read || stream.push !== push) return stream;
+  if (stream._read !== ReadStream.prototype._read || stream.push !== ReadStream.prototype.push) return stream;
   const own = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
   if (own === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
   const fileSystem = (stream as unknown as Record<symbol, FileSystem>)[own]!;
@@ -40,14 +40,15 @@ export function withDirectReads(stream: Readable): Readable {
 class Reading {
   readonly #stream: FileStream;
   readonly #fileSystem: FileSystem;
+  readonly #listeners: DirectListeners;
   #isBegun = false;
   #isReading = false;
   #whenRead: (() => void) | undefined;
-  #whenWanted: (() => void) | undefined;
 
   constructor(stream: FileStream, fileSystem: FileSystem) {
     this.#stream = stream;
     this.#fileSystem = fileSystem;
+    this.#listeners = new DirectListeners(stream);
   }
 
   async into(target: Uint8Array): Promise<number> {
@@ -60,10 +61,10 @@ class Reading {
     const bytes = left <= 0 ? 0 : await this.#read(target, Math.min(target.byteLength, left));
     this.#assertOpen(); // it may have been destroyed meanwhile
     if (bytes > 0) {
-      await this.#tell(target.subarray(0, bytes));
+      await this.#listeners.tell(target.subarray(0, bytes));
+      this.#assertOpen();
     } else {
-      push(stream, null);
-      stream.resume(); // to its end, and so to its close
+      this.#listeners.end();
     }
     return bytes;
   }
@@ -72,7 +73,7 @@ class Reading {
     if (this.#isBegun) return;
     this.#isBegun = true;
     const stream = this.#stream;
-    const wanted = (): void => this.#whenWanted?.();
+    const wanted = (): void => this.#listeners.wanted();
     const destroy = stream._destroy.bind(stream);
     const destroyed: typeof destroy = (error, callback) => {
       wanted();
@@ -114,32 +115,9 @@ class Reading {
     });
   }
 
-  async #tell(bytes: Uint8Array): Promise<void> {
-    const stream = this.#stream;
-    if (!isHeard(stream) || push(stream, Buffer.from(bytes))) return;
-    const left = (): void => {
-      if (!isHeard(stream)) this.#whenWanted?.();
-    };
-    stream.on('removeListener', left);
-    await new Promise<void>((resolve) => {
-      this.#whenWanted = resolve;
-    });
-    stream.off('removeListener', left);
-    this.#assertOpen();
-  }
-
   #assertOpen(): void {
     const { destroyed, readableEnded, errored } = this.#stream;
-    if (!destroyed || readableEnded) return;
-    throw errored ?? Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    if (destroyed && !readableEnded)
+      throw errored ?? Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
   }
-}
-
-function isHeard(stream: Readable): boolean {
-  return stream.listenerCount('data') + stream.listenerCount('readable') > 0;
-}
-
-/** Past whoever counts what is pushed: it has been counted as it was read. */
-function push(stream: Readable, chunk: Buffer | null): boolean {
-  return Readable.prototype.push.call(stream, chunk);
 }

@@ -1,0 +1,45 @@
+import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
+
+/** Who listens to a stream whose bytes are read past it. */
+export class DirectListeners {
+  readonly #stream: Readable;
+  #whenWanted: (() => void) | undefined;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+  }
+
+  /** More is wanted, or nothing any more: what the stream's `_read` and `_destroy` say. */
+  wanted(): void {
+    this.#whenWanted?.();
+  }
+
+  /** Tells of the same bytes, at the pace of the slowest. */
+  async tell(bytes: Uint8Array): Promise<void> {
+    if (!this.#isThere() || push(this.#stream, Buffer.from(bytes))) return;
+    const left = (): void => {
+      if (!this.#isThere()) this.wanted();
+    };
+    this.#stream.on('removeListener', left);
+    await new Promise<void>((resolve) => {
+      this.#whenWanted = resolve;
+    });
+    this.#stream.off('removeListener', left);
+  }
+
+  /** Ends and closes the stream. */
+  end(): void {
+    push(this.#stream, null);
+    this.#stream.resume(); // to its end, and so to its close
+  }
+
+  #isThere(): boolean {
+    return this.#stream.listenerCount('data') + this.#stream.listenerCount('readable') > 0;
+  }
+}
+
+/** Past whoever counts what is pushed: it has been counted as it was read. */
+function push(stream: Readable, chunk: Buffer | null): boolean {
+  return Readable.prototype.push.call(stream, chunk);
+}
