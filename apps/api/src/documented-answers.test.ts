@@ -215,11 +215,11 @@ describe('what the document says of answers', () => {
     expect(Object.keys(answersOf('PUT /api/v1/storage/objects/{key}')['201']?.headers ?? {})).toContain('ETag');
   });
 
-  it('is of HEAD what it is of GET, without bodies and parts of them', () => {
+  it('is of HEAD what it is of GET, without bodies', () => {
     const heads = [...operations].filter(([name]) => name.startsWith('HEAD '));
     expect(heads.length).toBe(4);
     for (const [name, { responses }] of heads) {
-      const statuses = Object.keys(answersOf(name.replace('HEAD', 'GET'))).filter((status) => status !== '206' && status !== '416');
+      const statuses = Object.keys(answersOf(name.replace('HEAD', 'GET')));
       expect({ name, statuses: Object.keys(responses) }).toEqual({ name, statuses });
       expect(Object.values(responses).filter(({ content }) => content !== undefined)).toEqual([]);
     }

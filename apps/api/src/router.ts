@@ -165,7 +165,7 @@ export class Router {
       method: 'head',
       operationId: `${operationId}Head`,
       summary: `${summary}: the headers only`,
-      responses: headersOnly(responses),
+      responses: withoutBodies(responses),
     });
   }
 }
@@ -178,14 +178,12 @@ function known(query: z.ZodType | undefined): z.ZodType {
   return query instanceof z.ZodObject ? query.strict() : z.strictObject({});
 }
 
-/** HEAD has no body, and so no part of one either: RFC 9110, section 14.2. */
-function headersOnly(responses: RouteConfig['responses']): RouteConfig['responses'] {
-  const whole = Object.entries(responses).filter(([status]) => status !== '206' && status !== '416');
+function withoutBodies(responses: RouteConfig['responses']): RouteConfig['responses'] {
   const bodiless = (answer: RouteConfig['responses'][string]): typeof answer => {
     const { content: _content, ...head } = { content: undefined, ...answer };
     return head;
   };
-  return Object.fromEntries(whole.map(([status, answer]) => [status, bodiless(answer)]));
+  return Object.fromEntries(Object.entries(responses).map(([status, answer]) => [status, bodiless(answer)]));
 }
 
 function headersIn(answer: RouteConfig['responses'][string]): object {
