@@ -47,6 +47,20 @@ describe.each(['repeatable read', 'serializable'])('a database whose transaction
     expect(await deleting).toBe('tenant_not_empty');
   });
 
+  it('takes a bucket from a tenant to whom it was just given another place', async () => {
+    await rig.tenants.addBucket('acme', 'acme-more');
+    const change = await rig.database.sql.reserve();
+    await change`begin`;
+    await change`update tenant_buckets set position = position + 1 where bucket = 'acme-more'`;
+    const removing = codeOf(processes[0]!.tenants.removeBucket('acme-more'));
+    const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(() => rig.query(waits)).toHaveLength(1);
+    await change`commit`;
+    change.release();
+    expect(await removing).toBe('resolved');
+    expect(await rig.tenants.ownerOf('acme-more')).toBeUndefined();
+  });
+
   it('is brought up to date by several processes at once', async () => {
     await rig.query('drop table coffer_migrations, files, tenant_buckets, tenant_slugs, tenant_usage, tenants');
     expect(new Set(await everywhere(3, ({ database }) => migrateDatabase(database)))).toEqual(new Set(['resolved']));

@@ -1,13 +1,11 @@
 import { assertBucketName, canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
-import { eq } from 'drizzle-orm';
 import type { TransactionSql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
-import { databaseError, onDatabase } from './database-error.ts';
+import { databaseError } from './database-error.ts';
 import type { Database } from './database.ts';
 import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
-import { tenantBuckets } from './schema.ts';
 import { TenantCache } from './tenant-cache.ts';
 import {
   claimBucket,
@@ -24,6 +22,7 @@ import {
   resolveTenant,
   setQuota,
   snapshotUsage,
+  takeBucket,
   tenantOf,
 } from './tenant-rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
@@ -198,8 +197,7 @@ export class TenantRepository {
 
   /** Takes a bucket from whichever tenant has it. */
   async removeBucket(bucket: string): Promise<void> {
-    const removed = await onDatabase(() => this.#database.db.delete(tenantBuckets).where(eq(tenantBuckets.bucket, bucket)).returning());
-    for (const { tenantUuid } of removed) this.#cache.forget(tenantUuid);
+    for (const row of await takeBucket(this.#database.sql, { bucket })) this.#cache.forget(row.tenant_uuid);
   }
 
   /** The uuids of the tenants that have these buckets, by bucket. */

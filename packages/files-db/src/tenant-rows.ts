@@ -127,6 +127,11 @@ export const claimBucket = statement<
   on conflict do nothing
   returning bucket`);
 
+/** Takes a bucket from whoever has it. */
+export const takeBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(
+  `delete from tenant_buckets where bucket = {bucket}::text returning tenant_uuid`,
+);
+
 const insertTenant = statement<
   { readonly uuid: string; readonly slug: string; readonly slugUuid: string; readonly quota: number | null },
   { readonly tenant_uuid: string }
