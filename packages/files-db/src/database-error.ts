@@ -34,6 +34,10 @@ const untrusted = /CERT|UNABLE_TO_VERIFY|^ERR_TLS/;
 // Two transactions in each other's way, of which one was ended.
 const conflicts = /^40(?:001|P01)$/;
 
+// Prepared for tables as they were before a migration: nothing was done, and it is prepared anew the next time.
+const stale = (error: unknown): boolean =>
+  codeOf(error) === '0A000' && (error as { readonly routine?: unknown }).routine === 'RevalidateCachedQuery';
+
 // By its statement_timeout and lock_timeout, and those of a transaction.
 const gaveUp = /^(?:57014|55P03|25P0[34])$/;
 
@@ -56,6 +60,11 @@ export function databaseError(error: unknown): unknown {
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
   if (gaveUp.test(code)) return unavailable('The database gave the statement up, which took longer than it was told to allow.', cause);
   if (conflicts.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
+  if (stale(cause)) return unavailable('The tables were changed under the statement; try again.', cause);
+  if (code === '26000') {
+    const message = 'The database does not know a statement that was prepared; behind a pooler its URL needs prepare=false.';
+    return unavailable(message, cause, false);
+  }
   if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
@@ -82,9 +91,9 @@ export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-/** Whether a statement was undone for another one that was in its way. */
+/** Whether a statement was undone for another one that was in its way, be it one that changed the tables. */
 export function isConflict(error: unknown): boolean {
-  return isStorageError(error) && conflicts.test(codeOf(error.cause) ?? '');
+  return isStorageError(error) && (conflicts.test(codeOf(error.cause) ?? '') || stale(error.cause));
 }
 
 // Of connections that were there. What fails with another code has not reached the server, or has failed in it.
