@@ -78,7 +78,9 @@ export function connectDatabase(options: DatabaseOptions): Database {
     db,
     sql,
     async check() {
-      const asked = sql<{ setting: string }[]>`select current_setting('transaction_read_only') as setting`;
+      // As a parameter: postgres.js sends others after a statement without any before it is answered, also with `prepare=false`, and
+      // PgBouncer before 1.21 may have lent the server to somebody else by the time that they arrive.
+      const asked = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
       const [row] = await onDatabase(() => whileWatched(sql, asked));
       return { readOnly: row?.setting === 'on' };
     },
