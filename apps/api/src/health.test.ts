@@ -92,6 +92,11 @@ describe('health', () => {
         headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
       });
       expect(tenants.text).not.toContain(name);
+      expect(ready.text).not.toContain(name);
+      // Why, is for the log alone.
+      expect(api.log.filter(({ msg }) => msg === 'not ready').at(-1)).toMatchObject({
+        err: { code: 'storage_unavailable', message: expect.stringContaining('not currently accepting connections') as string },
+      });
       expect(api.log.filter(({ msg, status }) => msg === 'request' && status === 503).at(-1)).toMatchObject({
         level: 40,
         code: 'storage_unavailable',

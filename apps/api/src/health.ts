@@ -47,7 +47,8 @@ export function healthRoutes(router: Router, services: Services): void {
   const seconds = runtime.config.storage.healthCheckTimeout;
   // Shared for as long as the database has not answered, which may be longer than anybody waits for it.
   const ask = shared(() => runtime.database.check());
-  const database = shared(() => checkDatabase(ask, seconds));
+  let failure: unknown;
+  const database = shared(() => checkDatabase(ask, seconds, (error) => void (failure = error)));
   const storage = shared(() => checkStorage(services));
   let wasUp = true;
   let wasReadOnly = false;
@@ -78,7 +79,11 @@ export function healthRoutes(router: Router, services: Services): void {
     handler: async (c) => {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');
-      if (up !== wasUp) services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1] }, up ? 'ready again' : 'not ready');
+      if (up !== wasUp) {
+        // Whoever asks needs no token, and is not told what the database said.
+        const why = checks[0].status === 'down' ? { err: failure } : {};
+        services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1], ...why }, up ? 'ready again' : 'not ready');
+      }
       wasUp = up;
       const readOnly = checks[0].status === 'up' ? checks[0].read_only === true : wasReadOnly;
       if (readOnly !== wasReadOnly)
@@ -102,17 +107,22 @@ function shared<T>(ask: () => Promise<T>): () => Promise<T> {
 }
 
 /** One that takes no writes is up: it is the same for all processes, and without any of them nothing could be read either. */
-async function checkDatabase(ask: () => Promise<{ readonly readOnly: boolean }>, seconds: number): Promise<Check> {
+async function checkDatabase(
+  ask: () => Promise<{ readonly readOnly: boolean }>,
+  seconds: number,
+  onFailure: (error: unknown) => void,
+): Promise<Check> {
   const started = performance.now();
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('late')), seconds * 1000);
+      timer = setTimeout(() => reject(new Error(`No answer within ${seconds} s.`)), seconds * 1000);
     });
     const { readOnly } = await Promise.race([ask(), late]);
     const up = { status: 'up', latency_ms: Math.round(performance.now() - started) } as const;
     return readOnly ? { ...up, read_only: true, message: readOnlyMessage } : up;
-  } catch {
+  } catch (error) {
+    onFailure(error);
     return { status: 'down', message: 'The database does not answer.' };
   } finally {
     clearTimeout(timer);
