@@ -27,14 +27,15 @@ describe('a pooler that hands its connections on between transactions', () => {
       const server = connect(Number(port), hostname);
       for (const socket of [client, server]) sockets.add(socket.on('error', () => {}));
       let waiting = 0; // for the end of what was sent
-      client.on('data', (bytes) => {
+      client.on('data', (chunk) => {
+        const bytes = chunk as Buffer;
         const ends = timesIn(bytes, sync);
         if (waiting > 0 || ends > 1 || (ends === 1 && !bytes.subarray(-sync.length).equals(sync))) early += 1;
         waiting += ends;
         server.write(bytes);
       });
       server.on('data', (bytes) => {
-        waiting = Math.max(waiting - timesIn(bytes, readyForQuery), 0); // a connection begins with one that nobody waits for
+        waiting = Math.max(waiting - timesIn(bytes as Buffer, readyForQuery), 0); // a connection begins with one that nobody waits for
         client.write(bytes);
       });
       client.on('close', () => server.destroy());
