@@ -68,7 +68,8 @@ export function databaseError(error: unknown): unknown {
   if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
-  if (code === '3F000') return unavailable('The search_path of the database user names no schema that exists.', cause, false);
+  if (code === '3F000')
+    return unavailable('The search_path of the database user names no schema that exists and that it may use.', cause, false);
   if (code === '42P07') {
     const message = 'The schema has a table of something else by a name that Coffer needs; let the search_path name another schema.';
     return unavailable(message, cause, false); // of a migration: nothing else makes tables
