@@ -6,7 +6,7 @@ import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
 import { notAsked } from './conditions.ts';
 import type { Lender } from './lenders.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
-import { isCut } from './socket-errors.ts';
+import { isBroken } from './socket-errors.ts';
 import type { Store } from './store.ts';
 import type { ReadHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -112,7 +112,7 @@ export class Continuation implements BodyRest, Lender {
     const { received } = this.#of.body;
     if (received - this.#cutAt >= least) this.#retries = maxRetries;
     this.#cutAt = received;
-    if (!isCut(error) || this.#retries-- <= 0) return false;
+    if (!isBroken(error) || this.#retries-- <= 0) return false;
     this.wanted();
     return true;
   }

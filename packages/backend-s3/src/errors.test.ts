@@ -98,10 +98,57 @@ describe('toStorageError', () => {
   it('tells what keeps a connection from being made, and not where to', () => {
     const messageOf = (code: string): string =>
       toStorageError(Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code }), about).message;
-    const codes = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EMFILE', 'ENFILE', 'ECONNRESET'];
+    const codes = [
+      'ECONNREFUSED',
+      'ENOTFOUND',
+      'EAI_AGAIN',
+      'EAI_FAIL',
+      'EADDRNOTAVAIL',
+      'EHOSTUNREACH',
+      'ENETUNREACH',
+      'EMFILE',
+      'ENFILE',
+      'ECONNRESET',
+    ];
     expect(new Set(codes.map(messageOf)).size).toBe(codes.length);
     expect(messageOf('ENOTFOUND')).toContain('no host of the name in its endpoint');
     expect(codes.map(messageOf).join(' ')).not.toContain('10.0.0.7');
+  });
+
+  it.each(['EACCES', 'EINVAL', 'EPERM'])('takes a connection that this machine refuses to make, by %s, for one that failed', (code) => {
+    const refused = Object.assign(new Error(`connect ${code} 10.0.0.7:9000`), { code, syscall: 'connect' });
+    expect(toStorageError(refused, about)).toMatchObject({ code: 'storage_unavailable', retryable: true });
+  });
+
+  it.each([
+    ['ETIMEDOUT', 'connect_timeout'],
+    ['ECONNREFUSED', 'storage_unavailable'],
+    ['EACCES', 'storage_unavailable'],
+  ])('takes %s of the first of several addresses for no answer', (first, code) => {
+    const all = Object.assign(new AggregateError([new Error(first), new Error('connect ECONNREFUSED')]), { code: first });
+    expect(toStorageError(all, about)).toMatchObject({ code, retryable: true });
+  });
+
+  it.each([
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'NODE_EXTRA_CA_CERTS'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'NODE_EXTRA_CA_CERTS'],
+    ['CERT_HAS_EXPIRED', 'expired'],
+    ['CERT_NOT_YET_VALID', 'not valid yet'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'other hosts'],
+    ['CERT_REVOKED', 'certificate is not trusted.'],
+  ])('tells why a certificate is not trusted (%s)', (code, told) => {
+    const error = toStorageError(Object.assign(new Error('certificate'), { code }), about);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: false });
+    expect(error.message).toContain(told);
+  });
+
+  it.each([
+    ['EPROTO', 'write EPROTO 40A3:error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:'],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', '40A3:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:'],
+  ])('takes a server that refuses TLS, by %s, for none without TLS, and for none that is not trusted', (code, text) => {
+    const error = toStorageError(Object.assign(new Error(text), { code }), about);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: false });
+    expect(error.message).toContain('refuses the TLS connection');
   });
 
   it('tells an endpoint that speaks no TLS, and another one', () => {

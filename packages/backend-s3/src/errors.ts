@@ -1,7 +1,7 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
-import { isCut, isOfCertificate } from './socket-errors.ts';
+import { isBroken, isOfCertificate } from './socket-errors.ts';
 import { TunnelError } from './tunnels.ts';
 
 /** What a request was about, for the words of its error. */
@@ -220,15 +220,38 @@ const unreachable: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
   ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
   EAI_AGAIN: 'The connection to the storage provider failed: the name in its endpoint could not be looked up.',
+  EAI_FAIL: 'The connection to the storage provider failed: the name server refuses to look up the name in its endpoint.',
   EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
   ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
+  EADDRNOTAVAIL: 'The connection to the storage provider failed: this machine has no port left for it.',
   EMFILE: 'The connection to the storage provider failed: this process has too many files open.',
   ENFILE: 'The connection to the storage provider failed: the machine has too many files open.',
 };
 
 /** Whether there was no way to the server. */
 export function isUnreached(error: unknown): boolean {
-  return Object.hasOwn(unreachable, (error as NodeJS.ErrnoException).code ?? '');
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  // A route may forbid it in several ways: EACCES, EINVAL, EPERM.
+  const isRefused = syscall === 'connect' || isOfAllAddresses(error);
+  return Object.hasOwn(unreachable, code) || (isRefused && code !== 'ETIMEDOUT');
+}
+
+/** Of a name with several addresses, none of which took a connection. Its code is that of the first one. */
+function isOfAllAddresses(error: unknown): boolean {
+  return error instanceof AggregateError;
+}
+
+const noTls = 'The storage provider does not speak TLS at this endpoint; its address may have to begin with http://.';
+const tlsRefused =
+  'The storage provider refuses the TLS connection; it may know no name such as that in its endpoint, need other TLS versions or ciphers, or a certificate of the client.';
+
+/** @param code of Node or OpenSSL */
+function reason(code: string): string {
+  if (code === 'CERT_HAS_EXPIRED') return ': it has expired, or the clock of this machine is wrong';
+  if (code === 'CERT_NOT_YET_VALID') return ': it is not valid yet, or the clock of this machine is wrong';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return ': it is for other hosts than that of the endpoint';
+  const isUnknown = code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO_');
+  return isUnknown ? ': no CA that is known here has issued it; NODE_EXTRA_CA_CERTS names one of your own' : '';
 }
 
 function networkError(error: ProviderError): StorageError | undefined {
@@ -243,7 +266,7 @@ function networkError(error: ProviderError): StorageError | undefined {
     return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
   }
   // By code first: the SDK calls a connection that was cut a timeout.
-  const isOver = isCut(error) || code === 'ECONNABORTED' || message === 'socket hang up';
+  const isOver = isBroken(error) || code === 'ECONNABORTED' || message === 'socket hang up';
   if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
     return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
       ...options,
@@ -258,17 +281,17 @@ function networkError(error: ProviderError): StorageError | undefined {
       retryAfter: 1,
     });
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
-    return /establish|connect ETIMEDOUT/.test(message)
+    return isOfAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
       ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)
       : storageError('read_timeout', 'The storage provider did not answer in time.', options);
   }
   if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);
   if (code === 'EPROTO') {
-    const message = 'The storage provider does not speak TLS at this endpoint; its address may have to begin with http://.';
-    return storageError('storage_unavailable', message, { ...options, retryable: false });
+    return storageError('storage_unavailable', / alert /.test(message) ? tlsRefused : noTls, { ...options, retryable: false });
   }
   if (isOfCertificate(code)) {
-    return storageError('storage_unavailable', "The storage provider's certificate is not trusted.", { ...options, retryable: false });
+    const told = code.startsWith('ERR_SSL_') ? tlsRefused : `The storage provider's certificate is not trusted${reason(code)}.`;
+    return storageError('storage_unavailable', told, { ...options, retryable: false });
   }
   return undefined;
 }

@@ -5,7 +5,7 @@ import type { DefaultRateLimiter } from '@smithy/core/retry';
 import { unlessAborted } from './concurrency.ts';
 import { headerOf, isUnreached, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
-import { isCut } from './socket-errors.ts';
+import { isBroken } from './socket-errors.ts';
 
 /* The policy of the AWS SDK, with its numbers. */
 const baseDelay = 50;
@@ -118,7 +118,7 @@ function isAbsent(error: unknown): boolean {
 }
 
 function isOfNetwork(error: unknown): boolean {
-  return isUnreached(error) || isCut(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  return isUnreached(error) || isBroken(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
 }
 
 /** Milliseconds. */

@@ -9,7 +9,7 @@ import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 import type { Connection } from './connection.ts';
 import { readAnswers } from './sdk-answers.ts';
-import { addCorrections, addDoubts, TaughtRegion } from './sdk-corrections.ts';
+import { addCorrections, addDoubts, addNetworkErrors, TaughtRegion } from './sdk-corrections.ts';
 import type { Settings } from './options.ts';
 
 export interface Sdk {
@@ -94,6 +94,7 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   }
   addCorrections(client, connection, region);
   addDoubts(client);
+  addNetworkErrors(client);
   return { client, signer };
 }
 

@@ -3,9 +3,10 @@ import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
-import { headerOf, leavesDoubt, statusOf } from './errors.ts';
+import { headerOf, isUnreached, leavesDoubt, statusOf } from './errors.ts';
 import type { Settings } from './options.ts';
 import { isRegion } from './places.ts';
+import { isBroken } from './socket-errors.ts';
 
 /** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
 export class TaughtRegion {
@@ -48,6 +49,21 @@ export function addCorrections(client: S3Client, { clock, credentials }: Connect
       }
     },
     { step: 'initialize', name: 'corrections', priority: 'low' },
+  );
+}
+
+/** Has requests made again of which the SDK does not know that it is the network that failed them. */
+export function addNetworkErrors(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        if (error instanceof Error && (isUnreached(error) || isBroken(error))) Object.assign(error, { $retryable: {} });
+        throw error;
+      }
+    },
+    { step: 'finalizeRequest', name: 'networkErrors', priority: 'low' },
   );
 }
 

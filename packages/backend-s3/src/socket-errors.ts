@@ -17,9 +17,17 @@ export function cutError(message = 'socket hang up'): Error {
 }
 
 /** Whether the other side closed the connection, as it may any that is kept. */
-export function isCut(error: unknown): boolean {
+function isCut(error: unknown): boolean {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+/** Whether the connection is of no use any more, through no fault of the request: cut, or over TLS damaged on its way. */
+export function isBroken(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  // What no two sides agree on as they begin is EPROTO to Node, and what the server says of certificates is no damage.
+  const isDamaged = typeof code === 'string' && code.startsWith('ERR_SSL_') && !isOfCertificate(code);
+  return isDamaged || isCut(error);
 }
 
 /** What a request failed with on a socket that had served others. @param bytesBefore that had come for those */
