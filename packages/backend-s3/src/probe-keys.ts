@@ -11,10 +11,13 @@ import { keyTwins } from './profile.ts';
 import type { KeyClass } from './profile.ts';
 import type { Store } from './store.ts';
 
+/** What each takes is round trips, one after the other: of a server that is far, half of the time that all of this takes. */
+const parallel = 8;
+
 /** The kinds of keys that the server refuses, does not list under their name, or takes for others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, 3, (name) =>
+  const held = await inParallel(classes, parallel, (name) =>
     isHeld(
       store,
       sandbox,

@@ -8,7 +8,7 @@ import { deleteObject } from './remove.ts';
 import { sandboxName, sandboxPrefix } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 
-const parallel = 4;
+const parallel = 8;
 
 /** Where an endpoint is tried out: a bucket of its own, or a prefix of its own in a bucket that is there. */
 export interface Sandbox {
