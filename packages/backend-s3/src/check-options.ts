@@ -20,6 +20,7 @@ export function assertOptions(options: S3BackendOptions): void {
   assertNumber('maxPoolConnections', options.maxPoolConnections, 1);
   assertNumber('maxRetries', options.maxRetries, 0);
   assertNumber('partSize', options.partSize, 1);
+  assertNumber('partsAtOnce', options.partsAtOnce, 1);
   assertNumber('uploadMemory', options.uploadMemory, 1);
   assertNumber('copyByPartsFrom', options.copyByPartsFrom, 1);
   const { timeout } = options;

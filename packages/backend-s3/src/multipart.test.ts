@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { noContext } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -120,4 +121,42 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
   const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
   await backendTo(server).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
   expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
+});
+
+describe('parts under way at once', () => {
+  /** A provider that takes parts, and acknowledges none before it is told to. */
+  async function slowServer(): Promise<{ readonly server: Awaited<ReturnType<typeof serve>>; underWay(): number; acknowledge(): void }> {
+    let count = 0;
+    const acknowledged = Promise.withResolvers<void>();
+    const server = await serve(async (request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'POST') {
+        const document = url.includes('uploads')
+          ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+          : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
+        return answering(document)(request, response);
+      }
+      count++;
+      await acknowledged.promise;
+      return answering('', { etag: '"e"' })(request, response);
+    });
+    return { server, underWay: () => count, acknowledge: () => acknowledged.resolve() };
+  }
+  const body = { kind: 'buffer', data: Buffer.alloc(60 * 2 ** 20) } as const; // 12 parts of 5 MiB
+
+  it.each([
+    ['4', {}, 4],
+    ['more where they take long, as many as are allowed', { partsAtOnce: 7 }, 7],
+    ['fewer where fewer are allowed', { partsAtOnce: 2 }, 2],
+  ])('are %s', async (_what, options, most) => {
+    const { server, underWay, acknowledge } = await slowServer();
+    const backend = backendTo(server, { ...options, partSize: 5 * 2 ** 20, timeout: 30 });
+    const put = backend.put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+    await eventually(underWay).toBe(most);
+    await delay(600);
+    expect(underWay()).toBe(most);
+    acknowledge();
+    expect(await put).toMatchObject({ size: body.data.length });
+    expect(underWay()).toBe(12);
+  });
 });

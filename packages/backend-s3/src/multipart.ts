@@ -27,7 +27,10 @@ export interface Parts {
   verify(): Promise<void>;
 }
 
-const parallel = 4;
+/** What keeps a provider busy that is not far away. */
+const usuallyAtOnce = 4;
+/** Milliseconds after which parts under way are slow. */
+const slowAfter = 250;
 /** Milliseconds. */
 const longestGoodbye = 1000;
 
@@ -105,7 +108,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
       }
       const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
       underWay.add(sending);
-      if (underWay.size >= parallel) await Promise.race(underWay);
+      await roomAmong(underWay, store.settings.partsAtOnce);
     }
     await Promise.all(underWay);
     if (failure === undefined) await parts.verify();
@@ -115,6 +118,13 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   }
   if (failure !== undefined) throw failure;
   return sent;
+}
+
+/** Far away, the time until a part is acknowledged is what bounds an upload, and so how many are under way. */
+async function roomAmong(underWay: ReadonlySet<Promise<void>>, most: number): Promise<void> {
+  if (underWay.size < Math.min(usuallyAtOnce, most)) return;
+  if (underWay.size >= most) await Promise.race(underWay);
+  else await Promise.race([...underWay, delay(slowAfter, undefined, { ref: false })]);
 }
 
 async function complete(

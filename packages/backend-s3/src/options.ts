@@ -44,6 +44,8 @@ export interface S3BackendOptions {
   readonly transport?: 'lean' | 'sdk';
   /** Bytes of a part of a multipart upload; an object up to this size is written by one PUT. 5 MiB to 64 MiB, default 8 MiB. */
   readonly partSize?: number;
+  /** Parts of one object that are sent at once; more than 4 while they take long, as they do far away. Default 4. */
+  readonly partsAtOnce?: number;
   /** Bytes that all uploads of this backend together may hold in memory. Default 64 MiB. */
   readonly uploadMemory?: number;
   /**
@@ -84,6 +86,7 @@ export function settingsOf(options: S3BackendOptions): Settings {
     payloadSigning: options.payloadSigning ?? 'when-required',
     transport: options.transport ?? 'lean',
     partSize: Math.min(Math.max(options.partSize ?? 8 * mib, smallestPart), 64 * mib),
+    partsAtOnce: options.partsAtOnce ?? 4,
     uploadMemory: options.uploadMemory ?? 64 * mib,
     copyByPartsFrom: Math.min(options.copyByPartsFrom ?? 2 ** 30, largestPut),
     isAws,

@@ -80,9 +80,9 @@ function spoolIn(dataDir: string): string {
 
 /** What the S3 backend is made with. */
 export function s3Options(storage: StorageConfig): S3BackendOptions {
-  const { region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, s3 } = storage;
+  const { region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, partsAtOnce = 4, s3 } = storage;
   const { useSsl: _useSsl, ...connection } = s3; // it is in the endpoint by now
-  return { region, maxPoolConnections, maxRetries, retryMode, patient, timeout, ...connection };
+  return { region, maxPoolConnections, maxRetries, retryMode, patient, partsAtOnce, timeout, ...connection };
 }
 
 const thirdParty: Loader = async (config, { publicUrl }) => {

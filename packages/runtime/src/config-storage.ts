@@ -35,6 +35,8 @@ export interface StorageConfig {
   readonly timeout: number;
   /** Set by commands, and by no variable: whether a provider that is restarted is waited for. */
   readonly patient?: boolean;
+  /** Likewise: parts of one upload that are sent at once, where they take long. */
+  readonly partsAtOnce?: number;
   /** Whether storage takes part in readiness. */
   readonly healthCheckEnabled: boolean;
   /** Until a provider that does not answer counts as down. */

@@ -87,11 +87,14 @@ function requestFor(bucket: string | undefined, tenant: TenantContext | undefine
   return tenant === undefined ? {} : { tenant };
 }
 
+/** A command has nobody beside it who needs memory. */
+const partsAtOnce = 8;
+
 function adjusted(config: Config, { concurrency = 1, provision = true }: Pick<SessionOptions, 'concurrency' | 'provision'>): Config {
   const { autoProvision, maxPoolConnections } = config.storage;
   // The variable's default is that of a server, which shares the provider with others of its kind.
   const isSet = config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env';
   const sockets = isSet ? maxPoolConnections : Math.max(maxPoolConnections, concurrency);
-  const storage = { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets, patient: true };
+  const storage = { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets, patient: true, partsAtOnce };
   return { ...config, storage };
 }
