@@ -17,7 +17,6 @@ import type { WireUser } from './wire.ts';
 
 /** An answer that was read to its end. */
 export interface Answer extends AnswerHead {
-  /** Empty where nobody reads it. */
   readonly document: string;
 }
 
@@ -29,7 +28,7 @@ export interface OpenAnswer extends Answer {
 
 export interface ExchangeRequest extends HttpRequest {
   readonly body?: Uint8Array | undefined;
-  /** Gets what comes first of the body of a success that is read, before the rest is there. */
+  /** Gets what comes first of the body of a success, before the rest is there. */
   readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
 }
 
@@ -192,15 +191,11 @@ class Exchange implements WireUser {
       if (head === undefined) return;
       const isRefusal = head.status >= 300;
       if (this.#options.opens && !isRefusal) return this.#pass(pieces);
-      if (isRefusal || this.#request.isRead) {
-        if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
-        for (const piece of pieces) this.#keep(piece);
-        if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
-        assertDocumentSize(this.#size);
-      }
+      if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
+      for (const piece of pieces) this.#keep(piece);
+      if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
+      assertDocumentSize(this.#size);
       if (answer.isComplete) this.#finish();
-      // While the system still reads the bytes of the request, their memory is not to be used for others.
-      else if (!isRefusal && !this.#request.isRead && this.#wire!.socket.writableLength === 0) this.#settle();
     } catch (error) {
       this.fail(error);
     }

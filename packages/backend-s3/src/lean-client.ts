@@ -21,7 +21,7 @@ import { amzDate, authorization, encodeKey, merged, Signatures, unsignedPayload 
 import type { Keys } from './signature.ts';
 import { cutError, StaleSocketError } from './socket-errors.ts';
 
-export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRead'> {
+export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
   /** Without a key it is the bucket; without a bucket, the account. */
   readonly at: { readonly bucket?: string; readonly key?: string };
   /** Encoded and in order, each parameter with a `=`. */
@@ -100,7 +100,7 @@ export class LeanClient {
   ): Promise<T> {
     const sent = document === undefined ? { headers } : withDocument(document, headers);
     return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
-      this.attempt({ ...request, ...sent, isRead: true }, abortSignal, async (signed) => {
+      this.attempt({ ...request, ...sent }, abortSignal, async (signed) => {
         const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, abortSignal);
         const { headers: told, document: text } = carriedOut(succeeded(request, answer));
         return read(text, told);
@@ -160,10 +160,7 @@ export class LeanClient {
     return answer;
   }
 
-  #signed(
-    { method, at, query = '', headers = [], body, sha256, isRead }: LeanRequest,
-    { place, keys, offset, hasMd5 }: Attempt,
-  ): HttpRequest {
+  #signed({ method, at, query = '', headers = [], body, sha256 }: LeanRequest, { place, keys, offset, hasMd5 }: Attempt): HttpRequest {
     const date = amzDate(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
@@ -175,7 +172,7 @@ export class LeanClient {
     const scope = this.#signatures.scope(keys, place.region, date);
     all.push('authorization', authorization(scope, { method, path, query, headers: all, payloadHash }, date));
     const { hostname, port } = place;
-    return { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body, isRead };
+    return { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body };
   }
 
   #payloadHash(body: HttpRequest['body'], known: string | undefined): string {

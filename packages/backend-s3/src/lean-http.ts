@@ -15,8 +15,6 @@ export interface HttpRequest {
   /** Names, each followed by its value. Sent as they are. */
   readonly headers: readonly string[];
   readonly body?: Uint8Array | Readable | undefined;
-  /** Whether somebody reads the body of a success. */
-  readonly isRead: boolean;
 }
 
 export interface StreamRequest extends HttpRequest {
@@ -47,7 +45,7 @@ export class Http {
     for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
   }
 
-  /** A request whose body, if any, is in memory, with all of its answer that somebody reads. */
+  /** A request whose body, if any, is in memory, with all of its answer. */
   exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
     this.#rawSockets.giveWay();
     return exchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });

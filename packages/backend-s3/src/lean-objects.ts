@@ -27,7 +27,7 @@ export function leanObjects(
     put(at, payload, headers, ctx) {
       return call({ ...at, permission: 's3:PutObject' }, ctx, async ({ abortSignal }) => {
         const { sha256, md5 } = payload;
-        const request = { method: 'PUT', at, sha256, isRead: true } as const;
+        const request = { method: 'PUT', at, sha256 } as const;
         const put = async (): Promise<Pick<Answer, 'headers'> | IncomingMessage> => {
           if (payload.kind === 'stream') {
             const described = writeHeaders(headers, payload.size, md5);
@@ -49,7 +49,7 @@ export function leanObjects(
         try {
           const { versionId } = headers;
           const query = versionId === undefined ? {} : { query: queryOf([['versionId', versionId]]) };
-          const answer = await client.open({ method: 'GET', at, ...query, headers: readHeaders(headers), isRead: true }, abortSignal);
+          const answer = await client.open({ method: 'GET', at, ...query, headers: readHeaders(headers) }, abortSignal);
           return { kind: 'object', headers: objectHeaders(answer), body: answer.body };
         } catch (error) {
           return notModifiedFrom(error);
@@ -59,7 +59,7 @@ export function leanObjects(
 
     head: (at, ctx) =>
       call({ ...at, permission: 's3:GetObject' }, ctx, async ({ abortSignal }) => {
-        const answer = await client.answer({ method: 'HEAD', at, isRead: false }, abortSignal);
+        const answer = await client.answer({ method: 'HEAD', at }, abortSignal);
         const tagCount = Number(answer.headers['x-amz-tagging-count'] ?? 0) || 0;
         return { ...objectHeaders(answer), carried: carriedOf(answer), tagCount };
       }),

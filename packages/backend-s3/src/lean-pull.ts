@@ -15,7 +15,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
       const release = sockets.lease();
       if (release === undefined) return false;
       await call({ ...at, permission: 's3:GetObject' }, ctx, ({ abortSignal }) =>
-        client.attempt({ method: 'GET', at, headers: readHeaders(headers), isRead: true }, abortSignal, async (signed) => {
+        client.attempt({ method: 'GET', at, headers: readHeaders(headers) }, abortSignal, async (signed) => {
           let isPassing = false;
           let hasPassed = false;
           const refusal = new Refusal();

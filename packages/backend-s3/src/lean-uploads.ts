@@ -28,7 +28,7 @@ export function leanUploads(
         const crc32 = isAws ? crc32Of(data) : undefined;
         const checksum = crc32 === undefined ? [] : ['x-amz-checksum-crc32', crc32];
         const headers = ['content-length', String(data.byteLength), ...checksum];
-        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256, isRead: true }, abortSignal);
+        const answer = await client.answer({ method: 'PUT', at, query, headers, body: data, sha256 }, abortSignal);
         return { etag: etagOf(answer.headers['etag']), ...(crc32 !== undefined && { crc32 }) };
       });
     },

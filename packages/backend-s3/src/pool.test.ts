@@ -53,7 +53,7 @@ it('makes no connection for those who gave up while they waited', async () => {
   const { server, agent, port } = await between(answer, 1);
   const wires = new KeptWires(agent);
   const ask = (hostname: string, path: string, signal?: AbortSignal) =>
-    exchange({ method: 'GET', hostname, port, path, headers: ['host', hostname], isRead: true }, { agent, wires, timeout: 20_000, signal });
+    exchange({ method: 'GET', hostname, port, path, headers: ['host', hostname] }, { agent, wires, timeout: 20_000, signal });
   const first = ask('one.test', '/held');
   const giveUp = new AbortController();
   const others = Array.from({ length: 10 }, (_, index) => ask(`${index}.test`, '/', giveUp.signal).catch((error: unknown) => error));

@@ -28,7 +28,7 @@ it('goes to whom it is for, whichever connection is kept', async () => {
   const { rawSockets } = connection();
   const read = async (port: number): Promise<string> => {
     let text = '';
-    const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'], isRead: true } as const;
+    const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
     await rawSockets.exchange(request, { begin() {}, sink: (chunk) => void (text += chunk.toString()) }, undefined);
     return text;
   };

@@ -42,10 +42,7 @@ async function between(answer: (socket: Socket, asked: number) => unknown, { tim
     sockets,
     connections: () => connections,
     ask: (hostname = '127.0.0.1') =>
-      exchange(
-        { method: 'GET', hostname, port, path: '/', headers: ['host', hostname], isRead: true },
-        { agent, wires, timeout, signal: undefined },
-      ),
+      exchange({ method: 'GET', hostname, port, path: '/', headers: ['host', hostname] }, { agent, wires, timeout, signal: undefined }),
   };
 }
 
