@@ -33,7 +33,6 @@ const throttlingNames: ReadonlySet<string> = new Set([
   'TooManyRequestsException',
 ]);
 const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
-const transientStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 /** What a server that starts, or a proxy before one that does not run, answers. */
 const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
@@ -109,16 +108,13 @@ function isThrottling(error: unknown): boolean {
 }
 
 function isTransient(error: unknown): boolean {
-  return isOfNetwork(error) || transientNames.has((error as Error).name) || transientStatuses.has(statusOf(error) ?? 0);
+  return isAbsent(error) || transientNames.has((error as Error).name) || statusOf(error) === 500;
 }
 
 /** Whether it may be that the server is not there at all. */
 function isAbsent(error: unknown): boolean {
-  return isOfNetwork(error) || absentStatuses.has(statusOf(error) ?? 0);
-}
-
-function isOfNetwork(error: unknown): boolean {
-  return isUnreached(error) || isBroken(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  const isOfNetwork = isUnreached(error) || isBroken(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  return isOfNetwork || absentStatuses.has(statusOf(error) ?? 0);
 }
 
 /** Milliseconds. */
