@@ -3,11 +3,6 @@ import type { StorageError } from '@coffer/storage-core';
 
 import { allEnded } from './concurrency.ts';
 
-/** Whether the provider says no, for whatever reason, to all of these. Being out of reach is no answer. */
-export function allRefused(...requests: readonly Promise<unknown>[]): Promise<boolean> {
-  return areAll(requests, () => true);
-}
-
 /**
  * Whether the provider says no to all of these because of their conditions. Who may not do such a thing at all learns nothing of them,
  * and does not trust them.
@@ -37,6 +32,7 @@ async function areAll(requests: readonly Promise<unknown>[], isRefusal: (error: 
   return !answers.includes(false);
 }
 
+/** Whether the provider does not say no, for whatever reason. Being out of reach is no answer. */
 export async function isTaken(request: Promise<unknown>): Promise<boolean> {
-  return !(await allRefused(request));
+  return !(await areAll([request], () => true));
 }

@@ -5,7 +5,7 @@ import type { ObjectAddress } from '@coffer/storage-core';
 
 import { crc32Of } from './checksums.ts';
 import { allEnded } from './concurrency.ts';
-import { allRefused, isTaken } from './probe-refusals.ts';
+import { isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { BodySum } from './profile.ts';
 import type { Store } from './store.ts';
@@ -27,5 +27,5 @@ async function isVerified(store: Store, at: ObjectAddress, name: BodySum): Promi
     const checksum = { algorithm: name, base64: name === 'crc32' ? crc32Of(summed) : hash('sha256', summed, 'base64') };
     return store.transport.put(at, { kind: 'buffer', data }, { ...headers, checksum }, noContext);
   };
-  return (await allRefused(sendWithSumOf(Buffer.from('other')))) && (await isTaken(sendWithSumOf(data)));
+  return !(await isTaken(sendWithSumOf(Buffer.from('other')))) && (await isTaken(sendWithSumOf(data)));
 }

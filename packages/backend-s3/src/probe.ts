@@ -8,7 +8,7 @@ import { aclTakesEffect } from './probe-acl.ts';
 import { formsOf } from './probe-form.ts';
 import { hidesKeysBelowObjects, refusedKeys } from './probe-keys.ts';
 import { presignedPutsOf } from './probe-presigned-put.ts';
-import { allHeld, allRefused, isTaken } from './probe-refusals.ts';
+import { allHeld, isTaken } from './probe-refusals.ts';
 import { bucketRules } from './probe-rules.ts';
 import { openSandbox } from './probe-sandbox.ts';
 import type { Sandbox } from './probe-sandbox.ts';
@@ -92,7 +92,7 @@ export async function probe(store: Store, bucket: string): Promise<EndpointProfi
       ...rules,
       ...keys,
       // The last thing: the bucket may be gone then.
-      keepsFullBuckets: sandbox.isOwn ? await allRefused(store.administration.deleteBucket(sandbox.bucket, noContext)) : undefined,
+      keepsFullBuckets: sandbox.isOwn ? !(await isTaken(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
     };
   } finally {
     // What is known is not lost over what stays behind: whoever asked again would leave the same once more.
