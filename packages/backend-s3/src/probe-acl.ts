@@ -4,10 +4,9 @@ import type { ObjectAddress } from '@coffer/storage-core';
 import { allEnded } from './concurrency.ts';
 import { isTaken } from './probe-refusals.ts';
 import type { Sandbox } from './probe-sandbox.ts';
-import { isTakenUnsigned } from './probe-unsigned.ts';
+import { isTakenUnsigned, objectUrl } from './probe-unsigned.ts';
 import { writePart } from './probe-writes.ts';
 import type { Write } from './probe-writes.ts';
-import { encodeKey } from './signature.ts';
 import type { Store } from './store.ts';
 
 /** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
@@ -43,5 +42,5 @@ export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean
 /** Whether anybody may read an object, without a signature. */
 async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
   const { url } = await store.presigner.privateForm(at, { expiresIn: 600 });
-  return isTakenUnsigned(store, { url: `${url.replace(/\/$/, '')}/${encodeKey(at.key)}`, method: 'GET', headers: {} }, 's3:GetObject');
+  return isTakenUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });
 }

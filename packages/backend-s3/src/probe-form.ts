@@ -46,5 +46,5 @@ async function sendForm(store: Store, { url, fields }: PresignedUpload, content:
   ];
   const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
   const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
-  return isTakenUnsigned(store, { url, method: 'POST', headers, body }, 's3:PutObject');
+  return isTakenUnsigned(store, { url, method: 'POST', headers, body });
 }

@@ -37,5 +37,5 @@ function isSent(
   more: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
   const sent = { ...headers, ...more, 'content-length': body.length };
-  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body }, 's3:PutObject');
+  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body });
 }

@@ -1,8 +1,7 @@
 import { crc32Of } from './checksums.ts';
 import { allEnded } from './concurrency.ts';
 import type { Sandbox } from './probe-sandbox.ts';
-import { isTakenUnsigned } from './probe-unsigned.ts';
-import { encodeKey } from './signature.ts';
+import { isTakenUnsigned, objectUrl } from './probe-unsigned.ts';
 import type { Store } from './store.ts';
 
 const content = Buffer.from('forged');
@@ -47,14 +46,10 @@ async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, header
     'X-Amz-SignedHeaders': 'host',
     'X-Amz-Signature': '0'.repeat(64),
   });
-  return isTakenUnsigned(
-    store,
-    {
-      url: `${url.replace(/\/$/, '')}/${encodeKey(at.key)}?${query.toString()}`,
-      method: 'PUT',
-      headers: { ...headers, 'content-length': body.length, 'x-amz-content-sha256': sum },
-      body,
-    },
-    's3:PutObject',
-  );
+  return isTakenUnsigned(store, {
+    url: `${objectUrl(url, at.key)}?${query.toString()}`,
+    method: 'PUT',
+    headers: { ...headers, 'content-length': body.length, 'x-amz-content-sha256': sum },
+    body,
+  });
 }

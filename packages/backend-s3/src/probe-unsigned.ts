@@ -5,6 +5,7 @@ import { AnswerError } from './answer-error.ts';
 import { statusOf, toStorageError } from './errors.ts';
 import { requestFor } from './node-http.ts';
 import { RetryPolicy } from './retry.ts';
+import { encodeKey } from './signature.ts';
 import type { Store } from './store.ts';
 
 /** What is no answer to the request: the next one who needs to know tries again. */
@@ -17,8 +18,13 @@ interface Unsigned {
   readonly body?: Buffer;
 }
 
+/** Where an object is reached, below where its form is sent to. */
+export function objectUrl(form: string, key: string): string {
+  return `${form.replace(/\/$/, '')}/${encodeKey(key)}`;
+}
+
 /** Sends a request as a browser would that knows no keys, as often as any other. @returns whether it succeeded */
-export async function isTakenUnsigned(store: Store, request: Unsigned, permission: string): Promise<boolean> {
+export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<boolean> {
   const retries = new RetryPolicy(store.settings);
   try {
     for (let attempt = 1; ; attempt++) {
@@ -30,7 +36,7 @@ export async function isTakenUnsigned(store: Store, request: Unsigned, permissio
     }
   } catch (error) {
     if (statusOf(error) === 500) return false; // so some servers say no
-    throw toStorageError(error, { permission });
+    throw toStorageError(error, { permission: request.method === 'GET' ? 's3:GetObject' : 's3:PutObject' });
   }
 }
 
