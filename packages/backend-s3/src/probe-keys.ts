@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream';
 
 import { isStorageError, noContext, readAll } from '@coffer/storage-core';
-import type { ObjectAddress } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { causeStatus, toStorageError } from './errors.ts';
@@ -17,15 +16,8 @@ const parallel = 8;
 /** The kinds of keys that the server refuses, does not list under their name, or takes for others. */
 export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
   const classes = Object.keys(keyTwins) as KeyClass[];
-  const held = await inParallel(classes, parallel, (name) =>
-    isHeld(
-      store,
-      sandbox,
-      keyTwins[name].map((key) => sandbox.at(key)),
-      write,
-    ),
-  );
-  return classes.filter((_name, index) => held[index] === false);
+  const held = await inParallel(classes, parallel, (name) => isHeld(store, sandbox, keyTwins[name], write));
+  return classes.filter((_name, index) => !held[index]);
 }
 
 /** Whether there is no `x/y` beside `x`, or lists leave it out. */
@@ -41,15 +33,14 @@ export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, writ
   return !objects.some(({ key }) => key === below.key);
 }
 
-function isHeld(store: Store, sandbox: Sandbox, twins: readonly ObjectAddress[], write: Write): Promise<boolean> {
+function isHeld(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], write: Write): Promise<boolean> {
+  const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
   const areHeld = async (): Promise<boolean> => {
-    for (const at of twins) await write(at, at.key);
-    for (const at of twins) {
+    for (const at of [odd, plain]) await write(at, at.key);
+    for (const at of [odd, plain]) {
       const result = await store.transport.get(at, {}, noContext);
       if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
     }
-    const [odd, plain] = twins;
-    if (odd === undefined || plain === undefined) return true;
     // Some are listed by their own name alone. Whether `x/` is beside `x` is another question.
     const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
     const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));

@@ -20,13 +20,13 @@ export async function bucketRules(
     let isDenied = false;
     let isHeld = false;
     const trying = setting.then(async () => void (isHeld = await isThere()));
-    const isSet = await isTaken(
+    await isTaken(
       trying.catch((error: unknown) => {
         isDenied = hasCode(error, 'access_denied');
         throw error;
       }),
     );
-    return isDenied ? undefined : isSet && isHeld;
+    return isDenied ? undefined : isHeld;
   };
   const takesRule = (more: Pick<LifecycleRule, 'expireDays' | 'abortMultipartDays'>): Promise<boolean | undefined> =>
     has(administration.putRules(bucket, [{ ...rule, ...more }], noContext), async () =>

@@ -2,6 +2,7 @@ import { noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
 import { writeByParts } from './multipart.ts';
+import type { Parts } from './multipart.ts';
 import type { Store } from './store.ts';
 import type { WriteHeaders, Written } from './transport.ts';
 
@@ -19,11 +20,14 @@ export function writerTo(store: Store): Write {
 /** By CompleteMultipartUpload, of one part. */
 export function writePart(store: Store, at: ObjectAddress, more: More): Promise<unknown> {
   let isSent = false;
-  const next = async (): ReturnType<Parameters<typeof writeByParts>[2]['parts']['next']> => {
-    if (isSent) return undefined;
-    isSent = true;
-    return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
+  const parts: Parts = {
+    async next() {
+      if (isSent) return undefined;
+      isSent = true;
+      return { send: (upload, ctx) => store.transport.uploadPart(upload, Buffer.from('part'), ctx), done: () => {} };
+    },
+    fail: () => {},
+    verify: async () => {},
   };
-  const parts = { next, fail: () => {}, verify: async () => {} };
   return writeByParts(store, at, { headers: { contentType, ...more }, parts }, noContext);
 }
