@@ -1,15 +1,15 @@
 import type { Acl, LifecycleRule } from '@coffer/storage-core';
 
 import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from './administration.ts';
-import { dateOf, isCutShort, namespace, subresourceOf } from './documents.ts';
+import { dateOf, documentOf, element, isCutShort, subresourceOf } from './documents.ts';
 import type { ObjectVersion } from './transport.ts';
 import { urlDecoded } from './url-encoding.ts';
-import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf, xmlText } from './xml.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
 /** A request of CreateBucket. */
 export function locationDocument(place: string): string {
-  return document('CreateBucketConfiguration', element('LocationConstraint', place));
+  return documentOf('CreateBucketConfiguration', element('LocationConstraint', place));
 }
 
 /** An answer of GetBucketLocation, from SeaweedFS the request of CreateBucket; empty for the place that has no name. */
@@ -22,7 +22,7 @@ export function locationFrom(answer: string): string {
 
 /** A request of PutBucketVersioning. */
 export function versioningDocument(enabled: boolean): string {
-  return document('VersioningConfiguration', element('Status', enabled ? 'Enabled' : 'Suspended'));
+  return documentOf('VersioningConfiguration', element('Status', enabled ? 'Enabled' : 'Suspended'));
 }
 
 /** An answer of GetBucketVersioning: whether there is any, and now. */
@@ -33,7 +33,7 @@ export function versioningFrom(answer: string): boolean {
 /** A request of PutBucketCors. Rules that are held stand in it as the server gave them. */
 export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): string {
   const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : corsRuleOf(rule)));
-  return document('CORSConfiguration', spelled.join(''));
+  return documentOf('CORSConfiguration', spelled.join(''));
 }
 
 function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule): string {
@@ -69,7 +69,7 @@ export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): str
   // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
   const isOlder = held.length > 0 && held.every((rule) => textOf(rule, 'Prefix') !== undefined);
   const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule, isOlder)));
-  return document('LifecycleConfiguration', spelled.join(''));
+  return documentOf('LifecycleConfiguration', spelled.join(''));
 }
 
 function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule, isOlder: boolean): string {
@@ -108,7 +108,7 @@ export function rulesFrom(answer: string): readonly HeldRule[] {
 /** A request of PutObjectTagging. */
 export function taggingDocument(tags: readonly Tag[]): string {
   const spelled = tags.map(({ name, value }) => `<Tag>${element('Key', name)}${element('Value', value)}</Tag>`);
-  return document('Tagging', `<TagSet>${spelled.join('')}</TagSet>`);
+  return documentOf('Tagging', `<TagSet>${spelled.join('')}</TagSet>`);
 }
 
 /** An answer of GetObjectTagging. */
@@ -126,7 +126,7 @@ export function aclPolicyDocument({ owner, grants }: Acl): string {
     return `<Grant><Grantee ${schema} xsi:type="${type}">${who}</Grantee>${element('Permission', permission)}</Grant>`;
   });
   const list = `<AccessControlList>${spelled.join('')}</AccessControlList>`;
-  return document('AccessControlPolicy', `<Owner>${element('ID', owner.id)}</Owner>${list}`);
+  return documentOf('AccessControlPolicy', `<Owner>${element('ID', owner.id)}</Owner>${list}`);
 }
 
 /** An answer of ListObjectVersions. */
@@ -175,24 +175,12 @@ export function nextPart(told = ''): string {
   return told;
 }
 
-function document(name: string, content: string): string {
-  return `<${name} xmlns="${namespace}">${content}</${name}>`;
-}
-
-function element(name: string, value: string | number): string {
-  return `<${name}>${xmlText(String(value))}</${name}>`;
-}
-
 /** The text of the first descendant on this way. */
-function textIn(from: XmlElement, ...way: readonly [string, ...string[]]): string | undefined {
-  const [name, ...rest] = way;
-  const [next, ...further] = rest;
-  if (next === undefined) return textOf(from, name);
-  const [child] = childrenOf(from, name);
-  return child && textIn(child, next, ...further);
+function textIn(from: XmlElement, ...way: readonly string[]): string | undefined {
+  return way.reduce<XmlElement | undefined>((at, name) => at && childrenOf(at, name)[0], from)?.text;
 }
 
-function numberIn(from: XmlElement, ...way: readonly [string, ...string[]]): number | undefined {
+function numberIn(from: XmlElement, ...way: readonly string[]): number | undefined {
   const text = textIn(from, ...way);
   if (text === undefined) return undefined;
   if (!/^\s*\d{1,16}\s*$/.test(text)) throw new MalformedXmlError(`"${text}" where a number belongs`);

@@ -8,7 +8,15 @@ import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
 import type { ReadChild, XmlElement } from './xml.ts';
 
-export const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
+/** A request. */
+export function documentOf(name: string, content: string): string {
+  return `<${name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${content}</${name}>`;
+}
+
+/** Of such a request. */
+export function element(name: string, text: string | number): string {
+  return `<${name}>${xmlText(String(text))}</${name}>`;
+}
 
 // As AWS, Ceph, MinIO and most others write an object, whose key needs no other escapes than those of URLs.
 const usualObject = new RegExp(
@@ -109,10 +117,10 @@ export function bucketsFrom(document: string): { readonly buckets: readonly List
 /** A request of DeleteObjects: what goes well is not told. */
 export function deleteDocument(objects: readonly ObjectVersion[]): string {
   const listed = objects.map(({ key, versionId }) => {
-    const version = versionId === undefined ? '' : `<VersionId>${xmlText(versionId)}</VersionId>`;
-    return `<Object><Key>${xmlText(key)}</Key>${version}</Object>`;
+    const version = versionId === undefined ? '' : element('VersionId', versionId);
+    return `<Object>${element('Key', key)}${version}</Object>`;
   });
-  return `<Delete xmlns="${namespace}">${listed.join('')}<Quiet>true</Quiet></Delete>`;
+  return documentOf('Delete', `${listed.join('')}<Quiet>true</Quiet>`);
 }
 
 /** The errors in an answer of DeleteObjects. */
@@ -162,18 +170,18 @@ export function aclDocumentFrom(document: string): AclDocument {
   };
 }
 
-function firstOf<T>(element: XmlElement, name: string, read: (child: XmlElement) => T): T | undefined {
-  const [child] = childrenOf(element, name);
+function firstOf<T>(parent: XmlElement, name: string, read: (child: XmlElement) => T): T | undefined {
+  const [child] = childrenOf(parent, name);
   return child && read(child);
 }
 
 /** A request of CompleteMultipartUpload. */
 export function completeDocument(parts: readonly SentPart[]): string {
   const listed = parts.map(({ number, etag, crc32 }) => {
-    const checksum = crc32 === undefined ? '' : `<ChecksumCRC32>${xmlText(crc32)}</ChecksumCRC32>`;
-    return `<Part><PartNumber>${number}</PartNumber><ETag>&quot;${xmlText(etag)}&quot;</ETag>${checksum}</Part>`;
+    const checksum = crc32 === undefined ? '' : element('ChecksumCRC32', crc32);
+    return `<Part>${element('PartNumber', number)}<ETag>&quot;${xmlText(etag)}&quot;</ETag>${checksum}</Part>`;
   });
-  return `<CompleteMultipartUpload xmlns="${namespace}">${listed.join('')}</CompleteMultipartUpload>`;
+  return documentOf('CompleteMultipartUpload', listed.join(''));
 }
 
 /** The ETag in an answer of CompleteMultipartUpload, bare; empty where there is none. */
