@@ -14,10 +14,9 @@ import type { Keys, Scope } from './signature.ts';
 export function leanPresigner(settings: Settings, { credentials, clock, places }: Connection): Presigner {
   const signatures = new Signatures();
   const { publicEndpoint } = settings;
-  const isPublic = publicEndpoint === settings.endpoint;
   const own = { places, scheme: schemeOf(settings.endpoint) };
   const open =
-    isPublic || publicEndpoint === undefined
+    publicEndpoint === settings.endpoint
       ? own
       : { places: new Places({ ...settings, endpoint: publicEndpoint }), scheme: schemeOf(publicEndpoint) };
 

@@ -57,10 +57,11 @@ export interface S3BackendOptions {
   readonly copyByPartsFrom?: number;
 }
 
-export type Settings = Required<
-  Omit<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'accessKey' | 'secretKey' | 'credentials' | 'spoolDirectory'>
-> &
-  Pick<S3BackendOptions, 'endpoint' | 'publicEndpoint' | 'credentials' | 'spoolDirectory'> & { readonly isAws: boolean };
+type Undefaulted = 'endpoint' | 'publicEndpoint' | 'credentials' | 'spoolDirectory';
+
+export type Settings = Required<Omit<S3BackendOptions, Undefaulted | 'accessKey' | 'secretKey'>> & {
+  readonly [Name in Undefaulted]: S3BackendOptions[Name];
+} & { readonly isAws: boolean };
 
 const mib = 2 ** 20;
 
@@ -69,7 +70,6 @@ export function settingsOf(options: S3BackendOptions): Settings {
   assertOptions(options);
   const { endpoint, accessKey, secretKey } = options;
   const isAws = endpoint === undefined || isAwsHost(new URL(endpoint).hostname);
-  const publicEndpoint = options.publicEndpoint ?? endpoint;
   const credentials =
     options.credentials ??
     (accessKey === undefined || secretKey === undefined ? undefined : { accessKeyId: accessKey, secretAccessKey: secretKey });
@@ -90,10 +90,10 @@ export function settingsOf(options: S3BackendOptions): Settings {
     uploadMemory: options.uploadMemory ?? 64 * mib,
     copyByPartsFrom: Math.min(options.copyByPartsFrom ?? 2 ** 30, largestPut),
     isAws,
-    ...(endpoint !== undefined && { endpoint }),
-    ...(publicEndpoint !== undefined && { publicEndpoint }),
-    ...(options.spoolDirectory !== undefined && { spoolDirectory: options.spoolDirectory }),
-    ...(credentials !== undefined && { credentials }),
+    endpoint,
+    publicEndpoint: options.publicEndpoint ?? endpoint,
+    spoolDirectory: options.spoolDirectory,
+    credentials,
   };
 }
 
