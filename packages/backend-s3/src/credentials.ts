@@ -50,7 +50,7 @@ export class Credentials {
 
   /** Undefined when they have to be waited for. */
   get known(): Identity | undefined {
-    const left = this.#secondsLeft() * 1000;
+    const left = this.#left;
     return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
   }
 
@@ -58,7 +58,7 @@ export class Credentials {
     try {
       return await this.#load(false);
     } catch (error) {
-      if (this.#identity?.expiration !== undefined && this.#secondsLeft() > 0) return this.#identity;
+      if (this.#identity?.expiration !== undefined && this.#left > 0) return this.#identity;
       throw error;
     }
   }
@@ -78,9 +78,11 @@ export class Credentials {
     return false;
   }
 
-  #secondsLeft(): number {
-    const { expiration } = this.#identity ?? {};
-    return expiration === undefined ? (this.#identity === undefined ? 0 : Infinity) : (expiration.getTime() - this.#clock.now()) / 1000;
+  /** Milliseconds until they expire. */
+  get #left(): number {
+    if (this.#identity === undefined) return 0;
+    const { expiration } = this.#identity;
+    return expiration === undefined ? Infinity : expiration.getTime() - this.#clock.now();
   }
 
   #load(forceRefresh: boolean): Promise<Identity> {
