@@ -2,20 +2,19 @@ import { createHash, hash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 
 import { storageError } from '@coffer/storage-core';
-import type { PutOptions } from '@coffer/storage-core';
 
-type Declared = Pick<PutOptions, 'sha256' | 'md5'>;
+import type { KnownSums } from './transport.ts';
 
 /**
  * The sums that a caller declared, over the bytes as they pass. Some servers accept bytes that do not match the sum in the
  * request, so nothing is left to them.
  */
 export class DeclaredSums {
-  readonly #declared: Declared;
+  readonly #declared: KnownSums;
   readonly #sha256: Hash | undefined;
   readonly #md5: Hash | undefined;
 
-  constructor(declared: Declared) {
+  constructor(declared: KnownSums) {
     this.#declared = declared;
     this.#sha256 = declared.sha256 === undefined ? undefined : createHash('sha256');
     this.#md5 = declared.md5 === undefined ? undefined : createHash('md5');
@@ -34,12 +33,12 @@ export class DeclaredSums {
 }
 
 /** Of one part, for the server to verify: nobody has declared it, but who declares the whole wants no byte to change on its way. */
-export function partSum(data: Uint8Array, { sha256, md5 }: Declared): Pick<Declared, 'sha256'> {
+export function partSum(data: Uint8Array, { sha256, md5 }: KnownSums): Pick<KnownSums, 'sha256'> {
   return sha256 === undefined && md5 === undefined ? {} : { sha256: hash('sha256', data) };
 }
 
 /** Of bytes that are all there. @throws checksum_mismatch */
-export function verifySums(data: Uint8Array, { sha256, md5 }: Declared): void {
+export function verifySums(data: Uint8Array, { sha256, md5 }: KnownSums): void {
   if (sha256 !== undefined && sha256 !== hash('sha256', data)) throw mismatch();
   if (md5 !== undefined && md5 !== hash('md5', data)) throw mismatch();
 }
