@@ -18,6 +18,7 @@ import { deleteMany, deleteObject } from './remove.ts';
 import { sandboxName } from './sandbox-name.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
+import { versioningOperations } from './versioning.ts';
 
 /**
  * Object storage on AWS S3 or any server that speaks its protocol. Costs nothing by itself: the first call connects.
@@ -64,7 +65,7 @@ const patience = 5000;
 
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
   const { pull } = store.transport;
-  const { acl, versioning, lifecycle, ...rare } = rareOperations(store);
+  const { acl, lifecycle, ...rare } = rareOperations(store);
   return {
     name: store.settings.name,
     check: (ctx) => check(store, ctx),
@@ -84,7 +85,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     presign: presignOperations(store),
     ...rare,
     ...(profile?.acl !== false && { acl }),
-    ...(profile?.versioning !== false && { versioning }),
+    ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
       if (store.cleaning.size > 0) await Promise.race([Promise.all(store.cleaning), delay(patience, undefined, { ref: false })]);

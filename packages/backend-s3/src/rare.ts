@@ -1,11 +1,4 @@
-import type {
-  AclOperations,
-  BucketOperations,
-  LifecycleOperations,
-  MaintenanceOperations,
-  StorageBackend,
-  VersioningOperations,
-} from '@coffer/storage-core';
+import type { AclOperations, BucketOperations, LifecycleOperations, MaintenanceOperations, StorageBackend } from '@coffer/storage-core';
 
 import { lazily } from './lazily.ts';
 import type { Store } from './store.ts';
@@ -21,9 +14,6 @@ export function rareOperations(store: Store): Rare {
     acl: lazily<AclOperations>({ getObjectAcl: true, setObjectAcl: true, getBucketAcl: true, setBucketAcl: true }, async () =>
       (await import('./acl.ts')).aclOperations(store),
     ),
-    versioning: lazily<VersioningOperations>({ getVersioning: true, setVersioning: true }, async () =>
-      (await import('./versioning.ts')).versioningOperations(store),
-    ),
     lifecycle: lazily<LifecycleOperations>({ getLifecycle: true, setLifecycle: true, deleteLifecycle: true }, async () =>
       (await import('./lifecycle.ts')).lifecycleOperations(store),
     ),
@@ -33,4 +23,4 @@ export function rareOperations(store: Store): Rare {
   };
 }
 
-type Rare = Required<Pick<StorageBackend, 'copy' | 'buckets' | 'acl' | 'versioning' | 'lifecycle' | 'maintenance'>>;
+type Rare = Required<Pick<StorageBackend, 'copy' | 'buckets' | 'acl' | 'lifecycle' | 'maintenance'>>;
