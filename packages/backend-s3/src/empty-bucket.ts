@@ -99,20 +99,14 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
   }
 }
 
-/** What a server lists that looks at no prefix is not for removal. */
-async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix = ''): Promise<readonly ObjectVersion[]> {
-  return (await listed(store, bucket, ctx, prefix)).filter(({ key }) => key.startsWith(prefix));
-}
-
-/** Where a server knows no versions, objects are all that there is. */
-async function listed(store: Store, bucket: string, ctx: CallContext, prefix: string): Promise<readonly ObjectVersion[]> {
-  try {
-    return await store.administration.listVersions(bucket, ctx, prefix === '' ? undefined : prefix);
-  } catch (error) {
+/** Where a server knows no versions, objects are all that there is. What one lists that looks at no prefix is not for removal. */
+async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]> {
+  const listed = await store.administration.listVersions(bucket, ctx, prefix).catch(async (error: unknown) => {
     if (!hasCode(error, 'not_supported')) throw error;
-    const { objects } = await store.transport.list(bucket, prefix === '' ? {} : { prefix }, ctx);
-    return objects.map(({ key }) => ({ key }));
-  }
+    const { objects } = await store.transport.list(bucket, prefix === undefined ? {} : { prefix }, ctx);
+    return objects.map(({ key }): ObjectVersion => ({ key }));
+  });
+  return listed.filter(({ key }) => key.startsWith(prefix ?? ''));
 }
 
 /** What a server cannot list, it may have all the same: then it does not let the bucket go. */
