@@ -16,7 +16,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   // when it has, not before: they count on the bucket then.
   const creating = new Map<string, Promise<void>>();
   const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
-    if (await isThere(store, bucket, ctx)) throw existsAlready(bucket);
+    if (await isThere(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" exists already.`);
     await assertAclHolds(store, bucket, options.acl, ctx);
     await createBucket(store, bucket, options, ctx);
   };
@@ -108,8 +108,4 @@ async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<
     if (status === 403) return false; // creating it tells
     throw error;
   }
-}
-
-function existsAlready(bucket: string): Error {
-  return storageError('bucket_already_exists', `The bucket "${bucket}" exists already.`);
 }

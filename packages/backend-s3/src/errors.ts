@@ -70,9 +70,8 @@ const refusals: Readonly<Record<string, string>> = {
   CredentialsProviderError: 'There are no credentials for the storage provider.',
 };
 
-const strangers = 'What answers at the endpoint of the storage provider is no S3 server, or something before it.';
 const messageByName: Readonly<Record<string, string>> = {
-  NoS3AnswerError: strangers,
+  NoS3AnswerError: 'What answers at the endpoint of the storage provider is no S3 server, or something before it.',
   MetadataTooLarge: 'The storage provider takes less metadata; it may count more than names and values, such as "x-amz-meta-" before each.',
 };
 

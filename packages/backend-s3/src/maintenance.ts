@@ -54,8 +54,9 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
   };
 }
 
-async function sweepBucket(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<SweepReport> {
-  const objects = await sweepSandboxesIn(store, bucket, { before, dryRun }, ctx);
+async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: CallContext): Promise<SweepReport> {
+  const { before, dryRun } = sweep;
+  const objects = await sweepSandboxesIn(store, bucket, sweep, ctx);
   const stale = (await uploadsOf(store, bucket, ctx)).filter(({ since }) => since.getTime() <= before());
   const sizes = await inParallel(stale, uploadsAtOnce, async (upload) => {
     const parts = await partsOf(store, upload, ctx);

@@ -33,8 +33,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
   const connection = connect(settings);
   const { maxPoolConnections: sockets, timeout: patience } = settings;
   // One implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
-  const assumed = known ?? (settings.isAws ? awsProfile : undefined);
-  let found = assumed;
+  let found = known ?? (settings.isAws ? awsProfile : undefined);
   let trial: Trial | undefined;
   const denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   const tenants = new Tenants();

@@ -28,7 +28,7 @@ export function presignOperations(store: Store): PresignOperations {
     return (profile.formAcl || acl === undefined) && (profile.emptyForms || size !== 0);
   };
   /** Not where the URL is all that has to be known: whoever has it would have to be told of the header. */
-  const needsGuard = async ({ bucket }: ObjectAddress, terms: Omit<UploadTerms, 'expiresIn'>, ctx: CallContext): Promise<boolean> => {
+  const needsGuard = async ({ bucket }: ObjectAddress, terms: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const hasHeaders = [terms.contentType, terms.acl, terms.storageClass].some((header) => header !== undefined);
     if (!hasHeaders) return false;
     const { presignedPuts = 'guarded' } = (await store.profileIfAllowed(bucket, ctx)) ?? {};

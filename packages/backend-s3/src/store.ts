@@ -30,7 +30,7 @@ export interface Store extends Door {
    * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then. */
   profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;
   /** The same, and undefined for those credentials: for what goes wrong on few servers, and is no reason to refuse what they may do. */
-  profileIfAllowed(bucket: string, ctx?: CallContext): Promise<EndpointProfile | undefined>;
+  profileIfAllowed(bucket: string, ctx: CallContext): Promise<EndpointProfile | undefined>;
   /** What has been found out by now. */
   readonly known: EndpointProfile | undefined;
 }
