@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
@@ -108,7 +108,7 @@ function addContentMd5(client: S3Client): void {
   client.middlewareStack.add(
     (next) => (args) => {
       const { body, headers } = args.request as XmlRequest;
-      if (typeof body === 'string' && body !== '') headers['content-md5'] = createHash('md5').update(body).digest('base64');
+      if (typeof body === 'string' && body !== '') headers['content-md5'] = hash('md5', body, 'base64');
       return next(args);
     },
     { step: 'build', name: 'contentMd5', priority: 'low' },

@@ -6,8 +6,6 @@ import type { PayloadSigning } from './payload-signing.ts';
 import { unsignedPayload } from './signature.ts';
 import type { CarriedHeaders, WriteHeaders } from './transport.ts';
 
-const hashHeader = 'x-amz-content-sha256';
-
 type Stack = PutObjectCommand['middlewareStack'];
 
 /** What the signature covers for the body: its hash where that is known, or required; the SDK makes the latter. */
@@ -24,7 +22,7 @@ export function md5For(signing: PayloadSigning, bucket: string, data: Uint8Array
 export function setHash(stack: Stack, value: string): void {
   stack.add(
     (next) => (args) => {
-      (args.request as { readonly headers: Record<string, string> }).headers[hashHeader] = value;
+      (args.request as { readonly headers: Record<string, string> }).headers['x-amz-content-sha256'] = value;
       return next(args);
     },
     { step: 'build', name: 'payloadHash' },

@@ -1,5 +1,5 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { S3Client, StorageClass } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
@@ -9,15 +9,12 @@ import { largestPut } from './limits.ts';
 import { guards } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
-import { writeInput } from './sdk-input.ts';
 
 export function sdkPresigner({ client, signer }: Sdk): Presigner {
   return {
     async secondsLeft() {
       const { expiration } = await client.config.credentials();
-      return expiration === undefined
-        ? undefined
-        : Math.floor((expiration.getTime() - Date.now() - client.config.systemClockOffset) / 1000);
+      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - now(client).getTime()) / 1000);
     },
     form: (at, options) => form(signer, at, options),
     privateForm: (at, options) => form(client, at, options),
@@ -57,20 +54,17 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: U
 
 async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: UploadTerms): Promise<PresignedUpload> {
   const { contentType, size, expiresIn, acl, storageClass, isGuarded = false } = options;
-  const described = writeInput({
-    ...(contentType !== undefined && { contentType }),
-    ...(acl !== undefined && { acl }),
-    ...(storageClass !== undefined && { storageClass }),
-  });
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,
-    ...described,
+    ContentType: contentType,
+    ACL: acl,
+    StorageClass: storageClass as StorageClass | undefined,
     ContentLength: size,
   });
   // Not in the query, where some servers overlook them: a header that is signed has to be sent.
   const named = {
-    ...(described.ACL && { 'x-amz-acl': described.ACL }),
+    ...(acl !== undefined && { 'x-amz-acl': acl }),
     ...(isGuarded && guards),
     ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
   };
