@@ -39,6 +39,7 @@ export interface Continued {
  */
 export class Continuation implements BodyRest, Lender {
   readonly #store: Store;
+  /** The caller's, until the body is closed. */
   readonly #ctx: CallContext;
   readonly #of: Continued;
   readonly #closed = new AbortController();
@@ -57,7 +58,7 @@ export class Continuation implements BodyRest, Lender {
 
   constructor(store: Store, of: Continued, ctx: CallContext) {
     this.#store = store;
-    this.#ctx = ctx;
+    this.#ctx = { ...ctx, signal: this.#closed.signal };
     this.#of = of;
     this.#release = of.release;
     this.#retries = store.settings.maxRetries;
@@ -142,10 +143,8 @@ export class Continuation implements BodyRest, Lender {
   /** @returns where it comes from, unless it is here already */
   async #part(): Promise<BodySource | undefined> {
     const { at, etag, size, body } = this.#of;
-    const { signal } = this.#closed;
-    const { tenant } = this.#ctx;
     const range = this.#next();
-    this.#release = await this.#store.downloads.take(1, { signal, ...(tenant !== undefined && { tenant }), isUnderWay: true });
+    this.#release = await this.#store.downloads.take(1, { ...this.#ctx, isUnderWay: true });
     const answer = await this.#answer(at, { ifMatch: etag, range: rangeHeader(range) });
     if (answer.kind !== 'object') throw notAsked();
     const { contentLength, contentRange, etag: sent } = answer.headers;
@@ -174,16 +173,15 @@ export class Continuation implements BodyRest, Lender {
   async #answer(at: ObjectAddress, asked: ReadHeaders): ReturnType<Transport['get']> {
     const { transport } = this.#store;
     const { versionId } = this.#of;
-    const ctx = { ...this.#ctx, signal: this.#closed.signal };
     try {
-      if (!this.#isFormer) return await transport.get(at, asked, ctx);
+      if (!this.#isFormer) return await transport.get(at, asked, this.#ctx);
     } catch (error) {
       if (!hasCode(error, ...gone)) throw error;
       if (versionId === undefined) throw replaced(error);
       this.#isFormer = true;
     }
     try {
-      return await transport.get(at, { ...asked, ...versionOf(versionId) }, ctx);
+      return await transport.get(at, { ...asked, ...versionOf(versionId) }, this.#ctx);
     } catch (error) {
       // Whyever it is not to be had: the object has been replaced.
       throw isStorageError(error) && !error.retryable ? replaced(error) : error;
