@@ -19,7 +19,7 @@ const silent = new WeakSet<Store>();
 /** As the provider tells it, in whichever way it does. */
 export async function regionTold(store: Store, bucket: string, ctx: CallContext): Promise<string> {
   if (!silent.has(store)) {
-    const { region } = await store.transport.headBucket(bucket, ctx);
+    const region = await store.transport.headBucket(bucket, ctx);
     if (region !== undefined) return region;
     silent.add(store);
   }

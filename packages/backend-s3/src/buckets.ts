@@ -73,9 +73,9 @@ function gone(error: unknown): [undefined, undefined] {
 }
 
 async function headBucket(store: Store, bucket: string, ctx: CallContext): Promise<BucketInfo> {
-  const told = await store.transport.headBucket(bucket, ctx);
+  const regionTold = await store.transport.headBucket(bucket, ctx);
   const [region, versioningEnabled, createdAt] = await Promise.all([
-    told.region ?? regionOf(store, bucket, ctx),
+    regionTold ?? regionOf(store, bucket, ctx),
     store.administration.getVersioning(bucket, ctx).catch((error: unknown) => {
       if (hasCode(error, 'not_supported')) return false;
       throw error;

@@ -3,7 +3,7 @@ import type { CallContext } from '@coffer/storage-core';
 import { toStorageError } from './errors.ts';
 import type { About } from './errors.ts';
 
-export interface SendOptions {
+interface SendOptions {
   readonly abortSignal?: AbortSignal;
 }
 

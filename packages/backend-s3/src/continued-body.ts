@@ -21,7 +21,7 @@ const least = 64 * 1024;
 const gone = ['precondition_failed', 'file_not_found', 'no_such_bucket', 'range_not_satisfiable'] as const;
 
 /** An open body: which bytes of which object it is. */
-export interface Continued {
+interface Continued {
   readonly at: ObjectAddress;
   readonly etag: string;
   /** In a bucket that keeps versions. */

@@ -28,8 +28,7 @@ export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headB
     headBucket: (bucket, ctx) =>
       call({ bucket, permission: 's3:ListBucket' }, ctx, async ({ abortSignal }) => {
         const { headers } = await client.answer({ method: 'HEAD', at: { bucket } }, abortSignal);
-        const region = headers['x-amz-bucket-region'];
-        return region === undefined ? {} : { region };
+        return headers['x-amz-bucket-region'];
       }),
 
     listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {

@@ -11,7 +11,7 @@ import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
 import { watchWrites } from './watched-writes.ts';
 
 /** Who a connection goes to. */
-export interface RawTarget {
+interface RawTarget {
   readonly hostname: string;
   readonly port: number;
   readonly isTls: boolean;

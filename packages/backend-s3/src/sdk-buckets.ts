@@ -25,8 +25,7 @@ export function sdkBuckets(client: S3Client): Pick<Transport, 'list' | 'headBuck
 
     headBucket: (bucket, ctx) =>
       call({ bucket, permission: 's3:ListBucket' }, ctx, async (options) => {
-        const { BucketRegion: region } = await client.send(new HeadBucketCommand({ Bucket: bucket }), options);
-        return region === undefined ? {} : { region };
+        return (await client.send(new HeadBucketCommand({ Bucket: bucket }), options)).BucketRegion;
       }),
 
     listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {

@@ -73,7 +73,7 @@ export class Slots {
   }
 
   /** The same for who does not wait. @returns undefined where it would */
-  takeFree(amount: number, { signal, tenant = '' }: Taker = {}): (() => void) | undefined {
+  takeFree(amount: number, { signal, tenant = '' }: Taker): (() => void) | undefined {
     signal?.throwIfAborted();
     this.#tenants.meet(tenant);
     const isFirst = this.#line.length === 0 || (this.#next() === undefined && !this.#line.some((waiter) => waiter.tenant === tenant));

@@ -179,7 +179,7 @@ export interface Transport {
   /** @param options `startAfter`, instead of a token: names after it */
   list(bucket: string, options: ListOptions & { readonly startAfter?: string }, ctx: CallContext): Promise<ListPage>;
   /** The region, where the provider tells it. */
-  headBucket(bucket: string, ctx: CallContext): Promise<{ readonly region?: string }>;
+  headBucket(bucket: string, ctx: CallContext): Promise<string | undefined>;
   listBuckets(
     options: { readonly maxBuckets?: number; readonly prefix?: string; readonly continuationToken?: string },
     ctx: CallContext,
