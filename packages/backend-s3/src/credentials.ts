@@ -63,6 +63,12 @@ export class Credentials {
     }
   }
 
+  /** Until they expire; infinite where they do not. */
+  async secondsLeft(): Promise<number> {
+    if (this.known === undefined) await this.load();
+    return Math.floor(this.#left / 1000);
+  }
+
   /**
    * After a server has refused a request that was signed with `used`. @returns whether there are others now
    */

@@ -31,10 +31,6 @@ export function leanPresigner(settings: Settings, { credentials, clock, places }
   };
 
   return {
-    async secondsLeft() {
-      const { expiration } = credentials.known ?? (await credentials.load());
-      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - clock.now()) / 1000);
-    },
     form: async (at, options) => formOf(await signing(at.bucket), at, options),
     privateForm: async (at, options) => formOf(await signing(at.bucket, own), at, options),
     putUrl: async (at, options) => putUrlOf(await signing(at.bucket), at, options),

@@ -43,9 +43,9 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
 
   it("live no longer than the credentials by the server's clock, where ours is wrong", async () => {
     const credentials = { accessKeyId: 'who', secretAccessKey: 'secret', expiration: new Date(Date.now() + 3_600_000) };
-    const { presigner, connection } = openStore({ transport, credentials: async () => credentials });
+    const { connection } = openStore({ transport, credentials: async () => credentials });
     connection.clock.set(-1_800_000);
-    expect(await presigner.secondsLeft()).toBeGreaterThan(5_000);
+    expect(await connection.credentials.secondsLeft()).toBeGreaterThan(5_000);
   });
 
   it('reach the server itself where Coffer is to use them', async () => {

@@ -16,12 +16,10 @@ function isPlainInForms(key: string): boolean {
 }
 
 export function presignOperations(store: Store): PresignOperations {
-  const { presigner } = store;
+  const { presigner, connection } = store;
   /** A signature lives no longer than what it was made with. */
-  const expiryOf = async (asked: number): Promise<number> => {
-    const left = (await presigner.secondsLeft()) ?? longestExpiry;
-    return Math.max(1, Math.min(asked, longestExpiry, left));
-  };
+  const expiryOf = async (asked: number): Promise<number> =>
+    Math.max(1, Math.min(asked, longestExpiry, await connection.credentials.secondsLeft()));
   const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const profile = await store.profileIfAllowed(bucket, ctx);
     if (profile?.postPolicy !== true) return false;

@@ -17,8 +17,6 @@ export const guards: Readonly<Record<string, string>> = { 'x-amz-copy-source-ran
 
 /** Signs for the public endpoint, and sends nothing. The expiry is one that holds. */
 export interface Presigner {
-  /** Seconds until the credentials expire; undefined when they do not. */
-  secondsLeft(): Promise<number | undefined>;
   /** A form whose policy binds the key, the type and the size. */
   form(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
   /** The same for the endpoint that Coffer itself speaks to. */

@@ -42,12 +42,9 @@ export function sdkDoor(settings: Settings, connection: Connection): Door {
     administration: lazily<Administration>(administrationCalls, async () =>
       (await import('./sdk-administration.ts')).sdkAdministration((await sdk()).client),
     ),
-    presigner: lazily<Presigner>(
-      { secondsLeft: true, form: true, privateForm: true, putUrl: true, privatePutUrl: true, getUrl: true },
-      async () => {
-        const { sdkPresigner } = await import('./sdk-presigner.ts');
-        return sdkPresigner(await sdk());
-      },
-    ),
+    presigner: lazily<Presigner>({ form: true, privateForm: true, putUrl: true, privatePutUrl: true, getUrl: true }, async () => {
+      const { sdkPresigner } = await import('./sdk-presigner.ts');
+      return sdkPresigner(await sdk());
+    }),
   };
 }

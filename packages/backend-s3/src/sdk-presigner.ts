@@ -12,10 +12,6 @@ import type { Sdk } from './sdk-client.ts';
 
 export function sdkPresigner({ client, signer }: Sdk): Presigner {
   return {
-    async secondsLeft() {
-      const { expiration } = await client.config.credentials();
-      return expiration === undefined ? undefined : Math.floor((expiration.getTime() - now(client).getTime()) / 1000);
-    },
     form: (at, options) => form(signer, at, options),
     privateForm: (at, options) => form(client, at, options),
     putUrl: (at, options) => putUrl(signer, at, options),
