@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 
 import { problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/http';
@@ -5,6 +7,7 @@ import { problemHeaders, problemOf, toStorageError } from '@coffer/storage-core/
 import { docsRoutes } from './docs-page.ts';
 import { guard } from './guard.ts';
 import { healthRoutes } from './health.ts';
+import { endUnlessWhole, hasBody } from './http/rest-of-body.ts';
 import { metricsRoute } from './metrics.ts';
 import { Router } from './router.ts';
 import { tenantRoutes } from './routes/admin/tenants.ts';
@@ -47,14 +50,16 @@ export function createApp(services: Services): Router['app'] {
   docsRoutes(router, { version, publicUrl: services.runtime.config.server.publicUrl });
 
   app.notFound((c) => router.unmatched(c));
-  app.onError((thrown, c) => {
+  app.onError(async (thrown, c) => {
     const { exchange } = c.env;
     const error = toStorageError(thrown);
     exchange.error = error;
+    if (!exchange.incoming.complete && hasBody(exchange.incoming)) await setImmediate(); // what has come with the head is parsed by then
     if (exchange.outgoing.headersSent) {
       exchange.outgoing.destroy(); // an answer that was begun cannot be taken back
       return RESPONSE_ALREADY_SENT;
     }
+    endUnlessWhole(exchange.incoming, exchange.outgoing);
     const problem = problemOf(error, exchange.requestId);
     return c.body(JSON.stringify(problem), problem.status as 400, problemHeaders(error));
   });

@@ -15,6 +15,7 @@ import type { Exchange } from './exchange.ts';
 import { storageOff } from './guard.ts';
 import { applyCors } from './http/cors.ts';
 import { requestsInTurn } from './http/in-turn.ts';
+import { endUnlessWhole, hasBody } from './http/rest-of-body.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
 import type { Services } from './services.ts';
@@ -166,9 +167,10 @@ function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolea
 }
 
 /** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
-export function answerError(error: unknown, _incoming: IncomingMessage, outgoing: ServerResponse): void {
+export function answerError(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
   exchange.error = error;
+  endUnlessWhole(incoming, outgoing);
   sendProblem(outgoing, error, exchange.requestId);
 }
 
@@ -220,10 +222,6 @@ function hostsIn(headers: readonly string[]): number {
  */
 function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined;
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
 /**
