@@ -436,6 +436,18 @@ describe('the server', () => {
     expect(await connection.ends(5000)).toBe(true);
   });
 
+  it.each([
+    ['GET', '/health/live', 200],
+    ['OPTIONS', '/api/v1/files', 204],
+    ['DELETE', '/api/v1/storage/objects/no-such-object', 204],
+  ])('says that nothing is taken behind the body of a %s, which nobody reads', async (method, path, expected) => {
+    const connection = await RawConnection.open(api.url);
+    await connection.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: ${root.authorization}\r\nContent-Length: 5\r\n\r\n1`);
+    const { status, headers } = await connection.answer();
+    expect({ status, connection: headers['connection'] }).toEqual({ status: expected, connection: 'close' });
+    expect(await connection.ends(5000)).toBe(true);
+  });
+
   it('takes the next request behind a large body that is all here, and behind a small one that came with its head', async () => {
     const connection = await RawConnection.open(api.url);
     const big = 'x'.repeat(3_000_000);

@@ -59,7 +59,7 @@ export function createApiServer(services: Services): Server {
     onSocket.set(incoming.socket, exchange);
     const isLast = stopping() || isFramedDoubtfully(incoming);
     if (isLast) outgoing.setHeader('connection', 'close');
-    const closesEarly = isLong(incoming) || (incoming.headers.upgrade !== undefined && hasBody(incoming));
+    const closesEarly = isLong(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !isRead(incoming)));
     if (closesEarly) closeUnlessWhole(incoming, outgoing);
     // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
     const expects = incoming.headers.expect !== undefined;
@@ -232,9 +232,15 @@ function isLong(incoming: IncomingMessage): boolean {
   return (contentLength(incoming) ?? 0) > longBody;
 }
 
+/** Whether there is a route that reads the body: all of it, before an answer other than a refusal. */
+function isRead({ method }: IncomingMessage): boolean {
+  return method === 'PUT' || method === 'POST' || method === 'PATCH';
+}
+
 /**
  * An answer that comes before all of the body says that nothing is taken behind it. A client that did not know would send its next
  * request, such as the same one with a new token, into a connection that is cut while the rest is still on its way.
+ * Nor may a proxy send another client's request in place of a body that nobody reads: see `endUnlessWhole`.
  *
  * And behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
  * last of it: the next request of who was answered before all of it was here, as Java's client sends it.

@@ -7,7 +7,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Ends the connection with a refusal that comes before the end of the body. A proxy that keeps it might be left by its client before it
+ * Ends the connection with an answer that comes before the end of the body. A proxy that keeps it might be left by its client before it
  * has sent the rest, and send somebody else's request in its place, as HAProxy 2.6 does for clients of HTTP/2.
  */
 export function endUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {

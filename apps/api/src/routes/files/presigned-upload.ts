@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import { fileExample } from '../../examples.ts';
+import { endUnlessWhole } from '../../http/rest-of-body.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
@@ -128,7 +129,9 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
-      return answerJson(c, fileView(await files.completeUpload(params.id, scope.access, scope.ctx)));
+      const file = await files.completeUpload(params.id, scope.access, scope.ctx);
+      endUnlessWhole(c.env.incoming, c.env.outgoing); // a body is not asked for, and not read
+      return answerJson(c, fileView(file));
     },
   });
 }
