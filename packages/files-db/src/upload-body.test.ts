@@ -46,6 +46,23 @@ describe('an opened body', () => {
     }
   });
 
+  it('has all bytes when somebody listens to its source, and hears of each once', async () => {
+    const data = randomBytes(300_001);
+    const chunks = Array.from({ length: 31 }, (_, index) => data.subarray(index * 10_000, (index + 1) * 10_000));
+    for (const isBefore of [true, false]) {
+      const source = Readable.from(chunks, { objectMode: false });
+      const heard: Buffer[] = [];
+      const hear = (chunk: Buffer): void => void heard.push(chunk);
+      if (isBefore) source.on('data', hear);
+      const opening = opened(bodyStream(source));
+      if (!isBefore) source.on('data', hear);
+      const { body } = await opening;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect((await contentOf(body)).equals(data)).toBe(true);
+      if (isBefore) expect(Buffer.concat(heard).equals(data)).toBe(true);
+    }
+  });
+
   describe.each<[string, (path: string, file: FileHandle) => Readable]>([
     ['createReadStream', (path) => createReadStream(path)],
     ['fileBody', (_path, file) => fileBody(file)],

@@ -5,8 +5,8 @@ import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { onAbort } from './abort-listeners.ts';
 import { storageError } from './errors.ts';
-import { withDirectReads } from './file-stream.ts';
 import type { Body } from './object.ts';
+import { relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
 
 /**
@@ -32,8 +32,8 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return whole(Buffer.from(input), size);
   if (ArrayBuffer.isView(input)) return whole(bytesIn(input.buffer, input), size);
   if (isAnyArrayBuffer(input)) return whole(bytesIn(input), size);
-  if (input instanceof Readable) return stream(withDirectReads(byteStream(input)), size);
-  if (isOtherStream(input)) return stream(byteStream(relayed(input)), size);
+  if (input instanceof Readable) return stream(relayOf(readableOf(input)), size);
+  if (isOtherStream(input)) return stream(relayOf(relayed(input)), size);
   if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
@@ -66,13 +66,11 @@ function stream(readable: Readable, size: number | undefined): Body {
   throw storageError('invalid_argument', 'The size of a body is a whole number of bytes.');
 }
 
-function byteStream(readable: Readable): Readable {
+function readableOf(readable: Readable): Readable {
   if (readable.readableEnded) throw readAlready();
   // Of one that failed, the reader gets its own error.
   if (readable.destroyed && readable.errored === null) throw storageError('invalid_argument', 'The body stream has been closed already.');
-  if (readable.readableEncoding === null && !readable.readableObjectMode) return readable;
-  readable.on('error', () => {}); // as for the stream that stands in for it
-  return iterableStream(readable).once('close', () => readable.destroy()); // an iterator in a pending read would not
+  return readable;
 }
 
 /**

@@ -24,9 +24,10 @@ export function isDirectSource(stream: Readable): stream is Readable & DirectSou
   return method in stream && isUntouched(stream);
 }
 
-/** Whether nobody has read of the stream, has asked for what comes first, or listens for what it yields. */
+/** Whether nobody has read of the stream, has asked for what comes first or for text, or listens for what it yields. */
 export function isUntouched(stream: Readable): boolean {
-  return stream.readableFlowing === null && !stream.readableDidRead && stream.readableLength === 0 && !isBeingRead(stream);
+  if (stream.readableFlowing !== null || stream.readableEncoding !== null) return false;
+  return !stream.readableDidRead && stream.readableLength === 0 && !isBeingRead(stream);
 }
 
 /** Of what is on its way, as with `read(0)`, nothing else tells. Streams of graceful-fs ask for it as soon as they are open. */

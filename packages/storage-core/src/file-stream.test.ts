@@ -9,9 +9,10 @@ import { finished } from 'node:stream/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bodyOf, readAll } from './body.ts';
+import { readAll } from './body.ts';
 import { isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
+import { withDirectReads } from './file-stream.ts';
 
 const data = randomBytes(700_001);
 let folder: string;
@@ -24,14 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-function bodyStream(input: Readable): Readable {
-  const body = bodyOf(input);
-  if (body.kind !== 'stream') throw new Error('It is a stream.');
-  return body.stream;
-}
-
 function direct(input: Readable): Readable & DirectSource {
-  const stream = bodyStream(input);
+  const stream = withDirectReads(input);
   if (!isDirectSource(stream)) throw new Error('It is no direct source.');
   return stream;
 }
@@ -66,7 +61,7 @@ describe('a stream of a file', () => {
   });
 
   it.each(parts)('is still a stream of %s', async (_name, options, start, end) => {
-    expect((await readAll(bodyStream(createReadStream(path, options)))).equals(data.subarray(start, end))).toBe(true);
+    expect((await readAll(withDirectReads(createReadStream(path, options)))).equals(data.subarray(start, end))).toBe(true);
   });
 
   it('is read by what it was opened with: a handle, or a file system of the caller', async () => {
@@ -95,7 +90,7 @@ describe('a stream of a file', () => {
     const own = Object.assign(createReadStream(path), { _read: () => {} });
     const changing = Object.assign(createReadStream(path), { push: () => true });
     for (const stream of [begun, peeked, text, own, changing]) {
-      expect(isDirectSource(bodyStream(stream))).toBe(false);
+      expect(isDirectSource(withDirectReads(stream))).toBe(false);
       stream.destroy();
     }
     const later = direct(createReadStream(path));
@@ -106,7 +101,7 @@ describe('a stream of a file', () => {
   it('is none while what somebody else asked for is on its way, as in each stream of graceful-fs', async () => {
     const own = { open: fs.open, close: fs.close, read: (...args: Parameters<typeof fs.read>) => setTimeout(() => fs.read(...args), 20) };
     const file = createReadStream(path, { fs: own as never });
-    const before = bodyStream(file);
+    const before = withDirectReads(file);
     await new Promise((resolve) => file.once('open', resolve));
     expect(isDirectSource(before)).toBe(true);
     file.read(0);
@@ -115,7 +110,7 @@ describe('a stream of a file', () => {
     const after = createReadStream(path);
     await new Promise((resolve) => after.once('open', resolve));
     after.read(0);
-    expect(isDirectSource(bodyStream(after))).toBe(false);
+    expect(isDirectSource(withDirectReads(after))).toBe(false);
     after.destroy();
   });
 

@@ -1,0 +1,155 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { bodyOf, discard, readAll } from './body.ts';
+import { withOwnedChunks } from './chunk-memory.ts';
+import { isDirectSource } from './file-body.ts';
+import { memoryBackend } from './memory-backend.ts';
+import type { Body } from './object.ts';
+import { StorageService } from './storage-service.ts';
+
+const data = randomBytes(400_001);
+let folder: string;
+let path: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coffer-relay-'));
+  path = join(folder, 'file');
+  await writeFile(path, data);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function* pieces(size = 10_007): Generator<Buffer> {
+  for (let start = 0; start < data.length; start += size) yield data.subarray(start, start + size);
+}
+
+const sources: readonly (readonly [string, () => Readable])[] = [
+  ['of bytes', () => Readable.from(pieces(), { objectMode: false })],
+  ['of objects', () => Readable.from(pieces())],
+  ['of large chunks', () => Readable.from(pieces(150_000), { objectMode: false, highWaterMark: 1 })],
+  ['of a file', () => createReadStream(path, { highWaterMark: 4099 })],
+];
+
+/** What callers do with a stream that is being uploaded. Those who listen tell of what they have heard. */
+const uses: readonly (readonly [string, (stream: Readable) => (() => string | Buffer) | void])[] = [
+  ['listens to its data', listen],
+  ['pauses it', (stream) => void stream.pause()],
+  ['lets it flow', (stream) => void stream.resume()],
+  ['asks for its beginning', (stream) => void stream.read(0)],
+  ['pauses and resumes it', (stream) => void stream.pause().resume()],
+  [
+    'pipes it into a hash',
+    (stream) => {
+      const hash = stream.pipe(createHash('sha256'));
+      return () => hash.digest();
+    },
+  ],
+  [
+    'reads it when it is readable',
+    (stream) => {
+      const heard: Buffer[] = [];
+      stream.on('readable', () => {
+        for (let chunk = stream.read() as Buffer | null; chunk !== null; chunk = stream.read() as Buffer | null) heard.push(chunk);
+      });
+      return () => Buffer.concat(heard);
+    },
+  ],
+];
+
+function listen(stream: Readable): () => Buffer {
+  const heard: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => heard.push(Buffer.from(chunk)));
+  return () => Buffer.concat(heard);
+}
+
+function streamIn(body: Body): Readable {
+  if (body.kind !== 'stream') throw new Error('It is a stream.');
+  return body.stream;
+}
+
+async function someTurns(): Promise<void> {
+  for (let count = 0; count < 20; count++) await turn();
+}
+
+describe.each(sources)('the body of a stream %s', (_source, open) => {
+  it.each(uses)('has all bytes when somebody %s, before or after it is handed over', async (_use, use) => {
+    for (const isBefore of [true, false]) {
+      const source = open();
+      const before = isBefore ? use(source) : undefined;
+      const body = streamIn(bodyOf(source));
+      const heard = isBefore ? before : use(source);
+      await someTurns();
+      const read = await readAll(body);
+      expect(read.equals(data)).toBe(true);
+      await expect.poll(() => source.closed).toBe(true);
+      const told = heard?.();
+      if (told?.length === 32) expect(told).toEqual(createHash('sha256').update(data).digest());
+      else if (told !== undefined) expect(data.equals(told as Buffer)).toBe(true);
+    }
+  });
+
+  it('has all bytes though it is begun only later', async () => {
+    const storage = new StorageService({
+      backend: memoryBackend({ buckets: ['bucket'] }),
+      resolveBucket: async () => {
+        await someTurns();
+        return { bucket: 'bucket', because: 'default' };
+      },
+    });
+    const source = open();
+    const uploading = storage.uploadFile({ key: 'key', body: source });
+    const heard = listen(source);
+    await uploading;
+    expect((await storage.downloadFile('key')).equals(data)).toBe(true);
+    expect(heard().equals(data)).toBe(true);
+  });
+
+  it('ends with it, and it with the body', async () => {
+    const reason = new Error('ended by the test');
+    const failing = open();
+    const failed = streamIn(bodyOf(failing));
+    failing.destroy(reason);
+    await expect(readAll(failed)).rejects.toBe(reason);
+    const closing = open();
+    const closed = streamIn(bodyOf(closing));
+    closing.destroy();
+    await expect(readAll(closed)).rejects.toMatchObject({ code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    const source = open();
+    const body = bodyOf(source);
+    discard(body, reason);
+    await expect.poll(() => source.closed).toBe(true);
+    expect(source.errored).toBe(reason);
+  });
+});
+
+describe('the body of a stream', () => {
+  it('is read no faster than it is wanted, though it is piped elsewhere', async () => {
+    let made = 0;
+    const source = new Readable({
+      read() {
+        made++;
+        this.push(Buffer.alloc(65_536));
+      },
+    });
+    const body = streamIn(bodyOf(source));
+    source.pipe(createHash('sha256'));
+    await someTurns();
+    expect(made).toBeLessThan(6);
+    body.destroy();
+  });
+
+  it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {
+    const file = streamIn(bodyOf(createReadStream(path)));
+    expect(isDirectSource(file)).toBe(true);
+    file.destroy();
+    const own = withOwnedChunks(Readable.from([]));
+    expect(streamIn(bodyOf(own))).toBe(own);
+  });
+});

@@ -1,0 +1,89 @@
+import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
+
+import { hasOwnedChunks } from './chunk-memory.ts';
+import { storageError } from './errors.ts';
+import { fileBody, isDirectSource, readInto } from './file-body.ts';
+import type { DirectSource } from './file-body.ts';
+import { withDirectReads } from './file-stream.ts';
+
+/**
+ * What a stream of a caller yields, as a stream that is the backend's alone. The caller's may flow at any time, by itself or to others, as
+ * to a progress bar or a hash: whatever it yielded before the backend began to read, and while nobody but those listened, would be missing
+ * in what is stored. To destroy either destroys both.
+ */
+export function relayOf(source: Readable): Readable {
+  if (hasOwnedChunks(source)) return source; // nobody else listens
+  const stream = withDirectReads(source);
+  return isDirectSource(stream) ? directRelay(stream) : new Relay(stream);
+}
+
+/** Pulls: a stream does not flow while somebody waits for it to be readable, whoever else resumes it or pipes it elsewhere. */
+class Relay extends Readable {
+  readonly #source: Readable;
+  #isWanted = false;
+
+  constructor(source: Readable) {
+    super();
+    this.#source = source;
+    source.on('readable', () => this.#pull());
+    // Also what others read of it.
+    source.on('data', (chunk: unknown) => this.#take(chunk));
+    source.once('end', () => this.push(null));
+    endWith(this, source);
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    this.#pull();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#source.destroy(error ?? undefined);
+    callback(error);
+  }
+
+  #pull(): void {
+    while (this.#isWanted && this.#source.read() !== null);
+  }
+
+  #take(chunk: unknown): void {
+    if (this.destroyed) return;
+    if (!isUint8Array(chunk) && typeof chunk !== 'string') {
+      this.destroy(storageError('invalid_argument', 'A body stream yields bytes.'));
+    } else if (!this.push(chunk)) {
+      this.#isWanted = false;
+    }
+  }
+}
+
+/** Of one whose bytes can be read into memory of the reader's: so can those of the relay. */
+function directRelay(source: Readable & DirectSource): Readable {
+  const relay = fileBody({
+    read: async (target, offset, length) => ({ bytesRead: await source[readInto](target.subarray(offset, offset + length)) }),
+  });
+  const destroy = relay._destroy.bind(relay);
+  const destroyed: typeof destroy = (error, callback) => {
+    // Of one that has been read, the end is still to be told to who listens.
+    if (error !== null || !relay.readableEnded) source.destroy(error ?? undefined);
+    destroy(error, callback);
+  };
+  relay._destroy = destroyed;
+  source[readInto](Buffer.alloc(0)).catch(() => {}); // begun, before anybody else reads it
+  endWith(relay, source);
+  return relay;
+}
+
+/** What ends the source before its time ends the relay. */
+function endWith(relay: Readable, source: Readable): void {
+  source.on('error', (error: Error) => relay.destroy(error));
+  source.once('close', () => {
+    if (!source.readableEnded) relay.destroy(source.errored ?? closedTooSoon());
+  });
+  if (source.errored !== null) relay.destroy(source.errored);
+}
+
+function closedTooSoon(): Error {
+  return Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+}
