@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -197,6 +198,44 @@ describe('bodyOf', () => {
     await expect(readAll(streamOf(bodyOf(Readable.from([{ a: 1 }]))))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it.each([null, undefined, 7, [1]])('fails when a web stream yields %j, which would end it, or be left out', async (value) => {
+    const input = ReadableStream.from([bytes, value, bytes] as Uint8Array[]);
+    await expect(contentOf(bodyOf(input))).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+
+  it('refuses a stream of its own kind that flows to somebody else: what it gave them would be missing', () => {
+    const flowing = { pipe() {}, on() {}, flowing: true, [Symbol.asyncIterator]: chunks };
+    expect(() => bodyOf(flowing)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it('has what an iterable yielded, though that fills the same memory again or gives it away', async () => {
+    const data = randomBytes(100_000);
+    const parts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((index) => data.subarray(index * 10_000, (index + 1) * 10_000));
+    const refilled = async function* (): AsyncGenerator<Uint8Array> {
+      const memory = new Uint8Array(10_000);
+      for (const part of parts) {
+        memory.set(part);
+        yield memory;
+      }
+    };
+    const given = async function* (): AsyncGenerator<Uint8Array> {
+      for (const part of parts) {
+        const memory = new Uint8Array(part); // as that of WebAssembly, when it grows
+        yield memory;
+        structuredClone(memory.buffer, { transfer: [memory.buffer] });
+      }
+    };
+    for (const iterable of [refilled(), given()]) {
+      const body = streamOf(bodyOf(iterable));
+      const chunks: Buffer[] = [];
+      for await (const chunk of body) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        chunks.push(chunk as Buffer);
+      }
+      expect(Buffer.concat(chunks).equals(data)).toBe(true);
+    }
+  });
+
   it('gives the reader the error of a source that fails before anybody reads it, and the process goes on', async () => {
     const failure = new Error('source');
     const failing = async function* (): AsyncGenerator<Uint8Array> {
@@ -214,6 +253,14 @@ describe('bodyOf', () => {
     await delay(20);
     await expect(readAll(streamOf(sources[0]!))).rejects.toMatchObject({ code: 'ENOENT' });
     for (const source of sources.slice(1)) await expect(readAll(streamOf(source))).rejects.toBe(failure);
+  });
+
+  it('refuses a stream of a copy of node:stream that has failed already without keeping its error, which would hang', () => {
+    const closed = Object.assign(
+      otherStream(() => {}),
+      { destroyed: true, _readableState: { errorEmitted: true } }, // as readable-stream 3
+    );
+    expect(() => bodyOf(closed)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
   it('fails when a stream of a copy of node:stream is closed before its end, though it says that it ends', async () => {

@@ -86,8 +86,8 @@ export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
 }
 
 function relayed(source: NodeJS.ReadableStream): Readable {
-  if (isReadable(source) === false && !isErrored(source))
-    throw storageError('invalid_argument', 'The body stream has been read or closed already.');
+  const { errored } = source as { readonly errored?: unknown }; // the third version of `readable-stream` keeps none, and tells of it once
+  if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
   const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
   source.once('end', () => {
     // The second version of `readable-stream` ends when it is destroyed.
@@ -101,7 +101,10 @@ function webStream(input: ReadableStream<Uint8Array>): Readable {
   if (input.locked) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const stream = input as NodeReadableStream;
   if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw readAlready();
-  return Readable.fromWeb(isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream);
+  const reader = (isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream).getReader();
+  const body = iteratorStream({ next: () => reader.read(), return: (reason) => reader.cancel(reason) });
+  reader.closed.catch((error: unknown) => body.destroy(error as Error)); // also while nobody reads
+  return body;
 }
 
 /** Bun's are also of pipes and of objects elsewhere. */
@@ -142,37 +145,53 @@ export function readAlready(): Error {
 /** Of bodies: a generator that was one already may be over, though it does not tell. */
 const iterated = new WeakSet<AsyncIterator<unknown>>();
 
-/** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
+/** Of each chunk a copy: who yields it may fill the same memory again for the next one, before anybody has read this one. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
+  // Streams of minipass give what they have to who listens, at once; the iterator would know of the rest alone.
+  if ((source as { readonly flowing?: unknown }).flowing === true)
+    throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const iterator = source[Symbol.asyncIterator]();
-  let mayBeOver = iterated.has(iterator);
+  const mayBeOver = iterated.has(iterator);
   iterated.add(iterator);
+  return iteratorStream(iterator, { mayBeOver, isCopied: true });
+}
+
+/** What it is read with, and closed. */
+interface Chunks {
+  next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
+  return?(reason?: unknown): Promise<unknown>;
+}
+
+/** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
+function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
+  let isMaybeOver = mayBeOver;
   const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
   return new Readable({
     read() {
-      iterator.next().then(
+      chunks.next().then(
         ({ done, value }) => {
           if (this.destroyed) return;
-          const isOver = done === true && mayBeOver;
-          mayBeOver = false;
+          const isOver = done === true && isMaybeOver;
+          isMaybeOver = false;
           if (isOver) this.destroy(readAlready());
           else if (done === true) this.push(null);
-          else if (isUint8Array(value) || typeof value === 'string') this.push(value);
+          else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
+          else if (typeof value === 'string') this.push(value);
           else this.destroy(refuse());
         },
         (error: unknown) => this.destroy(error as Error),
       );
     },
     destroy(error, callback) {
-      void closeIterator(iterator);
+      void close(chunks, error);
       callback(error);
     },
   });
 }
 
-async function closeIterator(iterator: AsyncIterator<unknown>): Promise<void> {
+async function close(chunks: Chunks, reason: Error | null): Promise<void> {
   try {
-    await iterator.return?.();
+    await chunks.return?.(reason ?? undefined);
   } catch {
     // Nobody waits for what the source says of being closed.
   }
