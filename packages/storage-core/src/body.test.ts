@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { bodyOf, destroyOnAbort, discard, readAll } from './body.ts';
 import type { BodyInput } from './body.ts';
+import { hasOwnedChunks, releaseChunk } from './chunk-memory.ts';
 import type { Body } from './object.ts';
 
 const text = 'grüße';
@@ -253,6 +254,14 @@ describe('bodyOf', () => {
     await delay(20);
     await expect(readAll(streamOf(sources[0]!))).rejects.toMatchObject({ code: 'ENOENT' });
     for (const source of sources.slice(1)) await expect(readAll(streamOf(source))).rejects.toBe(failure);
+  });
+
+  it("is the reader's own, of an iterable: what is given back of it is no memory of the caller", async () => {
+    const chunk = new Uint8Array(100_000).fill(1);
+    const body = streamOf(bodyOf(Readable.from([chunk])[Symbol.asyncIterator]()));
+    expect(hasOwnedChunks(body)).toBe(true);
+    for await (const each of body) releaseChunk(each as Buffer);
+    expect(chunk).toEqual(new Uint8Array(100_000).fill(1));
   });
 
   it('refuses a stream of a copy of node:stream that has failed already without keeping its error, which would hang', () => {

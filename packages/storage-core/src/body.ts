@@ -4,6 +4,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
 import { onAbort } from './abort-listeners.ts';
+import { withOwnedChunks } from './chunk-memory.ts';
 import { storageError } from './errors.ts';
 import type { Body } from './object.ts';
 import { relayOf } from './relay.ts';
@@ -153,7 +154,7 @@ function iterableStream(source: AsyncIterable<unknown>): Readable {
   const iterator = source[Symbol.asyncIterator]();
   const mayBeOver = iterated.has(iterator);
   iterated.add(iterator);
-  return iteratorStream(iterator, { mayBeOver, isCopied: true });
+  return withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true }));
 }
 
 /** What it is read with, and closed. */

@@ -151,5 +151,7 @@ describe('the body of a stream', () => {
     file.destroy();
     const own = withOwnedChunks(Readable.from([]));
     expect(streamIn(bodyOf(own))).toBe(own);
+    const handedOn = streamIn(bodyOf(Readable.from([])));
+    expect(streamIn(bodyOf(handedOn))).toBe(handedOn);
   });
 });

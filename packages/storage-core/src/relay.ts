@@ -8,15 +8,20 @@ import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 import { withDirectReads } from './file-stream.ts';
 
+/** What is a backend's alone already: bodies are handed on from one service to another. */
+const relays = new WeakSet<Readable>();
+
 /**
  * What a stream of a caller yields, as a stream that is the backend's alone. The caller's may flow at any time, by itself or to others, as
  * to a progress bar or a hash: whatever it yielded before the backend began to read, and while nobody but those listened, would be missing
  * in what is stored. To destroy either destroys both.
  */
 export function relayOf(source: Readable): Readable {
-  if (hasOwnedChunks(source)) return source; // nobody else listens
+  if (hasOwnedChunks(source) || relays.has(source)) return source; // nobody else listens
   const stream = withDirectReads(source);
-  return isDirectSource(stream) ? directRelay(stream) : new Relay(stream);
+  const relay = isDirectSource(stream) ? directRelay(stream) : new Relay(stream);
+  relays.add(relay);
+  return relay;
 }
 
 /** Pulls: a stream does not flow while somebody waits for it to be readable, whoever else resumes it or pipes it elsewhere. */
