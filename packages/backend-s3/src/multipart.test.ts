@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { noContext } from '@coffer/storage-core';
-import { afterEach, describe, expect, it } from 'vitest';
+import { bodyOf, noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from './testing/eventually.ts';
 import { doors } from './testing/fault-bench.ts';
@@ -121,6 +126,28 @@ it('parts of a stream are as large as its hint asks for, so that there are not t
   const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
   await backendTo(server).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
   expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
+});
+
+it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for longer than it is open is stored (size %s)', async (size) => {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-multipart-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'file'), Buffer.alloc(7 * 2 ** 20));
+  const stream = createReadStream(join(folder, 'file'));
+  const closed = once(stream, 'close');
+  const server = await serve(async (request, response) => {
+    const { method, url = '' } = request;
+    if (method === 'POST') {
+      const document = url.includes('uploads')
+        ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+        : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
+      return answering(document)(request, response);
+    }
+    if (url.includes('partNumber=2')) await closed;
+    return answering('', { etag: '"e"' })(request, response);
+  });
+  const backend = backendTo(server, { partSize: 5 * 2 ** 20, partsAtOnce: 1 });
+  const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream, size), { contentType: 'text/plain' }, noContext);
+  expect(await put).toMatchObject({ size: 7 * 2 ** 20 });
 });
 
 describe('parts under way at once', () => {

@@ -53,6 +53,15 @@ describe('a body of a file', () => {
     expect((await readAll(fileBody(file, options))).equals(data.subarray(start, end))).toBe(true);
   });
 
+  it('is over for good once it was, whatever becomes of the file', async () => {
+    const own = await open(join(folder, 'file'));
+    const body = fileBody(own);
+    expect((await readDirectly(body, 100_000)).equals(data)).toBe(true);
+    await expect.poll(() => body.closed).toBe(true);
+    await own.close();
+    expect(await body[readInto](Buffer.alloc(1))).toBe(0);
+  });
+
   it('tells who listens of the same bytes', async () => {
     const body = fileBody(file);
     await body[readInto](Buffer.alloc(0));

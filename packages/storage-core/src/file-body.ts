@@ -105,7 +105,7 @@ class FileBody extends Readable implements DirectSource {
     if (wanted === 0) return 0;
     const { bytesRead } = await this.#file.read(target, 0, wanted, this.#position);
     this.#position += bytesRead;
-    this.#left -= bytesRead;
+    this.#left = bytesRead === 0 ? 0 : this.#left - bytesRead; // at its end, it may be closed before somebody looks again
     return bytesRead;
   }
 

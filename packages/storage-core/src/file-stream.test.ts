@@ -114,6 +114,13 @@ describe('a stream of a file', () => {
     after.destroy();
   });
 
+  it('is over for good once it was, also when its file has been closed meanwhile', async () => {
+    const stream = direct(createReadStream(path));
+    expect((await readDirectly(stream, 300_000)).equals(data)).toBe(true);
+    await expect.poll(() => stream.closed).toBe(true);
+    expect(await stream[readInto](Buffer.alloc(1))).toBe(0);
+  });
+
   it('tells who listens of the same bytes, at the pace of the slowest', async () => {
     const stream = direct(createReadStream(path));
     await stream[readInto](Buffer.alloc(0));

@@ -43,6 +43,8 @@ class Reading {
   readonly #listeners: DirectListeners;
   #isBegun = false;
   #isReading = false;
+  /** Its end has been told. Its descriptor is closed then, or is about to be. */
+  #isOver = false;
   #whenRead: (() => void) | undefined;
 
   constructor(stream: FileStream, fileSystem: FileSystem) {
@@ -54,6 +56,10 @@ class Reading {
   async into(target: Uint8Array): Promise<number> {
     this.#begin();
     if (target.byteLength === 0) return 0;
+    if (this.#isOver) {
+      this.#assertOpen();
+      return 0;
+    }
     const stream = this.#stream;
     await this.#opened();
     const { pos, end, bytesRead } = stream;
@@ -64,6 +70,7 @@ class Reading {
       await this.#listeners.tell(target.subarray(0, bytes));
       this.#assertOpen();
     } else {
+      this.#isOver = true;
       this.#listeners.end();
     }
     return bytes;
