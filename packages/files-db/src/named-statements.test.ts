@@ -5,6 +5,7 @@ import type { Database } from './index.ts';
 import { statement } from './statement.ts';
 import { codeOf, openRig } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
+import { inTransaction } from './transaction.ts';
 
 type Numbered = { readonly n: number; readonly of: string };
 
@@ -58,5 +59,19 @@ describe('statements that the server knows by a name', () => {
     expect(await both()).toEqual(answers);
     await rig.query('alter table changing alter column n type int8');
     expect(await both()).toEqual(answers);
+  });
+
+  it('run again with all of their transaction', async () => {
+    await rig.query('create table changing (n int)');
+    const add = statement<{ n: number }, { n: string }>('insert into changing (n) values ({n}::int) returning n');
+    const twice = async (): Promise<number> =>
+      inTransaction(
+        database.sql,
+        async (transaction) => (await add(transaction, { n: 1 })).length + (await add(transaction, { n: 2 })).length,
+      );
+    await twice();
+    await rig.query('alter table changing alter column n type int8');
+    expect(await twice()).toBe(2);
+    expect(await rig.query('select n from changing')).toHaveLength(4);
   });
 });

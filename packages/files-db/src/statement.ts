@@ -1,17 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import type { Sql, TransactionSql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
-import { databaseError, isConflict } from './database-error.ts';
+import { onDatabase } from './database-error.ts';
+import { despiteConflicts } from './despite-conflicts.ts';
 
 export type Parameter = string | number | boolean | null | undefined;
 
 /** Runs one statement; a parameter that is undefined is NULL. */
 export type Statement<P, Row> = (sql: Sql | TransactionSql, parameters: P) => Promise<readonly Row[]>;
-
-/** Times that a statement is tried which others are in the way of. */
-const attempts = 20;
 
 /**
  * A statement that is prepared once per connection. Parameters stand in it as `{name}`, each with a cast where its type does
@@ -25,16 +21,12 @@ export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(t
   const literals = parts.filter((_, index) => index % 2 === 0);
   // postgres.js takes this for a tagged template, and knows the statement again by it.
   const strings = Object.assign(literals, { raw: literals }) as TemplateStringsArray;
-  return async (sql, parameters) => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const rows = await whileWatched(sql, (sql as Sql)(strings, ...names.map((name) => (parameters[name] as Parameter) ?? null)));
-        return rows as unknown as readonly Row[];
-      } catch (thrown) {
-        const error = databaseError(thrown);
-        if (attempt === attempts || 'savepoint' in sql || !isConflict(error)) throw error;
-        await delay(Math.random() * attempt * 5);
-      }
-    }
+  return (sql, parameters) => {
+    const run = async (): Promise<readonly Row[]> => {
+      const values = names.map((name) => (parameters[name] as Parameter) ?? null);
+      const rows = await onDatabase(() => whileWatched(sql, (sql as Sql)(strings, ...values)));
+      return rows as unknown as readonly Row[];
+    };
+    return 'savepoint' in sql ? run() : despiteConflicts(run); // of a transaction, all of it is to be done again
   };
 }
