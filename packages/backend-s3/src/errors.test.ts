@@ -142,6 +142,13 @@ describe('toStorageError', () => {
     expect(error.message).toContain(told);
   });
 
+  it('takes damage that is met while a request is written for a connection that failed', () => {
+    const text = 'write EPROTO 40A3:error:0A000119:SSL routines:tls_get_more_records:decryption failed or bad record mac:';
+    const error = toStorageError(Object.assign(new Error(text), { code: 'EPROTO', syscall: 'write' }), about);
+    expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
+    expect(error.message).not.toContain('TLS');
+  });
+
   it.each([
     ['EPROTO', 'write EPROTO 40A3:error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', '40A3:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:'],

@@ -24,9 +24,11 @@ function isCut(error: unknown): boolean {
 
 /** Whether the connection is of no use any more, through no fault of the request: cut, or over TLS damaged on its way. */
 export function isBroken(error: unknown): boolean {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException;
-  // What no two sides agree on as they begin is EPROTO to Node, and what the server says of certificates is no damage.
-  const isDamaged = typeof code === 'string' && code.startsWith('ERR_SSL_') && !isOfCertificate(code);
+  const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  // What no two sides agree on as they begin is EPROTO to Node, and so is damage that it meets while it writes. What the server says of
+  // certificates is no damage.
+  const isMetInWriting = code === 'EPROTO' && message?.includes('bad record mac') === true;
+  const isDamaged = isMetInWriting || (typeof code === 'string' && code.startsWith('ERR_SSL_') && !isOfCertificate(code));
   return isDamaged || isCut(error);
 }
 
