@@ -9,13 +9,15 @@ const nobody = 65_534;
 
 /** As whom PostgreSQL's programs run. */
 export interface Identity {
-  /** Of the child process; left out where `prefix` changes it, or where it is ours. */
-  readonly uid?: number;
-  readonly gid?: number;
-  /** Goes before the command. */
+  /** Goes before the command, and changes the user; empty where the process is started as `owner`. */
   readonly prefix: readonly string[];
-  /** Whom the database's files belong to; undefined when they are ours. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Whom the processes and the database's files belong to; undefined when they are ours. */
+  readonly owner?: Owner;
+}
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export async function identityFor(data: string, needs: readonly string[]): Promi
       `${data} belongs to root, and PostgreSQL refuses to run as root. Give it to another user: chown -R ${nobody}:${nobody} ${data}`,
     );
   }
-  if (await reaches(owner, needs)) return { ...owner, prefix: [], owner };
+  if (await reaches(owner, needs)) return { prefix: [], owner };
   const prefix = await searching(owner);
   if (prefix !== undefined) return { prefix, owner };
   throw new StartupError(
@@ -50,10 +52,10 @@ export async function identityFor(data: string, needs: readonly string[]): Promi
   );
 }
 
-async function reaches(user: { readonly uid: number; readonly gid: number }, paths: readonly string[]): Promise<boolean> {
+async function reaches(owner: Owner, paths: readonly string[]): Promise<boolean> {
   const script = 'for path; do test -x "$path" || exit 1; done';
   try {
-    await run('/bin/sh', ['-c', script, 'sh', ...paths], { uid: user.uid, gid: user.gid, cwd: '/' });
+    await run('/bin/sh', ['-c', script, 'sh', ...paths], { ...owner, cwd: '/' });
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EPERM') return false;
@@ -65,13 +67,13 @@ async function reaches(user: { readonly uid: number; readonly gid: number }, pat
 }
 
 /** `setpriv` (util-linux) with the capability; undefined where that does not work. */
-async function searching(user: { readonly uid: number; readonly gid: number }): Promise<readonly string[] | undefined> {
+async function searching({ uid, gid }: Owner): Promise<readonly string[] | undefined> {
   const capability = capabilityOf(await readFile('/proc/self/status', 'utf8').catch(() => ''));
   if (capability === undefined) return undefined;
   const prefix = [
     'setpriv',
-    `--reuid=${user.uid}`,
-    `--regid=${user.gid}`,
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
     '--clear-groups',
     '--no-new-privs',
     ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),

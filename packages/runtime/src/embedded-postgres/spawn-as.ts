@@ -9,17 +9,16 @@ const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'] ?? '/u
 
 /** Starts a program of PostgreSQL as `identity`. */
 export function spawnAs(
-  identity: Identity,
+  { prefix, owner }: Identity,
   argv: readonly [string, ...string[]],
   options: { readonly stdio: StdioOptions; readonly detached?: boolean },
 ): ChildProcess {
-  const [file = '', ...args] = [...identity.prefix, ...argv];
+  const [file = '', ...args] = [...prefix, ...argv];
   return spawn(file, args, {
     ...options,
     env: environment(),
     cwd: '/',
-    ...(identity.uid !== undefined && { uid: identity.uid }),
-    ...(identity.gid !== undefined && { gid: identity.gid }),
+    ...(prefix.length === 0 && owner),
   });
 }
 
