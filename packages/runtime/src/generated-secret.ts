@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, link, open, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, link, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ensureDataDir } from './data-dir.ts';
 import { StartupError } from './startup-error.ts';
-import { sync } from './sync.ts';
+import { writeDurably } from './sync.ts';
 
 const shape = /^[A-Za-z0-9_-]{43,}$/;
 
@@ -53,26 +53,16 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
 
 /** Whole or not at all, and never over another process's. */
 async function createSecret(path: string): Promise<void> {
-  const secret = randomBytes(32).toString('base64url');
+  const text = `${randomBytes(32).toString('base64url')}\n`;
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    await writeNew(draft, secret);
+    await writeDurably(draft, text, 'wx');
     await link(draft, path).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') return;
-      await writeNew(path, secret).catch(ignoreExisting); // a file system without hard links
+      await writeDurably(path, text, 'wx').catch(ignoreExisting); // a file system without hard links
     });
   } finally {
     await rm(draft, { force: true });
-  }
-}
-
-async function writeNew(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(`${text}\n`);
-    await sync(file);
-  } finally {
-    await file.close();
   }
 }
 

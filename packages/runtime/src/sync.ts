@@ -1,8 +1,20 @@
 import { fsync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** Makes what was written by a handle durable. By its descriptor: the handles that Yarn's Plug'n'Play puts in the place of Node's cannot sync. */
 export async function sync({ fd }: FileHandle): Promise<void> {
   await promisify(fsync)(fd);
+}
+
+/** A file that only its owner may read, durable once this resolves. @param flags `wx` to fail where there is one */
+export async function writeDurably(path: string, text: string, flags: 'w' | 'wx'): Promise<void> {
+  const file = await open(path, flags, 0o600);
+  try {
+    await file.writeFile(text);
+    await sync(file);
+  } finally {
+    await file.close();
+  }
 }

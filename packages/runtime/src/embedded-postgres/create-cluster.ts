@@ -3,7 +3,7 @@ import { chown, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { StartupError } from '../startup-error.ts';
-import { sync } from '../sync.ts';
+import { sync, writeDurably } from '../sync.ts';
 import type { Binaries } from './binaries.ts';
 import type { Identity } from './identity.ts';
 import { runAs } from './spawn-as.ts';
@@ -74,13 +74,7 @@ async function give({ owner }: Identity, path: string): Promise<void> {
 }
 
 async function write(identity: Identity, path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await sync(file);
-  } finally {
-    await file.close();
-  }
+  await writeDurably(path, text, 'w');
   await give(identity, path);
 }
 
