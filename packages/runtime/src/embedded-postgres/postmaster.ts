@@ -64,9 +64,10 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
     const start = state === undefined ? undefined : await startOf(state.pid);
     const isServer = state !== undefined && start !== undefined && runsOn(state.data, await commandOf(state.pid));
     if (!isServer) {
-      await assertUnused(files, state, signal);
+      const socketDirs = new Set([files.socketDir, state?.socketDir ?? ''].filter((dir) => dir !== ''));
+      await assertUnused(files.data, socketDirs, signal);
       // PostgreSQL itself only asks whether the pid exists; in a container that was killed, it soon does again.
-      await removeLeftovers(files, state?.socketDir);
+      await removeLeftovers(files.data, socketDirs);
       return undefined;
     }
     if (state.status === 'ready' && (await answers(state.socketDir))) return { pid: state.pid, start, socketDir: state.socketDir };
@@ -93,15 +94,14 @@ export async function isOfOriginal(data: string): Promise<boolean> {
  * A pid says nothing about processes of another pid namespace: a container that shares the data directory. Sockets are
  * the same for all of them. Such a server cannot be shared, since neither side could tell who uses it still.
  */
-async function assertUnused(files: ServerFiles, state: State | undefined, signal: AbortSignal | undefined): Promise<void> {
-  const dirs = new Set([files.socketDir, state?.socketDir ?? ''].filter((dir) => dir !== ''));
-  for (const dir of dirs) {
+async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<void> {
+  for (const dir of socketDirs) {
     // The processes of a container that was just killed end one after the other.
     for (const until = performance.now() + foreignMs; await isListening(dir); await delay(20)) {
       signal?.throwIfAborted();
       if (performance.now() < until) continue;
       throw new StartupError(
-        `Another container or machine runs the PostgreSQL of ${files.data}: something listens on ${join(dir, socketName)}, and it is no process of this system. A data directory belongs to one at a time: end the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
+        `Another container or machine runs the PostgreSQL of ${data}: something listens on ${join(dir, socketName)}, and it is no process of this system. A data directory belongs to one at a time: end the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
       );
     }
   }
@@ -212,9 +212,9 @@ function runsOn(data: string, command: string): boolean {
   return /(?:^|\/)postgres /.test(command) && command.includes(` ${data} `);
 }
 
-async function removeLeftovers(files: ServerFiles, formerSocketDir: string | undefined): Promise<void> {
-  const sockets = [files.socketDir, formerSocketDir ?? ''].filter((dir) => dir !== '').map((dir) => join(dir, socketName));
-  const paths = [join(files.data, 'postmaster.pid'), ...sockets, ...sockets.map((path) => `${path}.lock`)];
+async function removeLeftovers(data: string, socketDirs: ReadonlySet<string>): Promise<void> {
+  const sockets = [...socketDirs].map((dir) => join(dir, socketName));
+  const paths = [join(data, 'postmaster.pid'), ...sockets, ...sockets.map((path) => `${path}.lock`)];
   await Promise.all(paths.map((path) => rm(path, { force: true })));
 }
 
