@@ -30,7 +30,7 @@ const encodings: readonly string[] = ['UTF8', 'SQL_ASCII'];
  * The migrated database that the configuration names, or the embedded one.
  * @throws StartupError when it cannot be reached, is too old or of another encoding, or does not start; the reason of `signal`
  */
-export async function openDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<OpenDatabase> {
+export async function openDatabase(config: Config, options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const loading = import('@coffer/files-db');
   return openWith(config, options, async (database) => {
     const { newer } = await (await loading).migrateDatabase(database);
@@ -85,12 +85,7 @@ export async function openWith(
 async function startEmbedded(config: Config, options: OpenDatabaseOptions, loading: Promise<unknown>): Promise<EmbeddedPostgres> {
   const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts');
   loading.catch(() => {}); // awaited by the caller, unless this fails first
-  return startEmbeddedPostgres({
-    dataDir: config.dataDir,
-    ...(options.log !== undefined && { log: options.log }),
-    ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }),
-    ...(options.signal !== undefined && { signal: options.signal }),
-  });
+  return startEmbeddedPostgres({ ...options, dataDir: config.dataDir });
 }
 
 async function assertUsable(database: Database, onDatabase: <T>(run: () => PromiseLike<T>) => Promise<T>): Promise<void> {

@@ -52,7 +52,7 @@ const watchMs = 1_000;
  * that this call has started runs then.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const binaries = findBinaries({ ...(options.resolveFrom !== undefined && { resolveFrom: options.resolveFrom }) });
+  const binaries = findBinaries(options);
   await ensureDataDir(options.dataDir);
   const home = join(await realpath(options.dataDir), 'postgres');
   try {
