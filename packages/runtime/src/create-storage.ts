@@ -4,9 +4,9 @@ import type { LocalBackend } from '@coffer/backend-local';
 import type { LocalHttpOptions } from '@coffer/backend-local/http';
 import type { TenantRepository } from '@coffer/files-db';
 import { observe, StorageService, wrapBackend } from '@coffer/storage-core';
-import type { BucketResolver, Observer, StorageBackend } from '@coffer/storage-core';
+import type { Observer, StorageBackend } from '@coffer/storage-core';
 import { reservedBuckets, tenantBucketResolver } from '@coffer/tenancy';
-import type { BucketPolicy, TenantContext } from '@coffer/tenancy';
+import type { BucketPolicy } from '@coffer/tenancy';
 
 import { loadBackend } from './backends.ts';
 import type { OpenBackend } from './backends.ts';
@@ -66,7 +66,9 @@ export async function assembleStorage(
   const { storage: settings } = config;
   const storage = new StorageService({
     backend,
-    resolveBucket: settings.enabled ? resolverFor(config, tenants && ((tenant) => tenants.bucketFor(tenant))) : disabledResolver,
+    resolveBucket: settings.enabled
+      ? tenantBucketResolver(policyOf(config), tenants && ((tenant) => tenants.bucketFor(tenant)))
+      : disabledResolver,
     autoProvision: settings.autoProvision,
     ...(tenants !== undefined && { keepsBucket: (bucket: string) => tenants.keeps(bucket) }),
     region: settings.region,
@@ -115,8 +117,4 @@ export function reservedBy(config: Config): readonly string[] {
 /** What signs: the configured secret, else that of the data directory. */
 export async function signingSecret(config: Config): Promise<Uint8Array> {
   return config.auth.secret === undefined ? generatedSecret(config.dataDir) : Buffer.from(config.auth.secret);
-}
-
-function resolverFor(config: Config, mappedBucket?: (tenant: TenantContext) => Promise<string>): BucketResolver {
-  return tenantBucketResolver(policyOf(config), mappedBucket);
 }
