@@ -10,9 +10,8 @@ describe('table', () => {
         ['a', '1'],
         ['long name', '20'],
       ],
-      [1],
     ).split('\n');
-    expect(lines.slice(1)).toEqual(['a             1', 'long name    20']);
+    expect(lines.slice(1)).toEqual(['a          1', 'long name  20']);
   });
 
   it('lets one very long cell make no other row as long', () => {

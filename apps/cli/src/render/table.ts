@@ -5,14 +5,14 @@ import { printable } from './printable.ts';
 /** A cell that is longer sticks out, and makes no other row as long: one tenant may have thousands of buckets. */
 const widest = 100;
 
-/** Rows below a heading, in columns as wide as their widest cell. Numbers are for the caller to format. */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+/** Rows below a heading, in columns as wide as their widest cell. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [heading, ...rows].map((row) => row.map(printable));
   const widthOf = ({ length }: string): number => (length > widest ? 0 : length);
   const widths = heading.map((_name, column) => cells.reduce((width, row) => Math.max(width, widthOf(row[column] ?? '')), 0));
   const lines = cells.map((row) =>
     row
-      .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd(),
   );
