@@ -8,19 +8,16 @@ export function bucketJson({ name, region, createdAt, versioningEnabled }: Bucke
 }
 
 export function bucketTable(buckets: readonly BucketInfo[]): string {
-  return table(['NAME', 'REGION', 'CREATED', 'VERSIONING'], buckets.map(cells));
+  return table(
+    ['NAME', 'REGION', 'CREATED', 'VERSIONING'],
+    buckets.map((bucket) => Object.values(cells(bucket))),
+  );
 }
 
 export function bucketFields(bucket: BucketInfo): string {
-  const [name = '', region = '', created = '', versioning = ''] = cells(bucket);
-  return fields([
-    ['name', name],
-    ['region', region],
-    ['created', created],
-    ['versioning', versioning],
-  ]);
+  return fields(cells(bucket));
 }
 
-function cells({ name, region, createdAt, versioningEnabled }: BucketInfo): readonly string[] {
-  return [name, region, createdAt.toISOString(), versioningEnabled ? 'on' : 'off'];
+function cells({ name, region, createdAt, versioningEnabled }: BucketInfo): Readonly<Record<string, string>> {
+  return { name, region, created: createdAt.toISOString(), versioning: versioningEnabled ? 'on' : 'off' };
 }

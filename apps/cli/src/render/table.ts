@@ -25,7 +25,9 @@ function emphasized(text: string): string {
 }
 
 /** Names and values, one pair a line. */
-export function fields(pairs: readonly (readonly [name: string, value: string])[]): string {
-  const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`).join('\n');
+export function fields(values: Readonly<Record<string, string>>): string {
+  const width = Math.max(...Object.keys(values).map((name) => name.length));
+  return Object.entries(values)
+    .map(([name, value]) => `${name.padEnd(width)}  ${printable(value)}`)
+    .join('\n');
 }

@@ -9,24 +9,26 @@ export function tenantJson({ tenantUuid, tenantSlug, buckets, quotaBytes, create
 }
 
 export function tenantTable(tenants: readonly Tenant[]): string {
-  return table(['UUID', 'SLUG', 'BUCKETS', 'QUOTA', 'CREATED'], tenants.map(cells));
+  return table(
+    ['UUID', 'SLUG', 'BUCKETS', 'QUOTA', 'CREATED'],
+    tenants.map((tenant) => Object.values(cells(tenant))),
+  );
 }
 
 export function tenantFields(tenant: Tenant): string {
-  const [uuid = '', slug = '', buckets = '', quota = '', created = ''] = cells(tenant);
-  return fields([
-    ['uuid', uuid],
-    ['slug', slug],
-    ['buckets', buckets],
-    ['quota', quota],
-    ['created', created],
-  ]);
+  return fields(cells(tenant));
 }
 
 export function quotaText(quotaBytes: number | null): string {
   return quotaBytes === null ? 'none' : bytesText(quotaBytes);
 }
 
-function cells({ tenantUuid, tenantSlug, buckets, quotaBytes, createdAt }: Tenant): readonly string[] {
-  return [tenantUuid, tenantSlug, buckets.join(', ') || '-', quotaText(quotaBytes), createdAt.toISOString()];
+function cells({ tenantUuid, tenantSlug, buckets, quotaBytes, createdAt }: Tenant): Readonly<Record<string, string>> {
+  return {
+    uuid: tenantUuid,
+    slug: tenantSlug,
+    buckets: buckets.join(', ') || '-',
+    quota: quotaText(quotaBytes),
+    created: createdAt.toISOString(),
+  };
 }

@@ -16,12 +16,6 @@ export default class TenantsUsage extends StorageCommand {
     const usage = await this.withSession(flags, (session) => runtimeOf(session).tenants.usage(args.id), { database: true });
     const { bytes, files, quotaBytes } = usage;
     this.output.document({ bytes, files, quota_bytes: quotaBytes });
-    this.output.line(
-      fields([
-        ['files', countText(files, 'file')],
-        ['bytes', bytesText(bytes)],
-        ['quota', quotaText(quotaBytes)],
-      ]),
-    );
+    this.output.line(fields({ files: countText(files, 'file'), bytes: bytesText(bytes), quota: quotaText(quotaBytes) }));
   }
 }
