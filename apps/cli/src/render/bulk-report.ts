@@ -20,8 +20,9 @@ export interface ReportStyle<R> {
   line(result: R): string;
   json(result: R): unknown;
   size(result: R): number;
-  /** Members before and after the arrays. */
-  before?(): Readonly<Record<string, unknown>>;
+  /** Whether JSON has `dry_run` where it is false, too. */
+  readonly tellsDryRun?: boolean;
+  /** Members after the array. */
   after?(totals: Totals): Readonly<Record<string, unknown>>;
   /** Whether lines go to stderr: stdout is for something else. */
   readonly isAside?: boolean;
@@ -132,18 +133,12 @@ export class BulkReport<R> implements Follower<R> {
   }
 
   #append(results: readonly R[]): void {
-    this.#begin();
+    if (!this.#isBegun && (this.#dryRun || this.#style.tellsDryRun === true)) this.#document.value('dry_run', this.#dryRun);
+    this.#isBegun = true;
     this.#document.array(
       this.#style.member ?? this.#style.past,
       results.map((result) => this.#style.json(result)),
     );
-  }
-
-  #begin(): void {
-    if (this.#isBegun) return;
-    this.#isBegun = true;
-    const first = this.#style.before?.() ?? (this.#dryRun ? { dry_run: true } : {});
-    for (const [name, value] of Object.entries(first)) this.#document.value(name, value);
   }
 
   /** What has been done and what has failed is told also when the command ends early. */

@@ -2,16 +2,14 @@ import type { Deleted } from '../bulk/deletion.ts';
 import type { ReportStyle } from './bulk-report.ts';
 import { printable } from './printable.ts';
 
-export function deleteStyle(dryRun: boolean): ReportStyle<Deleted> {
-  return {
-    verb: 'delete',
-    past: 'deleted',
-    member: 'keys',
-    line: ({ bucket, key }) => printable(`${bucket}/${key}`),
-    json: ({ key }) => key,
-    size: ({ size }) => size,
-    before: () => ({ dry_run: dryRun }),
-    after: ({ count, bytes }) => ({ count, bytes }),
-    dryRunHint: 'nothing is deleted without --confirm',
-  };
-}
+export const deleteStyle: ReportStyle<Deleted> = {
+  verb: 'delete',
+  past: 'deleted',
+  member: 'keys',
+  line: ({ bucket, key }) => printable(`${bucket}/${key}`),
+  json: ({ key }) => key,
+  size: ({ size }) => size,
+  tellsDryRun: true,
+  after: ({ count, bytes }) => ({ count, bytes }),
+  dryRunHint: 'nothing is deleted without --confirm',
+};

@@ -37,7 +37,7 @@ export default class Delete extends BulkCommand {
     if (args.key.some((key) => key === '' || key === '/'))
       throw new UsageError('A whole bucket is deleted by "coffer storage buckets delete --force".');
     const note = (text: string): void => this.output.note(text);
-    await this.bulk({ ...flags, 'dry-run': !confirm }, deleteStyle(!confirm), (session, report, options) =>
+    await this.bulk({ ...flags, 'dry-run': !confirm }, deleteStyle, (session, report, options) =>
       deleteFiles(session, { keys: args.key, prefix, note, ...options }, report),
     );
   }

@@ -11,7 +11,7 @@ import type { Session } from '../../../services/open-session.ts';
 
 const stillShared = 'new files still go to the default bucket. Switch it on, and run this again.';
 
-const style = (dryRun: boolean): ReportStyle<StrayFile> => ({
+const style: ReportStyle<StrayFile> = {
   verb: 'move',
   past: 'moved',
   line: ({ tenant, from, to, key }) => printable(`${tenant.tenantSlug}: ${from}/${key} -> ${to}/${key}`),
@@ -24,9 +24,9 @@ const style = (dryRun: boolean): ReportStyle<StrayFile> => ({
     size_bytes: sizeBytes,
   }),
   size: ({ sizeBytes }) => sizeBytes,
-  before: () => ({ dry_run: dryRun }),
+  tellsDryRun: true,
   after: ({ count, bytes, skipped }) => ({ count, bytes, skipped }),
-});
+};
 
 export default class TenantsMigrate extends StorageCommand {
   static override readonly summary = "Move tracked files into their tenants' buckets.";
@@ -49,7 +49,7 @@ export default class TenantsMigrate extends StorageCommand {
     const { flags } = await this.parse(TenantsMigrate);
     const { keep: keepDays, quiet, concurrency } = flags;
     const dryRun = flags['dry-run'] === true;
-    const report = new BulkReport(this.output, style(dryRun), { dryRun, quiet });
+    const report = new BulkReport(this.output, style, { dryRun, quiet });
     const migrate = async (session: Session): Promise<void> => {
       if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);
       await migrateTenants(session, { keepDays, concurrency, dryRun }, report);
