@@ -3,23 +3,20 @@ import { Flags } from './oclif.ts';
 import { BulkReport } from './render/bulk-report.ts';
 import type { ReportStyle } from './render/bulk-report.ts';
 import type { BulkOptions } from './services/run-bulk.ts';
-import type { Session } from './services/open-session.ts';
-
-/** What keeps the provider busy; more sockets gain little. */
-const defaultConcurrency = 128;
-
-const concurrency = Flags.integer({
-  char: 'c',
-  description: 'How many objects are worked on at once.',
-  helpValue: 'N',
-  default: defaultConcurrency,
-  min: 1,
-  max: 1000,
-});
-const quiet = Flags.boolean({ char: 'q', description: 'No line for each object; failures and the summary only.' });
+import type { Session, SessionOptions } from './services/open-session.ts';
 
 /** Flags of the commands that work on many objects. */
-export const bulkFlags = { concurrency, quiet };
+export const bulkFlags = {
+  concurrency: Flags.integer({
+    char: 'c',
+    description: 'How many objects are worked on at once.',
+    helpValue: 'N',
+    default: 128, // keeps the provider busy; more sockets gain little
+    min: 1,
+    max: 1000,
+  }),
+  quiet: Flags.boolean({ char: 'q', description: 'No line for each object; failures and the summary only.' }),
+};
 
 /** Flags of those that choose among many. */
 export const filterFlags = {
@@ -57,14 +54,16 @@ export abstract class BulkCommand extends StorageCommand {
     flags: ParsedFlags,
     style: ReportStyle<R>,
     work: (session: Session, report: BulkReport<R>, options: BulkOptions) => Promise<void>,
+    opening: Pick<SessionOptions, 'database'> = {},
   ): Promise<void> {
     const dryRun = flags['dry-run'] === true;
-    const { concurrency: many, include = [], exclude = [] } = flags;
+    const { concurrency, include = [], exclude = [] } = flags;
     const report = new BulkReport<R>(this.output, style, { dryRun, quiet: flags.quiet });
     await report.during(() =>
-      this.withSession(flags, (session) => work(session, report, { concurrency: many, dryRun, include, exclude }), {
-        concurrency: many,
+      this.withSession(flags, (session) => work(session, report, { concurrency, dryRun, include, exclude }), {
+        concurrency,
         provision: !dryRun,
+        ...opening,
       }),
     );
   }

@@ -54,11 +54,11 @@ export class BulkReport<R> implements Follower<R> {
   #failed = 0;
   #isBegun = false;
 
-  constructor(output: Output, style: ReportStyle<R>, options: { readonly dryRun: boolean; readonly quiet?: boolean }) {
+  constructor(output: Output, style: ReportStyle<R>, options: { readonly dryRun: boolean; readonly quiet: boolean }) {
     this.#output = output;
     this.#style = style;
     this.#dryRun = options.dryRun;
-    this.#quiet = options.quiet === true;
+    this.#quiet = options.quiet;
     this.#document = new JsonDocument(output);
     this.#progress = new Progress(output, { isVisible: !options.dryRun });
   }

@@ -1,13 +1,10 @@
 import type { StrayFile } from '@coffer/files-db';
 
-import { StorageCommand } from '../../../base-command.ts';
-import { bulkFlags, filterFlags } from '../../../bulk-command.ts';
+import { BulkCommand, bulkFlags, filterFlags } from '../../../bulk-command.ts';
 import { Flags } from '../../../oclif.ts';
-import { BulkReport } from '../../../render/bulk-report.ts';
 import type { ReportStyle } from '../../../render/bulk-report.ts';
 import { printable } from '../../../render/printable.ts';
 import { migrateTenants } from '../../../services/migrate-tenants.ts';
-import type { Session } from '../../../services/open-session.ts';
 
 const stillShared = 'new files still go to the default bucket. Switch it on, and run this again.';
 
@@ -28,7 +25,7 @@ const style: ReportStyle<StrayFile> = {
   after: ({ count, bytes, skipped }) => ({ count, bytes, skipped }),
 };
 
-export default class TenantsMigrate extends StorageCommand {
+export default class TenantsMigrate extends BulkCommand {
   static override readonly summary = "Move tracked files into their tenants' buckets.";
   static override readonly description = [
     "Takes every file of a tenant that lies in none of the tenant's buckets, as those do that were uploaded before STORAGE_ENABLE_MULTI_TENANCY was on, to the tenant's own. Each is copied on the provider's side and verified before its record says where it is, so that it can be read all the while.",
@@ -47,13 +44,14 @@ export default class TenantsMigrate extends StorageCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(TenantsMigrate);
-    const { keep: keepDays, quiet, concurrency } = flags;
-    const dryRun = flags['dry-run'] === true;
-    const report = new BulkReport(this.output, style, { dryRun, quiet });
-    const migrate = async (session: Session): Promise<void> => {
-      if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);
-      await migrateTenants(session, { keepDays, concurrency, dryRun }, report);
-    };
-    await report.during(() => this.withSession(flags, migrate, { database: true, concurrency }));
+    await this.bulk(
+      flags,
+      style,
+      async (session, report, options) => {
+        if (!session.config.storage.multiTenancy) this.output.note(`note: STORAGE_ENABLE_MULTI_TENANCY is off: ${stillShared}`);
+        await migrateTenants(session, { keepDays: flags.keep, ...options }, report);
+      },
+      { database: true },
+    );
   }
 }
