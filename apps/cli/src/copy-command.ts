@@ -1,9 +1,8 @@
 import { BulkCommand, bulkFlags, filterFlags } from './bulk-command.ts';
 import { copyNames } from './bulk/plan-copies.ts';
-import type { Transfer } from './bulk/transfer.ts';
 import { aclFlag, storageClassFlag } from './flags.ts';
 import { Args, Flags } from './oclif.ts';
-import type { ReportStyle } from './render/bulk-report.ts';
+import { copyStyle, moveStyle } from './render/transfers.ts';
 import { copyFiles } from './services/copy.ts';
 
 /** `copy` and `move`, which take the same. */
@@ -23,12 +22,12 @@ export abstract class CopyCommand extends BulkCommand {
     ...filterFlags,
   };
 
-  protected async copyOrMove(move: boolean, style: ReportStyle<Transfer>): Promise<void> {
+  protected async copyOrMove(move: boolean): Promise<void> {
     const { args, flags } = await this.parse(CopyCommand);
     const { recursive, acl, update, 'to-bucket': toBucket, 'to-key': toKey, 'storage-class': storageClass } = flags;
     const names = copyNames({ source: args.src, destination: args.dst, toKey, toBucket, recursive });
     const settings = { ...(toBucket !== undefined && { toBucket }), ...(acl && { acl }), ...(storageClass && { storageClass }) };
-    await this.bulk(flags, style, (session, report, options) =>
+    await this.bulk(flags, move ? moveStyle : copyStyle, (session, report, options) =>
       copyFiles(session, { ...names, ...settings, recursive, move, update, ...options }, report),
     );
   }

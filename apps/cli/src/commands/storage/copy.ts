@@ -1,5 +1,4 @@
 import { CopyCommand } from '../../copy-command.ts';
-import { copyStyle } from '../../render/transfers.ts';
 
 export default class Copy extends CopyCommand {
   static override readonly summary = 'Copy objects.';
@@ -15,6 +14,6 @@ export default class Copy extends CopyCommand {
   ];
 
   async run(): Promise<void> {
-    await this.copyOrMove(false, copyStyle);
+    await this.copyOrMove(false);
   }
 }

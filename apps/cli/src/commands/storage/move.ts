@@ -1,5 +1,4 @@
 import { CopyCommand } from '../../copy-command.ts';
-import { moveStyle } from '../../render/transfers.ts';
 
 export default class Move extends CopyCommand {
   static override readonly summary = 'Move or rename objects.';
@@ -15,6 +14,6 @@ export default class Move extends CopyCommand {
   ];
 
   async run(): Promise<void> {
-    await this.copyOrMove(true, moveStyle);
+    await this.copyOrMove(true);
   }
 }
