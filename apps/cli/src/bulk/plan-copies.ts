@@ -11,7 +11,6 @@ export interface CopyArguments {
   readonly toKey?: string | undefined;
   readonly toBucket?: string | undefined;
   readonly recursive: boolean;
-  readonly acl?: string | undefined;
 }
 
 /** From one key or prefix to another. */
@@ -36,12 +35,11 @@ export function copyNames(given: CopyArguments): CopyNames {
 
 /** @throws UsageError for what would copy objects onto themselves, or the copies again and again */
 export function assertApart(
-  { from, to }: CopyNames,
-  given: Pick<CopyArguments, 'recursive' | 'acl'> & { readonly storageClass?: string },
+  given: CopyNames & { readonly recursive: boolean; readonly acl?: string; readonly storageClass?: string },
 ): void {
-  if (from === to && given.acl === undefined && given.storageClass === undefined)
-    throw new UsageError('Source and destination are the same.');
-  if (given.recursive && from !== to && to.startsWith(from)) throw new UsageError('The destination lies below the source.');
+  const { from, to, recursive, acl, storageClass } = given;
+  if (from === to && acl === undefined && storageClass === undefined) throw new UsageError('Source and destination are the same.');
+  if (recursive && from !== to && to.startsWith(from)) throw new UsageError('The destination lies below the source.');
 }
 
 export interface PlannedCopy {

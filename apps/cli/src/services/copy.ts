@@ -1,5 +1,3 @@
-import type { CannedAcl } from '@coffer/storage-core';
-
 import { copyTask } from '../bulk/copy-task.ts';
 import type { CopySettings } from '../bulk/copy-task.ts';
 import { filterOf } from '../bulk/filter.ts';
@@ -14,13 +12,9 @@ import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 
-export interface CopyRequest extends CopyNames, BulkOptions {
+export interface CopyRequest extends CopyNames, BulkOptions, Omit<CopySettings, 'session' | 'fromBucket' | 'toBucket'> {
   readonly toBucket?: string;
   readonly recursive: boolean;
-  readonly move: boolean;
-  readonly acl?: CannedAcl;
-  readonly storageClass?: string;
-  readonly update: boolean;
 }
 
 type Follow = Follower<Transfer> & { readonly totals: { readonly count: number; readonly failed: number } };
@@ -39,19 +33,12 @@ interface Pass {
 
 /** On the provider's side. */
 export async function copyFiles(session: Session, request: CopyRequest, follower: Follow): Promise<void> {
-  const { from, to, toBucket, acl, storageClass, move, update, recursive, dryRun } = request;
+  const { from, to, move, recursive, dryRun } = request;
   const fromBucket = await session.bucket();
-  if (toBucket === undefined || toBucket === fromBucket) assertApart(request, request);
-  const settings: CopySettings = {
-    session,
-    fromBucket,
-    toBucket: toBucket ?? fromBucket,
-    move,
-    update,
-    ...(acl !== undefined && { acl }),
-    ...(storageClass !== undefined && { storageClass }),
-  };
-  const isOntoItself = settings.toBucket === fromBucket && from === to;
+  const { toBucket = fromBucket } = request;
+  if (toBucket === fromBucket) assertApart(request);
+  const settings: CopySettings = { ...request, session, fromBucket, toBucket };
+  const isOntoItself = toBucket === fromBucket && from === to;
   const repeats = move && recursive && !dryRun && !isOntoItself;
   for (let pass: Pass | undefined = { isFirst: true, depth: 0, isBlocked: false, hasDeeper: false }; pass !== undefined;) {
     const before = follower.totals.count;

@@ -13,23 +13,21 @@ import type { Session } from './open-session.ts';
 import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 
-export interface DownloadRequest extends BulkOptions {
+export interface DownloadRequest extends BulkOptions, Pick<DownloadSettings, 'update' | 'resume'> {
   /** Of objects, or with `recursive` of folders. */
   readonly keys: readonly string[];
   readonly recursive: boolean;
   readonly place: Place;
-  readonly update: boolean;
-  readonly resume: boolean;
   readonly note: (text: string) => void;
 }
 
 export async function downloadFiles(session: Session, request: DownloadRequest, follower: Follower<Transfer>): Promise<void> {
-  const { place, update, resume } = request;
+  const { place } = request;
   const folders = new Folders(place.folder);
   const folding = new Folding(folders);
   const bucket = await session.bucket();
   const isNamed = place.file !== undefined;
-  const settings: DownloadSettings = { session, bucket, folders, folding, update, resume, isNamed, sums: new EtagSums(request.note) };
+  const settings: DownloadSettings = { ...request, session, bucket, folders, folding, isNamed, sums: new EtagSums(request.note) };
   await runBulk(session, plan(request, settings), request, follower);
 }
 

@@ -1,5 +1,3 @@
-import type { CannedAcl } from '@coffer/storage-core';
-
 import { filterOf, folderFilterOf } from '../bulk/filter.ts';
 import { OwnData } from '../bulk/own-data.ts';
 import { planUploads } from '../bulk/plan-uploads.ts';
@@ -12,24 +10,12 @@ import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 import type { Session } from './open-session.ts';
 
-export interface UploadRequest extends UploadNames, BulkOptions {
+export interface UploadRequest extends UploadNames, BulkOptions, Omit<UploadSettings, 'session' | 'bucket'> {
   readonly sources: readonly Source[];
-  readonly acl?: CannedAcl;
-  readonly storageClass?: string;
-  readonly contentType?: string;
-  readonly update: boolean;
 }
 
 export async function uploadFiles(session: Session, request: UploadRequest, follower: Follower<Transfer>): Promise<void> {
-  const { acl, storageClass, contentType, update } = request;
-  const settings: UploadSettings = {
-    session,
-    bucket: await session.bucket(),
-    update,
-    ...(acl !== undefined && { acl }),
-    ...(storageClass !== undefined && { storageClass }),
-    ...(contentType !== undefined && { contentType }),
-  };
+  const settings: UploadSettings = { ...request, session, bucket: await session.bucket() };
   await runBulk(session, plan(request, settings), request, follower);
 }
 
