@@ -61,6 +61,9 @@ export interface Follower<R> {
   failed(failure: Failure): void;
 }
 
+/** One that says how much has been told of. */
+export type CountingFollower<R> = Follower<R> & { readonly totals: { readonly count: number; readonly failed: number } };
+
 export function isFailure<R>(planned: Planned<R>): planned is Failure {
   return 'problem' in planned;
 }

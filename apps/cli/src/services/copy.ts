@@ -3,7 +3,7 @@ import type { CopySettings } from '../bulk/copy-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { assertApart, planCopies } from '../bulk/plan-copies.ts';
 import type { CopyNames, PlannedCopy } from '../bulk/plan-copies.ts';
-import type { Failure, Follower, Planned, Task } from '../bulk/task.ts';
+import type { CountingFollower, Failure, Planned, Task } from '../bulk/task.ts';
 import type { Transfer } from '../bulk/transfer.ts';
 import { LocalError, problemOf } from '../problem.ts';
 import { withFolderHint } from './folder-hint.ts';
@@ -16,8 +16,6 @@ export interface CopyRequest extends CopyNames, BulkOptions, Omit<CopySettings, 
   readonly toBucket?: string;
   readonly recursive: boolean;
 }
-
-type Follow = Follower<Transfer> & { readonly totals: { readonly count: number; readonly failed: number } };
 
 /** One time through the listing. */
 interface Pass {
@@ -32,7 +30,7 @@ interface Pass {
 }
 
 /** On the provider's side. */
-export async function copyFiles(session: Session, request: CopyRequest, follower: Follow): Promise<void> {
+export async function copyFiles(session: Session, request: CopyRequest, follower: CountingFollower<Transfer>): Promise<void> {
   const { from, to, move, recursive, dryRun } = request;
   const fromBucket = await session.bucket();
   const { toBucket = fromBucket } = request;

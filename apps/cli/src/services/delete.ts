@@ -6,7 +6,7 @@ import type { Deleted } from '../bulk/deletion.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { folderPrefix } from '../bulk/plan-downloads.ts';
 import { problemOf } from '../problem.ts';
-import type { Failure, Follower, Planned } from '../bulk/task.ts';
+import type { CountingFollower, Failure, Planned } from '../bulk/task.ts';
 import { isFolderKey } from './folder-hint.ts';
 import { pagesBelow } from './list-objects.ts';
 import type { Session } from './open-session.ts';
@@ -20,12 +20,10 @@ export interface DeleteRequest extends BulkOptions {
   readonly note: (text: string) => void;
 }
 
-type Follow = Follower<Deleted> & { readonly totals: { readonly count: number; readonly failed: number } };
-
 /** Requests for batches at once; more gain nothing, since each is hundreds of deletions. */
 const mostBatches = 16;
 
-export async function deleteFiles(session: Session, request: DeleteRequest, follower: Follow): Promise<void> {
+export async function deleteFiles(session: Session, request: DeleteRequest, follower: CountingFollower<Deleted>): Promise<void> {
   const options = { ...request, concurrency: Math.min(request.concurrency, mostBatches) };
   const bucket = await session.bucket();
   if (!request.prefix) {

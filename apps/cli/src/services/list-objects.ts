@@ -42,8 +42,8 @@ export async function* pagesBelow(
 }
 
 /** The same, one by one. */
-export async function* objectsBelow(...args: Parameters<typeof pagesBelow>): AsyncGenerator<ObjectSummary, void, undefined> {
-  for await (const objects of pagesBelow(...args)) yield* objects;
+export async function* objectsBelow(session: Session, at: At): AsyncGenerator<ObjectSummary, void, undefined> {
+  for await (const objects of pagesBelow(session, at)) yield* objects;
 }
 
 /** A page that has been asked for. */
