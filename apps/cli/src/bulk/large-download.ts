@@ -102,7 +102,7 @@ export class LargeDownload {
   async #begin(info: ObjectInfo, signal: AbortSignal): Promise<PartFile> {
     const { resume, target } = this.#options;
     this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
-    const part = await PartFile.open(target, this.#log === undefined ? {} : { path: this.#log.partPath });
+    const part = await PartFile.open(target, this.#log?.partPath);
     this.#part = part;
     // What an earlier run of another object has left behind its end goes.
     await part.resize(info.size);

@@ -25,7 +25,7 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
 
   it.each(['one', 'one to go on with'])('%s is as private as the file that it will replace', async (which) => {
     await put(0o600);
-    const part = await PartFile.open(target, which === 'one' ? {} : { path: partPath(target) });
+    const part = await PartFile.open(target, which === 'one' ? undefined : partPath(target));
     expect(await modeOf(part.path)).toBe(0o600);
     await put(0o750); // meanwhile
     await part.commit();

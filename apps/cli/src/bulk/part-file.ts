@@ -60,9 +60,8 @@ export class PartFile {
     this.#fd = fd;
   }
 
-  /** @param options.path of a file to go on with; default a new one */
-  static async open(target: string, options: { readonly path?: string } = {}): Promise<PartFile> {
-    const { path } = options;
+  /** @param path of a file to go on with; default a new one */
+  static async open(target: string, path?: string): Promise<PartFile> {
     const mode = await modeBeside(target);
     if (path !== undefined) return new PartFile(path, target, await openOrCreate(path, mode));
     const own = partPath(target);

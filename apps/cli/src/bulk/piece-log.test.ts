@@ -64,7 +64,7 @@ describe('PieceLog', () => {
     const me = vi.spyOn(process, 'geteuid').mockReturnValue(self + 1);
     onTestFinished(() => me.mockRestore());
     expect(await PieceLog.open(target, head)).toBeUndefined();
-    await expect(PartFile.open(target, { path: part })).rejects.toMatchObject({ code: 'unsafe_path' });
+    await expect(PartFile.open(target, part)).rejects.toMatchObject({ code: 'unsafe_path' });
     // A log of ours beside bytes that are not.
     me.mockReturnValueOnce(self);
     expect(await PieceLog.open(target, head)).toBeUndefined();
