@@ -1,6 +1,6 @@
 import { runTasks } from '../bulk/run-tasks.ts';
 import type { Follower, Planned } from '../bulk/task.ts';
-import { boundYoungGeneration } from '../bulk/young-generation.ts';
+import { withSmallYoungGeneration } from '../bulk/young-generation.ts';
 import type { Session } from './open-session.ts';
 
 /** What all bulk commands take. */
@@ -21,10 +21,7 @@ export async function runBulk<R>(
 ): Promise<void> {
   const { config, ctx } = session;
   const { concurrency, dryRun } = options;
-  const unwatch = boundYoungGeneration();
-  try {
-    await runTasks(plan, { concurrency, dryRun, follower, retries: config.storage.maxRetries, signal: ctx.signal });
-  } finally {
-    unwatch();
-  }
+  await withSmallYoungGeneration(() =>
+    runTasks(plan, { concurrency, dryRun, follower, retries: config.storage.maxRetries, signal: ctx.signal }),
+  );
 }

@@ -1,5 +1,5 @@
 import { StorageCommand } from '../../base-command.ts';
-import { boundYoungGeneration } from '../../bulk/young-generation.ts';
+import { withSmallYoungGeneration } from '../../bulk/young-generation.ts';
 import { Args, Flags } from '../../oclif.ts';
 import { renderList } from '../../render/list.ts';
 import { listObjects } from '../../services/list-objects.ts';
@@ -28,12 +28,7 @@ export default class List extends StorageCommand {
     const { limit, delimiter } = flags;
     await this.withSession(flags, async (session) => {
       const pages = listObjects(session, { prefix: args.prefix, ...(limit !== undefined && { limit }), ...(delimiter && { delimiter }) });
-      const unwatch = boundYoungGeneration();
-      try {
-        await renderList(pages, this.output);
-      } finally {
-        unwatch();
-      }
+      await withSmallYoungGeneration(() => renderList(pages, this.output));
     });
   }
 }
