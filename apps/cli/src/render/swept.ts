@@ -1,8 +1,8 @@
 import type { Swept, SweepRequest } from '../services/sweep.ts';
 import { bytesText, countText } from './units.ts';
 
-export function sweptJson({ objects = null, files = null }: { objects?: Swept['objects'] | null; files?: Swept['files'] | null }): object {
-  return { objects, files };
+export function sweptJson({ objects, files }: Swept): object {
+  return { objects: objects ?? null, files: files ?? null };
 }
 
 export function sweptText({ objects, files }: Swept, { dryRun, bucket }: SweepRequest): string {

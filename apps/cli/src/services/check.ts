@@ -8,7 +8,7 @@ import { problemOf } from '../problem.ts';
 import { bytesText } from '../render/units.ts';
 import { endpointChecks, untried } from './endpoint-checks.ts';
 import { openSession } from './open-session.ts';
-import type { Session } from './open-session.ts';
+import type { Session, SessionOptions } from './open-session.ts';
 import { tryBucket, tryNewBucket } from './try-bucket.ts';
 
 /** `lacks`: the provider cannot do it, or nothing is configured for it; Coffer works without. `unknown`: it was not tried out. */
@@ -20,12 +20,7 @@ export interface Check {
   readonly code?: string;
 }
 
-export interface CheckOptions {
-  readonly signal: AbortSignal;
-  readonly note: (text: string) => void;
-  readonly bucket?: string;
-  readonly explain?: boolean;
-}
+type CheckOptions = Pick<SessionOptions, 'signal' | 'note' | 'bucket' | 'explain'>;
 
 /** An embedded database may have to be started first. */
 const startSeconds = 60;

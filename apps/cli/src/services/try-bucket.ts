@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
 import { storageError } from '@coffer/storage-core';
-import type { StorageService } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 import { monotonicMs } from '../clock.ts';
@@ -19,7 +18,7 @@ export async function tryBucket({ storage, ctx }: Session, bucket: string): Prom
       throw storageError('checksum_mismatch', 'An object came back with other bytes than were written.');
     }
   } finally {
-    await removed(storage, at);
+    await storage.deleteFile(at); // without `ctx`: also after Ctrl-C
   }
   return `wrote, read and deleted an object of ${size} B in ${Math.round(monotonicMs() - since)} ms`;
 }
@@ -34,9 +33,4 @@ export async function tryNewBucket(session: Session): Promise<string> {
   } finally {
     await storage.deleteBucket(bucket, { force: true });
   }
-}
-
-/** Also after Ctrl-C. */
-async function removed(storage: StorageService, at: { readonly bucket: string; readonly key: string }): Promise<void> {
-  await storage.deleteFile(at);
 }
