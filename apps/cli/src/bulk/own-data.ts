@@ -6,18 +6,19 @@ import { LocalError } from '../problem.ts';
 /** The folders that Coffer itself keeps on this machine. What is in them is no file of the user's. */
 export class OwnData {
   readonly #ids: ReadonlySet<string>;
-  readonly #tell: (path: string) => void;
+  /** Tells of what is left out. */
+  readonly leaveOut: (path: string) => void;
   #last: { readonly folder: string; readonly isOwn: Promise<boolean> } | undefined;
 
-  private constructor(ids: ReadonlySet<string>, tell: (path: string) => void) {
+  private constructor(ids: ReadonlySet<string>, leaveOut: (path: string) => void) {
     this.#ids = ids;
-    this.#tell = tell;
+    this.leaveOut = leaveOut;
   }
 
-  /** @param tell is called with what is left out */
-  static async in(folders: readonly string[], tell: (path: string) => void): Promise<OwnData> {
+  /** @param leaveOut is called with what is left out */
+  static async in(folders: readonly string[], leaveOut: (path: string) => void): Promise<OwnData> {
     const ids = await Promise.all(folders.map((folder) => folderId(folder).catch(() => undefined))); // they may not be there yet
-    return new OwnData(new Set(ids.filter((id) => id !== undefined)), tell);
+    return new OwnData(new Set(ids.filter((id) => id !== undefined)), leaveOut);
   }
 
   /** Whether a folder is one of them, by the id that it has whatever its path. */
@@ -42,10 +43,6 @@ export class OwnData {
     if (this.is(await folderId(folder))) return true;
     const above = dirname(folder);
     return above !== folder && this.#isOwn(above);
-  }
-
-  leaveOut(path: string): void {
-    this.#tell(path);
   }
 }
 

@@ -4,10 +4,9 @@ import { basename, sep } from 'node:path';
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { isOwnData } from './own-data.ts';
-import type { OwnData } from './own-data.ts';
 import type { Failure } from './task.ts';
-import { notRegular, pathBelow, walk } from './walk.ts';
-import type { BadEntry } from './walk.ts';
+import { badEntry, notRegular, pathBelow, walk } from './walk.ts';
+import type { BadEntry, Walk } from './walk.ts';
 
 /** One PATH of the command line. */
 export type Source =
@@ -68,18 +67,12 @@ export interface UploadFilters {
   readonly folders: Filter;
 }
 
-export interface UploadWalk {
-  readonly own?: OwnData;
-  /** Looked at while nothing is found, too: a plan that has nothing to give yet hears of Ctrl-C from nowhere else. */
-  readonly signal?: AbortSignal;
-}
-
 /** Files are named by the last part of their path, those in a directory by their path below it. */
 export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
   filters: UploadFilters,
-  { own, signal }: UploadWalk = {},
+  { own, signal }: Omit<Walk, 'enters'> = {},
 ): AsyncGenerator<PlannedUpload | PlannedStdin | Failure, void, undefined> {
   const directories: Source[] = [];
   for (const [index, source] of sources.entries()) {
@@ -87,7 +80,7 @@ export async function* planUploads(
     else if (source.kind === 'failure') yield* failureOf(source, filters);
     else if (await own?.holds(source.path).catch(() => false)) {
       // what is gone meanwhile is named when it is opened
-      yield* failureOf(badSource(source.path, isOwnData(), source.kind === 'directory'), filters);
+      yield* failureOf(badEntry(source.path, basename(source.path), isOwnData(), source.kind === 'directory'), filters);
     } else if (source.kind === 'file') {
       const found = { path: source.path, name: basename(source.path) };
       // Other files have been compared before anything happened.
@@ -120,18 +113,14 @@ async function sourceAt(path: string): Promise<Source> {
     const problem = found.isFIFO()
       ? new LocalError('not_a_file', 'It is a pipe; "upload - --key KEY" uploads what comes on stdin.')
       : notRegular();
-    return { kind: 'failure', ...badSource(path, problem, false) };
+    return { kind: 'failure', ...badEntry(path, basename(path), problem, false) };
   } catch (error) {
-    const bad = badSource(path, error, true);
+    const bad = badEntry(path, basename(path), error, true);
     const { code, message } = bad.problem;
     if (code !== 'no_such_file' || !path.endsWith('/')) return { kind: 'failure', ...bad };
     // Other tools copy to the last of the paths.
     return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} What keys begin with is said by --prefix.` } };
   }
-}
-
-function badSource(path: string, error: unknown, mayHoldFiles: boolean): BadEntry {
-  return { subject: { path }, problem: problemOf(error), name: basename(path), mayHoldFiles };
 }
 
 /** None, where the filters leave it out. */

@@ -36,6 +36,7 @@ const bufferSize = 256;
 export interface Walk {
   /** Left out. */
   readonly own?: OwnData | undefined;
+  /** Looked at while nothing is found, too: a plan that has nothing to give yet hears of Ctrl-C from nowhere else. */
   readonly signal?: AbortSignal | undefined;
   /** Whether a folder, named as the files in it are, is looked into. Default: all are. */
   readonly enters?: (name: string) => boolean;
@@ -58,11 +59,11 @@ export async function* walk(
         own.leaveOut(path);
         return undefined;
       }
-      if (levels.some((level) => level.id === id)) return bad(path, name, symlinkLoop(), false);
+      if (levels.some((level) => level.id === id)) return badEntry(path, name, symlinkLoop(), false);
       levels.push({ dir: await opendir(path, { bufferSize }), path, name, id, doubtful: new Set() });
       return undefined;
     } catch (error) {
-      return bad(path, name, error, true);
+      return badEntry(path, name, error, true);
     }
   };
 
@@ -86,8 +87,8 @@ export async function* walk(
       const path = pathBelow(level.path, entry.name);
       const name = level.name === '' ? entry.name : `${level.name}/${entry.name}`;
       const kind = await kindOf(entry, path);
-      if (await isMisread(entry, level)) yield bad(path, name, notUtf8(), kind !== 'file');
-      else if (kind !== 'file' && kind !== 'directory') yield bad(path, name, kind, false);
+      if (await isMisread(entry, level)) yield badEntry(path, name, notUtf8(), kind !== 'file');
+      else if (kind !== 'file' && kind !== 'directory') yield badEntry(path, name, kind, false);
       else if (entry.isSymbolicLink() && (await leadsInto(own, path))) own?.leaveOut(path);
       else if (kind === 'file') yield { path, name };
       else if (enters(name)) {
@@ -115,11 +116,11 @@ async function nextEntry({ dir, path, name }: Level): Promise<Dirent | BadEntry 
   try {
     return (await dir.read()) ?? undefined;
   } catch (error) {
-    return bad(path, name, error, true);
+    return badEntry(path, name, error, true);
   }
 }
 
-function bad(path: string, name: string, error: unknown, mayHoldFiles: boolean): BadEntry {
+export function badEntry(path: string, name: string, error: unknown, mayHoldFiles: boolean): BadEntry {
   return { subject: { path }, problem: problemOf(error), name, mayHoldFiles };
 }
 
