@@ -9,7 +9,3 @@ export interface Transfer {
   readonly size?: number;
   readonly etag?: string;
 }
-
-export function transferJson({ key, bucket, sourceKey, path, size, etag }: Transfer): object {
-  return { key, bucket, source_key: sourceKey, path, size_bytes: size, etag };
-}

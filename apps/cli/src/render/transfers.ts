@@ -1,12 +1,13 @@
 import type { Transfer } from '../bulk/transfer.ts';
-import { transferJson } from '../bulk/transfer.ts';
 import type { ReportStyle } from './bulk-report.ts';
 import { printable } from './printable.ts';
 
-const size = (transfer: Transfer): number => transfer.size ?? 0;
 const object = ({ bucket, key }: Transfer): string => printable(`${bucket}/${key}`);
 const file = ({ path = '' }: Transfer): string => printable(path);
-const shared = { json: transferJson, size };
+const shared: Pick<ReportStyle<Transfer>, 'json' | 'size'> = {
+  json: ({ key, bucket, sourceKey, path, size, etag }) => ({ key, bucket, source_key: sourceKey, path, size_bytes: size, etag }),
+  size: ({ size = 0 }) => size,
+};
 
 export const uploadStyle: ReportStyle<Transfer> = {
   ...shared,
