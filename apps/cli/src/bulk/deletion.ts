@@ -3,7 +3,8 @@ import type { ObjectSummary, StorageService } from '@coffer/storage-core';
 
 import { problemOf } from '../problem.ts';
 import type { Session } from '../services/open-session.ts';
-import type { Failure, Outcome, Task } from './task.ts';
+import { nameOf } from './task.ts';
+import type { Failure, Task } from './task.ts';
 
 /** An object that is gone, or would go. */
 export interface Deleted {
@@ -43,10 +44,10 @@ function deletionTask({ storage, shortCtx: ctx }: Session, bucket: string, batch
       const failed = await (storage.backend.batchDelete === undefined
         ? deleteEach(storage, bucket, batch, ctx)
         : deleteTogether(storage, bucket, batch, ctx));
-      const names = new Set(failed.map(({ subject }) => ('key' in subject ? subject.key : '')));
+      const names = new Set(failed.map(({ subject }) => nameOf(subject)));
       const done = batch.filter(({ key }) => !names.has(key));
       running.moved(sizeOf(done));
-      return { done, failed } satisfies Outcome<Deleted>;
+      return { done, failed };
     },
   };
 }

@@ -19,7 +19,6 @@ import { promisify } from 'node:util';
 import { monotonicMs } from '../clock.ts';
 
 type Maybe<T> = T | Promise<T>;
-type Read = (fd: number, target: Uint8Array, offset: number, length: number, position: number) => Promise<{ readonly bytesRead: number }>;
 type Write = (
   fd: number,
   source: Uint8Array,
@@ -28,11 +27,19 @@ type Write = (
   position: number,
 ) => Promise<{ readonly bytesWritten: number }>;
 
+export const readInThread = promisify(read) as (
+  fd: number,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ readonly bytesRead: number }>;
+
 const threaded = {
   open: promisify(open),
   stat: promisify(fstat),
   find: promisify(lstat),
-  read: promisify(read) as Read,
+  read: readInThread,
   write: promisify(write) as Write,
   close: promisify(close),
   rename: promisify(rename),

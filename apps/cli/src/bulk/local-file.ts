@@ -1,23 +1,14 @@
-import { constants, read } from 'node:fs';
+import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 
 import { fileBody } from '@coffer/storage-core';
 import type { OpenFile } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
-import { disk } from './disk.ts';
+import { disk, readInThread } from './disk.ts';
 import { takeBuffer } from './read-buffers.ts';
 import { notRegular } from './walk.ts';
-
-const readFile = promisify(read) as (
-  fd: number,
-  target: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesRead: number }>;
 
 /** Files up to this size are read whole: one buffer is cheaper than a stream, and can be sent again. */
 export const wholeFrom = 2 ** 20;
@@ -68,7 +59,7 @@ export class LocalFile {
    */
   body(passed: (bytes: number) => void): Readable {
     const read: OpenFile['read'] = async (target, offset, length, position) => {
-      const result = await readFile(this.#fd, target, offset, length, position);
+      const result = await readInThread(this.#fd, target, offset, length, position);
       if (result.bytesRead === 0) throw fileChanged();
       if (position + result.bytesRead >= this.size) await this.assertUnchanged();
       passed(result.bytesRead);
