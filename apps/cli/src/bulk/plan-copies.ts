@@ -1,8 +1,8 @@
 import type { ObjectSummary } from '@coffer/storage-core';
 
-import { LocalError, problemOf, UsageError } from '../problem.ts';
+import { problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
-import { folderPrefix } from './plan-downloads.ts';
+import { folderPrefix, lastPart, nothingBelow } from './prefix.ts';
 import type { Failure } from './task.ts';
 
 export interface CopyArguments {
@@ -30,7 +30,7 @@ export function copyNames(given: CopyArguments): CopyNames {
   if (recursive) return { from: folderPrefix(source), to: folderPrefix(toKey ?? destination ?? source) };
   // As with files: into a folder under the same name.
   const isInto = destination?.endsWith('/') === true || destination === '';
-  return { from: source, to: toKey ?? (isInto ? `${destination}${source.slice(source.lastIndexOf('/') + 1)}` : (destination ?? source)) };
+  return { from: source, to: toKey ?? (isInto ? `${destination}${lastPart(source)}` : (destination ?? source)) };
 }
 
 /** @throws UsageError for what would copy objects onto themselves, or the copies again and again */
@@ -60,7 +60,5 @@ export async function* planCopies(
     const name = key.slice(from.length);
     if (filter(name)) yield { from: key, to: to + name, listed: { size, etag } };
   }
-  if (!isEmpty) return;
-  const error = new LocalError('file_not_found', from === '' ? 'The bucket is empty.' : `There are no objects below ${from}`);
-  yield { subject: { key: from }, problem: problemOf(error) };
+  if (isEmpty) yield { subject: { key: from }, problem: problemOf(nothingBelow(from)) };
 }

@@ -5,6 +5,7 @@ import type { ObjectSummary } from '@coffer/storage-core';
 import { LocalError, problemOf, UsageError } from '../problem.ts';
 import type { Filter } from './filter.ts';
 import { isFolder } from './folders.ts';
+import { folderPrefix, lastPart, nothingBelow } from './prefix.ts';
 import { SortedNames } from './sorted-names.ts';
 import type { Failure } from './task.ts';
 
@@ -72,18 +73,7 @@ export async function* planBelow({ prefix, before, filter, list }: Below): Async
   } finally {
     for (const { names } of others) await names.close();
   }
-  if (!isEmpty) return;
-  const error = new LocalError('file_not_found', folder === '' ? 'The bucket is empty.' : `There are no objects below ${folder}`);
-  yield { subject: { key: prefix }, problem: problemOf(error) };
-}
-
-/** A prefix ends at the boundary of a folder: `a` does not mean `ab`. */
-export function folderPrefix(prefix: string): string {
-  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
-}
-
-function lastPart(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
+  if (isEmpty) yield { subject: { key: prefix }, problem: problemOf(nothingBelow(folder)) };
 }
 
 async function* namesBelow(folder: string, list: Below['list']): AsyncGenerator<string, void, undefined> {

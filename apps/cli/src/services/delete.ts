@@ -4,7 +4,7 @@ import type { ObjectSummary } from '@coffer/storage-core';
 import { planDeletions } from '../bulk/deletion.ts';
 import type { Deleted } from '../bulk/deletion.ts';
 import { filterOf } from '../bulk/filter.ts';
-import { folderPrefix } from '../bulk/plan-downloads.ts';
+import { folderPrefix } from '../bulk/prefix.ts';
 import { problemOf } from '../problem.ts';
 import type { CountingFollower, Failure, Planned } from '../bulk/task.ts';
 import { isFolderKey } from './folder-hint.ts';

@@ -1,7 +1,7 @@
 import { hasCode } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { folderPrefix } from '../bulk/plan-downloads.ts';
+import { folderPrefix } from '../bulk/prefix.ts';
 import type { Task } from '../bulk/task.ts';
 import { LocalError } from '../problem.ts';
 import type { Session } from './open-session.ts';
