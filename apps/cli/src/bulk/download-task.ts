@@ -1,11 +1,11 @@
-import { createHash, hash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 
 import type { ObjectAddress, ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
 import { isOfFileSystem, LocalError, problemOf } from '../problem.ts';
-import type { Session } from '../services/open-session.ts';
-import { hasBytesOf, md5In } from './checksums.ts';
+import { assertRight, assertSize, checkFor, wrongSumOf } from './arrival.ts';
+import type { CheckSettings } from './arrival.ts';
+import { hasBytesOf } from './checksums.ts';
 import type { Folders } from './folders.ts';
 import type { Folding } from './folding.ts';
 import { LargeDownload, largeFrom } from './large-download.ts';
@@ -18,11 +18,6 @@ import { assertTarget } from './target-path.ts';
 import type { Outcome, Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
-export interface CheckSettings {
-  readonly session: Session;
-  readonly sums: EtagSums;
-}
-
 export interface DownloadSettings extends CheckSettings {
   readonly bucket: string;
   readonly folders: Folders;
@@ -33,30 +28,6 @@ export interface DownloadSettings extends CheckSettings {
   readonly resume: boolean;
   /** Whether the user has named the file: then its name is no key's. */
   readonly isNamed: boolean;
-}
-
-/** Whether ETags that look like MD5s are some: with encryption keys of the provider's they are not, and nothing says so. */
-export class EtagSums {
-  readonly #note: (text: string) => void;
-  #areMd5 = true;
-
-  /** @param note told once, when they turn out to be none */
-  constructor(note: (text: string) => void) {
-    this.#note = note;
-  }
-
-  get areMd5(): boolean {
-    return this.#areMd5;
-  }
-
-  /** @param key of an object that has others, twice the same ones */
-  distrust(key: string): void {
-    if (!this.#areMd5) return;
-    this.#areMd5 = false;
-    this.#note(
-      `note: the ETag of ${key} is not the MD5 of its bytes, which arrived twice alike: from here on, downloads are checked by their size.`,
-    );
-  }
 }
 
 export function downloadTask(planned: PlannedDownload, settings: DownloadSettings): Task<Transfer> {
@@ -174,18 +145,6 @@ async function save(opened: ObjectStream, path: string, settings: DownloadSettin
   return save(again, path, settings, running);
 }
 
-/**
- * Looks again at bytes that are others than the ETag says. The same ones once more, and it says nothing about bytes.
- * @throws LocalError `checksum_mismatch`
- */
-export async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: CheckSettings): Promise<void> {
-  if (wrong === undefined) return;
-  const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
-  const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
-  if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
-  sums.distrust(info.key);
-}
-
 async function saveStream(
   { info, body }: ObjectStream,
   path: string,
@@ -219,52 +178,6 @@ async function withPart(path: string, fill: (part: PartFile) => Promise<boolean 
     await part.remove();
     throw error;
   }
-}
-
-export interface Check {
-  update(bytes: Uint8Array): void;
-  /** The sum, when it is the wrong one. */
-  wrong(): string | undefined;
-}
-
-export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
-  const known = knownSum(info, sums);
-  if (known === undefined) return undefined;
-  const made = createHash(known.algorithm);
-  return {
-    update: (bytes) => void made.update(bytes),
-    wrong() {
-      const sum = made.digest('hex');
-      return sum === known.sum ? undefined : sum;
-    },
-  };
-}
-
-/** The sum of all the bytes, when it is the wrong one. */
-function wrongSumOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
-  const known = knownSum(info, sums);
-  const sum = known && hash(known.algorithm, bytes);
-  return sum === known?.sum ? undefined : sum;
-}
-
-function knownSum(
-  { etag, sha256 }: ObjectInfo,
-  sums: EtagSums,
-): { readonly algorithm: 'md5' | 'sha256'; readonly sum: string } | undefined {
-  const md5 = sums.areMd5 ? md5In(etag) : undefined;
-  if (md5 !== undefined) return { algorithm: 'md5', sum: md5 };
-  return sha256 === undefined ? undefined : { algorithm: 'sha256', sum: sha256 };
-}
-
-async function sumOf({ body }: ObjectStream): Promise<string> {
-  const hash = createHash('md5');
-  for await (const chunk of body as AsyncIterable<Buffer>) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-/** @throws LocalError `incomplete` */
-export function assertSize(size: number, expected: number): void {
-  if (size !== expected) throw new LocalError('incomplete', `The download ended after ${size} of ${expected} bytes.`, { retryable: true });
 }
 
 async function isCurrent(path: string, { key, listed }: PlannedDownload, { session, bucket }: DownloadSettings): Promise<boolean> {

@@ -2,8 +2,8 @@ import { hasCode } from '@coffer/storage-core';
 import type { ObjectInfo, ObjectStream } from '@coffer/storage-core';
 
 import { LocalError } from '../problem.ts';
-import { assertRight, assertSize, checkFor } from './download-task.ts';
-import type { Check, CheckSettings } from './download-task.ts';
+import { assertRight, assertSize, checkFor } from './arrival.ts';
+import type { Check, CheckSettings } from './arrival.ts';
 import { largeFrom } from './large-download.ts';
 import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';

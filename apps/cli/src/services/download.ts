@@ -1,4 +1,5 @@
-import { downloadTask, EtagSums } from '../bulk/download-task.ts';
+import { EtagSums } from '../bulk/arrival.ts';
+import { downloadTask } from '../bulk/download-task.ts';
 import type { DownloadSettings } from '../bulk/download-task.ts';
 import { filterOf } from '../bulk/filter.ts';
 import { Folders } from '../bulk/folders.ts';
