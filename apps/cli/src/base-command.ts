@@ -57,7 +57,7 @@ export abstract class StorageCommand extends Command {
         signal,
         note: (text) => output.note(text),
         explain,
-        ...(bucket !== undefined && { bucket }),
+        bucket,
       });
       try {
         return await work(session);

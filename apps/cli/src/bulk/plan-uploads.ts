@@ -28,8 +28,8 @@ export interface PlannedStdin {
 }
 
 export interface UploadNames {
-  readonly key?: string;
-  readonly prefix?: string;
+  readonly key?: string | undefined;
+  readonly prefix?: string | undefined;
 }
 
 /**

@@ -44,7 +44,7 @@ export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerato
   const bucket = options.bucket ?? (needsDatabase && database.status === 'failed' ? config.storage.sharedBucket : undefined);
   let session: Session;
   try {
-    session = await openSession(env, { ...options, ...(bucket !== undefined && { bucket }), provision: false });
+    session = await openSession(env, { ...options, bucket, provision: false });
   } catch (error) {
     if (error instanceof Error && error.name === 'ConfigError') throw error;
     options.signal.throwIfAborted();

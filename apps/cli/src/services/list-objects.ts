@@ -6,8 +6,8 @@ import type { Session } from './open-session.ts';
 
 export interface ListRequest {
   readonly prefix: string;
-  readonly delimiter?: string;
-  readonly limit?: number;
+  readonly delimiter?: string | undefined;
+  readonly limit?: number | undefined;
 }
 
 const largestPage = 1000;
@@ -25,8 +25,8 @@ interface At {
  */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { prefix, delimiter, limit } = request;
-  const at = { bucket: await session.bucket(), prefix, ...(delimiter !== undefined && { delimiter }) };
-  yield* pagesOf(session, at, limit === undefined ? {} : { limit });
+  const at = { bucket: await session.bucket(), prefix, ...(delimiter && { delimiter }) };
+  yield* pagesOf(session, at, { limit });
 }
 
 /**
@@ -58,7 +58,7 @@ interface Asked {
 async function* pagesOf(
   { storage, ctx }: Session,
   at: At,
-  { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number; readonly firstPage?: number },
+  { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number | undefined; readonly firstPage?: number },
 ): AsyncGenerator<ListPage, void, undefined> {
   let left = limit;
   /** The page that is waited for: one more than this is enough ahead. */

@@ -10,7 +10,7 @@ export interface SessionOptions {
   /** Told, in a sentence, what a person should know. */
   readonly note: (text: string) => void;
   /** Named by the caller: beats everything else. */
-  readonly bucket?: string;
+  readonly bucket?: string | undefined;
   /** Notes which bucket was chosen, and why. */
   readonly explain?: boolean;
   /** How much is done at once: as many sockets to the provider, unless STORAGE_MAX_POOL_CONNECTIONS is set. */

@@ -7,11 +7,11 @@ export interface PresignRequest {
   /** For uploading instead of downloading. */
   readonly put: boolean;
   /** Seconds. Default STORAGE_PRESIGN_EXPIRES. */
-  readonly expires?: number;
+  readonly expires?: number | undefined;
   /** The one type that an upload may have. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
   /** The one size in bytes. */
-  readonly size?: number;
+  readonly size?: number | undefined;
 }
 
 /** How to use an object without credentials, until it expires. */

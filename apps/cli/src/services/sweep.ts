@@ -14,7 +14,7 @@ export interface SweepRequest {
   readonly olderThan: number;
   readonly dryRun: boolean;
   /** Unfinished uploads of just this one, whoever began them, and nothing of files. */
-  readonly bucket?: string;
+  readonly bucket?: string | undefined;
 }
 
 /** What the server does every hour, or the same in one bucket. */

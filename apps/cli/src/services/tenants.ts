@@ -25,9 +25,9 @@ export async function* allTenants(session: Session): AsyncGenerator<readonly Ten
 export interface ProvisionRequest {
   /** Uuid or slug. */
   readonly id: string;
-  readonly slug?: string;
-  readonly region?: string;
-  readonly acl?: CannedAcl;
+  readonly slug?: string | undefined;
+  readonly region?: string | undefined;
+  readonly acl?: CannedAcl | undefined;
 }
 
 /** @throws tenant_not_found for an unknown tenant without a slug to register it under, tenant_conflict */

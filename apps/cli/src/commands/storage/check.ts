@@ -23,7 +23,7 @@ export default class CheckCommand extends StorageCommand {
     const { output, signal } = this;
     const document = new JsonDocument(output);
     const { bucket, explain } = flags;
-    const options = { signal, explain, note: (text: string) => output.note(text), ...(bucket !== undefined && { bucket }) };
+    const options = { signal, explain, note: (text: string) => output.note(text), bucket };
     let failures = 0;
     const check = async (): Promise<void> => {
       for await (const result of runChecks(this.environment, options)) {

@@ -27,7 +27,7 @@ export default class List extends StorageCommand {
     const { args, flags } = await this.parse(List);
     const { limit, delimiter } = flags;
     await this.withSession(flags, async (session) => {
-      const pages = listObjects(session, { prefix: args.prefix, ...(limit !== undefined && { limit }), ...(delimiter && { delimiter }) });
+      const pages = listObjects(session, { prefix: args.prefix, limit, delimiter });
       await withSmallYoungGeneration(() => renderList(pages, this.output));
     });
   }

@@ -34,13 +34,7 @@ export default class Presign extends StorageCommand {
     const { args, flags } = await this.parse(Presign);
     const { put, expires, size, 'content-type': contentType } = flags;
     await this.withSession(flags, async (session) => {
-      const presigned = await presign(session, {
-        key: args.key,
-        put,
-        ...(expires !== undefined && { expires }),
-        ...(size !== undefined && { size }),
-        ...(contentType !== undefined && { contentType }),
-      });
+      const presigned = await presign(session, { key: args.key, put, expires, size, contentType });
       const { expiresIn } = presigned;
       this.output.document(presignedJson(presigned));
       this.output.line(presigned.url);

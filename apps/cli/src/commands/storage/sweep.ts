@@ -35,7 +35,7 @@ export default class Sweep extends StorageCommand {
     const { flags } = await this.parse(Sweep);
     const { 'older-than': olderThan, bucket } = flags;
     const dryRun = flags['dry-run'] === true;
-    const request = { olderThan, dryRun, ...(bucket !== undefined && { bucket }) };
+    const request = { olderThan, dryRun, bucket };
     const database = bucket === undefined && 'existing';
     const swept = await this.withSession(flags, (session) => sweep(session, request), { database, doing: 'sweeping' });
     this.output.document({ dry_run: dryRun, ...sweptJson(swept) });

@@ -46,11 +46,10 @@ export default class Upload extends BulkCommand {
     if (args.path.includes('-') && (flags.include !== undefined || flags.exclude !== undefined)) {
       throw new UsageError('--include and --exclude choose among files, and what comes on stdin is none.');
     }
-    const names = { ...(key !== undefined && { key }), ...(prefix !== undefined && { prefix }) };
-    const sources = await sourcesOf(args.path, { ...names, recursive });
+    const sources = await sourcesOf(args.path, { key, prefix, recursive });
     const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
     await this.bulk(flags, uploadStyle, (session, report, options) =>
-      uploadFiles(session, { sources, ...names, ...settings, update, ...options }, report),
+      uploadFiles(session, { sources, key, prefix, ...settings, update, ...options }, report),
     );
   }
 }

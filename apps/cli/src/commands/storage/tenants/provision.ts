@@ -24,12 +24,7 @@ export default class TenantsProvision extends StorageCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(TenantsProvision);
     const { slug, region, acl } = flags;
-    const request = {
-      id: args.id,
-      ...(slug !== undefined && { slug }),
-      ...(region !== undefined && { region }),
-      ...(acl !== undefined && { acl }),
-    };
+    const request = { id: args.id, slug, region, acl };
     const { bucket } = await this.withSession(flags, (session) => provision(session, request), { database: true });
     this.output.document({ bucket, status: 'provisioned' });
     this.output.line(`provisioned ${bucket}`);
