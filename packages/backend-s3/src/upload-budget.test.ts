@@ -166,7 +166,7 @@ describe('an upload by parts', () => {
       completeUpload: step('complete', { etag: 'made' }),
       abortUpload: step('abort', undefined),
     };
-    return { calls, store: { transport, cleaning: new Set(), memory: { partSize: 1 } } as unknown as Store };
+    return { calls, store: { transport, cleaning: new Set(), memory: { partSize: 1 }, settings: { partsAtOnce: 4 } } as unknown as Store };
   };
   const headers = { contentType: 'text/plain' };
 
