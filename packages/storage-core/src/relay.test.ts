@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -143,6 +143,32 @@ describe('the body of a stream', () => {
     await someTurns();
     expect(made).toBeLessThan(6);
     body.destroy();
+  });
+
+  it('leaves one alone that has been read to its end: an answer may still be written to it', async () => {
+    let written = '';
+    const source = new Duplex({
+      read() {
+        this.push(data);
+        this.push(null);
+      },
+      write(chunk: Buffer, _encoding, done) {
+        written += chunk.toString();
+        done();
+      },
+    });
+    const body = streamIn(bodyOf(source));
+    let isRead = false;
+    body.on('data', () => {});
+    body.once('close', () => (isRead = true));
+    await expect.poll(() => isRead).toBe(true);
+    source.end('stored');
+    await expect.poll(() => source.closed).toBe(true);
+    expect(written).toBe('stored');
+    const kept = Readable.from([data], { autoDestroy: false, objectMode: false });
+    await readAll(streamIn(bodyOf(kept)));
+    await someTurns();
+    expect(kept.destroyed).toBe(false);
   });
 
   it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {

@@ -45,7 +45,8 @@ class Relay extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#source.destroy(error ?? undefined);
+    // One that has been read stays as it is: an answer may still be written to a socket.
+    if (error !== null || !this.readableEnded) this.#source.destroy(error ?? undefined);
     callback(error);
   }
 
