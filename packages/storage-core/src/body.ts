@@ -12,7 +12,8 @@ import { takeWhole } from './whole-body.ts';
 
 /**
  * Whatever a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails: of a request of node:http, which would
- * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`.
+ * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`. One that is piped elsewhere meanwhile is read at
+ * the pace of the slowest, so that no upload ends while that takes nothing.
  */
 export type BodyInput =
   | string

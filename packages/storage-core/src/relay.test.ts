@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex, Readable } from 'node:stream';
+import { Duplex, PassThrough, Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -143,6 +143,38 @@ describe('the body of a stream', () => {
     await someTurns();
     expect(made).toBeLessThan(6);
     body.destroy();
+  });
+
+  it('waits for where else the stream is piped to, which would have to hold all of it', async () => {
+    let made = 0;
+    const source = new Readable({
+      read() {
+        this.push(made++ < 100 ? Buffer.alloc(65_536) : null);
+      },
+    });
+    const slow = source.pipe(new PassThrough());
+    const gone = source.pipe(new PassThrough());
+    const reading = readAll(streamIn(bodyOf(source)));
+    await someTurns();
+    expect(made).toBeLessThan(10);
+    gone.destroy();
+    await someTurns();
+    expect(made).toBeLessThan(10);
+    const [all, rest] = await Promise.all([reading, readAll(slow)]);
+    expect([all.length, rest.length]).toEqual([6_553_600, 6_553_600]);
+  });
+
+  it('is not held up by who is not piped to any more', async () => {
+    for (const leave of [(from: Readable, to: PassThrough) => from.unpipe(to), (_: Readable, to: PassThrough) => to.destroy()]) {
+      const source = Readable.from(pieces(), { objectMode: false });
+      const body = streamIn(bodyOf(source));
+      const other = source.pipe(new PassThrough());
+      const reading = readAll(body);
+      await someTurns();
+      expect(source.readableEnded).toBe(false);
+      leave(source, other);
+      expect((await reading).equals(data)).toBe(true);
+    }
   });
 
   it('leaves one alone that has been read to its end: an answer may still be written to it', async () => {

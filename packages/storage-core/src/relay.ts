@@ -24,7 +24,10 @@ export function relayOf(source: Readable): Readable {
   return relay;
 }
 
-/** Pulls: a stream does not flow while somebody waits for it to be readable, whoever else resumes it or pipes it elsewhere. */
+/**
+ * Pulls: a stream does not flow while somebody waits for it to be readable, whoever else resumes it or pipes it elsewhere. As with a pipe,
+ * the slowest of those it is piped to sets the pace.
+ */
 class Relay extends Readable {
   readonly #source: Readable;
   #isWanted = false;
@@ -33,6 +36,7 @@ class Relay extends Readable {
     super();
     this.#source = source;
     source.on('readable', () => this.#pull());
+    source.on('resume', () => this.#pull()); // by where it is piped to
     // Also what others read of it.
     source.on('data', (chunk: unknown) => this.#take(chunk));
     source.once('end', () => this.push(null));
@@ -51,7 +55,7 @@ class Relay extends Readable {
   }
 
   #pull(): void {
-    while (this.#isWanted && this.#source.read() !== null);
+    while (this.#isWanted && !isHeldUp(this.#source) && this.#source.read() !== null);
   }
 
   #take(chunk: unknown): void {
@@ -62,6 +66,14 @@ class Relay extends Readable {
       this.#isWanted = false;
     }
   }
+}
+
+/** Whether one that the stream is piped to has as much as it takes for now. It would keep whatever else is read, without bound. */
+function isHeldUp(source: Readable): boolean {
+  const { _readableState: state } = source as { readonly _readableState?: { readonly awaitDrainWriters?: object | null } };
+  const waiting = state?.awaitDrainWriters ?? undefined;
+  if (waiting === undefined || 'write' in waiting) return waiting !== undefined;
+  return (waiting as { readonly size: number }).size > 0; // a set, of several, though to `instanceof` it is none
 }
 
 /** Of one whose bytes can be read into memory of the reader's: so can those of the relay. */
