@@ -203,6 +203,14 @@ describe('the body of a stream', () => {
     expect(kept.destroyed).toBe(false);
   });
 
+  it.each(['latin1', 'hex'] as const)('fails when somebody has it yield text, as of %s, in place of its bytes', async (encoding) => {
+    const source = Readable.from(pieces(), { objectMode: false });
+    const body = streamIn(bodyOf(source));
+    source.setEncoding(encoding);
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect.poll(() => source.closed).toBe(true);
+  });
+
   it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {
     const file = streamIn(bodyOf(createReadStream(path)));
     expect(isDirectSource(file)).toBe(true);

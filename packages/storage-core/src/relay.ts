@@ -30,11 +30,13 @@ export function relayOf(source: Readable): Readable {
  */
 class Relay extends Readable {
   readonly #source: Readable;
+  readonly #encoding: BufferEncoding | null;
   #isWanted = false;
 
   constructor(source: Readable) {
     super();
     this.#source = source;
+    this.#encoding = source.readableEncoding;
     source.on('readable', () => this.#pull());
     source.on('resume', () => this.#pull()); // by where it is piped to
     // Also what others read of it.
@@ -62,6 +64,8 @@ class Relay extends Readable {
     if (this.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string') {
       this.destroy(storageError('invalid_argument', 'A body stream yields bytes.'));
+    } else if (this.#source.readableEncoding !== this.#encoding) {
+      this.destroy(storageError('invalid_argument', 'The body stream yields text since its upload began.'));
     } else if (!this.push(chunk)) {
       this.#isWanted = false;
     }
