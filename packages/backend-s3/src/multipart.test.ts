@@ -18,6 +18,16 @@ import { answering, ok, refusal } from './testing/scripted.ts';
 const { serve, backendTo, clear } = newStage();
 afterEach(clear);
 
+/** Begins an upload, takes its parts, and completes it. */
+const taking: ReturnType<typeof answering> = (request, response) => {
+  const { method, url = '' } = request;
+  if (method !== 'POST') return answering('', { etag: '"e"' })(request, response);
+  const document = url.includes('uploads')
+    ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+    : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
+  return answering(document)(request, response);
+};
+
 it.each(doors)('once a part has failed, no other one is sent on (%s)', async (transport) => {
   const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
   const first = Promise.withResolvers<void>();
@@ -114,13 +124,8 @@ it.each(doors)('an object of parts is described when it is begun, and has its co
 it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
   const sizes: number[] = [];
   const server = await serve((request, response) => {
-    const { method, url = '', headers } = request;
-    if (url.includes('partNumber=')) sizes.push(Number(headers['content-length']));
-    const isBegun = method === 'POST' && url.includes('uploads');
-    const document = isBegun
-      ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
-      : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
-    return answering(method === 'POST' ? document : '', { etag: '"e"' })(request, response);
+    if (request.method === 'PUT') sizes.push(Number(request.headers['content-length']));
+    return taking(request, response);
   });
   const stream = Readable.from(Array.from({ length: 30 }, () => Buffer.alloc(2 ** 20)));
   const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
@@ -135,15 +140,8 @@ it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for lon
   const stream = createReadStream(join(folder, 'file'));
   const closed = once(stream, 'close');
   const server = await serve(async (request, response) => {
-    const { method, url = '' } = request;
-    if (method === 'POST') {
-      const document = url.includes('uploads')
-        ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
-        : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
-      return answering(document)(request, response);
-    }
-    if (url.includes('partNumber=2')) await closed;
-    return answering('', { etag: '"e"' })(request, response);
+    if (request.url?.includes('partNumber=2') === true) await closed;
+    return taking(request, response);
   });
   const backend = backendTo(server, { partSize: 5 * 2 ** 20, partsAtOnce: 1 });
   const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream, size), { contentType: 'text/plain' }, noContext);
@@ -156,16 +154,11 @@ describe('parts under way at once', () => {
     let count = 0;
     const acknowledged = Promise.withResolvers<void>();
     const server = await serve(async (request, response) => {
-      const { method, url = '' } = request;
-      if (method === 'POST') {
-        const document = url.includes('uploads')
-          ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
-          : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
-        return answering(document)(request, response);
+      if (request.method === 'PUT') {
+        count++;
+        await acknowledged.promise;
       }
-      count++;
-      await acknowledged.promise;
-      return answering('', { etag: '"e"' })(request, response);
+      return taking(request, response);
     });
     return { server, underWay: () => count, acknowledge: () => acknowledged.resolve() };
   }

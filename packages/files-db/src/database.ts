@@ -79,7 +79,7 @@ export function connectDatabase(options: DatabaseOptions): Database {
     sql,
     async check() {
       // As a parameter: postgres.js sends others after a statement without any before it is answered, also with `prepare=false`, and
-      // PgBouncer before 1.21 may have lent the server to somebody else by the time that they arrive.
+      // PgBouncer 1.18 may have lent the server to somebody else by the time that they arrive.
       const asked = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
       const [row] = await onDatabase(() => whileWatched(sql, asked));
       return { readOnly: row?.setting === 'on' };
