@@ -448,6 +448,19 @@ describe('the server', () => {
     expect(await connection.ends(5000)).toBe(true);
   });
 
+  it.each([
+    ['of known length', (form: string) => `Content-Length: ${form.length + 5}\r\n\r\n${form}`],
+    ['in chunks', (form: string) => `Transfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n`],
+  ])('says that nothing is taken behind a form %s that is stored before its own end has come', async (_name, framed) => {
+    const connection = await RawConnection.open(api.url);
+    const form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n';
+    const type = `Authorization: ${root.authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\n`;
+    await connection.write(`POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\n${type}${framed(form)}`);
+    const { status, headers } = await connection.answer();
+    expect({ status, connection: headers['connection'] }).toEqual({ status: 201, connection: 'close' });
+    expect(await connection.ends(5000)).toBe(true);
+  });
+
   it('takes the next request behind a large body that is all here, and behind a small one that came with its head', async () => {
     const connection = await RawConnection.open(api.url);
     const big = 'x'.repeat(3_000_000);

@@ -4,6 +4,7 @@ import { checksumHeaders } from '../../documented-headers.ts';
 import { fileExample } from '../../examples.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
+import { endUnlessWhole } from '../../http/rest-of-body.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, plain } from '../../schemas.ts';
@@ -85,6 +86,7 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
+        endUnlessWhole(incoming, c.env.outgoing); // the file ends with the last boundary, behind which more may have been announced
         return answerJson(c, fileView(record), 201);
       } finally {
         form.close();
