@@ -215,6 +215,17 @@ describe('a key set', () => {
       expect(await verify(await tokenOf(two))).toMatchObject({ subject: 'ann' });
     });
 
+    it('takes all of the first tokens of such a key, when several come at once', async () => {
+      keys = [one.jwk];
+      const verify = tokenVerifier({ jwksUrl: url, tenantClaim: 'metadata' });
+      expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
+      keys = [one.jwk, two.jwk];
+      asked = 0;
+      const tokens = await Promise.all(Array.from({ length: 5 }, (_, n) => tokenOf(two, { n })));
+      expect(await Promise.all(tokens.map(verify))).toMatchObject(tokens.map(() => ({ subject: 'ann' })));
+      expect(asked).toBe(1);
+    });
+
     it.each(['error', 'garbage', 'no keys', 'redirect'] as const)(
       'is a fault of ours, not of the token, when it answers with %s',
       async (fault) => {

@@ -23,17 +23,18 @@ const unavailable = (what: string, cause: unknown): Error =>
  */
 export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_000 }: KeyCaching = {}): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(url), { cooldownDuration: cooldownMs, cacheMaxAge: maxAgeMs, timeoutDuration: 5_000 });
-  // A key that appeared since the keys were last asked for: a rotation must not refuse its first tokens, and an unknown
-  // one is waited for only once.
-  const awaited = new LRUCache<string, true>({ max: 1000, ttl: 60_000 });
+  // A key that appeared since the keys were last asked for: a rotation must not refuse its first tokens, which may come together,
+  // and an unknown one is waited for only once.
+  const awaited = new LRUCache<string, Promise<void>>({ max: 1000, ttl: 60_000 });
   const find: JWTVerifyGetKey = async (header, token) => {
     try {
       return await remote(header, token);
     } catch (error) {
       const kid = header?.kid ?? '';
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown || awaited.has(kid)) throw error;
-      awaited.set(kid, true);
-      await delay(cooldownMs);
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown) throw error;
+      let cooled = awaited.get(kid);
+      if (cooled === undefined) awaited.set(kid, (cooled = delay(cooldownMs)));
+      await cooled; // long over, it changes nothing: the keys are not asked for again before they may be
       return remote(header, token);
     }
   };
