@@ -54,7 +54,7 @@ export function localPaths(router: Router): void {
     request: { params: ofKey, body: anyBytes },
     responses: {
       ...empty(200, 'Written', writtenHeaders),
-      ...problems(...refusals, 'invalid_key', 'precondition_failed'),
+      ...problems(...refusals, 'invalid_key', 'precondition_failed', 'validation_failed', 'unsupported_media_type'),
     },
   });
   router.describe({

@@ -54,6 +54,16 @@ describe('presigned PUTs', () => {
     expect((await client.get(target, { method: 'PUT', body: '12345', headers: { 'transfer-encoding': 'chunked' } })).status).toBe(200);
   });
 
+  it('take bytes as they are, and none that are compressed, or a part', async () => {
+    const target = await client.uploadOf('up');
+    const put = (headers: Record<string, string>) => client.get(target, { method: 'PUT', body: 'bytes', headers });
+    expect((await put({ 'content-encoding': 'gzip' })).status).toBe(415);
+    expect((await put({ 'transfer-encoding': 'gzip, chunked' })).status).toBe(415);
+    expect((await put({ 'content-range': 'bytes 0-4/10' })).status).toBe(400);
+    expect(await client.isAbsent('up')).toBe(true);
+    expect((await put({ 'content-encoding': 'identity' })).status).toBe(200);
+  });
+
   it('cut a body off that is longer, early, and tell its sender', async () => {
     const target = await client.uploadOf('bound', { size: 5 });
     let sent = 0;

@@ -1,6 +1,6 @@
 import { defaultContentType, isContentType, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
-import { contentLength, requestBody } from '@coffer/storage-core/http';
+import { assertPlainBody, contentLength, requestBody } from '@coffer/storage-core/http';
 
 import type { WriteGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
@@ -12,6 +12,7 @@ import type { Exchange, Target } from './read.ts';
 export async function answerPut(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const grant = await backend.access.verifyWrite(at, query);
+  assertPlainBody(request);
   const contentType = acceptedType(grant, request.headers['content-type']);
   const size = contentLength(request) ?? grant.size;
   if (size !== undefined && grant.size !== undefined && size !== grant.size) throw sizeMismatch(size, grant.size);
