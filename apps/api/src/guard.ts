@@ -1,8 +1,8 @@
 import { storageError } from '@coffer/storage-core';
 
+import type { AppContext } from './app-env.ts';
 import type { Identity } from './auth/identity.ts';
 import { bearerToken } from './auth/token-verifier.ts';
-import type { AppContext } from './router.ts';
 import type { Services } from './services.ts';
 
 /** Who may use a route, and whether it is of any use while storage is switched off. */

@@ -6,9 +6,9 @@ import type { RouteConfig, z } from '@hono/zod-openapi';
 import type { StorageErrorCode } from '@coffer/storage-core';
 import { statusByCode } from '@coffer/storage-core/http';
 
+import type { AppContext } from './app-env.ts';
 import { partHeaders, retryHeaders, sentHeaders, unchangedHeaders, unfitRangeHeaders, unknownHeaders } from './documented-headers.ts';
 import type { AnswerHeaders } from './documented-headers.ts';
-import type { AppContext } from './router.ts';
 import { anyBytes, ProblemSchema } from './schemas.ts';
 
 type Responses = RouteConfig['responses'];

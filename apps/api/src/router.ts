@@ -1,20 +1,17 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import type { RouteConfig } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 
 import { storageError } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
 import { validationFailed } from '@coffer/storage-core/http';
 
-import type { AppEnv } from './app-env.ts';
+import type { AppContext, AppEnv } from './app-env.ts';
 import { answerHeaders, tenantHeader } from './documented-headers.ts';
 import type { Access } from './guard.ts';
 import { readJson } from './http/json-body.ts';
 import { parseQuery } from './http/query.ts';
 import { fieldErrors } from './request-body.ts';
 import { RouteTable } from './route-table.ts';
-
-export type AppContext = Context<AppEnv>;
 
 // A body may have mistakes in each of a thousand items.
 const mostErrors = 100;

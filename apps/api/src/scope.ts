@@ -3,7 +3,7 @@ import { storageError } from '@coffer/storage-core';
 import type { CallContext, TenantContext } from '@coffer/storage-core';
 import { assertHeaderNames, decideTenant } from '@coffer/tenancy';
 
-import type { AppContext } from './router.ts';
+import type { AppContext } from './app-env.ts';
 import type { Services } from './services.ts';
 
 /** What a request may touch. */

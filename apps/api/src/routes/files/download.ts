@@ -6,11 +6,12 @@ import { contentDisposition, sendObject, sendObjectHead } from '@coffer/storage-
 import type { SendOptions } from '@coffer/storage-core/http';
 import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
 
+import type { AppContext } from '../../app-env.ts';
 import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
 import { presignedUrlExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, askedAnew, badJson, empty, forOneReader, json, problems, provider, scoped, sent } from '../../responses.ts';
-import type { AppContext, Router } from '../../router.ts';
+import type { Router } from '../../router.ts';
 import { booleanParam } from '../../schemas.ts';
 import { contextOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';

@@ -1,6 +1,6 @@
 import { decodeKey } from '@coffer/storage-core';
 
-import type { AppContext } from '../../router.ts';
+import type { AppContext } from '../../app-env.ts';
 
 const objectsPath = '/api/v1/storage/objects/';
 

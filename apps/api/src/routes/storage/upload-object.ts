@@ -15,6 +15,7 @@ import {
   validationFailed,
 } from '@coffer/storage-core/http';
 
+import type { AppContext } from '../../app-env.ts';
 import { writeHeaders, writtenHeaders } from '../../documented-headers.ts';
 import { objectExample } from '../../examples.ts';
 import { declaredChecksums } from '../../http/checksums.ts';
@@ -22,7 +23,7 @@ import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
-import type { AppContext, Router } from '../../router.ts';
+import type { Router } from '../../router.ts';
 import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
