@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { OutgoingHttpHeaders } from 'node:http';
 
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
@@ -77,7 +78,7 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
             schema: ProblemSchema,
             example: {
               type: 'about:blank',
-              title: titles[status] ?? 'Error',
+              title: STATUS_CODES[status] ?? 'Error',
               status,
               detail: 'What went wrong and what to do about it.',
               code: list[0],
@@ -124,22 +125,3 @@ export const placed: readonly StorageErrorCode[] = [...scoped, ...provider, 'no_
 
 /** What a route answers to a body that is no good JSON. */
 export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];
-
-const titles: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  409: 'Conflict',
-  410: 'Gone',
-  412: 'Precondition Failed',
-  413: 'Payload Too Large',
-  415: 'Unsupported Media Type',
-  416: 'Range Not Satisfiable',
-  422: 'Unprocessable Entity',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};

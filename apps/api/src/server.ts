@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { getRequestListener } from '@hono/node-server';
 
 import { storageError } from '@coffer/storage-core';
-import type { CallContext, StorageError } from '@coffer/storage-core';
-import { contentLength, lingerAtEnd, lingerOver, problemHeaders, problemOf, sendProblem } from '@coffer/storage-core/http';
+import type { CallContext } from '@coffer/storage-core';
+import { contentLength, lingerAtEnd, lingerOver, problemHeaders, sendProblem } from '@coffer/storage-core/http';
 
 import { createApp } from './app.ts';
 import { beginExchange, exchangeOf } from './exchange.ts';
@@ -18,12 +17,12 @@ import { requestsInTurn } from './http/in-turn.ts';
 import { endUnlessWhole, hasBody } from './http/rest-of-body.ts';
 import { logRequest } from './observe/request-log.ts';
 import { requestMetrics } from './observe/request-metrics.ts';
+import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
 // A load balancer that finds its connection closed answers 502. Google's keep theirs for 600 s, which nobody can change.
 const keepAliveMs = 620_000;
-const lingerMs = 1_000;
 const longBody = 2_097_152;
 const localPath = '/local/';
 const localRoute = '/local/{bucket}/{key}';
@@ -110,8 +109,7 @@ export function createApiServer(services: Services): Server {
       const exchange = beginExchange(incoming, outgoing);
       observe(exchange);
       const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
-      const problem = { ...problemOf(error, exchange.requestId), status: 417, title: 'Expectation Failed' };
-      outgoing.writeHead(417, problemHeaders(error)).end(JSON.stringify(problem));
+      outgoing.writeHead(417, problemHeaders(error)).end(problemText(error, 417, exchange.requestId));
       lingerOver(incoming);
     });
   });
@@ -125,7 +123,7 @@ export function createApiServer(services: Services): Server {
     // Once we read on, the client has all of the time anew, and may be gone.
     if (!working && !spared.delete(socket)) {
       if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
-      else refuseBody(current, socket, { status: 408, title: 'Request Timeout', detail: 'The body stopped coming.' });
+      else refuseBody(current, socket, 408, 'The body stopped coming.');
       return;
     }
     if (working) spared.add(socket);
@@ -141,10 +139,10 @@ export function createApiServer(services: Services): Server {
     const refuseIt = (): void => {
       const current = onSocket.get(socket);
       if (current !== undefined && mayBeAnswered(current, socket)) {
-        refuseBody(current, socket, { status: 400, title: 'Bad Request', detail: 'The body is malformed or cut short.' });
+        refuseBody(current, socket, 400, 'The body is malformed or cut short.');
         return;
       }
-      const { status, requestId } = refuse(error, socket);
+      const { status, requestId } = refuseUnparsed(error, socket);
       log.info({ request_id: requestId, status, reason: error.code }, 'no request');
     };
     if (turns.waitToRefuse(socket, refuseIt)) return;
@@ -263,63 +261,4 @@ function continueWhenRead(incoming: IncomingMessage, outgoing: ServerResponse): 
     if (!outgoing.headersSent) outgoing.writeContinue();
   };
   incoming.on('newListener', onListener);
-}
-
-/**
- * Answers a request of whose body no more is to come. Past the handler, which hears of it, as of any client that is gone, when the
- * connection is closed: at once, so that no more of the body does come.
- */
-function refuseBody(
-  exchange: Exchange,
-  socket: Socket,
-  { status, title, detail }: { readonly status: number; readonly title: string; readonly detail: string },
-): void {
-  const { outgoing, requestId } = exchange;
-  const error = storageError('validation_failed', detail);
-  exchange.error = error;
-  exchange.refusedWith = status;
-  const text = refusal(error, { status, title, requestId, headers: outgoing.getHeaders() });
-  socket.end(text, () => socket.destroy());
-  setTimeout(() => socket.destroy(), lingerMs).unref();
-}
-
-/** Answers what Node could not parse as a request. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): { readonly status: number; readonly requestId: string } {
-  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const [status, title] = tooLarge ? [431, 'Request Header Fields Too Large'] : late ? [408, 'Request Timeout'] : [400, 'Bad Request'];
-  const detail = tooLarge
-    ? 'The headers are larger than 16 KiB.'
-    : late
-      ? 'The headers did not arrive in time.'
-      : 'That is not an HTTP request.';
-  const requestId = randomUUID();
-  socket.end(refusal(storageError('validation_failed', detail), { status, title, requestId }));
-  setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
-  return { status, requestId };
-}
-
-/** A whole answer, for a connection on which Node gives none. */
-function refusal(
-  error: StorageError,
-  answer: {
-    readonly status: number;
-    readonly title: string;
-    readonly requestId: string;
-    /** Those that the answer would have had. */
-    readonly headers?: OutgoingHttpHeaders;
-  },
-): string {
-  const { status, title, requestId } = answer;
-  const body = JSON.stringify({ ...problemOf(error, requestId), status, title });
-  const headers: OutgoingHttpHeaders = {
-    ...answer.headers,
-    ...problemHeaders(error),
-    'content-length': Buffer.byteLength(body),
-    'x-request-id': requestId,
-    date: new Date().toUTCString(),
-    connection: 'close',
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : value}`);
-  return `HTTP/1.1 ${status} ${title}\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
 }
