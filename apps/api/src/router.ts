@@ -32,10 +32,8 @@ interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodTy
 
 export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** As documented, with `{name}` for parameters. */
+  /** With `{name}` for parameters, of which `{key}` spans slashes. */
   readonly path: string;
-  /** As routed, where that differs: a key spans slashes. */
-  readonly pattern?: string;
   /** Documents HEAD too, which every GET answers. */
   readonly head?: true;
   /** HEAD of such a path is left to the routes that come after. */
@@ -83,7 +81,7 @@ export class Router {
   ): void {
     const { path, request, handler, access, operationId } = route;
     const method = route.method.toUpperCase();
-    const pattern = route.pattern ?? path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const pattern = path.replace('{key}', ':key{.+}').replaceAll(/\{(\w+)\}/g, ':$1');
     this.describe(route);
     const patterns = route.collection === true ? [pattern, `${pattern}/`] : [pattern];
     const isFixed = !/[:*]/.test(pattern);

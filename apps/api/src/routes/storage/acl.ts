@@ -8,24 +8,23 @@ import { AclSchema, CannedAclSchema, ChosenBucket } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { aclView } from '../../views.ts';
-import { keyOf } from './object-key.ts';
-import { keyParam } from './objects.ts';
+import { keyOf, keyParam, objectPath } from './object-key.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
 const request = { params: keyParam, query: z.object({ bucket: ChosenBucket }) };
-const path = { path: '/api/v1/storage/objects/{key}/acl', pattern: '/api/v1/storage/objects/:key{.+}/acl' } as const;
+const path = `${objectPath}/acl`;
 const errors = [...placed, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
-/** ACLs of objects. Registered before the routes of objects, whose pattern takes these paths too. */
+/** ACLs of objects. Registered before the routes of objects, whose path takes these too. */
 export function objectAclRoutes(router: Router, services: Services): void {
   const { storage } = services.runtime;
 
   router.add({
-    ...path,
     method: 'get',
+    path,
     headIsAnothers: true,
     operationId: 'objects.getAcl',
     summary: 'Read the ACL of an object',
@@ -43,8 +42,8 @@ export function objectAclRoutes(router: Router, services: Services): void {
   });
 
   router.add({
-    ...path,
     method: 'put',
+    path,
     operationId: 'objects.setAcl',
     summary: 'Set a canned ACL on an object',
     description,

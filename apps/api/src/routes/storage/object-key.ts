@@ -1,8 +1,21 @@
+import { z } from '@hono/zod-openapi';
+
 import { decodeKey } from '@coffer/storage-core';
 
 import type { AppContext } from '../../app-env.ts';
+import { ObjectKey } from '../../schemas.ts';
 
 const objectsPath = '/api/v1/storage/objects/';
+
+/** Where one object is. */
+export const objectPath = `${objectsPath}{key}`;
+
+export const keyParam = z.object({
+  key: ObjectKey.openapi({
+    param: { name: 'key', in: 'path' },
+    description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
+  }),
+});
 
 /** The key that the request line names: decoded once, so that `%2F` belongs to the key and `%2e%2e` is refused. */
 export function keyOf(c: AppContext, suffix: '' | '/acl' = ''): string {

@@ -10,23 +10,17 @@ import { objectListExample } from '../../examples.ts';
 import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, empty, forOneReader, json, placed, problems, sent } from '../../responses.ts';
 import type { Router } from '../../router.ts';
-import { ChosenBucket, integerParam, listingText, ObjectKey, ObjectListSchema } from '../../schemas.ts';
+import { ChosenBucket, integerParam, listingText, ObjectListSchema } from '../../schemas.ts';
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { listView } from '../../views.ts';
 import { tokenIn } from '../../continuation.ts';
 import type { Listing } from '../../continuation.ts';
-import { keyOf } from './object-key.ts';
+import { keyOf, keyParam, objectPath } from './object-key.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
 
-export const keyParam = z.object({
-  key: ObjectKey.openapi({
-    param: { name: 'key', in: 'path' },
-    description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
-  }),
-});
 const inBucket = z.object({ bucket: ChosenBucket });
 const errors = [...placed, 'invalid_key', 'invalid_bucket_name'] as const;
 
@@ -79,8 +73,7 @@ export function objectRoutes(router: Router, services: Services): void {
 
   router.add({
     method: 'get',
-    path: '/api/v1/storage/objects/{key}',
-    pattern: '/api/v1/storage/objects/:key{.+}',
+    path: objectPath,
     operationId: 'objects.get',
     summary: 'Download an object',
     head: true,
@@ -106,8 +99,7 @@ export function objectRoutes(router: Router, services: Services): void {
 
   router.add({
     method: 'delete',
-    path: '/api/v1/storage/objects/{key}',
-    pattern: '/api/v1/storage/objects/:key{.+}',
+    path: objectPath,
     operationId: 'objects.delete',
     summary: 'Delete an object',
     description:

@@ -28,8 +28,7 @@ import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName
 import { bucketOf, scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { objectView } from '../../views.ts';
-import { keyOf } from './object-key.ts';
-import { keyParam } from './objects.ts';
+import { keyOf, keyParam, objectPath } from './object-key.ts';
 import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'service', needsStorage: true };
@@ -60,8 +59,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
 
   router.add({
     method: 'put',
-    path: '/api/v1/storage/objects/{key}',
-    pattern: '/api/v1/storage/objects/:key{.+}',
+    path: objectPath,
     operationId: 'objects.put',
     summary: 'Upload an object, raw',
     description:
@@ -98,8 +96,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
 
   router.add({
     method: 'post',
-    path: '/api/v1/storage/objects/{key}',
-    pattern: '/api/v1/storage/objects/:key{.+}',
+    path: objectPath,
     operationId: 'objects.upload',
     summary: 'Upload an object as a form',
     description:
