@@ -1,6 +1,6 @@
 import type { FileAccess, Tenant } from '@coffer/files-db';
 import { storageError } from '@coffer/storage-core';
-import type { CallContext, TenantContext } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
 import { assertHeaderNames, decideTenant } from '@coffer/tenancy';
 
 import type { AppContext } from './app-env.ts';
@@ -9,12 +9,8 @@ import type { Services } from './services.ts';
 /** What a request may touch. */
 export interface Scope {
   readonly access: FileAccess;
-  readonly tenant?: Tenant;
+  readonly tenant: Tenant | undefined;
   readonly ctx: CallContext;
-}
-
-export function tenantContextOf(tenant: Tenant): TenantContext {
-  return { tenantUuid: tenant.tenantUuid, tenantSlug: tenant.tenantSlug };
 }
 
 /**
@@ -52,8 +48,8 @@ export async function scopeOf(c: AppContext, services: Services): Promise<Scope>
   }
   if (tenant !== undefined) exchange.tenant = tenant.tenantSlug;
   return {
-    access: { subject, role, ...(tenant !== undefined && { tenant: tenant.tenantUuid }) },
-    ...(tenant !== undefined && { tenant }),
+    access: { subject, role, tenant: tenant?.tenantUuid },
+    tenant,
     ctx: { requestId: exchange.requestId, signal: exchange.signal, ...(tenant !== undefined && { tenant: tenant.tenantSlug }) },
   };
 }
@@ -71,7 +67,7 @@ export function contextOf(c: AppContext): CallContext {
  */
 export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
   const { tenant, access, ctx } = scope;
-  const ask = { ...(explicit !== undefined && { bucket: explicit }), ...(tenant !== undefined && { tenant: tenantContextOf(tenant) }) };
+  const ask = { ...(explicit !== undefined && { bucket: explicit }), ...(tenant !== undefined && { tenant }) };
   if (access.role !== 'admin') await assertOwn(scope, runtime, explicit);
   return (await runtime.storage.resolveBucket(ask, ctx)).bucket;
 }
@@ -81,7 +77,6 @@ async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runti
   if (explicit === undefined && config.storage.multiTenancy) return; // its own, by resolution
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
   // The one that it is given on first use is its own already.
-  const isFirst =
-    config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenantContextOf(tenant)));
+  const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant));
   if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }

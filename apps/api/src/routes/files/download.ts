@@ -1,10 +1,10 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 
-import type { FileRecord } from '@coffer/files-db';
+import type { FileHead, FileRecord, OpenedFile } from '@coffer/files-db';
 import { contentDisposition, sendObject, sendObjectHead } from '@coffer/storage-core/http';
 import type { SendOptions } from '@coffer/storage-core/http';
-import type { GetOptions, GetResult, ObjectInfo } from '@coffer/storage-core';
+import type { GetOptions } from '@coffer/storage-core';
 
 import type { AppContext } from '../../app-env.ts';
 import { elsewhereHeaders, readHeaders } from '../../documented-headers.ts';
@@ -32,17 +32,12 @@ const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
 });
 type Disposition = z.output<typeof Disposition>;
 
-interface Opened {
-  readonly file: FileRecord;
-  readonly result: GetResult;
-}
-
 /** Sends a file under its own name and type, whatever the object beneath says. */
 async function send(
   c: AppContext,
   { cacheControl, disposition }: { readonly cacheControl: string; readonly disposition: Disposition },
-  open: (options: GetOptions) => Promise<Opened>,
-  head: () => Promise<{ file: FileRecord; info: ObjectInfo }>,
+  open: (options: GetOptions) => Promise<OpenedFile>,
+  head: () => Promise<FileHead>,
 ): Promise<Response> {
   const { incoming, outgoing } = c.env;
   const presentationOf = ({ filename, contentType }: FileRecord): SendOptions => ({

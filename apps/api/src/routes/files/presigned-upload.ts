@@ -6,7 +6,7 @@ import { requestBody } from '../../request-body.ts';
 import { answerJson, badJson, json, placed, problems, provider, scoped } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { ContentType, Count, FileSchema, Filename, plainText } from '../../schemas.ts';
-import { scopeOf, tenantContextOf } from '../../scope.ts';
+import { scopeOf } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
 import { FileId, Metadata } from './schemas.ts';
@@ -83,10 +83,10 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
           contentType: body.content_type,
           sizeBytes: body.size_bytes,
           ownerId: body.owner_id ?? scope.access.subject,
-          ...(body.is_public !== undefined && { isPublic: body.is_public }),
-          ...(body.sha256 !== undefined && { sha256: body.sha256 }),
-          ...(body.metadata !== undefined && { metadata: body.metadata }),
-          ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),
+          isPublic: body.is_public,
+          sha256: body.sha256,
+          metadata: body.metadata,
+          tenantContext: scope.tenant,
         },
         scope.ctx,
       );

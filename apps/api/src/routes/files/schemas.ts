@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
+import type { LateFields } from '@coffer/files-db';
 import { validationFailed } from '@coffer/storage-core/http';
 
 import { parseJson } from '../../http/json-body.ts';
@@ -23,16 +24,10 @@ const fields = z.object({
 
 export const fieldNames: readonly string[] = Object.keys(fields.shape);
 
-export interface UploadFields {
-  readonly ownerId?: string;
-  readonly isPublic?: boolean;
-  readonly metadata?: Record<string, unknown>;
-}
-
-const none: UploadFields = {};
+const none: LateFields = {};
 
 /** The fields of an upload form, whichever side of the file they came. @throws validation_failed */
-export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields {
+export function uploadFieldsOf(form: ReadonlyMap<string, string>): LateFields {
   if (form.size === 0) return none;
   const metadata = form.get('metadata');
   const result = fields.safeParse({
@@ -42,12 +37,8 @@ export function uploadFieldsOf(form: ReadonlyMap<string, string>): UploadFields 
   });
   if (!result.success)
     throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
-  const { owner_id: ownerId, is_public: isPublic, metadata: parsed } = result.data;
-  return {
-    ...(ownerId !== undefined && { ownerId }),
-    ...(isPublic !== undefined && { isPublic }),
-    ...(parsed !== undefined && { metadata: parsed }),
-  };
+  const { data } = result;
+  return { ownerId: data.owner_id, isPublic: data.is_public, metadata: data.metadata };
 }
 
 function present(form: ReadonlyMap<string, string>, name: string): boolean {

@@ -8,7 +8,7 @@ import { endUnlessWhole } from '../../http/rest-of-body.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { FileSchema, plain } from '../../schemas.ts';
-import { scopeOf, tenantContextOf } from '../../scope.ts';
+import { scopeOf } from '../../scope.ts';
 import type { Scope } from '../../scope.ts';
 import type { Services } from '../../services.ts';
 import { fileView } from '../../views.ts';
@@ -73,11 +73,11 @@ export function uploadRoute(router: Router, services: Services): void {
           {
             body: form.file,
             filename: form.filename ?? 'file',
-            ...(form.contentType !== undefined && { contentType: form.contentType }),
-            ...(form.sizeHint !== undefined && { sizeHint: form.sizeHint }),
+            contentType: form.contentType,
+            sizeHint: form.sizeHint,
             ...checksums,
             ownerId: scope.access.subject,
-            ...(scope.tenant !== undefined && { tenantContext: tenantContextOf(scope.tenant) }),
+            tenantContext: scope.tenant,
             late: async () => {
               const fields = form.fields.size === seen ? early : uploadFieldsOf(form.fields);
               assertOwner(scope, fields.ownerId);
