@@ -7,8 +7,8 @@ const lifetime = '30d';
 export async function welcome(options: {
   readonly url: string;
   readonly secret: Uint8Array;
-  readonly issuer?: string;
-  readonly audience?: string;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
 }): Promise<string> {
   const { url, secret, issuer, audience } = options;
   const sign = (claims: Record<string, unknown>, subject: string): Promise<string> => {

@@ -11,14 +11,14 @@ export interface ListenAddress {
 }
 
 /** @throws StartupError that says what to do about it */
-export async function listen(server: Server, { host, port, variable }: ListenAddress): Promise<void> {
+export async function listen(server: Server, address: ListenAddress): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(port, host, resolve);
+  server.listen(address.port, address.host, resolve);
   try {
     await promise;
   } catch (cause) {
-    throw new StartupError(`${reasonFor((cause as NodeJS.ErrnoException).code, { host, port, variable })}`, { cause });
+    throw new StartupError(reasonFor((cause as NodeJS.ErrnoException).code, address), { cause });
   } finally {
     server.off('error', reject);
   }

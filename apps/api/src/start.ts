@@ -52,9 +52,7 @@ async function announce(config: Config, { generatedSecret }: Serving, log: Logge
   if (generatedSecret === undefined || !(process.stdout.isTTY || process.argv.includes('--welcome'))) return;
   const { issuer, audience } = config.auth;
   process.stdout.on('error', () => {}); // nobody is there to be welcomed
-  process.stdout.write(
-    await welcome({ url, secret: generatedSecret, ...(issuer !== undefined && { issuer }), ...(audience !== undefined && { audience }) }),
-  );
+  process.stdout.write(await welcome({ url, secret: generatedSecret, issuer, audience }));
 }
 
 async function exit(code: number, log: Logger): Promise<never> {

@@ -1,3 +1,4 @@
+import type { AuthConfig } from '@coffer/runtime';
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import { rolesOf, tenantFromClaims } from '@coffer/tenancy';
 import { decodeProtectedHeader, errors, jwtVerify } from 'jose';
@@ -8,14 +9,9 @@ import type { Identity } from './identity.ts';
 import { jwksFromFile, jwksFromUrl } from './jwks.ts';
 import type { KeyCaching } from './jwks.ts';
 
-export interface TokenVerifierOptions {
+export interface TokenVerifierOptions extends Omit<AuthConfig, 'secret'> {
   /** HS256 secret. */
   readonly secret?: string | Uint8Array;
-  readonly jwksUrl?: string;
-  readonly jwksFile?: string;
-  readonly issuer?: string;
-  readonly audience?: string;
-  readonly tenantClaim: string;
   /** Of the keys at `jwksUrl`. */
   readonly keyCaching?: KeyCaching;
 }
