@@ -7,14 +7,6 @@ import type { Access } from './guard.ts';
 
 const access: Access = { role: 'anybody', needsStorage: false };
 
-interface Check {
-  readonly status: 'up' | 'down' | 'disabled';
-  readonly latency_ms?: number;
-  /** Of a database that takes no writes. */
-  readonly read_only?: true;
-  readonly message?: string;
-}
-
 const CheckSchema = z.object({
   status: z.enum(['up', 'down', 'disabled']),
   latency_ms: z.number().optional(),
@@ -26,6 +18,7 @@ const DatabaseCheckSchema = CheckSchema.extend({
     .optional()
     .openapi({ description: 'There while it takes no writes: files are read, and nothing is uploaded.' }),
 });
+type Check = z.output<typeof DatabaseCheckSchema>;
 const ReadySchema = z
   .object({ status: z.enum(['ready', 'not_ready', 'stopping']), checks: z.object({ database: DatabaseCheckSchema, storage: CheckSchema }) })
   .openapi('Readiness');

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
+import { fileStatuses } from '@coffer/files-db';
 import { cannedAcls, contentTypeShape, isContentType, maxKeyBytes, tenantNameShape } from '@coffer/storage-core';
 import { baseName, statusByCode } from '@coffer/storage-core/http';
 
@@ -165,7 +166,7 @@ export const FileSchema = z
     owner_id: z.string().openapi({ example: 'user-123' }),
     tenant_uuid: z.string().nullable().openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' }),
     is_public: z.boolean(),
-    status: z.enum(['pending', 'available', 'failed', 'deleted']).openapi({ example: 'available' }),
+    status: z.enum(fileStatuses).openapi({ example: 'available' }),
     etag: z.string().nullable().openapi({ example: '5d41402abc4b2a76b9719d911017c592' }),
     sha256: z.string().nullable().openapi({ example: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' }),
     metadata: z.record(z.string(), z.unknown()).openapi({ example: { project: 'apollo' } }),
@@ -197,7 +198,7 @@ export const ObjectListSchema = z
         storage_class: z.string().openapi({ example: 'STANDARD' }),
       }),
     ),
-    common_prefixes: z.array(z.string()),
+    common_prefixes: z.array(z.string()).readonly(),
     is_truncated: z.boolean(),
     next_continuation_token: z.string().optional(),
   })
@@ -234,7 +235,10 @@ export const TenantSchema = z
   .object({
     tenant_uuid: z.string().openapi({ example: 'b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55' }),
     tenant_slug: z.string().openapi({ example: 'acme' }),
-    buckets: z.array(z.string()).openapi({ description: 'Primary first.', example: ['acme-uploads'] }),
+    buckets: z
+      .array(z.string())
+      .readonly()
+      .openapi({ description: 'Primary first.', example: ['acme-uploads'] }),
     quota_bytes: Count.nullable().openapi({ example: 10_737_418_240 }),
     created_at: Timestamp,
   })

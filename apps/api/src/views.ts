@@ -1,12 +1,15 @@
+import type { z } from '@hono/zod-openapi';
+
 import type { FileRecord, Tenant } from '@coffer/files-db';
 import type { Acl, BucketInfo, ListPage, ObjectInfo } from '@coffer/storage-core';
 
 import { tokenFor } from './continuation.ts';
 import type { Listing } from './continuation.ts';
+import type { AclSchema, BucketSchema, FileSchema, ObjectListSchema, ObjectSchema, TenantSchema } from './schemas.ts';
 
-/** The JSON shapes of the API: snake_case and ISO 8601 times exist only here. */
+/** What answers say, in the shapes of the OpenAPI document: snake_case and ISO 8601 times exist only here. */
 
-export function fileView(file: FileRecord) {
+export function fileView(file: FileRecord): z.output<typeof FileSchema> {
   return {
     id: file.id,
     filename: file.filename,
@@ -26,7 +29,7 @@ export function fileView(file: FileRecord) {
   };
 }
 
-export function objectView(object: ObjectInfo) {
+export function objectView(object: ObjectInfo): z.output<typeof ObjectSchema> {
   return {
     bucket: object.bucket,
     key: object.key,
@@ -38,7 +41,7 @@ export function objectView(object: ObjectInfo) {
   };
 }
 
-export function listView(page: ListPage, list: Listing) {
+export function listView(page: ListPage, list: Listing): z.output<typeof ObjectListSchema> {
   return {
     objects: page.objects.map((object) => ({
       key: object.key,
@@ -53,7 +56,7 @@ export function listView(page: ListPage, list: Listing) {
   };
 }
 
-export function bucketView(bucket: BucketInfo, tenantUuid: string | null) {
+export function bucketView(bucket: BucketInfo, tenantUuid: string | null): z.output<typeof BucketSchema> {
   return {
     name: bucket.name,
     region: bucket.region,
@@ -63,7 +66,7 @@ export function bucketView(bucket: BucketInfo, tenantUuid: string | null) {
   };
 }
 
-export function aclView(acl: Acl) {
+export function aclView(acl: Acl): z.output<typeof AclSchema> {
   return {
     owner: { display_name: acl.owner.displayName, id: acl.owner.id },
     grants: acl.grants.map(({ grantee, permission }) => ({
@@ -78,7 +81,7 @@ export function aclView(acl: Acl) {
   };
 }
 
-export function tenantView(tenant: Tenant) {
+export function tenantView(tenant: Tenant): z.output<typeof TenantSchema> {
   return {
     tenant_uuid: tenant.tenantUuid,
     tenant_slug: tenant.tenantSlug,
