@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 
 import type { FieldError } from '@coffer/storage-core';
+import { validationFailed } from '@coffer/storage-core/http';
 
 /**
  * A JSON object that a request carries. A field that it does not know is a mistake, since a misspelt one would be lost without a
@@ -27,6 +28,16 @@ function nullable(field: z.ZodType): z.ZodType {
   const isOptional = field.safeParse(undefined).success;
   if (!isOptional || field.safeParse(null).success) return field;
   return z.union([field, z.null().transform(() => undefined)]);
+}
+
+/**
+ * The fields of a form; one without a value counts as left out.
+ * @throws validation_failed
+ */
+export function formFields<S extends z.ZodObject>(schema: S, fields: ReadonlyMap<string, string>): z.output<S> {
+  const result = schema.safeParse(Object.fromEntries([...fields].filter(([, value]) => value !== '')));
+  if (result.success) return result.data;
+  throw validationFailed(result.error.issues.flatMap((issue) => fieldErrors(issue, 'form')));
 }
 
 // Of fields that nobody knows there may be as many, and as long ones, as a body has room for.

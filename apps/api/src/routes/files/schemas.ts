@@ -4,6 +4,7 @@ import type { LateFields } from '@coffer/files-db';
 import { validationFailed } from '@coffer/storage-core/http';
 
 import { parseJson } from '../../http/json-body.ts';
+import { formFields } from '../../request-body.ts';
 import { booleanText, plainText } from '../../schemas.ts';
 
 /** What is no uuid is no file's: 404, as for any other file that is not there. */
@@ -19,30 +20,18 @@ export const Metadata = z
 const fields = z.object({
   owner_id: plainText(255).optional(),
   is_public: booleanText.optional(),
-  metadata: Metadata.optional(),
+  metadata: z.string().transform(metadataOf).pipe(Metadata).optional(),
 });
 
-export const fieldNames: readonly string[] = Object.keys(fields.shape);
+export const fieldNames: readonly string[] = fields.keyof().options;
 
 const none: LateFields = {};
 
 /** The fields of an upload form, whichever side of the file they came. @throws validation_failed */
 export function uploadFieldsOf(form: ReadonlyMap<string, string>): LateFields {
   if (form.size === 0) return none;
-  const metadata = form.get('metadata');
-  const result = fields.safeParse({
-    ...(present(form, 'owner_id') && { owner_id: form.get('owner_id') }),
-    ...(present(form, 'is_public') && { is_public: form.get('is_public') }),
-    ...(metadata !== undefined && metadata !== '' && { metadata: metadataOf(metadata) }),
-  });
-  if (!result.success)
-    throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
-  const { data } = result;
-  return { ownerId: data.owner_id, isPublic: data.is_public, metadata: data.metadata };
-}
-
-function present(form: ReadonlyMap<string, string>, name: string): boolean {
-  return (form.get(name) ?? '') !== '';
+  const { owner_id: ownerId, is_public: isPublic, metadata } = formFields(fields, form);
+  return { ownerId, isPublic, metadata };
 }
 
 function metadataOf(text: string): unknown {

@@ -61,7 +61,7 @@ export function objectRoutes(router: Router, services: Services): void {
         {
           bucket,
           ...(query.prefix !== undefined && { prefix: query.prefix }),
-          ...(query.delimiter !== undefined && query.delimiter !== '' && { delimiter: query.delimiter }),
+          ...(query.delimiter !== undefined && { delimiter: query.delimiter }),
           ...(query.max_keys !== undefined && { maxKeys: query.max_keys }),
           ...(query.continuation_token !== undefined && { continuationToken: tokenIn(list, query.continuation_token) }),
         },
@@ -152,7 +152,7 @@ export function objectRoutes(router: Router, services: Services): void {
     handler: async (c, { json: body }) => {
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, body.bucket);
-      const { deleted, errors } = await storage.deleteFiles({ keys: [...new Set(body.keys)], bucket }, scope.ctx);
+      const { deleted, errors } = await storage.deleteFiles({ keys: body.keys, bucket }, scope.ctx);
       return answerJson(c, { deleted, errors: errors.map(({ key, code }) => ({ key, code })) });
     },
   });

@@ -22,6 +22,7 @@ import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
+import { formFields } from '../../request-body.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';
 import type { Router } from '../../router.ts';
 import { anyBytes, CannedAclSchema, ChosenBucket, ObjectSchema, StorageClassName } from '../../schemas.ts';
@@ -39,7 +40,7 @@ const placement = z.object({
   storage_class: StorageClassName.optional(),
 });
 type Placement = z.output<typeof placement>;
-const placementFields = ['bucket', 'acl', 'storage_class'] as const;
+const placementFields = placement.keyof().options;
 
 const errors = [
   ...placed,
@@ -166,10 +167,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
 
 /** @throws validation_failed for a field that is wrong, or says something else than the query */
 function placementOf(fields: UploadForm['fields'], query: Placement): Placement {
-  const result = placement.safeParse(Object.fromEntries([...fields].filter(([, value]) => value !== '')));
-  if (!result.success)
-    throw validationFailed(result.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })));
-  const { data } = result;
+  const data = formFields(placement, fields);
   const other = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
   if (other !== undefined) throw validationFailed([{ field: other, message: 'the query says something else' }]);
   return { ...query, ...data };
