@@ -23,7 +23,6 @@ import { copyRoutes } from './routes/storage/copy.ts';
 import { objectRoutes } from './routes/storage/objects.ts';
 import { uploadObjectRoutes } from './routes/storage/upload-object.ts';
 import type { Services } from './services.ts';
-import { version } from './version.ts';
 
 /** The whole API: what there is, and how everything that goes wrong is answered. */
 export function createApp(services: Services): Router['app'] {
@@ -47,7 +46,7 @@ export function createApp(services: Services): Router['app'] {
   localPaths(router);
   healthRoutes(router, services);
   metricsRoute(router, services);
-  docsRoutes(router, { version, publicUrl: services.runtime.config.server.publicUrl });
+  docsRoutes(router, services);
 
   app.notFound((c) => router.unmatched(c));
   app.onError(async (thrown, c) => {

@@ -12,6 +12,8 @@ import type { AppEnv } from './app-env.ts';
 import type { Access } from './guard.ts';
 import { problems } from './responses.ts';
 import type { Router } from './router.ts';
+import type { Services } from './services.ts';
+import { version } from './version.ts';
 
 const access: Access = { role: 'anybody', needsStorage: false };
 
@@ -28,13 +30,14 @@ const tags = [
 ];
 
 /** `GET /openapi.json` and `GET /docs`. */
-export function docsRoutes(router: Router, options: { readonly version: string; readonly publicUrl: string }): void {
+export function docsRoutes(router: Router, { runtime }: Services): void {
   const { app } = router;
+  const { publicUrl } = runtime.config.server;
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
-  const policy = policyFor(options.publicUrl);
+  const policy = policyFor(publicUrl);
   // What a proxy takes off before requests come here.
-  const root = new URL(options.publicUrl).pathname.replace(/\/$/, '');
+  const root = new URL(publicUrl).pathname.replace(/\/$/, '');
   const page = Scalar<AppEnv>({
     url: `${root}/openapi.json`,
     cdn: `${root}/docs/scalar.js`,
@@ -62,7 +65,7 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
           openapi: '3.1.0',
           info: {
             title: 'Coffer',
-            version: options.version,
+            version,
             description:
               'Multi-tenant object storage: tracked files, objects, buckets and tenants. Errors are problems (RFC 9457) with a `code`. ' +
               'A path that is not listed answers 404 `not_found`; a method that a path does not have, 405 `method_not_allowed` with `Allow`. ' +
@@ -70,7 +73,7 @@ export function docsRoutes(router: Router, options: { readonly version: string; 
               '408 for headers that come too slowly, and for a body of which nothing comes any more, 417 for another expectation than 100-continue, 431 for headers over 16 KiB.',
             license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT' },
           },
-          servers: [{ url: options.publicUrl }],
+          servers: [{ url: publicUrl }],
           security: [{ bearer: [] }],
           tags,
         }),

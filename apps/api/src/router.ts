@@ -69,10 +69,7 @@ export class Router {
     this.#guard = guard;
     this.app = new OpenAPIHono<AppEnv>({
       router: new RouteTable(),
-      getPath: (request, options) => {
-        const exchange = (options?.env as AppEnv['Bindings'] | undefined)?.exchange;
-        return exchange?.path ?? new URL(request.url).pathname;
-      },
+      getPath: (_request, options) => (options!.env as AppEnv['Bindings']).exchange.path,
     });
   }
 
@@ -98,7 +95,6 @@ export class Router {
       exchange.route = path;
       await this.#guard(c, access);
       const errors: FieldError[] = [];
-      const jsonLimits = request?.maxJsonBytes === undefined ? {} : { maxBytes: request.maxJsonBytes };
       const check = <S extends z.ZodType>(schema: S | undefined, where: string, value: unknown): z.output<S> => {
         if (schema === undefined) return undefined as z.output<S>;
         const result = schema.safeParse(value);
@@ -108,7 +104,7 @@ export class Router {
       };
       const params = check(request?.params, 'path', request?.params && c.req.param());
       const query = check(querySchema, 'query', querySchema && parseQuery(exchange.query)) as z.output<Q>;
-      const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, jsonLimits)));
+      const json = check(request?.json, 'body', request?.json && (await readJson(exchange.incoming, { maxBytes: request.maxJsonBytes })));
       if (errors.length > 0) throw validationFailed(errors.slice(0, mostErrors));
       return handler(c, { params, query, json });
     });

@@ -5,7 +5,7 @@ import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFa
 
 export interface JsonLimits {
   /** Default 1 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** Until when all of it is there. Default 30 s. */
   readonly timeoutMs?: number;
 }
