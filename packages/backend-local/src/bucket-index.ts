@@ -5,7 +5,6 @@ import type { CannedAcl } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
 import type { IndexFile } from './index-file.ts';
-import { noSuchBucket } from './object-index.ts';
 import { hex } from './object-row.ts';
 
 export interface BucketRow {
@@ -65,7 +64,14 @@ export class BucketIndex {
 
   /** What tells a bucket from an earlier one of its name; undefined when there is none. */
   idOf(name: string): Promise<number | undefined> {
-    return this.#file.read(() => (this.#id.get(name) as { readonly id: number } | undefined)?.id);
+    return this.#file.read(() => this.#idOf(name));
+  }
+
+  /** The id of a bucket that is there, within a read or a transaction of the index. @throws no_such_bucket */
+  existing(name: string): number {
+    const id = this.#idOf(name);
+    if (id === undefined) throw noSuchBucket(name);
+    return id;
   }
 
   /** @throws bucket_already_exists */
@@ -90,20 +96,27 @@ export class BucketIndex {
    */
   remove(name: string, force: boolean): Promise<{ readonly blobs: readonly BlobId[]; readonly gone: boolean }> {
     return this.#file.remove(() => {
-      const bucket = this.#id.get(name) as { readonly id: number } | undefined;
-      if (bucket === undefined) throw noSuchBucket(name);
-      const rows = this.#some.all(bucket.id, force ? removalBatch : 1) as unknown as readonly {
+      const id = this.existing(name);
+      const rows = this.#some.all(id, force ? removalBatch : 1) as unknown as readonly {
         readonly key: Uint8Array;
         readonly blob: Uint8Array;
       }[];
       if (rows.length > 0 && !force) throw storageError('bucket_not_empty', `The bucket "${name}" is not empty.`);
       const last = rows.at(-1);
-      if (last !== undefined) this.#deleteUpTo.run(bucket.id, last.key);
+      if (last !== undefined) this.#deleteUpTo.run(id, last.key);
       const gone = rows.length < removalBatch;
-      if (gone) this.#delete.run(bucket.id);
+      if (gone) this.#delete.run(id);
       return { blobs: rows.map((row) => hex(row.blob)), gone };
     });
   }
+
+  #idOf(name: string): number | undefined {
+    return (this.#id.get(name) as { readonly id: number } | undefined)?.id;
+  }
+}
+
+export function noSuchBucket(name: string): Error {
+  return storageError('no_such_bucket', `There is no bucket "${name}".`);
 }
 
 function bucketOf(stored: StoredBucket): BucketRow {

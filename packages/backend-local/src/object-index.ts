@@ -4,6 +4,7 @@ import { storageError } from '@coffer/storage-core';
 import type { CannedAcl, ListOptions, ListPage, ObjectAddress } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
+import type { BucketIndex } from './bucket-index.ts';
 import type { IndexFile } from './index-file.ts';
 import { listPage, objectsFrom } from './listing.ts';
 import { bytes, hex, rowOf, storedOf } from './object-row.ts';
@@ -23,7 +24,7 @@ const columns = 'blob, size, md5, sha256, modified, content_type, storage_class,
  */
 export class ObjectIndex {
   readonly #file: IndexFile;
-  readonly #bucketId: StatementSync;
+  readonly #buckets: BucketIndex;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
@@ -31,10 +32,10 @@ export class ObjectIndex {
   readonly #owned: StatementSync;
   readonly #page: StatementSync;
 
-  constructor(file: IndexFile) {
+  constructor(file: IndexFile, buckets: BucketIndex) {
     const { db } = file;
     this.#file = file;
-    this.#bucketId = db.prepare('SELECT id FROM buckets WHERE name = ?');
+    this.#buckets = buckets;
     this.#find = db.prepare(`SELECT ${columns} FROM objects WHERE bucket = ? AND key = ?`);
     this.#insert = db.prepare(`INSERT OR REPLACE INTO objects (bucket, key, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#delete = db.prepare('DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING blob');
@@ -46,7 +47,7 @@ export class ObjectIndex {
   /** @throws no_such_bucket, file_not_found */
   find(at: ObjectAddress): Promise<ObjectRow> {
     return this.#file.read(() => {
-      const row = this.#row(this.#bucket(at.bucket), at.key);
+      const row = this.#row(this.#buckets.existing(at.bucket), at.key);
       if (row === undefined) throw notFound(at);
       return row;
     });
@@ -60,7 +61,7 @@ export class ObjectIndex {
     await this.#file.assertRoom();
     return this.#file.read(() => {
       this.#file.assertInPlace();
-      const bucket = this.#bucket(at.bucket);
+      const bucket = this.#buckets.existing(at.bucket);
       if (conditions.ifNoneMatch !== undefined || conditions.ifMatch !== undefined) assertConditions(this.#row(bucket, at.key), conditions);
     });
   }
@@ -74,7 +75,7 @@ export class ObjectIndex {
   commit(at: ObjectAddress, row: ObjectRow, conditions: WriteConditions, bytesAreThere: () => boolean): Promise<BlobId | undefined> {
     const stored = storedOf(row);
     return this.#file.write(() => {
-      const bucket = this.#bucket(at.bucket);
+      const bucket = this.#buckets.existing(at.bucket);
       const replaced = this.#row(bucket, at.key);
       assertConditions(replaced, conditions);
       if (!bytesAreThere()) throw storageError('storage_unavailable', 'The bytes of the object were swept away before it was complete.');
@@ -98,7 +99,7 @@ export class ObjectIndex {
   /** Removes the rows of `keys`. @returns the blobs that are no longer referred to @throws no_such_bucket */
   remove(bucketName: string, keys: readonly string[]): Promise<readonly BlobId[]> {
     return this.#file.remove(() => {
-      const bucket = this.#bucket(bucketName);
+      const bucket = this.#buckets.existing(bucketName);
       return keys.flatMap((key) => {
         const removed = this.#delete.get(bucket, Buffer.from(key)) as Pick<StoredRow, 'blob'> | undefined;
         return removed === undefined ? [] : [hex(removed.blob)];
@@ -109,7 +110,7 @@ export class ObjectIndex {
   /** @throws no_such_bucket, file_not_found */
   setAcl(at: ObjectAddress, acl: CannedAcl): Promise<void> {
     return this.#file.write(() => {
-      const { changes } = this.#setAcl.run(acl, this.#bucket(at.bucket), Buffer.from(at.key));
+      const { changes } = this.#setAcl.run(acl, this.#buckets.existing(at.bucket), Buffer.from(at.key));
       if (changes === 0) throw notFound(at);
     });
   }
@@ -117,7 +118,7 @@ export class ObjectIndex {
   /** One page, in the order of the keys' bytes. @throws no_such_bucket, invalid_argument */
   list(bucketName: string, options: ListOptions): Promise<ListPage> {
     return this.#file.read(() => {
-      const bucket = this.#bucket(bucketName);
+      const bucket = this.#buckets.existing(bucketName);
       return listPage((from, below) => this.#page.iterate(bucket, from, below), options);
     });
   }
@@ -147,12 +148,6 @@ export class ObjectIndex {
     return this.#owned.get(bytes(blob)) !== undefined;
   }
 
-  #bucket(name: string): number {
-    const row = this.#bucketId.get(name) as { readonly id: number } | undefined;
-    if (row === undefined) throw noSuchBucket(name);
-    return row.id;
-  }
-
   #row(bucket: number, key: string): ObjectRow | undefined {
     const stored = this.#find.get(bucket, Buffer.from(key)) as StoredRow | undefined;
     return stored === undefined ? undefined : rowOf(stored);
@@ -163,10 +158,6 @@ function assertConditions(row: ObjectRow | undefined, { ifNoneMatch, ifMatch }: 
   if (ifNoneMatch !== undefined && row !== undefined) throw storageError('precondition_failed', 'There is an object of this key already.');
   if (ifMatch !== undefined && row?.md5 !== ifMatch)
     throw storageError('precondition_failed', 'The object has another ETag than asked for.');
-}
-
-export function noSuchBucket(name: string): Error {
-  return storageError('no_such_bucket', `There is no bucket "${name}".`);
 }
 
 function notFound(at: ObjectAddress): Error {

@@ -13,7 +13,7 @@ import type {
 
 import { parameters } from './access.ts';
 import type { LocalAccess, ReadGrant, WriteGrant } from './access.ts';
-import { noSuchBucket } from './object-index.ts';
+import { noSuchBucket } from './bucket-index.ts';
 
 /** How presigned URLs of a local backend are made. */
 export interface PresignSettings {

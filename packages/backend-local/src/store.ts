@@ -56,8 +56,8 @@ export async function openStore(path: string): Promise<Store> {
 async function assemble(root: string, file: IndexFile): Promise<Store> {
   const temp = new TempFiles(root);
   await temp.removeAbandoned();
-  const objects = new ObjectIndex(file);
   const buckets = new BucketIndex(file);
+  const objects = new ObjectIndex(file, buckets);
   const hashes = new HashThread();
   return {
     objects,
