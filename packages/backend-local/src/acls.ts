@@ -11,16 +11,16 @@ export function aclOperations(using: Using): AclOperations {
   return {
     getObjectAcl: (at, ctx) => using(ctx, async ({ objects }) => aclOf((await objects.find(at)).acl, owner)),
     setObjectAcl: (at, acl, ctx) =>
-      using(ctx, async ({ objects }) => {
+      using(ctx, async ({ objects, index }) => {
         await objects.setAcl(at, acl);
-        await objects.durable();
+        await index.durable();
         return aclOf(acl, owner);
       }),
     getBucketAcl: (bucket, ctx) => using(ctx, async ({ buckets }) => aclOf((await buckets.find(bucket)).acl, owner)),
     setBucketAcl: (bucket, acl, ctx) =>
-      using(ctx, async ({ buckets, objects }) => {
+      using(ctx, async ({ buckets, index }) => {
         await buckets.setAcl(bucket, acl);
-        await objects.durable();
+        await index.durable();
         return aclOf(acl, owner);
       }),
   };

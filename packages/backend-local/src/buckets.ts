@@ -29,7 +29,7 @@ async function create(store: Store, row: BucketRow): Promise<BucketInfo> {
     if (!hasCode(error, 'bucket_already_exists')) await store.blobs.removeBucket(row.name);
     throw error;
   }
-  await store.objects.durable();
+  await store.index.durable();
   return infoOf(row);
 }
 
@@ -37,9 +37,9 @@ async function remove(store: Store, name: string, { force, ctx }: { readonly for
   for (let gone = false; !gone;) {
     ctx.signal?.throwIfAborted();
     const removed = await store.buckets.remove(name, force);
-    await store.objects.durable(); // only then may bytes go
+    await store.index.durable(); // only then may bytes go
     await Promise.all(removed.blobs.map((blob) => store.blobs.remove({ bucket: name, blob })));
-    await store.objects.freed();
+    await store.index.freed();
     gone = removed.gone;
   }
   await store.blobs.removeBucket(name);

@@ -9,7 +9,7 @@ import type { Store } from './store.ts';
  * power loss in between the old row may be back, and its bytes have to be there.
  */
 export async function settle(store: Store, bucket: string, replaced: BlobId | undefined): Promise<void> {
-  await store.objects.durable();
+  await store.index.durable();
   if (replaced !== undefined) await store.blobs.remove({ bucket, blob: replaced });
 }
 

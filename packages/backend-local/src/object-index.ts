@@ -20,7 +20,7 @@ const columns = 'blob, size, md5, sha256, modified, content_type, storage_class,
 
 /**
  * Which objects there are, and which blob each consists of. A row is the commit point of a write: bytes without a row do
- * not exist for any reader. Every change resolves once it is committed; `durable()` says when it survives a power loss.
+ * not exist for any reader. Every change resolves once it is committed; `IndexFile.durable()` says when it survives a power loss.
  */
 export class ObjectIndex {
   readonly #file: IndexFile;
@@ -133,15 +133,6 @@ export class ObjectIndex {
     return this.#file.write(() => {
       for (const blob of blobs) if (!this.#isOwned(blob)) take(blob);
     });
-  }
-
-  /** To be called once the bytes of removed rows are gone. */
-  freed(): Promise<void> {
-    return this.#file.freed();
-  }
-
-  durable(): Promise<void> {
-    return this.#file.durable();
   }
 
   #isOwned(blob: BlobId): boolean {

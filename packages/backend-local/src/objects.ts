@@ -115,10 +115,10 @@ export async function headObject(store: Store, at: ObjectAddress, gate: Gate = o
 export async function deleteObjects(store: Store, bucket: string, keys: readonly string[]): Promise<void> {
   const blobs = await store.objects.remove(bucket, keys);
   if (blobs.length > 0) {
-    await store.objects.durable();
+    await store.index.durable();
     await Promise.all(blobs.map((blob) => store.blobs.remove({ bucket, blob })));
   }
-  await store.objects.freed();
+  await store.index.freed();
 }
 
 function destroyOnAbort(body: Readable, signal: AbortSignal | undefined): void {

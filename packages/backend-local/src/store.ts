@@ -16,6 +16,8 @@ import { TempFiles } from './temp-files.ts';
 
 /** An open storage directory. */
 export interface Store {
+  /** The file of the two that follow: when their changes are durable, and room for removals. */
+  readonly index: Pick<IndexFile, 'durable' | 'freed'>;
   readonly objects: ObjectIndex;
   readonly buckets: BucketIndex;
   readonly blobs: BlobStore;
@@ -60,6 +62,7 @@ async function assemble(root: string, file: IndexFile): Promise<Store> {
   const objects = new ObjectIndex(file, buckets);
   const hashes = new HashThread();
   return {
+    index: file,
     objects,
     buckets,
     temp,
