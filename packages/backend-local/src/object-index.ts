@@ -128,10 +128,10 @@ export class ObjectIndex {
     return this.#file.read(() => blobs.filter((blob) => !this.#isOwned(blob)));
   }
 
-  /** Runs `take` for those of `blobs` that no object consists of, while no object can come to. `take` is synchronous. */
-  takeUnowned(blobs: readonly BlobId[], take: (blob: BlobId) => void): Promise<void> {
+  /** Runs `take` for those of `candidates` that no object consists of, while no object can come to. `take` is synchronous. */
+  takeUnowned<C extends { readonly blob: BlobId }>(candidates: readonly C[], take: (candidate: C) => void): Promise<void> {
     return this.#file.write(() => {
-      for (const blob of blobs) if (!this.#isOwned(blob)) take(blob);
+      for (const candidate of candidates) if (!this.#isOwned(candidate.blob)) take(candidate);
     });
   }
 

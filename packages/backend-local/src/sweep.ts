@@ -47,14 +47,10 @@ export async function sweep(
 async function takeAway<B extends BlobAddress>(store: Store, candidates: readonly B[]): Promise<readonly B[]> {
   await store.temp.prepare();
   const taken = new Map<B, string>();
-  await store.objects.takeUnowned(
-    candidates.map(({ blob }) => blob),
-    (blob) => {
-      const candidate = candidates.find((each) => each.blob === blob)!;
-      const path = store.blobs.takeAway(candidate);
-      if (path !== undefined) taken.set(candidate, path);
-    },
-  );
+  await store.objects.takeUnowned(candidates, (candidate) => {
+    const path = store.blobs.takeAway(candidate);
+    if (path !== undefined) taken.set(candidate, path);
+  });
   await Promise.all([...taken.values()].map((path) => store.temp.discard(path)));
   return [...taken.keys()];
 }
