@@ -76,8 +76,8 @@ export class TempFiles {
   }
 
   /**
-   * Removes what dead processes left: of this machine at once, of others, which cannot be asked, a day after the last
-   * write. `olderThan` (seconds) spares younger ones.
+   * Removes what dead processes left: of this machine at once; of others, which cannot be asked, and where another process has the
+   * number by now, a day after the last write. `olderThan` (seconds) spares younger ones.
    */
   async removeAbandoned({
     olderThan = 0,
@@ -92,7 +92,7 @@ export class TempFiles {
       if (content === undefined) continue;
       const owner = ownerOf(name);
       const age = Date.now() - content.touched;
-      const dead = owner !== undefined && owner.host === self().host ? !isAlive(owner) || age > foreignAgeMs : age > foreignAgeMs;
+      const dead = age > foreignAgeMs || (owner?.host === self().host && !isAlive(owner));
       if (!dead || age < olderThan * 1000) continue;
       removed += content.files;
       bytes += content.bytes;
