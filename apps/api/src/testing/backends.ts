@@ -21,7 +21,6 @@ export interface Abilities {
   readonly bucketCors: boolean;
   /** The provider knows the sha256 of each object; where not, a file has the one that was declared, or none. */
   readonly hashes: boolean;
-  /** Tokens of lists that no list gave are refused; where not, they are places in the list like any other. */
   /** Whether the provider cannot hold a key. */
   readonly refusesKey: (key: string) => boolean;
   /** `x/y` is left out of lists while there is an `x`. */
