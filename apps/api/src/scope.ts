@@ -20,11 +20,7 @@ export interface Scope {
 async function tenantOf(c: AppContext, { runtime }: Services): Promise<Tenant | undefined> {
   const { role, claimed } = c.var.identity;
   const header = c.env.incoming.headers['x-tenant-id'];
-  const decision = decideTenant({
-    role,
-    ...(claimed !== undefined && { claimed }),
-    ...(typeof header === 'string' && { header }),
-  });
+  const decision = decideTenant({ role, claimed, header: typeof header === 'string' ? header : undefined });
   switch (decision.kind) {
     case 'none':
       return undefined;

@@ -25,7 +25,7 @@ export interface BucketPolicy {
  */
 export function chooseBucket(
   policy: BucketPolicy,
-  ask: { readonly explicit?: string; readonly tenant?: TenantContext; readonly mapped?: string },
+  ask: { readonly explicit?: string | undefined; readonly tenant?: TenantContext | undefined; readonly mapped?: string | undefined },
 ): BucketChoice {
   const { explicit, tenant, mapped } = ask;
   if (explicit !== undefined) return { bucket: explicit, because: 'explicit' };
@@ -63,10 +63,6 @@ export function tenantBucketResolver(
   return async ({ bucket, tenant }) => {
     const looksUp = policy.multiTenancy && bucket === undefined && tenant !== undefined;
     const mapped = looksUp ? await mappedBucket?.(tenant) : undefined;
-    return chooseBucket(policy, {
-      ...(bucket !== undefined && { explicit: bucket }),
-      ...(tenant !== undefined && { tenant }),
-      ...(mapped !== undefined && { mapped }),
-    });
+    return chooseBucket(policy, { explicit: bucket, tenant, mapped });
   };
 }

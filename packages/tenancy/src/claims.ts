@@ -53,7 +53,11 @@ export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantCont
  * @throws validation_failed for a header that can be no tenant's, tenant_mismatch for a user without a tenant who sends
  *   one, tenant_context_required for a service that sends none
  */
-export function decideTenant(ask: { readonly role: Role; readonly claimed?: TenantContext; readonly header?: string }): TenantDecision {
+export function decideTenant(ask: {
+  readonly role: Role;
+  readonly claimed?: TenantContext | undefined;
+  readonly header?: string | undefined;
+}): TenantDecision {
   const { role, claimed } = ask;
   const names = role === 'admin' || role === 'service'; // whatever else an application calls a role is a user's
   const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, names);

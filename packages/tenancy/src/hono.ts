@@ -40,12 +40,10 @@ export interface TenantContextOptions {
 export function tenantContext(options: TenantContextOptions): MiddlewareHandler<{ Variables: TenantVariables }> {
   return async (c, next) => {
     const claims = claimsOf(options.claims(c));
-    const claimed = tenantFromClaims(claims, options.claim);
-    const header = c.req.header('x-tenant-id');
     const decision = decideTenant({
       role: options.role?.(c) ?? rolesOf(claims),
-      ...(claimed !== undefined && { claimed }),
-      ...(header !== undefined && { header }),
+      claimed: tenantFromClaims(claims, options.claim),
+      header: c.req.header('x-tenant-id'),
     });
     const tenant = await resolve(decision, options);
     if (tenant === undefined && options.required === true) {

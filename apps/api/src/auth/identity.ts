@@ -6,5 +6,5 @@ export interface Identity {
   readonly subject: string;
   readonly role: Role;
   /** The tenant that the token names; not yet looked up. */
-  readonly claimed?: TenantContext;
+  readonly claimed: TenantContext | undefined;
 }

@@ -106,8 +106,7 @@ function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
   const isText =
     typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
   if (!isText) throw unauthorized();
-  const claimed = tenantFromClaims(payload, tenantClaim);
-  return { subject, role: rolesOf(payload), ...(claimed !== undefined && { claimed }) };
+  return { subject, role: rolesOf(payload), claimed: tenantFromClaims(payload, tenantClaim) };
 }
 
 function unauthorized(cause?: unknown): Error {
