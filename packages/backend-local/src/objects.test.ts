@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 
 import { hasCode, noContext, readAll, withOwnedChunks } from '@coffer/storage-core';
-import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
+import type { Body, GetOptions, ObjectInfo, PutOptions } from '@coffer/storage-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { localBackend } from './backend.ts';
@@ -306,5 +306,35 @@ describe('a bucket that is deleted while objects are written to it', () => {
       const result = await backend.get({ bucket, key: 'x' }, {}, noContext);
       expect(result.kind === 'object' && (await readAll(result.body)).toString()).toBe(bucket);
     }
+  });
+});
+
+describe('a call that is cancelled', () => {
+  const reason = new Error('not wanted any more');
+
+  it('while the storage is opened for it waits for no more of the body', async () => {
+    const unopened = localBackend({ root });
+    const cancel = new AbortController();
+    const stream = new Readable({ read() {} });
+    const failed = new Promise((resolve) => stream.on('error', resolve));
+    const writing = unopened.put(at('cancelled'), { kind: 'stream', stream }, { contentType: 'a/b' }, { signal: cancel.signal });
+    cancel.abort(reason);
+    const end = setTimeout(() => stream.destroy(new Error('nobody did')), 5000);
+    await expect(writing).rejects.toBe(reason);
+    expect(await failed).toBe(reason);
+    clearTimeout(end);
+    await unopened.close();
+  });
+
+  it('while its object is opened gets no body', async () => {
+    await put('read', Buffer.from('bytes'));
+    const cancel = new AbortController();
+    const options: GetOptions = {
+      get range() {
+        cancel.abort(reason); // the row is there, and its file is opened next
+        return { start: 0 };
+      },
+    };
+    await expect(backend.get(at('read'), options, { signal: cancel.signal })).rejects.toBe(reason);
   });
 });

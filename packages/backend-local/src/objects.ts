@@ -30,6 +30,7 @@ export async function putObject(
     const storageClass = options.storageClass ?? 'STANDARD';
     assertStorageClass(storageClass);
     await store.objects.checkWrite(at, options); // what is refused anyway is refused before its bytes are read
+    signal?.throwIfAborted(); // who listens from here on does not hear of it any more
     const { path, size, md5, sha256 } = await receive(body, options, store, signal);
     const row: ObjectRow = {
       blob: store.blobs.newId(),
@@ -101,6 +102,10 @@ export async function getObject(
     }
     const start = range?.start ?? 0;
     const body = new BlobReader(file, { start, length: (range?.end ?? row.size - 1) - start + 1 });
+    if (signal?.aborted === true) {
+      body.destroy(); // who listens from here on does not hear of it any more
+      signal.throwIfAborted();
+    }
     destroyOnAbort(body, signal);
     return { kind: 'object', info, body, ownsChunks: true, ...(range !== undefined && { range }) };
   }

@@ -18,6 +18,7 @@ type Declared = Pick<PutOptions, 'md5' | 'sha256'>;
 /**
  * Takes a body in. Nothing is left behind unless it resolves. An error of the body's own stream, and the reason of an
  * aborted `signal`, come back as they are.
+ * @param signal one that is not aborted yet
  * @throws invalid_argument (another size than announced), checksum_mismatch, storage_unavailable, access_denied
  */
 export async function receive(body: Body, declared: Declared, tools: UploadTools, signal: AbortSignal | undefined): Promise<Received> {
