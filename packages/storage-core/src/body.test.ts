@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -207,6 +207,16 @@ describe('bodyOf', () => {
   it('refuses a stream of its own kind that flows to somebody else: what it gave them would be missing', () => {
     const flowing = { pipe() {}, on() {}, flowing: true, [Symbol.asyncIterator]: chunks };
     expect(() => bodyOf(flowing)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  });
+
+  it('gives the reader the error of a stream of its own kind that fails before anybody reads it, and the process goes on', async () => {
+    const hanging = { next: () => new Promise<never>(() => {}) };
+    const source = Object.assign(new EventEmitter(), { [Symbol.asyncIterator]: () => hanging }); // as of minipass
+    const body = streamOf(bodyOf(source));
+    const failure = new Error('source');
+    source.emit('error', failure);
+    source.emit('error', new Error('later'));
+    await expect(readAll(body)).rejects.toBe(failure);
   });
 
   it('has what an iterable yielded, though that fills the same memory again or gives it away', async () => {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { EventEmitter } from 'node:events';
 import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
@@ -155,7 +156,11 @@ function iterableStream(source: AsyncIterable<unknown>): Readable {
   const iterator = source[Symbol.asyncIterator]();
   const mayBeOver = iterated.has(iterator);
   iterated.add(iterator);
-  return withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true }));
+  const body = withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true }));
+  // They tell of errors at once, too: of one that nobody listens for, while no chunk is asked for, the process would end.
+  if ('on' in source && typeof source.on === 'function')
+    (source as unknown as EventEmitter).on('error', (error: Error) => body.destroy(error));
+  return body;
 }
 
 /** What it is read with, and closed. */
