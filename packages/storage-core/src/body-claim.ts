@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { isOtherStream } from './body.ts';
+import { isOtherStream, isOwnStream } from './body.ts';
 import { storageError } from './errors.ts';
 
 const claimed = new WeakSet<object>();
@@ -24,5 +24,5 @@ export function claimBody(body: unknown): () => void {
 
 function isReadOnce(body: unknown): body is object {
   if (body instanceof Readable || isOtherStream(body)) return true;
-  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && 'next' in body;
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && ('next' in body || isOwnStream(body));
 }

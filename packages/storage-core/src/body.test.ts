@@ -10,6 +10,7 @@ import { runInNewContext } from 'node:vm';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { claimBody } from './body-claim.ts';
 import { bodyOf, destroyOnAbort, discard, readAll } from './body.ts';
 import type { BodyInput } from './body.ts';
 import { hasOwnedChunks, releaseChunk } from './chunk-memory.ts';
@@ -44,6 +45,17 @@ function otherStream(begin: (stream: Stream) => void): NodeJS.ReadableStream & {
   });
   setImmediate(begin, stream);
   return stream as unknown as NodeJS.ReadableStream & { destroyed: boolean };
+}
+
+/** A stream as those of minipass, in the ways that matter here. */
+function ownStream({ next }: Pick<AsyncIterator<unknown>, 'next'>): AsyncIterable<Uint8Array> & EventEmitter & { destroyed: boolean } {
+  const stream = Object.assign(new EventEmitter(), {
+    destroyed: false,
+    pipe() {},
+    destroy: () => void (stream.destroyed = true),
+    [Symbol.asyncIterator]: () => ({ next }),
+  });
+  return stream as never;
 }
 
 function blobOf(stream: () => unknown): Blob {
@@ -210,13 +222,35 @@ describe('bodyOf', () => {
   });
 
   it('gives the reader the error of a stream of its own kind that fails before anybody reads it, and the process goes on', async () => {
-    const hanging = { next: () => new Promise<never>(() => {}) };
-    const source = Object.assign(new EventEmitter(), { [Symbol.asyncIterator]: () => hanging }); // as of minipass
+    const source = ownStream({ next: () => new Promise(() => {}) });
     const body = streamOf(bodyOf(source));
     const failure = new Error('source');
     source.emit('error', failure);
     source.emit('error', new Error('later'));
     await expect(readAll(body)).rejects.toBe(failure);
+  });
+
+  it('has what a stream of its own kind gives together with its end', async () => {
+    const results = [
+      { done: false, value: bytes },
+      { done: true, value: bytes },
+    ];
+    const source = ownStream({ next: async () => results.shift() as IteratorYieldResult<unknown> });
+    expect(await readAll(streamOf(bodyOf(source)))).toEqual(Buffer.concat([bytes, bytes]));
+    expect(source.destroyed).toBe(false);
+  });
+
+  it('is that of a stream of its own kind once, and destroys it when it fails', async () => {
+    const source = ownStream({ next: async () => ({ done: true, value: undefined }) });
+    const release = claimBody(source);
+    expect(() => claimBody(source)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    release();
+    expect(await readAll(streamOf(bodyOf(source)))).toEqual(Buffer.alloc(0));
+    await expect(readAll(streamOf(bodyOf(source)))).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect.poll(() => source.destroyed).toBe(true);
+    const hanging = ownStream({ next: () => new Promise(() => {}) });
+    hanging.destroyed = true;
+    await expect(readAll(streamOf(bodyOf(hanging)))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
   it('has what an iterable yielded, though that fills the same memory again or gives it away', async () => {

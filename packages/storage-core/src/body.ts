@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import type { EventEmitter } from 'node:events';
 import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
@@ -72,8 +71,12 @@ function stream(readable: Readable, size: number | undefined): Body {
 function readableOf(readable: Readable): Readable {
   if (readable.readableEnded) throw readAlready();
   // Of one that failed, the reader gets its own error.
-  if (readable.destroyed && readable.errored === null) throw storageError('invalid_argument', 'The body stream has been closed already.');
+  if (readable.destroyed && readable.errored === null) throw closedAlready();
   return readable;
+}
+
+function closedAlready(): Error {
+  return storageError('invalid_argument', 'The body stream has been closed already.');
 }
 
 /**
@@ -146,21 +149,39 @@ export function readAlready(): Error {
 }
 
 /** Of bodies: a generator that was one already may be over, though it does not tell. */
-const iterated = new WeakSet<AsyncIterator<unknown>>();
+const iterated = new WeakSet<object>();
 
 /** Of each chunk a copy: who yields it may fill the same memory again for the next one, before anybody has read this one. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
-  // Streams of minipass give what they have to who listens, at once; the iterator would know of the rest alone.
-  if ((source as { readonly flowing?: unknown }).flowing === true)
-    throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  const isStream = isOwnStream(source);
+  // They give what they have to who listens, at once; the iterator would know of the rest alone.
+  if (isStream && source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const iterator = source[Symbol.asyncIterator]();
-  const mayBeOver = iterated.has(iterator);
-  iterated.add(iterator);
-  const body = withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true }));
+  const once = isStream ? source : iterator;
+  const mayBeOver = iterated.has(once);
+  iterated.add(once);
+  const body = withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true, mayEndWithChunk: isStream }));
+  if (!isStream) return body;
   // They tell of errors at once, too: of one that nobody listens for, while no chunk is asked for, the process would end.
-  if ('on' in source && typeof source.on === 'function')
-    (source as unknown as EventEmitter).on('error', (error: Error) => body.destroy(error));
+  source.on('error', (error: Error) => body.destroy(error));
+  body.once('close', () => {
+    if (!body.readableEnded) source.destroy?.();
+  });
+  if (source.destroyed === true) body.destroy(closedAlready()); // it tells nobody any more
   return body;
+}
+
+/** A stream that is of no kind of node:stream and yet read once, as those of minipass are. */
+interface OwnStream extends AsyncIterable<unknown> {
+  readonly flowing?: unknown;
+  readonly destroyed?: unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  destroy?(): unknown;
+}
+
+export function isOwnStream(input: object): input is OwnStream {
+  const { pipe, on } = input as Record<'pipe' | 'on', unknown>;
+  return typeof pipe === 'function' && typeof on === 'function' && Symbol.asyncIterator in input;
 }
 
 /** What it is read with, and closed. */
@@ -169,8 +190,15 @@ interface Chunks {
   return?(reason?: unknown): Promise<unknown>;
 }
 
+interface Reading {
+  readonly mayBeOver?: boolean;
+  readonly isCopied?: boolean;
+  /** Whether the end may come with a chunk: so do those of minipass that are asynchronous. */
+  readonly mayEndWithChunk?: boolean;
+}
+
 /** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
-function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
+function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false, mayEndWithChunk = false }: Reading = {}): Readable {
   let isMaybeOver = mayBeOver;
   const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
   return new Readable({
@@ -178,13 +206,13 @@ function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } 
       chunks.next().then(
         ({ done, value }) => {
           if (this.destroyed) return;
-          const isOver = done === true && isMaybeOver;
+          const isChunk = done !== true || (mayEndWithChunk && value !== undefined);
+          const isOver = !isChunk && isMaybeOver;
           isMaybeOver = false;
-          if (isOver) this.destroy(readAlready());
-          else if (done === true) this.push(null);
-          else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
-          else if (typeof value === 'string') this.push(value);
-          else this.destroy(refuse());
+          if (isOver) return void this.destroy(readAlready());
+          if (isChunk && !isUint8Array(value) && typeof value !== 'string') return void this.destroy(refuse());
+          if (isChunk) this.push(isCopied && isUint8Array(value) ? Buffer.from(value) : value);
+          if (done === true) this.push(null);
         },
         (error: unknown) => this.destroy(error as Error),
       );
