@@ -314,6 +314,7 @@ describe('bodyOf', () => {
       { destroyed: true, _readableState: { errorEmitted: true } }, // as readable-stream 3
     );
     expect(() => bodyOf(closed)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+    (closed as unknown as Stream).emit('error', new Error('told in the next tick'));
   });
 
   it('fails when a stream of a copy of node:stream is closed before its end, though it says that it ends', async () => {

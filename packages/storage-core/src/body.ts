@@ -92,6 +92,7 @@ export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
 }
 
 function relayed(source: NodeJS.ReadableStream): Readable {
+  source.on('error', () => {}); // one that has just failed tells of it only now
   const { errored } = source as { readonly errored?: unknown }; // the third version of `readable-stream` keeps none, and tells of it once
   if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
   const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
