@@ -211,6 +211,25 @@ describe('the body of a stream', () => {
     await expect.poll(() => source.closed).toBe(true);
   });
 
+  it('has all bytes when somebody removes all listeners once it has ended', async () => {
+    for (const isBefore of [true, false]) {
+      const source = Readable.from(pieces(), { objectMode: false });
+      const leave = (): void => void source.once('end', () => source.removeAllListeners());
+      if (isBefore) leave();
+      const body = streamIn(bodyOf(source));
+      if (!isBefore) leave();
+      expect((await readAll(body)).equals(data)).toBe(true);
+    }
+  });
+
+  it.each([['data'], []])('fails when somebody removes all listeners of it, %s: what it yields then would be missing', async (...event) => {
+    const source = Readable.from(pieces(), { objectMode: false });
+    const body = streamIn(bodyOf(source));
+    source.removeAllListeners(...event);
+    await expect(readAll(body)).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect.poll(() => source.closed).toBe(true);
+  });
+
   it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {
     const file = streamIn(bodyOf(createReadStream(path)));
     expect(isDirectSource(file)).toBe(true);

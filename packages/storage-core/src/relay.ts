@@ -40,7 +40,11 @@ class Relay extends Readable {
     source.on('readable', () => this.#pull());
     source.on('resume', () => this.#pull()); // by where it is piped to
     // Also what others read of it.
-    source.on('data', (chunk: unknown) => this.#take(chunk));
+    const take = (chunk: unknown): void => this.#take(chunk);
+    source.on('data', take);
+    source.on('removeListener', (_event, listener) => {
+      if (listener === take) queueMicrotask(() => this.#forsaken());
+    });
     source.once('end', () => this.push(null));
     endWith(this, source);
   }
@@ -58,6 +62,13 @@ class Relay extends Readable {
 
   #pull(): void {
     while (this.#isWanted && !isHeldUp(this.#source) && this.#source.read() !== null);
+  }
+
+  /** Somebody has removed all listeners: what the source yields from then on would be missing. */
+  #forsaken(): void {
+    if (this.#source.readableEnded) return;
+    this.#source.on('error', () => {}); // as it had
+    this.destroy(storageError('invalid_argument', 'Listeners of the body stream have been removed.'));
   }
 
   #take(chunk: unknown): void {
