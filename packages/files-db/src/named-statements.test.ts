@@ -74,4 +74,14 @@ describe('statements that the server knows by a name', () => {
     expect(await twice()).toBe(2);
     expect(await rig.query('select n from changing')).toHaveLength(4);
   });
+
+  it('leave no connection in a transaction that was to end by one of them', async () => {
+    const ending = (statements: string): Promise<string> =>
+      codeOf(inTransaction(database.sql, async (transaction) => void (await transaction.unsafe(statements))));
+    expect([await ending('select 1'), await ending('select 1 / 0')]).toEqual(['resolved', '22012']);
+    expect(await ending('deallocate all')).toBe('resolved');
+    expect(await ending('select 1')).toBe('26000'); // one of its own
+    expect([await ending('select 1'), await ending('deallocate all; select 1 / 0')]).toEqual(['resolved', '22012']);
+    expect(await codeOf(database.check())).toBe('resolved');
+  });
 });
