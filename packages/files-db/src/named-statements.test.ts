@@ -84,4 +84,18 @@ describe('statements that the server knows by a name', () => {
     expect([await ending('select 1'), await ending('deallocate all; select 1 / 0')]).toEqual(['resolved', '22012']);
     expect(await codeOf(database.check())).toBe('resolved');
   });
+
+  it('run again however many connections know them', async () => {
+    await rig.query('create table changing (n int)');
+    await rig.query('insert into changing values (1)');
+    const find = statement<Record<never, never>, { n: string }>('select n from changing');
+    await using many = connectDatabase({ url: rig.url, max: 30 });
+    const bothIn = async (sql: Parameters<typeof find>[0]): Promise<number> => (await find(sql, {})).length + (await find(sql, {})).length;
+    const connections = Array.from({ length: 30 }, () => inTransaction(many.sql, bothIn));
+    expect(new Set(await Promise.all(connections))).toEqual(new Set([2]));
+    await rig.query('alter table changing alter column n type int8');
+    expect(await find(many.sql, {})).toEqual([{ n: '1' }]);
+    await rig.query('alter table changing alter column n type int4');
+    expect(await inTransaction(many.sql, bothIn)).toBe(2);
+  });
 });
