@@ -171,4 +171,20 @@ describe('a database whose answers get lost', () => {
     await pool.close();
     closing.close();
   });
+
+  it('is asked for once, not for each who waits, where nobody answers for as long as a connection may take', async () => {
+    let times = 0;
+    const mute = createServer((socket) => {
+      times += 1;
+      sockets.add(socket.on('error', () => {}));
+    }).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    const pool = connectDatabase({ url: `postgres://who@127.0.0.1:${port}/what`, max: 2, connectTimeout: 0.2 });
+    const codes = await Promise.all(Array.from({ length: 30 }, () => codeOf(pool.check())));
+    expect(new Set(codes)).toEqual(new Set(['storage_unavailable']));
+    expect(times).toBeLessThan(6);
+    await pool.close();
+    mute.close();
+  });
 });
