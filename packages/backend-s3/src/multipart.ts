@@ -78,6 +78,9 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
   const sent: SentPart[] = [];
   const underWay = new Set<Promise<void>>();
+  const { partsAtOnce, maxPoolConnections } = store.settings;
+  // One that waits for a connection gains nothing, and where parts take long, it fails before there is one.
+  const most = Math.min(partsAtOnce, Math.max(usuallyAtOnce, maxPoolConnections));
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
@@ -108,7 +111,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
       }
       const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
       underWay.add(sending);
-      await roomAmong(underWay, store.settings.partsAtOnce);
+      await roomAmong(underWay, most);
     }
     await Promise.all(underWay);
     if (failure === undefined) await parts.verify();

@@ -166,7 +166,8 @@ describe('an upload by parts', () => {
       completeUpload: step('complete', { etag: 'made' }),
       abortUpload: step('abort', undefined),
     };
-    return { calls, store: { transport, cleaning: new Set(), memory: { partSize: 1 }, settings: { partsAtOnce: 4 } } as unknown as Store };
+    const settings = { partsAtOnce: 4, maxPoolConnections: 10 };
+    return { calls, store: { transport, cleaning: new Set(), memory: { partSize: 1 }, settings } as unknown as Store };
   };
   const headers = { contentType: 'text/plain' };
 
