@@ -58,7 +58,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
     arrived = info;
     return !isLate(row, info) && mismatch(row, info) === undefined;
   };
-  const made = { source, destination, acl: 'private', ...(storageClass !== undefined && { storageClass }), onlyIf } as const;
+  const made = { source, destination, acl: 'private', storageClass, onlyIf } as const;
   const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';

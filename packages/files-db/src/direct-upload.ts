@@ -63,7 +63,7 @@ async function uploadClaimed(
       sha256: checksumProblem(sha256, 64),
       md5: checksumProblem(md5, 32),
     });
-    const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
+    const { bucket } = await storage.resolveBucket({ tenant }, ctx);
     const id = parts.newId();
     const key = `files/${id}`;
     const opening = openBody(body, ctx.signal);
@@ -104,11 +104,11 @@ async function uploadClaimed(
             key,
             contentType,
             body: limited.kind === 'buffer' ? limited.data : limited.stream,
-            ...(limited.kind === 'stream' && limited.size !== undefined && { size: limited.size }),
-            ...(sizeHint !== undefined && { sizeHint }),
+            size: limited.kind === 'stream' ? limited.size : undefined,
+            sizeHint,
             acl,
-            ...(sha256 !== undefined && { sha256 }),
-            ...(md5 !== undefined && { md5 }),
+            sha256,
+            md5,
           },
           ctx,
         )

@@ -194,19 +194,18 @@ export class FileService {
     const { storage, presignExpires } = this.#parts;
     assertFields({ expires_in: secondsProblem(options.expiresIn), disposition: dispositionProblem(options.disposition) });
     const { bucket, storageKey: key, contentType, filename } = await this.#available(id, access, ctx);
-    const expiresIn = options.expiresIn ?? presignExpires;
-    const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl(
+    const { url, expiresIn } = await storage.getPresignedDownloadUrl(
       {
         bucket,
         key,
         contentType,
         contentDisposition: contentDisposition(runsInBrowser(contentType) ? 'attachment' : (options.disposition ?? 'inline'), filename),
-        ...(expiresIn !== undefined && { expiresIn }),
-        ...(options.method !== undefined && { method: options.method }),
+        expiresIn: options.expiresIn ?? presignExpires,
+        method: options.method,
       },
       ctx,
     );
-    return { downloadUrl: url, expiresIn: lasts };
+    return { downloadUrl: url, expiresIn };
   }
 
   /** Gives up what nobody finished and clears what deletes left behind. Several processes may do it at once. */

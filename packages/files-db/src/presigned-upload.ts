@@ -37,7 +37,7 @@ export async function presignUpload(
   });
   const contentType = withoutTabs(request.contentType);
   const ctx = labelled(context, tenant);
-  const { bucket } = await storage.resolveBucket(tenant === undefined ? {} : { tenant }, ctx);
+  const { bucket } = await storage.resolveBucket({ tenant }, ctx);
   await storage.requireBucket(bucket, ctx); // a form for one that is not there would fail only when it is sent
   const id = parts.newId();
   const key = `incoming/${id}`;
@@ -45,10 +45,7 @@ export async function presignUpload(
   // Signed before the row is written, since only the signer knows how long it is good for; it is not handed out unless
   // the row is there.
   const now = Date.now();
-  const upload = await storage.getPresignedUploadUrl(
-    { bucket, key, contentType, size: sizeBytes, acl: 'private', ...(expiresIn !== undefined && { expiresIn }) },
-    ctx,
-  );
+  const upload = await storage.getPresignedUploadUrl({ bucket, key, contentType, size: sizeBytes, acl: 'private', expiresIn }, ctx);
   const expiresAt = new Date(now + upload.expiresIn * 1000).toISOString();
   await reserve(
     parts,

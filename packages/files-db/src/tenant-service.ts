@@ -63,7 +63,7 @@ export class TenantService {
     const isNew = tenant.buckets.length === 0;
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     try {
-      await this.#storage.provisionBucket(bucket, created({ region, acl }), labelled);
+      await this.#storage.provisionBucket(bucket, { region, acl }, labelled);
     } catch (error) {
       if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(labelled)))) await this.#tenants.removeBucket(bucket);
       throw error;
@@ -116,7 +116,7 @@ export class TenantService {
     const claimed = await this.#claim(tenant, bucket, ctx);
     let info: BucketInfo | undefined;
     try {
-      info = await this.#storage.createBucket({ bucket, ...created({ region, acl }) }, ctx);
+      info = await this.#storage.createBucket({ bucket, region, acl }, ctx);
       await this.#storage.provisionBucket(bucket, {}, ctx);
     } catch (error) {
       const gone = info === undefined || (await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).then(yes, no));
@@ -259,14 +259,6 @@ export class TenantService {
       }
     }
   }
-}
-
-function created(options: { readonly region: string | undefined; readonly acl: CannedAcl | undefined }): {
-  region?: string;
-  acl?: CannedAcl;
-} {
-  const { region, acl } = options;
-  return { ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
 }
 
 const yes = (): boolean => true;

@@ -90,10 +90,18 @@ export interface BucketInfo {
   readonly versioningEnabled: boolean;
 }
 
+/** How a bucket is created. */
+export interface NewBucket {
+  /** Default: `StorageServiceOptions.region`, else the provider's. */
+  readonly region?: string;
+  /** Default: the provider's, which is private. */
+  readonly acl?: CannedAcl;
+}
+
 /** Ability: buckets are created, listed and deleted. */
 export interface BucketOperations {
   /** @throws bucket_already_exists, also when the caller owns it */
-  create(bucket: string, options: { readonly region?: string; readonly acl?: CannedAcl }, ctx: CallContext): Promise<BucketInfo>;
+  create(bucket: string, options: NewBucket, ctx: CallContext): Promise<BucketInfo>;
   /** @throws no_such_bucket */
   head(bucket: string, ctx: CallContext): Promise<BucketInfo>;
   /** Whether `head` would find it, where that costs less than what it tells. @throws no_such_bucket */
@@ -118,7 +126,7 @@ export interface AclOperations {
   setBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
 }
 
-/** See `PresignUpload`. */
+/** What a presigned upload takes. */
 export interface PresignUploadOptions {
   /** The one media type that will be accepted; any when left out. */
   readonly contentType?: string;
@@ -142,7 +150,7 @@ export interface PresignedUpload {
   readonly expiresIn: number;
 }
 
-/** See `PresignDownload`. */
+/** How a presigned download is answered, and until when. */
 export interface PresignDownloadOptions {
   /** Seconds. */
   readonly expiresIn: number;

@@ -1,16 +1,7 @@
 import { requireAbility } from './ability.ts';
-import type { CannedAcl } from './acl.ts';
-import type { StorageBackend } from './backend.ts';
+import type { NewBucket, StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
 import { hasCode, isStorageError, storageError } from './errors.ts';
-
-/** How a bucket is created. */
-export interface NewBucket {
-  /** Default: `StorageServiceOptions.region`, else the provider's. */
-  readonly region?: string;
-  /** Default: the provider's, which is private. */
-  readonly acl?: CannedAcl;
-}
 
 /** Creates buckets with the rules that uploads from browsers and hygiene need, and remembers which ones are there. */
 export class BucketProvisioner {

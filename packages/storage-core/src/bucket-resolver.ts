@@ -4,8 +4,8 @@ import { storageError } from './errors.ts';
 /** What a call says of the bucket it is for. */
 export interface BucketRequest {
   /** Named by the caller. */
-  readonly bucket?: string;
-  readonly tenant?: TenantContext;
+  readonly bucket?: string | undefined;
+  readonly tenant?: TenantContext | undefined;
 }
 
 /** The bucket and the reason, for logs and `--explain`. */

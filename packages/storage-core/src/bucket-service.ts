@@ -1,13 +1,13 @@
 import { requireAbility } from './ability.ts';
 import { assertCannedAcl } from './acl.ts';
 import type { Acl, CannedAcl } from './acl.ts';
-import type { BucketInfo, LifecycleRule, StorageBackend, SweepOptions, SweepReport } from './backend.ts';
+import type { BucketInfo, LifecycleRule, NewBucket, StorageBackend, SweepOptions, SweepReport } from './backend.ts';
 import { assertBucketName } from './bucket-name.ts';
 import { BucketProvisioner } from './bucket-provisioner.ts';
-import type { NewBucket } from './bucket-provisioner.ts';
 import { noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
+import type { Given } from './defined.ts';
 import { storageError } from './errors.ts';
 import { assertLifecycleRules } from './lifecycle-rules.ts';
 import type { StorageServiceOptions } from './service-options.ts';
@@ -31,7 +31,7 @@ export class BucketService {
    */
   async ensureBucket(
     bucket: string,
-    options: NewBucket = {},
+    options: Given<NewBucket> = {},
     ctx: CallContext = noContext,
     keeps?: (bucket: string) => Promise<boolean>,
   ): Promise<void> {
@@ -41,14 +41,17 @@ export class BucketService {
   }
 
   /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
-  async provisionBucket(bucket: string, options: NewBucket = {}, ctx: CallContext = noContext): Promise<void> {
+  async provisionBucket(bucket: string, options: Given<NewBucket> = {}, ctx: CallContext = noContext): Promise<void> {
     assertBucketName(bucket);
     if (options.acl !== undefined) assertCannedAcl(options.acl);
     await this.provisioner.provision(bucket, this.#inRegion(options), ctx);
   }
 
   /** By name alone, where region and ACL are the defaults. @throws bucket_already_exists, invalid_bucket_name */
-  async createBucket(request: string | (NewBucket & { readonly bucket: string }), ctx: CallContext = noContext): Promise<BucketInfo> {
+  async createBucket(
+    request: string | (Given<NewBucket> & { readonly bucket: string }),
+    ctx: CallContext = noContext,
+  ): Promise<BucketInfo> {
     const { bucket, ...options } = typeof request === 'string' ? { bucket: request } : request;
     assertBucketName(bucket);
     if (options.acl !== undefined) assertCannedAcl(options.acl);
@@ -146,7 +149,7 @@ export class BucketService {
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 
-  #inRegion({ region = this.#region, acl }: NewBucket): NewBucket {
+  #inRegion({ region = this.#region, acl }: Given<NewBucket>): NewBucket {
     return defined({ region, acl });
   }
 }

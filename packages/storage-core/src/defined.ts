@@ -1,3 +1,6 @@
+/** Options of `T` as a caller gives them: whatever is not known may be left out or undefined. */
+export type Given<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** `T` where a key that could hold undefined is left out instead. */
 export type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   readonly [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;

@@ -12,6 +12,7 @@ export type {
   LifecycleOperations,
   LifecycleRule,
   MaintenanceOperations,
+  NewBucket,
   PresignDownloadOptions,
   PresignedDownload,
   PresignedUpload,
@@ -30,7 +31,6 @@ export { claimBody } from './body-claim.ts';
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
 export type { BodyInput } from './body.ts';
 export { assertBucketName, bucketNameProblem } from './bucket-name.ts';
-export type { NewBucket } from './bucket-provisioner.ts';
 export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
 export { assertByteRange, evaluateConditions, resolveRange } from './conditions.ts';
@@ -65,9 +65,8 @@ export {
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
 export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './chunk-memory.ts';
 export { fileBody, isDirectSource, readInto } from './file-body.ts';
+export type { DirectSource, OpenFile } from './file-body.ts';
 export { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
-export type { OpenFile } from './file-body.ts';
-export type { DirectSource } from './file-body.ts';
 export type { HealthReport } from './health.ts';
 export { getStorageService, setStorageService } from './instance.ts';
 export { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';

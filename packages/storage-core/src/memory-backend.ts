@@ -9,6 +9,7 @@ import type {
   BucketInfo,
   BucketOperations,
   ByteSink,
+  NewBucket,
   Pulled,
   PullOptions,
   StorageBackend,
@@ -212,7 +213,7 @@ class MemoryBackend implements StorageBackend {
     },
   };
 
-  #create(name: string, { region = this.#region, acl = 'private' }: { region?: string; acl?: CannedAcl }): StoredBucket {
+  #create(name: string, { region = this.#region, acl = 'private' }: NewBucket): StoredBucket {
     if (this.#buckets.has(name)) throw storageError('bucket_already_exists', `The bucket "${name}" exists already.`);
     const info = { name, region, createdAt: new Date(), versioningEnabled: false };
     const bucket = { info, acl, objects: new Map<string, StoredObject>() };

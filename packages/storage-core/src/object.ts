@@ -10,17 +10,10 @@ export interface ObjectAddress {
 }
 
 /** What is known of an object without its bytes. */
-export interface ObjectInfo extends ObjectAddress {
-  /** Size in bytes. */
-  readonly size: number;
-  /** Bare, without quotes. */
-  readonly etag: string;
+export interface ObjectInfo extends ObjectAddress, ObjectSummary {
   readonly contentType: string;
   /** What the bytes, as they are stored, are to be decoded by, such as `gzip`; undefined where they are what the type says. */
   readonly contentEncoding?: string;
-  readonly lastModified: Date;
-  /** By S3's name; `STANDARD` where the provider tells of none. */
-  readonly storageClass: string;
   /** Names in lower case. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Lower-case hex, where the provider knows it. */
@@ -100,7 +93,7 @@ export type Body =
 /** What is written with the bytes of an object. */
 export interface PutOptions {
   readonly contentType: string;
-  /** See `UploadFile.metadata`. */
+  /** Names of a-z, 0-9, "-", "_" and "."; values of printable ASCII; 2 KiB in all, as S3 holds them. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Default: the provider's, which is private. */
   readonly acl?: CannedAcl;
@@ -158,6 +151,7 @@ export interface ObjectSummary {
   /** Bare, without quotes. */
   readonly etag: string;
   readonly lastModified: Date;
+  /** By S3's name; `STANDARD` where the provider tells of none. */
   readonly storageClass: string;
 }
 

@@ -1,10 +1,11 @@
 import type { CannedAcl } from './acl.ts';
-import type { StorageBackend } from './backend.ts';
+import type { PresignDownloadOptions, PresignUploadOptions, StorageBackend } from './backend.ts';
 import type { BodyInput } from './body.ts';
 import type { BucketResolver } from './bucket-resolver.ts';
 import type { TenantContext } from './context.ts';
+import type { Given } from './defined.ts';
 import type { RetryPolicy } from './layers/retry.ts';
-import type { ObjectInfo } from './object.ts';
+import type { CopyOptions, PutOptions } from './object.ts';
 import type { Observer } from './observer.ts';
 
 /** What a StorageService is made of. */
@@ -41,84 +42,48 @@ export interface StorageServiceOptions {
 
 /** What decides the bucket of a call: the one it names, or `StorageServiceOptions.resolveBucket`. */
 export interface InBucket {
-  readonly bucket?: string;
+  readonly bucket?: string | undefined;
   /** Whom the call is made for, where tenants have buckets of their own. */
-  readonly tenantContext?: TenantContext;
+  readonly tenantContext?: TenantContext | undefined;
 }
 
 /** An object, by key alone where the bucket follows from the context. */
 export type FileAddress = string | (InBucket & { readonly key: string });
 
 /** An object to write, with its bytes. */
-export interface UploadFile extends InBucket {
+export interface UploadFile extends InBucket, Given<PutOptions> {
   /** 1 to 1,024 bytes of UTF-8; see `assertObjectKey`. */
   readonly key: string;
   /** Text, bytes, a Blob, a Node stream, a web stream or an async iterable. */
   readonly body: BodyInput;
   /** Exact size in bytes of a streamed body, where it is known: saves buffering on some providers. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** About how many bytes a streamed body has, where its size is not known: no more memory is set aside for it. */
-  readonly sizeHint?: number;
+  readonly sizeHint?: number | undefined;
   /** Default: from the key's extension. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
   /** Default: `StorageServiceOptions.defaultAcl`. */
-  readonly acl?: CannedAcl;
+  readonly acl?: CannedAcl | undefined;
   /** By S3's name. Default: `StorageServiceOptions.defaultStorageClass`. */
-  readonly storageClass?: string;
-  /** Names of a-z, 0-9, "-", "_" and "."; values of printable ASCII; 2 KiB in all, as S3 holds them. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** `*`: only if there is no such object. */
-  readonly ifNoneMatch?: '*';
-  /** Only over an object of this ETag. */
-  readonly ifMatch?: string;
-  /** Declared checksums in lower-case hex, verified before the object can be seen. */
-  readonly sha256?: string;
-  /** As `sha256`. */
-  readonly md5?: string;
+  readonly storageClass?: string | undefined;
 }
 
 /** From where to where an object is copied or moved. */
-export interface CopyFile {
+export interface CopyFile extends Given<CopyOptions> {
   readonly source: FileAddress;
   readonly destination: FileAddress;
-  /** Instead of the source's ACL. */
-  readonly acl?: CannedAcl;
-  /** By S3's name; instead of the source's class. */
-  readonly storageClass?: string;
-  /** Only while the source has this ETag. */
-  readonly ifMatch?: string;
-  /** Only what this takes: see `CopyOptions.onlyIf`. */
-  readonly onlyIf?: (source: ObjectInfo) => boolean;
-  /** `*`: only if there is no object at the destination. */
-  readonly ifNoneMatch?: '*';
 }
 
 /** What a presigned upload lets its holder write. */
-export interface PresignUpload extends InBucket {
+export interface PresignUpload extends InBucket, Given<PresignUploadOptions> {
   readonly key: string;
-  /** The one media type that will be accepted; any when left out. */
-  readonly contentType?: string;
-  /** The one size in bytes that will be accepted; any when left out. */
-  readonly size?: number;
-  /** Seconds. */
-  readonly expiresIn?: number;
-  /** The form wanted; a provider without POST policies gives PUT. Default POST. */
-  readonly method?: 'POST' | 'PUT';
-  /** Default: none is named, and the provider's is private. */
-  readonly acl?: CannedAcl;
-  /** By S3's name. Default: the provider's. */
-  readonly storageClass?: string;
+  /** Seconds. Default: `StorageServiceOptions.presignExpires`. */
+  readonly expiresIn?: number | undefined;
 }
 
 /** What a presigned URL lets its holder read, and how it is answered. */
-export interface PresignDownload extends InBucket {
+export interface PresignDownload extends InBucket, Given<PresignDownloadOptions> {
   readonly key: string;
-  /** Seconds. */
-  readonly expiresIn?: number;
-  /** Content-Disposition of the answer. */
-  readonly contentDisposition?: string;
-  /** Content-Type of the answer, instead of the object's. */
-  readonly contentType?: string;
-  /** What the URL is for. Default GET. */
-  readonly method?: 'GET' | 'HEAD';
+  /** Seconds. Default: `StorageServiceOptions.presignExpires`. */
+  readonly expiresIn?: number | undefined;
 }

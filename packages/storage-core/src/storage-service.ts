@@ -12,6 +12,7 @@ import { assertByteRange } from './conditions.ts';
 import { noContext } from './context.ts';
 import type { CallContext } from './context.ts';
 import { defined } from './defined.ts';
+import type { Given } from './defined.ts';
 import { hasCode, storageError } from './errors.ts';
 import { checkHealth } from './health.ts';
 import type { HealthReport } from './health.ts';
@@ -205,7 +206,7 @@ export class StorageService extends BucketService {
   }
 
   /** Await it for one page, or iterate it for every object. */
-  listFiles(request: InBucket & ListOptions = {}, ctx: CallContext = noContext): ObjectListing {
+  listFiles(request: InBucket & Given<ListOptions> = {}, ctx: CallContext = noContext): ObjectListing {
     const { prefix, maxKeys, continuationToken, onNextToken } = request;
     const delimiter = request.delimiter === '' ? undefined : request.delimiter;
     return new ObjectListing(async (token = continuationToken) => {
@@ -310,7 +311,7 @@ function withSizeHint(body: Body, sizeHint: number | undefined): Body {
 }
 
 function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
-  return defined({ bucket, tenant: tenantContext });
+  return { bucket, tenant: tenantContext };
 }
 
 /** The observer is outermost: it sees a call once, however often it is repeated. */
