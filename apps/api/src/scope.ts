@@ -63,9 +63,8 @@ export function contextOf(c: AppContext): CallContext {
  */
 export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
   const { tenant, access, ctx } = scope;
-  const ask = { ...(explicit !== undefined && { bucket: explicit }), ...(tenant !== undefined && { tenant }) };
   if (access.role !== 'admin') await assertOwn(scope, runtime, explicit);
-  return (await runtime.storage.resolveBucket(ask, ctx)).bucket;
+  return (await runtime.storage.resolveBucket({ bucket: explicit, tenant }, ctx)).bucket;
 }
 
 async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {

@@ -34,7 +34,7 @@ export function copyTask({ from, to, listed }: PlannedCopy, settings: CopySettin
     },
     async run(running) {
       if (settings.update && (await isThere())) return { done: [], skipped: 1 };
-      const copy = { source, destination, ...(acl !== undefined && { acl }), ...(storageClass !== undefined && { storageClass }) };
+      const copy = { source, destination, acl, storageClass };
       const { size, etag } = await (settings.move ? storage.moveFile(copy, shortCtx) : storage.copyFile(copy, shortCtx));
       running.moved(size);
       return { done: [{ ...destination, sourceKey: from, size, etag }] };

@@ -25,11 +25,10 @@ export async function presign(session: Session, request: PresignRequest): Promis
   const { storage, ctx } = session;
   const { key, put, expires, contentType, size } = request;
   const at = { bucket: await session.bucket(), key };
-  const expiresIn = expires !== undefined && { expiresIn: expires };
   if (put) {
-    const asked = { ...at, method: 'PUT' as const, ...expiresIn, ...(contentType && { contentType }), ...(size !== undefined && { size }) };
+    const asked = { ...at, method: 'PUT' as const, expiresIn: expires, size, ...(contentType && { contentType }) };
     return { ...at, ...(await storage.getPresignedUploadUrl(asked, ctx)) };
   }
-  const { url, expiresIn: lasts } = await storage.getPresignedDownloadUrl({ ...at, ...expiresIn }, ctx);
-  return { ...at, method: 'GET', url, headers: {}, fields: {}, expiresIn: lasts };
+  const { url, expiresIn } = await storage.getPresignedDownloadUrl({ ...at, expiresIn: expires }, ctx);
+  return { ...at, method: 'GET', url, headers: {}, fields: {}, expiresIn };
 }

@@ -52,7 +52,7 @@ export function bucketRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { json: { name, region, acl, tenant_uuid: tenantUuid } }) => {
       const ctx = contextOf(c);
-      const request = { bucket: name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) };
+      const request = { bucket: name, region, acl };
       const bucket =
         tenantUuid === undefined
           ? await storage.createBucket(request, ctx)

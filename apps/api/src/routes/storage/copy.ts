@@ -55,8 +55,8 @@ export function copyRoutes(router: Router, services: Services): void {
         const request = {
           source: { bucket: await bucketOf(scope, services, source.bucket), key: source.key },
           destination: { bucket: await bucketOf(scope, services, destination.bucket), key: destination.key },
-          ...(acl !== undefined && { acl }),
-          ...(storageClass !== undefined && { storageClass }),
+          acl,
+          storageClass,
         };
         const object = verb === 'copy' ? await storage.copyFile(request, scope.ctx) : await storage.moveFile(request, scope.ctx);
         return answerJson(c, objectView(object));

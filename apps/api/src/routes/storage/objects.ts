@@ -60,10 +60,10 @@ export function objectRoutes(router: Router, services: Services): void {
       const page = await storage.listFiles(
         {
           bucket,
-          ...(query.prefix !== undefined && { prefix: query.prefix }),
-          ...(query.delimiter !== undefined && { delimiter: query.delimiter }),
-          ...(query.max_keys !== undefined && { maxKeys: query.max_keys }),
-          ...(query.continuation_token !== undefined && { continuationToken: tokenIn(list, query.continuation_token) }),
+          prefix: query.prefix,
+          delimiter: query.delimiter,
+          maxKeys: query.max_keys,
+          continuationToken: query.continuation_token === undefined ? undefined : tokenIn(list, query.continuation_token),
         },
         scope.ctx,
       );

@@ -90,8 +90,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       const bucket = await bucketOf(scope, services, asked);
       const isSmall = size !== undefined && size <= smallBody;
       const body = isSmall ? await readBody(incoming, maxUploadBytes) : requestBody(incoming, maxUploadBytes);
-      const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
-      return answer(c, await storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx));
+      const request = { key, bucket, body, size, contentType, ...conditions, ...placementOptions(placed) };
+      return answer(c, await storage.uploadFile(request, scope.ctx));
     },
   });
 
@@ -138,8 +138,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
         const write = async (body: Buffer | Readable, size?: number): Promise<ObjectInfo> => {
           const { bucket: asked, ...placed } = placementOf(form.fields, query);
           const bucket = await bucketOf(scope, services, asked);
-          const known = { ...(size !== undefined && { size }), ...(contentType !== undefined && { contentType }) };
-          return storage.uploadFile({ key, bucket, body, ...known, ...conditions, ...placementOptions(placed) }, scope.ctx);
+          return storage.uploadFile({ key, bucket, body, size, contentType, ...conditions, ...placementOptions(placed) }, scope.ctx);
         };
         const { file } = form;
         if (Buffer.isBuffer(file) || placementFields.every((field) => form.fields.has(field))) return answer(c, await write(file));
@@ -174,7 +173,7 @@ function placementOf(fields: UploadForm['fields'], query: Placement): Placement 
 }
 
 function placementOptions({ acl, storage_class: storageClass }: Placement): Pick<UploadFile, 'acl' | 'storageClass'> {
-  return { ...(acl !== undefined && { acl }), ...(storageClass !== undefined && { storageClass }) };
+  return { acl, storageClass };
 }
 
 function assertContentType(type: string | undefined): string | undefined {
@@ -195,8 +194,8 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
     throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is no condition of a write; If-Match takes an ETag' }]);
   return {
     ...declaredChecksums(headers),
-    ...(ifNoneMatch !== undefined && { ifNoneMatch: '*' as const }),
-    ...(etag !== undefined && { ifMatch: etag }),
+    ifNoneMatch: ifNoneMatch === undefined ? undefined : '*',
+    ifMatch: etag,
   };
 }
 

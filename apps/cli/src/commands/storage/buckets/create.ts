@@ -18,9 +18,7 @@ export default class BucketsCreate extends StorageCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(BucketsCreate);
     const { region, acl } = flags;
-    const bucket = await this.withSession(flags, ({ storage, ctx }) =>
-      storage.createBucket({ bucket: args.name, ...(region !== undefined && { region }), ...(acl !== undefined && { acl }) }, ctx),
-    );
+    const bucket = await this.withSession(flags, ({ storage, ctx }) => storage.createBucket({ bucket: args.name, region, acl }, ctx));
     this.output.document(bucketJson(bucket));
     this.output.line(`created ${bucket.name} in ${bucket.region}`);
   }
