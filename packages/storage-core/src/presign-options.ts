@@ -2,7 +2,7 @@ import { assertCannedAcl } from './acl.ts';
 import type { PresignDownloadOptions, PresignUploadOptions } from './backend.ts';
 import { defined } from './defined.ts';
 import { storageError } from './errors.ts';
-import { assertContentDisposition } from './http/content-disposition.ts';
+import { assertContentDisposition } from './content-disposition.ts';
 import { checkedContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 

@@ -1,5 +1,5 @@
+export { contentDisposition, runsInBrowser } from '../content-disposition.ts';
 export { isAllowedOrigin } from './allowed-origin.ts';
-export { contentDisposition, runsInBrowser } from './content-disposition.ts';
 export { answerPreflight, setCorsHeaders } from './cors.ts';
 export { multipartBoundary, MultipartParser } from './multipart.ts';
 export type { MultipartHandler } from './multipart.ts';

@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream';
 
 import { releaseChunk } from '../chunk-memory.ts';
 import { evaluateConditions, resolveRange } from '../conditions.ts';
+import { assertContentDisposition, contentDisposition, runsInBrowser } from '../content-disposition.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
 import type { GetOptions, GetResult, ObjectInfo, ResolvedRange } from '../object.ts';
-import { assertContentDisposition, contentDisposition, runsInBrowser } from './content-disposition.ts';
 import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
 

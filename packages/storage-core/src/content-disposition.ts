@@ -1,4 +1,4 @@
-import { storageError } from '../errors.ts';
+import { storageError } from './errors.ts';
 
 // Types that a browser shows without running anything of them. Whatever ends in `+xml` is a document with scripts to the HTML standard.
 const inert =
