@@ -66,7 +66,7 @@ export function aclOf(canned: CannedAcl, owner: Acl['owner']): Acl {
   const grants: AclGrant[] = [
     { grantee: { type: 'CanonicalUser', id: owner.id, displayName: owner.displayName }, permission: 'FULL_CONTROL' },
   ];
-  if (canned === 'public-read' || canned === 'public-read-write') grants.push(group(allUsers, 'READ'));
+  if (isPublicRead(canned)) grants.push(group(allUsers, 'READ'));
   if (canned === 'public-read-write') grants.push(group(allUsers, 'WRITE'));
   if (canned === 'authenticated-read') grants.push(group(authenticatedUsers, 'READ'));
   return { owner, grants };

@@ -35,16 +35,12 @@ export class BucketService {
     ctx: CallContext = noContext,
     keeps?: (bucket: string) => Promise<boolean>,
   ): Promise<void> {
-    assertBucketName(bucket);
-    if (options.acl !== undefined) assertCannedAcl(options.acl);
-    await this.provisioner.ensure(bucket, this.#inRegion(options), ctx, keeps);
+    await this.provisioner.ensure(bucket, this.#newBucket(bucket, options), ctx, keeps);
   }
 
   /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
   async provisionBucket(bucket: string, options: Given<NewBucket> = {}, ctx: CallContext = noContext): Promise<void> {
-    assertBucketName(bucket);
-    if (options.acl !== undefined) assertCannedAcl(options.acl);
-    await this.provisioner.provision(bucket, this.#inRegion(options), ctx);
+    await this.provisioner.provision(bucket, this.#newBucket(bucket, options), ctx);
   }
 
   /** By name alone, where region and ACL are the defaults. @throws bucket_already_exists, invalid_bucket_name */
@@ -52,10 +48,9 @@ export class BucketService {
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,
   ): Promise<BucketInfo> {
-    const { bucket, ...options } = typeof request === 'string' ? { bucket: request } : request;
-    assertBucketName(bucket);
-    if (options.acl !== undefined) assertCannedAcl(options.acl);
-    return requireAbility(this.backend, 'buckets').create(bucket, this.#inRegion(options), ctx);
+    const { bucket, ...given } = typeof request === 'string' ? { bucket: request } : request;
+    const options = this.#newBucket(bucket, given);
+    return requireAbility(this.backend, 'buckets').create(bucket, options, ctx);
   }
 
   /** In the order of their names. @throws not_supported */
@@ -149,7 +144,10 @@ export class BucketService {
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }
 
-  #inRegion({ region = this.#region, acl }: Given<NewBucket>): NewBucket {
+  /** @throws invalid_bucket_name, invalid_argument */
+  #newBucket(bucket: string, { region = this.#region, acl }: Given<NewBucket>): NewBucket {
+    assertBucketName(bucket);
+    if (acl !== undefined) assertCannedAcl(acl);
     return defined({ region, acl });
   }
 }
