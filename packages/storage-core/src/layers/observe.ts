@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream';
 
 import { isStorageError } from '../errors.ts';
 import { isDirectSource, readInto } from '../file-body.ts';
+import type { GetResult } from '../object.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
 import { wholeLength } from '../whole-body.ts';
-import { openBody } from './wrap-backend.ts';
 import type { Around, Call } from './wrap-backend.ts';
 
 /** Times every call, counts its bytes as they pass, and tells the observer once it is over. */
@@ -45,20 +45,21 @@ export function observe(observer: Observer): Around {
       throw error;
     }
     if (call.body?.kind === 'buffer') count('upload', call.body.data.byteLength);
-    const object = call.opens ? openBody(result) : undefined;
-    if (object === undefined) {
+    const opened = call.opens ? (result as GetResult) : undefined;
+    if (opened?.kind !== 'object') {
       done('success');
       return result;
     }
-    const whole = wholeLength(object.body);
+    const { body } = opened;
+    const whole = wholeLength(body);
     if (whole !== undefined) {
       // The provider has done its part; what the reader does with it is no download.
       count('download', whole);
       done('success');
       return result;
     }
-    countBytes(object.body, (length) => count('download', length));
-    whenOver(object.body, (error) => {
+    countBytes(body, (length) => count('download', length));
+    whenOver(body, (error) => {
       if (error === undefined) done('success');
       else if (isStorageError(error)) done('error', error.code);
       // The provider did its part, whose failures are StorageErrors: it is the reader who did not want the rest, or could not take it.

@@ -1,6 +1,6 @@
 import type { ByteSink, PullOptions, StorageBackend } from '../backend.ts';
 import type { CallContext } from '../context.ts';
-import type { Body, GetResult, ObjectAddress } from '../object.ts';
+import type { Body, ObjectAddress } from '../object.ts';
 import type { Operation, OperationEvent } from '../observer.ts';
 
 /** One call on its way to the backend. */
@@ -20,12 +20,6 @@ export interface Call {
 
 /** A layer: does something around a call. `next` may be called again. */
 export type Around = <T>(call: Call, next: () => Promise<T>) => Promise<T>;
-
-/** What a layer that cares for bodies tells apart. */
-export function openBody(result: unknown): Extract<GetResult, { kind: 'object' }> | undefined {
-  const object = result as GetResult | undefined;
-  return object?.kind === 'object' ? object : undefined;
-}
 
 /**
  * The one place that knows every operation. Wraps `inner` in layers, the outermost first; abilities that `inner`
