@@ -68,13 +68,8 @@ export class MultipartParser {
   /** @throws validation_failed, and what the handler throws */
   push(chunk: Buffer): void {
     const bytes = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
-    let at = 0;
-    let next: number | undefined = 0;
-    while (next !== undefined && this.#state !== 'epilogue') {
-      at = next;
-      next = this.#step(bytes, at);
-    }
-    if (this.#state === 'epilogue') this.#kept = emptyBuffer;
+    let at: number | undefined = 0;
+    while (at !== undefined) at = this.#step(bytes, at);
   }
 
   /** @returns where the next step begins; undefined when that needs bytes that are not here yet */
@@ -115,6 +110,7 @@ export class MultipartParser {
   #boundary(bytes: Buffer, at: number): number | undefined {
     if (bytes[at] === dash && bytes[at + 1] === dash) {
       this.#state = 'epilogue';
+      this.#kept = emptyBuffer;
       this.#handler.end();
       return undefined;
     }

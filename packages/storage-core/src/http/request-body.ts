@@ -58,13 +58,9 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
     if (seen > limit) body.destroy(payloadTooLarge(limit));
     else if (!body.push(chunk)) incoming.pause();
   };
-  let ended = false;
-  const onEnd = (): void => {
-    ended = true;
-    body.push(null);
-  };
+  const onEnd = (): void => void body.push(null);
   const onClose = (): void => {
-    if (!ended) body.destroy(new Error('The client went away before the body was whole.'));
+    if (!incoming.readableEnded) body.destroy(goneTooSoon());
   };
   body.on('error', () => {}); // also one that nobody reads yet
   incoming.on('error', () => {});
@@ -117,7 +113,7 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
       for (const chunk of chunks) releaseChunk(chunk);
       resolve(body);
     };
-    const onClose = (): void => fail(new Error('The client went away before the body was whole.'));
+    const onClose = (): void => fail(goneTooSoon());
     const late = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
     // Most bodies come together with their heads, and are read in this very turn.
     const waitFor = (milliseconds: number): void => {
@@ -132,6 +128,10 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
     incoming.once('close', onClose);
     incoming.resume();
   });
+}
+
+function goneTooSoon(): Error {
+  return new Error('The client went away before the body was whole.');
 }
 
 const lingerBytes = 16_777_216;
