@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 
+import { requireAbility } from '../ability.ts';
 import { cannedAcls } from '../acl.ts';
 import type { Acl } from '../acl.ts';
 import type { AclOperations } from '../backend.ts';
 import { noContext } from '../context.ts';
-import { assertRejects, newBucketName } from './harness.ts';
+import { assertRejects, missingBucket, newBucketName } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
 const groups: Readonly<Record<string, readonly string[]>> = {
@@ -28,8 +29,7 @@ function groupGrants(acl: Acl): string[] {
 }
 
 function aclsOf({ backend }: Subject): AclOperations {
-  assert.ok(backend.acl !== undefined, 'the backend has ACLs');
-  return backend.acl;
+  return requireAbility(backend, 'acl');
 }
 
 export function acl(suite: Suite): void {
@@ -109,7 +109,7 @@ function objectAcls({ options, test }: Suite): void {
   test('rejects the ACL of what is not there', async (t) => {
     await assertRejects(aclsOf(t).getObjectAcl(t.at('none'), noContext), 'file_not_found');
     await assertRejects(aclsOf(t).setObjectAcl(t.at('none'), 'private', noContext), 'file_not_found');
-    await assertRejects(aclsOf(t).getObjectAcl({ bucket: 'no-such-bucket-anywhere', key: 'x' }, noContext), 'no_such_bucket');
+    await assertRejects(aclsOf(t).getObjectAcl({ bucket: missingBucket, key: 'x' }, noContext), 'no_such_bucket');
     await t.assertAbsent(t.at('none'));
   });
 }
@@ -117,8 +117,7 @@ function objectAcls({ options, test }: Suite): void {
 function bucketAcls({ test }: Suite): void {
   test('keeps the ACL of a bucket', async (t) => {
     const acls = aclsOf(t);
-    const { buckets } = t.backend;
-    assert.ok(buckets !== undefined);
+    const buckets = requireAbility(t.backend, 'buckets');
     const [plain, open] = [newBucketName(), newBucketName()];
     await buckets.create(plain, {}, noContext);
     await buckets.create(open, { acl: 'public-read' }, noContext);
@@ -135,7 +134,7 @@ function bucketAcls({ test }: Suite): void {
   });
 
   test('rejects the ACL of a bucket that is not there', async (t) => {
-    await assertRejects(aclsOf(t).getBucketAcl('no-such-bucket-anywhere', noContext), 'no_such_bucket');
-    await assertRejects(aclsOf(t).setBucketAcl('no-such-bucket-anywhere', 'private', noContext), 'no_such_bucket');
+    await assertRejects(aclsOf(t).getBucketAcl(missingBucket, noContext), 'no_such_bucket');
+    await assertRejects(aclsOf(t).setBucketAcl(missingBucket, 'private', noContext), 'no_such_bucket');
   });
 }

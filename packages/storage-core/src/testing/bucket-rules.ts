@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { requireAbility } from '../ability.ts';
 import { noContext } from '../context.ts';
-import { assertRejects, assertSameBytes, isRefused, streamBody, streamUntil } from './harness.ts';
+import { assertRejects, assertSameBytes, isRefused, missingBucket, streamBody, streamUntil } from './harness.ts';
 import type { Suite } from './harness.ts';
 
 export function bucketRules(suite: Suite): void {
@@ -19,14 +20,13 @@ export function bucketRules(suite: Suite): void {
 
 function versions({ test }: Suite): void {
   test('turns versioning on and off', async (t) => {
-    const { versioning, buckets } = t.backend;
-    assert.ok(versioning !== undefined);
+    const versioning = requireAbility(t.backend, 'versioning');
     const { bucket, release } = await t.otherBucket();
     try {
       assert.equal(await versioning.getVersioning(bucket, noContext), false);
       await versioning.setVersioning(bucket, true, noContext);
       assert.equal(await versioning.getVersioning(bucket, noContext), true);
-      assert.equal((await buckets?.head(bucket, noContext))?.versioningEnabled ?? true, true);
+      assert.equal((await t.backend.buckets?.head(bucket, noContext))?.versioningEnabled ?? true, true);
       const first = await t.put({ bucket, key: 'x' }, 'one');
       const second = await t.put({ bucket, key: 'x' }, 'two');
       assert.ok(first.versionId !== undefined && first.versionId !== second.versionId, 'each version has an id');
@@ -40,15 +40,15 @@ function versions({ test }: Suite): void {
   });
 
   test('rejects the versioning of a bucket that is not there', async ({ backend }) => {
-    await assertRejects(Promise.resolve(backend.versioning?.getVersioning('no-such-bucket-anywhere', noContext)), 'no_such_bucket');
-    await assertRejects(Promise.resolve(backend.versioning?.setVersioning('no-such-bucket-anywhere', true, noContext)), 'no_such_bucket');
+    const versioning = requireAbility(backend, 'versioning');
+    await assertRejects(versioning.getVersioning(missingBucket, noContext), 'no_such_bucket');
+    await assertRejects(versioning.setVersioning(missingBucket, true, noContext), 'no_such_bucket');
   });
 }
 
 function rules({ test }: Suite): void {
   test('keeps lifecycle rules until they are deleted', async (t) => {
-    const { lifecycle } = t.backend;
-    assert.ok(lifecycle !== undefined);
+    const lifecycle = requireAbility(t.backend, 'lifecycle');
     const { bucket, release } = await t.otherBucket();
     try {
       assert.deepEqual(await lifecycle.getLifecycle(bucket, noContext), []);
@@ -72,19 +72,17 @@ function rules({ test }: Suite): void {
 
 function rulesOfNothing({ test }: Suite): void {
   test('rejects the rules of a bucket that is not there', async ({ backend }) => {
-    const { lifecycle } = backend;
-    assert.ok(lifecycle !== undefined);
+    const lifecycle = requireAbility(backend, 'lifecycle');
     const rules = [{ id: 'old-logs', prefix: 'logs/', expireDays: 30 }];
-    await assertRejects(lifecycle.setLifecycle('no-such-bucket-anywhere', rules, noContext), 'no_such_bucket');
-    await assertRejects(lifecycle.getLifecycle('no-such-bucket-anywhere', noContext), 'no_such_bucket');
-    await assertRejects(lifecycle.deleteLifecycle('no-such-bucket-anywhere', noContext), 'no_such_bucket');
+    await assertRejects(lifecycle.setLifecycle(missingBucket, rules, noContext), 'no_such_bucket');
+    await assertRejects(lifecycle.getLifecycle(missingBucket, noContext), 'no_such_bucket');
+    await assertRejects(lifecycle.deleteLifecycle(missingBucket, noContext), 'no_such_bucket');
   });
 }
 
 function sweeps({ test }: Suite): void {
   test('sweeps without touching objects', async (t) => {
-    const { maintenance } = t.backend;
-    assert.ok(maintenance !== undefined);
+    const maintenance = requireAbility(t.backend, 'maintenance');
     await t.put(t.at('object'), 'kept');
     const among = async (): Promise<readonly string[]> => [t.bucket]; // others may work in others of the account
     const would = await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext);
@@ -95,8 +93,7 @@ function sweeps({ test }: Suite): void {
   });
 
   test('leaves an upload that is under way alone while it is young, or is only counted', async (t) => {
-    const { maintenance } = t.backend;
-    assert.ok(maintenance !== undefined);
+    const maintenance = requireAbility(t.backend, 'maintenance');
     const data = Buffer.alloc(6_000_000, 'a');
     let release = (): void => {};
     const gate = new Promise<void>((resolve) => (release = resolve));

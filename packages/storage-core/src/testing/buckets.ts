@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 
+import { requireAbility } from '../ability.ts';
 import type { BucketInfo, BucketOperations } from '../backend.ts';
 import { noContext } from '../context.ts';
 import { hasCode } from '../errors.ts';
-import { assertAbout, assertRejects, newBucketName, streamBody, streamOf } from './harness.ts';
+import { assertAbout, assertRejects, missingBucket, newBucketName, streamBody, streamOf } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
-
-const missing = 'no-such-bucket-anywhere';
 
 function assertNew(info: BucketInfo, bucket: string): void {
   assert.equal(info.name, bucket);
@@ -17,8 +16,7 @@ function assertNew(info: BucketInfo, bucket: string): void {
 
 /** Runs with a new bucket, which is gone afterwards. */
 async function withBucket(t: Subject, run: (bucket: string, buckets: BucketOperations) => Promise<void>): Promise<void> {
-  const { buckets } = t.backend;
-  assert.ok(buckets !== undefined, 'the backend has buckets');
+  const buckets = requireAbility(t.backend, 'buckets');
   const bucket = newBucketName();
   const created = await buckets.create(bucket, {}, noContext);
   try {
@@ -58,25 +56,25 @@ export function buckets({ describe, test }: Suite): void {
 
     test('lets one of many creators of a bucket win', async (t) => {
       const bucket = newBucketName();
-      const { buckets: operations } = t.backend;
-      const results = await Promise.allSettled(Array.from({ length: 8 }, async () => operations?.create(bucket, {}, noContext)));
+      const operations = requireAbility(t.backend, 'buckets');
+      const results = await Promise.allSettled(Array.from({ length: 8 }, async () => operations.create(bucket, {}, noContext)));
       assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
-      await operations?.delete(bucket, {}, noContext);
+      await operations.delete(bucket, {}, noContext);
     });
 
     test('tells a creator that a bucket exists already only once it does', async (t) => {
       const bucket = newBucketName();
-      const { buckets: operations } = t.backend;
+      const operations = requireAbility(t.backend, 'buckets');
       const create = async (): Promise<void> => {
         try {
-          await operations?.create(bucket, {}, noContext);
+          await operations.create(bucket, {}, noContext);
         } catch (error) {
           assert.ok(hasCode(error, 'bucket_already_exists'), String(error));
-          await operations?.head(bucket, noContext);
+          await operations.head(bucket, noContext);
         }
       };
       await Promise.all(Array.from({ length: 8 }, create));
-      await operations?.delete(bucket, {}, noContext);
+      await operations.delete(bucket, {}, noContext);
     });
 
     test('is deleted by one of several at once, and the others find that it is gone', (t) =>
@@ -138,7 +136,7 @@ export function buckets({ describe, test }: Suite): void {
       }));
 
     test('knows a bucket that is not there from an object that is not there', async (t) => {
-      const at = { bucket: missing, key: 'x' };
+      const at = { bucket: missingBucket, key: 'x' };
       const body = streamBody(streamOf('x'));
       await t.put(t.at('here'), 'x');
       await assertRejects(t.put(at, 'x'), 'no_such_bucket');
@@ -147,19 +145,18 @@ export function buckets({ describe, test }: Suite): void {
       await assertRejects(t.open(at), 'no_such_bucket');
       await assertRejects(t.head(at), 'no_such_bucket');
       await assertRejects(t.backend.delete(at, noContext), 'no_such_bucket');
-      await assertRejects(t.backend.list(missing, {}, noContext), 'no_such_bucket');
+      await assertRejects(t.backend.list(missingBucket, {}, noContext), 'no_such_bucket');
       await assertRejects(t.backend.copy(at, t.at('to'), {}, noContext), 'no_such_bucket');
       await assertRejects(t.backend.copy(t.at('here'), at, {}, noContext), 'no_such_bucket');
       await t.assertAbsent(t.at('to'));
     });
 
     test('rejects operations on a bucket that is not there', async ({ backend }) => {
-      const { buckets: operations } = backend;
-      assert.ok(operations !== undefined);
-      await assertRejects(operations.head(missing, noContext), 'no_such_bucket');
-      if (operations.find !== undefined) await assertRejects(operations.find(missing, noContext), 'no_such_bucket');
-      await assertRejects(operations.delete(missing, {}, noContext), 'no_such_bucket');
-      await assertRejects(operations.delete(missing, { force: true }, noContext), 'no_such_bucket');
+      const operations = requireAbility(backend, 'buckets');
+      await assertRejects(operations.head(missingBucket, noContext), 'no_such_bucket');
+      if (operations.find !== undefined) await assertRejects(operations.find(missingBucket, noContext), 'no_such_bucket');
+      await assertRejects(operations.delete(missingBucket, {}, noContext), 'no_such_bucket');
+      await assertRejects(operations.delete(missingBucket, { force: true }, noContext), 'no_such_bucket');
     });
   });
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { noContext } from '../context.ts';
 import type { CopyOptions, ObjectAddress, ObjectInfo } from '../object.ts';
 import { StorageService } from '../storage-service.ts';
-import { assertAbout, assertRejects, isRefused } from './harness.ts';
+import { assertAbout, assertRejects, isRefused, missingBucket } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
 const described = { contentType: 'text/markdown; charset=utf-8', metadata: { title: 'Notes', number: '7' } };
@@ -110,7 +110,7 @@ function copies({ test }: Suite): void {
   });
 
   test('says of a source that is not there so, whatever is wrong with the destination', async (t) => {
-    const nowhere = { bucket: 'no-such-bucket-anywhere', key: t.at('to').key };
+    const nowhere = { bucket: missingBucket, key: t.at('to').key };
     await assertRejects(copied(t, t.at('none'), nowhere), 'file_not_found');
     await assertRejects(copied(t, t.at('none'), nowhere, { storageClass: 'NO_SUCH_CLASS' }), 'file_not_found');
     await t.put(t.at('from'), 'x');

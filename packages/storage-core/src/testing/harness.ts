@@ -195,6 +195,9 @@ export function suiteOf(runner: TestRunner, options: BackendOptions): { readonly
   return { suite, stop };
 }
 
+/** A bucket that is not there. */
+export const missingBucket = 'no-such-bucket-anywhere';
+
 export function newBucketName(): string {
   return `coffer-suite-${randomBytes(6).toString('hex')}`;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { requireAbility } from '../ability.ts';
 import type { PresignedUpload, PresignOperations, PresignUploadOptions } from '../backend.ts';
 import { noContext } from '../context.ts';
 import { encodeKey } from '../key.ts';
@@ -13,8 +14,7 @@ const exact = { contentType: 'text/plain', size: data.length, expiresIn: 600 } a
 type Method = 'POST' | 'PUT';
 
 function presignOf({ backend }: Subject): PresignOperations {
-  assert.ok(backend.presign !== undefined, 'the backend presigns');
-  return backend.presign;
+  return requireAbility(backend, 'presign');
 }
 
 function uploadTo(t: Subject, at: ObjectAddress, method: Method, options: Partial<PresignUploadOptions> = {}): Promise<PresignedUpload> {

@@ -6,7 +6,7 @@ import type { ByteSink, Pulled, PullOptions } from '../backend.ts';
 import { noContext } from '../context.ts';
 import type { CallContext } from '../context.ts';
 import type { ObjectAddress } from '../object.ts';
-import { assertRejects, assertRejectsAsIs, assertSameBytes } from './harness.ts';
+import { assertRejects, assertRejectsAsIs, assertSameBytes, missingBucket } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
 const big = 3_000_001;
@@ -100,7 +100,7 @@ function bytes({ test }: Suite): void {
 function refusals({ test }: Suite): void {
   test('reject as a get does, before any byte', async (t) => {
     const { etag } = await t.put(t.at('object'), 'x'.repeat(10));
-    const missing = { bucket: 'no-such-bucket-anywhere', key: 'x' };
+    const missing = { bucket: missingBucket, key: 'x' };
     await assertRejects(pull(t, t.at('none'), {}, unwanted), 'file_not_found');
     await assertRejects(pull(t, t.at('none'), { range: { start: 1 }, ifMatch: etag }, unwanted), 'file_not_found');
     await assertRejects(pull(t, missing, {}, unwanted), 'no_such_bucket');
