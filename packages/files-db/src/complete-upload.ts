@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { accessParameters, mayChange } from './file-access.ts';
+import { accessParameters, anybody, mayChange } from './file-access.ts';
 import type { FileAccess } from './file-access.ts';
 import { unstoppable } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
@@ -11,6 +11,7 @@ import { fileRecordOf } from './file-record.ts';
 import type { FileRecord } from './file-record.ts';
 import { beginCompleting, failFile, findFile } from './file-statements.ts';
 import type { PendingUpload } from './file-statements.ts';
+import { hashObject } from './object-hash.ts';
 import { removeObject } from './object-removal.ts';
 
 const attempts = 5;
@@ -110,7 +111,7 @@ async function settle(
     // make several, so that the ETag alone does not say whose checksum that is.
     const isSame = copy.etag === arrived?.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
     const info = isSame ? arrived : await storage.getFileInfo(destination, ctx);
-    const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hash(parts, destination, ctx));
+    const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hashObject(storage, destination, ctx));
     const late = mismatch(row, info) ?? (row.sha256 === null || row.sha256 === sha256 ? undefined : 'another checksum');
     if (late !== undefined) {
       await removeObject(storage, destination, ctx);
@@ -140,8 +141,6 @@ async function settle(
     throw error;
   }
 }
-
-const anybody = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 /** By the clock of the provider, once the time is over by ours. */
 function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
@@ -175,11 +174,4 @@ async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAd
   } catch {
     // The database is away; the sweep clears what lies below the file's prefix.
   }
-}
-
-async function hash(parts: FileParts, at: ObjectAddress, ctx: CallContext): Promise<string> {
-  const { body } = await parts.storage.openFile(at, {}, ctx);
-  const sum = createHash('sha256');
-  for await (const chunk of body) sum.update(chunk as Buffer);
-  return sum.digest('hex');
 }

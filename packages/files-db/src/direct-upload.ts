@@ -10,6 +10,7 @@ import {
   metadataProblem,
   ownerProblem,
 } from './field-checks.ts';
+import { anybody } from './file-access.ts';
 import { labelled, unstoppable } from './file-parts.ts';
 import type { FileParts } from './file-parts.ts';
 import { fileRecordOf } from './file-record.ts';
@@ -31,8 +32,6 @@ const longestStep = 64 * 1024 * 1024;
 
 /** Milliseconds. */
 const longestRemoval = 5000;
-
-const everything = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 /** See `FileService.uploadFile`. Two statements: a pending row with its space reserved, then the row made available. */
 export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, context: CallContext = noContext): Promise<FileRecord> {
@@ -230,7 +229,7 @@ async function undo(
     const [abandoned] = await abandonFile(sql, { id, mayCome });
     parts.waiters.wake(file.tenant?.tenantUuid);
     if (abandoned === undefined) {
-      const [row] = await findFile(sql, { id, ...everything });
+      const [row] = await findFile(sql, { id, ...anybody });
       if (row?.status === 'available') return fileRecordOf(row);
       isDeleted = row === undefined;
     }

@@ -24,6 +24,9 @@ export interface AccessParameters {
   readonly subject: string;
 }
 
+/** For what Coffer itself has to know of a file, whosever it is. */
+export const anybody: AccessParameters = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
+
 type Source = (name: keyof AccessParameters, type: 'boolean' | 'text') => string;
 
 const withinTenant = (of: Source): string => `(${of('anyTenant', 'boolean')} or tenant_uuid is not distinct from ${of('tenant', 'text')})`;

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, StorageService, TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
+import { labelled } from './file-parts.ts';
+import { hashObject } from './object-hash.ts';
 import { claimPlace, findAt, findStrays, switchPlace } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
 import type { TenantRepository } from './tenant-repository.ts';
@@ -85,7 +85,7 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   const { id, key, from, tenant } = file;
   const to = await tenants.bucketFor(tenant);
   if (to === from) return 'gone';
-  const counted = { tenant: tenant.tenantSlug, ...ctx };
+  const counted = labelled(ctx, tenant);
   if (options.provision) await storage.ensureBucket(to, {}, counted, (bucket) => tenants.keeps(bucket));
   const move = { id, key, from, to };
   const claimed = await claimPlace(sql, { ...move, until: inSeconds(claimSeconds) });
@@ -110,8 +110,8 @@ async function copyVerified(storage: StorageService, file: StrayFile, to: string
   if (size !== file.sizeBytes) throw changed();
   if (etag === file.etag) return etag;
   if ((await storage.getFileInfo(source, ctx)).etag !== file.etag) throw changed();
-  const sha256 = file.sha256 ?? (await hash(storage, source, ctx));
-  if ((await hash(storage, destination, ctx)) !== sha256) throw changed();
+  const sha256 = file.sha256 ?? (await hashObject(storage, source, ctx));
+  if ((await hashObject(storage, destination, ctx)) !== sha256) throw changed();
   return etag;
 }
 
@@ -121,13 +121,6 @@ function changed(): Error {
 
 async function isThere(sql: Sql, { id, from }: StrayFile): Promise<boolean> {
   return (await findAt(sql, { id, bucket: from })).length > 0;
-}
-
-async function hash(storage: StorageService, at: ObjectAddress, ctx: CallContext): Promise<string> {
-  const { body } = await storage.openFile(at, {}, ctx);
-  const sum = createHash('sha256');
-  for await (const chunk of body) sum.update(chunk as Buffer);
-  return sum.digest('hex');
 }
 
 function inSeconds(seconds: number): string {

@@ -2,7 +2,7 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
 import type { Database } from './database.ts';
-import { unstoppable } from './file-parts.ts';
+import { labelled, unstoppable } from './file-parts.ts';
 import { hurrySweep } from './file-statements.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from './mass-deletion.ts';
 import type { TombstoneRow } from './mass-deletion.ts';
@@ -59,16 +59,16 @@ export class TenantService {
     ctx.signal?.throwIfAborted();
     const { tenantSlug, region, acl } = options;
     const tenant = await this.#registered(id, tenantSlug);
-    const labelled = { tenant: tenant.tenantSlug, ...ctx };
+    const counted = labelled(ctx, tenant);
     const isNew = tenant.buckets.length === 0;
     const bucket = await this.#tenants.bucketFor(tenant, { adopt: true });
     try {
-      await this.#storage.provisionBucket(bucket, { region, acl }, labelled);
+      await this.#storage.provisionBucket(bucket, { region, acl }, counted);
     } catch (error) {
-      if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(labelled)))) await this.#tenants.removeBucket(bucket);
+      if (isNew && (await this.#isNoneOfOurs(bucket, unstoppable(counted)))) await this.#tenants.removeBucket(bucket);
       throw error;
     }
-    await this.#assertKept(bucket, labelled);
+    await this.#assertKept(bucket, counted);
     return { bucket };
   }
 
@@ -81,20 +81,21 @@ export class TenantService {
     ctx.signal?.throwIfAborted();
     const { force = false } = options;
     const { sql } = this.#database;
-    const { tenantUuid: tenant, tenantSlug, buckets } = await this.#tenants.read(id);
-    const labelled = { tenant: tenantSlug, ...ctx };
-    if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, labelled)) throw notEmpty();
+    const found = await this.#tenants.read(id);
+    const { tenantUuid: tenant, buckets } = found;
+    const counted = labelled(ctx, found);
+    if (!force) for (const bucket of buckets) if (await this.#holdsObjects(bucket, counted)) throw notEmpty();
     if (!(await closeTenant(sql, { tenant, force }))) {
       await this.#tenants.read(id); // another call may have deleted it since
       throw notEmpty();
     }
     this.#tenants.forget(tenant);
     const own = await this.#bucketsOf(tenant); // from now on it is given no others
-    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, labelled);
-    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, own, labelled);
+    for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
+    for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
     for (const bucket of own) {
       try {
-        await this.deleteBucket(bucket, { force }, labelled);
+        await this.deleteBucket(bucket, { force }, counted);
       } catch (error) {
         if (hasCode(error, 'no_such_bucket')) continue; // another call has deleted it since
         if (force || !hasCode(error, 'bucket_not_empty')) throw error;
