@@ -4,6 +4,33 @@ import type { CallContext, StorageService } from '@coffer/storage-core';
 /** Keys in one call to a provider that deletes many at once. */
 const batch = 1000;
 const parallel = 8;
+/** Each tenant has a bucket of its own, and a provider deletes many objects at once in one bucket only. */
+const bucketsAtOnce = 4;
+
+/** An object, and the row that is not to go before it. */
+export interface ObjectOfRow {
+  readonly id: string;
+  readonly bucket: string;
+  readonly key: string;
+}
+
+/** Removes objects of any buckets, as `removeObjects` does. @returns the ids of rows that still have some */
+export async function removeObjectsOfRows(
+  storage: StorageService,
+  objects: readonly ObjectOfRow[],
+  ctx: CallContext,
+): Promise<ReadonlySet<string>> {
+  const left = new Set<string>();
+  const buckets = [...Map.groupBy(objects, ({ bucket }) => bucket)];
+  for (let start = 0; start < buckets.length; start += bucketsAtOnce) {
+    const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, some]) => {
+      const ids = new Map(some.map(({ key, id }) => [key, id]));
+      for (const key of await removeObjects(storage, { bucket, keys: [...ids.keys()] }, ctx)) left.add(ids.get(key)!);
+    });
+    await Promise.all(removals);
+  }
+  return left;
+}
 
 /**
  * Removes objects of one bucket; those that are not there, or whose bucket is not, count as removed.

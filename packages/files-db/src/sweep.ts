@@ -5,12 +5,11 @@ import { isReferredTo } from './database-error.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
 import type { FileSweepReport, SweepRequest } from './file-requests.ts';
-import { removeObjects } from './object-removal.ts';
+import { removeObjectsOfRows } from './object-removal.ts';
+import type { ObjectOfRow } from './object-removal.ts';
 import { statement } from './statement.ts';
 
 const batchSize = 200;
-/** Each tenant has a bucket of its own, and a provider deletes many objects at once in one bucket only. */
-const bucketsAtOnce = 4;
 /** Seconds for which rows belong to the sweep that took them; one that dies leaves them to the next. */
 const lease = 600;
 
@@ -129,31 +128,21 @@ async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: st
 
 /** @returns the ids of rows that still have objects */
 async function removeObjectsOf(storage: StorageService, rows: readonly DueRow[], ctx: CallContext): Promise<Set<string>> {
-  const retained = new Set<string>();
-  const owners = new Map<string, Map<string, string>>(); // bucket -> key -> id
-  const add = (row: DueRow, key: string): void => {
-    const keys = owners.get(row.bucket) ?? new Map<string, string>();
-    owners.set(row.bucket, keys.set(key, row.id));
-  };
+  const unseen: string[] = [];
+  const objects: ObjectOfRow[] = [];
   for (const row of rows) {
-    if (row.was !== 'available') add(row, row.storage_key);
-    if (row.upload_key !== null) add(row, row.upload_key);
+    const { id, bucket } = row;
+    if (row.was !== 'available') objects.push({ id, bucket, key: row.storage_key });
+    if (row.upload_key !== null) objects.push({ id, bucket, key: row.upload_key });
     if (!row.copies) continue;
     try {
-      for (const key of await copiesOf(storage, row, ctx)) if (row.was !== 'available' || key !== row.storage_key) add(row, key);
+      for (const key of await copiesOf(storage, row, ctx))
+        if (row.was !== 'available' || key !== row.storage_key) objects.push({ id, bucket, key });
     } catch {
-      retained.add(row.id);
+      unseen.push(id);
     }
   }
-  const buckets = [...owners];
-  for (let start = 0; start < buckets.length; start += bucketsAtOnce) {
-    const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, keys]) => {
-      const left = await removeObjects(storage, { bucket, keys: [...keys.keys()] }, ctx);
-      for (const id of left.map((key) => keys.get(key))) if (id !== undefined) retained.add(id);
-    });
-    await Promise.all(removals);
-  }
-  return retained;
+  return new Set([...unseen, ...(await removeObjectsOfRows(storage, objects, ctx))]);
 }
 
 async function copiesOf(storage: StorageService, row: DueRow, ctx: CallContext): Promise<readonly string[]> {

@@ -6,7 +6,7 @@ import { labelled, unstoppable } from './file-parts.ts';
 import { hurrySweep } from './file-statements.ts';
 import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from './mass-deletion.ts';
 import type { TombstoneRow } from './mass-deletion.ts';
-import { removeObjects } from './object-removal.ts';
+import { removeObjectsOfRows } from './object-removal.ts';
 import { relocateFile, strayFiles } from './relocate-file.ts';
 import type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts';
 import type { TenantRepository } from './tenant-repository.ts';
@@ -246,19 +246,12 @@ export class TenantService {
 
   /** Objects in buckets that stay. One that the provider does not delete now is left to the sweep. */
   async #removeElsewhere(rows: readonly TombstoneRow[], own: readonly string[], ctx: CallContext): Promise<void> {
-    const owners = new Map<string, Map<string, string>>(); // bucket -> key -> id
-    for (const { id, bucket, storage_key: key, upload_key: incoming } of rows) {
-      if (own.includes(bucket)) continue;
-      const keys = owners.get(bucket) ?? new Map<string, string>();
-      owners.set(bucket, keys.set(key, id));
-      if (incoming !== null) keys.set(incoming, id);
-    }
-    for (const [bucket, keys] of owners) {
-      for (const key of await removeObjects(this.#storage, { bucket, keys: [...keys.keys()] }, ctx)) {
-        const id = keys.get(key);
-        if (id !== undefined) await hurrySweep(this.#database.sql, { id });
-      }
-    }
+    const objects = rows
+      .filter(({ bucket }) => !own.includes(bucket))
+      .flatMap(({ id, bucket, storage_key: key, upload_key: incoming }) =>
+        [key, incoming].filter((each) => each !== null).map((each) => ({ id, bucket, key: each })),
+      );
+    for (const id of await removeObjectsOfRows(this.#storage, objects, ctx)) await hurrySweep(this.#database.sql, { id });
   }
 }
 
