@@ -23,7 +23,7 @@ export function assertFields(problems: Readonly<Record<string, FieldProblem>>): 
   if (first !== undefined) throw storageError('validation_failed', `${first.field}: ${first.message}`, { errors: errors! });
 }
 
-export function nameProblem(value: unknown, longest: number): FieldProblem {
+function nameProblem(value: unknown, longest: number): FieldProblem {
   if (typeof value !== 'string') return 'Is a string.';
   if (value === '' || value.length > longest) return `Has 1 to ${longest} characters.`;
   if (controlCharacters.test(value)) return 'Has no control characters.';

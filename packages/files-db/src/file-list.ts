@@ -1,8 +1,7 @@
-import { storageError } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
 import { accessParameters } from './file-access.ts';
-import { assertFields, limitProblem, nameProblem } from './field-checks.ts';
+import { assertFields, limitProblem, ownerProblem } from './field-checks.ts';
 import { fileRecordOf, fileStatuses, recordColumns } from './file-record.ts';
 import type { FileRow } from './file-record.ts';
 import type { FilePage, ListFilesRequest } from './file-requests.ts';
@@ -33,7 +32,7 @@ export class FileLister {
     const { anyTenant, tenant, anyOwner, subject } = accessParameters(access);
     assertFields({
       limit: limitProblem(limit),
-      owner_id: ownerId === undefined ? undefined : nameProblem(ownerId, 255),
+      owner_id: ownerId === undefined ? undefined : ownerProblem(ownerId),
       status: fileStatuses.includes(status) ? undefined : `Is one of ${fileStatuses.join(', ')}.`,
     });
     const before = cursor === undefined ? undefined : decodeCursor(cursor);
@@ -137,9 +136,6 @@ function encodeCursor(id: string): string {
 function decodeCursor(cursor: string): string {
   const hex = /^[\w-]{22}$/.test(cursor) ? Buffer.from(cursor, 'base64url').toString('hex') : '';
   const id = parseId(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'));
-  if (id === undefined) {
-    const message = 'Is not a cursor that a list gave.';
-    throw storageError('validation_failed', `cursor: ${message}`, { errors: [{ field: 'cursor', message }] });
-  }
-  return id;
+  assertFields({ cursor: id === undefined ? 'Is not a cursor that a list gave.' : undefined });
+  return id!;
 }

@@ -54,7 +54,7 @@ async function openDirectly(source: DirectSource, size: number | undefined, sign
   const head = Buffer.allocUnsafe(headBytes);
   let length = 0;
   while (length < sampleBytes) {
-    const bytes = await untilAborted(() => source[readInto](head.subarray(length)), signal === undefined ? {} : { signal });
+    const bytes = await untilAborted(() => source[readInto](head.subarray(length)), { signal });
     if (bytes === 0) {
       if (size !== undefined && size !== length) throw sizeMismatch(length, size);
       const data = head.subarray(0, length);
