@@ -66,3 +66,17 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
   const watched = signal as Watched;
   return (watched[waiting] ??= new Listeners(signal)).add(listener);
 }
+
+/** Waits for work that others wait for as well, which goes on when the signal ends the waiting. @throws the signal's reason */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  work.then(resolve, reject);
+  if (signal.aborted) reject(signal.reason as Error);
+  const stopWaiting = onAbort(signal, () => reject(signal.reason as Error));
+  try {
+    return await promise;
+  } finally {
+    stopWaiting();
+  }
+}

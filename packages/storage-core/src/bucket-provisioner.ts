@@ -1,4 +1,5 @@
 import { requireAbility } from './ability.ts';
+import { untilAborted } from './abort-listeners.ts';
 import type { NewBucket, StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
 import { hasCode, isStorageError, storageError } from './errors.ts';
@@ -7,7 +8,8 @@ import { hasCode, isStorageError, storageError } from './errors.ts';
 export class BucketProvisioner {
   readonly #backend: StorageBackend;
   readonly #corsOrigins: readonly string[];
-  readonly #known = new Map<string, Promise<void>>();
+  /** Those that are there, and the call that sees to one of which nobody knows yet. */
+  readonly #known = new Map<string, Promise<void> | 'there'>();
   readonly #settingRules = new Map<string, Promise<void>>();
   /** Those that were created here and have no rules yet. */
   readonly #bare = new Set<string>();
@@ -25,6 +27,7 @@ export class BucketProvisioner {
    * @throws no_such_bucket when it is not to be kept: it is gone again where it was created here, and nobody has written to it
    */
   async ensure(bucket: string, options: NewBucket, ctx: CallContext, keeps?: (bucket: string) => Promise<boolean>): Promise<void> {
+    ctx.signal?.throwIfAborted();
     let known = this.#known.get(bucket);
     if (known === undefined) {
       // Everybody who needs the bucket waits for this one call, so it is not the first caller's to cancel.
@@ -33,12 +36,14 @@ export class BucketProvisioner {
         if (keeps !== undefined && !(await keeps(bucket))) await this.#disown(bucket, shared);
         if (this.#bare.has(bucket)) await this.#setRules(bucket, shared);
       });
-      attempt.catch(() => this.#known.get(bucket) === attempt && this.#known.delete(bucket));
+      attempt.then(
+        () => this.#known.get(bucket) === attempt && this.#known.set(bucket, 'there'),
+        () => this.#known.get(bucket) === attempt && this.#known.delete(bucket),
+      );
       this.#known.set(bucket, attempt);
       known = attempt;
     }
-    await known;
-    ctx.signal?.throwIfAborted();
+    if (known !== 'there') await untilAborted(known, ctx.signal);
   }
 
   /** Creates a bucket unless it is there, and sets its rules. Idempotent. */
@@ -75,8 +80,7 @@ export class BucketProvisioner {
       setting = setting.then(() => void this.#bare.delete(bucket)).finally(() => this.#settingRules.delete(bucket));
       this.#settingRules.set(bucket, setting);
     }
-    await setting;
-    ctx.signal?.throwIfAborted();
+    await untilAborted(setting, ctx.signal);
   }
 
   /**

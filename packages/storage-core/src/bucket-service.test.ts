@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import type { StorageBackend } from './backend.ts';
@@ -274,5 +276,36 @@ describe('auto-provisioning', () => {
     await expect(first).rejects.toThrow('the first caller left');
     await second;
     expect((await provisioned.listFiles()).objects.map((object) => object.key)).toEqual(['second']);
+  });
+
+  it.each(['create', 'provision'] as const)('is not waited for by a caller who leaves while it hangs: %s', async (hanging) => {
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { service: provisioned } = provisioning({
+      create: async (bucket, options, ctx) => {
+        if (hanging === 'create') await gate;
+        return backend.buckets!.create(bucket, options, ctx);
+      },
+      provision: async () => {
+        if (hanging === 'provision') await gate;
+      },
+    });
+    const cancel = new AbortController();
+    const reason = new Error('the caller left');
+    const body = Readable.from([Buffer.from('x')]);
+    const upload = provisioned.uploadFile({ key: 'left', body }, { signal: cancel.signal });
+    const others = provisioned.uploadFile({ key: 'stays', body: '' });
+    cancel.abort(reason);
+    await expect(upload).rejects.toBe(reason);
+    expect(body.destroyed).toBe(true);
+    release();
+    await others;
+  });
+
+  it('is not begun for a caller who has left already', async () => {
+    const { calls, service: provisioned } = provisioning();
+    const signal = AbortSignal.abort(new Error('left before'));
+    await expect(provisioned.uploadFile({ key: 'left', body: '' }, { signal })).rejects.toBe(signal.reason);
+    expect(calls).toEqual([]);
   });
 });
