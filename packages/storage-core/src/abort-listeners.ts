@@ -67,7 +67,7 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
   return (watched[waiting] ??= new Listeners(signal)).add(listener);
 }
 
-/** Waits for work that others wait for as well, which goes on when the signal ends the waiting. @throws the signal's reason */
+/** Waits for work no longer than the signal lets, whether or not that ends the work as well. @throws the signal's reason */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const { promise, resolve, reject } = Promise.withResolvers<T>();

@@ -1,3 +1,4 @@
+import { untilAborted } from './abort-listeners.ts';
 import type { StorageBackend } from './backend.ts';
 import { isStorageError } from './errors.ts';
 import type { StorageErrorCode } from './errors.ts';
@@ -26,12 +27,9 @@ export async function checkHealth(backend: StorageBackend, seconds: number): Pro
   });
   const late = new Error('late');
   const deadline = new AbortController();
-  const expired = new Promise<never>((_resolve, reject) => {
-    deadline.signal.addEventListener('abort', () => reject(late), { once: true });
-  });
   const timer = setTimeout(() => deadline.abort(late), seconds * 1000);
   try {
-    await Promise.race([backend.check({ signal: deadline.signal }), expired]);
+    await untilAborted(backend.check({ signal: deadline.signal }), deadline.signal);
     return report();
   } catch (error) {
     if (error === late) return report({ code: 'read_timeout', message: `The storage provider did not answer within ${seconds} s.` });
