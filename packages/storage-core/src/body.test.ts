@@ -8,6 +8,7 @@ import { PassThrough, Readable, Stream, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 
+import { Minipass } from 'minipass';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { claimBody } from './body-claim.ts';
@@ -230,13 +231,55 @@ describe('bodyOf', () => {
     await expect(readAll(body)).rejects.toBe(failure);
   });
 
-  it('has what a stream of its own kind gives together with its end', async () => {
-    const results = [
-      { done: false, value: bytes },
-      { done: true, value: bytes },
-    ];
+  it.each([false, true])('has all that a stream of minipass gives, asynchronous: %s', async (isAsync) => {
+    const parts = ['a', 'b', 'c'].map((letter) => Buffer.from(letter.repeat(100_000)));
+    const feed = (source: Minipass<Buffer>): void => {
+      for (const part of parts) source.write(part);
+      source.end('é');
+    };
+    const expected = Buffer.concat([...parts, Buffer.from('é')]);
+    for (const isFed of [true, false]) {
+      const source = new Minipass<Buffer>({ async: isAsync });
+      if (isFed) feed(source);
+      const reading = readAll(streamOf(bodyOf(source)));
+      await delay(5);
+      if (!isFed) feed(source);
+      expect((await reading).equals(expected)).toBe(true);
+      await expect(readAll(streamOf(bodyOf(source)))).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+    expect(await readAll(streamOf(bodyOf(new Minipass<Buffer>({ async: isAsync }).end())))).toHaveLength(0);
+  });
+
+  it.each([false, true])('fails as a stream of minipass does, asynchronous: %s, and holds it up', async (isAsync) => {
+    const failure = new Error('source');
+    const [failing, destroyed, unwanted, odd] = Array.from({ length: 4 }, () => new Minipass<Buffer>({ async: isAsync }));
+    const bodies = [failing!, destroyed!, unwanted!].map((source) => streamOf(bodyOf(source)));
+    const readings = bodies.map((body) => readAll(body));
+    failing!.emit('error', failure);
+    destroyed!.destroy();
+    bodies[2]!.destroy(failure);
+    await expect(readings[0]).rejects.toBe(failure);
+    await expect(readings[1]).rejects.toThrow('destroyed');
+    await expect(readings[2]).rejects.toBe(failure);
+    await expect.poll(() => [failing!.destroyed, unwanted!.destroyed]).toEqual([true, true]);
+    const objects = new Minipass<number>({ async: isAsync, objectMode: true });
+    objects.end(1);
+    await expect(readAll(streamOf(bodyOf(objects as never)))).rejects.toMatchObject({ code: 'invalid_argument' });
+    const slow = streamOf(bodyOf(odd!));
+    slow.read();
+    let written = 0;
+    while (odd!.write(Buffer.alloc(50_000)) && written < 100) {
+      written += 1;
+      await delay(1);
+    }
+    expect(written).toBeLessThan(10);
+    slow.destroy();
+  });
+
+  it('ends as an iterable that looks like a stream says it does, whatever it returns then', async () => {
+    const results = [{ value: bytes }, { done: true, value: null }];
     const source = ownStream({ next: async () => results.shift() as IteratorYieldResult<unknown> });
-    expect(await readAll(streamOf(bodyOf(source)))).toEqual(Buffer.concat([bytes, bytes]));
+    expect(await readAll(streamOf(bodyOf(source)))).toEqual(Buffer.from(bytes));
     expect(source.destroyed).toBe(false);
   });
 

@@ -6,6 +6,7 @@ import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { onAbort } from './abort-listeners.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
 import { storageError } from './errors.ts';
+import { isMinipass, minipassBody } from './minipass-body.ts';
 import type { Body } from './object.ts';
 import { relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
@@ -152,17 +153,28 @@ export function readAlready(): Error {
 /** Of bodies: a generator that was one already may be over, though it does not tell. */
 const iterated = new WeakSet<object>();
 
+function wasBodyBefore(source: object): boolean {
+  const wasBefore = iterated.has(source);
+  iterated.add(source);
+  return wasBefore;
+}
+
 /** Of each chunk a copy: who yields it may fill the same memory again for the next one, before anybody has read this one. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
-  const isStream = isOwnStream(source);
-  // They give what they have to who listens, at once; the iterator would know of the rest alone.
-  if (isStream && source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  if (isOwnStream(source)) return ownStream(source);
   const iterator = source[Symbol.asyncIterator]();
-  const once = isStream ? source : iterator;
-  const mayBeOver = iterated.has(once);
-  iterated.add(once);
-  const body = withOwnedChunks(iteratorStream(iterator, { mayBeOver, isCopied: true, mayEndWithChunk: isStream }));
-  if (!isStream) return body;
+  return withOwnedChunks(iteratorStream(iterator, { mayBeOver: wasBodyBefore(iterator), isCopied: true }));
+}
+
+function ownStream(source: OwnStream): Readable {
+  // They give what they have to who listens, at once: it would be missing.
+  if (source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
+  const mayBeOver = wasBodyBefore(source);
+  const body = withOwnedChunks(
+    isMinipass(source)
+      ? minipassBody(source, mayBeOver ? readAlready() : undefined)
+      : iteratorStream(source[Symbol.asyncIterator](), { mayBeOver, isCopied: true }),
+  );
   // They tell of errors at once, too: of one that nobody listens for, while no chunk is asked for, the process would end.
   source.on('error', (error: Error) => body.destroy(error));
   body.once('close', () => {
@@ -191,15 +203,8 @@ interface Chunks {
   return?(reason?: unknown): Promise<unknown>;
 }
 
-interface Reading {
-  readonly mayBeOver?: boolean;
-  readonly isCopied?: boolean;
-  /** Whether the end may come with a chunk: so do those of minipass that are asynchronous. */
-  readonly mayEndWithChunk?: boolean;
-}
-
 /** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
-function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false, mayEndWithChunk = false }: Reading = {}): Readable {
+function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
   let isMaybeOver = mayBeOver;
   const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
   return new Readable({
@@ -207,13 +212,13 @@ function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false, m
       chunks.next().then(
         ({ done, value }) => {
           if (this.destroyed) return;
-          const isChunk = done !== true || (mayEndWithChunk && value !== undefined);
-          const isOver = !isChunk && isMaybeOver;
+          const isOver = done === true && isMaybeOver;
           isMaybeOver = false;
-          if (isOver) return void this.destroy(readAlready());
-          if (isChunk && !isUint8Array(value) && typeof value !== 'string') return void this.destroy(refuse());
-          if (isChunk) this.push(isCopied && isUint8Array(value) ? Buffer.from(value) : value);
-          if (done === true) this.push(null);
+          if (isOver) this.destroy(readAlready());
+          else if (done === true) this.push(null);
+          else if (isUint8Array(value)) this.push(isCopied ? Buffer.from(value) : value);
+          else if (typeof value === 'string') this.push(value);
+          else this.destroy(refuse());
         },
         (error: unknown) => this.destroy(error as Error),
       );

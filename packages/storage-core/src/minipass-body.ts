@@ -1,0 +1,50 @@
+import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
+
+import { storageError } from './errors.ts';
+
+/** What there is of a stream of minipass, of any version. */
+export interface Minipass {
+  on(event: 'data', listener: (chunk: unknown) => void): unknown;
+  pause(): void;
+  resume(): void;
+  /** Settles once it has ended, failed or been destroyed. */
+  promise(): Promise<unknown>;
+}
+
+export function isMinipass(stream: object): stream is Minipass {
+  const { pause, resume, promise } = stream as Record<'pause' | 'resume' | 'promise', unknown>;
+  return [pause, resume, promise].every((method) => typeof method === 'function');
+}
+
+/**
+ * Listens, from the first read on. The iterator of one that is asynchronous says with a chunk that it is over, though more may be about
+ * to come, which nobody is given then.
+ * @param whenEmpty what it fails with when there is no chunk
+ */
+export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Readable {
+  let isBegun = false;
+  let isEmpty = true;
+  const take = (chunk: unknown): void => {
+    isEmpty = false;
+    if (body.destroyed) return;
+    if (!isUint8Array(chunk) && typeof chunk !== 'string') body.destroy(storageError('invalid_argument', 'A body stream yields bytes.'));
+    // A copy: who yields it may fill the same memory again.
+    else if (!body.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk))) source.pause();
+  };
+  const end = (): void => {
+    source.pause(); // nobody reads it any more
+    if (isEmpty && whenEmpty !== undefined) body.destroy(whenEmpty);
+    else if (!body.destroyed) body.push(null);
+  };
+  const body = new Readable({
+    read() {
+      if (isBegun) return source.resume();
+      isBegun = true;
+      source.on('data', take);
+      source.promise().then(end, (error: Error) => body.destroy(error));
+    },
+  });
+  return body;
+}
