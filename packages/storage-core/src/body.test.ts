@@ -368,6 +368,20 @@ describe('bodyOf', () => {
     await expect(reading).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
+  it('fails when somebody removes all listeners of a stream of a copy of node:stream, unless it has ended', async () => {
+    const left = otherStream((stream) => void stream.emit('data', bytes));
+    const body = streamOf(bodyOf(left));
+    const reading = readAll(body);
+    left.removeAllListeners();
+    await expect(reading).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(left.destroyed).toBe(true);
+    left.emit('error', new Error('later'));
+    const ended = otherStream((stream) => void (stream.emit('data', bytes) && stream.emit('end')));
+    const whole = readAll(streamOf(bodyOf(ended)));
+    ended.once('end', () => ended.removeAllListeners());
+    expect(await whole).toEqual(Buffer.from(bytes));
+  });
+
   it.each([new Writable(), new Stream()])('refuses what can only be written, which would be stored empty', (input) => {
     expect(() => bodyOf(input as unknown as BodyInput)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });

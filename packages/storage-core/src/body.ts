@@ -8,7 +8,7 @@ import { withOwnedChunks } from './chunk-memory.ts';
 import { storageError } from './errors.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
 import type { Body } from './object.ts';
-import { relayOf } from './relay.ts';
+import { listenersRemoved, onRemoval, relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
 
 /**
@@ -97,10 +97,19 @@ function relayed(source: NodeJS.ReadableStream): Readable {
   const { errored } = source as { readonly errored?: unknown }; // the third version of `readable-stream` keeps none, and tells of it once
   if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
   const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
-  source.once('end', () => {
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
     // The second version of `readable-stream` ends when it is destroyed.
     if ('destroyed' in source && source.destroyed === true)
       relay.destroy(storageError('invalid_argument', 'The body stream was closed before its end.'));
+  };
+  source.once('end', end);
+  // Nothing would come any more.
+  onRemoval(source, [end], () => {
+    if (isOver) return;
+    source.on('error', () => {}); // as it had
+    relay.destroy(listenersRemoved());
   });
   return relay;
 }

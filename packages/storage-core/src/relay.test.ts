@@ -222,13 +222,25 @@ describe('the body of a stream', () => {
     }
   });
 
-  it.each([['data'], []])('fails when somebody removes all listeners of it, %s: what it yields then would be missing', async (...event) => {
-    const source = Readable.from(pieces(), { objectMode: false });
-    const body = streamIn(bodyOf(source));
-    source.removeAllListeners(...event);
-    await expect(readAll(body)).rejects.toMatchObject({ code: 'invalid_argument' });
-    await expect.poll(() => source.closed).toBe(true);
+  it('ends when its stream says so, though by an event alone', async () => {
+    const source = new Readable({ read() {} });
+    const reading = readAll(streamIn(bodyOf(source)));
+    source.push(data);
+    await turn();
+    source.emit('end');
+    expect((await reading).equals(data)).toBe(true);
   });
+
+  it.each([['data'], ['end'], []])(
+    'fails when somebody removes all listeners of it, %s: what it yields then would be missing',
+    async (...event) => {
+      const source = Readable.from(pieces(), { objectMode: false });
+      const body = streamIn(bodyOf(source));
+      source.removeAllListeners(...event);
+      await expect(readAll(body)).rejects.toMatchObject({ code: 'invalid_argument' });
+      await expect.poll(() => source.closed).toBe(true);
+    },
+  );
 
   it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {
     const file = streamIn(bodyOf(createReadStream(path)));

@@ -32,6 +32,7 @@ class Relay extends Readable {
   readonly #source: Readable;
   readonly #encoding: BufferEncoding | null;
   #isWanted = false;
+  #isOver = false;
 
   constructor(source: Readable) {
     super();
@@ -42,10 +43,12 @@ class Relay extends Readable {
     // Also what others read of it.
     const take = (chunk: unknown): void => this.#take(chunk);
     source.on('data', take);
-    source.on('removeListener', (_event, listener) => {
-      if (listener === take) queueMicrotask(() => this.#forsaken());
-    });
-    source.once('end', () => this.push(null));
+    const end = (): void => {
+      this.#isOver = true;
+      this.push(null);
+    };
+    source.once('end', end);
+    onRemoval(source, [take, end], () => this.#forsaken());
     endWith(this, source);
   }
 
@@ -66,9 +69,9 @@ class Relay extends Readable {
 
   /** Somebody has removed all listeners: what the source yields from then on would be missing. */
   #forsaken(): void {
-    if (this.#source.readableEnded) return;
+    if (this.#isOver || this.#source.readableEnded) return;
     this.#source.on('error', () => {}); // as it had
-    this.destroy(storageError('invalid_argument', 'Listeners of the body stream have been removed.'));
+    this.destroy(listenersRemoved());
   }
 
   #take(chunk: unknown): void {
@@ -106,6 +109,17 @@ function directRelay(source: Readable & DirectSource): Readable {
   source[readInto](Buffer.alloc(0)).catch(() => {}); // begun, before anybody else reads it
   endWith(relay, source);
   return relay;
+}
+
+/** Calls `then` soon after one of these listeners has been removed, be it for having been called as it was to be once. */
+export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unknown[], then: () => void): void {
+  source.on('removeListener', (_event: unknown, removed: { readonly listener?: unknown }) => {
+    if (listeners.includes(removed.listener ?? removed)) queueMicrotask(then); // of `once`, it may be what it is wrapped in
+  });
+}
+
+export function listenersRemoved(): Error {
+  return storageError('invalid_argument', 'Listeners of the body stream have been removed.');
 }
 
 /** What ends the source before its time ends the relay. */
