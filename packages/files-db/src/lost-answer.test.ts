@@ -187,4 +187,42 @@ describe('a database whose answers get lost', () => {
     await pool.close();
     mute.close();
   });
+
+  it('keeps those waiting whom other connections serve, when one cannot be opened again', async () => {
+    const url = new URL(rig.url);
+    const { hostname, port } = url;
+    const mine: Socket[] = [];
+    let isFull = false;
+    const full = createServer((client) => {
+      client.on('error', () => {});
+      if (isFull) return client.destroy();
+      const server = connect(Number(port), hostname).on('error', () => {});
+      mine.push(client);
+      return client.pipe(server).pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(full, 'listening');
+    url.port = String((full.address() as AddressInfo).port);
+    const pool = connectDatabase({ url: url.href, max: 2, connectTimeout: 0.2 });
+    const released = Promise.withResolvers<void>();
+    const held = [0, 1].map(() =>
+      pool.sql
+        .begin(async (transaction) => {
+          await transaction`select 1`;
+          await released.promise;
+        })
+        .catch(() => {}),
+    );
+    await expect.poll(() => mine.length).toBe(2);
+    await delay(100); // by when both are in their transactions
+    const codes = Array.from({ length: 20 }, () => codeOf(pool.check()));
+    await delay(300); // by when all of them have waited for longer than a connection may take
+    isFull = true;
+    mine[0]!.destroy();
+    await Promise.race(codes); // the first cannot be served by a new one
+    released.resolve();
+    expect(await codes.at(-1)).toBe('resolved');
+    await Promise.all([...held, ...codes]);
+    await pool.close();
+    full.close();
+  });
 });
