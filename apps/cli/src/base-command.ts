@@ -12,7 +12,11 @@ import { sharedInvocation } from './shared.ts';
 export abstract class StorageCommand extends Command {
   static override readonly baseFlags = {
     json: Flags.boolean({ description: 'Print one JSON document on stdout.', helpGroup: 'GLOBAL' }),
-    bucket: Flags.string({ char: 'b', description: "Bucket to work on, instead of the tenant's or the default one.", helpGroup: 'GLOBAL' }),
+    bucket: Flags.string({
+      char: 'b',
+      description: "Bucket to work on, instead of the tenant's or the default bucket.",
+      helpGroup: 'GLOBAL',
+    }),
     explain: Flags.boolean({ description: 'Say on stderr which bucket was chosen, and why.', helpGroup: 'GLOBAL' }),
   };
 
@@ -27,7 +31,7 @@ export abstract class StorageCommand extends Command {
     // Who comes from other tools would make keys of it, or find none.
     const url = this.argv.find((each) => /^s3:\/\//i.test(each));
     if (url !== undefined)
-      this.output.note(`note: ${url} is taken as it stands; a key goes without s3:// and the bucket, which --bucket names`);
+      this.output.note(`note: ${url} is taken literally; write the key without s3:// and the bucket, and name the bucket with --bucket`);
   }
 
   protected get output(): Output {

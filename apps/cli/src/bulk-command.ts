@@ -9,26 +9,26 @@ import type { Session, SessionOptions } from './services/open-session.ts';
 export const bulkFlags = {
   concurrency: Flags.integer({
     char: 'c',
-    description: 'How many objects are worked on at once.',
+    description: 'Number of objects to work on at once.',
     helpValue: 'N',
     default: 128, // keeps the provider busy; more sockets gain little
     min: 1,
     max: 1000,
   }),
-  quiet: Flags.boolean({ char: 'q', description: 'No line for each object; failures and the summary only.' }),
+  quiet: Flags.boolean({ char: 'q', description: 'Print no line per object, only failures and the summary.' }),
 };
 
 /** Flags of those that choose among many. */
 export const filterFlags = {
-  'dry-run': Flags.boolean({ description: 'Show what would be done, and do nothing.' }),
+  'dry-run': Flags.boolean({ description: 'Show what would be done, but do nothing.' }),
   include: Flags.string({
-    description: 'Only names that match this pattern; may be given several times.',
+    description: 'Take only names that match this pattern; can be given several times.',
     helpValue: 'GLOB',
     multiple: true,
     multipleNonGreedy: true,
   }),
   exclude: Flags.string({
-    description: 'No names that match this pattern, and nothing in such folders; may be given several times.',
+    description: 'Skip names that match this pattern, and everything in such folders; can be given several times.',
     helpValue: 'GLOB',
     multiple: true,
     multipleNonGreedy: true,

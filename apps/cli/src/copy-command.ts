@@ -8,16 +8,16 @@ import { copyFiles } from './services/copy.ts';
 /** `copy` and `move`, which take the same. */
 export abstract class CopyCommand extends BulkCommand {
   static override readonly args = {
-    src: Args.string({ ignoreStdin: true, description: 'Key of the object, or with --recursive a prefix.', required: true }),
-    dst: Args.string({ ignoreStdin: true, description: 'New key; the folder for it where DST ends in "/".' }),
+    src: Args.string({ ignoreStdin: true, description: 'Key of the object; with --recursive, a prefix.', required: true }),
+    dst: Args.string({ ignoreStdin: true, description: 'New key; if DST ends in "/", the folder to put the object in.' }),
   };
   static override readonly flags = {
-    'to-bucket': Flags.string({ description: 'Bucket of the new object; by default that of SRC.', helpValue: 'BUCKET' }),
-    'to-key': Flags.string({ description: 'New key, instead of DST.', helpValue: 'KEY' }),
-    recursive: Flags.boolean({ char: 'r', description: 'Everything below SRC, under the same names below DST.' }),
+    'to-bucket': Flags.string({ description: 'Bucket of the new object. Default: the bucket of SRC.', helpValue: 'BUCKET' }),
+    'to-key': Flags.string({ description: 'New key; use it instead of DST.', helpValue: 'KEY' }),
+    recursive: Flags.boolean({ char: 'r', description: 'Take everything below SRC, to the same names below DST.' }),
     acl: aclFlag(),
-    'storage-class': storageClassFlag({ description: "Storage class, by S3's names; by default the source's." }),
-    update: Flags.boolean({ char: 'u', description: 'Leave out what is there with the same size and ETag.' }),
+    'storage-class': storageClassFlag({ description: "Storage class, by its S3 name. Default: the source's." }),
+    update: Flags.boolean({ char: 'u', description: 'Skip objects that are already there with the same size and ETag.' }),
     ...bulkFlags,
     ...filterFlags,
   };

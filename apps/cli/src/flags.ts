@@ -5,12 +5,12 @@ import { Flags } from './oclif.ts';
 /** Flags that several commands have. */
 export const aclFlag = Flags.option({
   options: cannedAcls,
-  description: "Canned ACL; by default STORAGE_DEFAULT_ACL, and for copies the source's.",
+  description: "Canned ACL. Default: STORAGE_DEFAULT_ACL; for copies, the source's.",
 });
 
-export const confirmFlag = Flags.boolean({ description: 'Really delete. Without it, the command shows what would go.' });
+export const confirmFlag = Flags.boolean({ description: 'Really delete. Without this flag, the command only shows what it would delete.' });
 
 export const storageClassFlag = Flags.custom<string>({
-  description: "Storage class, by S3's names; by default STORAGE_DEFAULT_STORAGE_CLASS.",
+  description: 'Storage class, by its S3 name. Default: STORAGE_DEFAULT_STORAGE_CLASS.',
   helpValue: 'CLASS',
 });

@@ -77,7 +77,7 @@ export function unknownCommand(args: readonly string[], { commands }: Settings):
     .sort((a, b) => a.distance - b.distance);
   const meant = best !== undefined && best.distance <= mistakesIn(best.command) ? `; did you mean "${best.command}"?` : '.';
   const said = words.slice(0, 3).join(' ');
-  return `"${said}" is not a command of coffer${meant} "coffer help" lists them all.`;
+  return `"${said}" is not a coffer command${meant} "coffer help" lists all commands.`;
 }
 
 /** As many as somebody makes who means this command. The word that all begin with is not counted: what is unlike the others is no slip. */
@@ -106,11 +106,11 @@ export function misplacedFlag(args: readonly string[], { commands }: Settings): 
     { commands },
   );
   if (command === undefined)
-    return `No command is named; its words come first, then flags. "${['coffer', ...before, '--help'].join(' ')}" lists them.`;
+    return `No command is given. Write the words of the command first, then the flags. "${['coffer', ...before, '--help'].join(' ')}" lists the commands.`;
   const end = (words[command.split(' ').length - 1] ?? 0) + 1;
   const flags = args.slice(0, end).filter((_, index) => !words.includes(index));
   const rest = args.length > end ? ' …' : '';
-  return `The words of a command come first, then flags: "${['coffer', command, ...flags].join(' ')}${rest}".`;
+  return `Write the words of the command first, then the flags: "${['coffer', command, ...flags].join(' ')}${rest}".`;
 }
 
 interface FlagShape {
@@ -127,7 +127,7 @@ export function assertSwitches(args: readonly string[], flags: Readonly<Record<s
   const names = new Set(switches.flatMap(([name, { aliases = [] }]) => [name, ...aliases]));
   for (const arg of beforeDashes(args)) {
     const [, name] = /^--([^=]+)=/.exec(arg) ?? [];
-    if (name !== undefined && names.has(name)) throw new UsageError(`--${name} takes no value: it is given, or not.`);
+    if (name !== undefined && names.has(name)) throw new UsageError(`--${name} takes no value.`);
   }
 }
 

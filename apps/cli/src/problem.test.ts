@@ -12,5 +12,5 @@ it('a quota that is used up is told as one, though Node has no name for it', () 
 
 it('a current directory that is gone is told as that', () => {
   const error = Object.assign(new Error('ENOENT: process.cwd failed'), { code: 'ENOENT', errno: -2, syscall: 'uv_cwd' });
-  expect(problemOf(error)).toEqual({ code: 'no_such_file', message: 'The current directory is gone.' });
+  expect(problemOf(error)).toEqual({ code: 'no_such_file', message: 'The current directory no longer exists.' });
 });

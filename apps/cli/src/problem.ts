@@ -54,19 +54,19 @@ const local: Readonly<Record<string, readonly [code: string, message: string]>> 
   EACCES: ['permission_denied', 'Permission denied.'],
   EPERM: ['permission_denied', 'Operation not permitted.'],
   EROFS: ['permission_denied', 'The file system is read-only.'],
-  ENOENT: ['no_such_file', 'There is no such file or directory.'],
+  ENOENT: ['no_such_file', 'No such file or directory.'],
   ENOTDIR: ['not_a_directory', 'A part of the path is a file, not a directory.'],
-  EISDIR: ['is_a_directory', 'It is a directory.'],
-  EEXIST: ['already_exists', 'It exists already.'],
-  ENOTEMPTY: ['is_a_directory', 'It is a directory.'],
-  ELOOP: ['symlink_loop', 'The symbolic links lead in a circle.'],
+  EISDIR: ['is_a_directory', 'Is a directory.'],
+  EEXIST: ['already_exists', 'Already exists.'],
+  ENOTEMPTY: ['is_a_directory', 'Is a directory.'],
+  ELOOP: ['symlink_loop', 'Too many symbolic links, or they form a loop.'],
   ENAMETOOLONG: ['unsafe_path', 'The name is too long for this file system.'],
   EILSEQ: ['unsafe_path', 'This file system cannot hold the name.'],
   EINVAL: ['unsafe_path', 'This file system cannot hold the name.'],
   ENOSPC: ['disk_full', 'The disk is full.'],
   EDQUOT: ['disk_full', 'The disk quota is used up.'],
   EFBIG: ['disk_full', 'The file would be too large for this file system.'],
-  EMFILE: ['local_io', 'Too many open files; use a lower --concurrency or a higher limit (ulimit -n).'],
+  EMFILE: ['local_io', 'Too many open files. Use a lower --concurrency or a higher limit (ulimit -n).'],
   ENFILE: ['local_io', 'The system has too many open files.'],
 };
 
@@ -80,9 +80,9 @@ export function problemOf(error: unknown): Problem {
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
   if (isOfFileSystem(error)) {
     const { code, errno, syscall } = error;
-    if (syscall === 'uv_cwd' && code === 'ENOENT') return { code: 'no_such_file', message: 'The current directory is gone.' };
+    if (syscall === 'uv_cwd' && code === 'ENOENT') return { code: 'no_such_file', message: 'The current directory no longer exists.' };
     const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // for which Node has no name
-    const [name, message] = local[cause] ?? ['local_io', `The file system answers ${code} to ${syscall}.`];
+    const [name, message] = local[cause] ?? ['local_io', `The file system answered ${syscall} with ${code}.`];
     return { code: name, message };
   }
   // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.

@@ -26,7 +26,7 @@ describe('TENANT_ID', () => {
     const ended = await bench.coffer(['upload', 'file.pdf', '--explain', '--json'], { ...tenancy, TENANT_ID: 'acme-123' });
     expect(ended).toMatchObject({ code: 0, json: { uploaded: [{ bucket: 'acme-123-uploads' }] } });
     expect(ended.stderr).toBe(
-      'note: no tenant "acme-123" is registered; it is taken as a slug.\n' +
+      'note: no tenant "acme-123" is registered; using it as a slug.\n' +
         'bucket acme-123-uploads: made from the tenant acme-123 (TENANT_ID) by STORAGE_BUCKET_NAMING_PATTERN ({tenant_slug}-uploads).\n',
     );
   });
@@ -45,7 +45,7 @@ describe('TENANT_ID', () => {
       expect(ended).toMatchObject({
         code: 0,
         stdout: '',
-        stderr: `bucket first-uploads: registered as that of the tenant ${id} (TENANT_ID).\n`,
+        stderr: `bucket first-uploads: registered for the tenant ${id} (TENANT_ID).\n`,
       });
     }
     // Its old slug would lead a stranger into its bucket.
@@ -53,7 +53,7 @@ describe('TENANT_ID', () => {
     expect(old.code).toBe(1);
     expect(old.stderr).toContain('tenant_conflict: ');
     const unknown = await bench.coffer(['list'], { ...env, TENANT_ID: 'nobody' });
-    expect(unknown).toMatchObject({ code: 0, stderr: 'note: no tenant "nobody" is registered; it is taken as a slug.\n' });
+    expect(unknown).toMatchObject({ code: 0, stderr: 'note: no tenant "nobody" is registered; using it as a slug.\n' });
     const look = await createRuntime(parseConfig(env, { serve: false }));
     expect((await look.tenants.list()).tenants).toHaveLength(1); // looking registers nobody
     await look.close();

@@ -117,12 +117,12 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(list.written).toContain(`${bold}NAME `);
     expect(plain.written).not.toContain('\u001b');
     expect(check.written).toContain(`${green}ok `);
-    expect(check.screen).toMatch(/^ok +provider +local answers within \d+ ms$/m);
+    expect(check.screen).toMatch(/^ok +provider +local answered within \d+ ms$/m);
   });
 
   it('asks nobody whether another command was meant: an Enter would do it', async () => {
     const terminal = coffer(['storage', 'rm', 'a', 'b']);
     expect(await terminal.end()).toBe(2);
-    expect(terminal.screen).toMatch(/^usage: "storage rm a" is not a command of coffer; did you mean "storage delete"\? .*\n$/);
+    expect(terminal.screen).toMatch(/^usage: "storage rm a" is not a coffer command; did you mean "storage delete"\? .*\n$/);
   });
 });

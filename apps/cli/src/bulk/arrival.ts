@@ -30,7 +30,7 @@ export class EtagSums {
     if (!this.#areMd5) return;
     this.#areMd5 = false;
     this.#note(
-      `note: the ETag of ${key} is not the MD5 of its bytes, which arrived twice alike: from here on, downloads are checked by their size.`,
+      `note: the ETag of ${key} is not the MD5 of its bytes, which arrived identically twice: from now on, only the sizes of downloads are checked.`,
     );
   }
 }
@@ -43,7 +43,7 @@ export async function assertRight(info: ObjectInfo, wrong: string | undefined, {
   if (wrong === undefined) return;
   const again = await session.storage.openFile({ bucket: info.bucket, key: info.key }, {}, session.ctx);
   const isSame = again.info.etag === info.etag && (await sumOf(again)) === wrong;
-  if (!isSame) throw new LocalError('checksum_mismatch', 'What arrived are not the bytes that the ETag stands for.', { retryable: true });
+  if (!isSame) throw new LocalError('checksum_mismatch', 'The bytes that arrived do not match the ETag.', { retryable: true });
   sums.distrust(info.key);
 }
 

@@ -32,7 +32,7 @@ export function folderFilterOf(exclude: readonly string[]): Filter {
 function assertPatterns(flag: string, patterns: readonly string[]): void {
   for (const pattern of patterns) {
     const { length } = pattern;
-    if (/^!*\/*$/.test(pattern)) throw new UsageError(`${flag} takes a pattern, and this one is empty.`);
+    if (/^!*\/*$/.test(pattern)) throw new UsageError(`${flag} needs a pattern; this one is empty.`);
     if (length > longestPattern)
       throw new UsageError(`${flag} takes a pattern of at most ${longestPattern} characters; this one has ${length}.`);
   }

@@ -53,7 +53,7 @@ export class Folders {
     if (!(await isFolder(folder))) throw fileInTheWay(folder);
     const inside = relative(root, await realpath(folder));
     if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
-      throw new LocalError('unsafe_path', 'A symbolic link leads out of the folder of --output.');
+      throw new LocalError('unsafe_path', 'A symbolic link leads out of the --output folder.');
     }
   }
 
@@ -76,7 +76,7 @@ async function makeFolders(folder: string): Promise<void> {
 }
 
 function fileInTheWay(path: string, cause?: unknown): LocalError {
-  return new LocalError('path_conflict', `${path} is a file where a folder has to be.`, { cause });
+  return new LocalError('path_conflict', `${path} is a file, but a folder is needed there.`, { cause });
 }
 
 export async function isFolder(path: string): Promise<boolean> {

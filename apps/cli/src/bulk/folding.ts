@@ -49,7 +49,7 @@ export class Folding {
     const folded = found.reduce((folding, { fold }) => fold(folding), name);
     const other = this.#taken.get(folded);
     if (other !== undefined && other !== name) {
-      throw new LocalError('path_conflict', `This file system takes it for the same name as ${other}.`);
+      throw new LocalError('path_conflict', `This file system treats it as the same name as ${other}.`);
     }
     this.#taken.set(folded, name);
   }

@@ -193,6 +193,6 @@ async function intact(
 
 class ChangedError extends LocalError {
   constructor() {
-    super('object_changed', 'The object changed while it was downloaded.', { retryable: true });
+    super('object_changed', 'The object changed while it was being downloaded.', { retryable: true });
   }
 }

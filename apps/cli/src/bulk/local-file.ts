@@ -30,7 +30,7 @@ export class LocalFile {
     const fd = await disk.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const found = await disk.stat(fd);
-      if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'It is a directory.') : notRegular();
+      if (!found.isFile()) throw found.isDirectory() ? new LocalError('is_a_directory', 'Is a directory.') : notRegular();
       return new LocalFile(fd, found);
     } catch (error) {
       await disk.close(fd);
@@ -81,7 +81,7 @@ export class LocalFile {
     await this.assertUnchanged();
     throw new LocalError(
       'not_a_file',
-      'It says that it is empty, and is not, as files of /proc; what it holds can be uploaded through a pipe.',
+      'Its size is given as 0, but it is not empty, like files in /proc; upload its content through a pipe.',
     );
   }
 
@@ -91,5 +91,5 @@ export class LocalFile {
 }
 
 function fileChanged(): LocalError {
-  return new LocalError('file_changed', 'The file changed while it was read.');
+  return new LocalError('file_changed', 'The file changed while it was being read.');
 }

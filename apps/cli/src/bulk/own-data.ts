@@ -53,5 +53,5 @@ export async function folderId(path: string): Promise<string> {
 }
 
 export function isOwnData(): LocalError {
-  return new LocalError('own_data', 'Coffer keeps it for itself; it is no file to upload.');
+  return new LocalError('own_data', 'Coffer keeps this file for itself; it cannot be uploaded.');
 }

@@ -139,5 +139,5 @@ async function openOrCreate(path: string, mode: number): Promise<number> {
   }
   if (isOwn(await disk.stat(fd))) return fd;
   await disk.close(fd);
-  throw new LocalError('unsafe_path', `${path}, which the download would go on with, is not a file of yours.`);
+  throw new LocalError('unsafe_path', `${path}, which the download would continue, is not your file.`);
 }

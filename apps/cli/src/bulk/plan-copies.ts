@@ -22,11 +22,12 @@ export interface CopyNames {
 /** @throws UsageError where the arguments do not say one place to copy to */
 export function copyNames(given: CopyArguments): CopyNames {
   const { source, destination, toKey, toBucket, recursive } = given;
-  if (destination !== undefined && toKey !== undefined) throw new UsageError('DST and --to-key both say what the new key is; give one.');
+  if (destination !== undefined && toKey !== undefined)
+    throw new UsageError('DST and --to-key both set the new key; give only one of them.');
   if (destination === undefined && toKey === undefined && toBucket === undefined) {
     throw new UsageError('Give a new key (DST or --to-key) or another bucket (--to-bucket).');
   }
-  if (source === '' && !recursive) throw new UsageError('SRC is the key of an object.');
+  if (source === '' && !recursive) throw new UsageError('SRC must be the key of an object.');
   if (recursive) return { from: folderPrefix(source), to: folderPrefix(toKey ?? destination ?? source) };
   // As with files: into a folder under the same name.
   const isInto = destination?.endsWith('/') === true || destination === '';

@@ -27,7 +27,7 @@ export interface Place {
 
 /** `--output` is a folder when it ends in a slash, is one, or more than one file may come. */
 export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
-  if (output === '') throw new UsageError('--output names a file or a folder.');
+  if (output === '') throw new UsageError('--output must name a file or a folder.');
   const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
   if (recursive || new Set(keys).size > 1 || isNamedFolder || (await isFolder(output))) return { folder: output };
   return { folder: dirname(output), file: basename(output) };
@@ -89,14 +89,14 @@ async function firstWith(
 }
 
 function meets(other: string): Error {
-  return new LocalError('path_conflict', `${other} goes to the same file.`);
+  return new LocalError('path_conflict', `${other} would become the same file.`);
 }
 
 /** Of an object that only a folder could stand for in a file system. */
 export function hasBytes(): Error {
-  return new LocalError('is_a_directory', 'The key ends in "/", as only folders do, but the object has bytes.');
+  return new LocalError('is_a_directory', 'The key ends in "/", like a folder, but the object has content.');
 }
 
 function namesFolder(key: string): Error {
-  return new LocalError('is_a_directory', `The key stands for a folder; "download ${key} --recursive" takes what is in it.`);
+  return new LocalError('is_a_directory', `The key stands for a folder; use "download ${key} --recursive" for what is in it.`);
 }

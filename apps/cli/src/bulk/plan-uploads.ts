@@ -45,10 +45,10 @@ export async function sourcesOf(
   const sources = await Promise.all(paths.map(sourceAt));
   const directory = sources.find((source) => source.kind === 'directory');
   if (directory !== undefined && !names.recursive) {
-    throw new UsageError(`${directory.path} is a directory; --recursive uploads what is in it.`);
+    throw new UsageError(`${directory.path} is a directory; use --recursive to upload what is in it.`);
   }
   if (names.key !== undefined && (paths.length > 1 || directory !== undefined)) {
-    throw new UsageError('--key names one object, and there are several files; use --prefix.');
+    throw new UsageError('--key names one object, but there are several files; use --prefix.');
   }
   const taken = new Map<string, string>();
   for (const source of sources) {
@@ -99,8 +99,9 @@ export async function* planUploads(
 }
 
 function stdin(paths: readonly string[], { key, recursive }: UploadNames & { readonly recursive: boolean }): Source {
-  if (paths.length > 1 || recursive) throw new UsageError('- stands for stdin, and is uploaded alone; a file of that name is ./-.');
-  if (key === undefined || key === '') throw new UsageError('What comes on stdin has no name: say --key.');
+  if (paths.length > 1 || recursive)
+    throw new UsageError('- stands for stdin and cannot be combined with other paths; for a file with that name, write ./-.');
+  if (key === undefined || key === '') throw new UsageError('Data from stdin has no name; give one with --key.');
   return { kind: 'stdin' };
 }
 
@@ -111,7 +112,7 @@ async function sourceAt(path: string): Promise<Source> {
     if (found.isFile()) return { kind: 'file', path };
     // As shells name what another command writes: <(pg_dump app).
     const problem = found.isFIFO()
-      ? new LocalError('not_a_file', 'It is a pipe; "upload - --key KEY" uploads what comes on stdin.')
+      ? new LocalError('not_a_file', 'It is a pipe; use "upload - --key KEY" to upload from stdin.')
       : notRegular();
     return { kind: 'failure', ...badEntry(path, basename(path), problem, false) };
   } catch (error) {
@@ -119,7 +120,7 @@ async function sourceAt(path: string): Promise<Source> {
     const { code, message } = bad.problem;
     if (code !== 'no_such_file' || !path.endsWith('/')) return { kind: 'failure', ...bad };
     // Other tools copy to the last of the paths.
-    return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} What keys begin with is said by --prefix.` } };
+    return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} To set the prefix of the keys, use --prefix.` } };
   }
 }
 
@@ -143,7 +144,7 @@ async function clash(
     const other = source.kind === 'file' ? source.path : pathBelow(source.path, name.split('/').join(sep));
     const isSame = source.kind === 'file' ? basename(other) === name : await isFile(other);
     if (!isSame) continue;
-    const error = new LocalError('path_conflict', `${other} has the key ${keyFor(name, names)} already.`);
+    const error = new LocalError('path_conflict', `${other} already has the key ${keyFor(name, names)}.`);
     return { subject: { path }, problem: problemOf(error) };
   }
   return undefined;

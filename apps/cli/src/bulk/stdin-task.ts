@@ -31,7 +31,7 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
 /** Node takes what it does not know for empty. */
 function stdin(): Readable {
   const found = fstatSync(0);
-  if (found.isDirectory()) throw new LocalError('is_a_directory', 'It is a directory.');
+  if (found.isDirectory()) throw new LocalError('is_a_directory', 'Is a directory.');
   return found.isBlockDevice() ? createReadStream('', { fd: 0 }) : process.stdin;
 }
 

@@ -58,7 +58,7 @@ class StdoutDownload {
       this.#wrong = this.#check?.wrong();
     }
     await assertRight(this.#info, this.#wrong, this.#settings).catch((error: unknown) => {
-      throw error instanceof LocalError ? new LocalError(error.code, `${error.message} They are on stdout already.`) : error;
+      throw error instanceof LocalError ? new LocalError(error.code, `${error.message} They are already on stdout.`) : error;
     });
     return this.#info;
   }
@@ -71,7 +71,7 @@ class StdoutDownload {
       return await storage.openFile(at, { range: { start: this.#position }, ifMatch: [this.#info.etag] }, ctx);
     } catch (error) {
       if (!hasCode(error, 'precondition_failed')) throw error;
-      throw new LocalError('object_changed', 'The object changed while it was downloaded, and some of it is on stdout already.');
+      throw new LocalError('object_changed', 'The object changed while it was being downloaded, and part of it is already on stdout.');
     }
   }
 

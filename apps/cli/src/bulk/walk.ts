@@ -125,7 +125,7 @@ export function badEntry(path: string, name: string, error: unknown, mayHoldFile
 }
 
 function symlinkLoop(): LocalError {
-  return new LocalError('symlink_loop', 'The symbolic link leads to a directory that it lies in.');
+  return new LocalError('symlink_loop', 'The symbolic link leads to a directory that contains it.');
 }
 
 /** Whether the system knows an entry by bytes that are no text, which Node reads as this character. */
@@ -140,7 +140,7 @@ async function isMisread({ name }: Dirent, { path, doubtful }: Level): Promise<b
 }
 
 function notUtf8(): LocalError {
-  return new LocalError('unsafe_path', 'The name is not valid UTF-8, as keys are; rename it.');
+  return new LocalError('unsafe_path', 'The name is not valid UTF-8, as keys must be; rename it.');
 }
 
 /** What lies at the end of an entry, or what is wrong with it. */
@@ -155,11 +155,11 @@ async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory'
     return notRegular();
   } catch (error) {
     const leadsNowhere = entry.isSymbolicLink() && (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return leadsNowhere ? new LocalError('no_such_file', 'The symbolic link leads to what is not there.') : (error as Error);
+    return leadsNowhere ? new LocalError('no_such_file', 'The target of the symbolic link does not exist.') : (error as Error);
   }
 }
 
 /** For pipes, sockets and devices, reading which might never end. */
 export function notRegular(): LocalError {
-  return new LocalError('not_a_file', 'It is neither a file nor a directory.');
+  return new LocalError('not_a_file', 'Neither a file nor a directory.');
 }

@@ -7,7 +7,7 @@ export function becauseText({ bucket, because }: BucketChoice, { storage, tenant
     case 'explicit':
       return `bucket ${bucket}: named by --bucket.`;
     case 'tenant_mapping':
-      return `bucket ${bucket}: registered as that of the tenant ${tenantId} (TENANT_ID).`;
+      return `bucket ${bucket}: registered for the tenant ${tenantId} (TENANT_ID).`;
     case 'tenant_pattern':
       return `bucket ${bucket}: made from the tenant ${tenantId} (TENANT_ID) by STORAGE_BUCKET_NAMING_PATTERN (${storage.bucketNamingPattern}).`;
     case 'shared':

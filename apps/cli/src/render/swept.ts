@@ -9,7 +9,7 @@ export function sweptText({ objects, files }: Swept, { dryRun, bucket }: SweepRe
   const verb = dryRun ? 'would remove' : 'removed';
   const ofObjects =
     objects === undefined
-      ? 'objects: the backend has nothing to sweep'
+      ? 'objects: this backend has nothing to sweep'
       : `objects: ${verb} ${countText(objects.removed, 'unfinished upload or unused object', 'unfinished uploads and unused objects')} (${bytesText(objects.bytes)})`;
   if (bucket !== undefined) return ofObjects;
   const ofFiles =

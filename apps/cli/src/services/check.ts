@@ -64,13 +64,14 @@ async function checkDatabase(config: Config, { signal, note }: CheckOptions): Pr
   const late = AbortSignal.timeout(seconds * 1000);
   try {
     const report = await inspectDatabase(config, { signal: AbortSignal.any([signal, late]), log: note, resolveFrom: [import.meta.url] });
-    if (report === undefined) return { name: 'database', status: 'lacks', message: 'is made by the first command or server that needs it' };
+    if (report === undefined)
+      return { name: 'database', status: 'lacks', message: 'does not exist yet; the first command or server that needs it creates it' };
     const { kind, version, readOnly, pendingMigrations: pending } = report;
     const what = `PostgreSQL ${version}${kind === 'embedded' ? ' (embedded)' : ''}`;
     if (readOnly)
       return failed('database', 'storage_unavailable', `${what}, read-only: no upload, change or deletion of a file can succeed`);
     if (pending.length === 0) return { name: 'database', status: 'ok', message: `${what}, tables up to date` };
-    return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start sees to that`);
+    return failed('database', 'storage_unavailable', `${what}, tables not up to date (${pending.join(', ')}): the next start updates them`);
   } catch (error) {
     signal.throwIfAborted();
     if (late.aborted) return failed('database', 'storage_unavailable', `did not answer within ${seconds} s`);
@@ -95,10 +96,10 @@ async function* checkStorage(
     yield failed('provider', code, `${backend}: ${message}`);
     return;
   }
-  yield { name: 'provider', status: 'ok', message: `${backend} answers within ${latencyMs} ms` };
+  yield { name: 'provider', status: 'ok', message: `${backend} answered within ${latencyMs} ms` };
   if (settings.backend === 'local') yield* checkDisk(settings.localPath, dataDir);
   let { bucket } = settings;
-  if (options.isTenantUnknown) yield failed('bucket', 'storage_unavailable', 'which one it is stands in the database');
+  if (options.isTenantUnknown) yield failed('bucket', 'storage_unavailable', 'cannot be determined: it is recorded in the database');
   else bucket = (yield* checkBucket(session, settings, options.bucket !== undefined)) ?? bucket;
   signal.throwIfAborted();
   yield* checkEndpoint(session, bucket);
@@ -107,7 +108,7 @@ async function* checkStorage(
 async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, void, undefined> {
   try {
     await rmdir(await mkdtemp(join(dataDir, '.check-')));
-    yield { name: 'data_directory', status: 'ok', message: `${dataDir} can be written to` };
+    yield { name: 'data_directory', status: 'ok', message: `${dataDir} is writable` };
   } catch (error) {
     yield failure('data_directory', error);
   }
@@ -140,7 +141,8 @@ async function* checkBucket(
   try {
     const { region, versioningEnabled } = await storage.getBucketInfo(bucket, ctx);
     yield { name: 'bucket', status: 'ok', message: `${bucket} in ${region}${versioningEnabled ? ', keeps versions' : ''}` };
-    if (versioningEnabled) yield { name: 'round_trip', status: 'ok', message: 'not tried out: the bucket would keep what is tried' };
+    if (versioningEnabled)
+      yield { name: 'round_trip', status: 'ok', message: 'not tried out: the bucket would keep a version of the test object' };
     else yield await attempt('round_trip', session, () => tryBucket(session, bucket));
     return bucket;
   } catch (error) {
@@ -150,7 +152,7 @@ async function* checkBucket(
       yield failure('bucket', error);
       return undefined;
     }
-    yield { name: 'bucket', status: 'ok', message: `${bucket} is made by its first use` };
+    yield { name: 'bucket', status: 'ok', message: `${bucket} will be created on first use` };
     const tried = await attempt('round_trip', session, () => tryNewBucket(session));
     // Its name is not that of the bucket, and credentials may be good for some names alone.
     yield tried.code === 'access_denied' ? { name: tried.name, status: 'unknown', message: untried } : tried;

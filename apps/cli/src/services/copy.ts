@@ -93,7 +93,7 @@ function depthOf({ from: key }: PlannedCopy, { from, to }: CopyNames, { fromBuck
 }
 
 function blocked({ from, to }: PlannedCopy): Failure {
-  const error = new LocalError('path_conflict', `Others have failed, and what is at ${to} may be one of them.`);
+  const error = new LocalError('path_conflict', `Not attempted: other objects failed, and the object at ${to} may be one of them.`);
   return { subject: { key: from }, problem: problemOf(error) };
 }
 

@@ -78,5 +78,5 @@ async function* planKeys(session: Session, bucket: string, request: DeleteReques
 
 async function absence(session: Session, bucket: string, key: string): Promise<string> {
   const isFolder = await isFolderKey(session, { bucket, key });
-  return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}, which --prefix deletes` : ''}.`;
+  return `note: there is no object ${key}${isFolder ? `; there are objects below ${folderPrefix(key)}: use --prefix to delete those` : ''}.`;
 }

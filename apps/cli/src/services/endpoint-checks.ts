@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 
 type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
 
-export const untried = 'not tried out: the credentials may not make a bucket for it';
+export const untried = 'not tried out: the credentials may not create a bucket for the test';
 
 /** What an S3 endpoint can do, and what Coffer does where it cannot. */
 export function endpointChecks(profile: Profile): readonly Check[] {
@@ -13,21 +13,21 @@ export function endpointChecks(profile: Profile): readonly Check[] {
     has === undefined ? { name, status: 'unknown', message: untried } : { name, status: has ? 'ok' : 'lacks', message: has ? yes : no };
   return [
     region === undefined
-      ? { name: 'region', status: 'unknown', message: 'the endpoint tells none' }
-      : { name: 'region', status: 'ok', message: `new buckets lie in ${region}` },
+      ? { name: 'region', status: 'unknown', message: 'the endpoint reports none' }
+      : { name: 'region', status: 'ok', message: `new buckets are created in ${region}` },
     ability(
       'signatures',
       profile.checksSignatures,
-      'refuses writes that nobody has signed',
-      'takes writes that nobody has signed: who has seen a presigned URL, which names the access key, can write any object',
+      'refuses unsigned writes',
+      'accepts unsigned writes: whoever has seen a presigned URL, which names the access key, can write any object',
     ),
     ability(
       'acl',
       profile.acl,
       'canned ACLs take effect',
-      'no ACLs: on a write every one but private is refused with acl_not_supported, and none can be read or changed',
+      'no ACLs: writes with an ACL other than private are refused with acl_not_supported, and ACLs cannot be read or changed',
     ),
-    ability('post_policy', profile.postPolicy, 'takes forms with a signed policy', 'no forms: presigned uploads are PUT'),
+    ability('post_policy', profile.postPolicy, 'accepts forms with a signed policy', 'no forms: presigned uploads use PUT'),
     {
       name: 'presigned_puts',
       status: profile.presignedPuts === 'bound' ? 'ok' : 'lacks',
@@ -39,7 +39,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
             'form_acl',
             profile.formAcl,
             'the canned ACL of a form takes effect',
-            'forms ignore ACLs: presigned uploads with one are PUT',
+            'forms ignore ACLs: presigned uploads with an ACL use PUT',
           ),
         ]
       : []),
@@ -48,7 +48,7 @@ export function endpointChecks(profile: Profile): readonly Check[] {
           {
             name: 'empty_forms',
             status: 'lacks' as const,
-            message: 'forms cannot be limited to an empty object: presigned uploads of one are PUT',
+            message: 'forms cannot be limited to an empty object: presigned uploads of empty objects use PUT',
           },
         ]
       : []),
@@ -56,44 +56,44 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'conditional_put',
       profile.conditionalPut,
       'PutObject enforces If-None-Match',
-      'PutObject ignores If-None-Match: writes with that are refused with not_supported',
+      'PutObject ignores If-None-Match: writes with it are refused with not_supported',
     ),
     ability(
       'conditional_versions',
       profile.conditionalPutOfVersions,
-      'PutObject enforces it in buckets that keep versions, too',
-      'PutObject ignores it in buckets that keep versions: there, such writes are refused with not_supported',
+      'PutObject also enforces it in buckets that keep versions',
+      'PutObject ignores it in buckets that keep versions: such writes are refused there with not_supported',
     ),
     ability(
       'match_put',
       putMatch !== false,
       `PutObject enforces If-Match${putMatch === 'bare' ? ', of an ETag without quotes' : ''}`,
-      'PutObject ignores If-Match: writes with that are refused with not_supported',
+      'PutObject ignores If-Match: writes with it are refused with not_supported',
     ),
     ability(
       'conditional_complete',
       profile.conditionalComplete,
       'CompleteMultipartUpload enforces conditions',
-      'CompleteMultipartUpload ignores conditions: large objects under a condition are sent by one PutObject, those of unknown size refused with not_supported',
+      'CompleteMultipartUpload ignores conditions: conditional uploads of large objects use one PutObject; those of unknown size are refused with not_supported',
     ),
     ability(
       'conditional_copy',
       profile.conditionalCopy,
       'CopyObject enforces If-None-Match',
-      'CopyObject does not keep to If-None-Match: conditional copies of small objects pass through Coffer',
+      'CopyObject does not enforce If-None-Match: conditional copies of small objects pass through Coffer',
     ),
     ability(
       'copy_source_condition',
       profile.copySourceCondition,
       'CopyObject enforces conditions on its source',
-      'CopyObject ignores conditions on its source: Coffer compares what it copied',
+      'CopyObject ignores conditions on its source: Coffer checks what was copied',
     ),
     {
       name: 'checksums',
       status: isComplete(verifiedSums) ? 'ok' : 'lacks',
       message: isComplete(verifiedSums)
         ? `verifies ${sumNames(verifiedSums)}`
-        : `verifies ${verifiedSums.length === 0 ? 'no checksum' : `${sumNames(verifiedSums)} alone`}: Coffer verifies on the way what clients declare`,
+        : `verifies ${verifiedSums.length === 0 ? 'no checksum' : `${sumNames(verifiedSums)} only`}: Coffer verifies the checksums that clients declare`,
     },
     ability('versioning', profile.versioning, 'buckets can keep versions', 'buckets keep no versions (not_supported)'),
     ability('lifecycle', profile.lifecycle, 'buckets have lifecycle rules', 'buckets have no lifecycle rules (not_supported)'),
@@ -101,57 +101,57 @@ export function endpointChecks(profile: Profile): readonly Check[] {
       'abort_rule',
       profile.abortRule,
       'rules abort stale multipart uploads',
-      'no rule aborts stale multipart uploads: "sweep" does, as the server does every hour',
+      'no rule aborts stale multipart uploads: "sweep" aborts them, and so does the server every hour',
     ),
     ability(
       'cors',
       profile.cors,
       'buckets have CORS rules of their own',
-      'no CORS rules: STORAGE_CORS_ORIGINS has no effect on buckets, the server has one setting for all',
+      'no CORS rules: STORAGE_CORS_ORIGINS has no effect on buckets; the server has one setting for all of them',
     ),
     ability(
       'metadata_names',
       profile.keepsUnderscores,
-      'names of metadata keep "_"',
-      'names of metadata lose "_": Coffer writes them in another way',
+      'metadata names keep "_"',
+      'metadata names lose "_": Coffer writes them in another form',
     ),
     ability(
       'metadata_values',
       profile.keepsEmptyValues,
-      'metadata may be without a value',
-      'metadata without a value is forgotten: Coffer writes it in another way',
+      'metadata values may be empty',
+      'metadata with an empty value is lost: Coffer writes it in another form',
     ),
     ability(
       'storage_classes',
       profile.storageClasses,
-      'storage classes of writes are kept, or refused',
-      'no storage classes but STANDARD: writes with another are refused with not_supported',
+      'storage classes of writes are kept or refused',
+      'no storage class but STANDARD: writes with another one are refused with not_supported',
     ),
     ability(
       'full_buckets',
       profile.keepsFullBuckets,
       'refuses to delete buckets that hold objects',
-      'deletes buckets with all that lies in them: Coffer looks first',
+      'deletes buckets with everything in them: Coffer checks first',
     ),
     ability(
       'nested_keys',
       !hidesKeysBelowObjects,
       'lists "x/y" beside "x"',
-      '"x" beside "x/y" is refused, or hides "x/y" from lists: then it can be read, and is listed once "x" is gone',
+      '"x" beside "x/y" is refused, or hides "x/y" from lists: a hidden object can still be read, and is listed again once "x" is gone',
     ),
     ability(
       'keys',
       refusedKeys.length === 0,
-      'keeps every key apart from others',
-      `does not keep every key apart: keys with ${refusedKeys.join(', ')} are refused with invalid_key`,
+      'keeps all keys apart',
+      `does not keep all keys apart: keys with ${refusedKeys.join(', ')} are refused with invalid_key`,
     ),
   ];
 }
 
-const copies = 'have any object copied that the credentials may read';
+const copies = 'can copy any object that the credentials may read';
 const putMessages = {
-  bound: 'presigned PUTs take bytes alone',
-  guarded: `presigned PUTs that need no header ${copies}; Coffer signs two against that where others have to be sent`,
+  bound: 'presigned PUTs write only the bytes that are sent',
+  guarded: `presigned PUTs that need no header ${copies}; where other headers have to be sent, Coffer signs two more that prevent it`,
   open: `presigned PUTs ${copies}`,
 } as const;
 

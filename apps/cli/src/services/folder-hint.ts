@@ -17,7 +17,7 @@ export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAdd
   const explained = async (error: unknown): Promise<unknown> => {
     if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) return error;
     const below = folderPrefix(at.key);
-    return new LocalError('file_not_found', `There is no such object, but there are some below ${below}, which --recursive takes.`);
+    return new LocalError('file_not_found', `There is no such object, but there are objects below ${below}; use --recursive for those.`);
   };
   return {
     ...task,

@@ -22,12 +22,12 @@ export function takenAsSlug(id: string | undefined, note?: (text: string) => voi
   if (id === undefined) return undefined;
   const problem = tenantNameProblem('TENANT_ID', id);
   if (problem !== undefined) throw new UsageError(problem);
-  note?.(`note: no tenant "${id}" is registered; it is taken as a slug.`);
+  note?.(`note: no tenant "${id}" is registered; using it as a slug.`);
   return { tenantUuid: canonicalTenantUuid(id), tenantSlug: id };
 }
 
 /** What the pattern makes of a slug can be the bucket of somebody who once had that slug. @throws tenant_conflict */
 export async function assertUnowned(tenants: Tenants, bucket: string): Promise<void> {
   if ((await tenants.ownerOf(bucket)) === undefined) return;
-  throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to a tenant of another name; set TENANT_ID to that one's.`);
+  throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to a tenant with another name; set TENANT_ID to that name.`);
 }

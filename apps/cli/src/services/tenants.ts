@@ -42,6 +42,6 @@ async function slugOf(tenants: Runtime['tenants'], id: string): Promise<string> 
     return (await tenants.read(id)).tenantSlug;
   } catch (error) {
     if (!hasCode(error, 'tenant_not_found')) throw error;
-    throw storageError('tenant_not_found', `There is no tenant "${id}"; with its uuid and --slug it is registered.`, { cause: error });
+    throw storageError('tenant_not_found', `There is no tenant "${id}"; give its uuid and --slug to register it.`, { cause: error });
   }
 }

@@ -15,12 +15,12 @@ export async function tryBucket({ storage, ctx }: Session, bucket: string): Prom
   try {
     await storage.uploadFile({ ...at, body, contentType: 'application/octet-stream' }, ctx);
     if (!body.equals(await storage.downloadFile(at, ctx))) {
-      throw storageError('checksum_mismatch', 'An object came back with other bytes than were written.');
+      throw storageError('checksum_mismatch', 'The bytes that were read differ from those that were written.');
     }
   } finally {
     await storage.deleteFile(at); // without `ctx`: also after Ctrl-C
   }
-  return `wrote, read and deleted an object of ${size} B in ${Math.round(monotonicMs() - since)} ms`;
+  return `wrote, read and deleted a ${size} B object in ${Math.round(monotonicMs() - since)} ms`;
 }
 
 /** The same in a bucket that is made for it, and goes with it. */

@@ -33,5 +33,5 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
 function ownData({ config, note }: Session): Promise<OwnData> {
   const { dataDir, storage } = config;
   const folders = storage.backend === 'local' ? [dataDir, storage.localPath] : [dataDir];
-  return OwnData.in(folders, (path) => note(`left out ${path}: Coffer keeps its own data there.`));
+  return OwnData.in(folders, (path) => note(`skipped ${path}: Coffer keeps its own data there.`));
 }

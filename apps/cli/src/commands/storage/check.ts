@@ -4,16 +4,16 @@ import { JsonDocument } from '../../render/json-document.ts';
 import { runChecks } from '../../services/check.ts';
 
 export default class CheckCommand extends StorageCommand {
-  static override readonly summary = 'Try out whether everything works that is configured.';
+  static override readonly summary = 'Check that everything configured works.';
   static override readonly description = [
-    'Asks the database, the provider and the bucket, and writes, reads and deletes an object of its own there. Of an S3 endpoint it finds out what it really does, in a bucket of its own where the credentials may create one. Each line is "ok", "lacks" (the provider cannot do it; what Coffer does instead is said), "unknown" (it could not be tried out) or "failed".',
-    'The exit status is 1 when something failed.',
+    'Checks the database, the provider and the bucket, and writes, reads and deletes a test object in the bucket. For an S3 endpoint, it also tries out what the endpoint really does, in a temporary bucket if the credentials may create one. Each line begins with "ok", "lacks" (the provider cannot do this; the line says what Coffer does instead), "unknown" (it could not be tried out) or "failed".',
+    'The exit status is 1 if anything failed.',
   ].join('\n\n');
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
-    { description: "A tenant's bucket", command: 'TENANT_ID=acme <%= config.bin %> <%= command.id %>' },
+    { description: "Check a tenant's bucket", command: 'TENANT_ID=acme <%= config.bin %> <%= command.id %>' },
     {
-      description: 'What failed',
+      description: 'Only what failed',
       command: `<%= config.bin %> <%= command.id %> --json | jq '.checks[] | select(.status == "failed")'`,
     },
   ];

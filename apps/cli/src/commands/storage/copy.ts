@@ -3,7 +3,7 @@ import { CopyCommand } from '../../copy-command.ts';
 export default class Copy extends CopyCommand {
   static override readonly summary = 'Copy objects.';
   static override readonly description =
-    'The provider copies: no byte passes through here. Content type, metadata and ACL come along, unless --acl says another one.';
+    'The provider copies the objects: no byte passes through this machine. Content type, metadata and ACL are kept; --acl sets another ACL.';
   static override readonly examples = [
     { description: 'Within the bucket', command: '<%= config.bin %> <%= command.id %> uploads/source.pdf uploads/dest.pdf' },
     {

@@ -8,20 +8,23 @@ import { deleteFiles } from '../../services/delete.ts';
 export default class Delete extends BulkCommand {
   static override readonly summary = 'Delete objects.';
   static override readonly description =
-    'Without --confirm nothing is deleted: the command shows what would go. With --prefix, what lies below KEY/ is deleted, and not the object KEY itself.';
+    'Without --confirm, the command deletes nothing and shows what it would delete. With --prefix, it deletes everything below KEY/, but not the object KEY itself.';
   static override readonly examples = [
-    { description: 'What would go', command: '<%= config.bin %> <%= command.id %> uploads/old/ --prefix' },
+    { description: 'Show what would be deleted', command: '<%= config.bin %> <%= command.id %> uploads/old/ --prefix' },
     { description: 'Everything below a prefix', command: '<%= config.bin %> <%= command.id %> uploads/old/ --prefix --confirm' },
     { description: 'Two objects', command: '<%= config.bin %> <%= command.id %> uploads/file1.pdf uploads/file2.pdf --confirm' },
-    { description: 'Some of them', command: '<%= config.bin %> <%= command.id %> logs --prefix --include "*.tmp" --confirm' },
+    {
+      description: 'Only the keys that match a pattern',
+      command: '<%= config.bin %> <%= command.id %> logs --prefix --include "*.tmp" --confirm',
+    },
   ];
   static override readonly args = {
-    key: Args.string({ ignoreStdin: true, description: 'Keys, or with --prefix prefixes.', required: true, multiple: true }),
+    key: Args.string({ ignoreStdin: true, description: 'Keys to delete; with --prefix, prefixes.', required: true, multiple: true }),
   };
   static override readonly usage = '<%= command.id %> KEY... [--prefix] [--confirm]';
   static override readonly flags = {
     prefix: Flags.boolean({
-      description: 'Delete what lies below each KEY. So do --recursive and -r, as other commands have it.',
+      description: 'Delete everything below each KEY. --recursive and -r, as in the other commands, do the same.',
       aliases: ['recursive'],
       charAliases: ['r'],
     }),
@@ -35,7 +38,7 @@ export default class Delete extends BulkCommand {
     const { args, flags } = await this.parse(Delete);
     const { prefix, confirm } = flags;
     if (args.key.some((key) => key === '' || key === '/'))
-      throw new UsageError('A whole bucket is deleted by "coffer storage buckets delete --force".');
+      throw new UsageError('To delete a whole bucket, use "coffer storage buckets delete --force".');
     const note = (text: string): void => this.output.note(text);
     await this.bulk({ ...flags, 'dry-run': !confirm }, deleteStyle, (session, report, options) =>
       deleteFiles(session, { keys: args.key, prefix, note, ...options }, report),

@@ -95,7 +95,7 @@ describeStores('download', (bench, store) => {
   it('says of a key that is none whether there is a folder of the name', async () => {
     const { storage, coffer } = bench();
     await putObjects(storage, { 'docs/a': 'a', doc2: 'x' });
-    const hint = 'There is no such object, but there are some below docs/, which --recursive takes.';
+    const hint = 'There is no such object, but there are objects below docs/; use --recursive for those.';
     for (const args of [
       ['download', '-o', 'x', 'docs'],
       ['download', '-o', 'x', 'docs', '--dry-run'],
@@ -114,9 +114,9 @@ describeStores('download', (bench, store) => {
     const ended = await coffer(['download', 'a', 'a/', 'b', 'c', '-r', '-o', 'out', '--json']);
     expect(ended.code).toBe(1);
     expect(ended.json.failed).toMatchObject([
-      { key: 'b/f', code: 'path_conflict', message: 'a/f goes to the same file.' },
+      { key: 'b/f', code: 'path_conflict', message: 'a/f would become the same file.' },
       { key: 'c/f', code: 'path_conflict' },
-      { key: 'c/é', code: 'path_conflict', message: 'b/é goes to the same file.' },
+      { key: 'c/é', code: 'path_conflict', message: 'b/é would become the same file.' },
     ]);
     expect(await filesIn(folder)).toEqual({ 'out/f': '1', 'out/x/y': '2', 'out/g': '4', 'out/é': '5' });
   });
@@ -139,15 +139,13 @@ describeStores('download', (bench, store) => {
     expect(await filesIn(folder)).toMatchObject({ file: 'f', 'copy/real/c': 'c', 'copy/link': 'd' });
     for (const output of ['file/', 'file/x'])
       expect(await coffer(['download', 'docs/link', '-o', output, '--json'])).toMatchObject({
-        json: { failed: [{ code: 'path_conflict', message: 'file is a file where a folder has to be.' }] },
+        json: { failed: [{ code: 'path_conflict', message: 'file is a file, but a folder is needed there.' }] },
       });
     const nowhere = await coffer(['download', 'docs/link', '-o', '/proc/none/x', '--json']);
     expect(nowhere).toMatchObject({
       code: 1,
       json: {
-        failed: [
-          { key: 'docs/link', code: 'no_such_file', message: expect.stringMatching(/^\/proc\/none\/x: There is no such/) as string },
-        ],
+        failed: [{ key: 'docs/link', code: 'no_such_file', message: expect.stringMatching(/^\/proc\/none\/x: No such file/) as string }],
       },
     });
   });

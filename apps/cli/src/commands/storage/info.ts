@@ -2,13 +2,13 @@ import { StorageCommand } from '../../base-command.ts';
 import { configurationJson, configurationTable } from '../../render/configuration.ts';
 
 export default class Info extends StorageCommand {
-  static override readonly summary = 'Show the configuration that is in effect.';
+  static override readonly summary = 'Show the configuration in effect.';
   static override readonly description =
-    'Every variable with its value and where that comes from: set in the environment, the default, or derived from other variables. Of secrets it shows only that they are set. Nothing is connected to; "check" does that.';
+    'Shows every variable, its value and where the value comes from: set in the environment, the default, or derived from other variables. For secrets, it shows only that they are set. It connects to nothing; "check" does that.';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
     {
-      description: 'What is set',
+      description: 'Only what is set in the environment',
       command: `<%= config.bin %> <%= command.id %> --json | jq '.variables | map_values(select(.source == "environment").value)'`,
     },
   ];

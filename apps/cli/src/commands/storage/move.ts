@@ -3,11 +3,11 @@ import { CopyCommand } from '../../copy-command.ts';
 export default class Move extends CopyCommand {
   static override readonly summary = 'Move or rename objects.';
   static override readonly description =
-    'Each object is copied by the provider, and deleted at its old place once the copy is there. Content type, metadata and ACL come along, unless --acl says another one.';
+    'The provider copies each object; the original is deleted once the copy exists. Content type, metadata and ACL are kept; --acl sets another ACL.';
   static override readonly examples = [
     { description: 'Rename', command: '<%= config.bin %> <%= command.id %> uploads/old_name.pdf uploads/new_name.pdf' },
     {
-      description: 'To another place with another ACL',
+      description: 'To another key, with another ACL',
       command: '<%= config.bin %> <%= command.id %> uploads/temp/file.pdf uploads/permanent/file.pdf --acl private',
     },
     { description: 'Everything below a prefix', command: '<%= config.bin %> <%= command.id %> uploads/temp uploads/permanent --recursive' },

@@ -30,7 +30,7 @@ describeStores('presign', (bench, store) => {
       await storage.uploadFile({ key, body: 'Hello' });
       const { code, stdout, stderr } = await coffer(['presign', key, '--expires', '60'], env);
       expect(code).toBe(0);
-      expect(stderr).toMatch(/^It works for 60 seconds, until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.\n/);
+      expect(stderr).toMatch(/^The URL works for 60 seconds, until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.\n/);
       expect(stderr.includes('Coffer server')).toBe(store === 'local');
       expect(await (await fetch(stdout.trim())).text()).toBe('Hello');
     });
@@ -57,7 +57,7 @@ describeStores('presign', (bench, store) => {
     const { coffer } = bench();
     const clamped = await coffer(['presign', 'a', '--expires', '9999999', '--json']);
     expect(clamped.json).toMatchObject({ method: 'GET', expires_in: 604_800, headers: {}, fields: {} });
-    expect(clamped.stderr).toContain('It works for 604,800 seconds, which is the longest there is, until ');
+    expect(clamped.stderr).toContain('The URL works for 604,800 seconds, the longest that is possible, until ');
     expect((await coffer(['presign', 'a', '--json'], { STORAGE_PRESIGN_EXPIRES: '77' })).json.expires_in).toBe(77);
   });
 

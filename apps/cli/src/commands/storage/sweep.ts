@@ -9,22 +9,22 @@ import { sweep } from '../../services/sweep.ts';
 const day = 86_400;
 
 export default class Sweep extends StorageCommand {
-  static override readonly summary = 'Remove what was begun and never finished.';
+  static override readonly summary = 'Remove what was started and never finished.';
   static override readonly description = [
-    "What processes that were killed left at the provider: multipart uploads that nobody ends, in the default, the shared and the tenants' buckets, the buckets in which they tried out the endpoint, and on the local disk bytes that belong to no object. Where there is a database also presigned uploads that nobody completed, and what deleted and moved files left behind; without one, tenants' buckets are not known.",
-    'With --bucket, what lies in just that bucket goes: multipart uploads, whoever began them, on the local disk bytes that belong to no object; and nothing of files.',
-    'A running server does this every hour. Several processes may do it at once.',
+    "Removes what killed processes left behind: abandoned multipart uploads in the default bucket, the shared bucket and the tenants' buckets; the buckets that were created to try out the endpoint; and, on the local disk, bytes that belong to no object. If there is a database, it also removes presigned uploads that nobody completed, and what deleted and moved files left behind. Without a database, the tenants' buckets are not known.",
+    'With --bucket, it sweeps that bucket only: it removes multipart uploads, whoever started them, and, on the local disk, bytes that belong to no object. It leaves tracked files alone.',
+    'A running server does this every hour. Several processes may sweep at the same time.',
   ].join('\n\n');
   static override readonly examples = [
-    { description: 'What would go', command: '<%= config.bin %> <%= command.id %> --dry-run' },
-    { description: 'What is older than a day', command: '<%= config.bin %> <%= command.id %>' },
-    { description: 'What is older than an hour', command: '<%= config.bin %> <%= command.id %> --older-than 3600' },
-    { description: 'Unfinished uploads of another bucket', command: '<%= config.bin %> <%= command.id %> --bucket backups' },
+    { description: 'Show what would be removed', command: '<%= config.bin %> <%= command.id %> --dry-run' },
+    { description: 'Remove what is older than a day', command: '<%= config.bin %> <%= command.id %>' },
+    { description: 'Remove what is older than an hour', command: '<%= config.bin %> <%= command.id %> --older-than 3600' },
+    { description: 'Sweep only one bucket', command: '<%= config.bin %> <%= command.id %> --bucket backups' },
   ];
   static override readonly flags = {
-    'dry-run': Flags.boolean({ description: 'Only count.' }),
+    'dry-run': Flags.boolean({ description: 'Only count; remove nothing.' }),
     'older-than': Flags.integer({
-      description: 'Leave what is younger than this: it may still be under way.',
+      description: 'Leave alone what is younger than this: it may still be in progress.',
       helpValue: 'SECONDS',
       default: day,
       min: 0,
@@ -43,7 +43,7 @@ export default class Sweep extends StorageCommand {
     const retained = swept.files?.retained ?? 0;
     if (retained === 0) return;
     process.exitCode = 1;
-    const message = `What ${countText(retained, 'file')} left behind was kept by the provider, or by a table that refers to it; the next sweep tries again.`;
+    const message = `What ${countText(retained, 'file')} left behind could not be removed: the provider refused, or a table still refers to it. The next sweep tries again.`;
     this.output.error(storageError('storage_unavailable', message));
   }
 }

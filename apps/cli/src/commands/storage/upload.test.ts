@@ -82,14 +82,14 @@ describeStores('upload', (bench, store) => {
       ]),
     );
     expect(ended.stderr.trim().split('\n')).toHaveLength(4);
-    expect(ended.stderr).toContain('no_such_file: tree/dangling: The symbolic link leads to what is not there.\n');
+    expect(ended.stderr).toContain('no_such_file: tree/dangling: The target of the symbolic link does not exist.\n');
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
   });
 
   it.skipIf(process.platform === 'win32')('tells who names a pipe how one is uploaded, and does not wait for what comes', async () => {
     const { folder, coffer } = bench();
     await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
-    const message = 'It is a pipe; "upload - --key KEY" uploads what comes on stdin.';
+    const message = 'It is a pipe; use "upload - --key KEY" to upload from stdin.';
     expect(await coffer(['upload', 'pipe', '--key', 'a', '--json'])).toMatchObject({
       code: 1,
       json: { uploaded: [], failed: [{ path: 'pipe', code: 'not_a_file', message }] },
@@ -114,7 +114,7 @@ describeStores('upload', (bench, store) => {
     const ended = await coffer(['upload', 'tree', '-r', '--json'], own);
     expect(ended.code).toBe(0);
     expect(ended.stderr.trim().split('\n').toSorted()).toEqual(
-      ['tree/.own', 'tree/sub/link.txt', 'tree/sub/linked'].map((path) => `left out ${path}: Coffer keeps its own data there.`),
+      ['tree/.own', 'tree/sub/link.txt', 'tree/sub/linked'].map((path) => `skipped ${path}: Coffer keeps its own data there.`),
     );
     expect(ended.json.uploaded.map(({ key }: { key: string }) => key).toSorted()).toEqual(['a.txt', 'sub/.own/b.txt']);
 
@@ -136,7 +136,7 @@ describeStores('upload', (bench, store) => {
     const ended = await coffer(['upload', 'tree', '-r']);
     expect(ended.code).toBe(1);
     expect(ended.stderr.trim().split('\n').toSorted()).toEqual(
-      ['tree/b\ufffd', 'tree/\ufffd'].map((path) => `unsafe_path: ${path}: The name is not valid UTF-8, as keys are; rename it.`),
+      ['tree/b\ufffd', 'tree/\ufffd'].map((path) => `unsafe_path: ${path}: The name is not valid UTF-8, as keys must be; rename it.`),
     );
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a', '\ufffd': 'a character like others' });
   });

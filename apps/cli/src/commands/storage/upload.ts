@@ -9,32 +9,32 @@ import { uploadFiles } from '../../services/upload.ts';
 export default class Upload extends BulkCommand {
   static override readonly summary = 'Upload files.';
   static override readonly description = [
-    'A file becomes an object of its name, below --prefix, or of the key that --key says. With --recursive, what is in a directory is uploaded under its path below that directory; symbolic links are followed, and the folder where Coffer itself keeps its data is left out.',
-    'A file that changes while it is read fails. A single "-" stands for stdin, of whatever length; it needs --key.',
+    "The key of an object is the file's name, below --prefix if it is given; --key sets another key. With --recursive, the files in a directory get their paths below that directory as keys. Symbolic links are followed. Coffer's own data directory is left out.",
+    'A file that changes while it is read is a failure. A single "-" stands for stdin, of any length, and needs --key.',
   ].join('\n\n');
   static override readonly examples = [
     { description: 'One file', command: '<%= config.bin %> <%= command.id %> local_file.pdf --key uploads/file.pdf --acl public-read' },
     { description: 'Several files', command: '<%= config.bin %> <%= command.id %> file1.pdf file2.pdf --prefix uploads/' },
     { description: 'A directory', command: '<%= config.bin %> <%= command.id %> ./documents/ --prefix uploads/docs/ --recursive' },
     {
-      description: 'What is new or different',
+      description: 'Only what is new or different',
       command: '<%= config.bin %> <%= command.id %> ./site --recursive --update --exclude "*.tmp"',
     },
-    { description: 'What another command writes', command: 'pg_dump app | <%= config.bin %> <%= command.id %> - --key backups/app.sql' },
+    { description: 'The output of another command', command: 'pg_dump app | <%= config.bin %> <%= command.id %> - --key backups/app.sql' },
     { description: 'For a tenant', command: 'TENANT_ID=acme-123 <%= config.bin %> <%= command.id %> file.pdf --key uploads/file.pdf' },
   ];
   static override readonly args = {
-    path: Args.string({ ignoreStdin: true, description: 'Files and directories; - for stdin.', required: true, multiple: true }),
+    path: Args.string({ ignoreStdin: true, description: 'Files and directories to upload; - for stdin.', required: true, multiple: true }),
   };
   static override readonly usage = '<%= command.id %> PATH... [--key K | --prefix P] [--recursive]';
   static override readonly flags = {
     key: Flags.string({ char: 'k', description: 'Key of the object.', exclusive: ['prefix'] }),
-    prefix: Flags.string({ char: 'p', description: 'What the keys begin with; a "/" is put behind it where there is none.' }),
-    recursive: Flags.boolean({ char: 'r', description: 'Upload what is in directories.' }),
+    prefix: Flags.string({ char: 'p', description: 'Prefix of the keys; a "/" is added unless it ends in one.' }),
+    recursive: Flags.boolean({ char: 'r', description: 'Upload the files in directories.' }),
     acl: aclFlag(),
     'storage-class': storageClassFlag(),
-    'content-type': Flags.string({ description: 'Media type, instead of what the name stands for.', helpValue: 'TYPE' }),
-    update: Flags.boolean({ char: 'u', description: 'Leave out files whose object has the same size and ETag.' }),
+    'content-type': Flags.string({ description: 'Media type, instead of the one that the file name implies.', helpValue: 'TYPE' }),
+    update: Flags.boolean({ char: 'u', description: 'Skip files whose object has the same size and ETag.' }),
     ...bulkFlags,
     ...filterFlags,
   };
@@ -42,9 +42,9 @@ export default class Upload extends BulkCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Upload);
     const { key, prefix, recursive, acl, update, 'storage-class': storageClass, 'content-type': contentType } = flags;
-    if (update && args.path.includes('-')) throw new UsageError('--update compares files, and what comes on stdin is none.');
+    if (update && args.path.includes('-')) throw new UsageError('--update compares files; it cannot be used with stdin.');
     if (args.path.includes('-') && (flags.include !== undefined || flags.exclude !== undefined)) {
-      throw new UsageError('--include and --exclude choose among files, and what comes on stdin is none.');
+      throw new UsageError('--include and --exclude choose among files; they cannot be used with stdin.');
     }
     const sources = await sourcesOf(args.path, { key, prefix, recursive });
     const settings = { ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };

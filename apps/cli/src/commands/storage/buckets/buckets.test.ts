@@ -98,7 +98,7 @@ describeServers('buckets that keep versions', (bench) => {
     expect(await coffer(['buckets', 'delete', bucket])).toMatchObject({
       code: 0,
       stdout: `would delete ${bucket} with 0 objects (0 B); nothing is deleted without --force and --confirm\n`,
-      stderr: `note: ${bucket} keeps versions: those of objects that were changed or deleted go as well, and are not counted.\n`,
+      stderr: `note: ${bucket} keeps versions: older versions and versions of deleted objects go as well, and are not counted.\n`,
     });
   });
 });

@@ -11,8 +11,8 @@ export default class BucketsCreate extends StorageCommand {
   ];
   static override readonly args = { name: Args.string({ ignoreStdin: true, description: 'Name of the bucket.', required: true }) };
   static override readonly flags = {
-    region: Flags.string({ description: 'Region, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
-    acl: aclFlag({ description: 'Canned ACL.' }),
+    region: Flags.string({ description: 'Region of the bucket, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
+    acl: aclFlag({ description: 'Canned ACL of the bucket.' }),
   };
 
   async run(): Promise<void> {

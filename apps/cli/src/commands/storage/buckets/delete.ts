@@ -8,9 +8,9 @@ import type { Contents } from '../../../services/delete-bucket.ts';
 export default class BucketsDelete extends StorageCommand {
   static override readonly summary = 'Delete a bucket.';
   static override readonly description =
-    "Without --confirm nothing is deleted: the command shows how much the bucket holds. A bucket that is not empty is deleted with --force only, and with it all objects, versions and open uploads. Where there is a database, what it knows of the bucket goes too: the records of its files, and that it is a tenant's.";
+    'Without --confirm, the command deletes nothing and shows how much the bucket holds. A bucket that is not empty is deleted only with --force, together with all its objects, versions and open uploads. If there is a database, the records of the files in the bucket go too, and so does its assignment to a tenant.';
   static override readonly examples = [
-    { description: 'What would go', command: '<%= config.bin %> <%= command.id %> my-bucket' },
+    { description: 'Show what would be deleted', command: '<%= config.bin %> <%= command.id %> my-bucket' },
     '<%= config.bin %> <%= command.id %> my-bucket --confirm',
     '<%= config.bin %> <%= command.id %> my-bucket --force --confirm',
   ];
@@ -37,7 +37,7 @@ export default class BucketsDelete extends StorageCommand {
     this.output.document({ dry_run: true, bucket, count, bytes });
     const holds = `${countText(count, 'object')} (${bytesText(bytes)})`;
     if (keepsVersions)
-      this.output.note(`note: ${bucket} keeps versions: those of objects that were changed or deleted go as well, and are not counted.`);
+      this.output.note(`note: ${bucket} keeps versions: older versions and versions of deleted objects go as well, and are not counted.`);
     const missing = (count > 0 || keepsVersions) && !force ? '--force and --confirm' : '--confirm';
     this.output.line(`would delete ${bucket} with ${holds}; nothing is deleted without ${missing}`);
   }

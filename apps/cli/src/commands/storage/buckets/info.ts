@@ -3,7 +3,7 @@ import { Args } from '../../../oclif.ts';
 import { bucketFields, bucketJson } from '../../../render/bucket.ts';
 
 export default class BucketsInfo extends StorageCommand {
-  static override readonly summary = 'Show what is known of a bucket.';
+  static override readonly summary = 'Show information about a bucket.';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> my-bucket',
     '<%= config.bin %> <%= command.id %> my-bucket --json',

@@ -6,17 +6,17 @@ import { runtimeOf } from '../../../services/tenants.ts';
 export default class TenantsCreate extends StorageCommand {
   static override readonly summary = 'Register a tenant.';
   static override readonly description =
-    'Binds a uuid and a slug to each other for ever. The same pair again changes nothing; another slug for a uuid, or another uuid for a slug, is a tenant_conflict. Its bucket is made by its first upload, or by "provision".';
+    'Binds a uuid and a slug to each other for ever. Registering the same pair again changes nothing. Another slug for a registered uuid, or another uuid for a registered slug, fails with tenant_conflict. The tenant gets its bucket with its first upload, or by "provision".';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 acme',
     '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 acme --quota 10737418240',
   ];
   static override readonly args = {
-    uuid: Args.string({ ignoreStdin: true, description: 'What identifies the tenant.', required: true }),
-    slug: Args.string({ ignoreStdin: true, description: 'Its readable name.', required: true }),
+    uuid: Args.string({ ignoreStdin: true, description: 'Uuid that identifies the tenant.', required: true }),
+    slug: Args.string({ ignoreStdin: true, description: 'Readable name of the tenant.', required: true }),
   };
   static override readonly flags = {
-    quota: Flags.integer({ description: 'Most bytes that its files may have.', helpValue: 'BYTES', min: 0 }),
+    quota: Flags.integer({ description: 'Limit for the total size of its files.', helpValue: 'BYTES', min: 0 }),
   };
 
   async run(): Promise<void> {
@@ -31,6 +31,6 @@ export default class TenantsCreate extends StorageCommand {
     this.output.line(tenantFields(tenant));
     if (created) return;
     const stays = quota !== null && quota !== tenant.quotaBytes ? `; its quota stays ${quotaText(tenant.quotaBytes)}` : '';
-    this.output.note(`The tenant is registered already${stays}.`);
+    this.output.note(`The tenant is already registered${stays}.`);
   }
 }

@@ -9,7 +9,7 @@ export default class TenantsList extends StorageCommand {
   static override readonly summary = 'List the registered tenants.';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %>',
-    { description: 'Slugs alone', command: "<%= config.bin %> <%= command.id %> --json | jq -r '.tenants[].tenant_slug'" },
+    { description: 'Only the slugs', command: "<%= config.bin %> <%= command.id %> --json | jq -r '.tenants[].tenant_slug'" },
   ];
 
   async run(): Promise<void> {

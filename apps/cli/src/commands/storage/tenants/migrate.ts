@@ -6,7 +6,7 @@ import type { ReportStyle } from '../../../render/bulk-report.ts';
 import { printable } from '../../../render/printable.ts';
 import { migrateTenants } from '../../../services/migrate-tenants.ts';
 
-const stillShared = 'new files still go to the default bucket. Switch it on, and run this again.';
+const stillShared = 'new files still go to the default bucket. Switch it on and run this command again.';
 
 const style: ReportStyle<StrayFile> = {
   verb: 'move',
@@ -28,17 +28,17 @@ const style: ReportStyle<StrayFile> = {
 export default class TenantsMigrate extends BulkCommand {
   static override readonly summary = "Move tracked files into their tenants' buckets.";
   static override readonly description = [
-    "Takes every file of a tenant that lies in none of the tenant's buckets, as those do that were uploaded before STORAGE_ENABLE_MULTI_TENANCY was on, to the tenant's own. Each is copied on the provider's side and verified before its record says where it is, so that it can be read all the while.",
-    'The former object stays for --keep days, for URLs that were handed out before; a sweep after that removes it. Ended at any point, the command may be run again, and does what is left.',
+    "Moves every file that is in none of its tenant's buckets to the tenant's own bucket, for example files uploaded before STORAGE_ENABLE_MULTI_TENANCY was on. The provider copies each file, and Coffer verifies the copy before it changes the record, so files stay readable throughout.",
+    'The old object stays for --keep days, for URLs that were handed out before; after that, a sweep removes it. The command can be stopped at any point: run it again to move the rest.',
   ].join('\n\n');
   static override readonly examples = [
-    { description: 'What would move', command: '<%= config.bin %> <%= command.id %> --dry-run' },
+    { description: 'Show what would be moved', command: '<%= config.bin %> <%= command.id %> --dry-run' },
     '<%= config.bin %> <%= command.id %>',
-    { description: 'Nobody holds an older URL', command: '<%= config.bin %> <%= command.id %> --keep 0' },
+    { description: 'When nobody holds an older URL', command: '<%= config.bin %> <%= command.id %> --keep 0' },
   ];
   static override readonly flags = {
     'dry-run': filterFlags['dry-run'],
-    keep: Flags.integer({ description: 'Days that the former objects stay.', helpValue: 'DAYS', default: 7, min: 0, max: 3650 }),
+    keep: Flags.integer({ description: 'Days for which the old objects stay.', helpValue: 'DAYS', default: 7, min: 0, max: 3650 }),
     ...bulkFlags,
   };
 

@@ -6,17 +6,20 @@ import { provision } from '../../../services/tenants.ts';
 export default class TenantsProvision extends StorageCommand {
   static override readonly summary = "Create a tenant's bucket.";
   static override readonly description =
-    'Creates the bucket unless it is there, and sets CORS for uploads from browsers (STORAGE_CORS_ORIGINS) and the abort of stale multipart uploads, each where the provider has such a rule. May be repeated.';
+    'Creates the bucket if it does not exist. Sets the CORS rules for uploads from browsers (STORAGE_CORS_ORIGINS) and the rule that aborts stale multipart uploads, each if the provider has such rules. The command can be repeated safely.';
   static override readonly examples = [
     '<%= config.bin %> <%= command.id %> acme',
     {
-      description: 'Of a tenant that is not registered yet',
+      description: 'For a tenant that is not registered yet',
       command: '<%= config.bin %> <%= command.id %> b1946ac9-2492-4d23-8f5c-6a3f0a1c9e55 --slug acme',
     },
   ];
   static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
   static override readonly flags = {
-    slug: Flags.string({ description: 'Slug of the tenant: it is registered if ID is the uuid of none.', helpValue: 'SLUG' }),
+    slug: Flags.string({
+      description: 'Slug of the tenant; if ID is an unknown uuid, the tenant is registered with it.',
+      helpValue: 'SLUG',
+    }),
     region: Flags.string({ description: 'Region of the bucket, instead of STORAGE_S3_REGION.', helpValue: 'REGION' }),
     acl: aclFlag({ description: 'Canned ACL of the bucket.' }),
   };

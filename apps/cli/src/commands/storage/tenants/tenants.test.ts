@@ -36,7 +36,7 @@ describe('tenants', () => {
     const tenant = { tenant_uuid: uuid, tenant_slug: 'acme', buckets: [], quota_bytes: 1000 };
     expect(first.json).toEqual({ ...tenant, created_at: expect.stringMatching(/Z$/) as string, created: true });
     const again = await tenants('create', uuid.toUpperCase(), 'acme', '--quota', '5', '--json');
-    expect(again).toMatchObject({ code: 0, stderr: 'The tenant is registered already; its quota stays 1000 B.\n' });
+    expect(again).toMatchObject({ code: 0, stderr: 'The tenant is already registered; its quota stays 1000 B.\n' });
     expect(again.json).toEqual({ ...first.json, created: false });
     for (const pair of [
       [uuid, 'acme-two'],

@@ -7,7 +7,8 @@ import { runtimeOf } from '../../../services/tenants.ts';
 
 export default class TenantsUsage extends StorageCommand {
   static override readonly summary = 'Show what a tenant stores.';
-  static override readonly description = 'Its tracked files. Objects that are written past the files API are not counted.';
+  static override readonly description =
+    'Counts the tracked files of the tenant. Objects that were not written through the files API are not counted.';
   static override readonly examples = ['<%= config.bin %> <%= command.id %> acme', '<%= config.bin %> <%= command.id %> acme --json'];
   static override readonly args = { id: Args.string({ ignoreStdin: true, description: 'Uuid or slug of the tenant.', required: true }) };
 
