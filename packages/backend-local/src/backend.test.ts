@@ -49,7 +49,7 @@ describe('a local backend', () => {
 
   it.each(['', undefined, new URL('file:///tmp')])('refuses at once to be without a directory: %s', (root) => {
     expect(() => localBackend({ root: root as string })).toThrowError(
-      expect.objectContaining({ code: 'invalid_argument', message: 'root of a local backend is the path of a directory.' }),
+      expect.objectContaining({ code: 'invalid_argument', message: 'The root of a local backend must be the path of a directory.' }),
     );
   });
 
@@ -188,7 +188,7 @@ async function another(root: string): Promise<void> {
 }
 
 describe('a directory that cannot be the storage', () => {
-  const denied = 'access_denied: The storage directory does not let this process in; check its owner and mode.';
+  const denied = 'access_denied: This process has no access to the storage directory; check its owner and mode.';
   const opening = async (root: string): Promise<unknown> => {
     const backend = localBackend({ root });
     try {
@@ -209,7 +209,7 @@ describe('a directory that cannot be the storage', () => {
 
   it('because its index is something else, or damaged, is an internal error that says so', async () => {
     await writeFile(join(path, 'index.db'), 'this is no database, and long enough to be seen to be none '.repeat(100));
-    await expect(opening(path)).rejects.toMatchObject({ code: 'internal_error', message: 'The index is no SQLite database.' });
+    await expect(opening(path)).rejects.toMatchObject({ code: 'internal_error', message: 'The index is not a SQLite database.' });
   });
 
   it('because a newer version wrote it is left alone', async () => {

@@ -43,7 +43,7 @@ export interface LocalBackend extends StorageBackend {
 export function localBackend(options: LocalBackendOptions): LocalBackend {
   const { root, region = 'local', now = () => new Date() } = options;
   if (typeof root !== 'string' || root === '')
-    throw storageError('invalid_argument', 'root of a local backend is the path of a directory.');
+    throw storageError('invalid_argument', 'The root of a local backend must be the path of a directory.');
   const store = new LazyStore(resolve(root)); // the working directory may change before the first call
   const { using } = store;
   const bucketIdOf = (bucket: string): Promise<number | undefined> => using(noContext, ({ buckets }) => buckets.idOf(bucket));
@@ -79,7 +79,7 @@ export function localBackend(options: LocalBackendOptions): LocalBackend {
 const largestBatch = 1000;
 
 async function deleteMany(using: Using, bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult> {
-  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch has at most ${largestBatch} keys.`);
+  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch must have at most ${largestBatch} keys.`);
   const errors: BatchDeleteResult['errors'][number][] = [];
   const deleted = [...new Set(keys)].filter((key) => {
     const message = keyProblem(key);

@@ -78,7 +78,7 @@ export class BucketIndex {
   create(bucket: BucketRow): Promise<void> {
     return this.#file.write(() => {
       const { changes } = this.#insert.run(bucket.name, bucket.region, bucket.acl, bucket.created.getTime());
-      if (changes === 0) throw storageError('bucket_already_exists', `The bucket "${bucket.name}" exists already.`);
+      if (changes === 0) throw storageError('bucket_already_exists', `The bucket "${bucket.name}" already exists.`);
     });
   }
 

@@ -46,10 +46,10 @@ async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress,
   for (;;) {
     const row = await store.objects.find(source);
     if (ifMatch !== undefined && ifMatch !== row.md5) {
-      throw storageError('precondition_failed', 'The source of the copy has another ETag than asked for.');
+      throw storageError('precondition_failed', 'The source of the copy has a different ETag than requested.');
     }
     if (onlyIf !== undefined && !onlyIf(infoOf(source, row)))
-      throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
+      throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
     if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
     // Replaced or deleted since the row was read, unless the row still says so.
     if (missing === row.blob)

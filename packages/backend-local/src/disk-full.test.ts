@@ -21,7 +21,7 @@ async function small(path: string): Promise<{ readonly through: readonly string[
   } catch {
     return {
       through: ['bash', '-c', 'ulimit -f 4096 && exec "$0" "$@"'],
-      message: 'The object is larger than a file may be here.',
+      message: 'The object is larger than the file system allows a file to be.',
       fills: false,
     };
   }

@@ -13,10 +13,13 @@ interface Meaning {
 }
 
 const diskFull: Meaning = { code: 'storage_unavailable', message: 'The disk is full.', retryable: false };
-const denied: Meaning = { code: 'access_denied', message: 'The storage directory does not let this process in; check its owner and mode.' };
+const denied: Meaning = {
+  code: 'access_denied',
+  message: 'This process has no access to the storage directory; check its owner and mode.',
+};
 const readOnly: Meaning = {
   code: 'access_denied',
-  message: 'The storage directory is on a read-only file system; it has to be writable, also for reading.',
+  message: 'The storage directory is on a read-only file system; it must be writable even for reading.',
 };
 const link: Meaning = { code: 'access_denied', message: 'The storage directory holds a link or a file where a directory belongs.' };
 const unsuitable: Meaning = {
@@ -36,7 +39,7 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   ENOTDIR: link,
   EEXIST: link, // so it is when a directory is made
   EIO: failedDisk,
-  EFBIG: { code: 'storage_unavailable', message: 'The object is larger than a file may be here.', retryable: false },
+  EFBIG: { code: 'storage_unavailable', message: 'The object is larger than the file system allows a file to be.', retryable: false },
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
   ENFILE: { code: 'storage_unavailable', message: 'The machine has too many files open.' },
   ENOENT: { code: 'storage_unavailable', message: 'A file or directory of the storage is missing.', retryable: false },
@@ -45,15 +48,15 @@ const byErrno: Readonly<Record<string, Meaning>> = {
 /** By SQLite's primary result code. @see https://www.sqlite.org/rescode.html */
 const bySqlite: Readonly<Record<number, Meaning>> = {
   3: denied, // SQLITE_PERM
-  5: { code: 'storage_unavailable', message: 'The index is held by another process.' }, // SQLITE_BUSY
-  6: { code: 'storage_unavailable', message: 'The index is held by another process.' }, // SQLITE_LOCKED
+  5: { code: 'storage_unavailable', message: 'The index is locked by another process.' }, // SQLITE_BUSY
+  6: { code: 'storage_unavailable', message: 'The index is locked by another process.' }, // SQLITE_LOCKED
   8: readOnly, // SQLITE_READONLY
   10: failedDisk, // SQLITE_IOERR
   11: { code: 'internal_error', message: 'The index is damaged.' }, // SQLITE_CORRUPT
   13: diskFull, // SQLITE_FULL
   14: { code: 'storage_unavailable', message: 'The index cannot be opened.', retryable: false }, // SQLITE_CANTOPEN
   23: denied, // SQLITE_AUTH
-  26: { code: 'internal_error', message: 'The index is no SQLite database.' }, // SQLITE_NOTADB
+  26: { code: 'internal_error', message: 'The index is not a SQLite database.' }, // SQLITE_NOTADB
 };
 
 /** The only place that knows what errno and SQLite's result codes mean. */

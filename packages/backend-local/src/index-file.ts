@@ -169,7 +169,7 @@ export class IndexFile {
    */
   assertInPlace(): void {
     if (fstatSync(this.#wal).nlink > 0 && lstatSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
-    const message = 'The index of the storage directory was moved or removed under this process; put it back, and restart.';
+    const message = 'The index of the storage directory was moved or removed while this process was using it; put it back and restart.';
     throw storageError('storage_unavailable', message, { retryable: false });
   }
 

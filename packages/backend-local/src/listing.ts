@@ -26,10 +26,10 @@ const endOfKeys = Uint8Array.of(0xff);
  */
 export function listPage(scan: Scan, { prefix = '', delimiter = '', maxKeys = 1000, continuationToken }: ListOptions): ListPage {
   if (!(Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= 1000)) {
-    throw storageError('invalid_argument', 'maxKeys is a whole number from 1 to 1,000.');
+    throw storageError('invalid_argument', 'maxKeys must be a whole number from 1 to 1,000.');
   }
   if (!prefix.isWellFormed() || !delimiter.isWellFormed()) {
-    throw storageError('invalid_argument', 'A prefix and a delimiter are valid Unicode.');
+    throw storageError('invalid_argument', 'A prefix and a delimiter must be valid Unicode.');
   }
   const within = Buffer.from(prefix);
   const split = Buffer.from(delimiter);

@@ -146,9 +146,9 @@ export class ObjectIndex {
 }
 
 function assertConditions(row: ObjectRow | undefined, { ifNoneMatch, ifMatch }: WriteConditions): void {
-  if (ifNoneMatch !== undefined && row !== undefined) throw storageError('precondition_failed', 'There is an object of this key already.');
+  if (ifNoneMatch !== undefined && row !== undefined) throw storageError('precondition_failed', 'An object with this key already exists.');
   if (ifMatch !== undefined && row?.md5 !== ifMatch)
-    throw storageError('precondition_failed', 'The object has another ETag than asked for.');
+    throw storageError('precondition_failed', 'The object has a different ETag than requested.');
 }
 
 function notFound(at: ObjectAddress): Error {

@@ -129,7 +129,7 @@ describe('the bucket that something was presigned for', () => {
     await buckets.delete('again', {}, noContext);
     await refused(missing);
     await buckets.create('again', {}, noContext);
-    await refused(denied(/is gone/));
+    await refused(denied(/was deleted/));
   });
 
   it('has to be there', async () => {

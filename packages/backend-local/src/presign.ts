@@ -47,10 +47,10 @@ type FindBucketId = (bucket: string) => Promise<number | undefined>;
 /** @throws invalid_argument for what is none, such as of a variable that is not set */
 function assertSettings(baseUrl: string | undefined, secret: string | Uint8Array | undefined): void {
   if (secret === undefined || Buffer.byteLength(secret) < shortestSecret) {
-    throw storageError('invalid_argument', `The secret of presigned URLs has at least ${shortestSecret} bytes.`);
+    throw storageError('invalid_argument', `The secret of presigned URLs must have at least ${shortestSecret} bytes.`);
   }
   if (!/^https?:$/.test(URL.parse(baseUrl ?? '')?.protocol ?? '')) {
-    throw storageError('invalid_argument', 'baseUrl of presigned URLs is a URL that begins with http:// or https://.');
+    throw storageError('invalid_argument', 'The baseUrl of presigned URLs must be a URL that begins with http:// or https://.');
   }
 }
 
@@ -120,7 +120,7 @@ export class Signer {
 
   readonly verifyForm: LocalAccess['verifyForm'] = async (bucket, fields) => {
     const policy = fields.get(parameters.policy);
-    if (policy === undefined) throw denied('The form has no policy before its file: all fields go there.');
+    if (policy === undefined) throw denied('The form has no policy before its file; send all fields before the file.');
     this.#assertSignature(`${formScope}${policy}`, fields.get(parameters.signature));
     const claims = JSON.parse(Buffer.from(policy, 'base64url').toString()) as Claims; // ours, as the signature says
     this.#assertFresh(claims);
@@ -213,7 +213,7 @@ export class Signer {
 
   async #assertSameBucket({ bucket, bucketId }: Claims): Promise<void> {
     if ((await this.#existing(bucket)) !== bucketId)
-      throw denied('The bucket that this was signed for is gone; the present one is another.');
+      throw denied('The bucket that this was signed for was deleted; the current bucket of that name is a different one.');
   }
 
   /** @throws no_such_bucket */

@@ -67,13 +67,13 @@ async function store(
 function bytesOf(chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk;
   if (typeof chunk === 'string') return Buffer.from(chunk);
-  throw storageError('invalid_argument', 'A body is a stream of bytes.');
+  throw storageError('invalid_argument', 'A body must be a stream of bytes.');
 }
 
 function assertDeclared(actual: Digests, declared: Declared): void {
   for (const name of ['md5', 'sha256'] as const) {
     if (declared[name] !== undefined && declared[name].toLowerCase() !== actual[name]) {
-      throw storageError('checksum_mismatch', `The body's ${name} is not the declared one.`);
+      throw storageError('checksum_mismatch', `The ${name} of the body does not match the declared one.`);
     }
   }
 }

@@ -104,7 +104,7 @@ async function check(store: Store, ctx: CallContext): Promise<void> {
     if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
     const told = causeBucket(error);
     if (isKnown && (told === '' || told.includes(nobodysBucket))) return;
-    const message = 'What answers at the endpoint of the storage provider is no S3 server, or its address leads into a bucket.';
+    const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
     throw storageError('storage_unavailable', message, { cause: error });
   }
 }

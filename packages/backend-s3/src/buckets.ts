@@ -16,7 +16,7 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   // when it has, not before: they count on the bucket then.
   const creating = new Map<string, Promise<void>>();
   const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
-    if (await isThere(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" exists already.`);
+    if (await isThere(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
     await assertAclHolds(store, bucket, options.acl, ctx);
     await createBucket(store, bucket, options, ctx);
   };

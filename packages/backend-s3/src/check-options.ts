@@ -15,7 +15,7 @@ export function assertOptions(options: S3BackendOptions): void {
   assertUrl('endpoint', options.endpoint);
   assertUrl('publicEndpoint', options.publicEndpoint);
   if (accessKey === '' || secretKey === '' || (accessKey === undefined) !== (secretKey === undefined)) {
-    throw storageError('invalid_argument', 'accessKey and secretKey of an S3 backend are both given, or neither, and not empty.');
+    throw storageError('invalid_argument', 'Give an S3 backend both accessKey and secretKey, or neither; they must not be empty.');
   }
   assertNumber('maxPoolConnections', options.maxPoolConnections, 1);
   assertNumber('maxRetries', options.maxRetries, 0);
@@ -25,7 +25,7 @@ export function assertOptions(options: S3BackendOptions): void {
   assertNumber('copyByPartsFrom', options.copyByPartsFrom, 1);
   const { timeout } = options;
   if (timeout !== undefined && !(timeout > 0 && timeout <= day)) {
-    throw storageError('invalid_argument', `timeout of an S3 backend is a number of seconds, more than 0 and at most ${day}.`);
+    throw storageError('invalid_argument', `The timeout of an S3 backend must be a number of seconds, more than 0 and at most ${day}.`);
   }
   assertOneOf('retryMode', options.retryMode, ['standard', 'adaptive']);
   assertOneOf('payloadSigning', options.payloadSigning, ['when-required', 'always']);
@@ -43,7 +43,7 @@ export function assertEndpoint(endpoint: string | undefined): void {
 /** Without what is in no request: a name and password would go unused, and a query end up in the middle of a path. */
 function assertUrl(name: string, value: string | undefined): void {
   if (value === undefined || (typeof value === 'string' && isPlain(URL.parse(value)))) return;
-  const like = 'is a URL that begins with http:// or https://, without user name, query and fragment';
+  const like = 'must be a URL that begins with http:// or https://, without user name, query or fragment';
   throw storageError('invalid_argument', `${name} of an S3 backend ${like}.`);
 }
 
@@ -53,10 +53,10 @@ function isPlain(url: URL | null): boolean {
 
 function assertNumber(name: string, value: number | undefined, least: number): void {
   if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return;
-  throw storageError('invalid_argument', `${name} of an S3 backend is a whole number of at least ${least}.`);
+  throw storageError('invalid_argument', `${name} of an S3 backend must be a whole number of at least ${least}.`);
 }
 
 function assertOneOf<T extends string>(name: string, value: T | undefined, all: readonly T[]): void {
   if (value === undefined || all.includes(value)) return;
-  throw storageError('invalid_argument', `${name} of an S3 backend is ${all.map((each) => `"${each}"`).join(' or ')}.`);
+  throw storageError('invalid_argument', `${name} of an S3 backend must be ${all.map((each) => `"${each}"`).join(' or ')}.`);
 }

@@ -42,7 +42,7 @@ describe.each(cases)('$title', ({ server, door }) => {
     const [right, wrong] = [account.endpoint, `${account.endpoint}/${name}`].map((endpoint) =>
       s3Backend({ ...account, endpoint, transport: door }),
     );
-    const message = expect.stringContaining('leads into a bucket');
+    const message = expect.stringContaining('points into a bucket');
     await expect(wrong!.check(noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message });
     await right!.buckets?.create(name, {}, noContext);
     await expect(wrong!.check(noContext)).rejects.toMatchObject({ code: 'storage_unavailable', message });

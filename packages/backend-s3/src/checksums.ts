@@ -52,5 +52,5 @@ export function crc32Of(data: Uint8Array): string {
 }
 
 function mismatch(): Error {
-  return storageError('checksum_mismatch', 'The body has another checksum than was declared.');
+  return storageError('checksum_mismatch', 'The checksum of the body does not match the declared one.');
 }

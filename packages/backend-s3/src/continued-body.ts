@@ -151,7 +151,7 @@ export class Continuation implements BodyRest, Lender {
     const isPart = contentRange === `bytes ${range.start}-${range.end}/${size}` && contentLength === lengthOf(size, range);
     if (!isPart || sent !== etag) {
       answer.body.destroy();
-      throw storageError('storage_unavailable', 'The storage provider sent other bytes than the rest of the object.');
+      throw storageError('storage_unavailable', 'The storage provider sent something other than the rest of the object.');
     }
     const bytes = takeWhole(answer.body);
     if (bytes === undefined) {

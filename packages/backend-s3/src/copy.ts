@@ -56,7 +56,8 @@ export async function copyObject(
   const from = describedBy(source, head, sizeIn(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
   const metadata = await decodeMetadata(store, source.bucket, from.metadata, ctx);
-  if (onlyIf !== undefined && !onlyIf({ ...from, metadata })) throw storageError('precondition_failed', 'The source is not as asked for.');
+  if (onlyIf !== undefined && !onlyIf({ ...from, metadata }))
+    throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
   if (ifNoneMatch !== undefined && isSame(source, destination)) throw taken();
 
   const kept = await keeping;
@@ -279,9 +280,9 @@ function isSame(a: ObjectAddress, b: ObjectAddress): boolean {
 }
 
 function changed(): Error {
-  return storageError('precondition_failed', 'The source has another ETag.');
+  return storageError('precondition_failed', 'The source of the copy has a different ETag.');
 }
 
 function taken(): Error {
-  return storageError('precondition_failed', 'There is an object of this key already.');
+  return storageError('precondition_failed', 'An object with this key already exists.');
 }

@@ -91,7 +91,7 @@ describe('toStorageError', () => {
 
   it('tells a provider of credentials that is late from a server that is', () => {
     const late = Object.assign(new Error('late'), { name: 'CredentialsTimeoutError' });
-    const message = 'The credentials for the storage provider did not come in time.';
+    const message = 'The credentials for the storage provider did not arrive in time.';
     expect(toStorageError(late, about)).toMatchObject({ code: 'read_timeout', message, retryable: true });
   });
 

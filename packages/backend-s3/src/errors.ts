@@ -63,7 +63,8 @@ const codeByName: Readonly<Record<string, StorageErrorCode>> = {
 
 const refusals: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: 'The storage provider does not know the access key.',
-  SignatureDoesNotMatch: 'The storage provider does not accept the secret key, or a proxy before it changes the host or path of requests.',
+  SignatureDoesNotMatch:
+    'The storage provider does not accept the secret key, or a proxy in front of it changes the host or path of requests.',
   ExpiredToken: 'The credentials have expired.',
   InvalidToken: 'The storage provider does not accept the session token.',
   RequestTimeTooSkewed: "This machine's clock differs too much from that of the storage provider.",
@@ -196,18 +197,18 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
   const messages: Partial<Record<StorageErrorCode, string>> = {
     file_not_found: `There is no object "${key}" in the bucket "${bucket}".`,
     no_such_bucket: `There is no bucket "${bucket}".`,
-    bucket_already_exists: `The bucket "${bucket}" exists already.`,
+    bucket_already_exists: `The bucket "${bucket}" already exists.`,
     bucket_not_empty: `The bucket "${bucket}" is not empty.`,
-    invalid_bucket_name: `The storage provider does not take "${bucket}" as the name of a bucket.`,
-    invalid_key: 'The storage provider cannot hold an object of this key.',
-    invalid_argument: 'The storage provider does not take this request; a storage class, canned ACL, region or rule may be unknown to it.',
-    payload_too_large: 'The object is larger than the storage provider takes.',
+    invalid_bucket_name: `The storage provider does not accept "${bucket}" as the name of a bucket.`,
+    invalid_key: 'The storage provider cannot hold an object with this key.',
+    invalid_argument: 'The storage provider does not accept this request; it may not know a storage class, canned ACL, region or rule.',
+    payload_too_large: 'The object is larger than the storage provider accepts.',
     range_not_satisfiable: 'The range lies outside the object.',
     precondition_failed: 'The object is not in the state that the condition asks for.',
-    checksum_mismatch: 'The bytes have another checksum than was declared.',
+    checksum_mismatch: 'The checksum of the bytes does not match the declared one.',
     access_denied: `The storage provider refused; the credentials may lack the permission ${permission}.`,
-    acl_not_supported: 'The storage provider has no access control lists here.',
-    not_supported: 'The storage provider does not have this.',
+    acl_not_supported: 'The storage provider does not support access control lists here.',
+    not_supported: 'The storage provider does not support this.',
     object_archived: `The object "${key}" is archived; restore it before reading it.`,
     storage_unavailable: 'The storage provider is not available at the moment.',
   };
@@ -240,9 +241,9 @@ function isOfAllAddresses(error: unknown): boolean {
   return error instanceof AggregateError;
 }
 
-const noTls = 'The storage provider does not speak TLS at this endpoint; its address may have to begin with http://.';
+const noTls = 'The storage provider does not use TLS at this endpoint; the address may need to begin with http://.';
 const tlsRefused =
-  'The storage provider refuses the TLS connection; it may know no name such as that in its endpoint, need other TLS versions or ciphers, or a certificate of the client.';
+  'The storage provider refuses the TLS connection; it may not know the host name in the endpoint, or may require other TLS versions or ciphers, or a client certificate.';
 
 /** @param code of Node or OpenSSL */
 function reason(code: string): string {
@@ -273,15 +274,15 @@ function networkError(error: ProviderError): StorageError | undefined {
     });
   }
   if (error.name === 'CredentialsTimeoutError')
-    return storageError('read_timeout', 'The credentials for the storage provider did not come in time.', options);
+    return storageError('read_timeout', 'The credentials for the storage provider did not arrive in time.', options);
   if (error.name === 'CredentialsFailedError')
-    return storageError('storage_unavailable', 'The credentials for the storage provider cannot be had at the moment.', {
+    return storageError('storage_unavailable', 'The credentials for the storage provider cannot be obtained at the moment.', {
       ...options,
       retryAfter: 1,
     });
   if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
     return isOfAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
-      ? storageError('connect_timeout', 'No connection to the storage provider in time.', options)
+      ? storageError('connect_timeout', 'No connection to the storage provider could be made in time.', options)
       : storageError('read_timeout', 'The storage provider did not answer in time.', options);
   }
   if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);

@@ -83,7 +83,7 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
     // It would come again and again.
     if (first !== undefined && compareKeys(first, startAfter) < 0)
-      throw storageError('not_supported', 'This storage provider does not list from where a page ended with this delimiter.');
+      throw storageError('not_supported', 'With this delimiter, this storage provider cannot continue a listing from where a page ended.');
   }
   if (page.nextContinuationToken === undefined) return page;
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
@@ -101,7 +101,7 @@ async function pageFrom(store: Store, bucket: string, options: ListOptions & Pla
   const isBelow = page.objects.every(({ key }) => key.startsWith(prefix)) && page.commonPrefixes.every((name) => name.startsWith(prefix));
   if (!isBelow) {
     if (await isRefused(store, bucket, prefix, ctx)) return none;
-    throw storageError('not_supported', 'This storage provider does not list by prefix.');
+    throw storageError('not_supported', 'This storage provider cannot list by prefix.');
   }
   assertGoesOn(continuationToken, page.nextContinuationToken);
   return page;
@@ -132,5 +132,5 @@ function placeOf(token: string): Place {
 }
 
 function noToken(): Error {
-  return storageError('invalid_argument', 'The continuation token is not one that a listing gave out.');
+  return storageError('invalid_argument', 'The continuation token does not come from a listing.');
 }

@@ -106,7 +106,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
         part.done(false);
         throw storageError(
           'payload_too_large',
-          `An upload of unknown length has at most ${mostParts} parts of ${store.memory.partSize} bytes.`,
+          `An upload of unknown length can have at most ${mostParts} parts of ${store.memory.partSize} bytes.`,
         );
       }
       const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));

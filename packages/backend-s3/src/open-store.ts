@@ -105,6 +105,6 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
 function untold(error: unknown): never {
   if (!hasCode(error, 'access_denied')) throw error;
   const message =
-    'This depends on what the storage provider does, which is tried out first, and the credentials may neither create a bucket nor write here for that.';
+    'This depends on how the storage provider behaves, which has to be tried out first; for that, the credentials must be allowed to create a bucket or to write here.';
   throw storageError('access_denied', message, { cause: error });
 }

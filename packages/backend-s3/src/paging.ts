@@ -5,5 +5,5 @@ import { storageError } from '@coffer/storage-core';
 /** @throws not_supported where the server looks at no marker, and the same page would come for ever */
 export function assertGoesOn(after: unknown, next: unknown): void {
   if (next !== undefined && isDeepStrictEqual(next, after))
-    throw storageError('not_supported', 'This storage provider does not list from where a page ended.');
+    throw storageError('not_supported', 'This storage provider cannot continue a listing from where a page ended.');
 }

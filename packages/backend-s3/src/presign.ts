@@ -36,7 +36,7 @@ export function presignOperations(store: Store): PresignOperations {
     async upload(at, options, ctx) {
       store.tenants.meet(ctx.tenant);
       if (options.size !== undefined && options.size > largestPut) {
-        throw storageError('payload_too_large', 'A presigned upload takes at most 5 GiB.');
+        throw storageError('payload_too_large', 'A presigned upload can be at most 5 GiB.');
       }
       await assertWriteHolds(store, at, options, ctx);
       const { acl, ...others } = options;

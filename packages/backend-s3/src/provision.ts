@@ -40,6 +40,6 @@ async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext)
   await store.administration.putRules(bucket, [...others, staleUploads], ctx).catch((error: unknown) => {
     if (others.length > 0 || !hasCode(error, 'invalid_argument')) throw error;
     // Nothing is wrong with this rule by itself: MinIO calls one that it does not have an argument that is.
-    throw storageError('not_supported', 'The storage provider takes no rule that aborts stale uploads.', { cause: error });
+    throw storageError('not_supported', 'The storage provider does not accept a rule that aborts stale uploads.', { cause: error });
   });
 }

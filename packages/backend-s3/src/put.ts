@@ -50,7 +50,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     discard(body, error instanceof Error ? error : undefined);
     // Servers differ about what is wrong when there is no object to match.
     if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw withAclNamed(error, options.acl);
-    throw storageError('precondition_failed', 'There is no object of this key.', { cause: error });
+    throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
 }
 
@@ -66,7 +66,7 @@ async function headersFor(
   const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
   const headers = { ...others, ...toldAcl(acl), metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
-  if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has another ETag.');
+  if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has a different ETag.');
   const profile = await store.profile(bucket, ctx);
   const { conditionalPut, conditionalComplete } = profile;
   const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
@@ -177,7 +177,7 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
       return put;
     }
     if (!write.byParts) {
-      throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; announce the size.');
+      throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; declare the size.');
     }
     return await putParts(store, { reader, stream, partSize, first: { held, end } }, write);
   } finally {

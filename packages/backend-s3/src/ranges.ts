@@ -57,5 +57,5 @@ export function lengthOf(size: number, range: ResolvedRange | undefined): number
 }
 
 export function wrongLength(received: number, length: number): Error {
-  return storageError('storage_unavailable', `The storage provider sent ${received} bytes where ${length} belong.`, { retryAfter: 1 });
+  return storageError('storage_unavailable', `The storage provider sent ${received} bytes instead of ${length}.`, { retryAfter: 1 });
 }

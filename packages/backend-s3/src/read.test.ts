@@ -127,7 +127,7 @@ describe.each(doors)('a part that no object has (%s)', (transport) => {
       response.writeHead(206, { etag: '"x"', 'content-length': 3, 'content-range': contentRange }).end('abc'),
     );
     const backend = backendTo(server, { transport });
-    const wrong = { code: 'storage_unavailable', message: expect.stringContaining('3 bytes where') as string };
+    const wrong = { code: 'storage_unavailable', message: expect.stringContaining('3 bytes instead of') as string };
     await expect(backend.get(at, options, noContext)).rejects.toMatchObject(wrong);
     const passed: unknown[] = [];
     if (transport === 'lean')

@@ -28,7 +28,7 @@ async function lookAt(store: Store, at: ObjectAddress, ctx: CallContext): Promis
 
 /** @throws not_supported */
 export function sizeIn({ contentLength }: ObjectHeaders): number {
-  if (contentLength === undefined) throw storageError('not_supported', 'The storage provider does not tell how large the object is.');
+  if (contentLength === undefined) throw storageError('not_supported', 'The storage provider does not report the size of the object.');
   return contentLength;
 }
 
@@ -106,7 +106,7 @@ async function openedObject(
     body.rest = new Continuation(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
   }
   if (total === undefined && store.settings.maxPoolConnections === 1) {
-    throw storageError('not_supported', 'The storage provider sends objects without their size; that needs two connections to it.');
+    throw storageError('not_supported', 'The storage provider sends objects without their size; reading them needs two connections to it.');
   }
   const size = total ?? (await sizeOf(store, at, headers, ctx));
   if (body.errored !== null) throw body.errored; // it has lain there for too long

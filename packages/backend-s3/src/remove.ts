@@ -24,7 +24,7 @@ export async function deleteObject(store: Store, at: ObjectAddress, ctx: CallCon
 }
 
 export async function deleteMany(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult> {
-  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch has at most ${largestBatch} keys.`);
+  if (keys.length > largestBatch) throw storageError('invalid_argument', `A batch must have at most ${largestBatch} keys.`);
   const errors: Failure[] = [];
   const valid = [...new Set(keys)].filter((key) => {
     const message = keyProblem(key);
@@ -51,7 +51,7 @@ async function withoutRefused(
   if (refused.length === 0) return keys;
   return keys.filter((key) => {
     const isRefused = keyClassesOf(key).some((name) => refused.includes(name));
-    if (isRefused) errors.push({ key, code: 'invalid_key', message: 'The storage provider cannot hold an object of this key.' });
+    if (isRefused) errors.push({ key, code: 'invalid_key', message: 'The storage provider cannot hold an object with this key.' });
     return !isRefused;
   });
 }

@@ -42,7 +42,7 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
   if (classes.length === 0) return;
   const refused = await refusedKeys(store, bucket, classes, ctx);
   const [name] = classes.filter((each) => refused.includes(each));
-  if (name !== undefined) throw storageError('invalid_key', `This storage provider does not keep keys with ${name} apart from others.`);
+  if (name !== undefined) throw storageError('invalid_key', `This storage provider cannot keep keys with ${name} apart from others.`);
 }
 
 /** Of keys of these kinds, those that the server does not keep apart, as far as that can be told. */
@@ -90,7 +90,7 @@ export async function assertAcls(store: Store, bucket: string, ctx: CallContext)
 }
 
 export function withoutAcls({ settings }: Store): StorageError {
-  return storageError('acl_not_supported', `The ${settings.name} backend has no access control lists at this endpoint.`);
+  return storageError('acl_not_supported', `The ${settings.name} backend does not support access control lists at this endpoint.`);
 }
 
 /** @throws invalid_argument, not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
@@ -98,9 +98,9 @@ async function assertClassHolds(store: Store, bucket: string, storageClass: stri
   if (storageClass === undefined || storageClass === 'STANDARD') return;
   // Headers lose white space, and the server would write another class than it was told; of other characters, the signature may not hold.
   if (!/^[!-~]+$/.test(storageClass))
-    throw storageError('invalid_argument', 'A storage class has one or more characters of ASCII, and no white space.');
+    throw storageError('invalid_argument', 'A storage class must be one or more ASCII characters without white space.');
   if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
-  throw storageError('not_supported', 'This storage provider has no storage classes but STANDARD: it takes others, and forgets them.');
+  throw storageError('not_supported', 'This storage provider has no storage class but STANDARD: it accepts others and forgets them.');
 }
 
 const usualAcls: ReadonlySet<CannedAcl> = new Set(['private', 'public-read']);

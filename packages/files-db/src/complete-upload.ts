@@ -43,7 +43,7 @@ async function completed(
   if (row === undefined) throw storageError('file_not_found', 'There is no such file.');
   const file = fileRecordOf(row);
   if (!mayChange(file, access)) throw storageError('forbidden', 'The file belongs to somebody else.');
-  if (file.status === 'failed') throw storageError('upload_mismatch', 'What was uploaded is not what was announced.');
+  if (file.status === 'failed') throw storageError('upload_mismatch', 'The upload differs from what was announced.');
   return file.status === 'available' ? file : undefined;
 }
 
@@ -75,8 +75,8 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
 async function notInTime(parts: FileParts, row: PendingUpload): Promise<undefined> {
   const [still] = await findFile(parts.sql, { id: row.id, ...anybody });
   if (still?.status !== 'pending') return undefined;
-  if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the time was over.');
-  throw storageError('upload_not_found', 'Nothing was uploaded yet.');
+  if (Date.now() > Number(row.expires_at)) throw storageError('upload_expired', 'Nothing was uploaded before the upload expired.');
+  throw storageError('upload_not_found', 'Nothing has been uploaded yet.');
 }
 
 /** Undefined when it was as announced, and changed before it was copied. */
@@ -148,7 +148,7 @@ function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
 }
 
 function mismatch(row: PendingUpload, info: ObjectInfo): string | undefined {
-  if (info.size !== Number(row.size_bytes)) return `${info.size} bytes where ${row.size_bytes} were announced`;
+  if (info.size !== Number(row.size_bytes)) return `${info.size} bytes instead of ${row.size_bytes}`;
   if (info.contentType.toLowerCase() !== row.content_type.toLowerCase()) return 'another type';
   if (row.sha256 !== null && info.sha256 !== undefined && info.sha256 !== row.sha256) return 'another checksum';
   return undefined;
@@ -163,7 +163,7 @@ async function fail(
   const [failed] = await failFile(parts.sql, { id: row.id });
   if (failed === undefined) return undefined;
   await removeObject(parts.storage, found.source, ctx);
-  throw storageError('upload_mismatch', `The upload is not what was announced: it has ${found.problem}.`);
+  throw storageError('upload_mismatch', `The upload differs from what was announced: it has ${found.problem}.`);
 }
 
 /** Of a file that is not pending any more: by a statement whose answer was lost, it may be this copy that it is. */

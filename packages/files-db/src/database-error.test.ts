@@ -52,7 +52,7 @@ describe('what a database refuses that an operator has told it to', () => {
       await expect(onDatabase(() => database.sql.begin((late) => late.unsafe(statement)))).rejects.toMatchObject({
         code: 'storage_unavailable',
         retryable: true,
-        message: 'The database gave the statement up, which took longer than it was told to allow.',
+        message: 'The database cancelled the statement because it exceeded a timeout of the database.',
       });
     });
   });
@@ -78,7 +78,7 @@ it.each(['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAK
   'a server that takes no TLS as this process speaks it is unavailable: %s',
   async (code) => {
     const cause = Object.assign(new Error('0A00042E:SSL routines'), { code });
-    const unavailable = { code: 'storage_unavailable', message: 'There is no TLS connection to the database.', cause };
+    const unavailable = { code: 'storage_unavailable', message: 'No TLS connection to the database could be made.', cause };
     await expect(onDatabase(() => Promise.reject(cause))).rejects.toMatchObject(unavailable);
   },
 );

@@ -52,34 +52,36 @@ export function databaseError(error: unknown): unknown {
   const code = codeOf(cause);
   if (code === undefined) return cause;
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
-  if (code === 'TLS_REFUSED') return unavailable('The database takes no connections with TLS, which its URL asks for.', cause, false);
-  if (code.startsWith('ERR_SSL')) return unavailable('There is no TLS connection to the database.', cause); // of OpenSSL: the two do not agree
+  if (code === 'TLS_REFUSED')
+    return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
+  if (code.startsWith('ERR_SSL')) return unavailable('No TLS connection to the database could be made.', cause); // of OpenSSL: the two do not agree
   if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
   // 55000: it takes no connections. 58: its system fails it, such as a disk.
-  if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not take statements at the moment.', cause);
+  if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
-  if (gaveUp.test(code)) return unavailable('The database gave the statement up, which took longer than it was told to allow.', cause);
+  if (gaveUp.test(code)) return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
   if (conflicts.test(code)) return unavailable('The database was busy with the same rows; try again.', cause);
   if (stale(cause)) return unavailable('The tables were changed under the statement; try again.', cause);
   if (code === '26000') {
-    const message = 'The database does not know a statement that was prepared; behind a pooler its URL needs prepare=false.';
+    const message = 'The database does not know a prepared statement; behind a pooler, its URL needs prepare=false.';
     return unavailable(message, cause, false);
   }
   if (code.startsWith('28') || code.startsWith('SASL')) return unavailable('The database refuses the user or its password.', cause, false);
   if (code === '3D000') return unavailable('The database named in the connection does not exist.', cause, false);
   if (code === '42P01') return unavailable('The tables are missing from the database; run its migrations.', cause, false);
   if (code === '3F000')
-    return unavailable('The search_path of the database user names no schema that exists and that it may use.', cause, false);
+    return unavailable('The search_path of the database user names no existing schema that the user may use.', cause, false);
   if (code === '42P07') {
-    const message = 'The schema has a table of something else by a name that Coffer needs; let the search_path name another schema.';
+    const message =
+      'The schema has a table that is not from Coffer under a name that Coffer needs; name another schema in the search_path.';
     return unavailable(message, cause, false); // of a migration: nothing else makes tables
   }
   if (code === '42501') return unavailable('The database user lacks a privilege.', cause, false);
   // A character or a nesting that text or jsonb cannot hold.
   if (/^(?:22021|22P05|54001)$/.test(code))
-    return storageError('validation_failed', 'A value holds what the database cannot store.', { cause });
+    return storageError('validation_failed', 'A value contains something that the database cannot store.', { cause });
   // The only numbers that can grow too large are those of a tenant without a quota.
-  if (code === '22003') return storageError('quota_exceeded', 'That is more than can be counted for one tenant.', { cause });
+  if (code === '22003') return storageError('quota_exceeded', 'The total would be more than can be counted for one tenant.', { cause });
   return cause;
 }
 

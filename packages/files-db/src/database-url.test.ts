@@ -82,7 +82,7 @@ describe('the URL of a database', () => {
     await expect(database.check()).rejects.toMatchObject({
       code: 'storage_unavailable',
       retryable: false,
-      message: expect.stringMatching(/no connections with TLS/) as string,
+      message: expect.stringMatching(/does not accept TLS connections/) as string,
     });
     await drop();
   });

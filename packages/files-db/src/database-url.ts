@@ -109,7 +109,7 @@ function isDecodable(text: string): boolean {
 function fromAuthority(named: readonly string[], port: string | undefined): readonly HostAndPort[] {
   return named.map((text) => {
     const url = URL.parse(`postgres://${text}`);
-    if (url === null) throw invalid('names a host that is none');
+    if (url === null) throw invalid('names an invalid host');
     return { host: decodeURIComponent(url.hostname.replace(/^\[(.*)\]$/, '$1')), port: portOf(url.port === '' ? port : url.port) };
   });
 }
@@ -117,20 +117,20 @@ function fromAuthority(named: readonly string[], port: string | undefined): read
 /** One port is that of all hosts. */
 function fromQuery(hosts: readonly string[], port: string | undefined): readonly HostAndPort[] {
   const ports = port?.split(',') ?? [];
-  if (ports.length > 1 && ports.length !== hosts.length) throw invalid('has not as many ports as hosts');
+  if (ports.length > 1 && ports.length !== hosts.length) throw invalid('does not have as many ports as hosts');
   return hosts.map((host, index) => ({ host, port: portOf(ports[index] ?? ports[0]) }));
 }
 
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) throw invalid('has a port that is not from 1 to 65535');
+  if (port < 1 || port > 65_535) throw invalid('has a port outside 1 to 65535');
   return port;
 }
 
 function mostOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw invalid('has a max that is no number of connections');
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw invalid('has a max that is not a number of connections');
   return Number(text);
 }
 
@@ -143,7 +143,7 @@ function whereOf(places: readonly HostAndPort[]): object {
   const named = port === undefined ? {} : { port };
   if (places.length === 1 && host === '') return named;
   if (isSocket(places)) return { host, ...named };
-  if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names a host that is none');
+  if (places.some((place) => place.host === '' || place.host.startsWith('/'))) throw invalid('names an invalid host');
   if (places.length === 1 && port === undefined && !host.includes(':')) return { host };
   return { host: places.map((place) => place.host), port: places.map((place) => place.port ?? defaultPort) };
 }
@@ -158,12 +158,12 @@ function isSocket(places: readonly HostAndPort[]): boolean {
  */
 function sslModeOf(mode: string | undefined, binding = 'prefer', rootCertificate?: string): string | undefined {
   // Another one would be taken as verify-full.
-  if (mode !== undefined && !sslModes.includes(mode)) throw invalid(`has an sslmode that is none of ${sslModes.join(', ')}`);
-  if (!['disable', 'prefer', 'require'].includes(binding)) throw invalid('has a channel_binding that is none of disable, prefer, require');
+  if (mode !== undefined && !sslModes.includes(mode)) throw invalid(`has an sslmode other than ${sslModes.join(', ')}`);
+  if (!['disable', 'prefer', 'require'].includes(binding)) throw invalid('has a channel_binding other than disable, prefer, require');
   if (rootCertificate !== undefined && rootCertificate !== 'system')
-    throw invalid('has an sslrootcert; NODE_EXTRA_CA_CERTS names a CA of your own');
+    throw invalid('has an sslrootcert; name your own CA in NODE_EXTRA_CA_CERTS instead');
   const isBound = binding === 'require';
-  if (isBound && mode === 'disable') throw invalid('has channel_binding=require, for which there has to be TLS');
+  if (isBound && mode === 'disable') throw invalid('has channel_binding=require, which needs TLS');
   if (isBound || rootCertificate === 'system') return 'verify-full';
   // It would be taken as require: these two differ in what is tried first.
   return mode === 'allow' ? 'prefer' : mode;
@@ -174,7 +174,7 @@ function attributesOf(text: string | undefined, hosts: number): 'read-write' | '
   if (text === undefined) return hosts > 1 ? 'read-write' : undefined;
   if (text === 'any') return undefined;
   if (text === 'read-write' || text === 'primary') return text;
-  throw invalid('has a target_session_attrs other than read-write, primary and any: Coffer writes');
+  throw invalid('has a target_session_attrs other than read-write, primary or any: Coffer needs a server that it can write to');
 }
 
 function invalid(what: string): StorageError {

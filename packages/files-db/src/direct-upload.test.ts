@@ -305,7 +305,7 @@ describe('uploadFile', () => {
       }
     }
     await expect(upload(rig, 'x', { metadata: { tags: new Map() } })).rejects.toThrow(
-      'The metadata has an object of the class Map, of which JSON keeps nothing; make it a plain object or an array, as with Object.fromEntries(map) or [...set].',
+      'The metadata contains an object of the class Map, whose contents JSON would drop; make it a plain object or an array, as with Object.fromEntries(map) or [...set].',
     );
     const presigned = { filename: 'a', contentType: 'text/plain', sizeBytes: 1, ownerId: 'alice' };
     await expect(rig.files.createPresignedUpload({ ...presigned, metadata: { a: new Set() } })).rejects.toThrow('Set');
@@ -316,7 +316,7 @@ describe('uploadFile', () => {
     }
     await expect(upload(rig, 'x', { metadata: { at: new Date(NaN) } })).rejects.toMatchObject({
       code: 'invalid_argument',
-      message: 'The metadata has a Date that is none.',
+      message: 'The metadata contains an invalid Date.',
     });
     class Point {
       readonly x = 1;

@@ -24,9 +24,9 @@ export function assertFields(problems: Readonly<Record<string, FieldProblem>>): 
 }
 
 function nameProblem(value: unknown, longest: number): FieldProblem {
-  if (typeof value !== 'string') return 'Is a string.';
+  if (typeof value !== 'string') return 'Must be a string.';
   if (value === '' || value.length > longest) return `Has 1 to ${longest} characters.`;
-  if (controlCharacters.test(value)) return 'Has no control characters.';
+  if (controlCharacters.test(value)) return 'Must not contain control characters.';
   if (!value.isWellFormed()) return 'Is valid Unicode.';
   return undefined;
 }
@@ -34,37 +34,40 @@ function nameProblem(value: unknown, longest: number): FieldProblem {
 export const filenameProblem = (value: unknown): FieldProblem => nameProblem(value, 1024);
 export const ownerProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
 /** Of a tenant's uuid and slug. */
-export const tenantNameProblem = (value: unknown): FieldProblem => (typeof value === 'string' ? shapeOfName('It', value) : 'Is a string.');
+export const tenantNameProblem = (value: unknown): FieldProblem =>
+  typeof value === 'string' ? shapeOfName('It', value) : 'Must be a string.';
 
 export function flagProblem(value: unknown): FieldProblem {
-  return value === undefined || typeof value === 'boolean' ? undefined : 'Is true or false.';
+  return value === undefined || typeof value === 'boolean' ? undefined : 'Must be true or false.';
 }
 
 export function bytesProblem(value: unknown): FieldProblem {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'Is a whole number of bytes.';
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'Must be a whole number of bytes.';
 }
 
 export function secondsProblem(value: unknown): FieldProblem {
   return value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1)
     ? undefined
-    : 'Is a whole number of seconds, at least 1.';
+    : 'Must be a whole number of seconds, at least 1.';
 }
 
 export function dispositionProblem(value: unknown): FieldProblem {
-  return value === undefined || value === 'inline' || value === 'attachment' ? undefined : 'Is inline or attachment.';
+  return value === undefined || value === 'inline' || value === 'attachment' ? undefined : 'Must be inline or attachment.';
 }
 
 export function contentTypeProblem(value: unknown): FieldProblem {
-  return typeof value === 'string' && isContentType(value) ? undefined : 'Is a media type, such as image/png.';
+  return typeof value === 'string' && isContentType(value) ? undefined : 'Must be a media type, such as image/png.';
 }
 
 export function checksumProblem(value: unknown, digits: number): FieldProblem {
   if (value === undefined || (typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value))) return undefined;
-  return `Is ${digits} lower-case hex digits.`;
+  return `Must be ${digits} lower-case hex digits.`;
 }
 
 export function limitProblem(value: unknown): FieldProblem {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1000 ? undefined : 'Is a whole number from 1 to 1,000.';
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 1000
+    ? undefined
+    : 'Must be a whole number from 1 to 1,000.';
 }
 
 /** @throws invalid_argument for what only a caller of the library can have, and JSON would lose */
@@ -76,7 +79,7 @@ export function metadataProblem(metadata: unknown): FieldProblem {
   if (problem !== undefined) return problem;
   const text = JSON.stringify(value);
   const isShort = Buffer.byteLength(text) <= longestMetadata && (!exponent.test(text) || lengthWrittenOut(value) <= longestMetadata);
-  return isShort ? undefined : 'Has at most 16 KiB of JSON, its numbers written out.';
+  return isShort ? undefined : 'Must have at most 16 KiB of JSON, with its numbers written out.';
 }
 
 // jsonb has no exponents: whoever reads a list of files gets 309 digits for each 1e308 in them.
@@ -97,7 +100,7 @@ function lengthWrittenOut(value: object): number {
  */
 function inJson(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (isDate(value) && Number.isNaN(value.getTime())) throw storageError('invalid_argument', 'The metadata has a Date that is none.');
+  if (isDate(value) && Number.isNaN(value.getTime())) throw storageError('invalid_argument', 'The metadata contains an invalid Date.');
   const hasForm = 'toJSON' in value && typeof value.toJSON === 'function';
   const written = hasForm ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
@@ -108,23 +111,23 @@ function inJson(value: unknown, key: string): unknown {
   const advice = 'make it a plain object or an array, as with Object.fromEntries(map) or [...set].';
   throw storageError(
     'invalid_argument',
-    `The metadata has an object of the class ${constructor?.name}, of which JSON keeps nothing; ${advice}`,
+    `The metadata contains an object of the class ${constructor?.name}, whose contents JSON would drop; ${advice}`,
   );
 }
 
 // jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.
 function jsonProblem(value: unknown, depth: number): FieldProblem {
-  if (depth === 0) return `Is nested at most ${deepestMetadata} deep.`;
+  if (depth === 0) return `Must be nested at most ${deepestMetadata} levels deep.`;
   if (value === null || typeof value === 'boolean') return undefined;
   if (typeof value === 'number')
     return Number.isFinite(value)
       ? undefined
-      : 'Has only numbers that are kept as they are: one of more digits, or a larger one, is a string.';
+      : 'Must contain only numbers that are kept exactly: send one with more digits, or a larger one, as a string.';
   if (typeof value === 'string')
-    return !value.isWellFormed() || value.includes('\u0000') ? 'Has no U+0000 and is valid Unicode.' : undefined;
-  if (typeof value !== 'object') return 'Has only values that JSON has.';
+    return !value.isWellFormed() || value.includes('\u0000') ? 'Must be valid Unicode without U+0000.' : undefined;
+  if (typeof value !== 'object') return 'Must contain only values that JSON has.';
   for (const [key, held] of Object.entries(value)) {
-    if (key === '__proto__') return 'Has no key "__proto__".';
+    if (key === '__proto__') return 'Must not have a key "__proto__".';
     const item = inJson(held, key);
     const problem = jsonProblem(key, depth) ?? (held === undefined ? undefined : jsonProblem(item, depth - 1));
     if (problem !== undefined) return problem;

@@ -45,8 +45,9 @@ const roles: ReadonlySet<unknown> = new Set<FileAccess['role']>(['admin', 'servi
 /** @throws tenant_context_required for a service that names no tenant, invalid_argument for a role that is none */
 export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {
   // Whoever is not a user may see more, so a role that nobody knows must not pass for one that is not "user".
-  if (!roles.has(role)) throw storageError('invalid_argument', 'The role of an access is "admin", "service" or "user".');
-  if (role === 'service' && tenant === undefined) throw storageError('tenant_context_required', 'A service names the tenant it acts for.');
+  if (!roles.has(role)) throw storageError('invalid_argument', 'The role of an access must be "admin", "service" or "user".');
+  if (role === 'service' && tenant === undefined)
+    throw storageError('tenant_context_required', 'A service must name the tenant that it acts for.');
   return {
     anyTenant: role === 'admin' && tenant === undefined,
     tenant: tenant === undefined ? null : canonicalTenantUuid(tenant),

@@ -136,6 +136,6 @@ function encodeCursor(id: string): string {
 function decodeCursor(cursor: string): string {
   const hex = /^[\w-]{22}$/.test(cursor) ? Buffer.from(cursor, 'base64url').toString('hex') : '';
   const id = parseId(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'));
-  assertFields({ cursor: id === undefined ? 'Is not a cursor that a list gave.' : undefined });
+  assertFields({ cursor: id === undefined ? 'Is not a cursor from a list.' : undefined });
   return id!;
 }

@@ -50,7 +50,7 @@ export class FileService {
     if (sql === undefined)
       throw storageError(
         'storage_not_configured',
-        'A FileService needs `db`, of drizzle over postgres.js and no transaction, or `database`.',
+        'A FileService needs `database`, or a `db` that is drizzle over postgres.js and not a transaction.',
       );
     this.#parts = {
       sql: plainClient(sql),
@@ -252,7 +252,7 @@ function found(row: FileRow | undefined): FileRecord {
 /** Where the bytes of a file lie, or lay, is nobody's business. */
 function withoutAddress(error: unknown): never {
   if (hasCode(error, 'file_not_found', 'no_such_bucket')) {
-    throw storageError('file_not_found', 'The bytes of this file are not there any more.', { cause: error });
+    throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: error });
   }
   throw error;
 }

@@ -184,7 +184,7 @@ describe('migrateDatabase', () => {
     await expect(migrateDatabase(database)).rejects.toMatchObject({
       code: 'storage_unavailable',
       retryable: false,
-      message: 'The schema has a table of something else by a name that Coffer needs; let the search_path name another schema.',
+      message: 'The schema has a table that is not from Coffer under a name that Coffer needs; name another schema in the search_path.',
     });
     const tables = await database.sql`select tablename from pg_tables where schemaname = 'public'`;
     expect([...tables]).toEqual([{ tablename: name }]);

@@ -9,7 +9,7 @@ import type { Sql } from 'postgres';
 export function plainClient(sql: Sql): Sql {
   const transform = (sql as Partial<Sql>).options?.transform as Sql['options']['transform'] | undefined;
   // Of other drivers, drizzle makes databases that look just the same.
-  if (transform === undefined) throw storageError('invalid_argument', 'The client of the database is none of postgres.js.');
+  if (transform === undefined) throw storageError('invalid_argument', 'The database client is not a postgres.js client.');
   const { column, value, row } = transform;
   if ([column, value, row].every(({ from }) => from === undefined)) return sql;
   throw storageError(

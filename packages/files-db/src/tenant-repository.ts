@@ -129,7 +129,7 @@ export class TenantRepository {
     const { limit = 100, cursor } = page;
     const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
     const sound = cursor === undefined || (tenantNameProblem(after) === undefined && Buffer.from(after).toString('base64url') === cursor);
-    assertFields({ limit: limitProblem(limit), cursor: sound ? undefined : 'Is not a cursor that a list gave.' });
+    assertFields({ limit: limitProblem(limit), cursor: sound ? undefined : 'Is not a cursor from a list.' });
     const rows = await listTenants(this.#database.sql, { after, limit: limit + 1 });
     const found = rows.slice(0, limit).map(tenantOf);
     const last = rows.length > limit ? found.at(-1) : undefined;
@@ -236,7 +236,10 @@ export class TenantRepository {
   async #assertFree(bucket: string): Promise<void> {
     // In this order: a bucket has its owner before it gets the owner's first object.
     if (!(await this.#holdsObjects(bucket)) || (await this.ownerOf(bucket)) !== undefined) return;
-    throw storageError('tenant_conflict', `The bucket "${bucket}" holds objects and is no tenant's; an administrator may give it to one.`);
+    throw storageError(
+      'tenant_conflict',
+      `The bucket "${bucket}" holds objects but belongs to no tenant; an administrator can assign it to one.`,
+    );
   }
 
   async #rename(transaction: TransactionSql, tenant: string, slug: string): Promise<void> {

@@ -202,7 +202,7 @@ export class TenantService {
   async #assertKept(bucket: string, ctx: CallContext): Promise<void> {
     if (await this.#tenants.keeps(bucket)) return;
     await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).catch(() => {});
-    throw storageError('tenant_not_found', 'The tenant, or its bucket, was deleted meanwhile.');
+    throw storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
   }
 
   /** None when another call has deleted the tenant since. */

@@ -89,7 +89,7 @@ const changes = ['readable', 'end', 'error', 'close'] as const;
 async function readable(stream: Readable, signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted();
   if (stream.errored) throw stream.errored;
-  if (stream.destroyed) throw storageError('invalid_argument', 'The body ended before its time.');
+  if (stream.destroyed) throw storageError('invalid_argument', 'The body ended too early.');
   await new Promise<void>((resolve) => {
     const done = (): void => {
       for (const event of changes) stream.off(event, done);

@@ -124,7 +124,7 @@ describe('loadBackend', () => {
     await writeFile(join(dir, 'named.mjs'), 'export const name = 1;');
     expect(await failure(join(dir, 'named.mjs'))).toMatch(/default export .* must be \{ name, create\(options\) \}/);
     await writeFile(join(dir, 'half.mjs'), `export default { name: 'half', create: () => ({ name: 'half', put() {}, close() {} }) };`);
-    expect(await failure(join(dir, 'half.mjs'))).toMatch(/is no backend: it lacks check, get, head, delete, copy, list/);
+    expect(await failure(join(dir, 'half.mjs'))).toMatch(/is not a backend: it lacks check, get, head, delete, copy, list/);
     await writeFile(join(dir, 'throws.mjs'), `export default { name: 'x', create() { throw new Error('no pool'); } };`);
     expect(await failure(join(dir, 'throws.mjs'))).toMatch(/could not create its backend: no pool/);
   });

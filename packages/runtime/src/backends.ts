@@ -61,7 +61,7 @@ const loaders: Readonly<Record<string, Loader>> = {
   minio: async ({ storage, dataDir }) => {
     const { minioBackend } = await import('@coffer/backend-s3');
     const { endpoint, ...options } = s3Options(storage);
-    if (endpoint === undefined) throw new ConfigError([{ variable: 'STORAGE_S3_ENDPOINT', message: 'is required by the minio backend.' }]);
+    if (endpoint === undefined) throw new ConfigError([{ variable: 'STORAGE_S3_ENDPOINT', message: 'is required for the minio backend.' }]);
     return { backend: minioBackend({ ...options, endpoint, spoolDirectory: spoolIn(dataDir) }) };
   },
 };
@@ -98,7 +98,7 @@ const thirdParty: Loader = async (config, { publicUrl }) => {
   const missing = ['check', 'put', 'get', 'head', 'delete', 'copy', 'list', 'close'].filter(
     (name) => typeof backend?.[name as keyof StorageBackend] !== 'function',
   );
-  if (missing.length > 0) throw problem(`what the module that it names creates is no backend: it lacks ${missing.join(', ')}.`);
+  if (missing.length > 0) throw problem(`what the module that it names creates is not a backend: it lacks ${missing.join(', ')}.`);
   return { backend: backend as StorageBackend };
 };
 

@@ -185,7 +185,7 @@ describe('createRuntime', () => {
     const owner = connectDatabase({ url: url.href, max: 1 });
     cleanUp.push(() => owner.close());
     for (const [encoding, starting] of [
-      ['LATIN1', /^DATABASE_URL names a database of encoding LATIN1; Coffer needs UTF8\.$/],
+      ['LATIN1', /^DATABASE_URL names a database with the encoding LATIN1; Coffer needs UTF8\.$/],
       ['SQL_ASCII', undefined], // keeps what it is sent
     ] as const) {
       const name = `${url.pathname.slice(1)}_${encoding.toLowerCase()}`;

@@ -27,7 +27,7 @@ export async function generatedSecret(dataDir: string): Promise<Buffer> {
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(`The signing secret ${path} cannot be read or written (${(cause as NodeJS.ErrnoException).code}).`, { cause });
   }
-  throw new StartupError(`The signing secret ${path} vanished while it was being made.`);
+  throw new StartupError(`The signing secret ${path} vanished while it was being created.`);
 }
 
 async function readSecret(path: string): Promise<Buffer | undefined> {
@@ -44,7 +44,7 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
     // Without hard links another process may be writing it right now.
     if (attempt === 10) {
       throw new StartupError(
-        `The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs that it has signed end then.`,
+        `The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs signed with it then stop working.`,
       );
     }
     await delay(50);

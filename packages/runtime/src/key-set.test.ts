@@ -49,13 +49,13 @@ describe('AUTH_JWKS_FILE', () => {
   it('is a file', async () => {
     await rm(join(cwd, 'keys.json'), { force: true });
     await mkdir(join(cwd, 'keys.json'));
-    expect(problem()).toContain('AUTH_JWKS_FILE: must be a file that can be read; it is none.');
+    expect(problem()).toContain('AUTH_JWKS_FILE: must be a file that can be read; it is not.');
     await rm(join(cwd, 'keys.json'), { recursive: true });
   });
 
   it('must exist where the server is started, and is taken from the working directory', async () => {
     await rm(join(cwd, 'keys.json'), { force: true });
-    expect(problem()).toContain('there is none');
+    expect(problem()).toContain('it does not exist');
     expect(problem({ serve: false })).toBeUndefined();
     await writeFile(join(cwd, 'keys.json'), '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}');
     expect(parseConfig({ AUTH_JWKS_FILE: 'keys.json' }, { cwd }).auth.jwksFile).toBe(join(cwd, 'keys.json'));

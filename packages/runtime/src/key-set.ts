@@ -22,6 +22,6 @@ function isPublicKey(key: unknown): boolean {
 
 function reason(cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is none';
-  return code === 'EACCES' ? 'it may not be read by this user' : 'it is none';
+  if (code === 'ENOENT') return 'it does not exist';
+  return code === 'EACCES' ? 'this user may not read it' : 'it is not';
 }

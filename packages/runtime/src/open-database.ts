@@ -95,9 +95,10 @@ async function assertUsable(database: Database, onDatabase: <T>(run: () => Promi
       select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
   );
   const major = Math.floor(Number(row?.version) / 10_000);
-  if (major < oldest) throw new StartupError(`DATABASE_URL names a server of PostgreSQL ${major}; Coffer needs ${oldest} or newer.`);
+  if (major < oldest) throw new StartupError(`DATABASE_URL names a PostgreSQL ${major} server; Coffer needs ${oldest} or newer.`);
   const encoding = row?.encoding ?? '';
-  if (!encodings.includes(encoding)) throw new StartupError(`DATABASE_URL names a database of encoding ${encoding}; Coffer needs UTF8.`);
+  if (!encodings.includes(encoding))
+    throw new StartupError(`DATABASE_URL names a database with the encoding ${encoding}; Coffer needs UTF8.`);
 }
 
 function placeOf(url: string): string {

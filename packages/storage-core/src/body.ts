@@ -40,12 +40,12 @@ export function bodyOf(input: BodyInput, size?: number): Body {
   if (isBlob(input)) return bodyOf(input.stream(), size ?? sizeOf(input));
   if (input instanceof ReadableStream) return stream(webStream(input), size);
   if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return stream(iterableStream(input), size);
-  throw storageError('invalid_argument', 'A body is a string, bytes, a Blob, a stream or an async iterable of bytes.');
+  throw storageError('invalid_argument', 'A body must be a string, bytes, a Blob, a stream or an async iterable of bytes.');
 }
 
 function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
   if ('detached' in buffer && buffer.detached)
-    throw storageError('invalid_argument', 'The bytes of the body have been transferred elsewhere.');
+    throw storageError('invalid_argument', 'The ArrayBuffer of the body is detached: its bytes were transferred elsewhere.');
   return new Uint8Array(buffer, view?.byteOffset, view?.byteLength);
 }
 
@@ -66,7 +66,7 @@ function stream(readable: Readable, size: number | undefined): Body {
   if (size === undefined) return { kind: 'stream', stream: readable };
   if (Number.isSafeInteger(size) && size >= 0) return { kind: 'stream', stream: readable, size };
   readable.destroy();
-  throw storageError('invalid_argument', 'The size of a body is a whole number of bytes.');
+  throw storageError('invalid_argument', 'The size of a body must be a whole number of bytes.');
 }
 
 function readableOf(readable: Readable): Readable {
@@ -215,7 +215,7 @@ interface Chunks {
 /** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
 function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
   let isMaybeOver = mayBeOver;
-  const refuse = (): Error => storageError('invalid_argument', 'A body stream yields bytes.');
+  const refuse = (): Error => storageError('invalid_argument', 'A body stream must yield bytes.');
   return new Readable({
     read() {
       chunks.next().then(
@@ -250,7 +250,7 @@ async function close(chunks: Chunks, reason: Error | null): Promise<void> {
 /** The error for a body that is shorter or longer than was announced. */
 export function sizeMismatch(actual: number, announced: number): Error {
   const got = actual > announced ? `more than ${announced}` : String(actual);
-  return storageError('invalid_argument', `The body has ${got} bytes where ${announced} were announced.`);
+  return storageError('invalid_argument', `The body has ${got} bytes, but ${announced} were announced.`);
 }
 
 /** Reads an open body to its end. For small objects and tests: it holds everything in memory. */

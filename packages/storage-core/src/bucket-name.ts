@@ -8,15 +8,15 @@ const reservedSuffixes = ['-s3alias', '--ol-s3'];
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
  */
 export function bucketNameProblem(name: string): string | undefined {
-  if (typeof name !== 'string') return 'A bucket name is a string.'; // of callers whom no compiler tells
-  if (name.length < 3 || name.length > 63) return 'A bucket name has 3 to 63 characters.';
-  if (!/^[a-z0-9-]+$/.test(name)) return 'A bucket name has only lower-case letters, digits and "-".';
-  if (name.startsWith('-') || name.endsWith('-')) return 'A bucket name starts and ends with a letter or digit.';
-  if (/^\d{1,3}(?:-\d{1,3}){3}$/.test(name)) return 'A bucket name does not look like an IP address.';
+  if (typeof name !== 'string') return 'A bucket name must be a string.'; // of callers whom no compiler tells
+  if (name.length < 3 || name.length > 63) return 'A bucket name must have 3 to 63 characters.';
+  if (!/^[a-z0-9-]+$/.test(name)) return 'A bucket name must contain only lower-case letters, digits and "-".';
+  if (name.startsWith('-') || name.endsWith('-')) return 'A bucket name must start and end with a letter or digit.';
+  if (/^\d{1,3}(?:-\d{1,3}){3}$/.test(name)) return 'A bucket name must not look like an IP address.';
   const prefix = reservedPrefixes.find((start) => name.startsWith(start));
-  if (prefix !== undefined) return `A bucket name does not start with "${prefix}".`;
+  if (prefix !== undefined) return `A bucket name must not start with "${prefix}".`;
   const suffix = reservedSuffixes.find((end) => name.endsWith(end));
-  if (suffix !== undefined) return `A bucket name does not end with "${suffix}".`;
+  if (suffix !== undefined) return `A bucket name must not end with "${suffix}".`;
   return undefined;
 }
 

@@ -68,7 +68,7 @@ export class BucketProvisioner {
 
   async #disown(bucket: string, ctx: CallContext): Promise<never> {
     if (this.#bare.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may have a right to it
-    throw storageError('no_such_bucket', `The bucket "${bucket}" is not there any more.`);
+    throw storageError('no_such_bucket', `The bucket "${bucket}" no longer exists.`);
   }
 
   /** Once for all who ask meanwhile: some servers fail one of several writers of a bucket's rules. */

@@ -16,7 +16,7 @@ const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
 export function evaluateConditions(info: Pick<ObjectInfo, 'etag' | 'lastModified'>, conditions: ReadConditions): 'send' | 'not_modified' {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
   if (ifMatch !== undefined) {
-    if (!matches(ifMatch, info.etag)) throw storageError('precondition_failed', 'The object has another ETag than If-Match asks for.');
+    if (!matches(ifMatch, info.etag)) throw storageError('precondition_failed', 'The ETag of the object does not match If-Match.');
   } else if (ifUnmodifiedSince !== undefined && seconds(info.lastModified) > seconds(ifUnmodifiedSince)) {
     throw storageError('precondition_failed', 'The object was modified after If-Unmodified-Since.');
   }
@@ -30,7 +30,7 @@ export function assertByteRange(range: ByteRange): void {
   const { start, end = start, suffix } = range as { start?: number; end?: number; suffix?: number };
   const [first, last] = suffix === undefined ? [start, end] : [suffix, suffix];
   if (!isPosition(first) || !isPosition(last) || last < first) {
-    throw storageError('invalid_argument', 'A byte range is given in whole numbers, its start not after its end.');
+    throw storageError('invalid_argument', 'A byte range must be whole numbers, and its start must not be after its end.');
   }
 }
 

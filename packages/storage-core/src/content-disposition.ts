@@ -39,5 +39,8 @@ function shortened(filename: string): string {
 /** @throws invalid_argument for what no header can hold */
 export function assertContentDisposition(value: string): void {
   if (/^[\x20-\x7e]+$/.test(value)) return;
-  throw storageError('invalid_argument', 'A Content-Disposition has only printable ASCII; see contentDisposition() for other file names.');
+  throw storageError(
+    'invalid_argument',
+    'A Content-Disposition may contain only printable ASCII; see contentDisposition() for other file names.',
+  );
 }

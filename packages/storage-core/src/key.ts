@@ -9,14 +9,14 @@ const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** Why `key` cannot name an object, or undefined when it can. The rules are the same on every backend. */
 export function keyProblem(key: string): string | undefined {
-  if (typeof key !== 'string') return 'A key is a string.'; // of callers whom no compiler tells
-  if (key === '') return 'A key has at least one character.';
-  if (!key.isWellFormed()) return 'A key is valid Unicode; this one has a lone surrogate.';
+  if (typeof key !== 'string') return 'A key must be a string.'; // of callers whom no compiler tells
+  if (key === '') return 'A key must have at least one character.';
+  if (!key.isWellFormed()) return 'A key must be valid Unicode; this one has a lone surrogate.';
   // A key of n UTF-16 units has at most 3n bytes, so the short ones need no count.
-  if (key.length * 3 > maxKeyBytes && Buffer.byteLength(key) > maxKeyBytes) return `A key has at most ${maxKeyBytes} bytes of UTF-8.`;
-  if (controlCharacters.test(key)) return 'A key has no control characters.';
-  if (key.startsWith('/')) return 'A key does not start with "/".';
-  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(key)) return 'A key has no "." or ".." segments.';
+  if (key.length * 3 > maxKeyBytes && Buffer.byteLength(key) > maxKeyBytes) return `A key must have at most ${maxKeyBytes} bytes of UTF-8.`;
+  if (controlCharacters.test(key)) return 'A key must not contain control characters.';
+  if (key.startsWith('/')) return 'A key must not start with "/".';
+  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(key)) return 'A key must not have "." or ".." segments.';
   return undefined;
 }
 

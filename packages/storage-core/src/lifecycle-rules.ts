@@ -7,13 +7,13 @@ export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
   for (const { id, prefix, expireDays, abortMultipartDays, transition } of rules) {
     assertSelects(prefix);
     // What is sent of a lone surrogate is another character, and of two such rules one would replace the other.
-    if (!id.isWellFormed()) throw storageError('invalid_argument', 'The id of a lifecycle rule is valid Unicode.');
+    if (!id.isWellFormed()) throw storageError('invalid_argument', 'The id of a lifecycle rule must be valid Unicode.');
     assertDays('expireDays', expireDays, 1);
     assertDays('abortMultipartDays', abortMultipartDays, 1);
     assertDays('transition.days', transition?.days, 0);
   }
   if (new Set(rules.map(({ id }) => id)).size < rules.length)
-    throw storageError('invalid_argument', 'Each lifecycle rule has an id of its own.');
+    throw storageError('invalid_argument', 'Each lifecycle rule must have an id of its own.');
 }
 
 /** Of a fraction some servers keep the whole days. */

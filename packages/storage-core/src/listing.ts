@@ -5,7 +5,7 @@ import type { ListOptions, ListPage, ObjectSummary } from './object.ts';
 /** @throws invalid_argument for what no provider could list by */
 export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 }: ListOptions): void {
   if (!(Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= 1000)) {
-    throw storageError('invalid_argument', 'maxKeys is a whole number from 1 to 1,000.');
+    throw storageError('invalid_argument', 'maxKeys must be a whole number from 1 to 1,000.');
   }
   for (const text of [prefix, delimiter]) assertSelects(text);
 }
@@ -13,9 +13,9 @@ export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 
 /** @throws invalid_argument for a prefix or delimiter that no key could have */
 export function assertSelects(text: string): void {
   if (!text.isWellFormed() || text.includes('\0'))
-    throw storageError('invalid_argument', 'A prefix or delimiter is valid Unicode without NUL.');
+    throw storageError('invalid_argument', 'A prefix or delimiter must be valid Unicode without NUL.');
   if (Buffer.byteLength(text) > maxKeyBytes)
-    throw storageError('invalid_argument', `A prefix or delimiter has at most ${maxKeyBytes} bytes.`);
+    throw storageError('invalid_argument', `A prefix or delimiter must have at most ${maxKeyBytes} bytes.`);
 }
 
 /**
@@ -83,7 +83,7 @@ export function pageOf(all: Iterable<ObjectSummary>, options: ListOptions): List
 function nameOf(token: string): string {
   const name = Buffer.from(token, 'base64url').toString();
   if (name === '' || Buffer.from(name).toString('base64url') !== token) {
-    throw storageError('invalid_argument', 'The continuation token is not one that a listing gave out.');
+    throw storageError('invalid_argument', 'The continuation token does not come from a listing.');
   }
   return name;
 }

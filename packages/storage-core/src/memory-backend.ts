@@ -81,7 +81,7 @@ class MemoryBackend implements StorageBackend {
       const md5 = createHash('md5').update(data).digest('hex');
       const sha256 = createHash('sha256').update(data).digest('hex');
       if ((options.md5 ?? md5) !== md5 || (options.sha256 ?? sha256) !== sha256) {
-        throw storageError('checksum_mismatch', 'The body has another checksum than was declared.');
+        throw storageError('checksum_mismatch', 'The checksum of the body does not match the declared one.');
       }
       signal?.throwIfAborted();
       const { objects } = this.#bucket(at.bucket);
@@ -146,7 +146,8 @@ class MemoryBackend implements StorageBackend {
     const { storageClass = from.storageClass, ifMatch, ifNoneMatch, onlyIf } = options;
     assertStorageClass(storageClass);
     if (ifMatch !== undefined) assertWritable(this.#object(source), { ifMatch });
-    if (onlyIf !== undefined && !onlyIf(from)) throw storageError('precondition_failed', 'The source of the copy is not as asked for.');
+    if (onlyIf !== undefined && !onlyIf(from))
+      throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
     if (ifNoneMatch !== undefined) assertWritable(objects.get(destination.key), { ifNoneMatch });
     const info = { ...from, ...destination, storageClass, lastModified: new Date() };
     objects.set(destination.key, { info, data, acl: options.acl ?? acl });
@@ -164,7 +165,7 @@ class MemoryBackend implements StorageBackend {
   readonly batchDelete: BatchDeleteOperations = {
     deleteMany: async (bucket, keys, { signal }) => {
       signal?.throwIfAborted();
-      if (keys.length > 1000) throw storageError('invalid_argument', 'A batch has at most 1000 keys.');
+      if (keys.length > 1000) throw storageError('invalid_argument', 'A batch must have at most 1000 keys.');
       const { objects } = this.#bucket(bucket);
       const deleted = [...new Set(keys)];
       for (const key of deleted) objects.delete(key);
@@ -214,7 +215,7 @@ class MemoryBackend implements StorageBackend {
   };
 
   #create(name: string, { region = this.#region, acl = 'private' }: NewBucket): StoredBucket {
-    if (this.#buckets.has(name)) throw storageError('bucket_already_exists', `The bucket "${name}" exists already.`);
+    if (this.#buckets.has(name)) throw storageError('bucket_already_exists', `The bucket "${name}" already exists.`);
     const info = { name, region, createdAt: new Date(), versioningEnabled: false };
     const bucket = { info, acl, objects: new Map<string, StoredObject>() };
     this.#buckets.set(name, bucket);
@@ -236,8 +237,9 @@ class MemoryBackend implements StorageBackend {
 
 function assertWritable(current: StoredObject | undefined, { ifMatch, ifNoneMatch }: Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'>): void {
   if (ifNoneMatch !== undefined && current !== undefined)
-    throw storageError('precondition_failed', 'There is an object of this key already.');
-  if (ifMatch !== undefined && current?.info.etag !== ifMatch) throw storageError('precondition_failed', 'The object has another ETag.');
+    throw storageError('precondition_failed', 'An object with this key already exists.');
+  if (ifMatch !== undefined && current?.info.etag !== ifMatch)
+    throw storageError('precondition_failed', 'The object has a different ETag.');
 }
 
 async function collect(body: Body, signal: AbortSignal | undefined): Promise<Buffer> {

@@ -16,7 +16,7 @@ export function presignUploadOptionsOf(file: PresignUpload, defaultExpiry: numbe
   if (acl !== undefined) assertCannedAcl(acl);
   const contentType = file.contentType === undefined ? undefined : checkedContentType(file.contentType);
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) {
-    throw storageError('invalid_argument', 'The size of an upload is a whole number of bytes.');
+    throw storageError('invalid_argument', 'The size of an upload must be a whole number of bytes.');
   }
   return defined({ contentType, size, method, acl, storageClass, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }
@@ -32,12 +32,12 @@ export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: n
 
 /** A backend would sign another for it. */
 function assertMethod(method: string | undefined, known: readonly string[]): void {
-  if (method !== undefined && !known.includes(method)) throw storageError('invalid_argument', `The method is ${known.join(' or ')}.`);
+  if (method !== undefined && !known.includes(method)) throw storageError('invalid_argument', `The method must be ${known.join(' or ')}.`);
 }
 
 function expiryOf(seconds = 3600): number {
   if (!Number.isInteger(seconds) || seconds < 1) {
-    throw storageError('invalid_argument', 'An expiry is a whole number of seconds, at least 1.');
+    throw storageError('invalid_argument', 'An expiry must be a whole number of seconds, at least 1.');
   }
   return Math.min(seconds, longestExpiry);
 }

@@ -48,7 +48,7 @@ export function checkedContentType(value: string): string {
 /** Of an ETag, servers make what they like: most of them write. @throws invalid_argument */
 export function assertNoneMatch(ifNoneMatch: string | undefined): void {
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*') {
-    throw storageError('invalid_argument', 'The ifNoneMatch of a write is "*": only where there is no such object.');
+    throw storageError('invalid_argument', 'The only ifNoneMatch of a write is "*": write only if there is no such object.');
   }
 }
 
@@ -56,23 +56,23 @@ export function assertNoneMatch(ifNoneMatch: string | undefined): void {
 function assertMetadata(metadata: Readonly<Record<string, string>>): void {
   // Of what else iterates, such as a Map, no member is one of the object itself.
   if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata)
-    throw storageError('invalid_argument', 'Metadata is a plain object; of a Map or Headers, make one with Object.fromEntries().');
+    throw storageError('invalid_argument', 'Metadata must be a plain object; convert a Map or Headers with Object.fromEntries().');
   let size = 0;
   for (const [name, value] of Object.entries(metadata)) {
     if (!/^[a-z0-9._-]+$/.test(name)) {
-      throw storageError('invalid_argument', `Metadata names have only a-z, 0-9, "-", "_" and "."; "${name}" is none.`);
+      throw storageError('invalid_argument', `Metadata names may contain only a-z, 0-9, "-", "_" and "."; "${name}" is not valid.`);
     }
-    if (typeof value !== 'string') throw storageError('invalid_argument', `The metadata "${name}" is no string.`);
+    if (typeof value !== 'string') throw storageError('invalid_argument', `The metadata "${name}" is not a string.`);
     if (!/^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/.test(value)) {
-      throw storageError('invalid_argument', `The metadata "${name}" holds other than printable ASCII, or spaces at its ends.`);
+      throw storageError('invalid_argument', `The metadata "${name}" must be printable ASCII without spaces at either end.`);
     }
     size += name.length + value.length;
   }
-  if (size > longestMetadata) throw storageError('invalid_argument', `Metadata has at most ${longestMetadata} bytes in all.`);
+  if (size > longestMetadata) throw storageError('invalid_argument', `Metadata must have at most ${longestMetadata} bytes in total.`);
 }
 
 function assertChecksum(name: string, value: string | undefined, length: number): void {
   if (value !== undefined && !(value.length === length && /^[0-9a-f]+$/.test(value))) {
-    throw storageError('invalid_argument', `A ${name} is given as ${length} lower-case hex digits.`);
+    throw storageError('invalid_argument', `A ${name} must be given as ${length} lower-case hex digits.`);
   }
 }

@@ -77,9 +77,9 @@ class Relay extends Readable {
   #take(chunk: unknown): void {
     if (this.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string') {
-      this.destroy(storageError('invalid_argument', 'A body stream yields bytes.'));
+      this.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
     } else if (this.#source.readableEncoding !== this.#encoding) {
-      this.destroy(storageError('invalid_argument', 'The body stream yields text since its upload began.'));
+      this.destroy(storageError('invalid_argument', 'The body stream was switched to text after its upload began.'));
     } else if (!this.push(chunk)) {
       this.#isWanted = false;
     }
@@ -119,7 +119,7 @@ export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unk
 }
 
 export function listenersRemoved(): Error {
-  return storageError('invalid_argument', 'Listeners of the body stream have been removed.');
+  return storageError('invalid_argument', 'The listeners that read the body stream have been removed.');
 }
 
 /** What ends the source before its time ends the relay. */

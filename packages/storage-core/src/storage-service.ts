@@ -190,8 +190,8 @@ export class StorageService extends BucketService {
   /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. @throws invalid_argument, no_such_bucket, not_supported */
   async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
     // Of a text, each letter would be a key.
-    if (!Array.isArray(request.keys as unknown)) throw storageError('invalid_argument', 'The keys to delete are an array.');
-    if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys are deleted at once.');
+    if (!Array.isArray(request.keys as unknown)) throw storageError('invalid_argument', 'The keys to delete must be an array.');
+    if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys can be deleted at once.');
     const batch = requireAbility(this.backend, 'batchDelete');
     const errors: BatchDeleteResult['errors'][number][] = [];
     const keys = [...new Set(request.keys)].filter((key) => {
@@ -211,7 +211,8 @@ export class StorageService extends BucketService {
     const delimiter = request.delimiter === '' ? undefined : request.delimiter;
     return new ObjectListing(async (token = continuationToken) => {
       // A prefix by itself would be overlooked, and all objects listed.
-      if (typeof request !== 'object') throw storageError('invalid_argument', 'What to list is an object, such as { prefix }.');
+      if (typeof request !== 'object')
+        throw storageError('invalid_argument', 'The listing to make must be given as an object, such as { prefix }.');
       const options = defined({ prefix, delimiter, maxKeys, continuationToken: token, onNextToken });
       assertListOptions(options);
       const { bucket } = await this.resolveBucket(bucketRequest(request), ctx);

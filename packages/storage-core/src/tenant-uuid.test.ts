@@ -14,8 +14,8 @@ it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
 it('says why a name is none, and counts characters as readers do', () => {
   for (const sound of ['a', uuid, '🐘'.repeat(128), 'acme corp', '東京']) expect(tenantNameProblem('A name', sound)).toBeUndefined();
   for (const [wrong, problem] of [
-    ['', 'A name may not be empty.'],
-    ['🐘'.repeat(129), 'A name has at most 128 characters.'],
+    ['', 'A name must not be empty.'],
+    ['🐘'.repeat(129), 'A name must have at most 128 characters.'],
     ['\ud800', 'A name is well-formed Unicode.'],
     ['a\u2028b', 'A name has no control characters.'],
     ['a\u0085b', 'A name has no control characters.'],

@@ -30,10 +30,10 @@ export function canonicalTenantUuid(value: string): string {
 
 /** Why `value` is neither a uuid nor a slug of any tenant, or undefined when it can be; `what` begins the sentence. */
 export function tenantNameProblem(what: string, value: string): string | undefined {
-  if (typeof value !== 'string') return `${what} is a string.`; // plain JavaScript, and rows of databases, may lack it
-  if (value === '') return `${what} may not be empty.`;
+  if (typeof value !== 'string') return `${what} must be a string.`; // plain JavaScript, and rows of databases, may lack it
+  if (value === '') return `${what} must not be empty.`;
   // A character is one code point; the first test spares counting those of something huge.
-  if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} has at most ${longest} characters.`;
+  if (value.length > 2 * longest || Array.from(value).length > longest) return `${what} must have at most ${longest} characters.`;
   if (!value.isWellFormed()) return `${what} is well-formed Unicode.`;
   if (wellShaped.test(value)) return undefined;
   return value.trim() === value || hasControl.test(value)

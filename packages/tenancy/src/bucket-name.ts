@@ -31,13 +31,13 @@ export function patternProblem(pattern: string): string | undefined {
   const { literals, fields } = parse(pattern);
   const unknown = fields.find((field) => !isField(field));
   if (unknown !== undefined) return `The placeholder {${unknown}} is unknown: ${allowed}.`;
-  if (fields.length === 0) return `A bucket naming pattern has a placeholder, or all tenants would share one bucket: ${allowed}.`;
+  if (fields.length === 0) return `A bucket naming pattern must have a placeholder, or all tenants would share one bucket: ${allowed}.`;
   if (literals.some((literal) => /[^a-z0-9-]/.test(literal))) {
-    return `A bucket naming pattern has only lower-case letters, digits, "-" and placeholders: ${allowed}.`;
+    return `A bucket naming pattern must contain only lower-case letters, digits, "-" and placeholders: ${allowed}.`;
   }
   if (roomIn({ literals, fields }) < fields.length) {
     const most = longestName - hashDigits - 1 - fields.length;
-    return `A bucket naming pattern has at most ${most} characters beside its placeholders, to leave room for the tenant.`;
+    return `A bucket naming pattern must have at most ${most} characters besides its placeholders, to leave room for the tenant.`;
   }
   const shortest = fields.map(() => 't');
   const problem = bucketNameProblem(render({ literals, fields }, hashed(shortest, '0'.repeat(hashDigits))));

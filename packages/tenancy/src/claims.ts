@@ -63,7 +63,7 @@ export function decideTenant(ask: {
   const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, names);
   if (names && id !== undefined) return { kind: 'named', id };
   if (role === 'service')
-    throw storageError('tenant_context_required', 'A service names the tenant it acts for in the header X-Tenant-ID.');
+    throw storageError('tenant_context_required', 'A service must name the tenant that it acts for in the header X-Tenant-ID.');
   if (claimed !== undefined) return { kind: 'claimed', tenant: claimed, ...(id !== undefined && { mustMatch: id }) };
   if (id !== undefined) throw storageError('tenant_mismatch', 'The header X-Tenant-ID names a tenant, but the token belongs to none.');
   return { kind: 'none' };

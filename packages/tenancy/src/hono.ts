@@ -64,7 +64,7 @@ async function resolve(decision: TenantDecision, options: TenantContextOptions):
   if (decision.kind === 'none') return undefined;
   if (decision.kind === 'named') {
     const tenant = await options.lookup?.(decision.id);
-    if (tenant === undefined) throw storageError('tenant_not_found', 'There is no tenant of the uuid or slug in X-Tenant-ID.');
+    if (tenant === undefined) throw storageError('tenant_not_found', 'There is no tenant with the uuid or slug in X-Tenant-ID.');
     return tenant;
   }
   const tenant = await registered(decision.tenant, options);

@@ -15,7 +15,7 @@ describe('the shape of a tenant', () => {
   );
 
   it.each([
-    ['', 'may not be empty'],
+    ['', 'must not be empty'],
     ['x'.repeat(129), 'at most 128 characters'],
     ['🐘'.repeat(129), 'at most 128 characters'],
     ['x'.repeat(1_000_000), 'at most 128 characters'],

@@ -98,7 +98,7 @@ class FormReader implements MultipartHandler {
       this.#place = 'file';
       this.#found({ fields: this.#fields, stream: this.stream, contentType });
     } else if (filename !== undefined) {
-      throw validationFailed([{ field: name, message: 'is no file of this form; the file goes into the field "file"' }]);
+      throw validationFailed([{ field: name, message: 'is not the file field of this form; send the file in the field "file"' }]);
     } else if (this.#fields.has(name)) {
       throw validationFailed([{ field: name, message: 'given more than once' }]);
     } else if (this.#fields.size === maxFields) {

@@ -70,7 +70,7 @@ async function answer(backend: LocalBackend, requestTarget: string, exchange: Ex
   if (problem !== undefined) throw storageError('invalid_bucket_name', problem);
   if (!methods.includes(method)) {
     response.setHeader('allow', [...methods, 'OPTIONS'].join(', '));
-    throw storageError('method_not_allowed', 'The method has no meaning here.');
+    throw storageError('method_not_allowed', 'The method is not supported here.');
   }
   if (method === 'POST') return answerForm(backend, bucket, exchange);
   const target = { at: { bucket, key: decodeKey(rawKey) }, query };

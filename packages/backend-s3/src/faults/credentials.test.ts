@@ -81,7 +81,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
   it('of a provider that does not answer are what did not come', async () => {
     const provider = vi.fn<() => Promise<Identity>>(() => new Promise(() => {}));
     const backend = bench.through({ credentials: provider, timeout: 0.2, maxRetries: 2 });
-    const message = 'The credentials for the storage provider did not come in time.';
+    const message = 'The credentials for the storage provider did not arrive in time.';
     await expect(calls[2]![1](backend)).rejects.toMatchObject({ code: 'read_timeout', message });
     expect(provider).toHaveBeenCalledTimes(1);
     expect(bench.proxy.requests).toHaveLength(0);
@@ -94,7 +94,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
   ])('of a provider that fails are what failed, not the storage provider: for a reason %s', async (_why, failure) => {
     const provider = vi.fn<() => Promise<Identity>>(() => Promise.reject(failure));
     const backend = bench.through({ credentials: provider, maxRetries: 2 });
-    const message = 'The credentials for the storage provider cannot be had at the moment.';
+    const message = 'The credentials for the storage provider cannot be obtained at the moment.';
     const error: unknown = await calls[1]![1](backend).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true, message });
     expect((error as Error & { cause: Error }).cause.cause).toBe(failure);
@@ -116,7 +116,7 @@ describe.each(doors)('the credentials (%s)', (door) => {
     const backend = bench.through({ credentials: provider as () => Promise<Identity>, maxRetries: 2 });
     await expect(calls[1]![1](backend)).rejects.toMatchObject({
       code: 'storage_unavailable',
-      message: 'The credentials for the storage provider cannot be had at the moment.',
+      message: 'The credentials for the storage provider cannot be obtained at the moment.',
     });
     expect(bench.proxy.requests).toHaveLength(0);
   });

@@ -81,7 +81,7 @@ describe.each(doors)('when answers come without their length (%s)', (door) => {
       const backend = bench.through();
       await expect(backend.get(bench.at(key), {}, noContext)).rejects.toMatchObject({
         code: 'not_supported',
-        message: expect.stringContaining('how large'),
+        message: expect.stringContaining('report the size'),
       });
       expect(await backend.get(bench.at(key), { ifNoneMatch: ['x', etags[key]!] }, noContext)).toMatchObject({ kind: 'not_modified' });
     });

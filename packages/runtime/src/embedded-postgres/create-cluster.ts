@@ -56,7 +56,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
     await rm(draft, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
     if (cause instanceof StartupError) throw cause;
     throw new StartupError(
-      `The embedded PostgreSQL could not create its database in ${data}; DATABASE_URL would name another server. ${cause instanceof Error ? cause.message : String(cause)}`,
+      `The embedded PostgreSQL could not create its database in ${data}; to use another server, set DATABASE_URL. ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     );
   }

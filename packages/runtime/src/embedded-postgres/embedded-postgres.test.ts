@@ -297,7 +297,7 @@ describe('a data directory that cannot be used', () => {
   it('of another major version is refused, naming both', async () => {
     await mkdir(join(home(), 'data'), { recursive: true });
     await writeFile(join(home(), 'data/PG_VERSION'), '15\n');
-    await expect(start()).rejects.toThrow(/made by PostgreSQL 15.*brings 18.*DATABASE_URL/);
+    await expect(start()).rejects.toThrow(/made by PostgreSQL 15.*includes 18.*DATABASE_URL/);
   });
 
   it('with something else in it is refused and left alone', async () => {

@@ -131,7 +131,7 @@ function isOfSystem(cause: unknown): cause is Error {
 
 function cannotUse(home: string, cause: Error): StartupError {
   return new StartupError(
-    `The embedded PostgreSQL cannot use ${home} (${cause.message}); check its owner, its mode and the room on its disk, or set COFFER_DATA_DIR or DATABASE_URL.`,
+    `The embedded PostgreSQL cannot use ${home} (${cause.message}); check its owner, its mode and the free space on its disk, or set COFFER_DATA_DIR or DATABASE_URL.`,
     { cause },
   );
 }
@@ -150,7 +150,7 @@ async function isCluster(data: string): Promise<boolean> {
   if (version?.trim() === major) return true;
   if (version !== undefined) {
     throw new StartupError(
-      `The database in ${data} was made by PostgreSQL ${version.trim()}, and this version of Coffer brings ${major}. Use the version of Coffer that made it, dump the database there and load it here, or set DATABASE_URL to a server that holds it.`,
+      `The database in ${data} was made by PostgreSQL ${version.trim()}, but this version of Coffer includes ${major}. Use the version of Coffer that made it, dump the database there and load it here, or set DATABASE_URL to a server that holds it.`,
     );
   }
   const entries = await readdir(data).catch(() => undefined);

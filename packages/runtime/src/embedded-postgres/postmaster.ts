@@ -101,7 +101,7 @@ async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signa
       signal?.throwIfAborted();
       if (performance.now() < until) continue;
       throw new StartupError(
-        `Another container or machine runs the PostgreSQL of ${data}: something listens on ${join(dir, socketName)}, and it is no process of this system. A data directory belongs to one at a time: end the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
+        `Another container or machine runs the PostgreSQL of ${data}: something listens on ${join(dir, socketName)}, and it is not a process of this system. A data directory belongs to one machine or container at a time: stop the other one, set COFFER_DATA_DIR to another directory, or DATABASE_URL to a server that both use.`,
       );
     }
   }

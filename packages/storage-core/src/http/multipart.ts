@@ -116,10 +116,10 @@ export class MultipartParser {
     }
     let end = at;
     while (bytes[end] === 32 || bytes[end] === 9) end += 1;
-    if (end - at > maxPaddingBytes) throw malformedForm('A boundary is followed by something else than its line break.');
+    if (end - at > maxPaddingBytes) throw malformedForm('A boundary of the form is not followed by a line break.');
     if (bytes.length - end < 2) return this.#keep(bytes, at);
     if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed)
-      throw malformedForm('A boundary is followed by something else than its line break.');
+      throw malformedForm('A boundary of the form is not followed by a line break.');
     this.#state = 'head';
     return end; // the head begins with this line break, so that one without headers ends as all the others do
   }

@@ -20,7 +20,7 @@ export function fieldText({ name, charset = 'utf-8' }: PartHead, value: Buffer):
   try {
     return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(value);
   } catch {
-    throw validationFailed([{ field: name, message: 'is not text in the charset that it declares, or else in UTF-8' }]);
+    throw validationFailed([{ field: name, message: 'is not valid text in the charset that it declares (UTF-8 if it declares none)' }]);
   }
 }
 
@@ -48,7 +48,7 @@ export function parsePartHead(bytes: Buffer): PartHead {
   if (Buffer.byteLength(name) > maxNameBytes) throw malformedForm(`The name of a part is longer than ${maxNameBytes} bytes.`);
   const encoding = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
   if (!['binary', '8bit', '7bit'].includes(encoding))
-    throw malformedForm('A part is in a Content-Transfer-Encoding, which forms over HTTP do not have (RFC 7578).');
+    throw malformedForm('A part of the form has a Content-Transfer-Encoding, which forms over HTTP do not use (RFC 7578).');
   const contentType = headers.get('content-type');
   const charset = contentType === undefined ? undefined : parseValue(contentType).parameters.get('charset');
   const filename = extended(parameters.get('filename*')) ?? parameters.get('filename');

@@ -25,10 +25,10 @@ export function payloadTooLarge(limit: number): Error {
 export function assertPlainBody({ headers }: IncomingMessage): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   if (coding !== '' && coding !== 'identity')
-    throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not taken; send the bytes as they are.');
+    throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not accepted; send the bytes unencoded.');
   // Node undoes the chunks and nothing else.
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
-    throw storageError('unsupported_media_type', 'A body with a Transfer-Encoding other than chunked is not taken.');
+    throw storageError('unsupported_media_type', 'A body with a Transfer-Encoding other than chunked is not accepted.');
   if (headers['content-range'] !== undefined)
     throw validationFailed([{ field: 'Content-Range', message: 'parts of an object cannot be written' }]);
 }
