@@ -19,7 +19,7 @@ export function tokenFor(list: Listing, token: string): string {
 export function tokenIn(list: Listing, given: string): string {
   const token = Buffer.from(given.slice(tagLength), 'base64url').toString();
   if (token !== '' && !token.includes('\0') && tokenFor(list, token) === given) return token;
-  const message = 'belongs to no list of this bucket, prefix and delimiter; begin it again without a token';
+  const message = 'does not belong to a listing of this bucket, prefix and delimiter; start again without a token';
   throw validationFailed([{ field: 'continuation_token', message }]);
 }
 

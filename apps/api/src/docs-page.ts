@@ -21,12 +21,12 @@ const access: Access = { role: 'anybody', needsStorage: false };
 const viewer = fileURLToPath(new URL('./scalar.js', import.meta.url));
 
 const tags = [
-  { name: 'Files', description: 'Tracked files of a tenant, for everybody with a token.' },
+  { name: 'Files', description: 'Tracked files of a tenant, for everyone with a token.' },
   { name: 'Objects', description: 'Objects in buckets, for admins and services.' },
   { name: 'Buckets', description: 'Administration of buckets, for admins.' },
   { name: 'Tenants', description: 'Administration of tenants, for admins.' },
-  { name: 'Presigned', description: 'What presigned URLs of the local backend lead to; no token.' },
-  { name: 'Operations', description: 'What operators need.' },
+  { name: 'Presigned', description: 'Targets of the presigned URLs of the local backend; no token needed.' },
+  { name: 'Operations', description: 'Health, metrics and documentation.' },
 ];
 
 /** `GET /openapi.json` and `GET /docs`. */
@@ -69,8 +69,8 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
             description:
               'Multi-tenant object storage: tracked files, objects, buckets and tenants. Errors are problems (RFC 9457) with a `code`. ' +
               'A path that is not listed answers 404 `not_found`; a method that a path does not have, 405 `method_not_allowed` with `Allow`. ' +
-              'What is refused before it gets to a path has the code `validation_failed`: 400 for what is no HTTP request or has no good Host, ' +
-              '408 for headers that come too slowly, and for a body of which nothing comes any more, 417 for another expectation than 100-continue, 431 for headers over 16 KiB.',
+              'A request that is refused before it reaches a path has the code `validation_failed`: 400 for what is not an HTTP request or has no valid Host, ' +
+              '408 for headers that arrive too slowly and for a body that stops arriving, 417 for an expectation other than 100-continue, 431 for headers over 16 KiB.',
             license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT' },
           },
           servers: [{ url: publicUrl }],
@@ -87,11 +87,11 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
     path: '/docs',
     collection: true,
     operationId: 'docs.page',
-    summary: 'This document, to read and to try out',
+    summary: 'This document as a page, to read and to try out',
     access,
     tags: ['Operations'],
     responses: {
-      200: { description: 'A page that needs no other host', content: { 'text/html': { schema: { type: 'string' } } } },
+      200: { description: 'A page that loads nothing from other hosts', content: { 'text/html': { schema: { type: 'string' } } } },
       ...problems(),
     },
     handler: async (c) => {

@@ -17,7 +17,7 @@ const header = (description: string, such: string) =>
 /** Of routes that work for a tenant. */
 export const tenantHeader = z.object({
   'X-Tenant-ID': header(
-    'Uuid or slug of the tenant that an admin or a service acts for; of any other token it can only confirm the tenant.',
+    'Uuid or slug of the tenant that an admin or a service acts for; with any other token, it can only confirm the tenant.',
     'acme',
   ).openapi(tenantNameShape),
 });
@@ -25,9 +25,12 @@ export const tenantHeader = z.object({
 /** Of routes that send bytes. */
 export const readHeaders = z.object({
   Range: header('One range of bytes.', 'bytes=0-1023'),
-  'If-Range': header('The range only if the ETag, or time, is still this one; else all of it.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-Range': header(
+    'Send the range only if the ETag, or time, is still this one; otherwise send the whole.',
+    '"9a0364b9e99bb480dd25e1f0284c8555"',
+  ),
   'If-Match': header('ETags, or `*`.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': header('ETags, or `*`: answered with 304 if it is one of them.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': header('ETags, or `*`: the answer is 304 if the ETag is one of them.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'If-Modified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
   'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
@@ -48,14 +51,14 @@ export const checksumHeaders = z.object({
 
 /** The same of objects, whose key may be taken. */
 export const writeHeaders = checksumHeaders.extend({
-  'If-None-Match': header('`*` writes only if there is nothing of this key.', '*').openapi({ pattern: String.raw`^\*$` }),
-  'If-Match': header('One ETag: writes only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({ pattern: '^"[^",]+"$' }),
+  'If-None-Match': header('`*`: write only if there is no object with this key.', '*').openapi({ pattern: String.raw`^\*$` }),
+  'If-Match': header('One ETag: write only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({ pattern: '^"[^",]+"$' }),
 });
 
 /** Of routes that delete. */
 export const deleteHeaders = z.object({
-  'If-Match': header('ETags, or `*`: deletes only such an object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
-  'If-None-Match': header('ETags, or `*`: deletes no such object.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-Match': header('ETags, or `*`: delete only an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
+  'If-None-Match': header('ETags, or `*`: do not delete an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
@@ -72,22 +75,22 @@ const told = (description: string, example: string | number): AnswerHeaders[stri
 
 /** Of every answer. */
 export const answerHeaders: AnswerHeaders = {
-  'X-Request-ID': told('What the log knows the request by: the one that was sent, or a new one.', '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f'),
+  'X-Request-ID': told('The id of the request in the log: the one that was sent, or a new one.', '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f'),
 };
 
 /** Of answers to a write. */
-export const writtenHeaders: AnswerHeaders = { ETag: told('Of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
+export const writtenHeaders: AnswerHeaders = { ETag: told('ETag of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
 
 /** Of an answer that has no bytes because the client has them. */
 export const unchangedHeaders: AnswerHeaders = {
   ETag: told('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'Last-Modified': told('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
   'Cache-Control': told(
-    'A copy may be kept, and is asked about each time; without `private`, by caches that others share as well.',
+    'A copy may be kept, but must be revalidated each time; without `private`, shared caches may keep one as well.',
     'private, no-cache',
   ),
   'Content-Disposition': told(
-    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; an object of another type has none.',
+    'The name of a file (RFC 8187), and `attachment` for each type that a browser would run; absent for objects of other types.',
     'inline; filename="report.pdf"',
   ),
 };
@@ -95,32 +98,32 @@ export const unchangedHeaders: AnswerHeaders = {
 /** Of an object that is sent. */
 export const sentHeaders: AnswerHeaders = {
   ...unchangedHeaders,
-  'Accept-Ranges': told('That a range may be asked for.', 'bytes'),
-  'Content-Length': told('Bytes that follow, or would follow.', 1_024_000),
-  'Content-Encoding': told('What they are to be decoded by, of an object that is stored so at the provider.', 'gzip'),
-  'X-Content-Type-Options': told('The type is not to be guessed.', 'nosniff'),
-  'Content-Security-Policy': told('Of each type that a browser would run.', "default-src 'none'; sandbox"),
+  'Accept-Ranges': told('Says that a range may be requested.', 'bytes'),
+  'Content-Length': told('Number of bytes that follow, or would follow.', 1_024_000),
+  'Content-Encoding': told('Encoding of the bytes, if the provider stores the object encoded.', 'gzip'),
+  'X-Content-Type-Options': told('Browsers must not guess the type.', 'nosniff'),
+  'Content-Security-Policy': told('For each type that a browser would run.', "default-src 'none'; sandbox"),
 };
 
 /** Of a part of an object. */
 export const partHeaders: AnswerHeaders = {
   ...sentHeaders,
-  'Content-Range': told('First and last byte of the part, and the size of the whole.', 'bytes 0-1023/1024000'),
+  'Content-Range': told('First and last byte of the part, and the size of the whole object.', 'bytes 0-1023/1024000'),
 };
 
 /** Of a range that the object does not have. */
 export const unfitRangeHeaders: AnswerHeaders = {
-  'Content-Range': told('The size of the whole, where the provider tells it.', 'bytes */1024000'),
+  'Content-Range': told('The size of the whole object, if the provider reports it.', 'bytes */1024000'),
 };
 
 /** Of a redirect to where the bytes are. */
 export const elsewhereHeaders: AnswerHeaders = {
   Location: told('A presigned URL.', presignedUrlExample),
-  'Cache-Control': told('The URL is good for a while only.', 'no-store'),
+  'Cache-Control': told('The URL works only for a limited time.', 'no-store'),
 };
 
 /** Of an answer to nobody. */
-export const unknownHeaders: AnswerHeaders = { 'WWW-Authenticate': told('That it takes a bearer token.', 'Bearer') };
+export const unknownHeaders: AnswerHeaders = { 'WWW-Authenticate': told('Says that a bearer token is needed.', 'Bearer') };
 
 /** Of an answer that another attempt may better. */
-export const retryHeaders: AnswerHeaders = { 'Retry-After': told('Seconds.', 1) };
+export const retryHeaders: AnswerHeaders = { 'Retry-After': told('Seconds to wait before trying again.', 1) };

@@ -16,7 +16,7 @@ const DatabaseCheckSchema = CheckSchema.extend({
   read_only: z
     .literal(true)
     .optional()
-    .openapi({ description: 'There while it takes no writes: files are read, and nothing is uploaded.' }),
+    .openapi({ description: 'Present while the database accepts no writes: files can be read, but nothing can be uploaded.' }),
 });
 type Check = z.output<typeof DatabaseCheckSchema>;
 const ReadySchema = z
@@ -50,10 +50,10 @@ export function healthRoutes(router: Router, services: Services): void {
     method: 'get',
     path: '/health/live',
     operationId: 'health.live',
-    summary: 'Whether the process runs',
+    summary: 'Check whether the process runs',
     access,
     tags: ['Operations'],
-    responses: { ...json(200, LiveSchema, { description: 'It does', example: { status: 'live' } }), ...problems() },
+    responses: { ...json(200, LiveSchema, { description: 'The process runs', example: { status: 'live' } }), ...problems() },
     handler: (c) => c.json({ status: 'live' as const }),
   });
 
@@ -61,12 +61,12 @@ export function healthRoutes(router: Router, services: Services): void {
     method: 'get',
     path: '/health/ready',
     operationId: 'health.ready',
-    summary: 'Whether requests can be served',
+    summary: 'Check whether requests can be served',
     access,
     tags: ['Operations'],
     responses: {
-      ...json(200, ReadySchema, { description: 'They can', example: readyExample }),
-      ...json(503, ReadySchema, { description: 'They cannot: the checks say why', example: unreadyExample }),
+      ...json(200, ReadySchema, { description: 'Requests can be served', example: readyExample }),
+      ...json(503, ReadySchema, { description: 'Requests cannot be served; the checks say why', example: unreadyExample }),
       ...problems(),
     },
     handler: async (c) => {

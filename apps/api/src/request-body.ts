@@ -18,7 +18,7 @@ export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z
  * null is a mistake where nothing can be removed, since in a change it may mean that as well.
  */
 export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape: S): z.ZodObject<S, z.core.$strict> {
-  const ignored = z.unknown().optional().openapi({ readOnly: true, description: 'Cannot be changed; what stands here is ignored.' });
+  const ignored = z.unknown().optional().openapi({ readOnly: true, description: 'Cannot be changed; a value given here is ignored.' });
   const fixed = Object.keys(resource.shape).map((name) => [name, ignored]);
   return z.strictObject({ ...Object.fromEntries(fixed), ...shape }) as z.ZodObject<S, z.core.$strict>;
 }

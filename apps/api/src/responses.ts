@@ -55,7 +55,7 @@ export function empty(status: number, description: string, headers: AnswerHeader
 export function sent(what: string): Responses {
   return {
     200: { description: `The ${what}`, headers: sentHeaders, content: anyBytes },
-    206: { description: 'The range that was asked for', headers: partHeaders, content: anyBytes },
+    206: { description: 'The range that was requested', headers: partHeaders, content: anyBytes },
     304: { description: 'The copy that the client holds is current', headers: unchangedHeaders },
   };
 }

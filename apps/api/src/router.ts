@@ -115,12 +115,12 @@ export class Router {
     const { incoming, outgoing, path } = c.env.exchange;
     const methods = new Set(this.#fixed.get(path) ?? this.#methods.match('ANY', path)[0].map(([method]) => method));
     if (methods.size === 0)
-      throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists what there is.`);
+      throw storageError('not_found', `There is nothing at ${path.slice(0, 200)}; GET /openapi.json lists all routes.`);
     if (methods.has('GET')) methods.add('HEAD');
     const allow = [...methods, 'OPTIONS'].sort().join(', ');
     if (incoming.method === 'OPTIONS') return c.body(null, 204, { allow });
     outgoing.setHeader('allow', allow);
-    throw storageError('method_not_allowed', `${incoming.method} is not possible here; use ${allow}.`);
+    throw storageError('method_not_allowed', `${incoming.method} is not allowed here; use ${allow}.`);
   }
 
   /** Documents a route; `add` does, and what answers without being routed here has it done. */
@@ -155,7 +155,7 @@ export class Router {
       ...operation,
       method: 'head',
       operationId: `${operationId}Head`,
-      summary: `${summary}: the headers only`,
+      summary: `${summary}: only the headers`,
       responses: withoutBodies(responses),
     });
   }

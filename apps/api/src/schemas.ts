@@ -113,7 +113,7 @@ export const ChosenBucket = z
   .optional()
   .openapi({
     ...bucketNameShape,
-    description: "Name of a bucket; without one, it is the tenant's, or the default one. Such as `acme-uploads`.",
+    description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
   });
 
 /** The same of keys, with invalid_key; their length is counted in bytes there. */
@@ -148,7 +148,7 @@ export const TenantId = z.object({
       type: 'string',
       ...tenantNameShape,
       param: { name: 'tenant_id', in: 'path' },
-      description: 'uuid or slug of a tenant.',
+      description: 'Uuid or slug of a tenant.',
       example: 'acme',
     }),
 });
@@ -238,7 +238,7 @@ export const TenantSchema = z
     buckets: z
       .array(z.string())
       .readonly()
-      .openapi({ description: 'Primary first.', example: ['acme-uploads'] }),
+      .openapi({ description: 'The primary bucket comes first.', example: ['acme-uploads'] }),
     quota_bytes: Count.nullable().openapi({ example: 10_737_418_240 }),
     created_at: Timestamp,
   })

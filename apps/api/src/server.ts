@@ -108,7 +108,7 @@ export function createApiServer(services: Services): Server {
     turns.take(incoming, outgoing, () => {
       const exchange = beginExchange(incoming, outgoing);
       observe(exchange);
-      const error = storageError('validation_failed', 'The only expectation that can be met is 100-continue.');
+      const error = storageError('validation_failed', 'The only supported expectation is 100-continue.');
       outgoing.writeHead(417, problemHeaders(error)).end(problemText(error, 417, exchange.requestId));
       lingerOver(incoming);
     });

@@ -14,7 +14,9 @@ export interface KeyCaching {
 }
 
 const unavailable = (what: string, cause: unknown): Error =>
-  storageError('storage_unavailable', `The key set ${what} that tokens are checked against cannot be had right now.`, { cause });
+  storageError('storage_unavailable', `The key set ${what}, which tokens are checked against, cannot be obtained at the moment.`, {
+    cause,
+  });
 
 /**
  * Keys fetched from a URL, cached, and fetched again when a token names a key that is not among them. While the URL does

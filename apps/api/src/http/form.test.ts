@@ -61,7 +61,7 @@ describe.each([
     expect((await read(fields + file('Hello') + end)).fields).toEqual(values);
     for (const [one, message] of [
       [fields + field('more', ''), 'The form has more than 32 fields.'],
-      [fields.replace('x', 'xx'), 'the fields of a form have at most 65536 bytes together'],
+      [fields.replace('x', 'xx'), 'the fields of a form must have at most 65536 bytes in total'],
     ] as const) {
       const answer = await server.post(one + file('Hello') + end, framing);
       expect(answer).toMatchObject({ status: 400, body: expect.stringContaining(message) });

@@ -136,8 +136,8 @@ class FormReader implements MultipartHandler {
       return;
     }
     if (head.name !== 'file')
-      throw validationFailed([{ field: head.name, message: 'is no file of this form; the file goes into the field "file"' }]);
-    if (this.#fileHead !== undefined) throw validationFailed([{ field: 'file', message: 'exactly one file is taken per request' }]);
+      throw validationFailed([{ field: head.name, message: 'is not the file field of this form; send the file in the field "file"' }]);
+    if (this.#fileHead !== undefined) throw validationFailed([{ field: 'file', message: 'only one file is accepted per request' }]);
     this.#fileHead = head;
     this.#fileStart = this.#parsed;
   }
@@ -157,7 +157,7 @@ class FormReader implements MultipartHandler {
     }
     this.#fieldBytes += bytes.length;
     if (this.#fieldBytes > maxFieldBytes)
-      throw validationFailed([{ field: name, message: `the fields of a form have at most ${maxFieldBytes} bytes together` }]);
+      throw validationFailed([{ field: name, message: `the fields of a form must have at most ${maxFieldBytes} bytes in total` }]);
     this.#value.push(bytes);
   }
 

@@ -132,7 +132,7 @@ describe('a JSON body', () => {
   it.each(['12345678901234567890', '9007199254740993', '-9007199254740993', '590295810358705651712'])(
     'is refused with a number that would be another, %s',
     async (n) => {
-      const message = 'Has only numbers that are kept as they are: one of more digits, or a larger one, is a string.';
+      const message = 'Must contain only numbers that are kept exactly: send one with more digits, or a larger one, as a string.';
       const refused = { status: 400, json: { code: 'validation_failed', errors: [{ field: 'metadata', message }] } };
       for (const metadata of [`{"id":${n}}`, `{"a":[{"b": ${n} }]}`, `{"__proto":[${n}]}`])
         expect(await patch(`{"metadata":${metadata}}`)).toMatchObject(refused);

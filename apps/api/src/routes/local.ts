@@ -23,7 +23,7 @@ const refusals = [
   'storage_unavailable',
 ] as const;
 const only = 'Only with the local backend; 404 `not_found` with any other.';
-const signed = `${only} It takes the signature of a presigned URL or form.`;
+const signed = `${only} Needs the signature of a presigned URL or form.`;
 const tags = ['Presigned'];
 
 /** Documents what the local backend's own handler answers below `/local/`; nothing is routed here. */
@@ -32,8 +32,8 @@ export function localPaths(router: Router): void {
     method: 'get',
     path: '/local/{bucket}/{key}',
     operationId: 'local.get',
-    summary: 'Download through a presigned URL, or an object whose ACL lets everybody read it',
-    description: `${only} Takes a single Range and the conditions of RFC 9110. HEAD answers the same without the body.`,
+    summary: 'Download through a presigned URL, or download an object whose ACL lets everyone read it',
+    description: `${only} Accepts a single Range and the conditions of RFC 9110. HEAD answers the same without the body.`,
     head: true,
     tags,
     access,
@@ -62,7 +62,7 @@ export function localPaths(router: Router): void {
     path: '/local/{bucket}',
     operationId: 'local.post',
     summary: 'Upload through a presigned form',
-    description: `${signed} The fields that came with it stand before the part \`file\`.`,
+    description: `${signed} Send the fields that came with the form before the part \`file\`.`,
     tags,
     access,
     request: {

@@ -37,7 +37,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(201, TenantSchema, { description: 'The new tenant', example: tenantExample }),
-      ...json(200, TenantSchema, { description: 'The same pair was registered already', example: tenantExample }),
+      ...json(200, TenantSchema, { description: 'The same pair was already registered', example: tenantExample }),
       ...problems(...guarded, 'tenant_conflict', ...badJson),
     },
     handler: async (c, { json: body }) => {
@@ -60,7 +60,12 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: {
       query: z.object({
-        limit: integerParam({ min: 1, max: 1000, description: 'Most tenants of one page; default 100.', example: 100 }).optional(),
+        limit: integerParam({
+          min: 1,
+          max: 1000,
+          description: 'Maximum number of tenants on one page; default 100.',
+          example: 100,
+        }).optional(),
         cursor: z.string().max(1024).optional(),
       }),
     },
@@ -124,7 +129,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     tags: ['Tenants'],
     request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },
     responses: {
-      ...empty(204, 'Gone'),
+      ...empty(204, 'Deleted'),
       // Of its buckets, with force: something came in while they were emptied.
       ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_not_empty', 'bucket_not_empty', 'validation_failed'),
     },
@@ -138,7 +143,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     method: 'get',
     path: '/api/v1/admin/tenants/{tenant_id}/usage',
     operationId: 'tenants.usage',
-    summary: 'What a tenant stores',
+    summary: 'Show what a tenant stores',
     access,
     tags: ['Tenants'],
     request: { params: TenantId },
@@ -160,7 +165,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     path: '/api/v1/admin/tenants/{tenant_id}/provision-storage',
     operationId: 'tenants.provision',
     summary: "Create a tenant's bucket",
-    description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads where the provider has it.',
+    description: 'Idempotent; registers an unknown tenant. Sets CORS for browser uploads if the provider supports it.',
     access: { role: 'admin', needsStorage: true },
     tags: ['Tenants'],
     request: {
@@ -171,7 +176,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, ProvisionedSchema, {
-        description: 'The bucket is there',
+        description: 'The bucket exists',
         example: { bucket: 'acme-uploads', status: 'provisioned' },
       }),
       ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_conflict', 'no_such_bucket', 'acl_not_supported', ...badJson),

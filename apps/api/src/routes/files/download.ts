@@ -28,7 +28,8 @@ const PresignedDownloadSchema = z
   .openapi('PresignedDownload');
 
 const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
-  description: '`attachment`: a browser saves the file rather than show it. What a browser would run is sent as one in any case.',
+  description:
+    '`attachment`: a browser saves the file instead of showing it. Types that a browser would run are always sent as `attachment`.',
 });
 type Disposition = z.output<typeof Disposition>;
 
@@ -84,7 +85,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...sent('file'),
-      ...empty(302, 'Where the file can be had', elsewhereHeaders),
+      ...empty(302, 'The file is at this URL', elsewhereHeaders),
       ...problems(...scoped, ...provider, ...unreadable, 'no_such_bucket'),
     },
     handler: async (c, { params: { id }, query }) => {
@@ -108,7 +109,7 @@ export function downloadRoutes(router: Router, services: Services): void {
     method: 'post',
     path: '/api/v1/files/{id}/presigned-download',
     operationId: 'files.presignDownload',
-    summary: 'Ask for a presigned download',
+    summary: 'Request a presigned download',
     access,
     tags: ['Files'],
     request: {

@@ -20,7 +20,9 @@ const PresignedUploadSchema = z
     file_id: z.uuid(),
     method: z.enum(['POST', 'PUT']),
     upload_url: z.url(),
-    upload_fields: z.record(z.string(), z.string()).openapi({ description: 'Fields of the form, before its part `file`; empty for PUT.' }),
+    upload_fields: z
+      .record(z.string(), z.string())
+      .openapi({ description: 'Fields of the form, to send before its part `file`; empty for PUT.' }),
     upload_headers: z.record(z.string(), z.string()).openapi({ description: 'Headers to send with the bytes.' }),
     expires_in: z.int().openapi({ description: 'Seconds.', example: 3600 }),
   })
@@ -52,8 +54,8 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     path: '/api/v1/files/presigned-upload',
     collection: true,
     operationId: 'files.presignUpload',
-    summary: 'Ask for a presigned upload',
-    description: 'The answer binds one key, this exact size and this exact type, until it expires.',
+    summary: 'Request a presigned upload',
+    description: 'What the answer contains works for one key, this exact size and this exact type, until it expires.',
     access,
     tags: ['Files'],
     request: {
@@ -110,7 +112,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     path: '/api/v1/files/{id}/complete',
     operationId: 'files.complete',
     summary: 'Complete a presigned upload',
-    description: 'Verifies what arrived against what was declared and makes it final. May be repeated.',
+    description: 'Verifies the upload against what was declared and makes it final. Can be repeated.',
     access,
     tags: ['Files'],
     request: { params: FileId },

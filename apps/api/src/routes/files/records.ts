@@ -27,18 +27,23 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'files.list',
     summary: 'List files',
-    description: 'Newest first. A user sees its own files and the public ones of its tenant.',
+    description: 'Newest first. Users see their own files and the public files of their tenant.',
     access,
     tags: ['Files'],
     request: {
       query: z.object({
-        limit: integerParam({ min: 1, max: 1000, description: 'Most files of one page; default 100.', example: 100 }).optional(),
+        limit: integerParam({
+          min: 1,
+          max: 1000,
+          description: 'Maximum number of files on one page; default 100.',
+          example: 100,
+        }).optional(),
         cursor: z.string().max(1024).optional(),
         owner_id: plainText(255).optional(),
         status: z
           .enum(fileStatuses, `one of ${fileStatuses.join(', ')}`)
           .optional()
-          .openapi({ description: 'Default `available`. Of deleted files nothing is told.', default: 'available' }),
+          .openapi({ description: 'Default `available`. Deleted files are not listed.', default: 'available' }),
       }),
     },
     responses: {
@@ -102,7 +107,7 @@ export function fileRecordRoutes(router: Router, services: Services): void {
     access,
     tags: ['Files'],
     request: { params: FileId },
-    responses: { ...empty(204, 'Gone: every route answers 404 from now on'), ...problems(...scoped, 'file_not_found') },
+    responses: { ...empty(204, 'Deleted: every route answers 404 from now on'), ...problems(...scoped, 'file_not_found') },
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       await files.delete(params.id, scope.access, scope.ctx);

@@ -32,7 +32,7 @@ const rule = {
   expire_days: days.optional(),
   abort_multipart_days: days.optional(),
 };
-const described = { description: 'With at least one of expire_days, abort_multipart_days and transition.' };
+const described = { description: 'Needs at least one of expire_days, abort_multipart_days and transition.' };
 const RuleSchema = z.object({ ...rule, transition: z.object(transition).optional() }).openapi(described);
 const RuleChange = requestBody({ ...rule, transition: requestBody(transition).optional() }).openapi(described);
 const rulesExample = { rules: [{ id: 'tmp', prefix: 'tmp/', expire_days: 7 }] };
@@ -90,7 +90,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     method: 'get',
     path: '/api/v1/storage/buckets/{name}/versioning',
     operationId: 'buckets.getVersioning',
-    summary: 'Whether a bucket keeps versions',
+    summary: 'Show whether a bucket keeps versions',
     access,
     tags: ['Buckets'],
     request,
@@ -102,7 +102,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     method: 'put',
     path: '/api/v1/storage/buckets/{name}/versioning',
     operationId: 'buckets.setVersioning',
-    summary: 'Switch versions on or off',
+    summary: 'Switch versioning on or off',
     access,
     tags: ['Buckets'],
     request: { ...request, json: requestBody(VersioningSchema.shape).openapi({ example: { enabled: true } }) },
@@ -148,7 +148,7 @@ export function bucketSettingRoutes(router: Router, services: Services): void {
     access,
     tags: ['Buckets'],
     request,
-    responses: { ...empty(204, 'No rules any more'), ...problems(...errors, 'validation_failed') },
+    responses: { ...empty(204, 'The bucket has no rules any more'), ...problems(...errors, 'validation_failed') },
     handler: async (c, { params }) => {
       await storage.deleteLifecycle(params.name, contextOf(c));
       return c.body(null, 204);

@@ -34,7 +34,7 @@ export function bucketRoutes(router: Router, services: Services): void {
         name: BucketName,
         region: z.string().min(1).max(64).optional().openapi({ example: 'us-east-1' }),
         acl: CannedAclSchema.optional(),
-        tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, which gets the bucket as one of its own.' }),
+        tenant_uuid: TenantUuid.optional().openapi({ description: 'A registered tenant, to which the bucket will belong.' }),
       }).openapi({ example: { name: 'acme-uploads' } }),
     },
     responses: {
@@ -113,7 +113,7 @@ export function bucketRoutes(router: Router, services: Services): void {
       query: z.object({ force: booleanParam('Remove objects, versions, delete markers and open multipart uploads first.').optional() }),
     },
     responses: {
-      ...empty(204, 'Gone'),
+      ...empty(204, 'Deleted'),
       ...problems(...guarded, ...provider, 'no_such_bucket', 'bucket_not_empty', 'invalid_bucket_name', 'validation_failed'),
     },
     handler: async (c, { params, query }) => {

@@ -32,8 +32,8 @@ export function copyRoutes(router: Router, services: Services): void {
       summary: verb === 'copy' ? 'Copy an object' : 'Move an object',
       description:
         verb === 'copy'
-          ? 'Happens at the provider, at any size; content type, metadata and ACL come along.'
-          : 'A copy at the provider, and then a deletion: what is written to the source in between goes with it.',
+          ? 'The provider copies, at any size; content type, metadata and ACL are kept.'
+          : 'The provider copies, then the source is deleted: what is written to the source in between is deleted too.',
       access,
       tags: ['Objects'],
       request: { json: body },

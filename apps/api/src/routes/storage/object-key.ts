@@ -13,7 +13,7 @@ export const objectPath = `${objectsPath}{key}`;
 export const keyParam = z.object({
   key: ObjectKey.openapi({
     param: { name: 'key', in: 'path' },
-    description: 'Key of the object. It may contain slashes; send them as they are or percent-encoded.',
+    description: 'Key of the object. It may contain slashes; send them literally or percent-encoded.',
   }),
 });
 

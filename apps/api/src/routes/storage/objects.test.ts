@@ -122,7 +122,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       ])
         expect(await send('GET', `?${list}&continuation_token=${token}`)).toMatchObject({
           status: 400,
-          json: { errors: [{ field: 'continuation_token', message: expect.stringContaining('begin it again') }] },
+          json: { errors: [{ field: 'continuation_token', message: expect.stringContaining('start again') }] },
         });
       expect(await send('GET', `?bucket=${bucket('no-such-bucket')}`)).toMatchObject({ status: 404, json: { code: 'no_such_bucket' } });
     });

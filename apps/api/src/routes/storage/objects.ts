@@ -44,7 +44,12 @@ export function objectRoutes(router: Router, services: Services): void {
       query: z.object({
         prefix: listingText('Only keys that begin so. Such as `uploads/`.').optional(),
         delimiter: listingText('Keys that go on beyond it are told of once, in `common_prefixes`. Such as `/`.').optional(),
-        max_keys: integerParam({ min: 1, max: 1000, description: 'Most entries of one page; default 1000.', example: 100 }).optional(),
+        max_keys: integerParam({
+          min: 1,
+          max: 1000,
+          description: 'Maximum number of entries on one page; default 1000.',
+          example: 100,
+        }).optional(),
         continuation_token: z.string().min(1).max(4096).optional(),
         bucket: ChosenBucket,
       }),
@@ -77,7 +82,7 @@ export function objectRoutes(router: Router, services: Services): void {
     operationId: 'objects.get',
     summary: 'Download an object',
     head: true,
-    description: 'Streams. Takes a single Range and the conditions of RFC 9110. HEAD answers the same without the body.',
+    description: 'Streams the object. Accepts a single Range and the conditions of RFC 9110. HEAD answers the same without the body.',
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket, headers: readHeaders },
@@ -103,12 +108,12 @@ export function objectRoutes(router: Router, services: Services): void {
     operationId: 'objects.delete',
     summary: 'Delete an object',
     description:
-      'With `If-Match`, `If-None-Match` or `If-Unmodified-Since` only an object in that state is deleted. It is looked at first: ' +
-      'no provider is relied on to compare and delete in one step.',
+      'With `If-Match`, `If-None-Match` or `If-Unmodified-Since`, only an object in that state is deleted. Coffer looks at the object first: ' +
+      'it relies on no provider to compare and delete in one step.',
     access,
     tags: ['Objects'],
     request: { params: keyParam, query: inBucket, headers: deleteHeaders },
-    responses: { ...empty(204, 'Gone, or was not there'), ...problems(...errors, 'precondition_failed') },
+    responses: { ...empty(204, 'Deleted, or did not exist'), ...problems(...errors, 'precondition_failed') },
     handler: async (c, { query }) => {
       const key = keyOf(c);
       const scope = await scopeOf(c, services);
@@ -132,7 +137,7 @@ export function objectRoutes(router: Router, services: Services): void {
     collection: true,
     operationId: 'objects.deleteMany',
     summary: 'Delete up to 1,000 objects',
-    description: 'A key that cannot be deleted is an error of its own, not of the batch.',
+    description: 'A key that cannot be deleted is an error of its own and does not fail the batch.',
     access,
     tags: ['Objects'],
     request: {
@@ -144,7 +149,7 @@ export function objectRoutes(router: Router, services: Services): void {
     },
     responses: {
       ...json(200, DeleteResultSchema, {
-        description: 'What became of each key',
+        description: 'The result for each key',
         example: { deleted: ['uploads/a.pdf'], errors: [{ key: 'uploads/../b.pdf', code: 'invalid_key' }] },
       }),
       ...problems(...placed, 'invalid_bucket_name', ...badJson),

@@ -62,9 +62,9 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     method: 'put',
     path: objectPath,
     operationId: 'objects.put',
-    summary: 'Upload an object, raw',
+    summary: 'Upload an object as a raw body',
     description:
-      'The body is the object. `If-None-Match: *` writes only if there is none of this key. A checksum sent as ' +
+      'The body is the object. `If-None-Match: *` writes only if no object with this key exists. A checksum sent as ' +
       '`x-amz-checksum-sha256`, `Content-MD5`, `Digest`, `Content-Digest` or `Repr-Digest` is verified.',
     access,
     tags: ['Objects'],
@@ -101,8 +101,8 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     operationId: 'objects.upload',
     summary: 'Upload an object as a form',
     description:
-      'The parts may come in any order; those before `file` let it stream straight to its place. What the query says as well, they may ' +
-      'not contradict.',
+      'The parts may come in any order; if the other parts come before `file`, it streams straight to its place. Parts must not contradict ' +
+      'the query.',
     access,
     tags: ['Objects'],
     request: {
@@ -168,7 +168,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
 function placementOf(fields: UploadForm['fields'], query: Placement): Placement {
   const data = formFields(placement, fields);
   const other = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
-  if (other !== undefined) throw validationFailed([{ field: other, message: 'the query says something else' }]);
+  if (other !== undefined) throw validationFailed([{ field: other, message: 'contradicts the query' }]);
   return { ...query, ...data };
 }
 
@@ -177,7 +177,7 @@ function placementOptions({ acl, storage_class: storageClass }: Placement): Pick
 }
 
 function assertContentType(type: string | undefined): string | undefined {
-  if (type !== undefined && !isContentType(type)) throw validationFailed([{ field: 'Content-Type', message: 'is no media type' }]);
+  if (type !== undefined && !isContentType(type)) throw validationFailed([{ field: 'Content-Type', message: 'is not a media type' }]);
   return type;
 }
 
@@ -187,11 +187,12 @@ function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMat
   const ifNoneMatch = headers['if-none-match'];
   const ifMatch = headers['if-match'];
   if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
-    throw validationFailed([{ field: 'If-None-Match', message: 'a write takes only "*"' }]);
+    throw validationFailed([{ field: 'If-None-Match', message: 'a write accepts only "*"' }]);
   const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
-  if (ifMatch !== undefined && etag === undefined) throw validationFailed([{ field: 'If-Match', message: 'a write takes a single ETag' }]);
+  if (ifMatch !== undefined && etag === undefined)
+    throw validationFailed([{ field: 'If-Match', message: 'a write accepts a single ETag' }]);
   if (headers['if-unmodified-since'] !== undefined)
-    throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is no condition of a write; If-Match takes an ETag' }]);
+    throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is not a condition of a write; use If-Match with an ETag' }]);
   return {
     ...declaredChecksums(headers),
     ifNoneMatch: ifNoneMatch === undefined ? undefined : '*',
