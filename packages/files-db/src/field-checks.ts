@@ -25,9 +25,9 @@ export function assertFields(problems: Readonly<Record<string, FieldProblem>>): 
 
 function nameProblem(value: unknown, longest: number): FieldProblem {
   if (typeof value !== 'string') return 'Must be a string.';
-  if (value === '' || value.length > longest) return `Has 1 to ${longest} characters.`;
+  if (value === '' || value.length > longest) return `Must have 1 to ${longest} characters.`;
   if (controlCharacters.test(value)) return 'Must not contain control characters.';
-  if (!value.isWellFormed()) return 'Is valid Unicode.';
+  if (!value.isWellFormed()) return 'Must be valid Unicode.';
   return undefined;
 }
 
@@ -74,7 +74,7 @@ export function limitProblem(value: unknown): FieldProblem {
 export function metadataProblem(metadata: unknown): FieldProblem {
   if (metadata === undefined) return undefined;
   const value = inJson(metadata, '');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Is a JSON object.';
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Must be a JSON object.';
   const problem = jsonProblem(value, deepestMetadata);
   if (problem !== undefined) return problem;
   const text = JSON.stringify(value);

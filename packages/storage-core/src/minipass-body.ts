@@ -29,7 +29,8 @@ export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Re
   const take = (chunk: unknown): void => {
     isEmpty = false;
     if (body.destroyed) return;
-    if (!isUint8Array(chunk) && typeof chunk !== 'string') body.destroy(storageError('invalid_argument', 'A body stream yields bytes.'));
+    if (!isUint8Array(chunk) && typeof chunk !== 'string')
+      body.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
     // A copy: who yields it may fill the same memory again.
     else if (!body.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk))) source.pause();
   };
