@@ -276,6 +276,25 @@ describe('bodyOf', () => {
     slow.destroy();
   });
 
+  it.each([false, true])('has what a stream of minipass gives to others before it is read, asynchronous: %s', async (isAsync) => {
+    const source = new Minipass<Buffer>({ async: isAsync });
+    source.write(Buffer.from(bytes));
+    const body = streamOf(bodyOf(source));
+    let seen = 0;
+    source.on('data', (chunk) => (seen += chunk.length));
+    source.end(Buffer.from(bytes));
+    await delay(5);
+    expect(await readAll(body)).toEqual(Buffer.concat([bytes, bytes]));
+    expect(seen).toBeGreaterThan(0);
+  });
+
+  it.each([false, true])('fails when a stream of minipass is destroyed before it is read, asynchronous: %s', async (isAsync) => {
+    const source = new Minipass<Buffer>({ async: isAsync });
+    const body = streamOf(bodyOf(source));
+    source.destroy();
+    await expect(readAll(body)).rejects.toThrow('destroyed');
+  });
+
   it('ends as an iterable that looks like a stream says it does, whatever it returns then', async () => {
     const results = [{ value: bytes }, { done: true, value: null }];
     const source = ownStream({ next: async () => results.shift() as IteratorYieldResult<unknown> });

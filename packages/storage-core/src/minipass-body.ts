@@ -19,12 +19,12 @@ export function isMinipass(stream: object): stream is Minipass {
 }
 
 /**
- * Listens, from the first read on. The iterator of one that is asynchronous says with a chunk that it is over, though more may be about
- * to come, which nobody is given then.
+ * Listens, at once: what it gives to others, before or while it is read, is not given again. The iterator of one that is asynchronous says
+ * with a chunk that it is over, though more may be about to come, which nobody is given then.
  * @param whenEmpty what it fails with when there is no chunk
  */
 export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Readable {
-  let isBegun = false;
+  const body = new Readable({ read: () => source.resume() });
   let isEmpty = true;
   const take = (chunk: unknown): void => {
     isEmpty = false;
@@ -39,13 +39,7 @@ export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Re
     if (isEmpty && whenEmpty !== undefined) body.destroy(whenEmpty);
     else if (!body.destroyed) body.push(null);
   };
-  const body = new Readable({
-    read() {
-      if (isBegun) return source.resume();
-      isBegun = true;
-      source.on('data', take);
-      source.promise().then(end, (error: Error) => body.destroy(error));
-    },
-  });
+  source.promise().then(end, (error: Error) => body.destroy(error));
+  source.on('data', take); // which makes it flow
   return body;
 }
