@@ -180,18 +180,18 @@ describe('parts under way at once', () => {
     expect(underWay()).toBe(12);
   });
 
-  it('are no more than 4 where there are no more connections: one that waits for one fails as if none could be made', async () => {
+  it.each([1, 4])('are no more than the connections, such as %i: one that waits for one fails as if none could be made', async (most) => {
     const { server, underWay, acknowledge } = await slowServer();
     let read = 0;
     async function* bytes(): AsyncGenerator<Buffer> {
       for (; read < 12; read++) yield Buffer.alloc(5 * 2 ** 20);
     }
     const stream = Readable.from(bytes(), { highWaterMark: 1 });
-    const backend = backendTo(server, { partsAtOnce: 8, maxPoolConnections: 4, partSize: 5 * 2 ** 20, timeout: 30 });
+    const backend = backendTo(server, { partsAtOnce: 8, maxPoolConnections: most, partSize: 5 * 2 ** 20, timeout: 30 });
     const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream), { contentType: 'text/plain' }, noContext);
-    await eventually(underWay).toBe(4);
+    await eventually(underWay).toBe(most);
     await delay(1200);
-    expect(read).toBeLessThan(7); // the fourth, and what is read ahead of it
+    expect(read).toBeLessThan(most + 3); // the last of them, and what is read ahead of it
     acknowledge();
     expect(await put).toMatchObject({ size: 60 * 2 ** 20 });
   });

@@ -80,7 +80,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const underWay = new Set<Promise<void>>();
   const { partsAtOnce, maxPoolConnections } = store.settings;
   // One that waits for a connection gains nothing, and where parts take long, it fails before there is one.
-  const most = Math.min(partsAtOnce, Math.max(usuallyAtOnce, maxPoolConnections));
+  const most = Math.min(partsAtOnce, maxPoolConnections);
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
