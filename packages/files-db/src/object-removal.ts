@@ -25,7 +25,10 @@ export async function removeObjectsOfRows(
   for (let start = 0; start < buckets.length; start += bucketsAtOnce) {
     const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, some]) => {
       const ids = new Map(some.map(({ key, id }) => [key, id]));
-      for (const key of await removeObjects(storage, { bucket, keys: [...ids.keys()] }, ctx)) left.add(ids.get(key)!);
+      for (const key of await removeObjects(storage, { bucket, keys: [...ids.keys()] }, ctx)) {
+        const id = ids.get(key); // a backend may tell of keys that nobody named
+        if (id !== undefined) left.add(id);
+      }
     });
     await Promise.all(removals);
   }
