@@ -14,7 +14,8 @@ import { takeWhole } from './whole-body.ts';
 /**
  * Whatever a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails: of a request of node:http, which would
  * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`. One that is piped elsewhere meanwhile is read at
- * the pace of the slowest, so that no upload ends while that takes nothing.
+ * the pace of the slowest, so that no upload ends while that takes nothing. Those of minipass flow at the pace of the fastest: what the
+ * upload has not taken yet is held in memory.
  */
 export type BodyInput =
   | string
