@@ -1,6 +1,4 @@
-import type { Readable } from 'node:stream';
-
-import { assertStorageClass, evaluateConditions, resolveRange, storageError } from '@coffer/storage-core';
+import { assertStorageClass, destroyOnAbort, evaluateConditions, resolveRange, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
 import type { BlobId } from './blob-id.ts';
@@ -102,11 +100,8 @@ export async function getObject(
     }
     const start = range?.start ?? 0;
     const body = new BlobReader(file, { start, length: (range?.end ?? row.size - 1) - start + 1 });
-    if (signal?.aborted === true) {
-      body.destroy(); // who listens from here on does not hear of it any more
-      signal.throwIfAborted();
-    }
     destroyOnAbort(body, signal);
+    signal?.throwIfAborted();
     return { kind: 'object', info, body, ownsChunks: true, ...(range !== undefined && { range }) };
   }
 }
@@ -124,14 +119,4 @@ export async function deleteObjects(store: Store, bucket: string, keys: readonly
     await Promise.all(blobs.map((blob) => store.blobs.remove({ bucket, blob })));
   }
   await store.index.freed();
-}
-
-function destroyOnAbort(body: Readable, signal: AbortSignal | undefined): void {
-  if (signal === undefined) return;
-  const onAbort = (): void => {
-    body.once('error', () => {}); // nobody may be reading yet
-    body.destroy(signal.reason as Error);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  body.once('close', () => signal.removeEventListener('abort', onAbort));
 }
