@@ -25,7 +25,7 @@ export type {
   SweepReport,
   VersioningOperations,
 } from './backend.ts';
-export { onAbort } from './abort-listeners.ts';
+export { onAbort, untilAborted } from './abort-listeners.ts';
 export { InFlight } from './in-flight.ts';
 export { claimBody } from './body-claim.ts';
 export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
