@@ -124,7 +124,10 @@ class Reading {
 
   #assertOpen(): void {
     const { destroyed, readableEnded, errored } = this.#stream;
-    if (destroyed && !readableEnded)
-      throw errored ?? Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    if (destroyed && !readableEnded) throw errored ?? closedTooSoon();
   }
+}
+
+export function closedTooSoon(): Error {
+  return Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }

@@ -6,7 +6,7 @@ import { hasOwnedChunks } from './chunk-memory.ts';
 import { storageError } from './errors.ts';
 import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
-import { withDirectReads } from './file-stream.ts';
+import { closedTooSoon, withDirectReads } from './file-stream.ts';
 
 /** What is a backend's alone already: bodies are handed on from one service to another. */
 const relays = new WeakSet<Readable>();
@@ -129,8 +129,4 @@ function endWith(relay: Readable, source: Readable): void {
     if (!source.readableEnded) relay.destroy(source.errored ?? closedTooSoon());
   });
   if (source.errored !== null) relay.destroy(source.errored);
-}
-
-function closedTooSoon(): Error {
-  return Object.assign(new Error('The stream was closed before its end.'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
 }
