@@ -1,6 +1,6 @@
 import type { Env } from '@coffer/runtime';
 
-import { assertSwitches } from './invocation.ts';
+import { assertSwitches } from './arguments.ts';
 import { Command, Flags } from './oclif.ts';
 import type { Output } from './output.ts';
 import { showElapsed } from './render/elapsed.ts';

@@ -1,7 +1,7 @@
 import type { StorageCommand } from './base-command.ts';
-import type { Settings } from './invocation.ts';
 import { silent } from './oclif-logger.ts';
 import { Config, setLogger } from './oclif.ts';
+import type { Settings } from './settings.ts';
 
 type CommandClass = (new (argv: string[], config: Config) => StorageCommand) & { id: string };
 

@@ -1,12 +1,13 @@
+import { asksFor, asksForHelp, knownCommand } from './arguments.ts';
 import { collectAtExit } from './collect-at-exit.ts';
 import { interruptSignal } from './interrupt.ts';
-import { asksFor, asksForHelp, knownCommand, misplacedFlag, settingsOf, unknownCommand } from './invocation.ts';
 import { runKnown } from './known-command.ts';
 import type { Program } from './known-command.ts';
 import { silent } from './oclif-logger.ts';
 import { run } from './oclif.ts';
 import { Output } from './output.ts';
 import { exitCodeOf, problemOf, ToldError, UsageError } from './problem.ts';
+import { settingsOf } from './settings.ts';
 import { shareInvocation } from './shared.ts';
 
 /** One invocation, from its arguments to its exit status. */
@@ -29,9 +30,10 @@ export async function main(args: readonly string[], program: Program): Promise<n
 
 async function runCommand(args: readonly string[], program: Program): Promise<void> {
   const settings = settingsOf(import.meta.url);
-  const known = knownCommand(args, settings);
+  const known = knownCommand(args, settings.commands);
   if (known === undefined) {
-    const message = unknownCommand(args, settings) ?? misplacedFlag(args, settings);
+    const { wrongCommand } = await import('./wrong-command.ts');
+    const message = wrongCommand(args, settings.commands);
     if (message !== undefined) throw new UsageError(message);
   }
   // oxlint-disable-next-line node/no-process-env -- oclif's variable, which configures nothing

@@ -1,3 +1,5 @@
+import { distance } from 'fastest-levenshtein';
+
 import type { ConfigMistake } from './config-error.ts';
 
 /** Environment variables; an empty one counts as not set. */
@@ -57,22 +59,8 @@ export class EnvReader {
   /** The variable that was most likely meant. */
   closest(name: string): string | undefined {
     const [best] = Object.keys(this.sources)
-      .map((known) => ({ known, distance: editDistance(name, known) }))
-      .toSorted((a, b) => a.distance - b.distance);
-    return best !== undefined && best.distance <= Math.max(2, name.length / 4) ? best.known : undefined;
+      .map((known) => ({ known, mistakes: distance(name, known) }))
+      .toSorted((a, b) => a.mistakes - b.mistakes);
+    return best !== undefined && best.mistakes <= Math.max(2, name.length / 4) ? best.known : undefined;
   }
-}
-
-/** Levenshtein's. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min((previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, replaced));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-import type { Check } from '../services/check.ts';
+import type { Check } from '../services/check-result.ts';
 import { printable } from './printable.ts';
 
 const colours = { ok: 'green', failed: 'red', lacks: 'yellow', unknown: 'yellow' } as const;

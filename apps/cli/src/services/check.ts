@@ -2,23 +2,16 @@ import { mkdtemp, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Config, Env } from '@coffer/runtime';
-import { hasCode } from '@coffer/storage-core';
+import { hasCode, untilAborted } from '@coffer/storage-core';
 
 import { problemOf } from '../problem.ts';
 import { bytesText } from '../render/units.ts';
-import { endpointChecks, untried } from './endpoint-checks.ts';
+import { failed, failure, untried } from './check-result.ts';
+import type { Check } from './check-result.ts';
+import { endpointChecks } from './endpoint-checks.ts';
 import { openSession } from './open-session.ts';
 import type { Session, SessionOptions } from './open-session.ts';
 import { tryBucket, tryNewBucket } from './try-bucket.ts';
-
-/** `lacks`: the provider cannot do it, or nothing is configured for it; Coffer works without. `unknown`: it was not tried out. */
-export interface Check {
-  readonly name: string;
-  readonly status: 'ok' | 'failed' | 'lacks' | 'unknown';
-  readonly message: string;
-  /** With `failed`: an error code. */
-  readonly code?: string;
-}
 
 type CheckOptions = Pick<SessionOptions, 'signal' | 'note' | 'bucket' | 'explain'>;
 
@@ -91,7 +84,7 @@ async function* checkStorage(
     latencyMs,
     message = 'fails',
     code = 'storage_unavailable',
-  } = await unlessInterrupted(session.storage.healthCheck(), signal);
+  } = await untilAborted(session.storage.healthCheck(), signal);
   if (!healthy) {
     yield failed('provider', code, `${backend}: ${message}`);
     return;
@@ -174,21 +167,6 @@ async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefin
   ctx.signal.throwIfAborted();
 }
 
-/** Waits no longer than until Ctrl-C, for what takes no signal. */
-async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = (): void => {};
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', stop);
-  });
-  try {
-    return await Promise.race([work, interrupted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}
-
 async function attempt(name: string, { ctx }: Session, run: () => Promise<string>): Promise<Check> {
   try {
     return { name, status: 'ok', message: await run() };
@@ -196,13 +174,4 @@ async function attempt(name: string, { ctx }: Session, run: () => Promise<string
     ctx.signal.throwIfAborted();
     return failure(name, error);
   }
-}
-
-function failure(name: string, error: unknown): Check {
-  const { code, message } = problemOf(error);
-  return failed(name, code, message);
-}
-
-function failed(name: string, code: string, message: string): Check {
-  return { name, status: 'failed', message, code };
 }

@@ -1,10 +1,9 @@
 import type { profileEndpoint } from '@coffer/runtime';
 
-import type { Check } from './check.ts';
+import { untried } from './check-result.ts';
+import type { Check } from './check-result.ts';
 
 type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
-
-export const untried = 'not tried out: the credentials may not create a bucket for the test';
 
 /** What an S3 endpoint can do, and what Coffer does where it cannot. */
 export function endpointChecks(profile: Profile): readonly Check[] {
