@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 
-import { readHeaders, writtenHeaders } from '../documented-headers.ts';
+import { readHeaders, writeHeaders, writtenHeaders } from '../documented-headers.ts';
 import { empty, problems, sent } from '../responses.ts';
 import type { Router } from '../router.ts';
 import { anyBytes, BucketName, ObjectKey } from '../schemas.ts';
@@ -48,13 +48,13 @@ export function localPaths(router: Router): void {
     path: '/local/{bucket}/{key}',
     operationId: 'local.put',
     summary: 'Upload through a presigned URL',
-    description: signed,
+    description: `${signed} A checksum sent as \`Content-MD5\`, \`x-amz-checksum-sha256\`, \`Digest\`, \`Content-Digest\` or \`Repr-Digest\` is verified.`,
     tags,
     access,
-    request: { params: ofKey, body: anyBytes },
+    request: { params: ofKey, headers: writeHeaders, body: anyBytes },
     responses: {
       ...empty(200, 'Written', writtenHeaders),
-      ...problems(...refusals, 'invalid_key', 'precondition_failed', 'validation_failed', 'unsupported_media_type'),
+      ...problems(...refusals, 'invalid_key', 'precondition_failed', 'checksum_mismatch', 'validation_failed', 'unsupported_media_type'),
     },
   });
   router.describe({

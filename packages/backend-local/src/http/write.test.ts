@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 import { noContext } from '@coffer/storage-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -64,6 +64,24 @@ describe('presigned PUTs', () => {
     expect((await put({ 'content-encoding': 'identity' })).status).toBe(200);
   });
 
+  it('verify the checksum that was sent, and refuse one that they cannot verify', async () => {
+    const target = await client.uploadOf('up');
+    const put = (headers: Record<string, string>) => client.get(target, { method: 'PUT', body: 'bytes', headers });
+    const sum = (algorithm: string, of: string): string => createHash(algorithm).update(of).digest('base64');
+    for (const [header, algorithm] of [
+      ['content-md5', 'md5'],
+      ['x-amz-checksum-sha256', 'sha256'],
+    ] as const) {
+      const refused = await put({ [header]: sum(algorithm, 'other bytes') });
+      expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('checksum_mismatch')]);
+      expect((await put({ [header]: 'no base64 of a sum' })).status).toBe(400);
+    }
+    expect((await put({ 'x-amz-checksum-crc32': 'AAAAAA==' })).status).toBe(400);
+    expect(await client.isAbsent('up')).toBe(true);
+    expect(await leftoversIn(root, served.backend)).toEqual([]);
+    expect((await put({ 'content-md5': sum('md5', 'bytes'), digest: `SHA-256=${sum('sha256', 'bytes')}` })).status).toBe(200);
+  });
+
   it('cut a body off that is longer, early, and tell its sender', async () => {
     const target = await client.uploadOf('bound', { size: 5 });
     let sent = 0;
@@ -117,6 +135,19 @@ describe('presigned PUTs', () => {
     expect((await client.get(await client.uploadOf('up'), { method: 'PUT', body: 'new' })).status).toBe(200);
     await served.backend.delete(client.at('up'), noContext);
     expect((await client.get(await client.uploadOf('up'), { method: 'PUT', body: 'new', headers })).status).toBe(200);
+  });
+
+  it('write only over the ETag that If-Match names, and refuse conditions of which they know nothing', async () => {
+    await client.put('up', 'old');
+    const { etag } = await served.backend.head(client.at('up'), noContext);
+    const put = async (headers: Record<string, string>) =>
+      (await client.get(await client.uploadOf('up'), { method: 'PUT', body: 'new', headers })).status;
+    expect(await put({ 'if-match': '"another"' })).toBe(412);
+    expect(await put({ 'if-match': `"${etag}", "another"` })).toBe(400);
+    expect(await put({ 'if-none-match': '"another"' })).toBe(400);
+    expect(await put({ 'if-unmodified-since': new Date().toUTCString() })).toBe(400);
+    expect((await served.backend.head(client.at('up'), noContext)).etag).toBe(etag);
+    expect(await put({ 'if-match': `"${etag}"` })).toBe(200);
   });
 
   it('into a bucket that is gone are 404', async () => {

@@ -1,6 +1,6 @@
 import { defaultContentType, isContentType, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, ObjectInfo, PutOptions } from '@coffer/storage-core';
-import { assertPlainBody, contentLength, requestBody } from '@coffer/storage-core/http';
+import { assertPlainBody, contentLength, requestBody, writeConditionsOf } from '@coffer/storage-core/http';
 
 import type { WriteGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
@@ -8,17 +8,17 @@ import { receiveFile } from './form.ts';
 import { contextFor } from './read.ts';
 import type { Exchange, Target } from './read.ts';
 
-/** PUT with the raw body. */
+/** PUT with the raw body. Conditions and checksums in its headers are honoured, or refused where they cannot be. */
 export async function answerPut(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const grant = await backend.access.verifyWrite(at, query);
   assertPlainBody(request);
+  const conditions = writeConditionsOf(request.headers);
   const contentType = acceptedType(grant, request.headers['content-type']);
   const size = contentLength(request) ?? grant.size;
   if (size !== undefined && grant.size !== undefined && size !== grant.size) throw sizeMismatch(size, grant.size);
-  const ifNoneMatch = request.headers['if-none-match'] === '*' ? '*' : undefined;
   const body: Body = { kind: 'stream', stream: requestBody(request), ...(size !== undefined && { size }) };
-  const info = await backend.put(at, body, putOptionsOf(grant, contentType, ifNoneMatch), contextFor(exchange, grant));
+  const info = await backend.put(at, body, { ...putOptionsOf(grant, contentType), ...conditions }, contextFor(exchange, grant));
   response.writeHead(200, { etag: `"${info.etag}"`, 'content-length': 0 });
   response.end();
 }
@@ -45,11 +45,10 @@ function acceptedType(grant: WriteGrant, given: string | undefined): string {
   return given;
 }
 
-function putOptionsOf(grant: WriteGrant, contentType: string, ifNoneMatch?: '*'): PutOptions {
+function putOptionsOf(grant: WriteGrant, contentType: string): PutOptions {
   return {
     contentType,
     ...(grant.acl !== undefined && { acl: grant.acl }),
     ...(grant.storageClass !== undefined && { storageClass: grant.storageClass }),
-    ...(ifNoneMatch !== undefined && { ifNoneMatch }),
   };
 }

@@ -1,6 +1,8 @@
 export { contentDisposition, runsInBrowser } from '../content-disposition.ts';
 export { isAllowedOrigin } from './allowed-origin.ts';
 export { answerPreflight, setCorsHeaders } from './cors.ts';
+export { declaredChecksums } from './declared-checksums.ts';
+export type { DeclaredChecksums } from './declared-checksums.ts';
 export { multipartBoundary, MultipartParser } from './multipart.ts';
 export type { MultipartHandler } from './multipart.ts';
 export { baseName, fieldText, malformedForm } from './part-head.ts';
@@ -17,6 +19,6 @@ export {
   requestBody,
   smallBody,
 } from './request-body.ts';
-export { parseRange, readConditionsOf } from './request-conditions.ts';
+export { parseRange, readConditionsOf, writeConditionsOf } from './request-conditions.ts';
 export { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 export type { SendOptions } from './send-object.ts';

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-import type { ByteRange, EtagCondition, GetOptions } from '../object.ts';
+import type { ByteRange, EtagCondition, GetOptions, PutOptions } from '../object.ts';
+import { declaredChecksums } from './declared-checksums.ts';
+import { validationFailed } from './problem.ts';
 
 /**
  * Bare ETags of an If-Match or If-None-Match header. Weak ones count for If-None-Match, which compares values; they
@@ -53,5 +55,26 @@ export function readConditionsOf(headers: IncomingHttpHeaders): GetOptions {
     ...(ifNoneMatch !== undefined && { ifNoneMatch: etags(ifNoneMatch, 'count') }),
     ...(modified !== undefined && { ifModifiedSince: modified }),
     ...(unmodified !== undefined && { ifUnmodifiedSince: unmodified }),
+  };
+}
+
+/**
+ * What a request that writes an object makes the write depend on: If-None-Match, If-Match, and the checksums of its body.
+ * @throws validation_failed for a condition or a checksum that a write cannot honour
+ */
+export function writeConditionsOf(headers: IncomingHttpHeaders): Pick<PutOptions, 'ifMatch' | 'ifNoneMatch' | 'sha256' | 'md5'> {
+  const ifNoneMatch = headers['if-none-match'];
+  const ifMatch = headers['if-match'];
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
+    throw validationFailed([{ field: 'If-None-Match', message: 'a write accepts only "*"' }]);
+  const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
+  if (ifMatch !== undefined && etag === undefined)
+    throw validationFailed([{ field: 'If-Match', message: 'a write accepts a single ETag' }]);
+  if (headers['if-unmodified-since'] !== undefined)
+    throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is not a condition of a write; use If-Match with an ETag' }]);
+  return {
+    ...declaredChecksums(headers),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: '*' }),
+    ...(etag !== undefined && { ifMatch: etag }),
   };
 }

@@ -1,8 +1,8 @@
 import { storageError } from '@coffer/storage-core';
+import { declaredChecksums } from '@coffer/storage-core/http';
 
 import { checksumHeaders } from '../../documented-headers.ts';
 import { fileExample } from '../../examples.ts';
-import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import { endUnlessWhole } from '../../http/rest-of-body.ts';
 import { answerJson, json, placed, problems } from '../../responses.ts';

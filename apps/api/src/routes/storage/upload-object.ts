@@ -13,12 +13,12 @@ import {
   requestBody,
   smallBody,
   validationFailed,
+  writeConditionsOf,
 } from '@coffer/storage-core/http';
 
 import type { AppContext } from '../../app-env.ts';
 import { writeHeaders, writtenHeaders } from '../../documented-headers.ts';
 import { objectExample } from '../../examples.ts';
-import { declaredChecksums } from '../../http/checksums.ts';
 import { openForm } from '../../http/form.ts';
 import type { UploadForm } from '../../http/form.ts';
 import { spool } from '../../http/spool.ts';
@@ -84,7 +84,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
       assertPlainBody(incoming);
       const size = contentLength(incoming);
       if (size !== undefined && size > maxUploadBytes) throw payloadTooLarge(maxUploadBytes);
-      const conditions = conditionsOf(c);
+      const conditions = writeConditionsOf(c.env.incoming.headers);
       const contentType = assertContentType(incoming.headers['content-type']);
       const scope = await scopeOf(c, services);
       const bucket = await bucketOf(scope, services, asked);
@@ -130,7 +130,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     },
     handler: async (c, { query }) => {
       const key = keyOf(c);
-      const conditions = conditionsOf(c);
+      const conditions = writeConditionsOf(c.env.incoming.headers);
       const scope = await scopeOf(c, services);
       const form = await openForm(c.env.incoming, { maxFileBytes: maxUploadBytes, fieldNames: placementFields });
       try {
@@ -179,25 +179,6 @@ function placementOptions({ acl, storage_class: storageClass }: Placement): Pick
 function assertContentType(type: string | undefined): string | undefined {
   if (type !== undefined && !isContentType(type)) throw validationFailed([{ field: 'Content-Type', message: 'is not a media type' }]);
   return type;
-}
-
-/** What the headers ask of a write. @throws validation_failed */
-function conditionsOf(c: AppContext): Pick<UploadFile, 'sha256' | 'md5' | 'ifMatch' | 'ifNoneMatch'> {
-  const { headers } = c.env.incoming;
-  const ifNoneMatch = headers['if-none-match'];
-  const ifMatch = headers['if-match'];
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
-    throw validationFailed([{ field: 'If-None-Match', message: 'a write accepts only "*"' }]);
-  const etag = ifMatch === undefined ? undefined : /^"([^",]+)"$/.exec(ifMatch.trim())?.[1];
-  if (ifMatch !== undefined && etag === undefined)
-    throw validationFailed([{ field: 'If-Match', message: 'a write accepts a single ETag' }]);
-  if (headers['if-unmodified-since'] !== undefined)
-    throw validationFailed([{ field: 'If-Unmodified-Since', message: 'is not a condition of a write; use If-Match with an ETag' }]);
-  return {
-    ...declaredChecksums(headers),
-    ifNoneMatch: ifNoneMatch === undefined ? undefined : '*',
-    ifMatch: etag,
-  };
 }
 
 function answer(c: AppContext, object: ObjectInfo): Response {

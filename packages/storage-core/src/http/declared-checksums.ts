@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-import { validationFailed } from '@coffer/storage-core/http';
+import { validationFailed } from './problem.ts';
 
 export interface DeclaredChecksums {
   /** Lower-case hex. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { describe, expect, it } from 'vitest';
 
-import { declaredChecksums } from './checksums.ts';
+import { declaredChecksums } from './declared-checksums.ts';
 
 const sum = (algorithm: string, encoding: 'hex' | 'base64'): string => createHash(algorithm).update('sum').digest(encoding);
 const sha256 = sum('sha256', 'base64');
