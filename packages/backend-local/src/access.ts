@@ -1,20 +1,20 @@
 import type { CannedAcl, ObjectAddress, StorageBackend } from '@coffer/storage-core';
 
-/** Whom a signature counts for. */
+/** Who a signed request is counted for. */
 export interface SignedFor {
-  /** The label that the request is counted under: the `tenant` of the context in which it was signed. */
+  /** The tenant label of the request: the `tenant` of the context in which the URL was signed. */
   readonly tenant?: string;
 }
 
-/** What a valid signature lets its holder read. */
+/** What a valid signature allows its holder to read. */
 export interface ReadGrant extends ObjectAddress, SignedFor {
-  /** Content-Disposition of the answer. */
+  /** Content-Disposition of the response. */
   readonly contentDisposition?: string;
-  /** Content-Type of the answer, instead of the object's. */
+  /** Content-Type of the response, instead of the object's. */
   readonly contentType?: string;
 }
 
-/** What a valid signature lets its holder write: one object of just this size and type, where they are given. */
+/** What a valid signature allows its holder to write: one object, of exactly this size and type where they are given. */
 export interface WriteGrant extends ObjectAddress, SignedFor {
   /** Bytes. */
   readonly size?: number;
@@ -24,33 +24,33 @@ export interface WriteGrant extends ObjectAddress, SignedFor {
 }
 
 /**
- * What the HTTP handler needs beyond `StorageBackend`. A wrapped backend has no such member; copy it over:
- * `{ ...wrapBackend(local, observe(observer)), access: local.access }` makes presigned traffic be counted.
+ * What the HTTP handler needs beyond `StorageBackend`. A wrapped backend lacks this member, so copy it over:
+ * `{ ...wrapBackend(local, observe(observer)), access: local.access }` makes presigned traffic count in the metrics.
  */
 export interface LocalAccess {
   /**
-   * Checks the signature, the expiry and the method of a presigned URL, which holds for the bucket of its time only, not for a
-   * later one of the same name.
-   * @throws access_denied
+   * Checks the signature, expiry and method of a presigned URL. The URL is valid only for the bucket that existed when it was signed,
+   * not for a later bucket of the same name.
+   * @throws access_denied, no_such_bucket
    */
   verifyRead(at: ObjectAddress, query: URLSearchParams): Promise<ReadGrant>;
-  /** @throws access_denied */
+  /** @throws access_denied, no_such_bucket */
   verifyWrite(at: ObjectAddress, query: URLSearchParams): Promise<WriteGrant>;
-  /** Checks the fields of a presigned form, by their lower-case names. @throws access_denied, invalid_key */
+  /** Checks the fields of a presigned form, given by lower-case name. @throws access_denied, no_such_bucket */
   verifyForm(bucket: string, fields: ReadonlyMap<string, string>): Promise<WriteGrant>;
   /**
-   * The storage as anybody sees it: only objects whose ACL grants public read. All others, there or not, are
-   * access_denied.
+   * The storage as an anonymous reader sees it: only objects whose ACL grants public read. Every other key is access_denied, whether
+   * or not the object exists.
    */
   readonly anonymous: Pick<StorageBackend, 'get' | 'head'>;
 }
 
-/** Whether a URL carries a signature at all. */
+/** Whether a URL carries a signature. */
 export function isSigned(query: URLSearchParams): boolean {
   return query.has(parameters.signature);
 }
 
-/** Names in presigned URLs; the form has those of its fields in lower case. */
+/** Parameter names in presigned URLs. The form fields that share a name have it in lower case. */
 export const parameters = {
   signature: 'x-coffer-signature',
   expires: 'x-coffer-expires',

@@ -3,10 +3,10 @@ import type { Acl, AclOperations } from '@coffer/storage-core';
 
 import type { Using } from './open-store.ts';
 
-// One machine has one owner of all it stores.
+// One owner owns everything stored on the machine.
 const owner: Acl['owner'] = { id: 'coffer', displayName: 'coffer' };
 
-/** ACLs are kept by their canned names; the grants follow from them. */
+/** ACLs are stored as canned names; the grants are derived from them. */
 export function aclOperations(using: Using): AclOperations {
   return {
     getObjectAcl: (at, ctx) => using(ctx, async ({ objects }) => aclOf((await objects.find(at)).acl, owner)),

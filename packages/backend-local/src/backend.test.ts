@@ -106,7 +106,7 @@ describe('a local backend', () => {
     stream.push(null);
     expect((await upload).size).toBe(5);
     await closing;
-    await backend.close(); // again does no harm
+    await backend.close(); // closing twice does no harm
   });
 
   it('takes up to 1,000 keys in a batch, of which a bad one is an error of its own', async () => {

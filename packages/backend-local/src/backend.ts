@@ -15,19 +15,19 @@ import { refuseSigned, Signer } from './presign.ts';
 import type { PresignSettings } from './presign.ts';
 import { sweep } from './sweep.ts';
 
-/** Where a local backend keeps its objects, and how it signs. */
+/** Where a local backend keeps its objects, and how it presigns. */
 export interface LocalBackendOptions {
-  /** Directory of the storage, created (for its owner alone) when it is not there. Not on a network file system. */
+  /** Directory of the storage, created (for its owner only) if it does not exist. Must not be on a network file system. */
   readonly root: string;
-  /** Region that buckets report unless they are created with another. Default `local`. */
+  /** Region of buckets that are created without one. Default `local`. */
   readonly region?: string;
-  /** Needed for presigned URLs; `@coffer/backend-local/http` serves them. */
+  /** Required for presigned URLs, which `@coffer/backend-local/http` serves. */
   readonly presign?: PresignSettings;
-  /** The clock of expiries and of `lastModified`. */
+  /** Clock for expiries and `lastModified`. */
   readonly now?: () => Date;
 }
 
-/** A backend, and what its HTTP handler needs beyond. */
+/** A backend, plus what its HTTP handler needs. */
 export interface LocalBackend extends StorageBackend {
   readonly access: LocalAccess;
 }
@@ -35,10 +35,10 @@ export interface LocalBackend extends StorageBackend {
 /**
  * Object storage in a directory of one machine: bytes in immutable files, everything else in a SQLite file.
  *
- * Costs nothing by itself: the directory is opened (created, recovered) by the first call that needs it, and again by the
- * next one should that fail. Several processes may use one directory at once. `close()` waits for the calls under way.
+ * Creating a backend costs nothing: the first call that needs the directory opens it (creating or recovering it), and if that fails,
+ * the next call tries again. Several processes may use one directory at once. `close()` waits for running calls.
  *
- * @throws invalid_argument for a root that is none, such as of a variable that is not set, and for settings of presigned URLs that are none
+ * @throws invalid_argument if the root or the presign settings are invalid, as from a variable that is not set
  */
 export function localBackend(options: LocalBackendOptions): LocalBackend {
   const { root, region = 'local', now = () => new Date() } = options;
@@ -90,7 +90,7 @@ async function deleteMany(using: Using, bucket: string, keys: readonly string[],
   return { deleted, errors };
 }
 
-/** Decides on the row that is then opened, so that no change of an ACL or of an object can come in between. */
+/** Checks the ACL on the same row that is then opened, so that no change of the ACL or the object can come in between. */
 function anonymousAccess(using: Using): LocalAccess['anonymous'] {
   const refusal = (): Error => storageError('access_denied', 'The object is not public; use a presigned URL.');
   const gate = (row: ObjectRow): void => {

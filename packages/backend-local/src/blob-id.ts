@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 
-/** Names the bytes of one upload, for good: 32 hex digits. Ids are never reused and never made of a key. */
+/** Permanent name of the bytes of one upload: 32 hex digits. Ids are never reused and never derived from a key. */
 export type BlobId = string;
 
 const idPattern = /^[0-9a-f]{32}$/;
@@ -10,14 +10,14 @@ export function isBlobId(name: string): name is BlobId {
   return idPattern.test(name);
 }
 
-/** The directory of a blob below its bucket's: its last two digits. */
+/** The directory of a blob below its bucket's directory: the last two digits of the id. */
 export function shardOf(id: BlobId): string {
   return id.slice(-2);
 }
 
 /**
- * Makes ids that begin with the time, so that the index over them grows at its end, and of which consecutive ones share
- * a directory for a while, so that concurrent writers share its sync.
+ * Makes ids that begin with the time, so that the index over them grows at its end. Consecutive ids share a directory for a while, so
+ * that concurrent writers share its sync.
  */
 export function blobIds(): () => BlobId {
   let shard = randomInt(256);

@@ -5,10 +5,10 @@ import { storageError } from '@coffer/storage-core';
 
 import { toStorageError } from './errors.ts';
 
-// Measured over HTTP: smaller chunks cost calls, larger ones fall out of the processor's cache.
+// Measured over HTTP: smaller chunks cost more calls, larger ones no longer fit the CPU cache.
 const chunkSize = 256 * 1024;
 
-/** A part of an open file, which it closes. Fails when the file is shorter than the index says. */
+/** Streams a part of an open file, then closes the file. Fails when the file is shorter than the index says. */
 export class BlobReader extends Readable {
   readonly #file: number;
   #position: number;
@@ -33,7 +33,7 @@ export class BlobReader extends Readable {
     read(this.#file, chunk, 0, chunk.length, this.#position, (error, count) => {
       this.#reading = false;
       if (this.#closeWhenRead !== undefined) {
-        this.#closeWhenRead(); // a descriptor must not be closed under a read: the number may be another file's by then
+        this.#closeWhenRead(); // never close a descriptor during a read: its number may be reused for another file
       } else if (error !== null) {
         this.destroy(toStorageError(error));
       } else if (count === 0) {

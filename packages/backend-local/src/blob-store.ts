@@ -15,7 +15,7 @@ import type { TempFiles } from './temp-files.ts';
 const openFile = promisify(open);
 
 const rememberedShards = 4096;
-// Whoever finds the bucket gone takes its directories along, the writers beside this one, too.
+// A writer that finds its bucket gone removes the bucket's directories, and so may every concurrent writer: hence many attempts.
 const placings = 100;
 
 export interface BlobAddress {
@@ -24,8 +24,8 @@ export interface BlobAddress {
 }
 
 /**
- * The bytes of objects, one immutable file per upload: `<root>/<bucket>/<2 digits>/<id>`. Neither bucket names nor ids
- * come from keys, so that what a file system does to names cannot matter.
+ * The bytes of objects, one immutable file per upload: `<root>/<bucket>/<2 digits>/<id>`. No part of the path comes from a key, so
+ * the file system's rules for names do not matter.
  */
 export class BlobStore {
   readonly newId: () => BlobId = blobIds();
@@ -44,7 +44,7 @@ export class BlobStore {
     await translated(this.#inShard(file, at, rename));
   }
 
-  /** A second name for the same bytes, or a copy of them, durably. @returns false when the source is gone */
+  /** Durably creates a hard link to the bytes, or a copy of them. @returns false when the source is gone */
   async duplicate(source: BlobAddress, at: BlobAddress): Promise<boolean> {
     return translated(this.#duplicate(source, at));
   }
@@ -54,21 +54,21 @@ export class BlobStore {
     return translated(this.#open(at));
   }
 
-  /** Whether the bytes are there. Synchronous: it is asked inside a transaction. */
+  /** Whether the bytes exist. Synchronous, because it is called inside a transaction. */
   has(at: BlobAddress): boolean {
     return lstatSync(this.#path(at), { throwIfNoEntry: false })?.isFile() === true;
   }
 
-  /** Removes bytes that nothing refers to. What cannot be removed now is left to a sweep. */
+  /** Removes bytes that nothing refers to. Bytes that cannot be removed now are left to a sweep. */
   async remove(at: BlobAddress): Promise<void> {
     try {
       await unlink(this.#path(at));
     } catch {
-      // Gone already, or not ours to remove; no object consists of it either way.
+      // Already gone, or not ours to remove; either way no object refers to them.
     }
   }
 
-  /** Takes a blob away to a temporary file, at once. @returns its path, or undefined when the blob is gone */
+  /** Moves a blob to a temporary file, at once. @returns its path, or undefined when the blob is gone */
   takeAway(at: BlobAddress): string | undefined {
     const path = this.#temp.reserve();
     try {
@@ -84,7 +84,7 @@ export class BlobStore {
     await translated(this.#makeDirectory(join(this.#root, bucket), this.#root));
   }
 
-  /** Removes the directories of a bucket that are empty; one that is not holds the bytes of a newer bucket of that name. */
+  /** Removes the empty directories of a bucket. One that is not empty holds the bytes of a newer bucket of that name. */
   async removeBucket(bucket: string): Promise<void> {
     const directory = join(this.#root, bucket);
     if (!assertDirectory(directory)) return;
@@ -95,7 +95,7 @@ export class BlobStore {
     await rmdir(directory).catch(() => {});
   }
 
-  /** Names of the directories that can hold bytes of buckets, whether or not there are such buckets. */
+  /** Names of the directories that can hold the bytes of buckets, whether or not those buckets exist. */
   async buckets(): Promise<readonly string[]> {
     const entries = await translated(readdir(this.#root, { withFileTypes: true }));
     return entries.filter((entry) => entry.isDirectory() && bucketNameProblem(entry.name) === undefined).map((entry) => entry.name);
@@ -111,10 +111,10 @@ export class BlobStore {
     return names.filter((name) => isBlobId(name) && shardOf(name) === shard);
   }
 
-  /** Size, and when the file came to be under this name, in milliseconds. */
+  /** Size in bytes, and when the file got this name, in milliseconds since 1970. */
   statOf(at: BlobAddress): { readonly size: number; readonly placed: number } | undefined {
     const stats = lstatSync(this.#path(at), { throwIfNoEntry: false });
-    // A link keeps the time of the bytes; the inode's own time is that of the latest link or rename.
+    // A link keeps the mtime of the bytes; the ctime of the inode is that of the latest link or rename.
     return stats === undefined ? undefined : { size: stats.size, placed: Math.max(stats.mtimeMs, stats.ctimeMs) };
   }
 
@@ -126,7 +126,7 @@ export class BlobStore {
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false;
       if (isStorageError(error) || isFull(error)) throw error;
-      // No links here, no more of them, or not to another file system: which errno says so is up to each. Bytes can be copied.
+      // Links are not supported, used up, or impossible across file systems. The errno varies by file system, so any of them means: copy.
     }
     const copy = this.#temp.reserve();
     try {
@@ -151,7 +151,7 @@ export class BlobStore {
     }
   }
 
-  /** Runs `fill`, which gives the file `from` its name as a blob, and makes that name durable. */
+  /** Runs `fill`, which puts the file `from` at the path of the blob, and makes the new name durable. */
   async #inShard(from: string, at: BlobAddress, fill: (from: string, path: string) => Promise<void>): Promise<void> {
     const shard = join(this.#root, at.bucket, shardOf(at.blob));
     for (let attempt = 1; ; attempt++) {
@@ -161,13 +161,13 @@ export class BlobStore {
         break;
       } catch (error) {
         if (codeOf(error) !== 'ENOENT' || attempt === placings || !existsSync(from)) throw error;
-        this.#shards.delete(shard); // removed along with a bucket of this name
+        this.#shards.delete(shard); // removed together with a bucket of this name
       }
     }
     await this.#sync(shard);
   }
 
-  /** The name of a directory has to be durable before what is in it counts as stored; asked once per process. */
+  /** Creates the directories of a shard, once per process: a file counts as stored only when the name of its directory is durable. */
   #ensureShard(bucket: string, shard: string): Promise<void> {
     let known = this.#shards.get(shard);
     if (known === undefined) {

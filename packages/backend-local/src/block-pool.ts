@@ -1,9 +1,11 @@
-/** Size in bytes of one write of a large upload: small enough that writing and hashing find the bytes in the CPU's caches. */
+/**
+ * Size in bytes of one write of a large upload: small enough that the bytes are still in the CPU caches when they are written and hashed.
+ */
 export const blockSize: number = 256 * 1024;
 
 const keptBlocks = 64;
 
-/** Reused buffers of large uploads: fresh ones per upload would be garbage by the megabyte. Shared, for the hash thread. */
+/** Reused buffers for large uploads, which would otherwise each produce megabytes of garbage. Shared memory, for the hash thread. */
 export class BlockPool {
   readonly #free: Uint8Array<SharedArrayBuffer>[] = [];
 

@@ -21,10 +21,10 @@ interface StoredBucket {
   readonly created: number;
 }
 
-// Rows that one transaction of a forced removal takes: a few milliseconds.
+// Rows per transaction of a forced removal: a few milliseconds.
 const removalBatch = 1000;
 
-/** Which buckets there are. */
+/** The buckets that exist. */
 export class BucketIndex {
   readonly #file: IndexFile;
   readonly #all: StatementSync;
@@ -62,12 +62,12 @@ export class BucketIndex {
     });
   }
 
-  /** What tells a bucket from an earlier one of its name; undefined when there is none. */
+  /** The id that tells a bucket from an earlier one of the same name; undefined when there is no such bucket. */
   idOf(name: string): Promise<number | undefined> {
     return this.#file.read(() => this.#idOf(name));
   }
 
-  /** The id of a bucket that is there, within a read or a transaction of the index. @throws no_such_bucket */
+  /** The id of an existing bucket. Call it within a read or a transaction of the index. @throws no_such_bucket */
   existing(name: string): number {
     const id = this.#idOf(name);
     if (id === undefined) throw noSuchBucket(name);
@@ -90,8 +90,8 @@ export class BucketIndex {
   }
 
   /**
-   * Removes the bucket if it is empty. With `force` it first removes up to a batch of objects, and the bucket along with
-   * the last ones: a write that was committed is either among them or keeps the bucket.
+   * Removes the bucket if it is empty. With `force` it first removes up to one batch of objects, and removes the bucket together with
+   * the last batch: a committed write is either in a batch or keeps the bucket.
    * @throws no_such_bucket, bucket_not_empty
    */
   remove(name: string, force: boolean): Promise<{ readonly blobs: readonly BlobId[]; readonly gone: boolean }> {

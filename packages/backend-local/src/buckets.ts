@@ -10,7 +10,7 @@ export interface BucketDefaults {
   readonly now: () => Date;
 }
 
-/** Buckets are rows; their directories come along and hold nothing but bytes. Nothing to provision: CORS is the handler's. */
+/** Buckets are rows; their directories hold only bytes. There is nothing to provision, since the HTTP handler answers CORS. */
 export function bucketOperations(using: Using, { region, now }: BucketDefaults): BucketOperations {
   return {
     create: (name, options, ctx) =>
@@ -37,7 +37,7 @@ async function remove(store: Store, name: string, { force, ctx }: { readonly for
   for (let gone = false; !gone;) {
     ctx.signal?.throwIfAborted();
     const removed = await store.buckets.remove(name, force);
-    await store.index.durable(); // only then may bytes go
+    await store.index.durable(); // bytes may go only after this
     await Promise.all(removed.blobs.map((blob) => store.blobs.remove({ bucket: name, blob })));
     await store.index.freed();
     gone = removed.gone;

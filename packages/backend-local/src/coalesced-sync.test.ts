@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { CoalescedSync } from './coalesced-sync.ts';
 
-/** A sync that ends when it is told to. */
+/** A sync that ends when the test says so. */
 function manual(): { readonly sync: CoalescedSync; readonly ends: PromiseWithResolvers<void>[] } {
   const ends: PromiseWithResolvers<void>[] = [];
   const sync = new CoalescedSync(() => {

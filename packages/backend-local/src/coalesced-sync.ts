@@ -1,6 +1,6 @@
 /**
- * Group commit: many callers, one `sync` at a time. A caller that arrives while one is under way may have written after
- * it began, so it waits for the next, which all who arrived in the meantime share.
+ * Group commit: many callers, one `sync` at a time. A caller that arrives during a sync may have written after that sync began, so it
+ * waits for the next one, which it shares with everyone who arrived in the meantime.
  */
 export class CoalescedSync {
   readonly #sync: () => Promise<void>;

@@ -7,7 +7,7 @@ import { infoOf } from './object-row.ts';
 import type { ObjectRow } from './object-row.ts';
 import type { Store } from './store.ts';
 
-/** Copies in constant time: bytes never change, so a second name for them is a copy. */
+/** Copies in constant time where the file system has hard links: bytes never change, so a second name for them is a copy. */
 export async function copyObject(
   store: Store,
   { source, destination }: { readonly source: ObjectAddress; readonly destination: ObjectAddress },
@@ -19,7 +19,7 @@ export async function copyObject(
   let row: ObjectRow;
   let replaced: string | undefined;
   try {
-    await store.objects.find(source); // S3, too, looks at the source first: of several mistakes the same one is told
+    await store.objects.find(source); // S3 checks the source first, too, so several mistakes at once report the same error
     if (options.storageClass !== undefined) assertStorageClass(options.storageClass);
     await store.objects.checkWrite(destination, conditions);
     const from = await duplicate(store, source, blob, options);
@@ -40,7 +40,7 @@ export async function copyObject(
   return infoOf(destination, row);
 }
 
-/** Gives the bytes of `source` the name `blob`. @returns the row that they belong to */
+/** Gives the bytes of `source` the name `blob`. @returns the row of the source */
 async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress, { ifMatch, onlyIf }: CopyOptions): Promise<ObjectRow> {
   let missing: string | undefined;
   for (;;) {
@@ -51,7 +51,7 @@ async function duplicate(store: Store, source: ObjectAddress, blob: BlobAddress,
     if (onlyIf !== undefined && !onlyIf(infoOf(source, row)))
       throw storageError('precondition_failed', 'The source of the copy does not meet the condition.');
     if (await store.blobs.duplicate({ bucket: source.bucket, blob: row.blob }, blob)) return row;
-    // Replaced or deleted since the row was read, unless the row still says so.
+    // The object was replaced or deleted after the row was read, unless the row still names the same blob.
     if (missing === row.blob)
       throw storageError('internal_error', `The bytes of "${source.key}" in "${source.bucket}" are missing on disk.`);
     missing = row.blob;

@@ -54,7 +54,7 @@ it('a process that is killed while it writes loses nothing it acknowledged, and 
     await backend.check(noContext);
     expect((await filesIn(root)).filter((path) => path.startsWith('.tmp'))).toEqual([]);
     const found = await verified(backend, `round-${round}/`);
-    // The one delete per worker that was under way may have been done without being acknowledged.
+    // Each worker may have completed its last delete without acknowledging it.
     const lost = [...acknowledged].filter(([key, sha256]) => found.get(key) !== sha256).map(([key]) => key);
     expect(lost.filter((key) => found.has(key) || Number(key.split('/')[2]) % 4 !== 3)).toEqual([]);
     expect(lost.length).toBeLessThanOrEqual(6);

@@ -8,10 +8,10 @@ import { scratch } from './testing/storage.ts';
 
 const run = promisify(execFile);
 
-// In a mount namespace of its own, so that the small disk is gone with the process, however that ends.
+// A mount namespace of its own: the small disk goes away with the process, however the process ends.
 const namespace = ['unshare', '--map-root-user', '--mount'];
 
-/** How to run something with a disk of 8 MiB at `path`; where mounting is not allowed, with files of at most 4 MiB. */
+/** How to run a program with an 8 MiB disk at `path`, or, where mounting is not allowed, with files of at most 4 MiB. */
 async function small(path: string): Promise<{ readonly through: readonly string[]; readonly message: string; readonly fills: boolean }> {
   const mount = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"';
   const mounted = [...namespace, 'sh', '-c', mount, path];
@@ -27,7 +27,7 @@ async function small(path: string): Promise<{ readonly through: readonly string[
   }
 }
 
-// Where it may not mount a small disk, it writes some thousands of objects.
+// Where mounting is not allowed, the test writes some thousands of objects.
 it(
   'a full disk is a clear error, leaves no debris and no damage, and does not keep anybody from deleting',
   { timeout: 240_000 },

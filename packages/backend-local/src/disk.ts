@@ -8,9 +8,9 @@ import { codeOf } from './errors.ts';
 import { sync } from './sync.ts';
 
 /**
- * Refuses a path that is a link or a file where a directory of the storage belongs: bytes would go to, or come from,
- * outside. Synchronous, since it stands right before each use and costs microseconds.
- * @returns whether the directory is there
+ * Refuses a link or a file where the storage expects a directory: bytes would be written or read outside the storage. Synchronous,
+ * since it runs right before each use and costs microseconds.
+ * @returns whether the directory exists
  * @throws access_denied
  */
 export function assertDirectory(path: string): boolean {
@@ -22,28 +22,28 @@ export function assertDirectory(path: string): boolean {
   return true;
 }
 
-/** Makes a directory, unless it is there, in one that is: a storage that was moved away is not to be made anew, in part. */
+/** Creates a directory if it is missing, but not its parent: part of a storage that was moved away must not be recreated. */
 export async function makeDirectory(path: string): Promise<void> {
   for (;;) {
     try {
       return await mkdir(path, 0o700);
     } catch (error) {
       if (assertDirectory(path)) return;
-      if (codeOf(error) !== 'EEXIST') throw error; // else it was there, and has been removed since
+      if (codeOf(error) !== 'EEXIST') throw error; // otherwise it existed, and was removed since
     }
   }
 }
 
 /**
- * Makes a directory and those above it. One by one: where none can be made in one that is there, as below /proc and where an
- * automounter knows no such name, Node's own way tries for ever.
+ * Creates a directory and its missing parents, one by one. Node's recursive mkdir retries forever where an existing directory refuses
+ * new entries, as below /proc or for a name that an automounter does not know.
  */
 export async function makeDirectories(path: string): Promise<void> {
   if (await isDirectory(path)) return;
   const above = dirname(path);
   if (above !== path) await makeDirectories(above);
   await mkdir(path, 0o700).catch(async (error: unknown) => {
-    if (!(await isDirectory(path))) throw error; // else somebody else has made it meanwhile
+    if (!(await isDirectory(path))) throw error; // otherwise someone else created it meanwhile
   });
 }
 
@@ -54,10 +54,13 @@ async function isDirectory(path: string): Promise<boolean> {
   );
 }
 
-// What file systems say that sync files alone (some FUSE, some of virtual machines).
+// Errors of file systems that can sync only files (some FUSE file systems, some in virtual machines).
 const notForDirectories: ReadonlySet<string> = new Set(['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
-/** Makes the names in a directory survive a power loss. Windows has no such call and needs none; where others have none, nobody can. */
+/**
+ * Makes the names in a directory survive a power loss. Windows has no such call and needs none. File systems without it are accepted as
+ * they are.
+ */
 export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');

@@ -37,7 +37,7 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   EROFS: readOnly,
   ELOOP: link,
   ENOTDIR: link,
-  EEXIST: link, // so it is when a directory is made
+  EEXIST: link, // from mkdir
   EIO: failedDisk,
   EFBIG: { code: 'storage_unavailable', message: 'The object is larger than the file system allows a file to be.', retryable: false },
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
@@ -59,7 +59,7 @@ const bySqlite: Readonly<Record<number, Meaning>> = {
   26: { code: 'internal_error', message: 'The index is not a SQLite database.' }, // SQLITE_NOTADB
 };
 
-/** The only place that knows what errno and SQLite's result codes mean. */
+/** The only place that knows what errno and SQLite result codes mean. */
 export function toStorageError(cause: unknown): StorageError {
   if (isStorageError(cause)) return cause;
   return meant(cause, meaningOf(cause) ?? { code: 'internal_error', message: 'The local storage failed.' });
@@ -78,7 +78,7 @@ function meaningOf(cause: unknown): Meaning | undefined {
   return result === undefined ? undefined : bySqlite[result];
 }
 
-/** The symbolic errno (or Node's own code) of an error. Node has no name for a quota that is used up. */
+/** The symbolic errno (or Node's own code) of an error. Node has no name for EDQUOT, an exceeded quota. */
 export function codeOf(error: unknown): string | undefined {
   const { code, errno } = (error ?? {}) as { readonly code?: unknown; readonly errno?: unknown };
   if (errno === -constants.errno.EDQUOT) return 'EDQUOT';
@@ -96,7 +96,7 @@ function extendedCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** What SQLite says of its codes: Deno tells no number. */
+/** Result codes by SQLite's message, since Deno provides no number. */
 const codeByText: Readonly<Record<string, number>> = {
   'database is locked': 5,
   'database table is locked': 6,
@@ -114,21 +114,24 @@ export function isBusy(error: unknown): boolean {
   return code === 5 || code === 6;
 }
 
-/** Whether the disk has no room, for a page of SQLite's or for anything else. */
+/** Whether the disk has no room, for SQLite or for anything else. */
 export function isFull(error: unknown): boolean {
-  const isOfMemory = sqliteCode(error) === 10 && extendedCode(error) === 4874; // SQLITE_IOERR_SHMSIZE: what is shared is a file, too
+  const isOfMemory = sqliteCode(error) === 10 && extendedCode(error) === 4874; // SQLITE_IOERR_SHMSIZE: shared memory is a file, too
   return isOfMemory || sqliteCode(error) === 13 || codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 }
 
 /**
- * Whether a write of SQLite's failed. It tells so of any reason but a full disk: of a quota that is used up, too. Without a
- * number it may have been something else.
+ * Whether a write by SQLite failed. SQLite reports every cause but a full disk this way, an exceeded quota included. Without an
+ * extended code it may have been another I/O error.
  */
 export function isFailedWrite(error: unknown): boolean {
   return sqliteCode(error) === 10 && (extendedCode(error) ?? 778) === 778; // SQLITE_IOERR_WRITE
 }
 
-/** Says why the index cannot be opened, which SQLite does not: what the system has against its files, or what these lack. */
+/**
+ * Explains why the index cannot be opened, which SQLite does not: the system denies access to its files, or the file system lacks locks or
+ * shared memory.
+ */
 export async function toOpeningError(cause: unknown, path: string): Promise<StorageError> {
   if (withoutMeans.has(extendedCode(cause) ?? 0)) return meant(cause, unsuitable);
   const refused = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN
@@ -153,7 +156,7 @@ async function refusalOf(path: string): Promise<unknown> {
   }
 }
 
-/** `work`, rejecting with nothing but StorageErrors. */
+/** Awaits `work`; rejects only with StorageErrors. */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -36,7 +36,7 @@ afterEach(() => {
 
 const bucket = 'bucket';
 
-// exFAT and FAT: EPERM; CIFS: EOPNOTSUPP; ext4 after 65,000 names: EMLINK; FUSE: what its author chose.
+// exFAT and FAT: EPERM; CIFS: EOPNOTSUPP; ext4 after 65,000 names: EMLINK; FUSE: whatever its author chose.
 it.each(['EPERM', 'EMLINK', 'EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ESTALE', 'EACCES', 'EEXIST'])(
   'copies the bytes where a link is %s',
   async (code) => {
@@ -69,7 +69,7 @@ async function storesAndReads(): Promise<void> {
   const { path, remove } = await scratch();
   const backend = localBackend({ root: path });
   await backend.buckets!.create(bucket, {}, noContext);
-  // One of which much is synced on the way.
+  // The second is large enough to be synced while it arrives.
   for (const size of [5, 40 * 1024 * 1024]) {
     const data = Readable.from(Array.from({ length: Math.ceil(size / 2 ** 20) }, () => Buffer.alloc(Math.min(size, 2 ** 20))));
     await backend.put({ bucket, key: 'a' }, bodyOf(data), { contentType: 'a/b' }, noContext);

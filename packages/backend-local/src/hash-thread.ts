@@ -10,14 +10,14 @@ export interface Digests {
 
 /** The hashes of one upload. */
 export interface StreamHash {
-  /** Resolves once the block may be reused. Blocks are taken in the order of the calls. */
+  /** Resolves once the block may be reused. Blocks are hashed in the order of the calls. */
   update(block: Uint8Array<SharedArrayBuffer>): Promise<void>;
   digest(): Promise<Digests>;
-  /** Ends the interest in the digests. */
+  /** Drops the hashes; no digest is wanted. */
   discard(): void;
 }
 
-// A block is told of by its memory: of a message that has an array in it, Deno looks at each element.
+// Blocks are sent as buffer, offset and length, because Deno inspects every element of a typed array in a message.
 type Block = Pick<Uint8Array, 'buffer' | 'byteOffset' | 'byteLength'>;
 type Question = { readonly id: number } & (Block | { readonly end: 'digest' | 'discard' });
 type Answer = { readonly id: number; readonly digests?: Digests };
@@ -27,7 +27,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-// Source text instead of a file, so that it survives being bundled into an application.
+// Source text instead of a file, so that it survives bundling into an application.
 const program = `
   const { parentPort } = require('node:worker_threads');
   const { createHash } = require('node:crypto');
@@ -49,9 +49,9 @@ const program = `
 `;
 
 /**
- * A thread that hashes large uploads. MD5 and SHA-256 together take about as long as receiving the bytes, and would
- * otherwise take it from the thread that serves everybody. It starts with the first large upload and keeps the process
- * alive only while it has work.
+ * A thread that hashes large uploads. MD5 and SHA-256 together take about as long as receiving the bytes, time that the main thread
+ * would otherwise lose for all other requests. The thread starts with the first large upload and keeps the process alive only while
+ * it has work.
  */
 export class HashThread {
   #worker: Worker | undefined;
@@ -75,7 +75,7 @@ export class HashThread {
   }
 
   async close(): Promise<void> {
-    this.#worker?.removeAllListeners('message'); // a last answer would let the process end before the thread
+    this.#worker?.removeAllListeners('message'); // a late answer would unref the worker, and the process could exit before the thread ends
     await this.#worker?.terminate();
   }
 
@@ -99,7 +99,7 @@ export class HashThread {
       if (this.#waiting.size === 0) worker.unref();
       asked?.resolve(digests);
     });
-    // A thread that ends takes the state of its hashes along: those uploads fail, the next one starts another thread.
+    // When the thread ends, its hash states are lost: those uploads fail, and the next one starts another thread.
     worker.on('error', (error) => this.#fail(worker, error));
     worker.on('exit', () => this.#fail(worker, undefined));
     return worker;

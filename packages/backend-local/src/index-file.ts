@@ -16,13 +16,13 @@ const datasync = promisify(fdatasync);
 
 const layoutVersion = 1;
 
-// SQLite waits this long inside a call, on this thread; beyond it the wait is a timer, so that other work goes on.
+// How long SQLite itself waits for a lock, blocking this thread. Beyond that a timer waits, so that other work goes on.
 const blockingWaitMs = 25;
 const longestWaitMs = 10_000;
 
 /*
- * The blob index serves sweeps, which ask "does a row own these bytes?". Its entries are ordered by time, since blob ids
- * begin with it, so that an insert touches a page that is in the cache anyway.
+ * The blob index lets sweeps ask "does a row own these bytes?". Its entries are ordered by time, since blob ids begin with it, so an
+ * insert touches a page that is cached anyway.
  */
 const schema = `
   CREATE TABLE buckets (
@@ -50,15 +50,15 @@ const schema = `
 `;
 
 const removalReserve = (path: string): Reserve => new Reserve(`${path}-reserve`);
-/** For what the first process to open the index takes: the last one to close it gives that back. */
+/** Room that the first process to open the index uses; the last one to close the index frees it again. */
 const openingReserve = (path: string): Reserve => new Reserve(`${path}-opening`, 128 * 1024);
 
 /**
  * The SQLite file and its durability. A commit is written to the WAL without a sync (`synchronous = NORMAL`), so this
  * thread does not wait for the disk, except for the checkpoint that is due every 1,000 pages. `durable()` then syncs the
- * WAL on the thread pool, once for all who ask.
+ * WAL on the thread pool, once for all concurrent callers.
  *
- * Syncing through a file descriptor of our own is sound: SQLite takes its locks on the other two files, the WAL keeps
+ * Syncing through our own file descriptor is sound: SQLite takes its locks on the other two files, the WAL keeps
  * its inode while a connection is open, and a checkpoint syncs the WAL and the database before it reuses the WAL.
  */
 export class IndexFile {
@@ -69,7 +69,7 @@ export class IndexFile {
   readonly #reserve: Reserve;
   readonly #opening: Reserve;
   readonly #reserving: Promise<void>;
-  /** Whether there was no room to set aside what the next one to open the index takes. */
+  /** Whether there was no room for the opening reserve; `close()` then tries again. */
   #isOwing = false;
   readonly #sync: CoalescedSync;
   readonly #begin: StatementSync;
@@ -82,15 +82,15 @@ export class IndexFile {
     this.#wal = wal;
     this.#reserve = removalReserve(path);
     this.#opening = openingReserve(path);
-    this.#reserving = this.#setAside(); // only whoever writes has to wait for it
+    this.#reserving = this.#setAside(); // only writers have to wait for it
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#sync = new CoalescedSync(() => datasync(wal));
   }
 
   /**
-   * Opens or creates the file. On a full disk, what the first process to open it needs comes from what is set aside for that, and
-   * from the reserve of removals only where that is not enough.
+   * Opens or creates the file. On a full disk, the first process to open it gets its room from the opening reserve, and from the
+   * removal reserve only if that is not enough.
    * @throws storage_unavailable, access_denied, internal_error
    */
   static async open(path: string): Promise<IndexFile> {
@@ -115,7 +115,7 @@ export class IndexFile {
     }
   }
 
-  /** Runs `work`, which must be synchronous, once no other process is in its way. */
+  /** Runs `work`, which must be synchronous; retries while another process holds a lock. */
   async read<T>(work: () => T): Promise<T> {
     try {
       return await patiently(work);
@@ -134,7 +134,7 @@ export class IndexFile {
   }
 
   /**
-   * `write` for what frees space: on a full disk, or with a quota that is used up, it takes from the reserve. Call `freed()` once the
+   * Like `write`, for work that frees space: on a full disk or an exceeded quota it uses the removal reserve. Call `freed()` once the
    * space is free.
    */
   async remove<T>(work: () => T): Promise<T> {
@@ -145,15 +145,15 @@ export class IndexFile {
     }
   }
 
-  /** Sets aside anew what a removal has spent, before anybody else takes the room. */
+  /** Restores the removal reserve after it was spent, before anyone else takes the room. */
   async freed(): Promise<void> {
     await this.#reserve.restore().catch(() => {}); // the next call tries again
   }
 
   /**
-   * What is set aside for removals, and was spent, comes before anything new: writers would take what removals free, until
+   * Restores a spent removal reserve before anything new is written. Otherwise writers would take the space that removals free, until
    * nothing could be removed any more.
-   * @throws storage_unavailable while the disk has no room for it
+   * @throws storage_unavailable while the disk has no room for the reserve
    */
   async assertRoom(): Promise<void> {
     try {
@@ -164,8 +164,8 @@ export class IndexFile {
   }
 
   /**
-   * SQLite goes on writing into files that have another name by now, or none: nobody would find again what is committed then.
-   * @throws storage_unavailable
+   * SQLite keeps writing to its files after they are renamed or deleted, and nobody would find again what it commits then.
+   * @throws storage_unavailable if the index was moved or removed
    */
   assertInPlace(): void {
     if (fstatSync(this.#wal).nlink > 0 && lstatSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
@@ -186,7 +186,7 @@ export class IndexFile {
     await this.#reserving;
     this.db.close();
     await closeFile(this.#wal);
-    if (this.#isOwing) await this.#opening.restore().catch(() => {}); // others have it open
+    if (this.#isOwing) await this.#opening.restore().catch(() => {}); // fails if others still have the index open
   }
 
   async #setAside(): Promise<void> {
@@ -209,8 +209,8 @@ export class IndexFile {
 }
 
 /**
- * Creates the file for its owner alone, as all else here; SQLite gives the other two its mode. One that is there is not opened: the
- * locks that this process has on it would end with the descriptor.
+ * Creates the file for its owner only, like everything here; SQLite gives the other two files the same mode. An existing file is not
+ * opened, because closing the descriptor would drop the locks that this process has on it.
  */
 function createPrivate(path: string): void {
   try {
@@ -238,7 +238,7 @@ function prepare(db: DatabaseSync): void {
   }
 }
 
-/** Does `work` once more, with what `reserve` gives up, where there is no room for it. */
+/** Runs `work`; if the disk has no room for it, runs it once more with the space of `reserve`. */
 async function spending<T>(reserve: Reserve, work: () => Promise<T>): Promise<T> {
   return work().catch((error: unknown) => {
     if (!isFull(error) && !isFailedWrite(error)) throw error;

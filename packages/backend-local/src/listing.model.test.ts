@@ -10,7 +10,7 @@ interface Entry {
   readonly name: string;
 }
 
-/** What a listing is to give, worked out the slow way. */
+/** The expected listing, computed the slow way. */
 function expected(keys: readonly string[], prefix: string, delimiter: string): readonly Entry[] {
   const names = new Map<string, Entry>();
   for (const key of keys.filter((each) => each.startsWith(prefix))) {

@@ -99,7 +99,7 @@ describe('a continuation token', () => {
     const first = await list({ prefix: 't/', delimiter: '/', maxKeys: 1 });
     expect(first.commonPrefixes).toEqual(['t/a/']);
     for (const key of ['t/a/1', 't/a/2']) await backend.delete({ bucket: 'bucket', key }, noContext);
-    await put('t/a/3'); // below a prefix that was shown already
+    await put('t/a/3'); // below a prefix that was already listed
     const rest = await list({ prefix: 't/', delimiter: '/', continuationToken: first.nextContinuationToken! });
     expect([rest.commonPrefixes, rest.objects.map(({ key }) => key)]).toEqual([['t/b/'], ['t/c']]);
   });

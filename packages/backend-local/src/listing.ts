@@ -13,15 +13,15 @@ export const objectsFrom = `
 
 type ListedRow = Pick<StoredRow, 'size' | 'md5' | 'modified' | 'storage_class'> & { readonly key: Uint8Array };
 
-/** Rows with `from <= key < below` in the order of their keys, read lazily. */
+/** Rows with `from <= key < below` in key order, read lazily. */
 type Scan = (from: Uint8Array, below: Uint8Array) => Iterable<Record<string, unknown>>;
 
 // Sorts after every key: UTF-8 has no byte 0xff.
 const endOfKeys = Uint8Array.of(0xff);
 
 /**
- * Reads one page. With a delimiter the scan starts anew behind each common prefix, so a page costs what it shows, however
- * many keys it rolls up.
+ * Reads one page. With a delimiter the scan restarts after each common prefix, so a page costs what it shows, however many keys a
+ * prefix rolls up.
  * @throws invalid_argument
  */
 export function listPage(scan: Scan, { prefix = '', delimiter = '', maxKeys = 1000, continuationToken }: ListOptions): ListPage {
@@ -67,7 +67,7 @@ export function listPage(scan: Scan, { prefix = '', delimiter = '', maxKeys = 10
   }
 }
 
-/** The least byte string above every one that starts with `prefix`. Its last byte is UTF-8's, so there is room above. */
+/** The least byte string above all that start with `prefix`. The last byte is UTF-8, so never 0xff, and can be incremented. */
 function after(prefix: Buffer): Buffer {
   const next = Buffer.from(prefix);
   next[next.length - 1]! += 1;

@@ -10,7 +10,7 @@ import { listPage, objectsFrom } from './listing.ts';
 import { bytes, hex, rowOf, storedOf } from './object-row.ts';
 import type { ObjectRow, StoredRow } from './object-row.ts';
 
-/** What a write asks of the object that it replaces, if there is one. */
+/** What a write requires of the object that it replaces. */
 export interface WriteConditions {
   readonly ifNoneMatch?: '*' | undefined;
   readonly ifMatch?: string | undefined;
@@ -19,8 +19,8 @@ export interface WriteConditions {
 const columns = 'blob, size, md5, sha256, modified, content_type, storage_class, acl, metadata';
 
 /**
- * Which objects there are, and which blob each consists of. A row is the commit point of a write: bytes without a row do
- * not exist for any reader. Every change resolves once it is committed; `IndexFile.durable()` says when it survives a power loss.
+ * Which objects exist, and which blob holds the bytes of each. A row is the commit point of a write: bytes without a row exist for no
+ * reader. Every change resolves once it is committed; `IndexFile.durable()` resolves once it survives a power loss.
  */
 export class ObjectIndex {
   readonly #file: IndexFile;
@@ -54,7 +54,7 @@ export class ObjectIndex {
   }
 
   /**
-   * Whether a write would be let in as things stand; `commit` decides.
+   * Whether a write would be accepted as things stand; `commit` decides.
    * @throws no_such_bucket, precondition_failed, storage_unavailable
    */
   async checkWrite(at: ObjectAddress, conditions: WriteConditions): Promise<void> {
@@ -67,8 +67,8 @@ export class ObjectIndex {
   }
 
   /**
-   * Makes `row` the object at `at`, if the bucket is still there, the conditions hold and `bytesAreThere` says that no
-   * sweep took the blob away. All of it is one transaction.
+   * Makes `row` the object at `at`, in one transaction, provided that the bucket still exists, the conditions hold, and `bytesAreThere`
+   * confirms that no sweep removed the blob.
    * @returns the blob that is no longer referred to
    * @throws no_such_bucket, precondition_failed, storage_unavailable
    */
@@ -115,7 +115,7 @@ export class ObjectIndex {
     });
   }
 
-  /** One page, in the order of the keys' bytes. @throws no_such_bucket, invalid_argument */
+  /** One page, in byte order of the keys. @throws no_such_bucket, invalid_argument */
   list(bucketName: string, options: ListOptions): Promise<ListPage> {
     return this.#file.read(() => {
       const bucket = this.#buckets.existing(bucketName);
@@ -123,12 +123,12 @@ export class ObjectIndex {
     });
   }
 
-  /** Which of `blobs` no object consists of. */
+  /** The blobs among `blobs` that no object refers to. */
   unowned(blobs: readonly BlobId[]): Promise<readonly BlobId[]> {
     return this.#file.read(() => blobs.filter((blob) => !this.#isOwned(blob)));
   }
 
-  /** Runs `take` for those of `candidates` that no object consists of, while no object can come to. `take` is synchronous. */
+  /** Calls `take`, which must be synchronous, for each candidate that no object refers to, under a lock that keeps new references out. */
   takeUnowned<C extends { readonly blob: BlobId }>(candidates: readonly C[], take: (candidate: C) => void): Promise<void> {
     return this.#file.write(() => {
       for (const candidate of candidates) if (!this.#isOwned(candidate.blob)) take(candidate);

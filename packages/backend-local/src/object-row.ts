@@ -2,11 +2,11 @@ import type { CannedAcl, ObjectAddress, ObjectInfo } from '@coffer/storage-core'
 
 import type { BlobId } from './blob-id.ts';
 
-/** What the index holds of one object, besides its bucket and key. */
+/** What the index stores for one object, besides its bucket and key. */
 export interface ObjectRow {
   readonly blob: BlobId;
   readonly size: number;
-  /** Lower-case hex, as is `sha256`. */
+  /** Lower-case hex, like `sha256`. */
   readonly md5: string;
   readonly sha256: string;
   readonly modified: Date;
@@ -30,7 +30,7 @@ export function infoOf(at: ObjectAddress, row: ObjectRow): ObjectInfo {
   };
 }
 
-/** A row as SQLite has it. */
+/** A row as SQLite stores it; `modified` is in milliseconds since 1970. */
 export interface StoredRow {
   readonly blob: Uint8Array;
   readonly size: number;

@@ -54,7 +54,7 @@ function chunked(data: Uint8Array, size: number): Readable {
   return Readable.from(chunks, { objectMode: false });
 }
 
-/** Gives a file names outside the storage until the file system allows no more, where it has such a limit (ext4: 65,000). */
+/** Links a file outside the storage until the file system refuses more links, if it has such a limit (ext4: 65,000). */
 async function exhaustLinks(path: string): Promise<{ readonly names: number; remove(): Promise<void> }> {
   const { path: directory, remove: removeNames } = await scratch();
   let names = 0;
@@ -67,7 +67,7 @@ async function exhaustLinks(path: string): Promise<{ readonly names: number; rem
 }
 
 describe('bytes on their way in', () => {
-  // Around the sizes at which a buffer is exchanged for another.
+  // Around the sizes at which the buffer is replaced by another.
   const sizes = [
     0,
     1,
@@ -260,7 +260,7 @@ describe('a bucket that is deleted while objects are written to it', () => {
 
   it('fails no write by what becomes of its own directory', async () => {
     await backend.buckets!.create('fragile', {}, noContext);
-    // Another process that finds such a bucket gone, over and over.
+    // Acts like another process that repeatedly finds such a bucket gone.
     const remover = new Worker(
       `const { readdirSync, rmdirSync } = require('node:fs');
        const { workerData: directory } = require('node:worker_threads');
@@ -331,7 +331,7 @@ describe('a call that is cancelled', () => {
     const cancel = new AbortController();
     const options: GetOptions = {
       get range() {
-        cancel.abort(reason); // the row is there, and its file is opened next
+        cancel.abort(reason); // the row has been read, and its file is opened next
         return { start: 0 };
       },
     };

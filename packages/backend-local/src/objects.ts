@@ -10,12 +10,12 @@ import type { ObjectRow } from './object-row.ts';
 import type { Store } from './store.ts';
 import { receive } from './upload.ts';
 
-/** What stands in the way of a reader; throws. */
+/** Decides whether a reader may see a row; throws if not. */
 export type Gate = (row: ObjectRow) => void;
 
 const open: Gate = () => {};
 
-/** Writes an object: the bytes first, durably; then its row, which is what makes it exist. */
+/** Writes an object: first its bytes, durably, then its row, which makes it exist. */
 export async function putObject(
   store: Store,
   at: ObjectAddress,
@@ -27,8 +27,8 @@ export async function putObject(
   try {
     const storageClass = options.storageClass ?? 'STANDARD';
     assertStorageClass(storageClass);
-    await store.objects.checkWrite(at, options); // what is refused anyway is refused before its bytes are read
-    signal?.throwIfAborted(); // who listens from here on does not hear of it any more
+    await store.objects.checkWrite(at, options); // fail before the body is read
+    signal?.throwIfAborted(); // a listener added after the abort would never fire
     const { path, size, md5, sha256 } = await receive(body, options, store, signal);
     const row: ObjectRow = {
       blob: store.blobs.newId(),
@@ -72,7 +72,7 @@ async function commit(
   }
 }
 
-/** Opens an object, as it is at one moment: whoever replaces or deletes it afterwards does not disturb the reader. */
+/** Opens an object as it is at one moment: replacing or deleting it afterwards does not disturb the reader. */
 export async function getObject(
   store: Store,
   at: ObjectAddress,
@@ -93,7 +93,7 @@ export async function getObject(
     const range = options.range === undefined ? undefined : resolveRange(options.range, row.size);
     const file = await store.blobs.open({ bucket: at.bucket, blob: row.blob });
     if (file === undefined) {
-      // Replaced or deleted since the row was read, unless the row still says so.
+      // The object was replaced or deleted after the row was read, unless the row still names the same blob.
       if (missing === row.blob) throw storageError('internal_error', `The bytes of "${at.key}" in "${at.bucket}" are missing on disk.`);
       missing = row.blob;
       continue;

@@ -4,10 +4,10 @@ import type { CallContext } from '@coffer/storage-core';
 import { openStore } from './store.ts';
 import type { Store } from './store.ts';
 
-/** Runs `work` on the open storage. @throws storage_unavailable once it is closed, and what opening it throws */
+/** Runs `work` on the open storage. @throws storage_unavailable once it is closed, and whatever opening it throws */
 export type Using = <T>(ctx: CallContext, work: (store: Store) => Promise<T>) => Promise<T>;
 
-/** Opens a storage directory with the first use, and closes it once the last one is over. */
+/** Opens a storage directory on first use. `close()` waits for the last use to end. */
 export class LazyStore {
   readonly #root: string;
   readonly #running = new InFlight<Promise<unknown>>();
@@ -35,7 +35,7 @@ export class LazyStore {
     await Promise.allSettled(this.#running.values());
     const opening = this.#opening;
     this.#opening = undefined;
-    const store = await opening?.catch(() => undefined); // what could not be opened needs no closing
+    const store = await opening?.catch(() => undefined); // if opening failed, there is nothing to close
     await store?.close();
   }
 

@@ -24,7 +24,7 @@ afterAll(async () => {
   await removeRoot();
 });
 
-/** A backend on the one bucket, with a clock that the test moves. */
+/** A backend on the shared bucket, with a clock that the test moves. */
 function backendAt(secret: string | Uint8Array = 'a secret of the tests'): { readonly backend: LocalBackend; pass(ms: number): void } {
   let time = start.getTime();
   const backend = localBackend({
@@ -208,7 +208,7 @@ it.each([
   ['a base without http:// or https://', { baseUrl: 'localhost:8080' }],
   ['no base', { baseUrl: undefined }],
 ])('%s is refused', (_what, wrong) => {
-  const presign = { baseUrl: 'http://x', secret: 'a secret of many bytes', ...wrong } as PresignSettings; // as plain JavaScript gives it
+  const presign = { baseUrl: 'http://x', secret: 'a secret of many bytes', ...wrong } as PresignSettings; // as plain JavaScript may do
   expect(() => localBackend({ root: '/nonexistent', presign })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
 });
 

@@ -15,36 +15,36 @@ import { parameters } from './access.ts';
 import type { LocalAccess, ReadGrant, WriteGrant } from './access.ts';
 import { noSuchBucket } from './bucket-index.ts';
 
-/** How presigned URLs of a local backend are made. */
+/** How a local backend makes presigned URLs. */
 export interface PresignSettings {
-  /** Base of the URLs, under which the HTTP handler answers: `https://files.example.com`. */
+  /** Base of the URLs, where the HTTP handler is reachable: `https://files.example.com`. */
   readonly baseUrl: string;
-  /** At least 16 bytes, the same in every process that signs or serves. */
+  /** At least 16 bytes, and the same in every process that signs or serves. */
   readonly secret: string | Uint8Array;
 }
 
 const longestExpiry = 604_800;
 const shortestSecret = 16;
-// What a form signs cannot be taken for what a URL signs, which is JSON.
+// Prefix of what a form signs. URLs sign JSON, so neither signature passes for the other.
 const formScope = 'form ';
 const formFields: ReadonlySet<string> = new Set(['key', 'content-type', parameters.policy, parameters.signature]);
 
-/** What is signed. A signature holds for one method, and is of no use with any other value in place of one of these. */
+/** What is signed. A signature holds for one method, and for none but these values. */
 interface Claims extends WriteGrant {
   readonly method: 'GET' | 'PUT' | 'POST';
   /** Milliseconds since 1970. */
   readonly expires: number;
-  /** So that nothing that was signed for a bucket is of use in a later one of its name. */
+  /** Keeps a signature from being valid for a later bucket of the same name. */
   readonly bucketId: number;
   readonly contentDisposition?: string;
 }
 
 type InBucket<Grant> = Grant & Pick<Claims, 'bucketId'>;
 
-/** Undefined when there is no such bucket. */
+/** Resolves to undefined when there is no such bucket. */
 type FindBucketId = (bucket: string) => Promise<number | undefined>;
 
-/** @throws invalid_argument for what is none, such as of a variable that is not set */
+/** @throws invalid_argument for invalid settings, as from a variable that is not set */
 function assertSettings(baseUrl: string | undefined, secret: string | Uint8Array | undefined): void {
   if (secret === undefined || Buffer.byteLength(secret) < shortestSecret) {
     throw storageError('invalid_argument', `The secret of presigned URLs must have at least ${shortestSecret} bytes.`);
@@ -54,7 +54,7 @@ function assertSettings(baseUrl: string | undefined, secret: string | Uint8Array
   }
 }
 
-/** Signs URLs and forms, and checks them: HMAC-SHA256 over everything that they allow. */
+/** Signs and verifies URLs and forms: HMAC-SHA256 over everything that they allow. */
 export class Signer {
   readonly operations: PresignOperations;
   readonly #base: string;
@@ -65,7 +65,7 @@ export class Signer {
   constructor({ baseUrl, secret }: PresignSettings, now: () => Date, bucketIdOf: FindBucketId) {
     assertSettings(baseUrl, secret);
     this.#base = baseUrl.replace(/\/+$/, '');
-    // A key of its own, so that a secret that also signs tokens gives away nothing here.
+    // A derived key, so that a secret that also signs tokens reveals nothing here.
     this.#key = createHmac('sha256', secret).update('coffer local presigned requests, version 1').digest();
     this.#now = now;
     this.#bucketIdOf = bucketIdOf;
@@ -122,7 +122,7 @@ export class Signer {
     const policy = fields.get(parameters.policy);
     if (policy === undefined) throw denied('The form has no policy before its file; send all fields before the file.');
     this.#assertSignature(`${formScope}${policy}`, fields.get(parameters.signature));
-    const claims = JSON.parse(Buffer.from(policy, 'base64url').toString()) as Claims; // ours, as the signature says
+    const claims = JSON.parse(Buffer.from(policy, 'base64url').toString()) as Claims; // our own JSON: the signature proves it
     this.#assertFresh(claims);
     if (claims.method !== 'POST' || claims.bucket !== bucket || fields.get('key') !== claims.key) {
       throw denied('The form was signed for another object.');
@@ -173,7 +173,7 @@ export class Signer {
       [parameters.expires]: String(expires),
       [parameters.signature]: this.#sign(canonical(claims)),
     });
-    // Content-Length is signed as well, but no browser lets a script set it: it follows from the body.
+    // The size is signed as well, but a script in a browser cannot set Content-Length; it follows from the body.
     const headers: Record<string, string> = claims.contentType === undefined ? {} : { 'Content-Type': claims.contentType };
     return { method: 'PUT', url: this.#url(grant, query), fields: {}, headers, expiresIn };
   }
@@ -236,7 +236,7 @@ export class Signer {
   }
 }
 
-/** Without a secret nothing is signed, so nothing that claims to be is let in. */
+/** Without a secret nothing is signed, so every signed request is refused. */
 export const refuseSigned: Pick<LocalAccess, 'verifyRead' | 'verifyWrite' | 'verifyForm'> = {
   verifyRead: refuse,
   verifyWrite: refuse,
@@ -251,7 +251,7 @@ function denied(message: string): Error {
   return storageError('access_denied', message);
 }
 
-/** What is no number, or too large for one, would be signed like no size at all. */
+/** A size that is not a number, or too large for one, would be signed as if there were no size. */
 function bytesIn(size: string): number {
   if (!/^\d{1,16}$/.test(size)) throw denied('The signature does not match the request.');
   return Number(size);
@@ -269,7 +269,7 @@ function grantOf(at: ObjectAddress, { size, contentType, acl, storageClass }: Pr
   };
 }
 
-/** One spelling of the claims, in which no value can pass for two. */
+/** A unique serialization of the claims: no two sets of claims give the same text. */
 function canonical(claims: Claims): string {
   const { method, bucket, bucketId, key, expires, size, contentType, acl, storageClass, contentDisposition, tenant } = claims;
   return JSON.stringify([

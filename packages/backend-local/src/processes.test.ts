@@ -17,7 +17,7 @@ let backend: LocalBackend;
 let remove: () => Promise<void>;
 let neighbour: Child;
 
-/** Tells the other process to do something. @returns its answer */
+/** Sends an order to the other process. @returns its answer */
 async function tell(verb: string, key = ''): Promise<unknown> {
   const before = neighbour.lines.length;
   neighbour.process.stdin!.write(`${JSON.stringify({ verb, key })}\n`);
@@ -27,7 +27,7 @@ async function tell(verb: string, key = ''): Promise<unknown> {
 
 const put = (key: string, text = key): Promise<unknown> =>
   backend.put({ bucket: 'bucket', key }, { kind: 'buffer', data: Buffer.from(text) }, { contentType: 'a/b' }, noContext);
-/** Of what is written to temporary files. */
+/** Bytes in temporary files. */
 const bytesUnderWay = async (): Promise<number> => {
   const sizes = (await temporary()).map(async (path) => (await stat(join(root, path))).size);
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
@@ -72,7 +72,7 @@ describe('two processes on one directory', () => {
   it('may come and go: what one closes the other still uses', async () => {
     await put('mine');
     expect(await tell('get', 'mine')).toBe('mine');
-    // The log that this process syncs to make its writes durable has to stay the one that SQLite writes to.
+    // The WAL that this process syncs must remain the one that SQLite writes to.
     const log = async (): Promise<number> => (await stat(join(root, 'index.db-wal'))).ino;
     const before = await log();
     neighbour.process.stdin!.write('{"verb":"close","key":""}\n');
@@ -134,7 +134,7 @@ describe('temporary files', () => {
     const kept = await Promise.all([plant('elsewhere-1-5-0123456789ab', day / 2), plant('unknown', day / 2)]);
     await plant('elsewhere-1-6-0123456789ab', day * 2); // its machine may be gone for good
     await plant('long-unknown', day * 2);
-    await plant(`${host}-${process.pid}-5-0123456789ab`, 0); // a container's processes all have one number
+    await plant(`${host}-${process.pid}-5-0123456789ab`, 0); // all processes of a container may get the same pid
     const next = localBackend({ root });
     await next.check(noContext);
     await next.close();

@@ -5,12 +5,12 @@ import { dirname } from 'node:path';
 
 import { datasync } from './sync.ts';
 
-/** Bytes: room for the pages that removing rows changes; a batch may need more, single rows never do. */
+/** Bytes: room for the index pages that removing rows changes. A batch may need more, single rows never do. */
 const forRemovals = 1024 * 1024;
 
 /**
- * Space set aside while the disk has some. Removing a row takes room in the index before its bytes give any back, so on a
- * full disk nothing could be deleted without it.
+ * Space set aside while the disk has some. Removing a row takes room in the index before its bytes give any back, so without a
+ * reserve nothing could be deleted on a full disk.
  */
 export class Reserve {
   readonly #path: string;
@@ -23,22 +23,22 @@ export class Reserve {
     this.#size = size;
   }
 
-  /** Does `work` with the space given up: what this process sets aside anew waits for it. */
+  /** Frees the space and runs `work`. This process restores the reserve only after `work` is done. */
   spend<T>(work: () => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
-      await unlink(this.#path).catch(() => {}); // whoever was at it before has spent it, or there never was room for it
+      await unlink(this.#path).catch(() => {}); // already spent, or there never was room for it
       return work();
     });
   }
 
-  /** Sets the space aside, unless it is; a disk that has none is asked again by the next call. Rejects with what it says. */
+  /** Sets the space aside unless it already is. Rejects with the error of the disk when there is no room; the next call tries again. */
   async restore(): Promise<void> {
     if (this.#isWhole()) return;
     this.#restoring ??= this.#inTurn(() => this.#create()).finally(() => (this.#restoring = undefined));
     await this.#restoring;
   }
 
-  /** Looked at each time, since another process may have spent it. Synchronous: it costs a microsecond. */
+  /** Checked each time, since another process may have spent it. Synchronous: it costs a microsecond. */
   #isWhole(): boolean {
     return lstatSync(this.#path, { throwIfNoEntry: false })?.size === this.#size;
   }
@@ -50,14 +50,14 @@ export class Reserve {
   }
 
   async #create(): Promise<void> {
-    const draft = `${this.#path}.new`; // of one name, so that what a killed process leaves is not left for good
+    const draft = `${this.#path}.new`; // a fixed name, so that the leftover of a killed process gets reused
     await assertRoomFor(draft, this.#size);
     const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(randomBytes(this.#size)); // what a file system could compress would take no room
-      await datasync(file); // where space is allocated late, it is now
+      await file.writeFile(randomBytes(this.#size)); // random, because compressible bytes might take no room
+      await datasync(file); // forces delayed allocation to happen now
     } catch (error) {
-      await unlink(draft).catch(() => {}); // another process that is at it has given it its name
+      await unlink(draft).catch(() => {}); // another process may have renamed it already
       throw error;
     } finally {
       await file.close();
@@ -66,10 +66,10 @@ export class Reserve {
   }
 }
 
-/** An attempt that fails would meanwhile take what little there is, and removals by other processes with it. */
+/** A failed attempt would temporarily use up what little room there is, and make removals by other processes fail. */
 async function assertRoomFor(draft: string, size: number): Promise<void> {
   const { blocks, bfree, bavail, bsize } = await statfs(dirname(draft));
-  const left = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // which is written over
+  const left = lstatSync(draft, { throwIfNoEntry: false })?.size ?? 0; // will be overwritten
   const room = (process.getuid?.() === 0 ? bfree : bavail) * bsize + left;
   if (blocks > 0 && room < size) throw Object.assign(new Error(`There is room for ${room} bytes.`), { code: 'ENOSPC' });
 }

@@ -16,7 +16,7 @@ import { TempFiles } from './temp-files.ts';
 
 /** An open storage directory. */
 export interface Store {
-  /** The file of the two that follow: when their changes are durable, and room for removals. */
+  /** The file behind `objects` and `buckets`: makes their changes durable, and keeps room for removals. */
   readonly index: Pick<IndexFile, 'durable' | 'freed'>;
   readonly objects: ObjectIndex;
   readonly buckets: BucketIndex;
@@ -24,7 +24,7 @@ export interface Store {
   readonly temp: TempFiles;
   readonly pool: BlockPool;
   readonly hashes: HashThread;
-  /** Rejects unless the index answers and the directory takes files. */
+  /** Rejects unless the index answers and the directory is writable. */
   check(): Promise<void>;
   close(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export interface Store {
 export async function openStore(path: string): Promise<Store> {
   try {
     await makeDirectories(path);
-    const root = await realpath(path); // the root itself may be a link; nothing below it
+    const root = await realpath(path); // the root itself may be a link, but nothing below it
     assertDirectory(join(root, '.tmp'));
     const indexPath = join(root, 'index.db');
     if (lstatSync(indexPath, { throwIfNoEntry: false })?.isFile() === false) {

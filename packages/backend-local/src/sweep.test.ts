@@ -29,7 +29,7 @@ const sweep = (olderThan: number, dryRun = false): Promise<unknown> => backend.m
 const put = (key: string): Promise<unknown> =>
   backend.put({ bucket: 'bucket', key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'a/b' }, noContext);
 
-/** Bytes without a row, as a process leaves them that is killed in between. */
+/** Bytes without a row, as left by a process killed in between. */
 async function orphan(bucket: string, id: string): Promise<string> {
   const directory = join(root, bucket, id.slice(-2));
   await mkdir(directory, { recursive: true });
@@ -57,12 +57,12 @@ it('removes bytes without an object, and nothing else', async () => {
 it('removes them from just one bucket when it is told so', async () => {
   await orphan('bucket', '4'.repeat(32));
   await orphan('another-bucket', '5'.repeat(32));
-  const upload = join(root, '.tmp', 'another-host-1-1-0123456789ab', '0'); // of an upload nobody knows the bucket
+  const upload = join(root, '.tmp', 'another-host-1-1-0123456789ab', '0'); // the bucket of an unfinished upload is unknown
   await mkdir(dirname(upload), { recursive: true });
   await writeFile(upload, 'upload');
   const long = new Date(Date.now() - 100 * 3600 * 1000);
   for (const path of [upload, dirname(upload)]) await utimes(path, long, long);
-  await delay(10); // file systems count time more finely than sweeps
+  await delay(10); // file systems have finer timestamps than sweeps
   const inOne = (bucket: string): Promise<unknown> => backend.maintenance!.sweep({ olderThan: 0, bucket }, noContext);
   expect(await inOne('bucket')).toEqual({ removed: 1, bytes: 6 });
   expect(await inOne('bucket')).toEqual({ removed: 0, bytes: 0 });
@@ -73,7 +73,7 @@ it('removes them from just one bucket when it is told so', async () => {
 it('removes the directories of buckets that are gone, and of no others', async () => {
   await mkdir(join(root, 'gone', 'ab'), { recursive: true });
   await orphan('gone-too', '6'.repeat(32));
-  await delay(10); // file systems count time more finely than sweeps
+  await delay(10); // file systems have finer timestamps than sweeps
   await sweep(0, true);
   expect(existsSync(join(root, 'gone', 'ab'))).toBe(true);
   await sweep(0);
@@ -84,7 +84,7 @@ it('spares what is younger than asked, by when it came to be there rather than b
   const path = join(root, await orphan('bucket', '3'.repeat(32)));
   const long = new Date(Date.now() - 100 * 3600 * 1000);
   await utimes(path, long, long);
-  await delay(10); // file systems count time more finely than sweeps
+  await delay(10); // file systems have finer timestamps than sweeps
   expect(await sweep(3600)).toEqual({ removed: 0, bytes: 0 });
   expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
 });
@@ -98,7 +98,7 @@ it('beside writers, even without mercy, never takes the bytes of an object', asy
   over = true;
   await sweeping;
   const written = writes.flatMap((write, index) => (write.status === 'fulfilled' ? [`k${index}`] : []));
-  // Whose bytes were swept before their row was there was told so.
+  // A write whose bytes were swept before its row was committed got an error.
   for (const write of writes)
     if (write.status === 'rejected') expect(write.reason).toMatchObject({ code: 'storage_unavailable', retryable: true });
   for (const key of written) {

@@ -3,19 +3,19 @@ import type { CallContext, SweepReport } from '@coffer/storage-core';
 import type { BlobAddress } from './blob-store.ts';
 import type { Store } from './store.ts';
 
-// Blobs that are looked up, or taken away, in one go: a millisecond or so.
+// Blobs looked up or taken away in one call: about a millisecond.
 const batch = 500;
 
 /**
- * Removes uploads of dead processes, and bytes that no object consists of: a process was killed between placing them and
- * committing their row, or between committing a newer row and removing them. Likewise the empty directories of buckets.
+ * Removes uploads of dead processes, bytes that no object refers to, and empty directories of deleted buckets. Such bytes remain when
+ * a process is killed between placing them and committing their row, or between committing a newer row and removing them.
  */
 export async function sweep(
   store: Store,
   options: { readonly olderThan: number; readonly dryRun?: boolean; readonly bucket?: string },
   ctx: CallContext,
 ): Promise<SweepReport> {
-  // Of an upload nobody knows the bucket.
+  // The bucket of an unfinished upload is unknown.
   let { removed, bytes } = options.bucket === undefined ? await store.temp.removeAbandoned(options) : { removed: 0, bytes: 0 };
   const before = Date.now() - options.olderThan * 1000;
   for (const bucket of await store.blobs.buckets()) {
@@ -41,8 +41,8 @@ export async function sweep(
 }
 
 /**
- * Bytes may be about to get their row. Under the lock that a commit needs they either have it or lose their place, which
- * the commit then notices; the slow part, freeing them, comes after.
+ * Bytes may be about to get their row. Under the lock that a commit needs, they either have it or are moved away, which the commit
+ * then notices. Freeing them, the slow part, comes afterwards.
  */
 async function takeAway<B extends BlobAddress>(store: Store, candidates: readonly B[]): Promise<readonly B[]> {
   await store.temp.prepare();

@@ -49,7 +49,7 @@ it('a bucket directory that was replaced by a link is not followed, by any opera
   );
   await expect(backend.copy(at, { bucket: 'other', key: 'copy' }, {}, noContext)).rejects.toMatchObject(denied);
   await backend.maintenance!.sweep({ olderThan: 0 }, noContext);
-  await backend.delete(at, noContext); // the row goes; bytes outside are none of ours
+  await backend.delete(at, noContext); // the row goes; bytes outside are not ours
   await expect(backend.buckets!.delete('bucket', { force: true }, noContext)).rejects.toMatchObject(denied);
   expect(await filesIn(outside)).toEqual(before);
   expect((await filesIn(root)).filter((file) => file.startsWith('.tmp'))).toEqual([]);
@@ -89,7 +89,7 @@ it.each(['.tmp', 'index.db'])('%s as a link keeps the storage from being opened'
   await expect(backend.check(noContext)).rejects.toMatchObject(denied);
   await rm(join(root, name));
   await rename(join(outside, 'moved'), join(root, name));
-  await backend.check(noContext); // a failed opening is tried anew
+  await backend.check(noContext); // after a failed opening, the next call tries again
 });
 
 it('the root itself may be a link: operators place storage that way', async () => {

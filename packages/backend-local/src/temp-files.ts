@@ -15,7 +15,7 @@ export interface TempFile {
   readonly handle: FileHandle;
 }
 
-/** Who a directory of temporary files belongs to, as its name says. */
+/** The process that owns a directory of temporary files, as encoded in the directory's name. */
 interface Owner {
   readonly host: string;
   readonly pid: number;
@@ -27,8 +27,8 @@ const foreignAgeMs = 24 * 3600 * 1000;
 const named = /^(.+)-(\d+)-(\d+)-[0-9a-f]{12}$/;
 
 /**
- * Uploads before they are whole, in a directory of this process below `.tmp`. No bucket can have that name. The name of
- * the directory says whose it is, so that the next process to open the storage can tell what a killed one left.
+ * Unfinished uploads, in a directory of this process below `.tmp`, a name that no bucket can have. The directory's name identifies its
+ * owner, so that the next process to open the storage can tell what a killed one left.
  */
 export class TempFiles {
   readonly #parent: string;
@@ -45,7 +45,7 @@ export class TempFiles {
 
   async create(): Promise<TempFile> {
     const path = this.reserve();
-    // Not by link, not over anything: the name is new and the directory ours.
+    // Never follows a link or overwrites a file: the name is new and the directory is ours.
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
     return translated(
       (async () => {
@@ -70,14 +70,14 @@ export class TempFiles {
     await translated(this.#makeDirectory());
   }
 
-  /** Removes the file, if it is still here. */
+  /** Removes the file if it is still here. */
   async discard(path: string): Promise<void> {
-    await unlink(path).catch(() => {}); // what cannot be removed now goes when the next process opens the storage
+    await unlink(path).catch(() => {}); // otherwise the next process to open the storage removes it
   }
 
   /**
-   * Removes what dead processes left: of this machine at once; of others, which cannot be asked, and where another process has the
-   * number by now, a day after the last write. `olderThan` (seconds) spares younger ones.
+   * Removes what dead processes left. Files of this machine go at once. A day after the last write also go files of other machines,
+   * whose processes cannot be checked, and of processes whose pid is in use again. Files younger than `olderThan` (seconds) stay.
    */
   async removeAbandoned({
     olderThan = 0,
@@ -102,7 +102,7 @@ export class TempFiles {
   }
 
   async close(): Promise<void> {
-    await rmdir(this.#directory).catch(() => {}); // was never made, or holds what the next process removes
+    await rmdir(this.#directory).catch(() => {}); // never created, or holds files that the next process removes
   }
 
   async #makeDirectory(): Promise<void> {
@@ -124,10 +124,13 @@ function startedAt(): number {
   return started < 1000 ? toldByLinux(started) : started;
 }
 
-/** The clock of Bun and of Deno begins with the process. Where that has the number of one before it, in a container, Linux tells when it began. */
+/**
+ * In Bun and Deno the clock starts with the process, so it cannot tell apart processes of the same pid, as in containers. Linux knows the
+ * start time.
+ */
 function toldByLinux(otherwise: number): number {
   try {
-    const [, after = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?!.*\))/); // a program's name may have any character
+    const [, after = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?!.*\))/); // the name of a program may have any character
     return Number(after.split(' ')[19]) * 10 || otherwise;
   } catch {
     return otherwise;
@@ -140,7 +143,7 @@ function ownerOf(name: string): Owner | undefined {
 }
 
 function isAlive({ pid, started }: Owner): boolean {
-  // Our pid with another start was a process before us: in a container every one has the same pid.
+  // Our pid with another start time was an earlier process: in a container every process may get the same pid.
   if (pid === process.pid) return Math.abs(started - self().started) < 1000;
   try {
     process.kill(pid, 0);

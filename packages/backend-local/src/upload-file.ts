@@ -14,24 +14,24 @@ export interface UploadTools {
   readonly hashes: HashThread;
 }
 
-// First buffer of a body whose size nobody announced: most bodies are small.
+// First buffer of a body of unknown size: most bodies are small.
 const firstBuffer = 64 * 1024;
-// Blocks that are being written and hashed while the next one fills: two megabytes per upload at most. Several, so that a
-// thread that comes to run late does not make the others wait.
+// Blocks being written and hashed while the next one fills, about two megabytes per upload at most. Several, so that a thread that
+// is scheduled late does not make the others wait.
 const blocksInFlight = 6;
-// Bytes after which a sync is started beside the upload, so that the last one has little left to do.
+// Bytes after which a sync starts alongside the upload, so that the final sync has little left to do.
 const syncEvery = 32 * 1024 * 1024;
 const nothing = new Uint8Array(0);
 
 /**
- * Writes and hashes one upload. A body of up to one block is kept in memory, hashed on the spot and written at once; a
- * larger one goes block by block, each written and hashed at the same time on other threads.
+ * Writes and hashes one upload. A body of up to one block is kept in memory, hashed on this thread and written at once. A larger one
+ * goes block by block, each written and hashed at the same time on other threads.
  */
 export class UploadFile {
   readonly #tools: UploadTools;
   readonly #onFailure: (error: Error) => void;
   readonly #announced: number | undefined;
-  /** What is filled at present: a block of the pool, or the one buffer of a small body. */
+  /** The buffer being filled: a block of the pool, or the single buffer of a small body. */
   #block: Uint8Array = nothing;
   #pooled: Uint8Array<SharedArrayBuffer> | undefined;
   #filled = 0;
@@ -44,8 +44,8 @@ export class UploadFile {
   #syncing: Promise<void> | undefined;
 
   /**
-   * @param announced size in bytes, where it is known; no more may be written
-   * @param onFailure told at once when a block cannot be written
+   * @param announced size in bytes, if known; no more may be written
+   * @param onFailure called at once when a block cannot be written
    */
   constructor(tools: UploadTools, announced: number | undefined, onFailure: (error: Error) => void) {
     this.#tools = tools;
@@ -55,7 +55,7 @@ export class UploadFile {
 
   /**
    * Resolves when there is room for more.
-   * @returns whether `bytes` are needed no more
+   * @returns whether `bytes` may be reused
    */
   async write(bytes: Uint8Array): Promise<boolean> {
     if (this.#block === nothing && bytes.byteLength === this.#announced && bytes.byteLength <= blockSize) {
@@ -73,7 +73,7 @@ export class UploadFile {
     return true;
   }
 
-  /** Makes the bytes durable. */
+  /** Makes the bytes durable and resolves to their digests. */
   async finish(): Promise<Digests> {
     if (this.#file === undefined) {
       const data = this.#block.subarray(0, this.#filled);
@@ -97,13 +97,13 @@ export class UploadFile {
     return path;
   }
 
-  /** Leaves nothing behind, whatever state the upload is in. */
+  /** Cleans up, whatever state the upload is in. */
   async abandon(): Promise<void> {
     await Promise.allSettled([...this.#inFlight, this.#syncing]);
     this.#recycle();
     this.#hash?.discard();
     if (this.#file === undefined) return;
-    await this.#file.handle.close().catch(() => {}); // closed already, or broken: either way it goes
+    await this.#file.handle.close().catch(() => {}); // already closed, or broken: it is removed either way
     await this.#tools.temp.discard(this.#file.path);
   }
 
@@ -119,9 +119,9 @@ export class UploadFile {
     this.#pooled = block;
   }
 
-  /** Hands the block over to be written and hashed. */
+  /** Hands over the block to be written and hashed. */
   async #send(): Promise<void> {
-    const block = this.#pooled!; // a body that is sent by blocks has no other
+    const block = this.#pooled!; // set for every body that is sent in blocks
     const data = block.subarray(0, this.#filled);
     this.#block = nothing;
     this.#pooled = undefined;
@@ -154,7 +154,7 @@ export class UploadFile {
   }
 }
 
-/** A write may be cut short, by a full disk above all: the rest then says why. */
+/** A write may be short, above all on a full disk; writing the rest then reports the error. */
 async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
   for (let written = 0; written < data.byteLength;) {
     const { bytesWritten } = await translated(handle.write(data, written, data.byteLength - written, position + written));

@@ -7,7 +7,7 @@ import type { Digests } from './hash-thread.ts';
 import { UploadFile } from './upload-file.ts';
 import type { UploadTools } from './upload-file.ts';
 
-/** A body that is whole, durable, and of the announced size and checksums, under a temporary name. */
+/** A complete, durable body of the announced size and checksums, under a temporary name. */
 export interface Received extends Digests {
   readonly path: string;
   readonly size: number;
@@ -16,10 +16,10 @@ export interface Received extends Digests {
 type Declared = Pick<PutOptions, 'md5' | 'sha256'>;
 
 /**
- * Takes a body in. Nothing is left behind unless it resolves. An error of the body's own stream, and the reason of an
- * aborted `signal`, come back as they are.
- * @param signal one that is not aborted yet
- * @throws invalid_argument (another size than announced), checksum_mismatch, storage_unavailable, access_denied
+ * Receives a body. Leaves nothing behind unless it resolves. Errors of the body's own stream, and the reason of an aborted `signal`,
+ * are passed on unchanged.
+ * @param signal must not be aborted yet
+ * @throws invalid_argument (size differs from the announced one), checksum_mismatch, storage_unavailable, access_denied
  */
 export async function receive(body: Body, declared: Declared, tools: UploadTools, signal: AbortSignal | undefined): Promise<Received> {
   if (body.kind === 'buffer') {
@@ -30,7 +30,7 @@ export async function receive(body: Body, declared: Declared, tools: UploadTools
   const onAbort = (): void => void stream.destroy(signal?.reason as Error);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    // A disk that fails while the sender pauses is not noticed by reading on.
+    // Without this callback, a disk failure would go unnoticed while the sender pauses.
     const file = new UploadFile(tools, size, (error) => stream.destroy(error));
     return await store(stream, size, declared, file);
   } finally {

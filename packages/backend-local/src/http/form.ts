@@ -5,25 +5,25 @@ import { isStorageError } from '@coffer/storage-core';
 import { fieldText, malformedForm, multipartBoundary, MultipartParser, requestBody, validationFailed } from '@coffer/storage-core/http';
 import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 
-/** The file of a form, with the fields that came before it by their lower-case names. */
+/** The file of a form, with the fields before it by lower-case name. */
 export interface FormFile {
   readonly fields: ReadonlyMap<string, string>;
-  /** Ends only once the form has been read to its own end, and fails when that never comes: nothing is committed before. */
+  /** Ends only once the form has been read to its end, and fails if the form is cut short, so nothing is committed before. */
   readonly stream: Readable;
   /** As the part declares it. */
   readonly contentType: string | undefined;
 }
 
 const maxFields = 32;
-// Of all fields before the file together: nobody has shown a signature by then.
+// All fields before the file together: nothing is authenticated yet.
 const maxFieldBytes = 65_536;
-// Of everything behind the file, which does not count.
+// Everything after the file, which is ignored.
 const maxRestBytes = 1_048_576;
 const fileBuffer = 262_144;
 
 /**
- * Reads a multipart form up to its part `file`, which is the last that counts, and hands it on as it arrives.
- * @throws unsupported_media_type for what is no form, validation_failed for one that is broken or lacks the file
+ * Reads a multipart form up to its part `file`, passes the file to `take` as it arrives, and ignores later parts.
+ * @throws unsupported_media_type if the body is not a form, validation_failed if it is broken or lacks the file
  */
 export async function receiveFile<T>(request: IncomingMessage, take: (file: FormFile) => Promise<T>): Promise<T> {
   const boundary = multipartBoundary(request.headers['content-type']);
@@ -33,7 +33,7 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
     taken = take(file);
     taken.catch((error: unknown) => {
       body.destroy(error as Error); // the rest of a refused form is not read
-      form.stream.destroy(); // nor is it waited until somebody has read what is here
+      form.stream.destroy(); // stops waiting for anyone to read what is buffered
     });
   });
   try {
@@ -41,11 +41,11 @@ export async function receiveFile<T>(request: IncomingMessage, take: (file: Form
   } catch (thrown) {
     const error = isStorageError(thrown) ? thrown : malformedForm('The form is cut short.', thrown);
     form.stream.destroy(error);
-    await taken; // has cleaned up then, and says best why
+    await taken; // waits for its cleanup; if it rejects, its error explains best
     throw error;
   }
   try {
-    return await taken!; // a form without the file does not come this far
+    return await taken!; // defined: a form without a file has thrown by now
   } finally {
     form.stream.destroy();
   }
@@ -57,7 +57,7 @@ class FormReader implements MultipartHandler {
   readonly #fields = new Map<string, string>();
   #head: PartHead | undefined;
   #value: Buffer[] = [];
-  /** Bytes of the fields before the file; behind it, of all that is there. */
+  /** Bytes of the fields before the file; after the file, of everything that follows it. */
   #size = 0;
   #place: 'before' | 'file' | 'behind' = 'before';
   #full = false;
@@ -73,10 +73,10 @@ class FormReader implements MultipartHandler {
         done(error);
       },
     });
-    this.stream.on('error', () => {}); // also one that nobody reads
+    this.stream.on('error', () => {}); // it may fail while nobody reads it
   }
 
-  /** @throws validation_failed, and what the body fails with */
+  /** @throws validation_failed, and any error of the body */
   async read(body: Readable, parser: MultipartParser): Promise<void> {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       parser.push(chunk);

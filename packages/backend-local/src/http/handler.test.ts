@@ -64,7 +64,7 @@ describe('objects without a token', () => {
   it('stop being served when their ACL changes', async () => {
     await client.put('changing.txt', 'x', 'public-read');
     const { status, headers } = await client.get('/local/bucket/changing.txt');
-    expect([status, headers['cache-control']]).toEqual([200, 'no-cache']); // or a browser would serve it on
+    expect([status, headers['cache-control']]).toEqual([200, 'no-cache']); // otherwise a browser would keep serving it
     await served.backend.acl!.setObjectAcl(client.at('changing.txt'), 'private', noContext);
     expect((await client.get('/local/bucket/changing.txt')).status).toBe(403);
   });

@@ -9,18 +9,18 @@ import { answerRead } from './read.ts';
 import type { Exchange } from './read.ts';
 import { answerForm, answerPut } from './write.ts';
 
-/** What the handler serves, and to whom. */
+/** What the handler serves, and to which origins. */
 export interface LocalHttpOptions {
   readonly backend: LocalBackend;
   /** Origins whose pages may use the storage; `*` for all. Default: all, since a signature is needed anyway. */
   readonly corsOrigins?: readonly string[];
-  /** Answers with an error; CORS headers are set already. Default: a short application/problem+json. */
+  /** Sends an error response; CORS headers are already set. Default: a short application/problem+json. */
   readonly onError?: (error: unknown, request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 }
 
 /**
- * Answers requests below `/local/`; false, and nothing done, for all others. Never rejects.
- * @param ctx what the request is logged under and cancelled by; the tenant is the one that the signature names
+ * Answers requests below `/local/` and resolves to true; leaves all others untouched and resolves to false. Never rejects.
+ * @param ctx request id for logs and abort signal; the tenant comes from the signature
  */
 export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse, ctx?: CallContext) => Promise<boolean>;
 
@@ -29,13 +29,13 @@ const ofKeys = ['GET', 'HEAD', 'PUT'];
 const ofBuckets = ['POST'];
 
 /**
- * Serves what a local backend presigned, and public objects to everybody:
+ * Serves what a local backend presigned, and public objects to everyone:
  *
- * - `GET|HEAD /local/{bucket}/{key}` with a signature, or without one where the object's ACL grants public read
+ * - `GET|HEAD /local/{bucket}/{key}` with a signature, or without one if the object's ACL grants public read
  * - `PUT /local/{bucket}/{key}` with a signature; 200
  * - `POST /local/{bucket}`: a form with policy and signature among its fields and the part `file` last; 204
  *
- * The key is taken from the raw request target and decoded once. Mount it before anything that reads bodies.
+ * The key is taken from the raw request target and decoded once. Mount the handler before anything that reads bodies.
  */
 export function localHttpHandler({ backend, corsOrigins = ['*'], onError = answerProblem }: LocalHttpOptions): LocalHttpHandler {
   return async (request, response, ctx = noContext) => {
@@ -77,12 +77,12 @@ async function answer(backend: LocalBackend, requestTarget: string, exchange: Ex
   return method === 'PUT' ? answerPut(backend, target, exchange) : answerRead(backend, target, exchange);
 }
 
-/** A request target without what the absolute form, as a proxy sends it, has before the path: RFC 9112, section 3.2.2. */
+/** Strips scheme and host from a request target in absolute form, as a proxy sends it: RFC 9112, section 3.2.2. */
 function originFormOf(url: string): string {
   return url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
 }
 
-/** What a raw request target names; the key is not decoded yet. */
+/** Splits a raw request target; the key is not decoded yet. */
 function targetOf(requestTarget: string): { readonly bucket: string; readonly rawKey: string; readonly query: URLSearchParams } {
   const [path = '', ...rest] = requestTarget.slice(mount.length).split('?');
   const slash = path.indexOf('/');

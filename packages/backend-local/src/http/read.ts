@@ -7,7 +7,7 @@ import { isSigned } from '../access.ts';
 import type { ReadGrant } from '../access.ts';
 import type { LocalBackend } from '../backend.ts';
 
-/** An object, and what the URL says besides. */
+/** An object, and the query of its URL. */
 export interface Target {
   readonly at: ObjectAddress;
   readonly query: URLSearchParams;
@@ -19,12 +19,12 @@ export interface Exchange {
   readonly ctx: CallContext;
 }
 
-/** The call counts for the tenant that the signature names. */
+/** The call is counted for the tenant that the signature names. */
 export function contextFor({ ctx }: Exchange, { tenant }: { readonly tenant?: string }): CallContext {
   return tenant === undefined ? ctx : { ...ctx, tenant };
 }
 
-/** GET and HEAD: a presigned URL for GET is good for both. */
+/** GET and HEAD: a URL presigned for GET works for both. */
 export async function answerRead(backend: LocalBackend, { at, query }: Target, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const signed = isSigned(query);
@@ -35,7 +35,7 @@ export async function answerRead(backend: LocalBackend, { at, query }: Target, e
   const options = {
     ...(contentDisposition !== undefined && { contentDisposition }),
     ...(contentType !== undefined && { contentType }),
-    // What a signature opened must not stay in a cache that others share, and what is public may not be so for ever.
+    // A signed response must not stay in shared caches, and a public object may stop being public.
     headers: { 'cache-control': signed ? 'private' : 'no-cache' },
   };
   if (request.method === 'HEAD') sendObjectHead(request, response, await source.head(at, ctx), options);

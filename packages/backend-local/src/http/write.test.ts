@@ -47,7 +47,7 @@ describe('presigned PUTs', () => {
     const target = await client.uploadOf('bound', { size: 5 });
     for (const body of ['', '1234', '123456']) {
       expect((await client.get(target, { method: 'PUT', body, headers: { 'content-length': String(body.length) } })).status).toBe(400);
-      // Without an announced length it shows only as the bytes arrive.
+      // Without an announced length, the size is only known as the bytes arrive.
       expect((await client.get(target, { method: 'PUT', body, headers: { 'transfer-encoding': 'chunked' } })).status).toBe(400);
     }
     expect(await client.isAbsent('bound')).toBe(true);
@@ -99,7 +99,7 @@ describe('presigned PUTs', () => {
         more();
       },
     }).catch((error: unknown) => error);
-    // Who sends on and on is cut off; who listens is told.
+    // A sender that does not stop is cut off; one that listens gets the error.
     if (!(answer instanceof Error)) expect(answer).toMatchObject({ status: 400 });
     expect(sent).toBeLessThan(64_000_000);
     expect(await client.isAbsent('bound')).toBe(true);

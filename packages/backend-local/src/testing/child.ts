@@ -5,18 +5,15 @@ import { fileURLToPath } from 'node:url';
 
 export interface Child {
   readonly process: ChildProcess;
-  /** Lines that it wrote to stdout so far. */
+  /** Lines written to stdout so far. */
   readonly lines: readonly string[];
-  /** Resolves with the first line that starts with `text`. */
+  /** Resolves with the first line that starts with `text`; rejects if the process ends without one. */
   line(text: string): Promise<string>;
-  /** Resolves with its status or the signal that ended it, once all its lines are here. */
+  /** Resolves with the exit status, or the signal that ended the process, once all its lines have arrived. */
   readonly ended: Promise<number | NodeJS.Signals>;
 }
 
-/**
- * Starts a program in a process of its own. `through` is a command that starts it in turn, with limits
- * or mounts of its own.
- */
+/** Starts a program in its own process. `through` is a command that in turn starts the program, for example with limits or mounts. */
 export function startChild(program: URL, args: readonly string[], through: readonly string[] = []): Child {
   const [command = '', ...rest] = [
     ...through,

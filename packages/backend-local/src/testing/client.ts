@@ -5,12 +5,12 @@ import { ask } from './request.ts';
 import type { Answer, Ask } from './request.ts';
 import type { Served } from './storage.ts';
 
-/** What the tests of the HTTP handler do over and over, in the bucket called `bucket`. */
+/** Common steps of the HTTP handler's tests, in the bucket called `bucket`. */
 export interface Client {
   at(key: string): ObjectAddress;
   put(key: string, text: string, acl?: CannedAcl, contentType?: string): Promise<unknown>;
   get(target: string, options?: Ask): Promise<Answer>;
-  /** Targets of presigned URLs, as a client sends them. */
+  /** The request target of a presigned URL, as a client sends it. */
   targetOf(url: string): string;
   downloadOf(key: string): Promise<string>;
   uploadOf(key: string, options?: Partial<PresignUploadOptions>): Promise<string>;

@@ -1,4 +1,4 @@
-/* Fills the disk of the storage given as its argument, and says what happened, as one line of JSON. */
+/* Fills the disk of the storage given as its argument, and reports what happened as one line of JSON. */
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ async function reads(key: string, data: Buffer): Promise<boolean> {
   return result.kind === 'object' && (await readAll(result.body)).equals(data);
 }
 
-/** Somebody else takes all that is left. */
+/** Takes all the space that is left, as another program might. */
 function fillUp(): void {
   const file = openSync(join(root, 'ballast'), 'a');
   try {
@@ -61,7 +61,7 @@ report['keptAfterwards'] = await reads('kept', kept);
 for (let index = 0; index < 20; index++) await put(`small/${index}`, randomBytes(10));
 let filled = 0;
 for (const size of [500_000, 50_000, 4096]) for (; filled < 2000 && (await put(`fill/${filled}`, randomBytes(size))) === 'done'; filled++);
-fillUp(); // down to the last page, where the index finds no room either
+fillUp(); // down to the last page, so the index finds no room either
 report['full'] = await put('one-more', Buffer.from('x'.repeat(5000)));
 report['listed'] = (await backend.list('bucket', { prefix: 'fill/' }, noContext)).objects.length > 0;
 report['leftoversWhenFull'] = await leftoversIn(root, backend);
@@ -70,7 +70,7 @@ report['reserveAfterDelete'] = existsSync(join(root, 'index.db-reserve'));
 report['putAfterDelete'] = await put('after', kept.subarray(0, 500_000));
 report['readAfterDelete'] = await reads('after', kept.subarray(0, 500_000));
 
-// Small objects are deleted one by one, and whoever writes takes what room there is: that stays so, however often.
+// Small objects can still be deleted one by one, however often writers take the room that becomes free.
 const again: unknown[] = [];
 for (let round = 0; round < 5; round++) {
   for (let more = 0; more < 200 && (await put(`more/${round}/${more}`, randomBytes(20_000))) === 'done'; more++);
@@ -79,7 +79,7 @@ for (let round = 0; round < 5; round++) {
 }
 report['deleteEachTime'] = again.every((each) => each === 'done') || again;
 
-// Nor does it matter who deletes, such as the CLI, or how many do at once.
+// Deletes also work from another backend, such as the CLI's, and many at once.
 const beside = localBackend({ root });
 const others: unknown[] = [];
 for (let round = 0; round < 3; round++) {
@@ -92,7 +92,7 @@ others.push(
 await beside.close();
 report['deleteByOthers'] = others.every((each) => each === 'done') || others;
 
-// What little there is stays for others' deletes: nobody tries to set aside more than that.
+// The little room that is left stays free for deletes by others: nobody tries to set aside more than there is.
 mkdirSync(join(root, 'index.db-reserve.new'));
 report['triedInVain'] = await put('try', randomBytes(10));
 rmdirSync(join(root, 'index.db-reserve.new'));
@@ -101,7 +101,7 @@ await backend.delete(at('after'), noContext);
 report['reserve'] = existsSync(join(root, 'index.db-reserve'));
 await backend.close();
 
-// Nor that whoever deletes is the first to open the index, which takes room for what processes share of it.
+// Deletes also work for the first process to open the index, which needs room for the shared-memory file.
 fillUp();
 const first = localBackend({ root });
 report['listedByFirst'] = await outcome(() => first.list('bucket', {}, noContext));

@@ -1,4 +1,4 @@
-/* Does what it is told, a line of JSON each, on the storage given as its argument, and answers with a line of JSON. */
+/* Executes orders, one line of JSON each, on the storage given as its argument, and answers each with a line of JSON. */
 import { createInterface } from 'node:readline';
 
 import { isStorageError, noContext, readAll } from '@coffer/storage-core';

@@ -1,4 +1,6 @@
-/* Opens the storages given as its arguments, and says what came of it, a line each; with `--unprivileged` first, without the rights of root. */
+/*
+ * Opens the storages given as its arguments and prints the outcome of each on a line. With `--unprivileged` first, it drops root's rights.
+ */
 import { isStorageError, noContext } from '@coffer/storage-core';
 
 import { localBackend } from '../backend.ts';

@@ -13,11 +13,11 @@ export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Writes the body by itself and ends or breaks the request. */
+  /** Writes the body itself, and ends or breaks the request. */
   readonly send?: (request: ClientRequest) => void;
 }
 
-/** One request with a target as it stands, on a connection of its own: `fetch` would tidy the path up. */
+/** Sends one request with its target unchanged, on its own connection; `fetch` would normalize the path. */
 export function ask(base: string, target: string, { method = 'GET', headers = {}, body, send }: Ask = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(base);
@@ -42,7 +42,7 @@ export interface Part {
   readonly type?: string;
 }
 
-/** A multipart form. `cut` leaves the end out, as a connection that breaks does. */
+/** A multipart form. `cut` leaves out the end, as a broken connection does. */
 export function formOf(parts: readonly Part[], { cut = false }: { readonly cut?: boolean } = {}): Buffer {
   const pieces: (string | Uint8Array)[] = [];
   for (const { name, value, filename, type } of parts) {

@@ -11,13 +11,13 @@ import { localBackend } from '../backend.ts';
 import type { LocalBackend, LocalBackendOptions } from '../backend.ts';
 import { localHttpHandler } from '../http/handler.ts';
 
-/** A directory of its own for one test, removed by `remove`. */
+/** A directory for one test, removed by `remove`. */
 export async function scratch(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'coffer-local-'));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** All files below a directory, by their relative paths, the index left out. */
+/** Relative paths of all files below a directory, except those of the index. */
 export async function filesIn(root: string): Promise<readonly string[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
@@ -26,7 +26,7 @@ export async function filesIn(root: string): Promise<readonly string[]> {
     .sort();
 }
 
-/** What writes left that no object consists of. */
+/** What writes left behind and no object refers to. */
 export async function leftoversIn(root: string, backend: LocalBackend): Promise<readonly string[]> {
   const temporary = (await filesIn(root)).filter((path) => path.startsWith('.tmp'));
   const { removed } = await backend.maintenance!.sweep({ olderThan: 0, dryRun: true }, noContext);

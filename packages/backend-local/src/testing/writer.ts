@@ -1,6 +1,6 @@
 /*
- * Writes, overwrites, copies and deletes until it is killed, and says what was acknowledged, a line each:
- * `put KEY SHA256`, `delete KEY`. Arguments: root, a name that begins its keys.
+ * Writes, overwrites, copies and deletes until it is killed, and prints each acknowledged change on a line:
+ * `put KEY SHA256`, `delete KEY`. Arguments: root, prefix of its keys.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { writeSync } from 'node:fs';
