@@ -1,5 +1,5 @@
 // Bundles the server: unbundled, drizzle alone costs half a second at each start. Splitting keeps what is loaded on
-// demand (a backend, the pretty log) out of the way of the start.
+// demand (a backend, the pretty log) out of the startup path.
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -10,11 +10,11 @@ import { build } from 'esbuild';
 const here = dirname(fileURLToPath(import.meta.url));
 const { version } = JSON.parse(await readFile(join(here, 'package.json'), 'utf8'));
 
-// Another folder than dist, for tests that build the server themselves.
+// Tests that build the server themselves pass a folder other than dist.
 const outdir = resolve(here, process.argv[2] ?? 'dist');
 
 /**
- * Of zod's fifty languages, a third of what the server loads, its errors speak one, which it imports by itself.
+ * zod's index of fifty languages is a third of what the server loads. Its errors use only English, which it imports by itself.
  * @type {import('esbuild').Plugin}
  */
 const oneLanguage = {
@@ -38,24 +38,24 @@ const { metafile } = await build({
   target: 'node22',
   sourcemap: true,
   sourcesContent: false,
-  // The text of what is loaded stays in memory: without comments it is half as long, and no character takes two bytes. Names stay,
-  // and lines, for what stacks say.
+  // Loaded source text stays in memory. Without comments it is half as long and has only one-byte characters. Names and lines are kept
+  // for stack traces.
   minifyWhitespace: true,
   lineLimit: 200,
   legalComments: 'linked',
   conditions: ['@coffer/source'],
   define: { COFFER_VERSION: JSON.stringify(version) },
-  // CommonJS packages in the bundle reach Node's own modules through require.
+  // CommonJS packages in the bundle load Node's own modules through require.
   banner: { js: "import { createRequire as cofferRequire } from 'node:module'; const require = cofferRequire(import.meta.url);" },
   plugins: [oneLanguage],
   logLevel: 'warning',
 });
 
-// The viewer of /docs is no export of its package: it lies beside the package's entry.
+// The package of the /docs viewer does not export the viewer: it lies beside the package's entry.
 const scalar = createRequire(import.meta.url).resolve('@scalar/api-reference');
 await copyFile(join(dirname(scalar), 'browser/standalone.js'), join(outdir, 'scalar.js'));
 
-// A server that runs loads parts of its build when they are first needed: those of the build before this one stay.
+// A running server loads parts of its build on first use, so the files of the previous build are kept.
 const record = join(outdir, 'build.json');
 const made = Object.keys(metafile.outputs).map((path) => relative(outdir, join(here, path)));
 const before = await readFile(record, 'utf8')

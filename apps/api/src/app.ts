@@ -24,7 +24,7 @@ import { objectRoutes } from './routes/storage/objects.ts';
 import { uploadObjectRoutes } from './routes/storage/upload-object.ts';
 import type { Services } from './services.ts';
 
-/** The whole API: what there is, and how everything that goes wrong is answered. */
+/** The whole API: all routes, and how every error is answered. */
 export function createApp(services: Services): Router['app'] {
   const router = new Router(guard(services));
   const { app } = router;
@@ -53,9 +53,9 @@ export function createApp(services: Services): Router['app'] {
     const { exchange } = c.env;
     const error = toStorageError(thrown);
     exchange.error = error;
-    if (!exchange.incoming.complete && hasBody(exchange.incoming)) await setImmediate(); // what has come with the head is parsed by then
+    if (!exchange.incoming.complete && hasBody(exchange.incoming)) await setImmediate(); // lets what arrived with the head be parsed first
     if (exchange.outgoing.headersSent) {
-      exchange.outgoing.destroy(); // an answer that was begun cannot be taken back
+      exchange.outgoing.destroy(); // an answer that has begun cannot be taken back
       return RESPONSE_ALREADY_SENT;
     }
     endUnlessWhole(exchange.incoming, exchange.outgoing);

@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 const demoTenant = { tenant_uuid: '4c0ffe2a-0000-4000-8000-000000000001', tenant_slug: 'demo' };
 const lifetime = '30d';
 
-/** What a newcomer pastes: only ever shown when Coffer made the signing secret itself. */
+/** The welcome text with commands to paste. Only shown when Coffer generated the signing secret itself. */
 export async function welcome(options: {
   readonly url: string;
   readonly secret: Uint8Array;

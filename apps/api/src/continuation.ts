@@ -2,20 +2,20 @@ import { hash } from 'node:crypto';
 
 import { validationFailed } from '@coffer/storage-core/http';
 
-/** What a list is of: bucket, prefix, delimiter. */
+/** What is being listed: bucket, prefix, delimiter. */
 export type Listing = readonly [bucket: string, prefix: string, delimiter: string];
 
 const tagLength = 11;
 
 /**
- * Where a list goes on, for a client: the provider's token, bound to the list. Servers differ about what they make of tokens that are not
- * theirs, or another list's; some go on somewhere.
+ * The continuation token for the client: the provider's token, bound to the list. Providers differ in what they do with tokens that are
+ * not theirs or belong to another list; some continue from an arbitrary place.
  */
 export function tokenFor(list: Listing, token: string): string {
   return tagOf(list) + Buffer.from(token).toString('base64url');
 }
 
-/** The provider's token. @throws validation_failed for one of another list, or of none */
+/** The provider's token. @throws validation_failed if the token belongs to another list or is malformed */
 export function tokenIn(list: Listing, given: string): string {
   const token = Buffer.from(given.slice(tagLength), 'base64url').toString();
   if (token !== '' && !token.includes('\0') && tokenFor(list, token) === given) return token;

@@ -36,7 +36,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' });
   let document: string | undefined;
   const policy = policyFor(publicUrl);
-  // What a proxy takes off before requests come here.
+  // The path prefix that a proxy strips from requests.
   const root = new URL(publicUrl).pathname.replace(/\/$/, '');
   const page = Scalar<AppEnv>({
     url: `${root}/openapi.json`,
@@ -44,7 +44,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
     withDefaultFonts: false,
     pageTitle: 'Coffer API',
     telemetry: false,
-    // What leads to services of other hosts is left out.
+    // Links to services on other hosts are left out.
     showDeveloperTools: 'never',
     hideClientButton: true,
     agent: { disabled: true },
@@ -98,7 +98,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
       c.header('content-security-policy', policy);
       const made = await page(c, async () => {});
       if (made === undefined) return c.notFound();
-      // Screen readers take the language from here, and the viewer's page does not say it. Of an icon there is none to ask for.
+      // Screen readers take the language from here, and the viewer's page does not set it. There is no icon to request.
       const text = (await made.text()).replace('<html>', '<html lang="en">');
       return c.html(text.replace('<head>', '<head><link rel="icon" href="data:,">'));
     },
@@ -120,7 +120,7 @@ export function docsRoutes(router: Router, { runtime }: Services): void {
   });
 }
 
-/** The page runs what this server has, and its forms ask the API, wherever that is public, and nobody else. */
+/** Allows the page to run only this server's code, and its forms to call only the API at its public URL. */
 function policyFor(publicUrl: string): string {
   return [
     "default-src 'none'",

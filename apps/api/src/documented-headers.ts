@@ -5,8 +5,8 @@ import { tenantNameShape } from '@coffer/storage-core';
 import { presignedUrlExample } from './examples.ts';
 
 /**
- * Headers as the OpenAPI document has them; what they hold is judged where they are used. None has an `example`: /docs would
- * send it unasked, with a tenant, a condition or a checksum that is not the reader's.
+ * Headers in the OpenAPI document; their values are validated where they are used. None has an `example`: /docs would send it
+ * unasked, with a tenant, a condition or a checksum that is not the reader's.
  */
 const header = (description: string, such: string) =>
   z
@@ -14,7 +14,7 @@ const header = (description: string, such: string) =>
     .optional()
     .openapi({ description: `${description} Such as \`${such}\`.` });
 
-/** Of routes that work for a tenant. */
+/** For routes that work for a tenant. */
 export const tenantHeader = z.object({
   'X-Tenant-ID': header(
     'Uuid or slug of the tenant that an admin or a service acts for; with any other token, it can only confirm the tenant.',
@@ -22,7 +22,7 @@ export const tenantHeader = z.object({
   ).openapi(tenantNameShape),
 });
 
-/** Of routes that send bytes. */
+/** For routes that send bytes. */
 export const readHeaders = z.object({
   Range: header('One range of bytes.', 'bytes=0-1023'),
   'If-Range': header(
@@ -35,11 +35,11 @@ export const readHeaders = z.object({
   'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
-// Base64 of 32 and of 16 bytes: of its last character, the bits that are no byte's are 0.
+// Base64 of 32 and of 16 bytes: the unused bits of the last character must be 0.
 const sha256 = '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]={0,2}$';
 const md5 = '^[A-Za-z0-9+/]{21}[AQgw]={0,2}$';
 
-/** Of routes that take bytes. */
+/** For routes that receive bytes. */
 export const checksumHeaders = z.object({
   'x-amz-checksum-sha256': header(
     'SHA-256 of the bytes, in base64, to be verified.',
@@ -49,20 +49,20 @@ export const checksumHeaders = z.object({
   Digest: header('Checksums of the bytes, to be verified.', 'sha-256=LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ='),
 });
 
-/** The same of objects, whose key may be taken. */
+/** The same for objects, whose key may already exist. */
 export const writeHeaders = checksumHeaders.extend({
   'If-None-Match': header('`*`: write only if there is no object with this key.', '*').openapi({ pattern: String.raw`^\*$` }),
   'If-Match': header('One ETag: write only over that object.', '"9a0364b9e99bb480dd25e1f0284c8555"').openapi({ pattern: '^"[^",]+"$' }),
 });
 
-/** Of routes that delete. */
+/** For routes that delete. */
 export const deleteHeaders = z.object({
   'If-Match': header('ETags, or `*`: delete only an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'If-None-Match': header('ETags, or `*`: do not delete an object that matches.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'If-Unmodified-Since': header('A time.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
 });
 
-/** Headers of an answer as the OpenAPI document has them. */
+/** Headers of an answer in the OpenAPI document. */
 export type AnswerHeaders = Readonly<Record<string, { readonly description: string; readonly schema: HeaderSchema }>>;
 type HeaderSchema =
   | { readonly type: 'string'; readonly example: string }
@@ -73,15 +73,15 @@ const told = (description: string, example: string | number): AnswerHeaders[stri
   schema: typeof example === 'number' ? { type: 'integer', format: 'int64', example } : { type: 'string', example },
 });
 
-/** Of every answer. */
+/** On every answer. */
 export const answerHeaders: AnswerHeaders = {
   'X-Request-ID': told('The id of the request in the log: the one that was sent, or a new one.', '0f6f6c1e-6a55-4f0b-8f8f-0c7a9c1d2e3f'),
 };
 
-/** Of answers to a write. */
+/** On answers to a write. */
 export const writtenHeaders: AnswerHeaders = { ETag: told('ETag of what was written.', '"9a0364b9e99bb480dd25e1f0284c8555"') };
 
-/** Of an answer that has no bytes because the client has them. */
+/** On a 304, which has no bytes because the client has them. */
 export const unchangedHeaders: AnswerHeaders = {
   ETag: told('Changes with the bytes.', '"9a0364b9e99bb480dd25e1f0284c8555"'),
   'Last-Modified': told('When the object was written.', 'Wed, 21 Oct 2026 07:28:00 GMT'),
@@ -95,7 +95,7 @@ export const unchangedHeaders: AnswerHeaders = {
   ),
 };
 
-/** Of an object that is sent. */
+/** On an answer that sends an object. */
 export const sentHeaders: AnswerHeaders = {
   ...unchangedHeaders,
   'Accept-Ranges': told('Says that a range may be requested.', 'bytes'),
@@ -105,25 +105,25 @@ export const sentHeaders: AnswerHeaders = {
   'Content-Security-Policy': told('For each type that a browser would run.', "default-src 'none'; sandbox"),
 };
 
-/** Of a part of an object. */
+/** On an answer that sends a part of an object. */
 export const partHeaders: AnswerHeaders = {
   ...sentHeaders,
   'Content-Range': told('First and last byte of the part, and the size of the whole object.', 'bytes 0-1023/1024000'),
 };
 
-/** Of a range that the object does not have. */
+/** On a refused range that the object does not have. */
 export const unfitRangeHeaders: AnswerHeaders = {
   'Content-Range': told('The size of the whole object, if the provider reports it.', 'bytes */1024000'),
 };
 
-/** Of a redirect to where the bytes are. */
+/** On a redirect to where the bytes are. */
 export const elsewhereHeaders: AnswerHeaders = {
   Location: told('A presigned URL.', presignedUrlExample),
   'Cache-Control': told('The URL works only for a limited time.', 'no-store'),
 };
 
-/** Of an answer to nobody. */
+/** On an answer to a request without a valid token. */
 export const unknownHeaders: AnswerHeaders = { 'WWW-Authenticate': told('Says that a bearer token is needed.', 'Bearer') };
 
-/** Of an answer that another attempt may better. */
+/** On an error that a retry may resolve. */
 export const retryHeaders: AnswerHeaders = { 'Retry-After': told('Seconds to wait before trying again.', 1) };

@@ -2,7 +2,7 @@ import type { z } from '@hono/zod-openapi';
 
 import type { AclSchema, BucketSchema, FileSchema, ObjectListSchema, ObjectSchema, TenantSchema } from './schemas.ts';
 
-/** What the OpenAPI document shows of answers: one tenant, one file, its bucket and its object. */
+/** Example answers in the OpenAPI document: one tenant, one file, its bucket and its object. */
 
 const etag = '5d41402abc4b2a76b9719d911017c592';
 const time = '2026-01-15T10:30:00.000Z';

@@ -1,33 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** One request and what is known of it while it is under way. Lives on Node's own objects, below any framework. */
+/** One request and what is known about it while it runs. Lives on Node's own objects, below any framework. */
 export interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly requestId: string;
   readonly startedAt: number;
-  /** The path as it stands in the request line: nothing decoded, nothing collapsed. */
+  /** The path exactly as in the request line: nothing decoded, nothing collapsed. */
   readonly path: string;
-  /** What follows the question mark in the request line; empty without one. */
+  /** What follows the question mark in the request line; empty if there is none. */
   readonly query: string;
   /** Aborted when the client goes away before it was answered. */
   readonly signal: AbortSignal;
-  /** Settles when the handler has ended, which may be after the client went away: an upload that is cut takes back what it wrote. */
+  /** Settles when the handler has ended, which may be after the client left: a cut upload undoes what it wrote. */
   handled?: Promise<unknown>;
-  /** Path of the route as documented, with `{name}` for parameters; none where there is nothing at the path. */
+  /** Path of the route as documented, with `{name}` for parameters; unset if no route matches. */
   route?: string;
   /** For the log line. */
   operation?: string;
   subject?: string;
   tenant?: string;
   error?: unknown;
-  /** Status of an answer that was given past `outgoing`. */
+  /** Status of an answer that was sent bypassing `outgoing`. */
   refusedWith?: number;
 }
 
 const safeRequestId = /^[A-Za-z0-9._:@/+=-]{1,128}$/;
-// Handlers that are no part of the framework, and their errors, find it on Node's response.
+// Handlers outside the framework, and their errors, find the exchange on Node's response.
 const exchangeKey = Symbol('exchange');
 type Carrier = ServerResponse & { [exchangeKey]?: Exchange };
 
@@ -39,7 +39,7 @@ export function beginExchange(incoming: IncomingMessage, outgoing: ServerRespons
     if (!outgoing.writableFinished) controller.abort(new Error('The client went away.'));
   });
   outgoing.setHeader('x-request-id', requestId);
-  outgoing.setMaxListeners(20); // the layers of one answer rightly hear of its end, each for itself
+  outgoing.setMaxListeners(20); // several layers each listen for the end of an answer
   const exchange: Exchange = {
     incoming,
     outgoing,
@@ -57,14 +57,14 @@ export function exchangeBegunOn(outgoing: ServerResponse): Exchange | undefined 
   return (outgoing as Carrier)[exchangeKey];
 }
 
-/** The exchange that `beginExchange` began on this response. */
+/** The exchange that `beginExchange` began on this response. @throws Error if there is none */
 export function exchangeOf(outgoing: ServerResponse): Exchange {
   const exchange = exchangeBegunOn(outgoing);
   if (exchange === undefined) throw new Error('No exchange was begun on this response.');
   return exchange;
 }
 
-/** What the client was answered; undefined when it left before that. */
+/** The status that the client was sent; undefined when it left before that. */
 export function statusOf({ outgoing, refusedWith }: Exchange): number | undefined {
   return outgoing.headersSent ? outgoing.statusCode : refusedWith;
 }

@@ -5,9 +5,9 @@ import type { Identity } from './auth/identity.ts';
 import { bearerToken } from './auth/token-verifier.ts';
 import type { Services } from './services.ts';
 
-/** Who may use a route, and whether it is of any use while storage is switched off. */
+/** Who may use a route, and whether the route needs storage to be enabled. */
 export interface Access {
-  /** `service` means admins and services, `user` everybody with a good token, `anybody` needs no token. */
+  /** `service` means admins and services, `user` everyone with a valid token, `anybody` needs no token. */
   readonly role: 'anybody' | 'user' | 'service' | 'admin';
   readonly needsStorage: boolean;
 }

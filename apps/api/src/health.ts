@@ -38,7 +38,7 @@ const readOnlyMessage = 'The database is read-only: files are read, and nothing 
 export function healthRoutes(router: Router, services: Services): void {
   const { runtime } = services;
   const seconds = runtime.config.storage.healthCheckTimeout;
-  // Shared for as long as the database has not answered, which may be longer than anybody waits for it.
+  // Shared until the database answers, which may be long after all callers have given up.
   const ask = shared(() => runtime.database.check());
   let failure: unknown;
   const database = shared(() => checkDatabase(ask, seconds, (error) => void (failure = error)));
@@ -73,7 +73,7 @@ export function healthRoutes(router: Router, services: Services): void {
       const checks = await Promise.all([database(), storage()]);
       const up = checks.every((check) => check.status !== 'down');
       if (up !== wasUp) {
-        // Whoever asks needs no token, and is not told what the database said.
+        // The caller needs no token, so it is not told what the database said.
         const why = checks[0].status === 'down' ? { err: failure } : {};
         services.log[up ? 'info' : 'warn']({ database: checks[0], storage: checks[1], ...why }, up ? 'ready again' : 'not ready');
       }
@@ -90,7 +90,7 @@ export function healthRoutes(router: Router, services: Services): void {
   });
 }
 
-/** Whoever asks while the question is under way gets the same answer: nobody needs a token to ask. */
+/** Concurrent callers share one check, since no token is needed to call it. */
 function shared<T>(ask: () => Promise<T>): () => Promise<T> {
   let pending: Promise<T> | undefined;
   return () =>
@@ -99,7 +99,7 @@ function shared<T>(ask: () => Promise<T>): () => Promise<T> {
     }));
 }
 
-/** One that takes no writes is up: it is the same for all processes, and without any of them nothing could be read either. */
+/** A read-only database counts as up: all processes share it, and if all were taken out of service, nothing could be read either. */
 async function checkDatabase(
   ask: () => Promise<{ readonly readOnly: boolean }>,
   seconds: number,

@@ -3,7 +3,7 @@ import type { AddressInfo, Server } from 'node:net';
 
 import { StartupError } from '@coffer/runtime';
 
-/** Where to listen, and which variable says so. */
+/** Where to listen, and the variable that configures it. */
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
@@ -34,7 +34,7 @@ function reasonFor(code: string | undefined, { host, port, variable }: ListenAdd
 }
 
 /**
- * A port that nobody uses right now. URLs are signed before the server listens, so it has to be known by then.
+ * A port that is free right now. URLs are signed before the server listens, so the port must be known by then.
  * @throws StartupError
  */
 export async function freePort(host: string): Promise<number> {

@@ -1,18 +1,18 @@
 import { write, writeSync } from 'node:fs';
 
-/** Characters; what would wait beyond them is lost. */
+/** Characters; lines beyond this are dropped. */
 const mostWaiting = 16 * 1024 * 1024;
 const againMs = 100;
 const flushMs = 2_000;
 
 /**
- * Writes log lines to an open file, in the background. Whatever becomes of them, the server goes on and ends as it should: whoever
- * reads them may be gone or stand still, and their disk may be full.
+ * Writes log lines to an open file in the background. Whatever happens to them, the server keeps running and ends as it should: their
+ * reader may be gone or stalled, and the disk may be full.
  */
 export class LogDestination {
   readonly #fd: number;
   #waiting = '';
-  /** Under way; undefined while there is nothing to write. */
+  /** The bytes being written; undefined while there is nothing to write. */
   #writing: Buffer | undefined;
   #onWritten = (): void => {};
 
@@ -27,7 +27,7 @@ export class LogDestination {
     if (this.#writing === undefined) this.#writeNext();
   }
 
-  /** Calls back once all has been written, or cannot be for now. */
+  /** Calls back once everything has been written, or cannot be written for now. */
   flush(callback: () => void): void {
     if (this.#writing === undefined) return callback();
     const patience = setTimeout(() => this.#onWritten(), flushMs);
@@ -49,18 +49,18 @@ export class LogDestination {
     this.#writing = bytes;
     write(this.#fd, bytes, (error, written) => {
       if (error?.code === 'EAGAIN') setTimeout(() => this.#writeOn(bytes), againMs);
-      // After any other failure the next lines may fare better: a disk has room again, and a pipe that has ended costs nothing.
+      // After any other error the next lines may fare better: a disk may have room again, and a closed pipe costs nothing.
       else if (error === null && written < bytes.length) this.#writeOn(bytes.subarray(written));
       else this.#writeNext();
     });
   }
 
-  /** What a process that ends at once, by an error say, has not yet begun to write. */
+  /** Writes what is still waiting when the process exits abruptly, such as after an error. */
   #writeLast(): void {
     try {
       if (this.#waiting !== '') writeSync(this.#fd, this.#waiting);
     } catch {
-      // There is nowhere left to tell.
+      // There is nowhere left to report this.
     }
   }
 }

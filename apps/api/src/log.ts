@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import { LogDestination } from './log-destination.ts';
 
-/** JSON lines on stdout; on a terminal the same lines, made readable. */
+/** JSON lines on stdout; on a terminal the same lines in a readable form. */
 export async function createLogger(level: string): Promise<Logger> {
   const options = {
     level,

@@ -28,7 +28,7 @@ export function metricsRoute(router: Router, services: Services): void {
   });
 }
 
-/** What METRICS_PORT listens with: metrics and nothing else, without a token. */
+/** The server on METRICS_PORT: metrics and nothing else, without a token. */
 export function metricsServer(registry: Registry): Server {
   return createServer((request, response) => {
     if (request.url?.split('?', 1)[0] !== '/metrics') {

@@ -9,13 +9,13 @@ import { problemHeaders, problemOf } from '@coffer/storage-core/http';
 
 import type { Exchange } from './exchange.ts';
 
-// What HTTP itself refuses has statuses of its own, and the code validation_failed.
+// Refusals by HTTP itself have their own statuses and the code validation_failed.
 
 const lingerMs = 1_000;
 
 /**
- * Answers a request of whose body no more is to come. Past the handler, which hears of it, as of any client that is gone, when the
- * connection is closed: at once, so that no more of the body does come.
+ * Answers a request whose body will not arrive. Bypasses the handler, which notices when the connection closes, as with any client
+ * that has gone. The connection closes at once, so that no more of the body arrives.
  */
 export function refuseBody(exchange: Exchange, socket: Socket, status: 400 | 408, detail: string): void {
   const { outgoing, requestId } = exchange;
@@ -26,12 +26,12 @@ export function refuseBody(exchange: Exchange, socket: Socket, status: 400 | 408
   setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
-/** Answers what Node could not parse as a request. */
+/** Answers bytes that Node could not parse as a request. */
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket): { readonly status: number; readonly requestId: string } {
   const [status, detail] = meaningOf(error);
   const requestId = randomUUID();
   socket.end(answerText(storageError('validation_failed', detail), status, requestId));
-  setTimeout(() => socket.destroy(), lingerMs).unref(); // what it still sends is not waited for
+  setTimeout(() => socket.destroy(), lingerMs).unref(); // does not wait for what the client still sends
   return { status, requestId };
 }
 
@@ -41,13 +41,13 @@ function meaningOf({ code }: NodeJS.ErrnoException): readonly [status: number, d
   return [400, 'That is not an HTTP request.'];
 }
 
-/** The body of an answer whose status is another than that of the code. */
+/** The body of an answer whose status is not that of its code. */
 export function problemText(error: StorageError, status: number, requestId: string): string {
   return JSON.stringify({ ...problemOf(error, requestId), status, title: STATUS_CODES[status] });
 }
 
 /**
- * A whole answer, for a connection on which Node gives none.
+ * A complete answer, for a connection on which Node sends none.
  * @param begun headers that the answer would have had
  */
 function answerText(error: StorageError, status: number, requestId: string, begun: OutgoingHttpHeaders = {}): string {

@@ -4,9 +4,8 @@ import type { FieldError } from '@coffer/storage-core';
 import { validationFailed } from '@coffer/storage-core/http';
 
 /**
- * A JSON object that a request carries. A field that it does not know is a mistake, since a misspelt one would be lost without a
- * word; null counts as left out where a field may be left out and null means nothing else, since many clients write down all that
- * they have no value for.
+ * A JSON object in a request. An unknown field is an error, since a misspelt one would be lost silently. null counts as omitted where a
+ * field is optional and null means nothing else, since many clients write null for every field without a value.
  */
 export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
   const fields = Object.entries(shape).map(([name, field]) => [name, nullable(field as z.ZodType)]);
@@ -14,8 +13,8 @@ export function requestBody<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z
 }
 
 /**
- * What changes a resource. All else that the resource has is taken and not looked at, from clients that send back what they got;
- * null is a mistake where nothing can be removed, since in a change it may mean that as well.
+ * The body of a change to a resource. All other fields of the resource are accepted and ignored, for clients that send back what they
+ * received. null is an error where nothing can be removed, since in a change it may mean removal.
  */
 export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape: S): z.ZodObject<S, z.core.$strict> {
   const ignored = z.unknown().optional().openapi({ readOnly: true, description: 'Cannot be changed; a value given here is ignored.' });
@@ -23,7 +22,7 @@ export function changeBody<S extends z.ZodRawShape>(resource: z.ZodObject, shape
   return z.strictObject({ ...Object.fromEntries(fixed), ...shape }) as z.ZodObject<S, z.core.$strict>;
 }
 
-// A union, since of nullable ones with a name, or with a type that is told beside the schema, the document would say otherwise.
+// A union, because the OpenAPI document would be wrong for a nullable schema with a name, or with a type given outside the schema.
 function nullable(field: z.ZodType): z.ZodType {
   const isOptional = field.safeParse(undefined).success;
   if (!isOptional || field.safeParse(null).success) return field;
@@ -31,7 +30,7 @@ function nullable(field: z.ZodType): z.ZodType {
 }
 
 /**
- * The fields of a form; one without a value counts as left out.
+ * The fields of a form; a field with an empty value counts as omitted.
  * @throws validation_failed
  */
 export function formFields<S extends z.ZodObject>(schema: S, fields: ReadonlyMap<string, string>): z.output<S> {
@@ -40,14 +39,14 @@ export function formFields<S extends z.ZodObject>(schema: S, fields: ReadonlyMap
   throw validationFailed(result.error.issues.flatMap((issue) => fieldErrors(issue, 'form')));
 }
 
-// Of fields that nobody knows there may be as many, and as long ones, as a body has room for.
+// A body has room for many unknown fields, and for long ones.
 const mostUnknown = 10;
 const longestUnknown = 100;
 
-/** What an issue says of the fields it is about; `where` is the name of the whole. */
+/** The field errors of an issue; `where` names the whole body, query or path. */
 export function fieldErrors(issue: z.core.$ZodIssue, where: string): readonly FieldError[] {
   if (issue.code === 'invalid_union') {
-    const [ofField = []] = issue.errors; // the other is null
+    const [ofField = []] = issue.errors; // the other option is null
     return ofField.flatMap((each) => fieldErrors({ ...each, path: [...issue.path, ...each.path] }, where));
   }
   if (issue.code !== 'unrecognized_keys') return [{ field: issue.path.join('.') || where, message: issue.message }];

@@ -15,13 +15,17 @@ import { anyBytes, ProblemSchema } from './schemas.ts';
 type Responses = RouteConfig['responses'];
 
 /**
- * Cache-Control of bytes. Without it, browsers go by the age of the bytes and give a copy to whoever asks next, with another token or
- * none, and after the file was deleted. A copy may be kept, but is asked about each time; by the second, in one's own cache only.
+ * Cache-Control of bytes. Without it, browsers judge freshness by the age of the bytes and serve a copy to the next user, with another
+ * token or none, even after the file was deleted. A copy may be kept but must be revalidated each time; with `forOneReader`, only in
+ * a private cache.
  */
 export const askedAnew = 'no-cache';
 export const forOneReader = 'private, no-cache';
 
-/** Sends a JSON answer, which is for nobody else and for this time. Past the framework, which would make an object of it, and headers, only to take both apart again. */
+/**
+ * Sends a JSON answer that must not be stored in caches. Bypasses the framework, which would build a response and headers only to take both
+ * apart again.
+ */
 export function answerJson({ env: { outgoing } }: AppContext, value: unknown, status = 200, headers?: OutgoingHttpHeaders): Response {
   const body = JSON.stringify(value);
   outgoing.writeHead(status, {
@@ -34,24 +38,24 @@ export function answerJson({ env: { outgoing } }: AppContext, value: unknown, st
   return RESPONSE_ALREADY_SENT;
 }
 
-/** What a JSON answer is described with. */
+/** How a JSON answer is documented. */
 interface JsonAnswer<S extends z.ZodType> {
   readonly description: string;
   readonly example: z.output<S>;
   readonly headers?: AnswerHeaders;
 }
 
-/** A JSON answer. */
+/** Documents a JSON answer. */
 export function json<S extends z.ZodType>(status: number, schema: S, { description, example, headers = {} }: JsonAnswer<S>): Responses {
   return { [status]: { description, headers, content: { 'application/json': { schema, example } } } };
 }
 
-/** An answer without a body. */
+/** Documents an answer without a body. */
 export function empty(status: number, description: string, headers: AnswerHeaders = {}): Responses {
   return { [status]: { description, headers } };
 }
 
-/** What a route that sends an object answers when all is well. */
+/** Documents the successful answers of a route that sends an object. */
 export function sent(what: string): Responses {
   return {
     200: { description: `The ${what}`, headers: sentHeaders, content: anyBytes },
@@ -60,7 +64,7 @@ export function sent(what: string): Responses {
   };
 }
 
-/** The errors a route may answer with, by status. Every route that checks a token adds what that brings. */
+/** Documents the errors of a route, by status; `internal_error` is always included. Routes that check a token must include `guarded`. */
 export function problems(...codes: readonly StorageErrorCode[]): Responses {
   const byStatus = new Map<number, StorageErrorCode[]>();
   for (const code of new Set<StorageErrorCode>([...codes, 'internal_error'])) {
@@ -93,12 +97,12 @@ export function problems(...codes: readonly StorageErrorCode[]): Responses {
 
 const headersOf: Readonly<Record<number, AnswerHeaders>> = { 401: unknownHeaders, 416: unfitRangeHeaders, 503: retryHeaders };
 
-/** What every route that checks a token may answer: keys and rows may be out of reach as well. */
+/** Errors of every route that checks a token: the keys or the database may be unavailable as well. */
 export const guarded: readonly StorageErrorCode[] = ['unauthorized', 'forbidden', 'storage_unavailable'];
 
 /**
- * What comes of storage that is switched off, and of a provider that fails, or does not take a request: which one it takes, and what it
- * has, is for the provider to say, whatever the route.
+ * Errors of disabled storage, and of a provider that fails or does not accept a request: what it accepts, and what it supports, is
+ * up to the provider, whatever the route.
  */
 export const provider: readonly StorageErrorCode[] = [
   'storage_not_configured',
@@ -110,7 +114,7 @@ export const provider: readonly StorageErrorCode[] = [
   'not_supported',
 ];
 
-/** Of routes that work for a tenant, which the token or X-Tenant-ID names. */
+/** Errors of routes that work for a tenant, which the token or X-Tenant-ID names. */
 export const scoped: readonly StorageErrorCode[] = [
   ...guarded,
   'storage_not_configured',
@@ -120,8 +124,8 @@ export const scoped: readonly StorageErrorCode[] = [
   'validation_failed',
 ];
 
-/** The same where a bucket is chosen for the request, and made on first use if that is allowed. */
+/** The same for routes where a bucket is chosen for the request, and created on first use if that is allowed. */
 export const placed: readonly StorageErrorCode[] = [...scoped, ...provider, 'no_such_bucket', 'tenant_conflict'];
 
-/** What a route answers to a body that is no good JSON. */
+/** Errors of a route that takes a JSON body, if the body is invalid. */
 export const badJson: readonly StorageErrorCode[] = ['validation_failed', 'unsupported_media_type', 'payload_too_large'];

@@ -13,8 +13,8 @@ interface Spanning<T> {
 const spanning = /^([^:*]*):(\w+)\{\.\+\}([^:*]*)$/;
 
 /**
- * A trie, and beside it what it has found for each path without parameters: those are asked for again and again. Paths whose parameter
- * spans slashes stand apart: the trie would try them anew from every segment of what is asked for, and anybody may ask for thousands.
+ * A trie, plus a cache of its results for paths without parameters, which are requested again and again. Paths whose parameter spans
+ * slashes are kept apart: the trie would retry them from every segment of the requested path, and anybody may send thousands of segments.
  */
 export class RouteTable<T> implements Router<T> {
   readonly name = 'RouteTable';

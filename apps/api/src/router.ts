@@ -13,18 +13,18 @@ import { parseQuery } from './http/query.ts';
 import { fieldErrors } from './request-body.ts';
 import { RouteTable } from './route-table.ts';
 
-// A body may have mistakes in each of a thousand items.
+// A body may have errors in each of a thousand items.
 const mostErrors = 100;
 
-/** What a route takes, once: the same schemas validate it and stand in the OpenAPI document. */
+/** The input of a route, stated once: the same schemas validate it and appear in the OpenAPI document. */
 interface RouteInput<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType> {
   readonly params?: P;
   readonly query?: Q;
-  /** The JSON body. A body that is a form or raw bytes is only described, in `body`. */
+  /** The JSON body. A form or a raw body is only documented, in `body`. */
   readonly json?: J;
   /** Largest JSON body in bytes. Default 1 MiB. */
   readonly maxJsonBytes?: number;
-  /** Only described; X-Tenant-ID is, where a route works for tenants. */
+  /** Documented only. X-Tenant-ID is added for routes that work for a tenant. */
   readonly headers?: z.ZodObject;
   /** OpenAPI description of a body that is streamed. */
   readonly body?: Record<string, { readonly schema: object }>;
@@ -36,7 +36,7 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
   readonly path: string;
   /** Documents HEAD too, which every GET answers. */
   readonly head?: true;
-  /** HEAD of such a path is left to the routes that come after. */
+  /** HEAD of this path is left to the routes registered after this one. */
   readonly headIsAnothers?: true;
   /** Also answers with a trailing slash. */
   readonly collection?: true;
@@ -54,17 +54,20 @@ export interface Route<P extends z.ZodType, Q extends z.ZodType, J extends z.Zod
 }
 
 /**
- * Routes on the raw request path and remembers which methods a path knows. Hono's own validators are not used: the
- * one for forms buffers whole bodies, and the one for JSON has no bound.
+ * Routes on the raw request path and remembers which methods a path accepts. Hono's own validators are not used: the
+ * one for forms buffers whole bodies, and the one for JSON has no size limit.
  */
 export class Router {
   readonly app: OpenAPIHono<AppEnv>;
   readonly #guard: (c: AppContext, access: Access) => Promise<void>;
   readonly #methods = new RouteTable<string>();
-  /** The methods of paths without parameters. They come before paths with some, as in OpenAPI: `/files/upload` is no file's. */
+  /**
+   * The methods of paths without parameters. They take precedence over paths with parameters, as in OpenAPI: `/files/upload` is not a file
+   * id.
+   */
   readonly #fixed = new Map<string, Set<string>>();
 
-  /** @param guard called before a route reads anything of its request; throws when the caller may not use it */
+  /** @param guard called before a route reads anything of its request; throws when the caller may not use the route */
   constructor(guard: (c: AppContext, access: Access) => Promise<void>) {
     this.#guard = guard;
     this.app = new OpenAPIHono<AppEnv>({
@@ -110,7 +113,7 @@ export class Router {
     });
   }
 
-  /** For a path that no route took: 405 with the methods it knows, which OPTIONS asks for, else 404. */
+  /** For a path that no route handled: 405 with the allowed methods, or 204 with them for OPTIONS; 404 if the path is unknown. */
   unmatched(c: AppContext): Response {
     const { incoming, outgoing, path } = c.env.exchange;
     const methods = new Set(this.#fixed.get(path) ?? this.#methods.match('ANY', path)[0].map(([method]) => method));
@@ -123,7 +126,7 @@ export class Router {
     throw storageError('method_not_allowed', `${incoming.method} is not allowed here; use ${allow}.`);
   }
 
-  /** Documents a route; `add` does, and what answers without being routed here has it done. */
+  /** Documents a route. `add` calls it; call it directly for what is answered without this router. */
   describe<P extends z.ZodType, Q extends z.ZodType, J extends z.ZodType>(route: Omit<Route<P, Q, J>, 'handler'>): void {
     const { request, access } = route;
     const forTenant = access.role === 'user' || access.role === 'service' ? tenantHeader : undefined;
@@ -162,8 +165,8 @@ export class Router {
 }
 
 /**
- * What changes something refuses a parameter that it does not know: with a misspelt `bucket` it would change another one. Caches,
- * browsers and whoever counts visitors add parameters of their own to what is read.
+ * Routes that change something refuse unknown parameters: with a misspelt `bucket` they would change another one. Reads accept them,
+ * because caches, browsers and analytics add parameters of their own.
  */
 function known(query: z.ZodType | undefined): z.ZodType {
   return query instanceof z.ZodObject ? query.strict() : z.strictObject({});

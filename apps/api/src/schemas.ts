@@ -19,18 +19,18 @@ export const ProblemSchema = z
   .openapi('Problem');
 
 /**
- * Bytes of any type, in an OpenAPI document. Some generators know no wildcard and leave out what has nothing else, others send it as
- * the type: the first is a type that all of them know.
+ * Bytes of any type, in an OpenAPI document. Some generators do not know wildcards and drop a body that has nothing else; others send the
+ * wildcard as the type. So the first type is one that all of them know.
  */
 export const anyBytes = {
   'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
   '*/*': { schema: { type: 'string', format: 'binary' } },
 } as const;
 
-/** A number of bytes, or of what there may be more of than 32 bits can count: without the format, many generators take 32. */
+/** A number of bytes, or another count that may exceed 32 bits: without the format, many generators use 32-bit integers. */
 export const Count = z.int().min(0).openapi({ format: 'int64', maximum: Number.MAX_SAFE_INTEGER, example: 1_024_000 });
 
-/** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are mistakes. */
+/** A whole number in a query: digits only, so that `1e3`, `0x10` and the empty string are errors. */
 export function integerParam(options: {
   readonly min: number;
   readonly max: number;
@@ -47,7 +47,7 @@ export function integerParam(options: {
     .openapi({ type: 'integer', minimum: min, maximum: max, description, ...(example !== undefined && { example }) });
 }
 
-/** A boolean in a query or a form, where clients spell it as they please, and the checkbox of a page is `on`. */
+/** A boolean in a query or a form. Clients spell it in various ways, and the checkbox of a page is `on`. */
 export const booleanText = z
   .string()
   .toLowerCase()
@@ -58,7 +58,7 @@ export function booleanParam(description: string) {
   return booleanText.openapi({ type: 'boolean', description });
 }
 
-/** What keys are selected by: at most as long as a key. */
+/** Text that selects keys: at most as long as a key. */
 export function listingText(description: string) {
   return z
     .string()
@@ -69,7 +69,7 @@ export function listingText(description: string) {
     .openapi({ description });
 }
 
-/** Without control characters, as OpenAPI has it: in what all dialects of regular expressions have in common. */
+/** A pattern without control characters for OpenAPI, in syntax that all dialects of regular expressions share. */
 export const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
 const isPlain = new RegExp(plain);
 
@@ -83,7 +83,7 @@ export function plainText(max: number) {
     .openapi({ pattern: plain });
 }
 
-/** The name of a file, without the sender's own folder, as in forms. */
+/** The name of a file, without the sender's folder, as in forms. */
 export const Filename = plainText(1024)
   .transform(baseName)
   .pipe(z.string().min(1, 'a name, not a folder'))
@@ -91,22 +91,22 @@ export const Filename = plainText(1024)
 
 export const CannedAclSchema = z.enum(cannedAcls, `one of ${cannedAcls.join(', ')}`).openapi('CannedAcl', { example: 'private' });
 
-/** Which there are is for the provider to say. No `example`, for the reason that ChosenBucket gives. */
+/** The provider decides which names exist. No `example`, for the reason given at ChosenBucket. */
 export const StorageClassName = z.string().min(1).max(64).openapi({ description: 'Such as `STANDARD`.' });
 
-/** Checked as it is documented: the shape is the storage's own. */
+/** Checked as documented: the shape is the storage's own. */
 export const ContentType = z
   .string()
   .refine(isContentType, 'a media type such as application/pdf')
   .openapi({ ...contentTypeShape, example: 'application/pdf' });
 
-/** Which names there can be is documented only: it is for the storage to say, with invalid_bucket_name. */
+/** Valid names are only documented here; the storage enforces them, with invalid_bucket_name. */
 const bucketNameShape = { minLength: 3, maxLength: 63, pattern: '^[a-z0-9][a-z0-9-]*[a-z0-9]$' };
 export const BucketName = z.string().openapi({ ...bucketNameShape, description: 'Name of a bucket.', example: 'acme-uploads' });
 
 /**
- * The bucket of a request that need not name one. Like all that may be left out of a query, it has no `example`: /docs would send it
- * unasked, and it is not the reader's bucket.
+ * The bucket of a request that need not name one. Like every optional query parameter, it has no `example`: /docs would send it unasked,
+ * and it is not the reader's bucket.
  */
 export const ChosenBucket = z
   .string()
@@ -116,7 +116,7 @@ export const ChosenBucket = z
     description: "Name of a bucket. Default: the tenant's bucket, or else the default bucket. Such as `acme-uploads`.",
   });
 
-/** The same of keys, with invalid_key; their length is counted in bytes there. */
+/** Likewise for keys, with invalid_key; the storage counts their length in bytes. */
 export const ObjectKey = z.string().openapi({
   minLength: 1,
   maxLength: maxKeyBytes,
@@ -124,7 +124,7 @@ export const ObjectKey = z.string().openapi({
   example: 'uploads/document.pdf',
 });
 
-/** What a token may carry too, so that whoever is registered can also speak for itself. */
+/** Accepts what a token may carry too, so that every registered tenant can also use tokens of its own. */
 function tenantName(problemOf: (value: string) => string | undefined, example: string) {
   return z
     .string()

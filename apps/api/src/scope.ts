@@ -34,7 +34,7 @@ async function tenantOf(c: AppContext, { runtime }: Services): Promise<Tenant | 
   }
 }
 
-/** The scope of a request to the files API or to objects. */
+/** The scope of a request to the files API or to objects. @throws tenant_mismatch, tenant_not_found, tenant_context_required */
 export async function scopeOf(c: AppContext, services: Services): Promise<Scope> {
   const { exchange } = c.env;
   const { subject, role } = c.var.identity;
@@ -57,8 +57,8 @@ export function contextOf(c: AppContext): CallContext {
 }
 
 /**
- * The bucket that an object route works on: admins may name any, a service one of its tenant's. Where all tenants
- * share a bucket, it is no tenant's, and so not a service's.
+ * The bucket that an object route works on: admins may name any, a service only one of its tenant's. A bucket that all tenants share
+ * belongs to no tenant, so a service may not use it.
  * @throws forbidden, tenant_context_required, storage_not_configured, invalid_bucket_name
  */
 export async function bucketOf(scope: Scope, { runtime }: Services, explicit: string | undefined): Promise<string> {
@@ -69,9 +69,9 @@ export async function bucketOf(scope: Scope, { runtime }: Services, explicit: st
 
 async function assertOwn({ tenant }: Scope, { config, tenants }: Services['runtime'], explicit: string | undefined): Promise<void> {
   if (tenant === undefined) throw storageError('tenant_context_required', 'Name the tenant with X-Tenant-ID.');
-  if (explicit === undefined && config.storage.multiTenancy) return; // its own, by resolution
+  if (explicit === undefined && config.storage.multiTenancy) return; // resolves to the tenant's own
   if (explicit !== undefined && tenant.buckets.includes(explicit)) return;
-  // The one that it is given on first use is its own already.
+  // The bucket that the tenant gets on first use already counts as its own.
   const isFirst = config.storage.multiTenancy && tenant.buckets.length === 0 && explicit === (await tenants.bucketFor(tenant));
   if (!isFirst) throw storageError('forbidden', "That bucket is not one of the tenant's.");
 }

@@ -20,15 +20,15 @@ const drainMs = 25_000;
 
 export interface Serving {
   readonly server: Server;
-  /** Set when Coffer made the key of tokens itself. */
+  /** Set when Coffer generated the secret for tokens itself. */
   readonly generatedSecret?: Uint8Array;
-  /** Finishes what is in flight, for at most 25 seconds, then ends everything that was started, PostgreSQL last. */
+  /** Finishes requests in flight, for at most 25 seconds, then stops everything that was started, PostgreSQL last. */
   stop(): Promise<void>;
 }
 
 /**
- * Everything that the configuration describes, up and listening.
- * @param signal aborted, what has been started so far is ended
+ * Starts everything that the configuration describes; resolves once the server listens.
+ * @param signal aborting it stops what has been started so far
  * @throws ConfigError, StartupError, the reason of `signal`; nothing is left running then
  */
 export async function serve(config: Config, log: Logger, signal: AbortSignal): Promise<Serving> {

@@ -21,7 +21,7 @@ import { problemText, refuseBody, refuseUnparsed } from './refusal.ts';
 import type { Services } from './services.ts';
 
 const headersTimeoutMs = 15_000;
-// A load balancer that finds its connection closed answers 502. Google's keep theirs for 600 s, which nobody can change.
+// A load balancer answers 502 when it finds its connection closed. Google's keep theirs open for 600 s, which cannot be configured.
 const keepAliveMs = 620_000;
 const longBody = 2_097_152;
 const localPath = '/local/';
@@ -29,7 +29,7 @@ const localRoute = '/local/{bucket}/{key}';
 // RFC 3986, section 3.2: a name or an address, and a port.
 const possibleHost = /^(?:(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*|\[[\da-f:.]+\])(?::\d*)?$/i;
 
-/** The HTTP server: what every request has in common, below the framework. */
+/** The HTTP server: what all requests have in common, below the framework. */
 export function createApiServer(services: Services): Server {
   const { runtime, log, stopping, registry } = services;
   const { corsOrigins, enabled, timeout } = runtime.config.storage;
@@ -37,7 +37,7 @@ export function createApiServer(services: Services): Server {
   const framework = frameworkOf(services);
   const turns = requestsInTurn();
   const count = requestMetrics(registry);
-  // The handler takes what a request is logged under and cancelled by, which the runtime passes on.
+  // The handler also takes a context with request id and abort signal, which the runtime passes on.
   const localHttp: ((...request: [IncomingMessage, ServerResponse, CallContext]) => Promise<boolean>) | undefined = runtime.localHttp;
 
   const observe = (exchange: Exchange): void => {
@@ -51,7 +51,7 @@ export function createApiServer(services: Services): Server {
     turns.take(incoming, outgoing, () => begin(incoming, outgoing));
   };
 
-  // Until its turn a request takes no more than Node needs for it, and one whose turn never comes leaves no line in the log.
+  // Until its turn, a request takes only what Node needs for it. A request whose turn never comes is not logged.
   const begin = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const exchange = beginExchange(incoming, outgoing);
     observe(exchange);
@@ -60,7 +60,7 @@ export function createApiServer(services: Services): Server {
     if (isLast) outgoing.setHeader('connection', 'close');
     const closesEarly = isLong(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !isRead(incoming)));
     if (closesEarly) closeUnlessWhole(incoming, outgoing);
-    // Node ends the connection of a body that it was not to ask for; proxies send it all the same.
+    // Node closes the connection if it did not ask for the body; proxies send the body all the same.
     const expects = incoming.headers.expect !== undefined;
     if (isLast || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     if (!namesItsHost(incoming)) {
@@ -90,7 +90,7 @@ export function createApiServer(services: Services): Server {
   const server = createServer(
     {
       requireHostHeader: false, // refused below, with a problem instead of an empty answer
-      requestTimeout: 0, // a large upload takes as long as it takes; idle sockets are cut below
+      requestTimeout: 0, // a large upload may take any time; idle sockets are cut below
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: 5_000,
       keepAliveTimeout: keepAliveMs,
@@ -114,13 +114,13 @@ export function createApiServer(services: Services): Server {
     });
   });
 
-  // Nothing moved on a socket for this long: a stalled body, unless it is us who are at work. Node itself watches
-  // over headers and idle keep-alive.
+  // Nothing moved on a socket for this long: the body has stalled, unless the server is at work. Node itself watches
+  // headers and idle keep-alive.
   const spared = new WeakSet<Socket>();
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = onSocket.get(socket);
     const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
-    // Once we read on, the client has all of the time anew, and may be gone.
+    // Once the server reads again, the client gets the full time anew, since it may be gone only now.
     if (!working && !spared.delete(socket)) {
       if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
       else refuseBody(current, socket, 408, 'The body stopped coming.');
@@ -130,7 +130,7 @@ export function createApiServer(services: Services): Server {
     socket.setTimeout(timeout * 1000);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // While requests wait for their turn, it is us who do not read the rest of a head.
+    // While requests wait for their turn, it is the server that does not read the rest of a head.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.isPaused()) return;
     if (!socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
@@ -154,17 +154,20 @@ export function createApiServer(services: Services): Server {
   return server;
 }
 
-/** Whether the client has done its part for now: all is here, or more than anybody has read yet, as while the storage is slow. */
+/**
+ * Whether it is not the client's turn to send: the request is complete, or has bytes that nobody has read yet, as while the storage is
+ * slow.
+ */
 function waitsForUs({ complete, readableLength }: IncomingMessage): boolean {
   return complete || readableLength > 0;
 }
 
-/** Whether the client still waits for the head of the answer to this request, and for no other before it. */
+/** Whether the client still waits for the head of this answer, and for no earlier answer. */
 function mayBeAnswered({ incoming, outgoing }: Exchange, socket: Socket): boolean {
   return !incoming.complete && !outgoing.headersSent && outgoing.socket === socket && socket.writable;
 }
 
-/** Answers for handlers that stand beside the framework, such as the one of `/local/`. */
+/** Answers errors of handlers outside the framework, such as that of `/local/`. */
 export function answerError(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse): void {
   const exchange = exchangeOf(outgoing);
   exchange.error = error;
@@ -172,7 +175,7 @@ export function answerError(error: unknown, incoming: IncomingMessage, outgoing:
   sendProblem(outgoing, error, exchange.requestId);
 }
 
-/** Answers without the framework, which would see to the end of a body that nobody reads. */
+/** Answers without the framework, which would otherwise take care of a body that nobody reads. */
 function refuseUnread(error: unknown, { incoming, outgoing }: Exchange): void {
   answerError(error, incoming, outgoing);
   lingerOver(incoming);
@@ -183,7 +186,7 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   const listener = getRequestListener(
     (request, bindings) => {
       const { incoming, outgoing } = bindings as { incoming: IncomingMessage; outgoing: ServerResponse };
-      // As a GET: routes answer HEAD themselves, and Node sends no body to one.
+      // As a GET: routes answer HEAD themselves, and Node sends no body for it.
       if (incoming.method === 'HEAD') Object.defineProperty(request, 'method', { value: 'GET' });
       const exchange = exchangeOf(outgoing);
       const answer = app.fetch(request, { incoming, outgoing, exchange });
@@ -194,20 +197,20 @@ function frameworkOf(services: Services): (exchange: Exchange) => void {
   );
   return (exchange) => {
     const { incoming, outgoing } = exchange;
-    // The exchange has the request line. The framework would make a URL of it and the host, which collapses segments and fails on some.
+    // The exchange has the request line. The framework would build a URL from it and the host, which collapses segments and fails on some.
     incoming.url = '/';
     incoming.headers.host = 'localhost';
     void listener(incoming, outgoing);
   };
 }
 
-/** RFC 9112, section 3.2: a request of HTTP/1.1 names its host, once. */
+/** RFC 9112, section 3.2: an HTTP/1.1 request names its host, once. */
 function namesItsHost({ headers: { host }, httpVersion, rawHeaders }: IncomingMessage): boolean {
   const isNamed = host !== undefined || httpVersion === '1.0';
   return isNamed && possibleHost.test(host ?? '') && hostsIn(rawHeaders) <= 1;
 }
 
-/** How often a host is named; Node keeps the first one. */
+/** Number of Host headers; Node keeps the first one. */
 function hostsIn(headers: readonly string[]): number {
   let hosts = 0;
   for (let name = 0; name < headers.length; name += 2) if (headers[name]!.length === 4 && headers[name]!.toLowerCase() === 'host') hosts++;
@@ -215,45 +218,45 @@ function hostsIn(headers: readonly string[]): number {
 }
 
 /**
- * HTTP/1.0 has no chunks, so that who passed the request on may have seen its end elsewhere, and in what follows no request: RFC 9112,
- * section 6.1.
+ * HTTP/1.0 has no chunked encoding. Whoever passed the request on may have seen its end elsewhere, and no request in what follows:
+ * RFC 9112, section 6.1.
  */
 function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined;
 }
 
 /**
- * Whether the body may take longer than is waited for it once the request is answered. Of one in chunks that is not known: when the
- * request is refused at once, all of it may have come, and not be parsed yet.
+ * Whether the body may take longer than the server waits for it after the answer. Unknown for a chunked body: when the request is
+ * refused at once, all of it may have arrived without being parsed yet.
  */
 function isLong(incoming: IncomingMessage): boolean {
   return (contentLength(incoming) ?? 0) > longBody;
 }
 
-/** Whether there is a route that reads the body: all of it, before an answer other than a refusal. */
+/** Whether routes of this method read the whole body before any answer other than a refusal. */
 function isRead({ method }: IncomingMessage): boolean {
   return method === 'PUT' || method === 'POST' || method === 'PATCH';
 }
 
 /**
- * An answer that comes before all of the body says that nothing is taken behind it. A client that did not know would send its next
- * request, such as the same one with a new token, into a connection that is cut while the rest is still on its way.
- * Nor may a proxy send another client's request in place of a body that nobody reads: see `endUnlessWhole`.
+ * An answer before the end of the body announces that the connection closes. Otherwise a client would send its next request, such as the
+ * same one with a new token, into a connection that is cut while the rest of the body is still on its way. Nor may a proxy send
+ * another client's request in place of a body that nobody reads: see `endUnlessWhole`.
  *
- * And behind the body of a request that asks for another protocol, which it does not get, Node loses what has come together with the
- * last of it: the next request of who was answered before all of it was here, as Java's client sends it.
+ * Also, if a request asks for another protocol, which it does not get, Node loses what arrives together with the end of its body: the next
+ * request of a client that was answered before the body was complete, as Java's client sends it.
  */
 function closeUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {
   let keepsAlive = outgoing.shouldKeepAlive;
   Object.defineProperty(outgoing, 'shouldKeepAlive', {
-    get: () => keepsAlive && incoming.complete, // Node asks when it makes the head
+    get: () => keepsAlive && incoming.complete, // read when Node writes the head
     set: (value: boolean) => {
       keepsAlive = value;
     },
   });
 }
 
-/** Asks for the body only once somebody reads it: who is refused before that need not send it. */
+/** Asks for the body only once it is being read: a client that is refused before that need not send it. */
 function continueWhenRead(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const onListener = (event: string | symbol): void => {
     if (event !== 'data' && event !== 'readable') return;

@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 
 import type { TokenVerifier } from './auth/token-verifier.ts';
 
-/** What routes are handed. */
+/** What routes are given. */
 export interface Services {
   readonly runtime: Runtime;
   readonly verify: TokenVerifier;

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { exchangeBegunOn } from './exchange.ts';
 
 /**
- * Stops taking connections and lets what is in flight finish, for at most `deadlineMs`; then cuts it, and gives what was cut a
- * moment to take back what it wrote. What goes on without its client has the same time.
+ * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives them a moment to
+ * undo what they wrote. Handlers whose client has gone get the same time.
  */
 export type Drain = (deadlineMs: number) => Promise<void>;
 
@@ -18,14 +18,14 @@ const acceptingMs = 250;
 interface Connection {
   /** In the order of their requests. */
   readonly underWay: ServerResponse[];
-  /** Bytes that it had brought by its last answer: what came since then is of a request. */
+  /** Bytes read from the socket at its last answer; whatever came since belongs to a request. */
   readByThen: number | undefined;
 }
 
 /**
- * How to stop a server gently. Made before it listens, so that it knows every connection: `server.close()` alone waits for
- * idle keep-alive sockets and still serves requests on them. Node's own `closeIdleConnections()`, which `close()` calls as well,
- * is replaced: it cuts answers that have been written and not been sent yet.
+ * How to stop a server gently. Call it before the server listens, so that it knows every connection: `server.close()` alone waits for
+ * idle keep-alive sockets and still serves requests on them. It replaces Node's own `closeIdleConnections()`, which `close()` calls
+ * as well and which cuts answers that have been written but not sent yet.
  */
 export function drainOf(server: Server): Drain {
   const connections = new Map<Socket, Connection>();
@@ -45,7 +45,7 @@ export function drainOf(server: Server): Drain {
     connections.set(socket, connection);
     socket.once('close', () => {
       connections.delete(socket);
-      // Node 22 tells those nothing that wait for the answer to an earlier request.
+      // Node 22 emits nothing on responses that wait behind an earlier one.
       for (const response of connection.underWay.splice(0)) closed(response);
     });
   });
@@ -57,12 +57,12 @@ export function drainOf(server: Server): Drain {
     response.once('close', () => {
       connection.readByThen = socket.bytesRead;
       const place = connection.underWay.indexOf(response);
-      if (place === -1) return; // its connection was closed before
+      if (place === -1) return; // its connection closed first
       connection.underWay.splice(place, 1);
       closed(response);
     });
   };
-  // A request with an Expect header, such as curl's for large bodies, comes as an event of its own once somebody listens for it.
+  // Requests with an Expect header, such as curl's for large bodies, arrive as their own event if it has a listener.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) if (server.listenerCount(event) > 0) server.on(event, begin);
 
   server.closeIdleConnections = () => {
@@ -91,7 +91,7 @@ export function drainOf(server: Server): Drain {
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
     await ended;
     clearInterval(idle);
-    // Of what was cut, the server hears before its handlers do.
+    // The server learns that requests were cut before their handlers do.
     const last = unfinished === 0 ? undefined : new Promise<void>((resolve) => (onLast = resolve));
     await (last && Promise.race([last, cut]));
     clearTimeout(deadline);
@@ -103,8 +103,8 @@ export function drainOf(server: Server): Drain {
 }
 
 /**
- * Resolves once no connection came for a turn of the event loop. Those that the kernel has taken, and nobody here yet, are reset by
- * closing: after they were told that they are connected, so that no client dares to repeat what it sent.
+ * Resolves once a turn of the event loop brings no connection, or after `mostMs`. Closing the server resets connections that the kernel
+ * has accepted and Node has not: their clients believe to be connected, and would not dare to repeat what they sent.
  */
 async function allAccepted(server: Server, mostMs: number): Promise<void> {
   const until = Date.now() + mostMs;
@@ -113,13 +113,13 @@ async function allAccepted(server: Server, mostMs: number): Promise<void> {
   server.on('connection', onConnection);
   while (came && Date.now() < until) {
     came = false;
-    // The first one may be of the turn that is under way.
+    // The first one may still belong to the current turn.
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
   server.off('connection', onConnection);
 }
 
-/** Ends a server whose answers nobody waits for. */
+/** Stops a server whose answers nobody waits for. */
 export async function closeNow(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();

@@ -48,10 +48,10 @@ async function configOf(env: NodeJS.ProcessEnv): Promise<Config> {
 async function announce(config: Config, { generatedSecret }: Serving, log: Logger): Promise<void> {
   const { port, publicUrl: url } = config.server;
   log.info({ version, url, port, backend: config.storage.backend }, 'listening');
-  // Tokens are shown to a person or to `npm start`, and go into no log.
+  // Tokens are shown to a person or to `npm start`, and never logged.
   if (generatedSecret === undefined || !(process.stdout.isTTY || process.argv.includes('--welcome'))) return;
   const { issuer, audience } = config.auth;
-  process.stdout.on('error', () => {}); // nobody is there to be welcomed
+  process.stdout.on('error', () => {}); // nobody is there to read it
   process.stdout.write(await welcome({ url, secret: generatedSecret, issuer, audience }));
 }
 

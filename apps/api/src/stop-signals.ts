@@ -1,4 +1,4 @@
-/** What the process was asked to stop by. */
+/** Which signal asked the process to stop. */
 export class StopAsked extends Error {
   readonly signal: NodeJS.Signals;
 
@@ -17,16 +17,16 @@ function onSignal(signal: NodeJS.Signals): void {
   else asking.abort(new StopAsked(signal));
 }
 
-// As soon as this is loaded, which is before all else: until somebody listens, the first process of a container takes no notice.
+// Registered on load, before everything else: until it has a listener, PID 1 of a container ignores the signal.
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
-// What a terminal sends that is closed.
+// Sent when a terminal is closed.
 process.on('SIGHUP', onSignal);
 
 /** Aborted, with a `StopAsked`, by the first SIGINT, SIGTERM or SIGHUP. */
 export const stopAsked: AbortSignal = asking.signal;
 
-/** What those do that come after the first one. */
+/** Sets what the signals after the first one do; by default they exit with status 1. */
 export function hastenBy(work: () => void): void {
   hasten = work;
 }

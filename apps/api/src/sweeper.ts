@@ -2,13 +2,13 @@ import type { Runtime } from '@coffer/runtime';
 import type { Logger } from 'pino';
 
 const everyMs = 3_600_000;
-/** And up to as long again: processes that were started together shall not all sweep at the same moment. */
+/** Plus up to as long again, at random, so that processes started together do not all sweep at the same moment. */
 const firstAfterMs = 60_000;
 const dayInSeconds = 86_400;
 
 /**
- * Cleans up hourly what uploads left unfinished. Several processes may do so at once.
- * @returns how to end it, the sweep that is under way as well: it needs the database and the storage until then
+ * Cleans up unfinished uploads every hour. Several processes may do so at once.
+ * @returns a function that stops it and waits for a running sweep, which needs the database and the storage until then
  */
 export function sweepRegularly(runtime: Runtime, log: Logger): () => Promise<void> {
   if (!runtime.config.storage.enabled) return async () => {};

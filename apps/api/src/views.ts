@@ -7,7 +7,7 @@ import { tokenFor } from './continuation.ts';
 import type { Listing } from './continuation.ts';
 import type { AclSchema, BucketSchema, FileSchema, ObjectListSchema, ObjectSchema, TenantSchema } from './schemas.ts';
 
-/** What answers say, in the shapes of the OpenAPI document: snake_case and ISO 8601 times exist only here. */
+/** Answers in the shapes of the OpenAPI document. Only this file converts to snake_case and ISO 8601 times. */
 
 export function fileView(file: FileRecord): z.output<typeof FileSchema> {
   return {

@@ -5,6 +5,6 @@ import type { Role } from '@coffer/tenancy';
 export interface Identity {
   readonly subject: string;
   readonly role: Role;
-  /** The tenant that the token names; not yet looked up. */
+  /** The tenant that the token names; not looked up yet. */
   readonly claimed: TenantContext | undefined;
 }

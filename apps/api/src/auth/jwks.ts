@@ -7,9 +7,9 @@ import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
 import { LRUCache } from 'lru-cache';
 
 export interface KeyCaching {
-  /** Milliseconds between two questions for keys that are not known; a token with a new one waits for it. Default 1,000. */
+  /** Milliseconds between two fetches for unknown keys; a token with a new key waits for the next fetch. Default 1,000. */
   readonly cooldownMs?: number;
-  /** Milliseconds after which known keys are asked for again. Default 600,000. */
+  /** Milliseconds after which known keys are fetched again. Default 600,000. */
   readonly maxAgeMs?: number;
 }
 
@@ -20,13 +20,13 @@ const unavailable = (what: string, cause: unknown): Error =>
 
 /**
  * Keys fetched from a URL, cached, and fetched again when a token names a key that is not among them. While the URL does
- * not answer, the keys it gave last still hold.
- * @throws storage_unavailable from the returned function, where it cannot be known whether there is such a key
+ * not answer, the keys from its last answer stay valid.
+ * @throws storage_unavailable from the returned function, if it cannot find out whether the key exists
  */
 export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_000 }: KeyCaching = {}): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(new URL(url), { cooldownDuration: cooldownMs, cacheMaxAge: maxAgeMs, timeoutDuration: 5_000 });
-  // A key that appeared since the keys were last asked for: a rotation must not refuse its first tokens, which may come together,
-  // and an unknown one is waited for only once.
+  // The key may be newer than the last fetch: a rotation must not refuse its first tokens, which may arrive together. An unknown key is
+  // waited for only once.
   const awaited = new LRUCache<string, Promise<void>>({ max: 1000, ttl: 60_000 });
   const find: JWTVerifyGetKey = async (header, token) => {
     try {
@@ -36,13 +36,13 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
       if (!(error instanceof errors.JWKSNoMatchingKey) || !remote.coolingDown) throw error;
       let cooled = awaited.get(kid);
       if (cooled === undefined) awaited.set(kid, (cooled = delay(cooldownMs)));
-      await cooled; // long over, it changes nothing: the keys are not asked for again before they may be
+      await cooled; // if it resolved long ago, nothing changes: jose fetches no keys during its cooldown
       return remote(header, token);
     }
   };
   let failure: { readonly at: number; readonly cause: unknown } | undefined;
   return async (header, token) => {
-    // Not every request waits for a server that does not answer.
+    // During the cooldown no request waits for a server that has just failed to answer.
     if (failure === undefined || Date.now() - failure.at >= cooldownMs) {
       try {
         const key = await find(header, token);
@@ -65,7 +65,7 @@ export function jwksFromUrl(url: string, { cooldownMs = 1_000, maxAgeMs = 600_00
 
 /**
  * Keys from a file, read again when it has changed.
- * @throws storage_unavailable from the returned function, where the file was never readable
+ * @throws storage_unavailable from the returned function, if the file was never readable
  */
 export function jwksFromFile(path: string): JWTVerifyGetKey {
   let loaded: { readonly version: string; readonly keys: JWTVerifyGetKey } | undefined;
@@ -76,7 +76,7 @@ export function jwksFromFile(path: string): JWTVerifyGetKey {
       if (loaded?.version !== version)
         loaded = { version, keys: createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet) };
     } catch (cause) {
-      // A file that is just being replaced does not lock everybody out: the keys read last still hold.
+      // A file that is just being replaced must not lock everyone out: the keys read last stay valid.
       if (loaded === undefined) throw unavailable('of AUTH_JWKS_FILE', cause);
     }
     return loaded.keys(header, token);

@@ -12,15 +12,15 @@ import type { KeyCaching } from './jwks.ts';
 export interface TokenVerifierOptions extends Omit<AuthConfig, 'secret'> {
   /** HS256 secret. */
   readonly secret?: string | Uint8Array;
-  /** Of the keys at `jwksUrl`. */
+  /** For the keys at `jwksUrl`. */
   readonly keyCaching?: KeyCaching;
 }
 
-/** @throws unauthorized; storage_unavailable when the key set cannot be had */
+/** @throws unauthorized; storage_unavailable when the key set cannot be obtained */
 export type TokenVerifier = (token: string) => Promise<Identity>;
 
 const asymmetric = ['RS256', 'ES256', 'EdDSA', 'Ed25519'];
-// A token that was verified is trusted this long without verifying it again, and never past its own expiry.
+// How long a verified token is trusted without verifying it again; never past its own expiry.
 const trustedForMs = 30_000;
 const clockToleranceSeconds = 5;
 const longestToken = 16_384;
@@ -32,8 +32,8 @@ interface Trusted {
 }
 
 /**
- * Verifies bearer tokens. Which algorithms count is decided by the configuration: a secret takes HS256, a key set
- * takes signatures by its own keys, and what the token's header says only chooses between what is configured.
+ * Verifies bearer tokens. The configuration decides which algorithms are accepted: a secret accepts HS256, a key set accepts
+ * signatures by its own keys. The token's header only chooses among what is configured.
  */
 export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const verify = payloadVerifier(options);
@@ -75,7 +75,7 @@ function payloadVerifier(options: TokenVerifierOptions): (token: string) => Prom
       try {
         return await verifyWith(token, keys, { ...checks, algorithms: asymmetric });
       } catch (error) {
-        if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) throw error; // the signature was good
+        if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed) throw error; // the signature was valid
         if (!hasCode(failure, 'storage_unavailable')) failure = error as Error;
       }
     }
@@ -83,7 +83,7 @@ function payloadVerifier(options: TokenVerifierOptions): (token: string) => Prom
   };
 }
 
-/** A token that names no key may be of any key of its type. */
+/** A token that names no key may be signed by any key of its type. */
 async function verifyWith(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
   try {
     return (await jwtVerify(token, keys, options)).payload;
@@ -102,7 +102,7 @@ async function verifyWith(token: string, keys: JWTVerifyGetKey, options: JWTVeri
 
 function identityOf(payload: JWTPayload, tenantClaim: string): Identity {
   const subject: unknown = payload.sub;
-  // A subject becomes a column and a field of the log.
+  // The subject is stored in a column and logged.
   const isText =
     typeof subject === 'string' && subject !== '' && subject.length <= longestSubject && subject.isWellFormed() && !/\p{Cc}/u.test(subject);
   if (!isText) throw unauthorized();

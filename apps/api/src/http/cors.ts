@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerPreflight, setCorsHeaders } from '@coffer/storage-core/http';
 
 /**
- * Lets pages of the allowed origins use the API. Answers preflights itself.
+ * Lets pages of the allowed origins use the API, and answers preflights.
  * @param origins `*`, or origins whose host may begin with `*.`
- * @returns whether the request was a preflight and is answered
+ * @returns whether the request was a preflight and has been answered
  */
 export function applyCors(incoming: IncomingMessage, outgoing: ServerResponse, origins: readonly string[]): boolean {
   setCorsHeaders(incoming, outgoing, origins);

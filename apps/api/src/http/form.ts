@@ -15,12 +15,12 @@ import {
 } from '@coffer/storage-core/http';
 import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 
-/** A form whose file part has begun, or a small one as a whole. */
+/** A form whose file part has begun, or a small form as a whole. */
 export interface UploadForm {
   /**
-   * The file's bytes; those of a form that announces a small length once all of it is there. A stream ends only once the form
-   * has been read to its own end, and fails when it turns out to be cut short, malformed or too large: what was written of it can
-   * still be thrown away then.
+   * The file's bytes: a buffer, once the whole form has arrived, if the form announces a small length; else a stream. The stream ends only
+   * once the form has been read to its end, and fails if the form is cut short, malformed or too large, so that what was written of
+   * it can still be discarded.
    */
   readonly file: Buffer | Readable;
   /** Base name; undefined when the part has none. */
@@ -28,35 +28,35 @@ export interface UploadForm {
   /** As declared by the part. */
   readonly contentType: string | undefined;
   /**
-   * Bytes of the file when it is the last part, where the form's length was announced: at most 2 less than it has when the client
-   * leaves out the last line break, and more when fields follow the file.
+   * Size of the file in bytes, estimated from the form's announced length. Exact if the file is the last part, at most 2 too low if the
+   * client leaves out the last line break, and too high if fields follow the file.
    */
   readonly sizeHint: number | undefined;
   /** The fields seen so far; all of them once the file has ended. */
   readonly fields: ReadonlyMap<string, string>;
-  /** Nobody reads the file any more. */
+  /** Call it when nobody reads the file any more. */
   close(): void;
 }
 
-// Of all fields together: who sends them slowly has them held for long.
+// All fields together: a slow sender makes the server hold them for long.
 const maxFieldBytes = 65_536;
 const maxFields = 32;
 const fileHighWaterMark = 262_144;
 const lineFeed = 10;
-// A form's own framing around the largest file: boundaries, part headers and the other fields.
+// A form's framing around the largest file: boundaries, part headers and the other fields.
 const framingAllowance = maxFieldBytes * 2;
-/** As much as may follow the last boundary without being left to the server, which takes timers and listeners for it. */
+/** Up to this many bytes after the last boundary are read here. More is left to the server, which needs timers and listeners for it. */
 const longestEpilogue = 4096;
 
 export interface FormLimits {
   /** A larger file fails with payload_too_large. */
   readonly maxFileBytes: number;
-  /** Names of fields. A part of another name, but with a file name, is a file that nobody asked for. */
+  /** Known field names. A part with another name and a file name is an unexpected file. */
   readonly fieldNames: readonly string[];
 }
 
 /**
- * Reads a multipart/form-data body up to its part `file`, whatever stands before or after it. The rest streams.
+ * Reads a multipart/form-data body up to its part `file`, whatever comes before or after it. The rest streams.
  * @throws unsupported_media_type, validation_failed, payload_too_large
  */
 export async function openForm(incoming: IncomingMessage, limits: FormLimits): Promise<UploadForm> {
@@ -68,7 +68,7 @@ export async function openForm(incoming: IncomingMessage, limits: FormLimits): P
   return new FormReader(incoming, boundary, limits).opened;
 }
 
-/** One form on its way from a request to the reader of its file. */
+/** Parses one form from a request for the reader of its file. */
 class FormReader implements MultipartHandler {
   readonly opened: Promise<UploadForm>;
   readonly #incoming: IncomingMessage;
@@ -82,13 +82,13 @@ class FormReader implements MultipartHandler {
   readonly #pieces: Buffer[] = [];
   #current: PartHead | undefined;
   #value: Buffer[] = [];
-  /** Bytes of the file, and of all fields. */
+  /** Bytes of the file; `#fieldBytes` are those of all fields. */
   #size = 0;
   #fieldBytes = 0;
   #fileHead: PartHead | undefined;
   #isOpen = false;
   #over = false;
-  /** Bytes of the form that the parser has got, and those before the file's content. */
+  /** Bytes of the form given to the parser; `#fileStart` are those before the file's content. */
   #parsed = 0;
   #fileStart = 0;
   readonly #endLength: number;
@@ -101,7 +101,7 @@ class FormReader implements MultipartHandler {
     this.opened = this.#open.promise;
     const length = contentLength(incoming);
     if (length === undefined || length > smallBody) this.#stream = this.#openStream();
-    incoming.on('error', () => {}); // it closes then, as it does after its end
+    incoming.on('error', () => {}); // close follows, as it does after the end
     if (incoming.destroyed) {
       this.#onCut();
     } else {
@@ -121,12 +121,12 @@ class FormReader implements MultipartHandler {
       },
       autoDestroy: false,
     });
-    stream.on('error', () => {}); // also one that nobody reads yet
-    return withOwnedChunks(stream); // or parts of chunks that nobody else reads
+    stream.on('error', () => {}); // it may fail before anybody reads it
+    return withOwnedChunks(stream); // these are chunks, or parts of chunks, that nobody else reads
   }
 
   part(head: PartHead): void {
-    // Browsers make up a file name for a field that is given as a Blob, which is how it gets a type of its own.
+    // Browsers make up a file name for a field given as a Blob, which is how such a field gets its own type.
     const isFile = head.name === 'file' || (head.filename !== undefined && !this.#limits.fieldNames.includes(head.name));
     this.#current = head;
     this.#value = [];
@@ -177,14 +177,14 @@ class FormReader implements MultipartHandler {
     if (this.#fileHead === undefined) throw validationFailed([{ field: 'file', message: 'a form with a part "file" is needed' }]);
     this.#leave();
     const left = (contentLength(this.#incoming) ?? Infinity) - this.#parsed;
-    if (left <= longestEpilogue) this.#incoming.resume(); // it is over at once, and nobody has to get rid of it
+    if (left <= longestEpilogue) this.#incoming.resume(); // the little that is left ends at once, and needs no cleanup
     if (this.#stream !== undefined) this.#stream.push(null);
     else this.#openFile(this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces));
   }
 
   readonly #onData = (chunk: Buffer): void => {
     try {
-      // Until the file has begun, pieces end wherever a head may end: then nothing of the content has been parsed with it.
+      // Until the file has begun, chunks are split wherever a part's head may end, so that `#fileStart` includes nothing of the content.
       for (let at = 0; at < chunk.length;) {
         const end = this.#fileHead !== undefined ? chunk.length : endOfHead(chunk, at);
         this.#parsed += end - at;
@@ -220,7 +220,7 @@ class FormReader implements MultipartHandler {
     this.#stream?.destroy(error);
   }
 
-  /** What is left of the request is not read any more; the server gets rid of it. */
+  /** Stops reading the request; the server disposes of the rest. */
   #leave(): void {
     this.#over = true;
     const incoming = this.#incoming;
@@ -230,9 +230,9 @@ class FormReader implements MultipartHandler {
   }
 }
 
-/** Where the first line break at which a part's head may end is over; the end of the chunk when there is none. */
+/** Offset after the first line break that may end a part's head; the end of the chunk when there is none. */
 function endOfHead(chunk: Buffer, from: number): number {
-  // One that began in the chunk before.
+  // A line break that began in the previous chunk.
   for (let at = from; at < Math.min(3, chunk.length); at++) if (chunk[at] === lineFeed) return at + 1;
   const found = chunk.indexOf('\r\n\r\n', from);
   return found === -1 ? chunk.length : found + 4;

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** From so many on, nothing more is read. */
+/** With this many requests waiting, the connection is not read any further. */
 const mostWaiting = 32;
 /**
- * What has been read by then may hold thousands of the shortest requests, each of which takes some kilobytes until its turn. As many as
- * fit into one read where they have a token.
+ * What was read by then may hold thousands of very short requests, each taking some kilobytes while it waits. This many requests with a
+ * token fit into one read.
  */
 const mostInLine = 256;
 
@@ -13,25 +13,25 @@ interface Line {
   last: ServerResponse;
   waiting: number;
   isHeld: boolean;
-  /** Of what came after `last`, or of the rest of that request, and is none. */
+  /** Refuses bytes that came after `last`, or as the rest of that request, and are not a valid request. */
   refuse: (() => void) | undefined;
 }
 
 export interface Turns {
-  /** Has a request begun when it is its turn. */
+  /** Calls `begin` when it is the request's turn. */
   take(incoming: IncomingMessage, outgoing: ServerResponse, begin: () => void): void;
   /**
-   * Has what came on a connection, and is no request, refused when it is its turn, unless whole requests come after all.
-   * @returns false when it is now, or the request under way is the one that is broken: then nothing is called
+   * Calls `refuse` for unparsable bytes on a connection when it is their turn, unless whole requests arrive after all.
+   * @returns false, and never calls `refuse`, if it is their turn now or if the broken request is the one being handled
    */
   waitToRefuse(socket: Socket, refuse: () => void): boolean;
 }
 
 /**
- * Has each connection's requests begun one after the other, in their order, each once the one before it is answered. Node begins
- * all that have come at once: a GET would not find what the PUT before it writes, and one connection could have any number under way.
- * None is begun after an answer that closes the connection. One with more of them in line than any client sends is cut: what of them
- * was read cannot be left for later, and nobody could take it back.
+ * Begins the requests of each connection one by one, in order, each once the previous one is answered. Node begins all that have arrived
+ * at once: a GET would miss what the PUT before it writes, and one connection could run any number of requests. None begins after
+ * an answer that closes the connection. A connection with more waiting requests than any client sends is cut: what was read of them
+ * cannot be put back for later.
  * @see RFC 9112, section 9.3.2
  */
 export function requestsInTurn(): Turns {
@@ -48,7 +48,7 @@ export function requestsInTurn(): Turns {
     waitToRefuse(socket, refuse) {
       const line = lines.get(socket);
       if (line === undefined || line.last.closed) return false;
-      if (line.refuse !== undefined) return true; // more of it has come
+      if (line.refuse !== undefined) return true; // more of it has arrived
       const { last } = line;
       if (!last.req.complete && line.waiting === 0) return false;
       line.refuse = refuse;
@@ -73,7 +73,7 @@ function join(line: Line, socket: Socket, outgoing: ServerResponse, begin: () =>
     if (line.refuse === undefined || outgoing.req.complete) begin();
     else line.refuse();
   };
-  line.last.once('close', () => setImmediate(next)); // other connections have their turn in between
+  line.last.once('close', () => setImmediate(next)); // lets other connections have a turn in between
   line.last = outgoing;
   line.refuse = undefined;
   line.waiting++;
@@ -83,7 +83,7 @@ function join(line: Line, socket: Socket, outgoing: ServerResponse, begin: () =>
   socket.on('resume', hold).pause();
 }
 
-/** No more is read than is answered: Node reads on after each request, and whenever what it has written is out. */
+/** Reads no more than is answered: Node resumes the socket after each request, and whenever its writes have drained. */
 function hold(this: Socket): void {
   this.pause();
 }

@@ -6,12 +6,12 @@ import { assertPlainBody, contentLength, payloadTooLarge, readBody, validationFa
 export interface JsonLimits {
   /** Default 1 MiB. */
   readonly maxBytes?: number | undefined;
-  /** Until when all of it is there. Default 30 s. */
+  /** Milliseconds within which the whole body must arrive. Default 30 s. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Reads a JSON body, bounded in size and time. No body at all is `undefined`.
+ * Reads a JSON body, bounded in size and time. An empty body is `undefined`.
  * @throws unsupported_media_type, payload_too_large, validation_failed
  */
 export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576, timeoutMs = 30_000 }: JsonLimits = {}): Promise<unknown> {
@@ -35,8 +35,8 @@ export async function readJson(incoming: IncomingMessage, { maxBytes = 1_048_576
 }
 
 /**
- * As JSON.parse, but a whole number that would come back in other digits is infinite, which no schema and no metadata takes: one of
- * 64 bits, such as an id, would be another. JSON.parse can ask about each number, and takes a second for a MiB of them.
+ * Like JSON.parse, but a whole number whose digits would change becomes infinite, which no schema and no metadata accepts: a 64-bit id,
+ * for example, would become another one. A reviver could check each number, but takes a second per MiB of them.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
@@ -46,7 +46,7 @@ export function parseJson(text: string): unknown {
   return marked === text ? value : JSON.parse(marked);
 }
 
-// Of valid JSON, where each string has an end.
+// For valid JSON, where every string is terminated.
 const stringOrLongNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]{15,}/g;
 
 function isKept(token: string): boolean {
@@ -54,9 +54,9 @@ function isKept(token: string): boolean {
   return !Number.isFinite(number) || !/^-?\d+$/.test(token) || significant(token) === significant(number.toExponential());
 }
 
-/** The digits of a number with its sign, but for zeros at its end: what it is written with when it is sent back. */
+/** Sign and digits of a number without trailing zeros, to compare a number with what would be sent back. */
 function significant(number: string): string {
-  const zeros = /(?<!0)0+$/; // from the first of them: zeros within the number are gone through once
+  const zeros = /(?<!0)0+$/; // starts at the first zero of a run, so that zeros within the number are scanned once
   return number.replace('.', '').replace(/e.*$/, '').replace(zeros, '');
 }
 

@@ -2,13 +2,12 @@ import type { FieldError } from '@coffer/storage-core';
 import { validationFailed } from '@coffer/storage-core/http';
 
 /**
- * The parameters of a query, decoded as forms are: a plus sign is a space.
- * @throws validation_failed for one that is given twice or is not percent-encoded UTF-8: to guess which was meant would be to
- *   answer another question
+ * The parameters of a query, decoded like a form: a plus sign is a space.
+ * @throws validation_failed if a parameter is given twice or is not percent-encoded UTF-8, rather than guess what was meant
  */
 export function parseQuery(query: string): Readonly<Record<string, string>> {
   const parameters = new Map<string, string>();
-  const errors = new Map<string, FieldError>(); // each once, however often it is made
+  const errors = new Map<string, FieldError>(); // each error once, however often it occurs
   const note = (field: string, message: string): void => void errors.set(`${field} ${message}`, { field, message });
   for (const part of query.split('&')) {
     if (part === '') continue;

@@ -7,8 +7,8 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Ends the connection with an answer that comes before the end of the body. A proxy that keeps it might be left by its client before it
- * has sent the rest, and send somebody else's request in its place, as HAProxy 2.6 does for clients of HTTP/2.
+ * Closes the connection after an answer that comes before the end of the body. A proxy that keeps the connection might lose its client
+ * before the rest is sent, and send another client's request in its place, as HAProxy 2.6 does for HTTP/2 clients.
  */
 export function endUnlessWhole(incoming: IncomingMessage, outgoing: ServerResponse): void {
   if (incoming.complete || !hasBody(incoming) || outgoing.headersSent) return;

@@ -7,15 +7,15 @@ import { SpoolFile, storageError } from '@coffer/storage-core';
 export interface Spooled {
   readonly body: Buffer | Readable;
   readonly size: number;
-  /** Frees the disk, whether the body was read or not. */
+  /** Frees the disk, whether or not the body was read. */
   release(): Promise<void>;
 }
 
 const keptInMemory = 1_048_576;
 
 /**
- * Reads a stream to its end before anybody knows where it goes: a small one into memory, a larger one into a file without a name.
- * @throws storage_unavailable when it cannot be written down, and what the stream fails with
+ * Reads a stream to its end before its destination is known: a small one into memory, a larger one into an unnamed file.
+ * @throws storage_unavailable when it cannot be written to disk, and any error of the stream
  */
 export async function spool(stream: Readable, directory: string): Promise<Spooled> {
   const chunks: Buffer[] = [];
@@ -38,7 +38,7 @@ export async function spool(stream: Readable, directory: string): Promise<Spoole
 
 function readAgain(file: SpoolFile, size: number): Spooled {
   const body = file.stream();
-  body.on('error', () => {}); // also one that nobody reads yet
+  body.on('error', () => {}); // it may fail before anybody reads it
   const closed = finished(body).catch(() => {});
   return {
     body,
@@ -46,14 +46,14 @@ function readAgain(file: SpoolFile, size: number): Spooled {
     release: async () => {
       body.destroy();
       await closed;
-      await file.close().catch(() => {}); // network file systems may tell of a full disk as late as this
+      await file.close().catch(() => {}); // network file systems may report a full disk as late as this
     },
   };
 }
 
 function unwritable(cause: unknown): never {
   const { code, errno } = cause as NodeJS.ErrnoException;
-  // Node has no name for a quota that is used up.
+  // Node has no name for EDQUOT, an exceeded quota.
   const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '') || errno === -constants.errno.EDQUOT;
   const message = isFull ? 'The disk of the server is full.' : 'The server cannot write to its data directory.';
   throw storageError('storage_unavailable', message, { cause, retryable: false });

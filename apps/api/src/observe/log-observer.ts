@@ -1,7 +1,7 @@
 import type { Observer } from '@coffer/storage-core';
 import type { Logger } from 'pino';
 
-// What a provider does wrong, as opposed to what a caller asks of it.
+// Failures of the provider, as opposed to mistakes of the caller.
 const failures: ReadonlySet<string | undefined> = new Set([
   'access_denied',
   'connect_timeout',
@@ -10,11 +10,11 @@ const failures: ReadonlySet<string | undefined> = new Set([
   'internal_error',
 ]);
 
-/** Writes each storage call at debug level, and those that a provider failed at warn. */
+/** Logs each storage call at debug level, and calls that failed because of the provider at warn. */
 export function logObserver(log: Logger): Observer {
   return {
     operation({ operation, backend, bucket, tenant, requestId, outcome, code, ms, bytes }) {
-      // What the local backend denies to readers has no signature, which anybody can try.
+      // The local backend denies reads without a signature, which anybody can try.
       const isRead = operation === 'download' || operation === 'head';
       const expected = !failures.has(code) || (code === 'access_denied' && backend === 'local' && isRead);
       const level = outcome === 'error' && !expected ? 'warn' : 'debug';
@@ -27,7 +27,7 @@ export function logObserver(log: Logger): Observer {
   };
 }
 
-/** Hands every event to several observers. */
+/** Passes every event to several observers. */
 export function allObservers(...observers: readonly Observer[]): Observer {
   return {
     operation: (event) => observers.forEach((observer) => observer.operation?.(event)),

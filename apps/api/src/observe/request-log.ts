@@ -5,10 +5,10 @@ import { toStorageError } from '@coffer/storage-core/http';
 import { statusOf } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 
-// Paths that are asked every few seconds and say nothing while they succeed.
+// Paths polled every few seconds, which are not worth logging while they succeed.
 const quiet = new Set(['/health/live', '/health/ready', '/metrics']);
 
-/** One line for a request that is over: never its query, which may be signed, nor any header. */
+/** Logs one line for a finished request. Never logs its query, which may be signed, nor any header. */
 export function logRequest(log: Logger, exchange: Exchange): void {
   const { incoming, outgoing, requestId, startedAt, path } = exchange;
   const failure = exchange.error === undefined ? undefined : toStorageError(exchange.error);

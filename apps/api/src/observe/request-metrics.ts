@@ -4,11 +4,11 @@ import type { Registry } from 'prom-client';
 import { statusOf } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 
-/** Upper bounds in seconds, as of a storage operation. */
+/** Upper bounds in seconds, the same as for storage operations. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-/** Durations of one time series that are kept until somebody reads the metrics. */
+/** Durations kept per time series until the metrics are read. */
 const most = 256;
-// What nginx logs of a client that has left before it was answered.
+// The status that nginx logs for a client that left before it was answered.
 const clientLeft = 499;
 
 interface Tally {
@@ -17,15 +17,15 @@ interface Tally {
 }
 
 /**
- * Adds `http_request_duration_seconds{method,route,status_code}` to a register, and gives what counts a request that is over. None of
- * the labels is the client's to choose: the parser knows the methods, and paths that lead nowhere are all `none`.
+ * Registers `http_request_duration_seconds{method,route,status_code}` and returns a function that counts a finished request. Clients cannot
+ * choose any label: the parser knows the methods, and paths without a route are all `none`.
  */
 export function requestMetrics(register: Registry): (exchange: Exchange) => void {
   const tallies = new Map<string, Tally>();
   const handOn = ({ labels, seconds }: Tally): void => {
     for (const each of seconds.splice(0)) histogram.observe(labels, each);
   };
-  // prom-client makes a text of the labels whenever it counts, which is several percent of a small request.
+  // Batched, because prom-client builds a string from the labels at each observation, several percent of a small request.
   const histogram = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Seconds until a request was answered to its last byte.',
@@ -46,7 +46,7 @@ export function requestMetrics(register: Registry): (exchange: Exchange) => void
   };
 }
 
-/** What the client heard: of a body that it cut short, say, it is not told any more what was wrong with it. */
+/** The status that the client received: a client that cut its body short, for example, no longer receives the error. */
 function statusTold(exchange: Exchange): number {
   const { outgoing, refusedWith } = exchange;
   const status = statusOf(exchange) ?? clientLeft;

@@ -12,7 +12,7 @@ const inBucket = z.object({ bucket: BucketName.openapi({ param: { name: 'bucket'
 const ofKey = inBucket.extend({
   key: ObjectKey.openapi({ param: { name: 'key', in: 'path' }, description: 'May contain slashes.' }),
 });
-/** `not_found` is what another backend has here. */
+/** With another backend, these paths are `not_found`. */
 const refusals = [
   'access_denied',
   'not_found',
@@ -72,7 +72,7 @@ export function localPaths(router: Router): void {
           schema: {
             type: 'object',
             required: ['key', 'policy', 'x-coffer-signature', 'file'],
-            // In the order in which many generated clients send them: the file is last.
+            // In the order in which many generated clients send them: the file last.
             properties: {
               key: { type: 'string', example: 'incoming/019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' },
               'Content-Type': { type: 'string', example: 'application/pdf' },

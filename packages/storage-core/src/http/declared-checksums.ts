@@ -11,14 +11,15 @@ export interface DeclaredChecksums {
 const lengths = { sha256: 32, md5: 16 } as const;
 
 const digests = ['digest', 'content-digest', 'repr-digest'] as const;
-/** S3 verifies them. */
+/** S3 verifies these; Coffer does not. */
 const unverified = ['crc32', 'crc32c', 'crc64nvme', 'sha1'].map((name) => `x-amz-checksum-${name}`);
 const checksumFields: ReadonlySet<string> = new Set(['x-amz-checksum-sha256', 'content-md5', ...digests, ...unverified]);
 
 /**
  * Checksums that a client declares for what it sends: S3's x-amz-checksum-sha256, Content-MD5 (RFC 1864), Digest
  * (RFC 3230), Content-Digest and Repr-Digest (RFC 9530), all in base64.
- * @throws validation_failed for a value that is none, and for two that contradict each other
+ * @throws validation_failed for an invalid value, for values that contradict each other, and if only checksums are declared that Coffer
+ * does not verify
  */
 export function declaredChecksums(headers: IncomingHttpHeaders): DeclaredChecksums {
   const sha256 = declared('sha256', [single(headers, 'x-amz-checksum-sha256'), ...members(headers, 'sha-256')]);
@@ -34,7 +35,7 @@ function declared(algorithm: keyof typeof lengths, values: readonly (string | un
   return first;
 }
 
-/** What cannot be verified is not to be taken for verified. */
+/** Refuses a checksum that cannot be verified, so that no client takes it for verified. */
 function assertNoOther(headers: IncomingHttpHeaders): void {
   const announced = ['trailer', 'x-amz-trailer'].find((name) => fieldNames(headers[name]).some((field) => checksumFields.has(field)));
   if (announced !== undefined) {
@@ -78,7 +79,7 @@ function hex(base64: string, algorithm: keyof typeof lengths): string {
   return bytes.toString('hex');
 }
 
-/** Without a bound, a value of nothing but padding, and something else at its end, would take the square of its length. */
+/** The bound keeps a long run of `=` with something else at its end from taking quadratic time. */
 function unpadded(base64: string): string {
   return base64.replace(/={1,2}$/, '');
 }

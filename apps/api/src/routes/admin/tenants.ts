@@ -19,7 +19,7 @@ const ProvisionedSchema = z
   .openapi('Provisioned');
 const quota = Count.openapi({ example: 10_737_418_240 });
 
-/** Administration of tenants: admins only, and also while storage is switched off. */
+/** Tenant administration: admins only, and available while storage is switched off. */
 export function tenantRoutes(router: Router, services: Services): void {
   const { tenants, tenantService } = services.runtime;
   router.add({
@@ -130,7 +130,7 @@ export function tenantRoutes(router: Router, services: Services): void {
     request: { params: TenantId, query: z.object({ force: booleanParam('Remove its files, objects and buckets first.').optional() }) },
     responses: {
       ...empty(204, 'Deleted'),
-      // Of its buckets, with force: something came in while they were emptied.
+      // bucket_not_empty: with force, something was written while a bucket was being emptied.
       ...problems(...guarded, ...provider, 'tenant_not_found', 'tenant_not_empty', 'bucket_not_empty', 'validation_failed'),
     },
     handler: async (c, { params, query }) => {

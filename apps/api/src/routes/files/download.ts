@@ -33,7 +33,7 @@ const Disposition = z.enum(['inline', 'attachment']).optional().openapi({
 });
 type Disposition = z.output<typeof Disposition>;
 
-/** Sends a file under its own name and type, whatever the object beneath says. */
+/** Sends a file under its own name and type, whatever the underlying object says. */
 async function send(
   c: AppContext,
   { cacheControl, disposition }: { readonly cacheControl: string; readonly disposition: Disposition },
@@ -134,7 +134,7 @@ export function downloadRoutes(router: Router, services: Services): void {
   });
 }
 
-/** Files that anybody may read. It needs no token. */
+/** Public files, readable by anybody without a token. */
 export function publicFileRoute(router: Router, services: Services): void {
   const { files } = services.runtime;
   router.add({

@@ -45,7 +45,7 @@ const presignedUploadExample: z.output<typeof PresignedUploadSchema> = {
   expires_in: 3600,
 };
 
-/** Uploads that go straight to the provider: ask for a form, send the bytes there, complete. */
+/** Uploads that go straight to the provider: request a form, send the bytes there, complete. */
 export function presignedUploadRoutes(router: Router, services: Services): void {
   const { files } = services.runtime;
 
@@ -132,7 +132,7 @@ export function presignedUploadRoutes(router: Router, services: Services): void 
     handler: async (c, { params }) => {
       const scope = await scopeOf(c, services);
       const file = await files.completeUpload(params.id, scope.access, scope.ctx);
-      endUnlessWhole(c.env.incoming, c.env.outgoing); // a body is not asked for, and not read
+      endUnlessWhole(c.env.incoming, c.env.outgoing); // a body is neither expected nor read
       return answerJson(c, fileView(file));
     },
   });

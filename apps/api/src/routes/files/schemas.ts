@@ -7,12 +7,12 @@ import { parseJson } from '../../http/json-body.ts';
 import { formFields } from '../../request-body.ts';
 import { booleanText, plainText } from '../../schemas.ts';
 
-/** What is no uuid is no file's: 404, as for any other file that is not there. */
+/** Any string: one that is not a uuid names no file, so it is 404 like every missing file. */
 export const FileId = z.object({
   id: z.string().openapi({ param: { name: 'id', in: 'path' }, format: 'uuid', example: '019b2c3d-4e5f-7a6b-8c7d-9e0f1a2b3c4d' }),
 });
 
-/** A record would lose a key "__proto__" without a word; what there may be in an object is for the file service to say. */
+/** Custom, since a record would silently drop a key "__proto__". The file service decides what the object may contain. */
 export const Metadata = z
   .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'not a JSON object')
   .openapi({ type: 'object', additionalProperties: {}, description: 'Any JSON object, up to 16 KiB.', example: { project: 'apollo' } });
@@ -27,7 +27,7 @@ export const fieldNames: readonly string[] = fields.keyof().options;
 
 const none: LateFields = {};
 
-/** The fields of an upload form, whichever side of the file they came. @throws validation_failed */
+/** The fields of an upload form, before or after the file. @throws validation_failed */
 export function uploadFieldsOf(form: ReadonlyMap<string, string>): LateFields {
   if (form.size === 0) return none;
   const { owner_id: ownerId, is_public: isPublic, metadata } = formFields(fields, form);

@@ -17,7 +17,7 @@ import type { Access } from '../../guard.ts';
 
 const access: Access = { role: 'user', needsStorage: true };
 
-/** Another owner than the token's subject is for admins and services. @throws forbidden */
+/** Only admins and services may name an owner other than the token's subject. @throws forbidden */
 export function assertOwner({ access }: Scope, ownerId: string | undefined): void {
   if (ownerId !== undefined && ownerId !== access.subject && access.role === 'user') {
     throw storageError('forbidden', 'Only an admin or a service may name another owner.');
@@ -65,7 +65,7 @@ export function uploadRoute(router: Router, services: Services): void {
       const checksums = declaredChecksums(incoming.headers);
       const form = await openForm(incoming, { maxFileBytes: maxUploadBytes, fieldNames });
       try {
-        // Fields that are here already are judged before a byte is stored.
+        // Fields before the file are checked before a byte is stored.
         const early = uploadFieldsOf(form.fields);
         const { size: seen } = form.fields;
         assertOwner(scope, early.ownerId);
@@ -86,7 +86,7 @@ export function uploadRoute(router: Router, services: Services): void {
           },
           scope.ctx,
         );
-        endUnlessWhole(incoming, c.env.outgoing); // the file ends with the last boundary, behind which more may have been announced
+        endUnlessWhole(incoming, c.env.outgoing); // the file ends with the last boundary, but more bytes may be announced after it
         return answerJson(c, fileView(record), 201);
       } finally {
         form.close();

@@ -18,7 +18,7 @@ const path = `${objectPath}/acl`;
 const errors = [...placed, 'file_not_found', 'invalid_key', 'invalid_bucket_name', 'acl_not_supported'] as const;
 const description = 'A key that itself ends in "/acl" is written with `%2Facl`.';
 
-/** ACLs of objects. Registered before the routes of objects, whose path takes these too. */
+/** ACLs of objects. Registered before the object routes, whose path also matches these. */
 export function objectAclRoutes(router: Router, services: Services): void {
   const { storage } = services.runtime;
 

@@ -17,7 +17,7 @@ export const bucketParam = z.object({ name: BucketName.openapi({ param: { name: 
 
 const BucketListSchema = z.object({ buckets: z.array(BucketSchema), total: z.int().openapi({ example: 1 }) }).openapi('BucketList');
 
-/** Administration of buckets: admins only. */
+/** Bucket administration: admins only. */
 export function bucketRoutes(router: Router, services: Services): void {
   const { storage, tenants, tenantService } = services.runtime;
 

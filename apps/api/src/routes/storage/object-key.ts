@@ -7,7 +7,7 @@ import { ObjectKey } from '../../schemas.ts';
 
 const objectsPath = '/api/v1/storage/objects/';
 
-/** Where one object is. */
+/** Path of one object. */
 export const objectPath = `${objectsPath}{key}`;
 
 export const keyParam = z.object({
@@ -17,7 +17,7 @@ export const keyParam = z.object({
   }),
 });
 
-/** The key that the request line names: decoded once, so that `%2F` belongs to the key and `%2e%2e` is refused. */
+/** The key in the request line, decoded once, so that `%2F` belongs to the key and `%2e%2e` is refused. @throws invalid_key */
 export function keyOf(c: AppContext, suffix: '' | '/acl' = ''): string {
   const path = c.env.exchange.path.slice(objectsPath.length);
   return decodeKey(suffix === '' ? path : path.slice(0, -suffix.length));

@@ -141,7 +141,7 @@ export function objectRoutes(router: Router, services: Services): void {
     access,
     tags: ['Objects'],
     request: {
-      maxJsonBytes: 8_388_608, // 1,000 of the longest keys, each character escaped
+      maxJsonBytes: 8_388_608, // 1,000 keys of the greatest length, with each character escaped
       json: requestBody({
         keys: z.array(z.string()).min(1).max(1000),
         bucket: ChosenBucket,
@@ -163,7 +163,7 @@ export function objectRoutes(router: Router, services: Services): void {
   });
 }
 
-/** @throws precondition_failed unless the object, or its absence, is what the conditions of a write ask for */
+/** @throws precondition_failed unless the object, or its absence, meets the conditions of a delete */
 function assertState(info: ObjectInfo | undefined, conditions: ReadConditions): void {
   const holds = info === undefined ? conditions.ifMatch === undefined : evaluateConditions(info, conditions) === 'send';
   if (!holds) throw storageError('precondition_failed', 'The object is not in the state that the condition asks for.');

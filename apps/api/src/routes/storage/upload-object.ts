@@ -53,7 +53,7 @@ const errors = [
   'unsupported_media_type',
 ] as const;
 
-/** Writing objects: as a form, or raw, which is the fast path. */
+/** Writes objects from a form or a raw body, which is the fast path. */
 export function uploadObjectRoutes(router: Router, services: Services): void {
   const { config, storage } = services.runtime;
   const { maxUploadBytes } = config.storage;
@@ -142,7 +142,7 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
         };
         const { file } = form;
         if (Buffer.isBuffer(file) || placementFields.every((field) => form.fields.has(field))) return answer(c, await write(file));
-        // A field that says where the bytes go may still follow them; those that are here are judged before that.
+        // Fields that decide where the bytes go may still follow the file; those that have arrived are checked first.
         const { bucket: asked } = placementOf(form.fields, query);
         if (asked !== undefined) await assertBucket(await bucketOf(scope, services, asked), scope.ctx);
         const spooled = await spool(file, join(config.dataDir, 'spool'));
@@ -157,14 +157,14 @@ export function uploadObjectRoutes(router: Router, services: Services): void {
     },
   });
 
-  /** Whatever else than yes or no the provider says, the write itself will tell. */
+  /** Ignores errors of the provider here, since the write itself will report them. @throws no_such_bucket */
   async function assertBucket(bucket: string, ctx: CallContext): Promise<void> {
     const exists = await storage.bucketExists(bucket, ctx).catch(() => true);
     if (!exists) throw storageError('no_such_bucket', `There is no bucket "${bucket}".`);
   }
 }
 
-/** @throws validation_failed for a field that is wrong, or says something else than the query */
+/** @throws validation_failed for a field that is invalid or contradicts the query */
 function placementOf(fields: UploadForm['fields'], query: Placement): Placement {
   const data = formFields(placement, fields);
   const other = placementFields.find((name) => data[name] !== undefined && query[name] !== undefined && data[name] !== query[name]);
