@@ -13,7 +13,7 @@ import { acme, admin, as } from './testing/tokens.ts';
 const GiB = 1024 ** 3;
 const block = Buffer.alloc(1_048_576, 'Coffer holds what it is given. ');
 
-/** A GiB that is nowhere as a whole: each block is told from the others by its number. */
+/** A GiB that never exists as a whole; each block contains its number. */
 function* generated(): Generator<Buffer> {
   for (let n = 0; n < GiB / block.length; n++) {
     const bytes = Buffer.from(block);
@@ -85,7 +85,7 @@ onEachBackend('a file of 1 GiB', ({ start, abilities }) => {
     expect(file).toMatchObject({ size_bytes: GiB, sha256: abilities.hashes ? expected.sha256 : null });
     expect(await hashOf(await stream('GET', `/api/v1/files/${file.id}/download`, ann))).toEqual(expected);
     clearInterval(watch);
-    // Server and client are one process here; a body that is held anywhere would be four times as much.
+    // Server and client share one process; a body buffered anywhere would take four times as much.
     expect(peak - before).toBeLessThan(256 * 1024 * 1024);
     expect(await api.send('DELETE', `/api/v1/files/${file.id}`, { headers: ann })).toMatchObject({ status: 204 });
   }, 120_000);

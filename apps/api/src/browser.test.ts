@@ -47,7 +47,7 @@ onEachBackend('a page in a browser', ({ start, abilities }) => {
       await api.stop();
     });
 
-    /** Runs in a page of that origin; the function takes nothing of this scope but its argument. */
+    /** Runs a function in a page of that origin; the function may use only its argument, nothing of this scope. */
     async function inPage<A, R>({ origin }: PageOrigin, run: (argument: A) => Promise<R>, argument: A): Promise<R> {
       if (typeof browser === 'string') throw new Error(browser);
       const page = await browser.newPage();
@@ -59,7 +59,7 @@ onEachBackend('a page in a browser', ({ start, abilities }) => {
       }
     }
 
-    /** Asks the API, as a page does with a JSON body: a preflight comes first. */
+    /** Calls the API with a JSON body, as a page does: a preflight comes first. */
     const ask = ({ url, token, body }: { url: string; token: string; body: string }): Promise<unknown> =>
       fetch(url, { method: 'POST', headers: { authorization: token, 'content-type': 'application/json' }, body }).then(
         (response) => response.json(),
@@ -83,7 +83,7 @@ onEachBackend('a page in a browser', ({ start, abilities }) => {
             byte.toString(16).padStart(2, '0'),
           ).join(''),
           disposition: response.headers.get('content-disposition'),
-          ranges: response.headers.get('accept-ranges'), // PDF.js asks for parts only where it may read this
+          ranges: response.headers.get('accept-ranges'), // PDF.js requests ranges only where it may read this header
         }),
         (error: unknown) => String(error),
       );

@@ -17,7 +17,7 @@ it('leaves the files of the build before it to a server that runs, and no older 
   const files = await readdir(outdir);
   expect(files).toEqual(expect.arrayContaining(['main.js', 'scalar.js']));
 
-  // As if it had been made from other sources.
+  // Pretends that the previous build came from other sources.
   const record = join(outdir, 'build.json');
   const made = JSON.parse(await readFile(record, 'utf8')) as string[];
   await writeFile(record, JSON.stringify([...made, 'acl-BEFORE.js']));

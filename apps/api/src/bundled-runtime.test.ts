@@ -10,11 +10,11 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const packageRoot = fileURLToPath(new URL('..', import.meta.url));
 
-// Here, since this package has the bundler. Others make CommonJS of it: nothing of import.meta is left in there.
+// Tested here because this package has the bundler. Others bundle to CommonJS, where import.meta is empty.
 it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-bundled-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  await chmod(folder, 0o711); // PostgreSQL does not run as root
+  await chmod(folder, 0o711); // lets PostgreSQL, which does not run as root, pass through
   await symlink(join(packageRoot, 'node_modules'), join(folder, 'node_modules'));
   const program = `
     import { createRuntime, parseConfig } from '@coffer/runtime';
@@ -37,8 +37,8 @@ it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', 
     conditions: ['@coffer/source'],
     logLevel: 'error',
   });
-  // As pm2, Lambda and others start programs: by one of their own, from anywhere.
-  const env = { ...process.env, NODE_PATH: '' }; // what starts this test may have set it, and then all is found
+  // As pm2, Lambda and others start programs: from a program of their own, in any directory.
+  const env = { ...process.env, NODE_PATH: '' }; // the test's own starter may have set it, and then everything would be found
   const start = ['--eval', `require(${JSON.stringify(outfile)})`];
   const { stdout } = await promisify(execFile)(process.execPath, start, { cwd: '/', env });
   expect(stdout).toContain('STORAGE_BACKEND: names neither a backend (local, s3, minio) nor a module that is installed.');

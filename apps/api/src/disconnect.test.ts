@@ -12,7 +12,7 @@ import { acme, admin, as } from './testing/tokens.ts';
 
 const size = 20_000_000;
 
-/** Polls until `ask` gives what was expected; fails with what it gave last. */
+/** Polls `ask` until it gives `expected`, for at most 5 seconds; then fails with its last value. */
 async function eventually<T>(ask: () => Promise<T> | T, expected: T): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     if (JSON.stringify(await ask()) === JSON.stringify(expected)) return;
@@ -169,7 +169,7 @@ onEachBackend('a client that goes away', ({ start, bucket, abilities }) => {
 
   it('in the middle of its body, but who listens on, is told', async () => {
     const connection = await RawConnection.open(api.url);
-    await connection.write(head('POST', '/api/v1/files/upload', ann, `${formHead}Content-Length: 20\r\n`) + part); // longer than it says
+    await connection.write(head('POST', '/api/v1/files/upload', ann, `${formHead}Content-Length: 20\r\n`) + part); // longer than announced
     expect(await connection.answer()).toMatchObject({ status: 400 });
     expect(await connection.ends(3000)).toBe(true);
   });

@@ -144,7 +144,7 @@ describe('the documentation', () => {
       ),
     );
     const nowhere = Object.keys(statusByCode).filter((code) => !all.has(code));
-    // Said of methods, not of operations.
+    // Documented for methods, not for operations.
     expect(nowhere).toEqual(['method_not_allowed']);
   });
 
@@ -208,7 +208,7 @@ describe('the documentation', () => {
         headers: { ...headers, 'content-type': 'application/json' },
         body: JSON.stringify(resolved.example),
       });
-      // Of what it names there may be nothing here, and of settings of buckets the local backend knows none.
+      // What the examples name may not exist here, and the local backend lacks some bucket settings.
       expect({ name, status, json }).toEqual({ name, status: expect.toSatisfy((got: number) => got !== 400), json });
     }
   });
@@ -235,7 +235,7 @@ describe('the documentation', () => {
       expect(text).toContain('/openapi.json');
       expect(text).toContain('/docs/scalar.js');
       expect(text).toContain('<html lang="en">');
-      expect(text).toContain('<link rel="icon" href="data:,">'); // or browsers ask for one
+      expect(text).toContain('<link rel="icon" href="data:,">'); // otherwise browsers request one
       expect([...text.matchAll(/(?:https?:)?\/\/[\w.-]+\.\w+/g)].map(([url]) => url)).toEqual([]);
     }
   });

@@ -41,7 +41,7 @@ describe('what the document says of answers', () => {
   const codesOf = (name: string): string[] =>
     Object.values(answersOf(name)).flatMap(({ description }) => [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code!));
 
-  /** Why a value is no instance of a schema of the document; a property that the schema does not have is a mistake as well. */
+  /** Why a value does not match a schema of the document; a property that the schema lacks is a mistake as well. */
   function mistakesIn(value: unknown, schema: Json): unknown {
     return z.fromJSONSchema(strict(schema)).safeParse(value).error?.issues;
   }

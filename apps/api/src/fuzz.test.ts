@@ -116,7 +116,7 @@ const headerNames = [
   'access-control-request-method',
 ];
 
-/** The same numbers in each run, so that what fails can be looked at again. */
+/** The same numbers in every run, so that failures can be reproduced. */
 function randomSource(seed: number): () => number {
   let state = seed;
   return () => {
@@ -126,7 +126,7 @@ function randomSource(seed: number): () => number {
 }
 
 onEachBackend('whatever is sent', ({ start, bucket }) => {
-  /** Buckets of others are on the server too. */
+  /** The server also has buckets of others, which must not be touched. */
   const ours = (name: unknown): unknown => (typeof name === 'string' && /^[a-z0-9-]{3,63}$/.test(name) ? bucket(name) : name);
   let api: TestApi;
   let paths: string[];

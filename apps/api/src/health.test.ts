@@ -93,9 +93,9 @@ describe('health', () => {
       });
       expect(tenants.text).not.toContain(name);
       expect(ready.text).not.toContain(name);
-      // Why, is for the log alone.
+      // Only the log says why.
       expect(api.log.filter(({ msg }) => msg === 'not ready').at(-1)).toMatchObject({
-        // Of a new connection, or of one that was just ended.
+        // From a new connection, or from one that was just closed.
         err: {
           code: 'storage_unavailable',
           message: expect.stringMatching(/not currently accepting connections|database cannot be reached/) as string,
@@ -131,7 +131,7 @@ describe('health', () => {
     await makeReadOnly('on');
     try {
       await expect.poll(database).toMatchObject({ read_only: true });
-      // While it does not answer at all, nobody knows that it takes writes again.
+      // While the database does not answer at all, nobody knows whether it takes writes again.
       await other.unsafe(`alter database ${name} allow_connections false`);
       await other`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
       await expect.poll(database).toMatchObject({ status: 'down' });
@@ -187,7 +187,7 @@ describe('health of a database that hangs', () => {
     url.port = String((proxy.address() as AddressInfo).port);
     const api = await startApi({ DATABASE_URL: url.href, STORAGE_HEALTH_CHECK_TIMEOUT: '0.2' });
     const ready = (): Promise<Answer> => api.send('GET', '/health/ready');
-    await expect.poll(async () => (await ready()).status).toBe(200); // a connection may take longer than that to come about
+    await expect.poll(async () => (await ready()).status).toBe(200); // opening a connection may take longer than that
     isStalled = true;
     const started = performance.now();
     for (let turn = 0; turn < 3; turn++) {

@@ -44,7 +44,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     await api.stop();
   });
 
-  /** Everything of the tenant, as its own people and the administrator see it. */
+  /** Everything that the tenant has, as its own users and the administrator see it. */
   const state = async (): Promise<unknown> => {
     const root = await admin();
     const texts = await Promise.all(
@@ -153,7 +153,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     },
   ];
 
-  /** Tries every endpoint; gives what was not answered as it should have been. */
+  /** Tries every endpoint; returns those that did not answer as expected. */
   const attempt = async (endpoints: readonly Endpoint[], headers: Headers, expected: readonly [number, string][]): Promise<string[]> => {
     const wrong: string[] = [];
     for (const { method, path, options } of endpoints) {

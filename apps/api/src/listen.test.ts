@@ -15,7 +15,7 @@ describe('a server that cannot listen', () => {
   it.each(['one that is free', 65_535])('says that its port is in use, and names another one (%s)', async (which) => {
     const port = typeof which === 'number' ? which : await freePort('127.0.0.1');
     const holder = createServer();
-    await listen(holder, { host: '127.0.0.1', port, variable: 'PORT' }).catch(() => {}); // somebody else holds it
+    await listen(holder, { host: '127.0.0.1', port, variable: 'PORT' }).catch(() => {}); // already in use by somebody else
     const error = await refusalOf('127.0.0.1', port, 'METRICS_PORT');
     holder.close();
     expect(error).toBeInstanceOf(StartupError);

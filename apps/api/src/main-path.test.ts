@@ -164,7 +164,7 @@ onEachBackend('the main path', ({ start, bucket, abilities }) => {
   });
 });
 
-/** Sends the target as it is: fetch would collapse dot segments. */
+/** Sends the target unchanged: fetch would collapse dot segments. */
 function rawRequest(
   base: string,
   method: string,

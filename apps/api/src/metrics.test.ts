@@ -14,7 +14,7 @@ import { onEachBackend, where } from './testing/on-each-backend.ts';
 import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as, globex, service } from './testing/tokens.ts';
 
-/** `name{labels sorted}` -> value. */
+/** Maps `name{labels sorted}` to its value. */
 function parse(text: string): Map<string, number> {
   const samples = new Map<string, number>();
   for (const line of text.split('\n')) {

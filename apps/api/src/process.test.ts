@@ -17,13 +17,13 @@ import type { Answer } from './testing/send.ts';
 import { buildServer, dataDirectory, ServerProcess } from './testing/server-process.ts';
 import { acme, as, secret } from './testing/tokens.ts';
 
-/** What the server says of V8's old space: bytes in use, and collections of the whole heap so far. */
+/** V8's old space as the server's metrics report it: bytes in use, and full collections of the heap so far. */
 async function oldSpace(metrics: string): Promise<{ readonly bytes: number; readonly collections: number }> {
   const { text } = await send(metrics, 'GET', '/metrics');
   const value = (pattern: RegExp): string | undefined => pattern.exec(text)?.[1];
   return {
     bytes: Number(value(/^nodejs_heap_space_size_used_bytes\{space="old"\} (\S+)$/m)),
-    collections: Number(value(/^nodejs_gc_duration_seconds_count\{kind="major"\} (\S+)$/m) ?? 0), // not told of before the first one
+    collections: Number(value(/^nodejs_gc_duration_seconds_count\{kind="major"\} (\S+)$/m) ?? 0), // absent before the first one
   };
 }
 
@@ -47,7 +47,7 @@ describe('the server as a process', () => {
   });
 
   it.each(['20.20.2', '22.21.9'])('says on Node %s that it needs a newer one', async (node) => {
-    // Of a flag that its V8 does not know, that would say so first.
+    // An older V8 reports flags that it does not know, which must not come first.
     const old = `import { syncBuiltinESMExports } from 'node:module';
       import v8 from 'node:v8';
       v8.setFlagsFromString = (flag) => process.stderr.write(\`Error: unrecognized flag \${flag}\\n\`);
@@ -196,7 +196,7 @@ describe('the server as a process', () => {
     const asked = performance.now();
     server.child.kill('SIGINT');
     expect(await stopped).toBe(0);
-    expect(performance.now() - asked).toBeLessThan(15_000); // of the 25 s that it would have
+    expect(performance.now() - asked).toBeLessThan(15_000); // of the 25 s that the drain may take
     expect(connection.closed).toBe(true);
     await data.remove();
   });
@@ -282,7 +282,7 @@ describe('the server as a process', () => {
     await data.remove();
   }, 60_000);
 
-  // What V8 keeps of them until it collects the whole heap is copied twice, and makes that be due the sooner.
+  // Objects that V8 keeps until a full collection are copied twice, and bring that collection closer.
   it.each(['local', 's3'] as const)(
     'holds on to nothing of the requests that it has answered (%s)',
     async (backend) => {
@@ -305,7 +305,7 @@ describe('the server as a process', () => {
           STORAGE_S3_ACCESS_KEY: s3.accessKey,
           STORAGE_S3_SECRET_KEY: s3.secretKey,
         }),
-        // Small and full soon: what outlives two of its collections is old.
+        // Small and soon full: what survives two of its collections moves to the old space.
         NODE_OPTIONS: '--max-semi-space-size=1',
       });
       const url = await server.listening();
@@ -325,8 +325,8 @@ describe('the server as a process', () => {
           }),
       };
       const times = 200;
-      const most = Number.parseInt(process.versions.node) < 26 ? 2048 : 1024; // Node 24 keeps some more of its own
-      /** Bytes of the old space that a request of this kind takes, while the whole heap was not collected. */
+      const most = Number.parseInt(process.versions.node) < 26 ? 2048 : 1024; // Node 24 itself keeps somewhat more
+      /** Bytes of the old space per request of this kind; Infinity if the whole heap was collected meanwhile. */
       const kept = async (ask: () => Promise<Answer>): Promise<number> => {
         const before = await oldSpace(metrics);
         for (let time = 0; time < times; time++) expect(await ask()).toMatchObject({ status: expect.toSatisfy((status) => status < 300) });
@@ -334,7 +334,7 @@ describe('the server as a process', () => {
         return after.collections === before.collections ? (after.bytes - before.bytes) / times : Infinity;
       };
       for (const [kind, ask] of Object.entries(answered)) {
-        let least = Infinity; // the first ones are compiled, too
+        let least = Infinity; // the first rounds include compiled code
         for (let round = 0; round < 10 && least > most; round++) least = Math.min(least, await kept(ask));
         expect(least, kind).toBeLessThanOrEqual(most);
       }

@@ -77,7 +77,7 @@ describe('JSON of requests', () => {
     const long = await send('POST', '/storage/delete', { keys: ['a'], ['x'.repeat(500_000)]: 1 });
     expect(long.status).toBe(400);
     expect(long.text.length).toBeLessThan(2000);
-    const cut = await send('POST', '/storage/delete', { keys: ['a'], [`${'x'.repeat(99)}😀`]: 1 }); // in the middle of a character
+    const cut = await send('POST', '/storage/delete', { keys: ['a'], [`${'x'.repeat(99)}😀`]: 1 }); // cuts in the middle of a character
     expect(cut.json.errors).toEqual([{ field: `${'x'.repeat(99)}\ufffd`, message: 'is no field of this request' }]);
   });
 

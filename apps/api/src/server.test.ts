@@ -413,8 +413,8 @@ describe('the server', () => {
     expect(await answerAfterAll(api.url, head)).toMatch(auth === '' ? /^HTTP\/1.1 401 / : /^HTTP\/1.1 400 /);
   });
 
-  // Who does not know sends its next request, such as the same one with a new token, behind a body that takes longer than we wait; and a
-  // proxy whose client is gone by then may send another client's in place of the rest.
+  // Otherwise a client sends its next request, such as the same one with a new token, after a body that takes longer than the server waits;
+  // and a proxy whose client has gone by then may send another client's request in place of the rest.
   it.each([
     ['an object of five bytes', 401, 'PUT /api/v1/storage/objects/rest', 'Content-Length: 5'],
     ['an object in chunks', 401, 'PUT /api/v1/storage/objects/rest', 'Transfer-Encoding: chunked'],
@@ -487,7 +487,7 @@ describe('the server', () => {
     const [served] = (await taken) as [Socket];
     socket.write('hello\r\n\r\n');
     expect((await once(socket, 'data')).toString()).toMatch(/^HTTP\/1.1 400 /);
-    await expect.poll(() => served.destroyed, { timeout: 10_000 }).toBe(true); // heads have 15 s
+    await expect.poll(() => served.destroyed, { timeout: 10_000 }).toBe(true); // less than the 15 s for request heads
     socket.destroy();
   });
 });

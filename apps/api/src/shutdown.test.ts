@@ -52,7 +52,7 @@ describe('a server that is asked to stop', () => {
     expect(await idle.ends(2000)).toBe(true);
     await expect(RawConnection.open(api.url)).rejects.toThrow('ECONNREFUSED');
     await alive.write('dy HTTP/1.1\r\nHost: a\r\n\r\n');
-    const ready = await alive.answer().catch(() => undefined); // a request that is not whole may be cut as idle
+    const ready = await alive.answer().catch(() => undefined); // an incomplete request may be cut as idle
     if (ready !== undefined) expect(ready).toMatchObject({ status: 503, headers: { connection: 'close' } });
     await upload.write(data.subarray(1000));
     expect(await upload.answer()).toMatchObject({ status: 201 });
@@ -65,7 +65,7 @@ describe('a server that is asked to stop', () => {
     const socket = connect(Number(port), '127.0.0.1');
     const answered = text(socket);
     socket.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
-    await new Promise((resolve) => process.nextTick(resolve)); // by now the kernel knows of it
+    await new Promise((resolve) => process.nextTick(resolve)); // by now the kernel knows of the connection
     api.beginStopping();
     const drained = api.drain(10_000);
     expect(await answered).toMatch(/^HTTP\/1\.1 200 /);
@@ -82,7 +82,7 @@ describe('a server that is asked to stop', () => {
     await begun;
     api.beginStopping();
     const drained = api.drain(10_000);
-    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than heads are waited for
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than the server waits for heads
     await upload.write(data.subarray(1000));
     expect(await upload.answer()).toMatchObject({ status: 201 });
     await drained;
@@ -123,7 +123,7 @@ describe('a server that is asked to stop', () => {
 });
 
 it('waits for nobody where nothing is under way', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] }); // who is cut after a second only stays
+  vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, so that connections cut only after a second stay
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
     outgoing.end('done');
@@ -141,7 +141,7 @@ it('waits for nobody where nothing is under way', async () => {
 });
 
 it('leaves an answer alone that has been written, and not been sent yet', async () => {
-  const size = 32 * 1_048_576; // more than the system takes of it at once
+  const size = 32 * 1_048_576; // more than the system buffers at once
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
     outgoing.end(Buffer.alloc(size));
@@ -159,7 +159,7 @@ it('leaves an answer alone that has been written, and not been sent yet', async 
 });
 
 it('answers a request whose head was half here, and whose client had no answer yet', async () => {
-  vi.useFakeTimers({ toFake: ['Date'] }); // heads are waited for no longer than a second of it
+  vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, since the server waits only a second for heads
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
     outgoing.end('done');
@@ -209,7 +209,7 @@ it('waits for no answer that stood behind another one when its client went away'
   let requests = 0;
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
-    // As it is in Node 22.
+    // As in Node 22.
     const emit = (event: string, ...told: unknown[]): boolean =>
       event !== 'close' && Reflect.apply(ServerResponse.prototype.emit, outgoing, [event, ...told]);
     if (++requests > 1) Object.assign(outgoing, { emit });
@@ -239,7 +239,7 @@ onEachBackend('a server that cuts what takes too long', ({ start }) => {
         `POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000000\r\n\r\n` +
           '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n',
       );
-      await upload.write(randomBytes(20_000_000)); // more than a part of a multipart upload
+      await upload.write(randomBytes(20_000_000)); // more than one part of a multipart upload
       await expect.poll(async () => (await sql`select 1 from files`).length).toBe(2);
       await expect.poll(async () => (await api.stored()).length).toBeGreaterThan(before.length);
       api.beginStopping();

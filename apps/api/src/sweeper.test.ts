@@ -39,7 +39,7 @@ it('ends a sweep that is under way before the database and the storage are taken
   const ended: string[] = [];
   const sweep: Runtime['files']['sweep'] = async (_request, ctx) => {
     await new Promise((resolve) => ctx?.signal?.addEventListener('abort', resolve));
-    await Promise.resolve(); // it gives back what it has
+    await Promise.resolve(); // cleans up first
     ended.push('the sweep');
     throw ctx?.signal?.reason;
   };

@@ -30,7 +30,7 @@ describe('a connection on which nothing moves', () => {
   beforeAll(async () => {
     api = await startApi({ STORAGE_TIMEOUT: '1' });
     ({ authorization } = await admin());
-    // Past the API, which on a machine under load would cut an upload that stands still for a second.
+    // Bypasses the API, which on a machine under load would cut an upload that stalls for a second.
     await api.runtime.storage.uploadFile({ key: 'large', body: randomBytes(20_000_000) });
   });
   afterAll(() => api.stop());
@@ -59,7 +59,7 @@ describe('a connection on which nothing moves', () => {
   it('between requests stays for longer than load balancers keep theirs', async () => {
     const idle = await begin('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
     const { 'keep-alive': told = '' } = (await idle.answer()).headers;
-    expect(Number(/timeout=(\d+)/.exec(told)?.[1])).toBeGreaterThan(600); // Google's
+    expect(Number(/timeout=(\d+)/.exec(told)?.[1])).toBeGreaterThan(600); // the idle timeout of Google's load balancers
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await idle.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(await idle.answer()).toMatchObject({ status: 200 });
@@ -119,7 +119,7 @@ describe('a connection on which nothing moves', () => {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);
     vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
-      await new Promise((resolve) => setTimeout(resolve, 1900)); // a tenth of a second before it is looked at again
+      await new Promise((resolve) => setTimeout(resolve, 1900)); // a tenth of a second before the next check of the socket
       return uploadFile(...given);
     });
     const head = `PUT /api/v1/storage/objects/anew HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Length: 1000000\r\n\r\n`;
@@ -168,7 +168,7 @@ describe('a connection on which nothing moves', () => {
     expect(connection.received).not.toContain('HTTP/1.1 408');
   });
 
-  /** A PUT, with 2 bytes, that is under way until the head behind it is late, after one second. */
+  /** A PUT with 2 bytes that runs until the head after it is late, after one second. */
   function untilHeadIsLate(): { readonly put: string; readonly late: Promise<void> } {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);

@@ -60,7 +60,7 @@ describe('a key set', () => {
       await writeFile(path, JSON.stringify({ keys: [two.jwk, ec.jwk] }));
       clock.mockReturnValue(start + 29_000);
       expect(await verify(token)).toMatchObject({ subject: 'ann' });
-      await delay(20); // the cache looks at the clock once in a millisecond
+      await delay(20); // the cache reads the clock at most once per millisecond
       clock.mockReturnValue(start + 31_000);
       await expect(verify(token)).rejects.toMatchObject(unauthorized);
       await rm(directory, { recursive: true });
@@ -195,7 +195,7 @@ describe('a key set', () => {
       const forged = await Promise.all(Array.from({ length: 20 }, (_, n) => sign(two.privateKey, { alg: 'RS256', kid: `made-up-${n}` })));
       await Promise.all(forged.map((token) => expect(verify(token)).rejects.toMatchObject(unauthorized)));
       for (const token of forged) await expect(verify(token)).rejects.toMatchObject(unauthorized);
-      expect(asked).toBeLessThanOrEqual(4); // at most one a second
+      expect(asked).toBeLessThanOrEqual(4); // at most one fetch per second
     });
 
     it('is not asked for every token while it gives no keys', async () => {
@@ -248,7 +248,7 @@ describe('a key set', () => {
       await expect(unknown(await tokenOf(one))).rejects.toMatchObject(unavailable);
       expect(await known(await tokenOf(one, { n: 'again' }))).toMatchObject({ subject: 'ann' });
       await expect(known(await tokenOf(two))).rejects.toMatchObject(unavailable);
-      await listen(); // elsewhere: by now, another one may have the port
+      await listen(); // on another port: somebody else may have the old one by now
     });
 
     it('counts together with a file', async () => {
@@ -260,7 +260,7 @@ describe('a key set', () => {
       const broken = tokenVerifier({ jwksUrl: url, jwksFile: path, tenantClaim: 'metadata' });
       expect(await broken(await tokenOf(two))).toMatchObject({ subject: 'ann' });
       await expect(broken(await tokenOf(one))).rejects.toMatchObject(unavailable);
-      // The signature was good: no key of the others could help.
+      // The signature was valid: a key of the other set could not help.
       for (const claims of [{ exp: 1 }, { nbf: 9_999_999_999 }])
         await expect(broken(await tokenOf(two, claims))).rejects.toMatchObject(unauthorized);
       await rm(directory, { recursive: true });

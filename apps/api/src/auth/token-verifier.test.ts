@@ -142,7 +142,7 @@ describe('a token signed with the secret', () => {
   });
 
   it('stops being trusted when it expires, verified lately or not', async () => {
-    // The clock of jose and of the verifier alone: the cache's own age counts on, and must not be what ends the trust.
+    // Fakes the clock of jose and of the verifier only. The cache's own clock runs on, and must not be what ends the trust.
     const clock = vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void clock.useRealTimers());
     const verifyAgain = fresh();

@@ -14,7 +14,7 @@ import type { UploadForm } from './form.ts';
 
 const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
-// A small one that announces its length is read whole, any other is a stream.
+// A small form that announces its length is read whole; any other is a stream.
 describe.each([
   ['that announces its length', {}],
   ['of unknown length', { length: null }],
@@ -186,7 +186,7 @@ it('a form is not read without end while nobody reads its file', async () => {
   void connection.write(Buffer.alloc(40_000_000));
   const stream = (await opened.promise).file as Readable;
   await expect.poll(() => stream.readableLength).toBeGreaterThan(200_000);
-  await new Promise((resolve) => setTimeout(resolve, 300)); // in which all of it would come
+  await new Promise((resolve) => setTimeout(resolve, 300)); // enough for all of it to arrive
   expect(stream.readableLength).toBeLessThan(1_000_000);
   connection.destroy();
   server.close();

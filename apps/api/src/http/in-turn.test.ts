@@ -79,7 +79,7 @@ describe('requests of one connection', () => {
     await expect.poll(() => waiting.length).toBe(1);
     const client = connection.socket;
     client.removeAllListeners('data').pause();
-    const part = Buffer.alloc(50_331_648); // more than the system takes for a client that does not read, 37 MB on Linux
+    const part = Buffer.alloc(50_331_648); // more than the system buffers for a client that does not read, 37 MB on Linux
     const answerPart = async (): Promise<void> => {
       waiting[0]!.write(part);
       await expect.poll(() => socket.writableNeedDrain).toBe(true);

@@ -149,7 +149,7 @@ describe('a JSON body', () => {
     },
   );
 
-  // Of those of a double that JavaScript writes down, as in 1795890986653000000, not all are that double to the last digit.
+  // A double as JavaScript prints it, such as 1795890986653000000, does not always equal that double to the last digit.
   it.each([
     '9007199254740992',
     '9007199254740994',

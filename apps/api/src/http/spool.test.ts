@@ -21,7 +21,7 @@ describe('a spool', () => {
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => rm(directory, { recursive: true }));
 
-  // A handle that a stream has begun to close says at once that it is closed.
+  // Counted by the system, because a file handle reports that it is closed as soon as a stream begins to close it.
   const openFiles = (): Promise<number> => openFilesBelow(directory);
   const streamOf = (data: Buffer, chunk = 65_536): Readable =>
     Readable.from(
@@ -66,7 +66,7 @@ describe('a spool', () => {
     const close = SpoolFile.prototype.close;
     vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
       await close.call(this);
-      throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // as network file systems do, which write late
+      throw Object.assign(new Error('full'), { code: 'EDQUOT' }); // like network file systems, which write late
     });
     const data = randomBytes(2_000_000);
     const spooled = await spool(streamOf(data), directory);
@@ -90,13 +90,13 @@ describe('a spool', () => {
     await rm(file);
   });
 
-  // Where Node would make directories for ever.
+  // Where Node's own mkdir would retry forever.
   it.runIf(platform() === 'linux')('says so where the data directory takes no other', async () => {
     await expect(spool(streamOf(randomBytes(2_000_000)), '/proc/none/spool')).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
   it('says that the disk is full, and leaves nothing on it', async () => {
-    // A process may write no file larger than 2 MiB (4 with some shells): to it, the disk is full there.
+    // The process may write no file larger than 2 MiB (4 with some shells), so to it the disk is full there.
     const script = `
       import { Readable } from 'node:stream';
       import { spool } from ${JSON.stringify(fileURLToPath(new URL('./spool.ts', import.meta.url)))};

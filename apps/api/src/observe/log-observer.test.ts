@@ -66,7 +66,7 @@ describe('the log of storage calls', () => {
     ] as const)
       expect(linesOf([failed(code)], 'info')).toEqual([]);
     expect(linesOf([{ ...failed('access_denied', 'local'), operation: 'download' }], 'info')).toEqual([]);
-    expect(linesOf([failed('access_denied', 'local')], 'info')).toHaveLength(1); // a directory that lets nobody write
+    expect(linesOf([failed('access_denied', 'local')], 'info')).toHaveLength(1); // for example a directory that is not writable
   });
 });
 

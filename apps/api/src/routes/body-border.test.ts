@@ -17,7 +17,7 @@ const pieces =
   (size: number): Cut =>
   (body) =>
     Array.from({ length: Math.ceil(body.length / size) }, (_, index) => body.subarray(index * size, (index + 1) * size));
-/** How a body arrives; each as announced by its length, and as chunks. */
+/** How a body arrives; each way with an announced length, and in chunks. */
 const whole: Cut = (body) => [body];
 const cuts: Readonly<Record<string, Cut>> = {
   whole,
@@ -65,7 +65,7 @@ onEachBackend('bodies around the size up to which they are read whole', ({ start
     for (const size of sizes) {
       for (const [how, cut] of Object.entries(cuts)) {
         const connection = await RawConnection.open(api.url);
-        // All on one connection: what is left of one would be taken for the next one.
+        // All on one connection, where leftovers of one request would be taken for the next.
         for (const framing of framings) {
           const body = randomBytes(size);
           const request = 'PUT /api/v1/storage/objects/border';

@@ -1,35 +1,35 @@
 import { startS3, UnavailableServerError } from '@coffer/fixtures';
 import type { S3Kind, S3Server } from '@coffer/fixtures';
 
-/** What a backend can do, as the tests of the API have to know it. Everything else is the same on each. */
+/** Abilities of a backend that the API's tests must know about. Everything else is the same on each backend. */
 export interface Abilities {
   readonly acl: boolean;
-  /** Canned ACLs that the provider does not have. */
+  /** Canned ACLs that the provider does not support. */
   readonly refusedAcls: readonly string[];
   readonly versioning: boolean;
   readonly lifecycle: boolean;
-  /** Whether rules may abort stale multipart uploads, and move objects to another class. */
+  /** Whether lifecycle rules may abort stale multipart uploads; `transitionRule`, whether they may move objects to another class. */
   readonly abortRule: boolean;
   readonly transitionRule: boolean;
-  /** A storage class besides STANDARD; undefined where there is none. */
+  /** A storage class besides STANDARD; undefined if there is none. */
   readonly otherClass: string | undefined;
   /** Whether each bucket has a region of its own. */
   readonly regions: boolean;
-  /** What the provider calls the region of a bucket that was made in the configured one. */
+  /** The provider's name for the region of a bucket created in the configured one. */
   readonly region: string;
-  /** Which origins may use a bucket is a setting of that bucket; where not, the server lets all of them. */
+  /** Whether allowed origins are a setting of each bucket; otherwise the server allows all. */
   readonly bucketCors: boolean;
-  /** The provider knows the sha256 of each object; where not, a file has the one that was declared, or none. */
+  /** Whether the provider knows the sha256 of each object; otherwise a file has the declared one, or none. */
   readonly hashes: boolean;
   /** Whether the provider cannot hold a key. */
   readonly refusesKey: (key: string) => boolean;
-  /** `x/y` is left out of lists while there is an `x`. */
+  /** Whether `x/y` is left out of lists while there is an `x`. */
   readonly hidesKeysBelowObjects: boolean;
-  /** Objects are files of this machine, and presigned URLs are served by the API itself. */
+  /** Whether objects are files of this machine, and the API itself serves presigned URLs. */
   readonly local: boolean;
 }
 
-/** Where the API's tests run: environment variables, and what may be expected of what they lead to. */
+/** A backend to run the API's tests on: its environment variables, and what to expect of it. */
 export interface TestBackend {
   readonly title: string;
   /** The `backend` label in metrics and logs. */
@@ -38,9 +38,9 @@ export interface TestBackend {
   readonly abilities: Abilities;
   /** The server of an S3 backend. */
   readonly server?: S3Server;
-  /** Why there is none here, where there is none. */
+  /** Why the backend is not available here, if it is not. */
   readonly missing?: string;
-  /** Whether tests fail rather than be skipped where there is none. */
+  /** Whether tests fail, rather than being skipped, if the backend is not available. */
   readonly required: boolean;
 }
 
@@ -105,5 +105,5 @@ async function onServer(kind: S3Kind, backend: string): Promise<Pick<TestBackend
   }
 }
 
-/** The local disk and Ceph RGW always, MinIO wherever it can be had. */
+/** The local disk and Ceph RGW always, MinIO wherever it is available. */
 export const backends: readonly TestBackend[] = [local, ...(await Promise.all([ceph(), minio()]))];

@@ -5,7 +5,7 @@ interface Operation {
   readonly responses: Readonly<Record<string, { readonly description: string }>>;
 }
 
-/** The answers in the log whose status or code the OpenAPI document does not have for their operation. */
+/** The logged answers whose status or code the OpenAPI document lacks for their operation. */
 export async function undocumented(url: string, log: readonly Record<string, unknown>[]): Promise<string[]> {
   const { json } = await send(url, 'GET', '/openapi.json');
   const { paths } = json as { paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> };

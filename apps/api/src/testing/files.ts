@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { Answer } from './send.ts';
 import type { TestApi } from './start-api.ts';
 
-/** A form as the upload of a file takes it; the other fields come before the file, or after it with `last`. */
+/** A form for uploading a file; the other fields come before the file, or after it with `last`. */
 export function fileForm(
   content: string | Uint8Array<ArrayBuffer>,
   options: { readonly name?: string; readonly type?: string; readonly fields?: Record<string, string>; readonly last?: boolean } = {},

@@ -20,9 +20,9 @@ export interface ReadForm {
 
 export interface FormServer {
   readonly url: string;
-  /** Forms that are being read right now. */
+  /** Number of forms being read right now. */
   readonly open: () => number;
-  /** Chunks are taken one per pause. */
+  /** Milliseconds to wait after each chunk that is read. */
   pauseMs: number;
   post(body: string | Uint8Array | readonly (string | Uint8Array)[], options?: PostOptions): Promise<RawAnswer>;
   close(): Promise<void>;
@@ -30,14 +30,14 @@ export interface FormServer {
 
 export interface PostOptions {
   readonly type?: string | null;
-  /** What Content-Length says instead of the truth; null sends chunked. */
+  /** Content-Length to send instead of the true one; null sends chunked. */
   readonly length?: number | null;
   readonly timeoutMs?: number;
 }
 
 export const boundary = 'the-boundary';
 
-/** A part of a form, CRLF at its end included. */
+/** A part of a form, including the CRLF at its end. */
 export function part(headers: string | readonly string[], body = ''): string {
   return `--${boundary}\r\n${[headers].flat().join('\r\n')}\r\n\r\n${body}\r\n`;
 }
@@ -47,7 +47,7 @@ export const file = (body: string, filename = 'a.txt', name = 'file'): string =>
   part([`Content-Disposition: form-data; name="${name}"; filename="${filename}"`, 'Content-Type: text/plain'], body);
 export const end = `--${boundary}--\r\n`;
 
-/** Nothing but forms over a bare HTTP server. */
+/** A bare HTTP server that only reads forms. */
 export async function startFormServer(maxFileBytes = 1_000_000): Promise<FormServer> {
   let open = 0;
   const server = createServer((incoming, outgoing) => {

@@ -9,11 +9,11 @@ import { startApi } from './start-api.ts';
 import type { TestApi } from './start-api.ts';
 import { filesBelow, heldByS3 } from './stored.ts';
 
-/** What a suite is given of the backend it runs on. */
+/** What a suite gets for the backend it runs on. */
 export interface OnBackend {
-  /** The API on this backend; every bucket it makes by itself begins as `bucket` says. */
+  /** Starts the API on this backend; the name of every bucket it creates by itself starts with the prefix that `bucket` adds. */
   start(env?: Readonly<Record<string, string>>): Promise<ApiOnBackend>;
-  /** A name of a bucket that no other suite uses: of `acme-uploads`, that of the tenant `acme`. */
+  /** A bucket name that no other suite uses: for `acme-uploads`, the bucket of the tenant `acme`. */
   bucket(name: string): string;
   readonly abilities: Abilities;
   /** The `backend` label in metrics and logs. */
@@ -21,11 +21,11 @@ export interface OnBackend {
 }
 
 export interface ApiOnBackend extends TestApi {
-  /** What the provider holds of all this, down to parts of unfinished uploads: to see that something left nothing behind. */
+  /** Everything that the provider holds for this API, including parts of unfinished uploads: shows whether anything was left behind. */
   stored(): Promise<readonly string[]>;
 }
 
-/** A suite of the API, run on each backend: only the environment differs, and what is expected where an ability is missing. */
+/** Runs a suite of the API on each backend. Only the environment differs, and what is expected where an ability is missing. */
 export function onEachBackend(what: string, suite: (on: OnBackend) => void): void {
   for (const { title, label, env, abilities, server, missing, required } of backends) {
     const prefix = `t${randomBytes(4).toString('hex')}-`;
@@ -56,13 +56,13 @@ export function onEachBackend(what: string, suite: (on: OnBackend) => void): voi
   }
 }
 
-/** The server is shared with other suites. */
+/** Only this suite's, because other suites share the server. */
 async function removeBuckets(storage: StorageService, prefix: string): Promise<void> {
   const buckets = (await storage.listBuckets()).filter(({ name }) => name.startsWith(prefix));
   await Promise.all(buckets.map(({ name }) => storage.deleteBucket(name, { force: true })));
 }
 
-/** Tests of what only some backends have, or lack. On the others there are none, rather than some that were skipped. */
+/** Tests for backends that have, or lack, some ability. On the others they do not exist, instead of being skipped. */
 export function where(applies: boolean, tests: () => void): void {
   if (applies) tests();
 }

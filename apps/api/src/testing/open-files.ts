@@ -1,6 +1,6 @@
 import { readdir, readlink } from 'node:fs/promises';
 
-/** How many files below a directory this process holds open, SQLite's own left out; always 0 where that cannot be seen. */
+/** Number of files below a directory that this process holds open, without SQLite's own; always 0 where the system does not tell. */
 export async function openFilesBelow(directory: string): Promise<number> {
   if (process.platform !== 'linux') return 0;
   const links = await Promise.all((await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));

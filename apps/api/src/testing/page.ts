@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { startBrowser, UnavailableServerError } from '@coffer/fixtures';
 import type { TestBrowser } from '@coffer/fixtures';
 
-/** A browser, or why there is none. */
+/** A browser, or the reason why there is none. */
 export async function browserIfAvailable(): Promise<TestBrowser | string> {
   try {
     return await startBrowser();
@@ -19,7 +19,7 @@ export interface PageOrigin {
   close(): Promise<void>;
 }
 
-/** A server of one empty page: an origin that scripts can run on. */
+/** A server with one empty page: an origin for scripts to run on. */
 export async function pageOrigin(): Promise<PageOrigin> {
   const server = createServer((_request, response) =>
     response.setHeader('content-type', 'text/html').end('<!doctype html><title>A page</title>'),

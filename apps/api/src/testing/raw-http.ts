@@ -9,7 +9,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** A connection on which a test decides about every byte. */
+/** A connection on which the test controls every byte. */
 export class RawConnection {
   readonly socket: Socket;
   #received = Buffer.alloc(0);
@@ -33,7 +33,7 @@ export class RawConnection {
     return new RawConnection(socket);
   }
 
-  /** What has come, and was no whole answer yet. */
+  /** What has arrived and is not yet a complete answer. */
   get received(): string {
     return this.#received.toString('latin1');
   }
@@ -47,7 +47,7 @@ export class RawConnection {
     await new Promise<void>((resolve) => this.socket.write(data, () => resolve()));
   }
 
-  /** The next whole answer on this connection; rejects when the connection ends without one. */
+  /** The next complete answer on this connection; rejects if the connection ends without one, or after `timeoutMs` (default 10,000). */
   async answer(options: { readonly withoutBody?: boolean; readonly timeoutMs?: number } = {}): Promise<RawAnswer> {
     const deadline = Date.now() + (options.timeoutMs ?? 10_000);
     while (Date.now() < deadline) {
@@ -59,7 +59,7 @@ export class RawConnection {
     throw new Error(`No answer in time: ${this.#received.toString('latin1').slice(0, 300)}`);
   }
 
-  /** Waits for `100 Continue`, which tells a request with an Expect header that it is under way. */
+  /** Waits for `100 Continue`, which a request with an Expect header gets once its body is read. */
   async continued(timeoutMs = 20_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!this.#received.includes('HTTP/1.1 100 ')) {
@@ -68,7 +68,7 @@ export class RawConnection {
     }
   }
 
-  /** Whether the other side ends the connection in time. */
+  /** Whether the other side closes the connection in time. */
   async ends(timeoutMs = 10_000): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     while (!this.#ended && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -128,8 +128,8 @@ export class RawConnection {
 }
 
 /**
- * Sends a request with a body of 4 MiB, and looks for an answer once it has sent everything, as many clients do.
- * @throws when the connection is reset meanwhile
+ * Sends a request with a body of 4 MiB and reads the answer only after sending everything, as many clients do.
+ * @throws if the connection is reset meanwhile
  */
 export async function answerAfterAll(base: string, head: string): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(base).port), noDelay: true });

@@ -9,7 +9,7 @@ export interface Answer {
   readonly bytes: Buffer;
   /** The body as text. */
   readonly text: string;
-  /** The body as JSON; undefined when it is none. */
+  /** The body as JSON; undefined if it is not JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into it freely
   readonly json: any;
 }
@@ -23,7 +23,7 @@ export interface SendOptions {
 
 const agent = new Agent({ keepAlive: true });
 
-/** Sends a request whose target is just this, which fetch would collapse and re-encode. */
+/** Sends a request with exactly this target, which fetch would normalize and re-encode. */
 export async function send(base: string, method: string, path: string, options: SendOptions = {}): Promise<Answer> {
   const { hostname, port } = new URL(base);
   const { headers, body } = await bodyOf(options);

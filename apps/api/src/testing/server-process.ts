@@ -8,22 +8,22 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
-// Inside the package, from where the bundle finds what is not bundled.
+// Inside the package, where the bundle finds what is not bundled.
 const outdir = join(packageRoot, 'node_modules/.process-test');
 
-/** Builds the server apart from `dist`, which others may be using. */
+/** Builds the server outside `dist`, which others may be using. */
 export async function buildServer(): Promise<void> {
   await promisify(execFile)(process.execPath, ['build.mjs', outdir], { cwd: packageRoot });
 }
 
-/** A data directory; under one of root's, PostgreSQL runs as another user, who has to pass through it. */
+/** A data directory. When run by root, PostgreSQL runs as another user, who must be able to pass through the parent. */
 export async function dataDirectory(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const parent = await mkdtemp(join(tmpdir(), 'coffer-process-'));
   await chmod(parent, 0o711);
   return { path: join(parent, 'data'), remove: () => rm(parent, { recursive: true, force: true }) };
 }
 
-/** The built server as a process of its own. */
+/** The built server in a process of its own. */
 export class ServerProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<number | NodeJS.Signals>;
@@ -40,7 +40,7 @@ export class ServerProcess {
     this.exited = once(this.child, 'close').then(([code, signal]) => (code as number | null) ?? (signal as NodeJS.Signals));
   }
 
-  /** Waits until it listens. @returns its URL */
+  /** Waits until the server listens, for at most 60 seconds. @returns its URL */
   async listening(): Promise<string> {
     for (let waited = 0; waited < 60_000; waited += 20) {
       const line = this.stdout.split('\n').find((each) => each.includes('"msg":"listening"'));
@@ -51,7 +51,7 @@ export class ServerProcess {
     throw new Error(`The server did not start: ${this.stdout}${this.stderr}`);
   }
 
-  /** What the banner says to export under this name. */
+  /** The value that the banner exports under this name. */
   banner(name: string): string {
     return new RegExp(`export ${name}=(\\S+)`).exec(this.stdout)?.[1] ?? '';
   }

@@ -36,16 +36,16 @@ export interface TestApi {
   readonly dataDir: string;
   /** Superuser's URL of the database, for looking behind the API. */
   readonly databaseUrl: string;
-  /** What was logged, a parsed line each. */
+  /** The log, one parsed line each. */
   readonly log: Record<string, unknown>[];
-  /** From now on the process counts as one that stops. */
+  /** From now on the process counts as stopping. */
   beginStopping(): void;
   send(method: string, path: string, options?: SendOptions): Promise<Answer>;
-  /** Fails when a route has answered with what the OpenAPI document does not tell of. */
+  /** Fails if a route gave an answer that the OpenAPI document lacks. */
   stop(): Promise<void>;
 }
 
-/** The API in this process on a port of its own, over real HTTP, a real PostgreSQL and the local backend. */
+/** Runs the API in this process on its own port, over real HTTP, with a real PostgreSQL and, by default, the local backend. */
 export async function startApi(env: Readonly<Record<string, string>> = {}): Promise<TestApi> {
   const dataDir = await mkdtemp(join(tmpdir(), 'coffer-api-'));
   const database = await testDatabase({ template: { name: 'coffer-api', prepare: migrated } });
@@ -104,7 +104,7 @@ export async function startApi(env: Readonly<Record<string, string>> = {}): Prom
   };
 }
 
-/** A port that nobody else gets until it is released. URLs are signed before the server listens, so it has to be known by then. */
+/** A port that nobody else gets until it is released. URLs are signed before the server listens, so the port must be known by then. */
 async function heldPort(): Promise<{ readonly port: number; release(): Promise<void> }> {
   const holder = createServer().unref();
   await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { ListBucketsCommand, ListMultipartUploadsCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3Server } from '@coffer/fixtures';
 
-/** The files below a directory, the local backend's own index left out. */
+/** The files below a directory, without the local backend's own index. */
 export async function filesBelow(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries
@@ -13,7 +13,7 @@ export async function filesBelow(directory: string): Promise<readonly string[]> 
     .sort();
 }
 
-/** Versions and open multipart uploads in the buckets whose names begin so: a page of each, since tests leave little. */
+/** Object versions and open multipart uploads in the buckets with this name prefix. Reads one page of each, since tests leave little. */
 export async function heldByS3({ endpoint, accessKey, secretKey }: S3Server, prefix: string): Promise<readonly string[]> {
   const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });

@@ -156,7 +156,7 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
       expect(await answer.text()).toBe('hello');
       expect(answer.headers.get('content-disposition')).toBe(`attachment; filename="Gr__e.html"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.html`);
       expect(answer.headers.get('content-type')).toBe('text/html');
-      if (abilities.local) expect(answer.headers.get('x-content-type-options')).toBe('nosniff'); // no provider lets a URL ask for it
+      if (abilities.local) expect(answer.headers.get('x-content-type-options')).toBe('nosniff'); // no provider lets a URL request it
       expect((await fetch(url, { headers: { range: 'bytes=1-2' } })).status).toBe(206);
       expect((await fetch(`${url}x`)).status).toBe(403);
       expect((await fetch(url, { method: 'PUT', body: 'HELLO' })).status).toBe(403);

@@ -157,7 +157,7 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
 
   it('for another owner is for administrators and services', async () => {
     const before = await stored();
-    // A large one has gone to its place by the time that fields behind it come.
+    // A large file has already been stored when the fields after it arrive.
     for (const content of ['x', 'x'.repeat(1_500_000)])
       for (const last of [false, true])
         expect(await uploadFile(api, ann, content, { fields: { owner_id: 'bob' }, last })).toMatchObject({

@@ -18,7 +18,7 @@ onEachBackend('buckets', ({ start, bucket, abilities }) => {
   });
   afterAll(() => api.stop());
 
-  /** Those of this suite: others share the server. */
+  /** Only the buckets of this suite: others share the server. */
   const listed = async (): Promise<unknown[]> => {
     const { buckets, total } = (await send('GET', '')).json as { buckets: { name: string }[]; total: number };
     expect(total).toBe(buckets.length);
@@ -35,7 +35,7 @@ onEachBackend('buckets', ({ start, bucket, abilities }) => {
     expect(await send('POST', '/', { json: { name: two.name, region: 'us-east-1' } })).toMatchObject({ status: 201 });
     const { json: first } = await send('GET', `/${one.name}`);
     expect(first).toEqual(one);
-    expect(await listed()).toEqual([first, two]); // made at that time, whenever it is asked for
+    expect(await listed()).toEqual([first, two]); // the creation date stays the same, whenever it is read
     for (const { name } of [one, two]) expect(await send('DELETE', `/${name}`)).toMatchObject({ status: 204, text: '' });
     expect(await listed()).toEqual([]);
   });
@@ -204,7 +204,7 @@ onEachBackend('buckets', ({ start, bucket, abilities }) => {
         status: 409,
         json: { code: 'tenant_conflict' },
       });
-    await api.runtime.storage.deleteBucket(bucket('acme-more')); // as somebody at the provider might
+    await api.runtime.storage.deleteBucket(bucket('acme-more')); // as somebody might do at the provider
     expect(await send('POST', '', { json: { name: bucket('acme-more') } })).toMatchObject({
       status: 201,
       json: { tenant_uuid: acme.uuid },

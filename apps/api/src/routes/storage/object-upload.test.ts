@@ -21,7 +21,7 @@ function formOf(fields: Record<string, string | Blob>): FormData {
   return form;
 }
 
-/** The answer to a form of which no more than its fields and the first bytes of its file arrive. */
+/** The answer to a form of which only the fields and the first bytes of the file arrive. */
 async function begun(
   api: TestApi,
   headers: Readonly<Record<string, string>>,
@@ -180,7 +180,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     const spool = join(api.dataDir, 'spool');
     const held = async (): Promise<readonly string[]> => {
       const files = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
-      return (await Promise.all(files)).filter((path) => path.startsWith(spool)); // also such as have no name any more
+      return (await Promise.all(files)).filter((path) => path.startsWith(spool)); // also files that have no name any more
     };
     const data = randomBytes(2_500_000);
     for (const [name, status] of [

@@ -110,7 +110,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       for (const token of ['', '!', 'abc', '../..', '%F0%9F%98%80', '%00', others, `${others}A`]) {
         expect(await send('GET', `?continuation_token=${token}`)).toMatchObject({ status: 400, json: { code: 'validation_failed' } });
       }
-      const begun = others.slice(0, 11); // what binds it to the list, and no place in it
+      const begun = others.slice(0, 11); // the tag that binds it to the list, without the provider's token
       for (const [list, token] of [
         ['prefix=list', others],
         ['prefix=list/&delimiter=/', others],
@@ -153,7 +153,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       });
     }
     expect(await send('GET', '/guarded')).toMatchObject({ status: 200, text: 'x' });
-    const held = { 'if-match': etag, 'if-modified-since': new Date().toUTCString() }; // the latter is for reads
+    const held = { 'if-match': etag, 'if-modified-since': new Date().toUTCString() }; // the latter applies only to reads
     expect(await send('DELETE', '/guarded', { headers: held })).toMatchObject({ status: 204 });
     expect(await send('DELETE', '/guarded', { headers: { 'if-match': '*' } })).toMatchObject({ status: 412 });
     expect(await send('DELETE', '/guarded', { headers: { 'if-none-match': '*' } })).toMatchObject({ status: 204 });
@@ -197,7 +197,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
   });
 
   it('are deleted a thousand at once', async () => {
-    // As long as keys may be, and as Python writes them down: three megabytes of JSON.
+    // Keys of the greatest length, escaped as Python does: three megabytes of JSON.
     const keys = Array.from({ length: 1000 }, (_, n) => `${String(n).padStart(4, '0')}${`/${'ü'.repeat(126)}`.repeat(4)}/abc`);
     const { status, json } = await api.send('POST', '/api/v1/storage/delete/', {
       headers: { ...headers, 'content-type': 'application/json' },
