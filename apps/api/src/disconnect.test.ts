@@ -167,7 +167,7 @@ onEachBackend('a client that goes away', ({ start, bucket, abilities }) => {
     expect(await api.send('GET', '/api/v1/files', { headers: waiting })).toMatchObject({ status: 200, json: { files: [] } });
   });
 
-  it('in the middle of its body, but who listens on, is told', async () => {
+  it('in the middle of its body gets an error if it still listens', async () => {
     const connection = await RawConnection.open(api.url);
     await connection.write(head('POST', '/api/v1/files/upload', ann, `${formHead}Content-Length: 20\r\n`) + part); // longer than announced
     expect(await connection.answer()).toMatchObject({ status: 400 });

@@ -55,7 +55,7 @@ describe('what the document says of answers', () => {
     return { ...named, ...inner, ...('properties' in own && { additionalProperties: false }) };
   }
 
-  it('shows each JSON answer as a whole, as it would be', () => {
+  it('has a complete, valid example of each JSON answer', () => {
     for (const [name, { responses }] of operations) {
       for (const [status, { content = {} }] of Object.entries(responses)) {
         for (const [type, { schema, example }] of Object.entries(content)) {
@@ -86,14 +86,14 @@ describe('what the document says of answers', () => {
     expect(seen.length).toBeGreaterThan(200);
   });
 
-  it('would see an example that is none', () => {
+  it('detects an invalid example', () => {
     const { schema, example } = answersOf('POST /api/v1/files/upload')['201']!.content!['application/json']!;
     expect(mistakesIn(example, schema)).toBeUndefined();
     for (const wrong of [{ size_bytes: '1' }, { status: 'gone' }, { created_at: 'today' }, { more: 1 }, { tenant_uuid: 1 }])
       expect(mistakesIn({ ...(example as Json), ...wrong }, schema)).toBeDefined();
   });
 
-  it('has a type for bytes that every generator of clients knows, before the one that stands for all', () => {
+  it('gives bytes a type that every client generator knows, before the wildcard', () => {
     const bytes = ['application/octet-stream', '*/*'];
     for (const path of ['/api/v1/storage/objects/{key}', '/local/{bucket}/{key}']) {
       expect(Object.keys(operations.get(`PUT ${path}`)?.requestBody?.content ?? {})).toEqual(bytes);
@@ -198,7 +198,7 @@ describe('what the document says of answers', () => {
     }
   });
 
-  it('is of what comes with an object', () => {
+  it('has the headers that come with an object', () => {
     const reads = ['/api/v1/files/{id}/download', '/api/v1/public/files/{id}', '/api/v1/storage/objects/{key}', '/local/{bucket}/{key}'];
     const always = ['ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Length', 'Content-Disposition', 'X-Content-Type-Options'];
     for (const path of reads) {
@@ -215,7 +215,7 @@ describe('what the document says of answers', () => {
     expect(Object.keys(answersOf('PUT /api/v1/storage/objects/{key}')['201']?.headers ?? {})).toContain('ETag');
   });
 
-  it('is of HEAD what it is of GET, without bodies', () => {
+  it('says the same of HEAD as of GET, without bodies', () => {
     const heads = [...operations].filter(([name]) => name.startsWith('HEAD '));
     expect(heads.length).toBe(4);
     for (const [name, { responses }] of heads) {
@@ -247,7 +247,7 @@ describe('what the document says of answers', () => {
       expect(codesOf(`POST /api/v1/storage/${verb}`)).toEqual(expect.arrayContaining(['precondition_failed', 'object_archived']));
   });
 
-  it('has nothing of a provider where none is asked', () => {
+  it('has no provider errors where no provider is called', () => {
     for (const name of ['POST /api/v1/admin/tenants', 'GET /api/v1/files', 'PATCH /api/v1/files/{id}', 'GET /metrics'])
       expect({ name, codes: codesOf(name) }).toMatchObject({
         codes: expect.not.arrayContaining(['access_denied']),

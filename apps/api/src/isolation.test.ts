@@ -167,7 +167,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
   const forbidden: [number, string][] = [[403, 'forbidden']];
   const mismatch: [number, string][] = [[403, 'tenant_mismatch']];
 
-  it('is nothing to users of another tenant, nor to those of none', async () => {
+  it('is hidden from users of another tenant and of none', async () => {
     for (const headers of [await as('gus', { tenant: globex }), await as('ann', { tenant: globex }), await as('ann')]) {
       for (const id of [closed, open, pending.json.file_id as string]) expect(await attempt(onFile(id), headers, notFound)).toEqual([]);
       expect((await api.send('GET', '/api/v1/files?owner_id=ann', { headers })).json.files).toEqual([]);
@@ -176,7 +176,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     }
   });
 
-  it('is as little to them when they claim another tenant in a header', async () => {
+  it('is hidden from them also when they claim another tenant in a header', async () => {
     for (const id of [acme.uuid, acme.uuid.toUpperCase(), acme.slug]) {
       for (const headers of [await as('gus', { tenant: globex }), await as('ann')]) {
         const claiming = { ...headers, 'x-tenant-id': id };
@@ -191,7 +191,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     expect((await api.send('GET', '/api/v1/files', { headers })).json.files).toHaveLength(2);
   });
 
-  it('is not to be had by pairing its uuid with another slug, or its slug with another uuid', async () => {
+  it('is not reachable by pairing its uuid with another slug, or its slug with another uuid', async () => {
     for (const tenant of [
       { uuid: acme.uuid, slug: globex.slug },
       { uuid: globex.uuid, slug: acme.slug },
@@ -204,7 +204,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     }
   });
 
-  it("is to a service only for the tenant it names, and to it only in that tenant's buckets", async () => {
+  it("is open to a service only for the tenant that it names, and only in that tenant's buckets", async () => {
     const worker = await service();
     const elsewhere = { ...worker, 'x-tenant-id': globex.slug };
     for (const id of [closed, open]) expect(await attempt(onFile(id), elsewhere, notFound)).toEqual([]);
@@ -256,7 +256,7 @@ onEachBackend('what belongs to one tenant', ({ start, bucket }) => {
     expect(await attempt([...onObjects, ...onBuckets, ...onTenants], bob, forbidden)).toEqual([]);
   });
 
-  it('is nothing without a good token', async () => {
+  it('is hidden without a valid token', async () => {
     const claims = { sub: 'ann', roles: ['admin'], metadata: { tenant_uuid: acme.uuid, tenant_slug: acme.slug } };
     const foreign = await new SignJWT(claims)
       .setProtectedHeader({ alg: 'HS256' })

@@ -40,7 +40,7 @@ describe('lines of the log', () => {
     expect(read).toContain('two\n');
   });
 
-  it('wait in no more memory than they may take', async () => {
+  it('take no more memory than allowed while they wait', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'coffer-log-'));
     onTestFinished(() => rm(directory, { recursive: true }));
     const path = join(directory, 'log');
@@ -49,18 +49,18 @@ describe('lines of the log', () => {
     expect((await stat(path)).size).toBeLessThanOrEqual(17 * 2 ** 20); // one more is being written
   });
 
-  it('keep no process from ending that nobody reads', async () => {
+  it('do not keep a process from ending if nobody reads them', async () => {
     const child = logging(`for (let n = 0; n < 20_000; n++) log.write('x'.repeat(100) + '\\n'); log.flush(() => process.exit(3));`);
     expect(await exitOf(child)).toBe(3);
   });
 
-  it('keep no process from its work whose reader is gone', async () => {
+  it('do not keep a process from working if their reader is gone', async () => {
     const child = logging(`setInterval(() => log.write('x\\n'), 5); setTimeout(() => log.flush(() => process.exit(3)), 300);`);
     child.stdout?.destroy();
     expect(await exitOf(child)).toBe(3);
   });
 
-  it.runIf(process.platform === 'linux')('keep no process from its work or its end whose disk is full', async () => {
+  it.runIf(process.platform === 'linux')('do not keep a process from working or ending if the disk is full', async () => {
     const script = `setInterval(() => log.write('x\\n'), 5); setTimeout(() => log.flush(() => { log.write('last\\n'); log.write('last\\n'); process.exit(3); }), 300);`;
     expect(await exitOf(logging(script, openSync('/dev/full', 'w')))).toBe(3);
   });

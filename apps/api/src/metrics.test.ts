@@ -190,7 +190,7 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
     ]);
   });
 
-  it('are had without a token on a listener of their own, and nothing else is', async () => {
+  it('are served without a token on their own listener, which serves nothing else', async () => {
     const server = metricsServer(api.registry);
     await listen(server, { host: '127.0.0.1', port: 0, variable: 'METRICS_PORT' });
     const address = server.address();
@@ -220,7 +220,7 @@ onEachBackend('metrics', ({ start, bucket, abilities, label }) => {
   });
 });
 
-it('that cannot be told now are an error, which says nothing of why', async () => {
+it('that cannot be read are an error without the reason', async () => {
   const registry = new Registry();
   const collect = (): never => {
     throw new Error('top-secret');

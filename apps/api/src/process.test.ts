@@ -201,7 +201,7 @@ describe('the server as a process', () => {
     await data.remove();
   });
 
-  it.each(['lean', 'sdk'])('has all that it loads on demand on S3, %s transport', async (transport) => {
+  it.each(['lean', 'sdk'])('can load everything it loads on demand on S3, %s transport', async (transport) => {
     const { endpoint, ...keys } = await startS3('ceph');
     const [data, prefix] = [await dataDirectory(), `built-${randomBytes(4).toString('hex')}-`];
     const credentials = join(dirname(data.path), 'credentials');
@@ -245,7 +245,7 @@ describe('the server as a process', () => {
     await data.remove();
   });
 
-  it('shows nothing of an upload that it was killed in', async () => {
+  it('shows nothing of an upload during which it was killed', async () => {
     const data = await dataDirectory();
     const env = { PORT: '0', COFFER_DATA_DIR: data.path, DATABASE_URL: database.url };
     const first = run(env);
@@ -284,7 +284,7 @@ describe('the server as a process', () => {
 
   // Objects that V8 keeps until a full collection are copied twice, and bring that collection closer.
   it.each(['local', 's3'] as const)(
-    'holds on to nothing of the requests that it has answered (%s)',
+    'retains nothing of the requests that it has answered (%s)',
     async (backend) => {
       const data = await dataDirectory();
       const s3 = backend === 's3' ? await startS3('ceph') : undefined;
@@ -400,7 +400,7 @@ describe('the server as a process', () => {
     await data.remove();
   }, 30_000);
 
-  it('waits for no database that says nothing once it is to stop', async () => {
+  it('does not wait for a silent database once it is asked to stop', async () => {
     const data = await dataDirectory();
     const silent = createServer((socket) => socket.on('error', () => {}));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

@@ -11,13 +11,13 @@ import type { TestApi } from './testing/start-api.ts';
 import { acme, admin, as } from './testing/tokens.ts';
 
 describe('a body of a request', () => {
-  it('has null for what may be left out, and what it means where it means something', () => {
+  it('accepts null for optional fields, and keeps null where it has a meaning', () => {
     const body = requestBody({ a: z.string(), b: z.string().optional(), c: z.number().nullable().optional() });
     expect(body.parse({ a: 'x', b: null, c: null })).toEqual({ a: 'x', b: undefined, c: null });
     expect(body.safeParse({ a: null }).success).toBe(false);
   });
 
-  it('may have, of a change, what the resource has beside it', () => {
+  it('accepts and ignores the other fields of the resource in a change', () => {
     const body = changeBody(z.object({ id: z.string(), name: z.string() }), { name: z.string().optional() });
     expect(body.parse({ id: 7, name: 'x' })).toMatchObject({ name: 'x' });
     for (const wrong of [{ nmae: 'x' }, { name: null }]) expect(body.safeParse(wrong).success).toBe(false);
@@ -81,7 +81,7 @@ describe('JSON of requests', () => {
     expect(cut.json.errors).toEqual([{ field: `${'x'.repeat(99)}\ufffd`, message: 'is no field of this request' }]);
   });
 
-  it('may be all of a record, which was read and changed', async () => {
+  it('may be a whole record that was read and changed', async () => {
     const { json: record } = await uploadFile(api, ann);
     const changed = await send('PATCH', `/files/${record.id}`, { ...record, filename: 'new.txt' }, ann);
     expect(changed).toMatchObject({ status: 200, json: { ...record, filename: 'new.txt', updated_at: expect.any(String) } });
@@ -92,7 +92,7 @@ describe('JSON of requests', () => {
     });
   });
 
-  it('has null for what it leaves out', async () => {
+  it('may have null for what it omits', async () => {
     const { json: record } = await uploadFile(api, ann);
     expect(await send('POST', `/files/${record.id}/presigned-download`, { expires_in: null }, ann)).toMatchObject({ status: 200 });
     const none = { is_public: null, owner_id: null, sha256: null, metadata: null };
@@ -113,7 +113,7 @@ describe('JSON of requests', () => {
     });
   });
 
-  it('is refused, where null may stand as well, by what is wrong with the other value', async () => {
+  it('is refused with the mistake of the value itself where null is allowed too', async () => {
     const wrong = { name: 'wrong-bucket', region: '', acl: 'publik', tenant_uuid: 'a\nb' };
     const copy = { source: { bucket: 5, key: 'a' }, destination: { key: 'b' } };
     const rule = { id: 'a', prefix: '', transition: { day: 1, days: 1, storage_class: 'GLACIER' } };

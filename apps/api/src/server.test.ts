@@ -308,7 +308,7 @@ describe('the server', () => {
     }
   });
 
-  it('takes nothing behind a request of HTTP/1.0 that comes in chunks, which who passed it on may have taken for its body', async () => {
+  it('accepts nothing after a chunked HTTP/1.0 request, since a proxy may have framed it differently', async () => {
     const { connection, ...answer } = await raw(
       'POST /health/live HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: a\r\n\r\n',
     );
@@ -317,7 +317,7 @@ describe('the server', () => {
     expect(connection.received).toBe('');
   });
 
-  it('does not ask for the body of who is refused anyway', async () => {
+  it('does not ask for the body of a request that is refused anyway', async () => {
     const head = 'PUT /api/v1/storage/objects/big HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n';
     const refused = await RawConnection.open(api.url);
     await refused.write(`${head}\r\n`);
@@ -333,7 +333,7 @@ describe('the server', () => {
   });
 
   // As Java's client does without TLS.
-  describe('of who asks for HTTP/2', () => {
+  describe('of a client that asks for HTTP/2', () => {
     const asking = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n';
     const put = (key: string, length: number): string =>
       `PUT /api/v1/storage/objects/${key} HTTP/1.1\r\nHost: a\r\n${asking}Authorization: ${root.authorization}\r\nContent-Length: ${length}\r\n`;
@@ -357,7 +357,7 @@ describe('the server', () => {
       connection.destroy();
     });
 
-    it('keeps the connection of who has no body to send', async () => {
+    it('keeps the connection of a request without a body', async () => {
       const connection = await RawConnection.open(api.url);
       const preflight = 'OPTIONS / HTTP/1.1\r\nOrigin: http://app.test\r\nAccess-Control-Request-Method: PUT\r\n';
       for (const head of [preflight, 'GET /health/live HTTP/1.1\r\n']) {
@@ -481,7 +481,7 @@ describe('the server', () => {
     connection.destroy();
   });
 
-  it('waits for nobody who leaves its half of a connection open after it was refused', async () => {
+  it('does not wait for a refused client that leaves its half of the connection open', async () => {
     const taken = once(api.server, 'connection');
     const socket = connect({ host: '127.0.0.1', port: Number(new URL(api.url).port), allowHalfOpen: true });
     const [served] = (await taken) as [Socket];

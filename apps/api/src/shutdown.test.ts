@@ -122,7 +122,7 @@ describe('a server that is asked to stop', () => {
   });
 });
 
-it('waits for nobody where nothing is under way', async () => {
+it('does not wait where nothing is under way', async () => {
   vi.useFakeTimers({ toFake: ['Date'] }); // stops the clock, so that connections cut only after a second stay
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);
@@ -178,7 +178,7 @@ it('answers a request whose head was half here, and whose client had no answer y
   await drained;
 });
 
-it.each(['done', 'cut'])('gives what goes on without its client the time that the others have, until it is %s', async (end) => {
+it.each(['done', 'cut'])('waits for a handler without its client as long as for the others, until it is %s', async (end) => {
   let finish = (): void => {};
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing).handled = new Promise<void>((resolve) => (finish = resolve));
@@ -205,7 +205,7 @@ it.each(['done', 'cut'])('gives what goes on without its client the time that th
   vi.useRealTimers();
 });
 
-it('waits for no answer that stood behind another one when its client went away', async () => {
+it('does not wait for an answer queued behind another one when its client went away', async () => {
   let requests = 0;
   const server = createServer((incoming, outgoing) => {
     beginExchange(incoming, outgoing);

@@ -35,7 +35,7 @@ it('sweeps one or two minutes after the start, and every hour from then on, unti
   expect(sweeps).toBe(3);
 });
 
-it('ends a sweep that is under way before the database and the storage are taken from it', async () => {
+it('ends a running sweep before the database and the storage are closed', async () => {
   const ended: string[] = [];
   const sweep: Runtime['files']['sweep'] = async (_request, ctx) => {
     await new Promise((resolve) => ctx?.signal?.addEventListener('abort', resolve));

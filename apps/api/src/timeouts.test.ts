@@ -94,7 +94,7 @@ describe('a connection on which nothing moves', () => {
     expect(await connection.ends(6000)).toBe(true);
   });
 
-  it.each(['raw', 'form'])('in an upload goes on where it is the storage that does not take more (%s)', async (kind) => {
+  it.each(['raw', 'form'])('in an upload is kept while the storage accepts no more (%s)', async (kind) => {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);
     vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {
@@ -115,7 +115,7 @@ describe('a connection on which nothing moves', () => {
     expect(JSON.parse(answer.text)).toMatchObject({ size_bytes: bytes.length });
   });
 
-  it('in an upload has all of the time anew once the storage reads on, whenever that is', async () => {
+  it('in an upload gets the full time again once the storage reads on', async () => {
     const { storage } = api.runtime;
     const uploadFile = storage.uploadFile.bind(storage);
     vi.spyOn(storage, 'uploadFile').mockImplementationOnce(async (...given) => {

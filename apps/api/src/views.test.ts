@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { aclView } from './views.ts';
 
 describe('what is told of an ACL', () => {
-  it('has all that is known of its owner, and of whom it grants something', () => {
+  it('has everything known about its owner and its grantees', () => {
     const uri = 'http://acs.amazonaws.com/groups/global/AllUsers';
     const view = aclView({
       owner: { id: '7f3a', displayName: 'Ann' },

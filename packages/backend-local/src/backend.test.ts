@@ -37,7 +37,7 @@ describe('a local backend', () => {
     await used.close();
   });
 
-  it('takes a path for one below the directory where the program is when it is made', async () => {
+  it('resolves a relative root against the working directory at its creation', async () => {
     const before = process.cwd();
     process.chdir(path);
     const backend = localBackend({ root: 'objects' });
@@ -47,13 +47,13 @@ describe('a local backend', () => {
     await backend.close();
   });
 
-  it.each(['', undefined, new URL('file:///tmp')])('refuses at once to be without a directory: %s', (root) => {
+  it.each(['', undefined, new URL('file:///tmp')])('refuses at once a root that is not a path: %s', (root) => {
     expect(() => localBackend({ root: root as string })).toThrowError(
       expect.objectContaining({ code: 'invalid_argument', message: 'The root of a local backend must be the path of a directory.' }),
     );
   });
 
-  it.runIf(existsSync('/proc/self'))('says so where its directory cannot be made', async () => {
+  it.runIf(existsSync('/proc/self'))('reports that its directory cannot be created', async () => {
     await writeFile(join(path, 'file'), '');
     for (const [root, code] of [
       [join(path, 'file'), 'access_denied'],
@@ -66,7 +66,7 @@ describe('a local backend', () => {
     }
   });
 
-  it('keeps its files from other users, also in a directory that lets them in', async () => {
+  it('keeps its files private, even below a directory that other users may enter', async () => {
     await chmod(path, 0o755);
     const backend = localBackend({ root: path });
     await backend.buckets!.create('bucket', {}, noContext);
@@ -132,7 +132,7 @@ describe('a local backend', () => {
     await storage.shutdown();
   });
 
-  it('lets a process end that forgot to close it, hash thread and all', async () => {
+  it('does not keep a process alive that forgot to close it, not even with its hash thread', async () => {
     const child = startChild(new URL('./testing/forgetful.ts', import.meta.url), [path]);
     expect(await child.ended).toBe(0);
     expect(child.lines).toEqual(['5000000']);
@@ -146,7 +146,7 @@ describe('a directory that is taken away from a running process', () => {
     ['emptied of its index', (root) => rm(join(root, 'index.db'))],
     ['emptied of the log of its index', (root) => rm(join(root, 'index.db-wal'))],
     ['replaced by another one', (root) => rename(root, `${root}-moved`).then(() => another(root))],
-  ])('because it was %s takes nothing that would not be found again', async (_name, takeAway) => {
+  ])('because it was %s accepts no write that nobody would find again', async (_name, takeAway) => {
     const root = join(path, 'storage');
     const backend = localBackend({ root });
     await backend.buckets!.create('bucket', {}, noContext);
@@ -159,7 +159,7 @@ describe('a directory that is taken away from a running process', () => {
     await backend.close();
   });
 
-  it('is not made anew, so that it can be put back', async () => {
+  it('is not recreated, so that it can be put back', async () => {
     const root = join(path, 'storage');
     const backend = localBackend({ root });
     await backend.buckets!.create('bucket', {}, noContext);

@@ -15,7 +15,7 @@ function manual(): { readonly sync: CoalescedSync; readonly ends: PromiseWithRes
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-it('makes everybody who comes during a sync share the next one', async () => {
+it('makes all callers that arrive during a sync share the next one', async () => {
   const { sync, ends } = manual();
   const done: string[] = [];
   const wait = (name: string): Promise<void> => sync.sync().then(() => void done.push(name));
@@ -30,7 +30,7 @@ it('makes everybody who comes during a sync share the next one', async () => {
   expect(ends).toHaveLength(2);
 });
 
-it('tells those who shared a sync of its failure, and goes on', async () => {
+it('rejects for all callers that shared a failed sync, and works again afterwards', async () => {
   const { sync, ends } = manual();
   const failed = sync.sync();
   const next = [sync.sync(), sync.sync()];

@@ -16,7 +16,7 @@ function thrownBy(work: () => void): Error {
   throw new Error('nothing was thrown');
 }
 
-it('what SQLite failed of is known by its number, or where a runtime tells none by what it says', async () => {
+it('an SQLite error is recognized by its code, or by its message where the runtime has no code', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-errors-'));
   const [holder, other] = [1, 2].map(() => new DatabaseSync(join(folder, 'index'), { timeout: 0 })) as [DatabaseSync, DatabaseSync];
   holder.exec('CREATE TABLE filled (bytes)');

@@ -38,7 +38,7 @@ it('hashes many streams at once, each in the order of its blocks', async () => {
   }
 });
 
-it('that dies takes the streams along that it was hashing, and the next one has another', async () => {
+it('fails the streams that it was hashing when it dies, and the next stream gets another thread', async () => {
   const innocent = thread.begin();
   await innocent.update(shared(randomBytes(10)));
   const guilty = thread.begin();
@@ -52,7 +52,7 @@ it('that dies takes the streams along that it was hashing, and the next one has 
   expect((await next.digest()).md5).toBe(hex('md5', Buffer.from('x')));
 });
 
-it('is waited for when it ends, though nothing else keeps the process alive', async () => {
+it('is awaited by close(), even if nothing else keeps the process alive', async () => {
   const child = startChild(new URL('./testing/ended-thread.ts', import.meta.url), []);
   expect(await child.ended).toBe(0);
   expect(child.lines).toEqual(['ended']);

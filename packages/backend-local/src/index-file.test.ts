@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { IndexFile } from './index-file.ts';
 import { scratch } from './testing/storage.ts';
 
-it.each([{ errcode: 778 }, {}])('takes from the reserve for a removal that a quota refuses, a write that failed (%j)', async (told) => {
+it.each([{ errcode: 778 }, {}])('spends the reserve on a removal that an exceeded quota turned into a failed write (%j)', async (told) => {
   const { path, remove } = await scratch();
   const file = await IndexFile.open(join(path, 'index.db'));
   await file.freed();

@@ -78,7 +78,7 @@ describe('a listing of very many objects', () => {
     expect(rows).toBe(11);
   });
 
-  it('goes on where it was, though objects around its place were deleted', async () => {
+  it('continues at its place after objects around it were deleted', async () => {
     const first = await list({ prefix: 'many/00010', maxKeys: 5 });
     expect(first.objects.map(({ key }) => key)).toEqual([0, 1, 2, 3, 4].map((index) => keyOf(1000 + index)));
     for (const index of [1003, 1004, 1005]) await backend.delete({ bucket: 'bucket', key: keyOf(index) }, noContext);

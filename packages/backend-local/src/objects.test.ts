@@ -100,7 +100,7 @@ describe('bytes on their way in', () => {
     expect(await leftoversIn(root, backend)).toEqual([]);
   });
 
-  it.each([true, false])('the memory of chunks is given back where nobody else has to do with them: %s', async (isOwned) => {
+  it.each([true, false])('the memory of chunks is released if nobody else owns them: %s', async (isOwned) => {
     const chunks = [1, 2, 3].map((byte) => Buffer.from(new ArrayBuffer(200_000)).fill(byte));
     const whole = Buffer.concat(chunks);
     const stream = Readable.from(chunks, { objectMode: false });
@@ -109,7 +109,7 @@ describe('bytes on their way in', () => {
     expect((await read('owned')).equals(whole)).toBe(true);
   });
 
-  it('a stream that was not asked for as bytes still arrives', async () => {
+  it('a stream of strings is stored as UTF-8', async () => {
     const stream = Readable.from(['grüße ', 'aus ', 'strings']);
     await put('strings', { kind: 'stream', stream });
     expect((await read('strings')).toString()).toBe('grüße aus strings');
@@ -160,7 +160,7 @@ describe('bytes on disk', () => {
     expect((await read('copy')).length).toBe(2 * mebibyte);
   });
 
-  it('a copy of bytes that have as many names as the file system allows is bytes of its own', async () => {
+  it('a copy of bytes with as many links as the file system allows has bytes of its own', async () => {
     const before = await filesIn(join(root, 'bucket'));
     await put('popular', Buffer.from('popular'));
     const [blob = ''] = (await filesIn(join(root, 'bucket'))).filter((file) => !before.includes(file));
@@ -207,7 +207,7 @@ describe('bytes on disk', () => {
 });
 
 describe('a bucket that is deleted while objects are written to it', () => {
-  it('takes along nothing that was committed, and keeps nothing that was not', async () => {
+  it('loses no committed write, and keeps no bytes of a failed one', async () => {
     for (let round = 0; round < 20; round++) {
       const bucket = `race-${round}`;
       await backend.buckets!.create(bucket, {}, noContext);
@@ -233,7 +233,7 @@ describe('a bucket that is deleted while objects are written to it', () => {
     expect(await leftoversIn(root, backend)).toEqual([]);
   });
 
-  it('keeps what is written while others take its empty directories along, time and again', async () => {
+  it('keeps what is written while others repeatedly remove its empty directories', async () => {
     await backend.buckets!.create('shaken', {}, noContext);
     const directory = join(root, 'shaken');
     for (let index = 0; index < 100; index++) {
@@ -258,7 +258,7 @@ describe('a bucket that is deleted while objects are written to it', () => {
     expect((await backend.list('shaken', {}, noContext)).objects).toHaveLength(100);
   });
 
-  it('fails no write by what becomes of its own directory', async () => {
+  it('fails no write because its directory was removed', async () => {
     await backend.buckets!.create('fragile', {}, noContext);
     // Acts like another process that repeatedly finds such a bucket gone.
     const remover = new Worker(
@@ -299,7 +299,7 @@ describe('a bucket that is deleted while objects are written to it', () => {
     expect((await backend.list('large', {}, noContext)).objects).toEqual([]);
   });
 
-  it('may be called like a directory of the storage itself', async () => {
+  it('may have a name like those of the storage itself', async () => {
     for (const bucket of ['tmp', 'index', 'buckets']) {
       await backend.buckets!.create(bucket, {}, noContext);
       await backend.put({ bucket, key: 'x' }, { kind: 'buffer', data: Buffer.from(bucket) }, { contentType: 'a/b' }, noContext);
@@ -312,7 +312,7 @@ describe('a bucket that is deleted while objects are written to it', () => {
 describe('a call that is cancelled', () => {
   const reason = new Error('not wanted any more');
 
-  it('while the storage is opened for it waits for no more of the body', async () => {
+  it('while it opens the storage stops waiting for the body', async () => {
     const unopened = localBackend({ root });
     const cancel = new AbortController();
     const stream = new Readable({ read() {} });
@@ -326,7 +326,7 @@ describe('a call that is cancelled', () => {
     await unopened.close();
   });
 
-  it('while its object is opened gets no body', async () => {
+  it('while it opens an object gets no body', async () => {
     await put('read', Buffer.from('bytes'));
     const cancel = new AbortController();
     const options: GetOptions = {

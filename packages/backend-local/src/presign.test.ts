@@ -87,7 +87,7 @@ describe('presigned URLs', () => {
     await expect(verifyRead(at, download)).rejects.toEqual(denied());
   });
 
-  it('take no terms that they were signed without, whatever those say', async () => {
+  it('are refused with a parameter added, whatever its value', async () => {
     const { backend } = backendAt();
     const query = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
     expect(await backend.access.verifyWrite(at, query)).toEqual(at);
@@ -111,7 +111,7 @@ describe('the bucket that something was presigned for', () => {
   const again = { ...at, bucket: 'again' };
   const missing = expect.objectContaining({ code: 'no_such_bucket' });
 
-  it('is the one of that time, not a later one of its name', async () => {
+  it('is the one that existed then, not a later one of the same name', async () => {
     const { backend } = backendAt();
     const buckets = backend.buckets!;
     const { verifyRead, verifyWrite, verifyForm } = backend.access;
@@ -187,7 +187,7 @@ describe('presigned forms', () => {
     await expect(verifyForm('bucket', fields)).rejects.toEqual(denied(/expired/));
   });
 
-  it('cannot be made of what a URL signs', async () => {
+  it('cannot be forged from the signature of a URL', async () => {
     const { backend } = backendAt();
     const query = new URL((await backend.presign!.upload(at, { expiresIn: 60, method: 'PUT' }, noContext)).url).searchParams;
     const claims = JSON.stringify(['PUT', at.bucket, 1, at.key, Number(query.get('x-coffer-expires')), null, null, null, null, null]);

@@ -118,7 +118,7 @@ describe('temporary files', () => {
     await second.close();
   });
 
-  it('of other machines, of our number before us, and of nobody known, go by their age', async () => {
+  it('of other machines and unknown owners go by their age, those of an earlier process with our pid at once', async () => {
     const host = hostname().replaceAll(/[^A-Za-z0-9.-]/g, '_');
     const day = 24 * 3600 * 1000;
     const plant = async (name: string, age: number): Promise<string> => {

@@ -13,14 +13,14 @@ afterEach(() => remove());
 
 const path = (): string => join(directory, 'reserve');
 
-it('takes the place of what a process left that was killed while it set space aside', async () => {
+it('replaces what a process left that was killed while setting space aside', async () => {
   await writeFile(`${path()}.new`, 'some of it');
   await new Reserve(path()).restore();
   expect(await readdir(directory)).toEqual(['reserve']);
   expect((await stat(path())).size).toBe(1024 * 1024);
 });
 
-it('is whole again where it was cut short, and set aside once for all who ask', async () => {
+it('is restored if it was cut short, once for all concurrent callers', async () => {
   await writeFile(path(), 'cut');
   const reserve = new Reserve(path());
   await Promise.all([reserve.restore(), reserve.restore()]);
@@ -31,7 +31,7 @@ it('is whole again where it was cut short, and set aside once for all who ask', 
   expect((await stat(path())).size).toBe(1024 * 1024);
 });
 
-it('is spent for all who ask, and not set aside anew meanwhile', async () => {
+it('is spent for all concurrent callers, and not restored meanwhile', async () => {
   const reserve = new Reserve(path());
   await reserve.restore();
   const seen: boolean[] = [];
@@ -48,7 +48,7 @@ it('is spent for all who ask, and not set aside anew meanwhile', async () => {
   expect((await stat(path())).size).toBe(1024 * 1024);
 });
 
-it('is set aside anew by whichever process asks, when another one has spent it', async () => {
+it('is restored by any process that asks after another one has spent it', async () => {
   const [one, other] = [new Reserve(path()), new Reserve(path())];
   await one.restore();
   await other.spend(() => Promise.resolve());

@@ -80,7 +80,7 @@ it('removes the directories of buckets that are gone, and of no others', async (
   expect(['gone', 'gone-too', 'bucket'].map((name) => existsSync(join(root, name)))).toEqual([false, false, true]);
 });
 
-it('spares what is younger than asked, by when it came to be there rather than by the age of the bytes', async () => {
+it('spares blobs younger than asked, by when they were placed rather than by the age of their bytes', async () => {
   const path = join(root, await orphan('bucket', '3'.repeat(32)));
   const long = new Date(Date.now() - 100 * 3600 * 1000);
   await utimes(path, long, long);
@@ -89,7 +89,7 @@ it('spares what is younger than asked, by when it came to be there rather than b
   expect(await sweep(0)).toEqual({ removed: 1, bytes: 6 });
 });
 
-it('beside writers, even without mercy, never takes the bytes of an object', async () => {
+it('never takes the bytes of an object, even beside writers and without a minimum age', async () => {
   let over = false;
   const sweeping = (async () => {
     while (!over) await sweep(-1);
@@ -110,7 +110,7 @@ it('beside writers, even without mercy, never takes the bytes of an object', asy
   expect(objects.map(({ key }) => key).sort()).toEqual(written.sort());
 });
 
-it('ends when it is cancelled, also under way', async () => {
+it('ends when it is aborted, also while it runs', async () => {
   for (let index = 0; index < 3; index++) await orphan('bucket', String(index).repeat(32));
   const reason = new Error('enough');
   const cancel = new AbortController();

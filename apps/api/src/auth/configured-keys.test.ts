@@ -34,7 +34,7 @@ describe('the API with keys of an identity provider', () => {
     await rm(files.directory, { recursive: true });
   });
 
-  it('takes their tokens, with the tenant under the claim that is configured, or where it is looked for next', async () => {
+  it('accepts their tokens, with the tenant under the configured claim or its fallbacks', async () => {
     const pair = { tenant_uuid: acme.uuid, tenant_slug: acme.slug };
     for (const claims of [{ 'https://coffer.example/tenant': pair }, { app_metadata: pair }, pair]) {
       expect(await uploadFile(api, await bearer(claims))).toMatchObject({ status: 201, json: { tenant_uuid: acme.uuid, owner_id: 'ann' } });
@@ -45,7 +45,7 @@ describe('the API with keys of an identity provider', () => {
     });
   });
 
-  it('takes no others', async () => {
+  it('accepts no other tokens', async () => {
     const refused = { status: 401, json: { code: 'unauthorized' } };
     for (const headers of [
       await as('ann'),

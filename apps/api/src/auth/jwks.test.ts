@@ -85,7 +85,7 @@ describe('a key set', () => {
       await rm(directory, { recursive: true });
     });
 
-    it('takes no symmetric key and no private algorithm from it', async () => {
+    it('accepts no symmetric key from it', async () => {
       const shared = Buffer.from('attacker-secret-attacker-secret-attacker');
       const { directory, path } = await keyFile([{ kty: 'oct', kid: 'oct', k: shared.toString('base64url'), alg: 'HS256' }, one.jwk]);
       await expect(
@@ -206,7 +206,7 @@ describe('a key set', () => {
       expect(asked).toBe(1);
     });
 
-    it('takes the first token of a key that appeared just after it was asked', async () => {
+    it('accepts the first token of a key that appeared just after a fetch', async () => {
       keys = [one.jwk];
       const verify = tokenVerifier({ jwksUrl: url, tenantClaim: 'metadata' });
       expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
@@ -215,7 +215,7 @@ describe('a key set', () => {
       expect(await verify(await tokenOf(two))).toMatchObject({ subject: 'ann' });
     });
 
-    it('takes all of the first tokens of such a key, when several come at once', async () => {
+    it('accepts all first tokens of such a key when several arrive at once', async () => {
       keys = [one.jwk];
       const verify = tokenVerifier({ jwksUrl: url, tenantClaim: 'metadata' });
       expect(await verify(await tokenOf(one))).toMatchObject({ subject: 'ann' });
@@ -251,7 +251,7 @@ describe('a key set', () => {
       await listen(); // on another port: somebody else may have the old one by now
     });
 
-    it('counts together with a file', async () => {
+    it('is used together with a file', async () => {
       keys = [one.jwk];
       const { directory, path } = await keyFile([two.jwk]);
       const verify = tokenVerifier({ jwksUrl: url, jwksFile: path, tenantClaim: 'metadata' });

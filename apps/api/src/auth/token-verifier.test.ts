@@ -16,7 +16,7 @@ describe('a token signed with the secret', () => {
   const verify = tokenVerifier({ secret, tenantClaim: 'metadata' });
   const fresh = (): typeof verify => tokenVerifier({ secret, tenantClaim: 'metadata' });
 
-  it('says who speaks', async () => {
+  it('gives subject and role', async () => {
     expect(await verify(await sign(secret, good))).toEqual({ subject: 'ann', role: 'user' });
     expect(await verify(await sign(secret, good, { roles: ['admin'] }))).toEqual({ subject: 'ann', role: 'admin' });
     expect(await verify(await sign(secret, good, { scope: 'read service write' }))).toEqual({ subject: 'ann', role: 'service' });
@@ -81,13 +81,13 @@ describe('a token signed with the secret', () => {
   });
 
   it.each(['', 'a', 'a.b', 'a.b.c', '..', 'a.b.c.d', 'a.b.c.d.e', 'null.null.null', `${'a'.repeat(100_000)}.b.c`])(
-    'is refused when it is none: %.20s',
+    'is refused when it is not a token: %.20s',
     async (token) => {
       await expect(verify(token)).rejects.toMatchObject(unauthorized);
     },
   );
 
-  it('is refused when it is longer than what is kept of one', async () => {
+  it('is refused when it is longer than 16,384 characters', async () => {
     const longer = (length: number): Promise<string> => sign(secret, good, { more: 'x'.repeat(length) });
     expect(await verify(await longer(11_000))).toMatchObject({ subject: 'ann' });
     await expect(verify(await longer(13_000))).rejects.toMatchObject(unauthorized);

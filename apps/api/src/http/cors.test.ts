@@ -33,7 +33,7 @@ describe('pages of other origins', () => {
     expect(headers.vary).toBeUndefined();
   });
 
-  it('may read them from what the browser has kept, too: an <img> asks without an origin, and a script may be given its answer', async () => {
+  it('may read cached answers too: an <img> requests one without an origin, and a script may get it from the cache', async () => {
     origins = ['*'];
     const { headers } = await ask({});
     expect(headers['access-control-allow-origin']).toBe('*');

@@ -74,7 +74,7 @@ describe('requests of one connection', () => {
     }
   });
 
-  it('are not read without end either where Node reads on because what was written is out', async () => {
+  it('are not read without end when Node resumes reading after a drained write', async () => {
     await connection.write(get('/1'));
     await expect.poll(() => waiting.length).toBe(1);
     const client = connection.socket;
@@ -96,7 +96,7 @@ describe('requests of one connection', () => {
     expect(socket.bytesRead).toBeLessThan(300_000);
   });
 
-  it('are not kept in line by the thousand: the connection of who sends so many at once is cut', async () => {
+  it('are not queued by the thousand: a client that sends so many at once is cut', async () => {
     const shortest = 'GET / HTTP/1.1\r\nHost:\r\n\r\n';
     await connection.write(shortest.repeat(200));
     for (let count = 1; count <= 200; count++) {
@@ -118,7 +118,7 @@ describe('requests of one connection', () => {
     expect(waiting).toHaveLength(1);
   });
 
-  it('are not begun after an answer that closes it before the body is here', async () => {
+  it('are not begun after an answer that closes it before the body has arrived', async () => {
     server.prependListener('request', ({ method }, outgoing) => {
       if (method !== 'PUT') return;
       lingerAtEnd(outgoing.req);
@@ -150,7 +150,7 @@ describe('requests of one connection', () => {
     expect(waiting).toHaveLength(counts.length);
   });
 
-  it('are answered, and nothing is refused, where one that was late is whole before its turn', async () => {
+  it('are answered, and nothing is refused, if a late one is complete before its turn', async () => {
     await connection.write(get('/1') + get('/2').slice(0, 9));
     await expect.poll(() => waiting.length).toBe(1);
     server.emit('clientError', new Error('a head takes too long'), socket);
@@ -162,7 +162,7 @@ describe('requests of one connection', () => {
     await answerNext(3);
   });
 
-  it('leave no more to do at their end for what is none, however many pieces of it come', async () => {
+  it('add no more listeners for unparsable bytes, however many pieces arrive', async () => {
     await connection.write(`${get('/1')}none\r\n\r\n`);
     await expect.poll(() => waiting.length).toBe(1);
     const atEnd = (): number => waiting[0]!.listenerCount('close');
@@ -177,7 +177,7 @@ describe('requests of one connection', () => {
     expect(await connection.answer()).toMatchObject({ status: 400 });
   });
 
-  it('are none that anything waits for where none is under way', async () => {
+  it('are refused at once if they cannot be parsed and none is under way', async () => {
     await connection.write(get('/1'));
     await answerNext(1);
     const other = await RawConnection.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -188,14 +188,14 @@ describe('requests of one connection', () => {
     other.destroy();
   });
 
-  it('are refused at once in a body of which nobody reads more', async () => {
+  it('are refused at once if the body that is being read is malformed', async () => {
     await connection.write('PUT /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     await expect.poll(() => waiting.length).toBe(1);
     await connection.write('none\r\n');
     expect(await connection.answer()).toMatchObject({ status: 400 });
   });
 
-  it('are answered where more comes behind one that closes the connection, which means nothing', async () => {
+  it('are answered up to one that closes the connection; those after it are ignored', async () => {
     await connection.write(`${get('/1')}${get('/2').replace('Host', 'Connection: close\r\nHost')}${get('/3')}`);
     for (const count of [1, 2]) await answerNext(count);
     expect(await connection.ends()).toBe(true);

@@ -101,7 +101,7 @@ describe('a JSON body', () => {
     connection.destroy();
   });
 
-  it('counts with the last of two equal names, and not with its prototype', async () => {
+  it('takes the last of two equal names, and changes no prototype', async () => {
     expect(await patch('{"filename":"a","filename":"b"}')).toMatchObject({ status: 200, json: { filename: 'b' } });
     for (const body of ['{"__proto__":{"filename":"polluted"}}', '{"constructor":{"prototype":{"filename":"polluted"}}}'])
       expect(await patch(body)).toMatchObject(invalid);
@@ -130,7 +130,7 @@ describe('a JSON body', () => {
   });
 
   it.each(['12345678901234567890', '9007199254740993', '-9007199254740993', '590295810358705651712'])(
-    'is refused with a number that would be another, %s',
+    'is refused with a number whose digits would change, %s',
     async (n) => {
       const message = 'Must contain only numbers that are kept exactly: send one with more digits, or a larger one, as a string.';
       const refused = { status: 400, json: { code: 'validation_failed', errors: [{ field: 'metadata', message }] } };

@@ -27,7 +27,7 @@ describe('a query', () => {
     expect(() => parseQuery(text)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
   });
 
-  it('tells of each mistake once', () => {
+  it('reports each mistake once', () => {
     const errors = [
       { field: 'a', message: 'given more than once' },
       { field: 'query', message: 'is not percent-encoded UTF-8' },

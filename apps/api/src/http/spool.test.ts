@@ -62,7 +62,7 @@ describe('a spool', () => {
     await expect.poll(openFiles).toBe(0);
   });
 
-  it('needs nothing more of a file that fails to close', async () => {
+  it('ignores that a file fails to close', async () => {
     const close = SpoolFile.prototype.close;
     vi.spyOn(SpoolFile.prototype, 'close').mockImplementation(async function (this: SpoolFile) {
       await close.call(this);
@@ -80,7 +80,7 @@ describe('a spool', () => {
     await expect.poll(openFiles).toBe(0);
   });
 
-  it('says so where it cannot write', async () => {
+  it('reports that it cannot write', async () => {
     const file = join(directory, 'file');
     await writeFile(file, '');
     await expect(spool(streamOf(randomBytes(2_000_000)), join(file, 'spool'))).rejects.toMatchObject({
@@ -91,7 +91,7 @@ describe('a spool', () => {
   });
 
   // Where Node's own mkdir would retry forever.
-  it.runIf(platform() === 'linux')('says so where the data directory takes no other', async () => {
+  it.runIf(platform() === 'linux')('reports that it cannot create its directory', async () => {
     await expect(spool(streamOf(randomBytes(2_000_000)), '/proc/none/spool')).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 

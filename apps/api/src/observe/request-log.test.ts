@@ -45,7 +45,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('says the code of what was refused, and takes it for no failure of ours', async () => {
+  it('has the code of a refused request, and does not count it as a failure of the server', async () => {
     await api.send('GET', '/api/v1/files/nope', { headers: await as('ann', { tenant: acme }) });
     await api.send('GET', '/nothing');
     await api.send('GET', '/api/v1/files');
@@ -60,7 +60,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('has all of what went wrong on our side, of which the answer tells nothing but the id', async () => {
+  it('has the details of a server failure, of which the answer has only the request id', async () => {
     const cause = new Error('secret of ours');
     const copied = vi.spyOn(api.runtime.storage, 'copyFile').mockRejectedValue(cause);
     const json = { source: { bucket: 'acme-uploads', key: 'a' }, destination: { bucket: 'acme-uploads', key: 'b' } };
@@ -117,7 +117,7 @@ describe('the log', () => {
     for (const held of [authorization.slice(7), bad.slice(7), secret, 'top-secret']) expect(text).not.toContain(held);
   });
 
-  it('has no line for a request whose turn never came, and nobody minds that its client left', async () => {
+  it('has no line for a request whose turn never came because its client left', async () => {
     const connection = await RawConnection.open(api.url);
     const get = 'GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n';
     connection.socket.pause();
@@ -131,7 +131,7 @@ describe('the log', () => {
     expect(answered.filter(({ aborted }) => aborted === true).length).toBeLessThanOrEqual(1);
   });
 
-  it('takes a client that leaves for no error', async () => {
+  it('does not count a client that leaves as an error', async () => {
     const { authorization } = await as('ann', { tenant: acme });
     const uploads = [
       `POST /api/v1/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello`,
@@ -151,7 +151,7 @@ describe('the log', () => {
     expect(api.log.filter(({ level }) => Number(level) > info)).toEqual([]);
   });
 
-  it('takes for no error what fails because its client left, which is told to the storage', async () => {
+  it('does not count as an error what fails because the client left, which aborts the storage call', async () => {
     const copied = vi.spyOn(api.runtime.storage, 'copyFile');
     const signals: (AbortSignal | undefined)[] = [];
     copied.mockImplementation(async (_from, ctx) => {

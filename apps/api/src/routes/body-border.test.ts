@@ -150,7 +150,7 @@ onEachBackend('bodies around the size up to which they are read whole', ({ start
     }
   });
 
-  it('are refused alike when they are not what was declared', async () => {
+  it('are refused in the same way when they are not what was declared', async () => {
     const wrong = createHash('sha256').update('something else').digest('base64');
     for (const size of sizes) {
       for (const framing of framings) {

@@ -41,7 +41,7 @@ describe('pages of other origins', () => {
     expect([status, headers['access-control-allow-origin']]).toEqual([403, 'https://app.example']);
   });
 
-  it('are answered the question they ask first', async () => {
+  it('get preflights answered', async () => {
     const asked = { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'content-type,x-any' };
     const allowed = await client.get('/local/bucket/x', { method: 'OPTIONS', headers: { origin: 'https://app.example', ...asked } });
     expect(allowed.status).toBe(204);
@@ -55,7 +55,7 @@ describe('pages of other origins', () => {
     expect(other.headers['access-control-allow-methods']).toBeUndefined();
   });
 
-  it('are all let in by the default', async () => {
+  it('are all allowed by default', async () => {
     const handle = localHttpHandler({ backend: served.backend });
     const server = createServer((request, response) => void handle(request, response));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -105,7 +105,7 @@ describe('a presigned form', () => {
     await assertNothingStored();
   });
 
-  it('that is refused once no more of it is read is answered', async () => {
+  it('that is refused while its request is paused gets an answer', async () => {
     const { backend } = served;
     const server = createServer((request, response) => {
       const verifyForm = async (...given: Parameters<typeof backend.access.verifyForm>): Promise<never> => {
@@ -140,7 +140,7 @@ describe('a presigned form', () => {
     await assertNothingStored();
   });
 
-  it('in no shape to be read is refused', async () => {
+  it('that is not readable multipart is refused', async () => {
     const type = (value: string): { readonly headers: Record<string, string> } => ({ headers: { 'content-type': value } });
     const body = formOf([...fields, file]);
     expect((await post(body, type('application/json'))).status).toBe(415);
@@ -181,7 +181,7 @@ describe('a presigned form', () => {
     expect((await post(Buffer.from(padded, 'latin1'))).status).toBe(204);
   });
 
-  it('with fields beyond all measure is refused', async () => {
+  it('with too many or too large fields is refused', async () => {
     const many = Array.from({ length: 5000 }, (_, index) => ({ name: `x${index}`, value: 'x' }));
     const together = Array.from({ length: 20 }, (_, index) => ({ name: `x${index}`, value: 'x'.repeat(10_000) }));
     for (const extra of [many, together, [{ name: 'x', value: 'x'.repeat(1_000_000) }]]) {
@@ -190,7 +190,7 @@ describe('a presigned form', () => {
     await assertNothingStored();
   });
 
-  it('for any type takes the one of its field, or of its part', async () => {
+  it('signed for any type takes the type of its field, or else of its part', async () => {
     const open = await served.backend.presign!.upload(at, { expiresIn: 60 }, noContext);
     const unbound = Object.entries(open.fields).map(([name, value]) => ({ name, value }));
     const typeOf = async (parts: readonly Part[]): Promise<string> => {

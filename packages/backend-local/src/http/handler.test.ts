@@ -78,7 +78,7 @@ describe('objects without a token', () => {
     expect((await client.get('/local/')).status).toBe(400);
   });
 
-  it('and buckets have methods of their own', async () => {
+  it('and buckets each allow their own methods', async () => {
     for (const [path, allow] of [
       ['/local/bucket/open.txt', 'GET, HEAD, PUT, OPTIONS'],
       ['/local/bucket', 'POST, OPTIONS'],
@@ -153,7 +153,7 @@ describe('presigned downloads', () => {
     }
   });
 
-  it('of what is not there are 404, since whoever signed knows the key', async () => {
+  it('of missing objects are 404, since whoever signed the URL knows the key', async () => {
     expect(JSON.parse((await client.get(await client.downloadOf('absent'))).text)).toMatchObject({ status: 404, code: 'file_not_found' });
   });
 
@@ -216,7 +216,7 @@ describe('the context of a request', () => {
 });
 
 describe('errors', () => {
-  it('go to whoever asked for them', async () => {
+  it('are passed to onError', async () => {
     const seen: unknown[] = [];
     const handle = localHttpHandler({
       backend: served.backend,

@@ -54,7 +54,7 @@ describe('presigned PUTs', () => {
     expect((await client.get(target, { method: 'PUT', body: '12345', headers: { 'transfer-encoding': 'chunked' } })).status).toBe(200);
   });
 
-  it('take bytes as they are, and none that are compressed, or a part', async () => {
+  it('refuse a compressed or partial body', async () => {
     const target = await client.uploadOf('up');
     const put = (headers: Record<string, string>) => client.get(target, { method: 'PUT', body: 'bytes', headers });
     expect((await put({ 'content-encoding': 'gzip' })).status).toBe(415);
@@ -82,7 +82,7 @@ describe('presigned PUTs', () => {
     expect((await put({ 'content-md5': sum('md5', 'bytes'), digest: `SHA-256=${sum('sha256', 'bytes')}` })).status).toBe(200);
   });
 
-  it('cut a body off that is longer, early, and tell its sender', async () => {
+  it('cut off a body that is too long early, and tell its sender', async () => {
     const target = await client.uploadOf('bound', { size: 5 });
     let sent = 0;
     const answer = await ask(served.url, target, {

@@ -130,7 +130,7 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
     expect((await send('GET', `/${uuid}/usage`)).json).toEqual({ bytes: 9, files: 1, quota_bytes: null });
   });
 
-  it('get their bucket, again and again the same', async () => {
+  it('get their bucket, the same one each time', async () => {
     const { tenant_uuid: uuid, tenant_slug: slug } = fresh();
     const region = abilities.regions ? 'eu-west-1' : 'us-east-1';
     const provision = (json: unknown, id = uuid) => send('POST', `/${id}/provision-storage`, { json });
@@ -182,7 +182,7 @@ onEachBackend('tenants', ({ start, bucket, abilities }) => {
   });
 
   it.each(['none', '%00', 'a%00b', '..', '%2e%2e', '%', '%ff', "'%20or%201=1", 'x'.repeat(2000), '😀'])(
-    'of whom nobody knows are 404: %.20s',
+    'that are unknown are 404: %.20s',
     async (id) => {
       const path = encodeURI(id).replaceAll('%25', '%');
       for (const each of [path, `${path}/usage`])

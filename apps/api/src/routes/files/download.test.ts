@@ -89,7 +89,7 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     }
   });
 
-  it('is given by no cache to another reader, or after it is gone', async () => {
+  it('is never served by a cache to another reader, or after it was deleted', async () => {
     const { json: file } = await uploadFile(api, ann, 'hello', { fields: { is_public: 'true' } });
     const held = { 'if-none-match': `"${file.etag}"` };
     for (const method of ['GET', 'HEAD']) {
@@ -134,7 +134,7 @@ onEachBackend('a download of a file', ({ start, abilities }) => {
     expect(await get(file, { headers: { range: 'bytes=0-0', 'if-range': '"x"' } })).toMatchObject({ status: 200, text: '0123456789' });
   });
 
-  it('is handed over under the longest name, of which the link says what a file system takes', async () => {
+  it('is handed over by link with the longest name shortened to what a file system allows', async () => {
     const { json: file } = await uploadFile(api, ann, 'hello', { name: `${'日'.repeat(1020)}.txt`, type: 'text/plain' });
     const { headers } = await get(file, { query: '?redirect=true' });
     expect(headers.location?.length).toBeLessThan(6000);

@@ -29,7 +29,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
   const complete = (begun: Answer, headers: Record<string, string> = ann): Promise<Answer> =>
     api.send('POST', `/api/v1/files/${begun.json.file_id}/complete`, { headers });
 
-  it('goes from the promise over the bytes to the file', async () => {
+  it('goes from the request over the bytes to the file', async () => {
     const begun = await begin({ filename: 'Größe.txt', is_public: true, sha256: sha256('hello'), metadata: { a: 1 } });
     expect(begun.status).toBe(201);
     expect(begun.json).toEqual({
@@ -94,14 +94,14 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     expect(renamed).toMatchObject({ status: 200, json: { filename: kept } });
   });
 
-  it.each(['a/', '..', 'a/..', '\\', 'C:\\.'])('is not called %s, which is no name', async (filename) => {
+  it.each(['a/', '..', 'a/..', '\\', 'C:\\.'])('is refused under %s, which is not a file name', async (filename) => {
     const refused = { status: 400, json: { code: 'validation_failed', errors: [{ field: 'filename' }] } };
     expect(await begin({ filename })).toMatchObject(refused);
     const { json } = await begin();
     expect(await api.send('PATCH', `/api/v1/files/${json.file_id}`, { headers: ann, json: { filename } })).toMatchObject(refused);
   });
 
-  it('takes just the bytes that were announced', async () => {
+  it('accepts exactly the bytes that were announced', async () => {
     for (const [content, type] of [
       ['hell', 'text/plain'],
       ['hello!', 'text/plain'],
@@ -167,7 +167,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     }),
   );
 
-  it('ends in time', async () => {
+  it('expires, but completes later if its bytes arrived in time', async () => {
     const expired = await begin();
     const arrived = await begin();
     await sendPresigned(arrived, 'hello', 'text/plain');
@@ -196,7 +196,7 @@ onEachBackend('a presigned upload', ({ start, bucket, abilities }) => {
     ).toMatchObject({ owner_id: 'bob', tenant_uuid: acme.uuid });
   });
 
-  it('of nothing is a file of nothing', async () => {
+  it('of no bytes is an empty file', async () => {
     const begun = await begin({ size_bytes: 0 });
     expect((await sendPresigned(begun, '', 'text/plain')).ok).toBe(true);
     expect(await complete(begun)).toMatchObject({ status: 200, json: { size_bytes: 0, sha256: abilities.hashes ? sha256('') : null } });

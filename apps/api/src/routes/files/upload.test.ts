@@ -92,7 +92,7 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
     });
   });
 
-  it('never makes the key of the name', async () => {
+  it('never derives the key from the file name', async () => {
     for (const name of ['../../etc/passwd', '..', 'a/b', 'CON', '.htaccess', 'x'.repeat(255)]) {
       const { json } = await uploadFile(api, ann, 'x', { name });
       expect(json.storage_key).toBe(`files/${json.id}`);
@@ -223,7 +223,7 @@ onEachBackend('an upload of a file', ({ start, bucket, abilities }) => {
     expect(await uploadFile(api, ann, Buffer.alloc(2_000_000))).toMatchObject({ status: 201 });
   });
 
-  it('is kept by its own server alone, however often it is repeated at once', async () => {
+  it('is stored once per request, also with many at once', async () => {
     const before = await stored();
     const answers = await Promise.all(Array.from({ length: 32 }, (_, n) => uploadFile(api, ann, `file ${n}`)));
     expect(answers.every(({ status }) => status === 201)).toBe(true);

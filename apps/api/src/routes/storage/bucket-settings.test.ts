@@ -100,7 +100,7 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         await send('PUT', '/versioning', { json: { enabled: true } });
       });
 
-      it('keep what was deleted out of sight, and go with it by force only', async () => {
+      it('hide deleted objects, and are deleted with them only by force', async () => {
         expect(await object('DELETE', 'v')).toMatchObject({ status: 204 });
         expect(await object('GET', 'v')).toMatchObject({ status: 404, json: { code: 'file_not_found' } });
         expect((await api.send('GET', `/api/v1/storage/objects?bucket=${name}`, { headers })).json.objects).toEqual([]);
@@ -121,7 +121,7 @@ onEachBackend('the settings of a bucket', ({ start, bucket, abilities }) => {
         { id: 'all', prefix: '', expire_days: 365 },
       ];
 
-      it('are read as they were written, and are none in the end', async () => {
+      it('are read as they were written, until they are removed', async () => {
         expect(await send('PUT', '/lifecycle', { json: { rules } })).toMatchObject({ status: 200, json: { rules } });
         const { status, json } = await send('GET', '/lifecycle');
         expect(status).toBe(200);

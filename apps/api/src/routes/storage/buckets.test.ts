@@ -49,7 +49,7 @@ onEachBackend('buckets', ({ start, bucket, abilities }) => {
     }),
   );
 
-  it('of a name exist once, and those that do not exist are 404', async () => {
+  it('exist once per name, and are 404 if they do not exist', async () => {
     await send('POST', '', { json: { name: bucket('once') } });
     expect(await send('POST', '', { json: { name: bucket('once') } })).toMatchObject({
       status: 409,

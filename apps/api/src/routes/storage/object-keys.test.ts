@@ -88,7 +88,7 @@ onEachBackend('keys', ({ start, abilities }) => {
       expect((await send('PUT', bytes.toString('latin1'), { body: 'x' })).status).toBe(400);
   });
 
-  it('in one spelling and another are two', async () => {
+  it('are kept apart by case and Unicode normalization, and "dir" stands beside "dir/x"', async () => {
     for (const [raw, body] of [
       ['Case', 'upper'],
       ['case', 'lower'],

@@ -111,7 +111,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect((await send('GET', 'chunked')).bytes.equals(data)).toBe(true);
   });
 
-  it('as a form takes its fields in any order, and streams or waits as these need', async () => {
+  it('as a form takes its fields in any order', async () => {
     const file = new Blob(['in a form'], { type: 'text/x-form' });
     const fields = { bucket: bucket('other'), acl, storage_class: storageClass };
     for (const form of [
@@ -156,7 +156,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect(await begun(api, worker, { bucket: bucket('other') })).toMatchObject({ status: 403, code: 'forbidden' });
   });
 
-  it('as a large form with late fields goes where these say, and leaves nothing on the way', async () => {
+  it('as a large form with late fields goes where they say, and leaves no temporary file', async () => {
     const data = randomBytes(2_500_000);
     const { status, json } = await send('POST', 'late', { form: formOf({ file: new Blob([data]), bucket: bucket('other') }) });
     expect({ status, json }).toMatchObject({
@@ -203,7 +203,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     }),
   );
 
-  it('is refused for a bucket, ACL or class that is none', async () => {
+  it('is refused for an invalid bucket, ACL or class', async () => {
     const cases = [
       [{ bucket: bucket('no-such-bucket') }, 404, 'no_such_bucket'],
       [{ bucket: 'NO' }, 400, 'invalid_bucket_name'],
@@ -282,7 +282,7 @@ onEachBackend('an upload of an object', ({ start, bucket, abilities }) => {
     expect(await send('GET', 'sum2')).toMatchObject({ status: 404 });
   });
 
-  it('can be made to depend on what is there', async () => {
+  it('can be made conditional on what exists', async () => {
     const absent = { headers: { 'if-none-match': '*' }, body: 'first' };
     expect(await send('PUT', 'once', absent)).toMatchObject({ status: 201 });
     expect(await send('PUT', 'once', absent)).toMatchObject({ status: 412, json: { code: 'precondition_failed' } });

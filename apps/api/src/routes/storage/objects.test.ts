@@ -71,7 +71,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       expect(json.objects.map((object: { key: string }) => object.key)).toEqual([object, 'list/b', 'list/ä', 'list/\uffee', 'list/😀']);
     });
 
-    it('are none where there are none', async () => {
+    it('are an empty list where there are none', async () => {
       const nothing = { objects: [], common_prefixes: [], is_truncated: false };
       expect((await send('GET', `?bucket=${bucket('other')}`)).json).toEqual(nothing);
       expect((await send('GET', '?prefix=nothing')).json).toEqual(nothing);
@@ -104,7 +104,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
       });
     });
 
-    it('are not listed on from what no list gave', async () => {
+    it('are not listed from a token that is not from the same list', async () => {
       const { json } = await send('GET', '?prefix=list/&max_keys=2');
       const others = encodeURIComponent(json.next_continuation_token as string);
       for (const token of ['', '!', 'abc', '../..', '%F0%9F%98%80', '%00', others, `${others}A`]) {
@@ -246,7 +246,7 @@ onEachBackend('objects', ({ start, bucket, abilities }) => {
     expect((await send('GET', '/back')).text).toBe('bytes');
   });
 
-  it.each(['copy', 'move'])('that are not there, or cannot be, make no %s', async (verb) => {
+  it.each(['copy', 'move'])('that are missing or have an invalid key make no %s', async (verb) => {
     const attempt = (json: unknown) => api.send('POST', `/api/v1/storage/${verb}`, { headers, json });
     await put('here');
     expect(await attempt({ source: { key: 'absent' }, destination: { key: 'x' } })).toMatchObject({
