@@ -38,7 +38,7 @@ it('@coffer/runtime finds PostgreSQL and backends out of a bundle of CommonJS', 
     logLevel: 'error',
   });
   // As pm2, Lambda and others start programs: from a program of their own, in any directory.
-  const env = { ...process.env, NODE_PATH: '' }; // the test's own starter may have set it, and then everything would be found
+  const env = { ...process.env, NODE_PATH: '' }; // whatever starts this test may have set it, and then everything would be found
   const start = ['--eval', `require(${JSON.stringify(outfile)})`];
   const { stdout } = await promisify(execFile)(process.execPath, start, { cwd: '/', env });
   expect(stdout).toContain('STORAGE_BACKEND: names neither a backend (local, s3, minio) nor a module that is installed.');

@@ -334,7 +334,7 @@ describe('the server as a process', () => {
         return after.collections === before.collections ? (after.bytes - before.bytes) / times : Infinity;
       };
       for (const [kind, ask] of Object.entries(answered)) {
-        let least = Infinity; // the first rounds include compiled code
+        let least = Infinity; // the first rounds also keep newly compiled code
         for (let round = 0; round < 10 && least > most; round++) least = Math.min(least, await kept(ask));
         expect(least, kind).toBeLessThanOrEqual(most);
       }

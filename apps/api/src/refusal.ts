@@ -14,7 +14,7 @@ import type { Exchange } from './exchange.ts';
 const lingerMs = 1_000;
 
 /**
- * Answers a request whose body will not arrive. Bypasses the handler, which notices when the connection closes, as with any client
+ * Answers a request of whose body no more will arrive. Bypasses the handler, which notices when the connection closes, as with any client
  * that has gone. The connection closes at once, so that no more of the body arrives.
  */
 export function refuseBody(exchange: Exchange, socket: Socket, status: 400 | 408, detail: string): void {

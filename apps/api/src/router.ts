@@ -61,10 +61,7 @@ export class Router {
   readonly app: OpenAPIHono<AppEnv>;
   readonly #guard: (c: AppContext, access: Access) => Promise<void>;
   readonly #methods = new RouteTable<string>();
-  /**
-   * The methods of paths without parameters. They take precedence over paths with parameters, as in OpenAPI: `/files/upload` is not a file
-   * id.
-   */
+  /** Methods of paths without parameters. As in OpenAPI, these precede paths with parameters: `/files/upload` is not a file id. */
   readonly #fixed = new Map<string, Set<string>>();
 
   /** @param guard called before a route reads anything of its request; throws when the caller may not use the route */

@@ -69,7 +69,7 @@ export function listingText(description: string) {
     .openapi({ description });
 }
 
-/** A pattern without control characters for OpenAPI, in syntax that all dialects of regular expressions share. */
+/** Pattern for text without control characters, for OpenAPI: in syntax that all dialects of regular expressions share. */
 export const plain = String.raw`^[^\x00-\x1f\x7f-\x9f]*$`;
 const isPlain = new RegExp(plain);
 

@@ -60,7 +60,7 @@ export function createApiServer(services: Services): Server {
     if (isLast) outgoing.setHeader('connection', 'close');
     const closesEarly = isLong(incoming) || (hasBody(incoming) && (incoming.headers.upgrade !== undefined || !isRead(incoming)));
     if (closesEarly) closeUnlessWhole(incoming, outgoing);
-    // Node closes the connection if it did not ask for the body; proxies send the body all the same.
+    // Node closes the connection if it did not ask for the body with 100 Continue; proxies send the body all the same.
     const expects = incoming.headers.expect !== undefined;
     if (isLast || closesEarly || !outgoing.shouldKeepAlive || expects) lingerAtEnd(incoming);
     if (!namesItsHost(incoming)) {
@@ -120,7 +120,7 @@ export function createApiServer(services: Services): Server {
   server.setTimeout(timeout * 1000, (socket: Socket) => {
     const current = onSocket.get(socket);
     const working = current !== undefined && waitsForUs(current.incoming) && !current.outgoing.headersSent;
-    // Once the server reads again, the client gets the full time anew, since it may be gone only now.
+    // Once the server reads again, the client gets the full time anew; if it is gone, the next timeout cuts it.
     if (!working && !spared.delete(socket)) {
       if (current === undefined || !mayBeAnswered(current, socket)) socket.destroy();
       else refuseBody(current, socket, 408, 'The body stopped coming.');
@@ -154,10 +154,7 @@ export function createApiServer(services: Services): Server {
   return server;
 }
 
-/**
- * Whether it is not the client's turn to send: the request is complete, or has bytes that nobody has read yet, as while the storage is
- * slow.
- */
+/** Whether the client need not send: the request is complete, or has bytes that nobody has read yet, as while the storage is slow. */
 function waitsForUs({ complete, readableLength }: IncomingMessage): boolean {
   return complete || readableLength > 0;
 }
@@ -218,7 +215,7 @@ function hostsIn(headers: readonly string[]): number {
 }
 
 /**
- * HTTP/1.0 has no chunked encoding. Whoever passed the request on may have seen its end elsewhere, and no request in what follows:
+ * HTTP/1.0 has no chunked encoding. A proxy may have seen the end of the request elsewhere, so that what follows is no request to it:
  * RFC 9112, section 6.1.
  */
 function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean {
@@ -226,8 +223,8 @@ function isFramedDoubtfully({ headers, httpVersion }: IncomingMessage): boolean 
 }
 
 /**
- * Whether the body may take longer than the server waits for it after the answer. Unknown for a chunked body: when the request is
- * refused at once, all of it may have arrived without being parsed yet.
+ * Whether the body may take longer than the server waits for it after the answer. Unknown for a chunked body, so false: when the request
+ * is refused at once, all of it may have arrived without being parsed yet.
  */
 function isLong(incoming: IncomingMessage): boolean {
   return (contentLength(incoming) ?? 0) > longBody;

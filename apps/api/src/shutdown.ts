@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { exchangeBegunOn } from './exchange.ts';
 
 /**
- * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives them a moment to
- * undo what they wrote. Handlers whose client has gone get the same time.
+ * Stops accepting connections and lets requests in flight finish, for at most `deadlineMs`. Then cuts them, and gives their handlers a
+ * moment to undo what they wrote. Handlers whose client has gone get the same time.
  */
 export type Drain = (deadlineMs: number) => Promise<void>;
 
@@ -104,7 +104,7 @@ export function drainOf(server: Server): Drain {
 
 /**
  * Resolves once a turn of the event loop brings no connection, or after `mostMs`. Closing the server resets connections that the kernel
- * has accepted and Node has not: their clients believe to be connected, and would not dare to repeat what they sent.
+ * has accepted and Node has not: their clients believe they are connected, and would not dare to repeat what they sent.
  */
 async function allAccepted(server: Server, mostMs: number): Promise<void> {
   const until = Date.now() + mostMs;

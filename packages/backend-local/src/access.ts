@@ -25,7 +25,7 @@ export interface WriteGrant extends ObjectAddress, SignedFor {
 
 /**
  * What the HTTP handler needs beyond `StorageBackend`. A wrapped backend lacks this member, so copy it over:
- * `{ ...wrapBackend(local, observe(observer)), access: local.access }` makes presigned traffic count in the metrics.
+ * `{ ...wrapBackend(local, observe(observer)), access: local.access }` lets the observer see presigned traffic.
  */
 export interface LocalAccess {
   /**
@@ -50,7 +50,7 @@ export function isSigned(query: URLSearchParams): boolean {
   return query.has(parameters.signature);
 }
 
-/** Parameter names in presigned URLs. The form fields that share a name have it in lower case. */
+/** Parameter names in presigned URLs. The fields of presigned forms are looked up by lower-case name. */
 export const parameters = {
   signature: 'x-coffer-signature',
   expires: 'x-coffer-expires',

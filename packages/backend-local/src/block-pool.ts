@@ -1,6 +1,4 @@
-/**
- * Size in bytes of one write of a large upload: small enough that the bytes are still in the CPU caches when they are written and hashed.
- */
+/** Size in bytes of one write of a large upload: small enough to stay in the CPU caches while it is written and hashed. */
 export const blockSize: number = 256 * 1024;
 
 const keptBlocks = 64;

@@ -57,10 +57,7 @@ async function isDirectory(path: string): Promise<boolean> {
 // Errors of file systems that can sync only files (some FUSE file systems, some in virtual machines).
 const notForDirectories: ReadonlySet<string> = new Set(['EINVAL', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
-/**
- * Makes the names in a directory survive a power loss. Windows has no such call and needs none. File systems without it are accepted as
- * they are.
- */
+/** Makes the names in a directory survive a power loss, if the file system can. Windows has no such call and needs none. */
 export async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const directory = await open(path, 'r');

@@ -37,7 +37,7 @@ const byErrno: Readonly<Record<string, Meaning>> = {
   EROFS: readOnly,
   ELOOP: link,
   ENOTDIR: link,
-  EEXIST: link, // from mkdir
+  EEXIST: link, // mkdir's error for a link or a file in the way
   EIO: failedDisk,
   EFBIG: { code: 'storage_unavailable', message: 'The object is larger than the file system allows a file to be.', retryable: false },
   EMFILE: { code: 'storage_unavailable', message: 'This process has too many files open.' },
@@ -128,10 +128,7 @@ export function isFailedWrite(error: unknown): boolean {
   return sqliteCode(error) === 10 && (extendedCode(error) ?? 778) === 778; // SQLITE_IOERR_WRITE
 }
 
-/**
- * Explains why the index cannot be opened, which SQLite does not: the system denies access to its files, or the file system lacks locks or
- * shared memory.
- */
+/** Says why the index cannot be opened, which SQLite does not: access is denied, or the file system lacks locks or shared memory. */
 export async function toOpeningError(cause: unknown, path: string): Promise<StorageError> {
   if (withoutMeans.has(extendedCode(cause) ?? 0)) return meant(cause, unsuitable);
   const refused = [3, 8, 14].includes(sqliteCode(cause) ?? 0); // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN

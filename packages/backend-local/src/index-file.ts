@@ -115,7 +115,7 @@ export class IndexFile {
     }
   }
 
-  /** Runs `work`, which must be synchronous; retries while another process holds a lock. */
+  /** Runs `work`, which must be synchronous; retries for up to 10 s while another process holds a lock. */
   async read<T>(work: () => T): Promise<T> {
     try {
       return await patiently(work);

@@ -10,7 +10,7 @@ import { listPage, objectsFrom } from './listing.ts';
 import { bytes, hex, rowOf, storedOf } from './object-row.ts';
 import type { ObjectRow, StoredRow } from './object-row.ts';
 
-/** What a write requires of the object that it replaces. */
+/** What a write requires of the object that it replaces, if there is one. */
 export interface WriteConditions {
   readonly ifNoneMatch?: '*' | undefined;
   readonly ifMatch?: string | undefined;

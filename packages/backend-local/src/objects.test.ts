@@ -54,7 +54,7 @@ function chunked(data: Uint8Array, size: number): Readable {
   return Readable.from(chunks, { objectMode: false });
 }
 
-/** Links a file outside the storage until the file system refuses more links, if it has such a limit (ext4: 65,000). */
+/** Links a file to names outside the storage until the file system refuses more, if it has such a limit (ext4: 65,000). */
 async function exhaustLinks(path: string): Promise<{ readonly names: number; remove(): Promise<void> }> {
   const { path: directory, remove: removeNames } = await scratch();
   let names = 0;

@@ -7,7 +7,7 @@ import type { Store } from './store.ts';
 /** Runs `work` on the open storage. @throws storage_unavailable once it is closed, and whatever opening it throws */
 export type Using = <T>(ctx: CallContext, work: (store: Store) => Promise<T>) => Promise<T>;
 
-/** Opens a storage directory on first use. `close()` waits for the last use to end. */
+/** Opens a storage directory on first use. `close()` waits for the last use to end, then closes it. */
 export class LazyStore {
   readonly #root: string;
   readonly #running = new InFlight<Promise<unknown>>();

@@ -29,7 +29,7 @@ const shortestSecret = 16;
 const formScope = 'form ';
 const formFields: ReadonlySet<string> = new Set(['key', 'content-type', parameters.policy, parameters.signature]);
 
-/** What is signed. A signature holds for one method, and for none but these values. */
+/** What is signed. A signature is valid for one method and for exactly these values. */
 interface Claims extends WriteGrant {
   readonly method: 'GET' | 'PUT' | 'POST';
   /** Milliseconds since 1970. */

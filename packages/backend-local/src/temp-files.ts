@@ -76,8 +76,8 @@ export class TempFiles {
   }
 
   /**
-   * Removes what dead processes left. Files of this machine go at once. A day after the last write also go files of other machines,
-   * whose processes cannot be checked, and of processes whose pid is in use again. Files younger than `olderThan` (seconds) stay.
+   * Removes what dead processes left. Files of this machine go at once. Files of other machines, whose processes cannot be checked, and
+   * files of processes whose pid is in use again go a day after the last write. Files younger than `olderThan` (seconds) stay.
    */
   async removeAbandoned({
     olderThan = 0,
@@ -124,10 +124,7 @@ function startedAt(): number {
   return started < 1000 ? toldByLinux(started) : started;
 }
 
-/**
- * In Bun and Deno the clock starts with the process, so it cannot tell apart processes of the same pid, as in containers. Linux knows the
- * start time.
- */
+/** In Bun and Deno the clock starts with the process, which cannot tell equal pids in containers apart. Linux knows the start time. */
 function toldByLinux(otherwise: number): number {
   try {
     const [, after = ''] = readFileSync('/proc/self/stat', 'latin1').split(/\) (?!.*\))/); // the name of a program may have any character

@@ -149,7 +149,7 @@ describe('a JSON body', () => {
     },
   );
 
-  // A double as JavaScript prints it, such as 1795890986653000000, does not always equal that double to the last digit.
+  // A double as JavaScript prints it, such as 1795890986653000000, does not always have the exact digits of that double.
   it.each([
     '9007199254740992',
     '9007199254740994',

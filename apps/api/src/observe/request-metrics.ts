@@ -46,7 +46,7 @@ export function requestMetrics(register: Registry): (exchange: Exchange) => void
   };
 }
 
-/** The status that the client received: a client that cut its body short, for example, no longer receives the error. */
+/** The status that the client received: a client that cut its body short, for example, no longer receives the error, and counts as gone. */
 function statusTold(exchange: Exchange): number {
   const { outgoing, refusedWith } = exchange;
   const status = statusOf(exchange) ?? clientLeft;

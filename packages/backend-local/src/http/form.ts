@@ -8,7 +8,7 @@ import type { MultipartHandler, PartHead } from '@coffer/storage-core/http';
 /** The file of a form, with the fields before it by lower-case name. */
 export interface FormFile {
   readonly fields: ReadonlyMap<string, string>;
-  /** Ends only once the form has been read to its end, and fails if the form is cut short, so nothing is committed before. */
+  /** Ends only once the form has been read to its end, and fails if that end never comes: nothing is committed before. */
   readonly stream: Readable;
   /** As the part declares it. */
   readonly contentType: string | undefined;

@@ -20,7 +20,7 @@ export interface LocalHttpOptions {
 
 /**
  * Answers requests below `/local/` and resolves to true; leaves all others untouched and resolves to false. Never rejects.
- * @param ctx request id for logs and abort signal; the tenant comes from the signature
+ * @param ctx carries the request id for logs and the abort signal; the tenant comes from the signature
  */
 export type LocalHttpHandler = (request: IncomingMessage, response: ServerResponse, ctx?: CallContext) => Promise<boolean>;
 

@@ -1,6 +1,4 @@
-/*
- * Opens the storages given as its arguments and prints the outcome of each on a line. With `--unprivileged` first, it drops root's rights.
- */
+/* Opens the storages given as arguments and prints the outcome of each on a line. With `--unprivileged` first, drops root's rights. */
 import { isStorageError, noContext } from '@coffer/storage-core';
 
 import { localBackend } from '../backend.ts';
