@@ -28,7 +28,7 @@ const rule = {
     .min(1)
     .max(255)
     .refine((value) => value.isWellFormed(), 'no lone surrogates'),
-  prefix: listingText('Of the keys that it is about.'),
+  prefix: listingText('Prefix of the keys that the rule applies to.'),
   expire_days: days.optional(),
   abort_multipart_days: days.optional(),
 };

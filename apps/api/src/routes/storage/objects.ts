@@ -42,8 +42,8 @@ export function objectRoutes(router: Router, services: Services): void {
     tags: ['Objects'],
     request: {
       query: z.object({
-        prefix: listingText('Only keys that begin so. Such as `uploads/`.').optional(),
-        delimiter: listingText('Keys that go on beyond it are told of once, in `common_prefixes`. Such as `/`.').optional(),
+        prefix: listingText('Only keys that begin with this. Such as `uploads/`.').optional(),
+        delimiter: listingText('Groups the keys that continue after it into one entry of `common_prefixes`. Such as `/`.').optional(),
         max_keys: integerParam({
           min: 1,
           max: 1000,
