@@ -1,7 +1,7 @@
 import type { StorageBackend } from './backend.ts';
 import { storageError } from './errors.ts';
 
-/** An optional member of `StorageBackend` that holds the operations of an ability. */
+/** An optional member of `StorageBackend` that holds the operations of one ability. */
 export type Ability = 'acl' | 'batchDelete' | 'buckets' | 'presign' | 'versioning' | 'lifecycle' | 'maintenance';
 
 const names: Readonly<Record<Ability, string>> = {
@@ -14,7 +14,7 @@ const names: Readonly<Record<Ability, string>> = {
   maintenance: 'sweeps',
 };
 
-/** The operations of an ability. @throws not_supported (for ACLs acl_not_supported) when the backend lacks the ability; never a silent success. */
+/** The operations of an ability. @throws not_supported (acl_not_supported for ACLs) when the backend lacks it; never a silent success */
 export function requireAbility<A extends Ability>(backend: StorageBackend, ability: A): NonNullable<StorageBackend[A]> {
   const operations = backend[ability];
   if (operations === undefined) {

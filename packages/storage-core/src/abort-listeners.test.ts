@@ -46,7 +46,7 @@ it('goes on with the others when one in their midst has left', () => {
   first?.();
   onAbort(cancel.signal, () => {
     told.push('fourth');
-    third?.(); // was told before
+    third?.(); // was already called
   });
   onAbort(cancel.signal, () => told.push('fifth'));
   cancel.abort();

@@ -13,7 +13,10 @@ interface Waiting extends Link {
   readonly listener: () => void;
 }
 
-/** All that wait for one signal, which may be that of a whole process: a ring, of which nothing is left of who has gone (see `InFlight`). */
+/**
+ * All listeners waiting for one signal, which may live as long as the process: a ring that keeps nothing of those that left (see
+ * `InFlight`).
+ */
 class Listeners {
   readonly #signal: AbortSignal;
   readonly #ring = {} as Link;
@@ -32,13 +35,13 @@ class Listeners {
     ring.before = own;
     return () => {
       if (!unlink(own)) return;
-      // A signal that nobody waits for is to be garbage like any other.
+      // A signal that nobody waits for must be as collectable as any other.
       if (ring.after === ring) this.#signal.removeEventListener('abort', this.#tell);
     };
   }
 
   readonly #tell = (): void => {
-    // What one of them takes back of others is not called any more.
+    // A listener may remove others, which are then not called.
     for (let next = this.#ring.after; next !== this.#ring; next = this.#ring.after) {
       unlink(next);
       (next as Waiting).listener();
@@ -46,7 +49,7 @@ class Listeners {
   };
 }
 
-/** @returns false when it was out already */
+/** @returns false when it was already unlinked */
 function unlink(link: Link): boolean {
   if (link.after === link) return false;
   link.before.after = link.after;
@@ -56,10 +59,11 @@ function unlink(link: Link): boolean {
 }
 
 /**
- * Calls `listener` when the signal is aborted, once; not when it is already. However many wait for a signal, it has one listener of this: an EventTarget
- * compares each that it gets with all that it has, so that of some hundred requests under way each would pay for the others.
- * @param listener does not throw
- * @returns what ends that; harmless when it was told, and a second time
+ * Calls `listener` once when the signal is aborted; never if it already is. However many callers wait for a signal, it gets one event
+ * listener from here: an EventTarget compares each new listener with all it has, so with hundreds of requests in flight each would pay for
+ * the others.
+ * @param listener must not throw
+ * @returns a function that stops waiting; harmless after `listener` was called, and when called twice
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {};
@@ -67,7 +71,7 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
   return (watched[waiting] ??= new Listeners(signal)).add(listener);
 }
 
-/** Waits for work no longer than the signal lets, whether or not that ends the work as well. @throws the signal's reason */
+/** Waits for `work` until the signal is aborted, whether or not that ends the work as well. @throws the signal's reason */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const { promise, resolve, reject } = Promise.withResolvers<T>();

@@ -14,18 +14,18 @@ export const cannedAcls = [
   'bucket-owner-full-control',
 ] as const;
 
-/** The name of a canned ACL of S3. */
+/** The name of one of S3's canned ACLs. */
 export type CannedAcl = (typeof cannedAcls)[number];
 
 /**
- * Who has a permission: an account, or a group of S3.
+ * Who holds a permission: an account, or one of S3's groups.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Grantee.html
  */
 export interface AclGrantee {
   readonly type: 'CanonicalUser' | 'Group';
-  /** Of a `CanonicalUser`. */
+  /** Set for a `CanonicalUser`. */
   readonly id?: string;
-  /** Of a `Group`, such as `http://acs.amazonaws.com/groups/global/AllUsers`. */
+  /** Set for a `Group`, such as `http://acs.amazonaws.com/groups/global/AllUsers`. */
   readonly uri?: string;
   readonly displayName?: string;
 }
@@ -39,7 +39,7 @@ export interface AclGrant {
   readonly permission: 'FULL_CONTROL' | 'READ' | 'READ_ACP' | 'WRITE' | 'WRITE_ACP';
 }
 
-/** The ACL of an object or a bucket, as S3 has it. */
+/** The ACL of an object or a bucket, in S3's terms. */
 export interface Acl {
   readonly owner: { readonly id: string; readonly displayName: string };
   readonly grants: readonly AclGrant[];
@@ -48,19 +48,19 @@ export interface Acl {
 const allUsers = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const authenticatedUsers = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
 
-/** Whether `value` is the name of a canned ACL of S3, as it stands in `cannedAcls`. */
+/** Whether `value` is one of `cannedAcls`. */
 export function isCannedAcl(value: string): value is CannedAcl {
   return (cannedAcls as readonly string[]).includes(value);
 }
 
-/** @throws InvalidArgumentError when `value` is no canned ACL. */
+/** @throws InvalidArgumentError when `value` is not a canned ACL. */
 export function assertCannedAcl(value: string): asserts value is CannedAcl {
   if (!isCannedAcl(value)) {
     throw storageError('invalid_argument', `Unknown canned ACL "${value}"; use one of ${cannedAcls.join(', ')}.`);
   }
 }
 
-/** The grants that S3 makes of a canned ACL, for backends that keep only its name. */
+/** The grants that S3 derives from a canned ACL, for backends that store only its name. */
 export function aclOf(canned: CannedAcl, owner: Acl['owner']): Acl {
   const group = (uri: string, permission: AclGrant['permission']): AclGrant => ({ grantee: { type: 'Group', uri }, permission });
   const grants: AclGrant[] = [

@@ -18,32 +18,38 @@ import type {
 /**
  * What a storage provider implements. `@coffer/storage-core/testing` is its specification.
  *
- * Callers promise: keys and bucket names have passed `assertObjectKey` and `assertBucketName`, ranges `assertByteRange`;
- * body streams yield Buffers (no object mode, no encoding) and may fail at any time.
- * Backends promise: every rejection, and every error of an open body, is a StorageError, except an error of the caller's
- * own body stream or the reason of the caller's abort signal, which come back as they are. A signal that is aborted already
- * lets nothing begin. An aborted or failed write leaves nothing behind and destroys the body stream. An open body that is
- * aborted before anybody reads it fails its reader, not the process (see `destroyOnAbort`).
+ * Callers promise: keys and bucket names have passed `assertObjectKey` and `assertBucketName`, ranges `assertByteRange`. Body streams yield
+ * Buffers (no object mode, no encoding) and may fail at any time.
+ * Backends promise: every rejection, and every error of an open body, is a StorageError, except an error of the caller's own body stream or
+ * the reason of the caller's abort signal, which are passed on unchanged. Nothing begins under a signal that is already aborted. An aborted
+ * or failed write leaves nothing behind and destroys the body stream. An open body that is aborted before anybody reads it fails its
+ * reader, not the process (see `destroyOnAbort`).
  * An ability is an optional member: present means supported.
  */
 export interface StorageBackend {
   /** The `backend` label in metrics and logs. */
   readonly name: string;
 
-  /** Rejects unless the provider answers; used by health checks. */
+  /** Rejects unless the provider answers. Used by health checks. */
   check(ctx: CallContext): Promise<void>;
 
-  /** Replaces the object whole or not at all. Readers see the old bytes or the new ones. */
+  /**
+   * Replaces the whole object or nothing. Readers see the old bytes or the new ones.
+   * @throws no_such_bucket, precondition_failed, checksum_mismatch, invalid_argument
+   */
   put(at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo>;
   /** @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable */
   get(at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult>;
   /** @throws file_not_found, no_such_bucket */
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectInfo>;
-  /** Deleting a key that is not there succeeds. */
+  /** Succeeds when the key does not exist. @throws no_such_bucket */
   delete(at: ObjectAddress, ctx: CallContext): Promise<void>;
-  /** Server-side; content type, metadata and ACL come along. Copying an object over itself is allowed. */
+  /**
+   * Copies on the server, along with content type, metadata and ACL. Copying an object onto itself is allowed.
+   * @throws file_not_found, no_such_bucket, precondition_failed
+   */
   copy(source: ObjectAddress, destination: ObjectAddress, options: CopyOptions, ctx: CallContext): Promise<ObjectInfo>;
-  /** Keys in the order of their UTF-8 bytes. @throws no_such_bucket, invalid_argument for a token that is none */
+  /** Lists keys in the order of their UTF-8 bytes. @throws no_such_bucket, invalid_argument for an invalid token */
   list(bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage>;
 
   readonly batchDelete?: BatchDeleteOperations;
@@ -55,9 +61,9 @@ export interface StorageBackend {
   readonly maintenance?: MaintenanceOperations;
 
   /**
-   * An ability, too: reads an object, or a range of it, into `sink` without a stream between, which is what large
-   * downloads are made of. Resolves when the sink has taken everything. Rejects as `get` does, with the sink's own error,
-   * or, when the bytes stop coming, after some of them: whoever wants the rest asks for it.
+   * Also an ability: reads an object, or a range of it, into `sink` without a stream in between; large downloads consist of such reads.
+   * Resolves when the sink has taken everything. Rejects as `get` does, with the sink's own error, or part-way when the bytes stop coming:
+   * the caller then asks for the rest.
    */
   pull?(at: ObjectAddress, options: PullOptions, sink: ByteSink, ctx: CallContext): Promise<Pulled>;
 
@@ -65,24 +71,24 @@ export interface StorageBackend {
   close(): Promise<void>;
 }
 
-/** What became of each key of a batch. */
+/** What happened to each key of a batch. */
 export interface BatchDeleteResult {
-  /** Keys that are gone, also those that were not there. */
+  /** Keys that are gone, including those that did not exist. */
   readonly deleted: readonly string[];
-  /** Keys that are still there, or cannot be any; `message` is safe to show. */
+  /** Keys that still exist, or are not valid keys; `message` is safe to show. */
   readonly errors: readonly { readonly key: string; readonly code: StorageErrorCode; readonly message: string }[];
 }
 
-/** Ability: many objects are deleted by one call. */
+/** Ability: deleting many objects in one call. */
 export interface BatchDeleteOperations {
   /**
-   * Deletes up to 1,000 keys; a key that fails is an error of its own, not of the batch. One that is named twice is told of once.
+   * Deletes up to 1,000 keys. A key that fails does not fail the batch. A key that is named twice is reported once.
    * @throws invalid_argument for more keys
    */
   deleteMany(bucket: string, keys: readonly string[], ctx: CallContext): Promise<BatchDeleteResult>;
 }
 
-/** What a provider tells of a bucket. */
+/** What a provider reports about a bucket. */
 export interface BucketInfo {
   readonly name: string;
   readonly region: string;
@@ -98,23 +104,23 @@ export interface NewBucket {
   readonly acl?: CannedAcl;
 }
 
-/** Ability: buckets are created, listed and deleted. */
+/** Ability: creating, listing and deleting buckets. */
 export interface BucketOperations {
-  /** @throws bucket_already_exists, also when the caller owns it */
+  /** @throws bucket_already_exists, even when the caller owns it */
   create(bucket: string, options: NewBucket, ctx: CallContext): Promise<BucketInfo>;
   /** @throws no_such_bucket */
   head(bucket: string, ctx: CallContext): Promise<BucketInfo>;
-  /** Whether `head` would find it, where that costs less than what it tells. @throws no_such_bucket */
+  /** Resolves if `head` would find the bucket, where that is cheaper than its details. @throws no_such_bucket */
   find?(bucket: string, ctx: CallContext): Promise<void>;
-  /** In the order of their names. */
+  /** Sorted by name. */
   list(ctx: CallContext): Promise<readonly BucketInfo[]>;
   /** `force` first removes objects, versions, delete markers and open multipart uploads. @throws no_such_bucket, bucket_not_empty */
   delete(bucket: string, options: { readonly force?: boolean }, ctx: CallContext): Promise<void>;
-  /** Sets what browser uploads and hygiene need, each where the provider has such a rule. Idempotent. */
+  /** Sets the rules for browser uploads and housekeeping, each if the provider supports it. Idempotent. */
   provision?(bucket: string, options: { readonly corsOrigins: readonly string[] }, ctx: CallContext): Promise<void>;
 }
 
-/** Ability: ACLs are read, and replaced by canned ones. */
+/** Ability: reading ACLs, and replacing them with canned ones. */
 export interface AclOperations {
   /** @throws file_not_found, no_such_bucket */
   getObjectAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
@@ -126,21 +132,21 @@ export interface AclOperations {
   setBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<Acl>;
 }
 
-/** What a presigned upload takes. */
+/** What a presigned upload accepts. */
 export interface PresignUploadOptions {
-  /** The one media type that will be accepted; any when left out. */
+  /** The only accepted media type. Default: any. */
   readonly contentType?: string;
-  /** The one size in bytes that will be accepted; any when left out. */
+  /** The only accepted size in bytes. Default: any. */
   readonly size?: number;
   /** Seconds. */
   readonly expiresIn: number;
-  /** The form wanted; a backend that lacks POST policies answers PUT to POST. Default POST. */
+  /** The wanted method. A backend without POST policies answers a request for POST with PUT. Default POST. */
   readonly method?: 'POST' | 'PUT';
   readonly acl?: CannedAcl;
   readonly storageClass?: string;
 }
 
-/** How to send the bytes: for POST `fields` come before the part `file`; for PUT `headers` go with the raw body. */
+/** How to send the bytes. For POST, `fields` come before the part `file`; for PUT, `headers` go with the raw body. */
 export interface PresignedUpload {
   readonly method: 'POST' | 'PUT';
   readonly url: string;
@@ -150,32 +156,32 @@ export interface PresignedUpload {
   readonly expiresIn: number;
 }
 
-/** How a presigned download is answered, and until when. */
+/** How a presigned download is answered, and how long it is valid. */
 export interface PresignDownloadOptions {
   /** Seconds. */
   readonly expiresIn: number;
-  /** Content-Disposition of the answer. */
+  /** Content-Disposition of the response. */
   readonly contentDisposition?: string;
-  /** Content-Type of the answer, instead of the object's. */
+  /** Content-Type of the response, instead of the object's. */
   readonly contentType?: string;
-  /** What the URL is for. Default GET; some providers' take HEAD as well, and others just the method that was signed. */
+  /** The method the URL is for. Default GET. Some providers also accept HEAD on a GET URL, others only the method that was signed. */
   readonly method?: 'GET' | 'HEAD';
 }
 
-/** A URL that gives one object to whoever has it. */
+/** A URL that gives one object to anyone who has it. */
 export interface PresignedDownload {
   readonly url: string;
   /** Seconds, after clamping. */
   readonly expiresIn: number;
 }
 
-/** Ability: URLs and forms that work without credentials, until they expire. */
+/** Ability: URLs and forms that work without credentials until they expire. */
 export interface PresignOperations {
   upload(at: ObjectAddress, options: PresignUploadOptions, ctx: CallContext): Promise<PresignedUpload>;
   download(at: ObjectAddress, options: PresignDownloadOptions, ctx: CallContext): Promise<PresignedDownload>;
 }
 
-/** Ability: buckets keep the former versions of their objects. */
+/** Ability: keeping the previous versions of a bucket's objects. */
 export interface VersioningOperations {
   /** @throws no_such_bucket */
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
@@ -184,24 +190,24 @@ export interface VersioningOperations {
 }
 
 /**
- * What a provider does by itself, after a while, with the objects of a bucket whose keys begin with `prefix`.
+ * What a provider does on its own, after some days, with the objects of a bucket whose keys begin with `prefix`.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
  */
 export interface LifecycleRule {
   readonly id: string;
-  /** Empty: all objects. */
+  /** Empty for all objects. */
   readonly prefix: string;
-  /** Days after their creation that objects are deleted. */
+  /** Days after creation until objects are deleted. */
   readonly expireDays?: number;
-  /** Days after their beginning that unfinished multipart uploads are given up. */
+  /** Days after their start until unfinished multipart uploads are aborted. */
   readonly abortMultipartDays?: number;
-  /** Days after their creation that objects change to another storage class. */
+  /** Days after creation until objects move to another storage class. */
   readonly transition?: { readonly days: number; readonly storageClass: string };
 }
 
-/** Ability: buckets have lifecycle rules. */
+/** Ability: lifecycle rules of buckets. */
 export interface LifecycleOperations {
-  /** None where nobody has set any. @throws no_such_bucket */
+  /** Empty when no rules were set. @throws no_such_bucket */
   getLifecycle(bucket: string, ctx: CallContext): Promise<readonly LifecycleRule[]>;
   /** Replaces all rules of the bucket. @throws no_such_bucket, invalid_argument */
   setLifecycle(bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void>;
@@ -209,14 +215,14 @@ export interface LifecycleOperations {
   deleteLifecycle(bucket: string, ctx: CallContext): Promise<void>;
 }
 
-/** What a sweep came to. */
+/** The result of a sweep. */
 export interface SweepReport {
-  /** What was removed, or with `dryRun` would be: abandoned uploads and bytes that no object refers to. */
+  /** What was removed, or with `dryRun` would be: abandoned uploads, and bytes that no object refers to. */
   readonly removed: number;
   readonly bytes: number;
 }
 
-/** Ability: what killed processes left behind is found and removed. */
+/** Ability: finding and removing what killed processes left behind. */
 export interface MaintenanceOperations {
   /** Removes what killed processes left behind, once it is older than `olderThan` seconds. */
   sweep(options: SweepOptions, ctx: CallContext): Promise<SweepReport>;
@@ -224,36 +230,36 @@ export interface MaintenanceOperations {
 
 /** What a sweep looks at. */
 export interface SweepOptions {
-  /** Seconds, at least 0. */
+  /** Minimum age in seconds, at least 0. */
   readonly olderThan: number;
   /** Only count. Default false. */
   readonly dryRun?: boolean;
-  /** Just this bucket, whoever began uploads in it. */
+  /** Only this bucket, whoever began uploads in it. */
   readonly bucket?: string;
   /**
-   * Without `bucket`: which of these buckets are the caller's, where unfinished uploads may just as well be those of others. All of them when
-   * left out. What only the backend itself can have left is removed everywhere.
+   * Without `bucket`: picks the caller's own among these buckets; unfinished uploads in the others may be somebody else's. Default: all of
+   * them. Leftovers that only this backend can have made are removed everywhere.
    */
   readonly among?: (buckets: readonly string[]) => Promise<Iterable<string>>;
 }
 
-/** What of an object is read into a sink, and under which condition. */
+/** Which bytes of an object are read into a sink, and under which condition. */
 export interface PullOptions {
-  /** All of the object when left out. */
+  /** Default: the whole object. */
   readonly range?: ByteRange;
-  /** Bare: only while the object has this ETag. */
+  /** A bare ETag: read only while the object has it. */
   readonly ifMatch?: string;
 }
 
 /**
- * Takes bytes as they come, in order. A chunk is the sink's until it returns, or until the promise settles that it
- * returned: then its memory is used again, and no sooner comes the next one. What it throws ends the reading.
+ * Receives bytes in order, as they arrive. A chunk belongs to the sink until the sink returns, or until the promise it returned settles:
+ * only then is its memory reused and does the next chunk come. An error that the sink throws ends the read.
  */
 export type ByteSink = (chunk: Buffer) => void | Promise<void>;
 
 /** What was read into a sink. */
 export interface Pulled {
   readonly info: ObjectInfo;
-  /** Set when a range was asked for. */
+  /** Set when a range was requested. */
   readonly range?: ResolvedRange;
 }

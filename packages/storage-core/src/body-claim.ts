@@ -6,10 +6,10 @@ import { storageError } from './errors.ts';
 const claimed = new WeakSet<object>();
 
 /**
- * Keeps a stream, or a generator, from being stored twice at once: each upload would have a part of its bytes, and both would
- * succeed. Web streams keep a second reader away by themselves, and bytes may be read as often as anybody likes.
- * @returns what gives it free again, once: whoever hands the body on to another upload calls it just before
- * @throws invalid_argument while another upload has it
+ * Keeps a stream or a generator from being stored twice at once: each upload would get a part of its bytes, and both would succeed. Web
+ * streams reject a second reader by themselves, and bytes may be read any number of times.
+ * @returns a function that releases the body, once; a caller that hands the body on to another upload calls it just before
+ * @throws invalid_argument while another upload holds the body
  */
 export function claimBody(body: unknown): () => void {
   if (!isReadOnce(body)) return () => {};

@@ -35,7 +35,7 @@ function streamOf(body: Body): Readable {
   return body.stream;
 }
 
-/** A stream of another copy of node:stream, such as JSZip brings: of events, and no iterable. */
+/** A stream of another copy of node:stream, such as JSZip brings: event-based, and not iterable. */
 function otherStream(begin: (stream: Stream) => void): NodeJS.ReadableStream & { destroyed: boolean } {
   const methods = { readable: true, destroyed: false, pause() {}, resume() {}, read: () => null, setEncoding() {} };
   const stream = Object.assign(new Stream(), methods, {
@@ -48,7 +48,7 @@ function otherStream(begin: (stream: Stream) => void): NodeJS.ReadableStream & {
   return stream as unknown as NodeJS.ReadableStream & { destroyed: boolean };
 }
 
-/** A stream as those of minipass, in the ways that matter here. */
+/** A stream that resembles minipass in the ways that matter here. */
 function ownStream({ next }: Pick<AsyncIterator<unknown>, 'next'>): AsyncIterable<Uint8Array> & EventEmitter & { destroyed: boolean } {
   const stream = Object.assign(new EventEmitter(), {
     destroyed: false,
@@ -111,7 +111,7 @@ describe('bodyOf', () => {
     expect(bodyOf(new Blob([bytes]))).toMatchObject({ kind: 'stream', size: bytes.length });
     expect(bodyOf(chunks(), 7)).toMatchObject({ kind: 'stream', size: 7 });
     expect(bodyOf(chunks())).not.toHaveProperty('size');
-    // As Bun's Blobs of pipes and of objects elsewhere.
+    // Like Bun's Blobs of pipes and remote objects.
     for (const value of [Infinity, Number.NaN])
       expect(bodyOf(Object.defineProperty(new Blob([bytes]), 'size', { value }))).not.toHaveProperty('size');
   });
@@ -168,7 +168,7 @@ describe('bodyOf', () => {
     };
     const [read, closed] = [three(), three()];
     expect(await contentOf(bodyOf(read))).toHaveLength(3);
-    streamOf(bodyOf(closed)).destroy(); // as of an upload that failed before it began
+    streamOf(bodyOf(closed)).destroy(); // like an upload that failed before it began
     for (const over of [read, closed]) await expect(contentOf(bodyOf(over))).rejects.toMatchObject({ code: 'invalid_argument' });
     const [begun, rest] = [three(), three()];
     await begun.next();
@@ -199,7 +199,7 @@ describe('bodyOf', () => {
   it('refuses bytes that have been transferred elsewhere, and a Blob that cannot be read', () => {
     const view = new Uint8Array(3);
     structuredClone(view.buffer, { transfer: [view.buffer] });
-    const unreadable = Object.assign(new Blob([bytes]), { stream: undefined }); // as jsdom's are
+    const unreadable = Object.assign(new Blob([bytes]), { stream: undefined }); // like jsdom's Blobs
     for (const input of [view, view.buffer, unreadable])
       expect(() => bodyOf(input as BodyInput)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
@@ -327,7 +327,7 @@ describe('bodyOf', () => {
     };
     const given = async function* (): AsyncGenerator<Uint8Array> {
       for (const part of parts) {
-        const memory = new Uint8Array(part); // as that of WebAssembly, when it grows
+        const memory = new Uint8Array(part); // like WebAssembly memory when it grows
         yield memory;
         structuredClone(memory.buffer, { transfer: [memory.buffer] });
       }
@@ -373,7 +373,7 @@ describe('bodyOf', () => {
   it('refuses a stream of a copy of node:stream that has failed already without keeping its error, which would hang', () => {
     const closed = Object.assign(
       otherStream(() => {}),
-      { destroyed: true, _readableState: { errorEmitted: true } }, // as readable-stream 3
+      { destroyed: true, _readableState: { errorEmitted: true } }, // like readable-stream 3
     );
     expect(() => bodyOf(closed)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     (closed as unknown as Stream).emit('error', new Error('told in the next tick'));

@@ -12,10 +12,10 @@ import { listenersRemoved, onRemoval, relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
 
 /**
- * Whatever a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails: of a request of node:http, which would
- * take its connection along, give `requestBody(request)` of `@coffer/storage-core/http`. One that is piped elsewhere meanwhile is read at
- * the pace of the slowest, so that no upload ends while that takes nothing. Those of minipass flow at the pace of the fastest: what the
- * upload has not taken yet is held in memory.
+ * Any body that a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails, which would end the connection of
+ * a node:http request: pass `requestBody(request)` of `@coffer/storage-core/http`. A stream that is also piped elsewhere is read at the
+ * pace of the slowest destination, so no upload ends while that one takes nothing. Minipass streams flow at the pace of the fastest: what
+ * the upload has not taken yet is held in memory.
  */
 export type BodyInput =
   | string
@@ -27,10 +27,10 @@ export type BodyInput =
   | AsyncIterable<Uint8Array>;
 
 /**
- * Converts once, at the door; everything below works on buffers and on Node streams of bytes. A stream may fail at
- * any time from here on: whoever reads it gets the error, and nobody reading it yet does not end the process.
- * @param size exact size in bytes of a stream, where the caller knows it
- * @throws invalid_argument, after which a stream is destroyed
+ * Converts a body once, on entry; everything below works on buffers and Node streams of bytes. A stream may fail at any time from here on.
+ * Its reader gets the error; an error before anybody reads does not end the process.
+ * @param size exact size in bytes of a stream, if known
+ * @throws invalid_argument, after destroying a stream
  */
 export function bodyOf(input: BodyInput, size?: number): Body {
   if (typeof input === 'string') return whole(Buffer.from(input), size);
@@ -50,7 +50,7 @@ function bytesIn(buffer: ArrayBufferLike, view?: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, view?.byteOffset, view?.byteLength);
 }
 
-/** By what it looks like: packages bring their own, as of forms, and so do environments of tests. */
+/** Duck-typed: packages (for forms, say) and test environments bring their own Blob classes. */
 function isBlob(input: unknown): input is Blob {
   if (typeof input !== 'object' || input === null) return false;
   const { [Symbol.toStringTag]: tag, stream: open } = input as { readonly [Symbol.toStringTag]?: unknown; readonly stream?: unknown };
@@ -63,7 +63,7 @@ function whole(data: Uint8Array, size: number | undefined): Body {
 }
 
 function stream(readable: Readable, size: number | undefined): Body {
-  readable.on('error', () => {}); // see bodyOf: a reader asks the stream itself
+  readable.on('error', () => {}); // see bodyOf: readers check the stream itself
   if (size === undefined) return { kind: 'stream', stream: readable };
   if (Number.isSafeInteger(size) && size >= 0) return { kind: 'stream', stream: readable, size };
   readable.destroy();
@@ -72,7 +72,7 @@ function stream(readable: Readable, size: number | undefined): Body {
 
 function readableOf(readable: Readable): Readable {
   if (readable.readableEnded) throw readAlready();
-  // Of one that failed, the reader gets its own error.
+  // A stream that failed gives its own error to the reader.
   if (readable.destroyed && readable.errored === null) throw closedAlready();
   return readable;
 }
@@ -82,9 +82,9 @@ function closedAlready(): Error {
 }
 
 /**
- * Whether it is a stream to read as node:stream has them, of a copy of it: many packages bring `readable-stream`, of any age. Some are no
- * iterables, and of none would an iterator hear of errors before it is asked for the first time. Other iterables know best how they are
- * read, such as those of minipass, which end without an event; and what can only be written has `pipe` as well, and ends at once.
+ * Whether `input` is a readable stream of a copy of node:stream: many packages bring `readable-stream`, of any age. Some of these are not
+ * iterable, and with none does an iterator hear of errors before it is first asked. Other iterables know best how they are read, such as
+ * minipass streams, which end without an event. Write-only streams have `pipe` as well, and would end at once.
  */
 export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
   if (typeof input !== 'object' || input === null || input instanceof Readable) return false;
@@ -94,22 +94,22 @@ export function isOtherStream(input: unknown): input is NodeJS.ReadableStream {
 }
 
 function relayed(source: NodeJS.ReadableStream): Readable {
-  source.on('error', () => {}); // one that has just failed tells of it only now
-  const { errored } = source as { readonly errored?: unknown }; // the third version of `readable-stream` keeps none, and tells of it once
+  source.on('error', () => {}); // a stream that has just failed emits its error only now
+  const { errored } = source as { readonly errored?: unknown }; // readable-stream 3 does not keep its error, and emits it once
   if (isReadable(source) === false && !errored) throw storageError('invalid_argument', 'The body stream has been read or closed already.');
-  const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // whoever reads it is told
+  const relay = pipeline(source, new PassThrough({ objectMode: true }), () => {}); // its reader gets the error
   let isOver = false;
   const end = (): void => {
     isOver = true;
-    // The second version of `readable-stream` ends when it is destroyed.
+    // readable-stream 2 emits `end` when it is destroyed.
     if ('destroyed' in source && source.destroyed === true)
       relay.destroy(storageError('invalid_argument', 'The body stream was closed before its end.'));
   };
   source.once('end', end);
-  // Nothing would come any more.
+  // Nothing more would arrive.
   onRemoval(source, [end], () => {
     if (isOver) return;
-    source.on('error', () => {}); // as it had
+    source.on('error', () => {}); // as before the removal
     relay.destroy(listenersRemoved());
   });
   return relay;
@@ -121,16 +121,16 @@ function webStream(input: ReadableStream<Uint8Array>): Readable {
   if (Readable.isDisturbed(stream) && !isReadable(stream) && !isErrored(stream)) throw readAlready();
   const reader = (isReadable(stream) === null && isBegun(input) ? restOf(stream) : stream).getReader();
   const body = iteratorStream({ next: () => reader.read(), return: (reason) => reader.cancel(reason) });
-  reader.closed.catch((error: unknown) => body.destroy(error as Error)); // also while nobody reads
+  reader.closed.catch((error: unknown) => body.destroy(error as Error)); // even while nobody reads
   return body;
 }
 
-/** Bun's are also of pipes and of objects elsewhere. */
+/** Bun also has Blobs of pipes and remote objects, of infinite size. */
 function sizeOf({ size }: Blob): number | undefined {
   return Number.isFinite(size) ? size : undefined;
 }
 
-/** For Deno, whose node:stream knows nothing of web streams: fetch tells whether something of one has been read. */
+/** For Deno, whose node:stream knows nothing of web streams: fetch tells whether anything of the stream has been read. */
 function isBegun(stream: ReadableStream): boolean {
   try {
     return new Response(stream).bodyUsed;
@@ -139,7 +139,7 @@ function isBegun(stream: ReadableStream): boolean {
   }
 }
 
-/** Fails where there is none. */
+/** What is left of a stream. Fails if nothing is. */
 function restOf(stream: NodeReadableStream): NodeReadableStream {
   let isEmpty = true;
   return stream.pipeThrough(
@@ -155,12 +155,12 @@ function restOf(stream: NodeReadableStream): NodeReadableStream {
   );
 }
 
-/** Reading it again would give an empty object, silently. */
+/** Reading the body again would silently give an empty object. */
 export function readAlready(): Error {
   return storageError('invalid_argument', 'The body stream has been read already.');
 }
 
-/** Of bodies: a generator that was one already may be over, though it does not tell. */
+/** Iterators that have been bodies: a generator among them may be exhausted without saying so. */
 const iterated = new WeakSet<object>();
 
 function wasBodyBefore(source: object): boolean {
@@ -169,7 +169,7 @@ function wasBodyBefore(source: object): boolean {
   return wasBefore;
 }
 
-/** Of each chunk a copy: who yields it may fill the same memory again for the next one, before anybody has read this one. */
+/** Copies each chunk: the source may refill the same memory for the next chunk before this one is read. */
 function iterableStream(source: AsyncIterable<unknown>): Readable {
   if (isOwnStream(source)) return ownStream(source);
   const iterator = source[Symbol.asyncIterator]();
@@ -177,7 +177,7 @@ function iterableStream(source: AsyncIterable<unknown>): Readable {
 }
 
 function ownStream(source: OwnStream): Readable {
-  // They give what they have to who listens, at once: it would be missing.
+  // Such a source gives its data to a listener at once: it would be missing here.
   if (source.flowing === true) throw storageError('invalid_argument', 'The body stream is being read by somebody else.');
   const mayBeOver = wasBodyBefore(source);
   const body = withOwnedChunks(
@@ -185,16 +185,16 @@ function ownStream(source: OwnStream): Readable {
       ? minipassBody(source, mayBeOver ? readAlready() : undefined)
       : iteratorStream(source[Symbol.asyncIterator](), { mayBeOver, isCopied: true }),
   );
-  // They tell of errors at once, too: of one that nobody listens for, while no chunk is asked for, the process would end.
+  // It also emits errors at once: without a listener, an error while no chunk is requested would end the process.
   source.on('error', (error: Error) => body.destroy(error));
   body.once('close', () => {
     if (!body.readableEnded) source.destroy?.();
   });
-  if (source.destroyed === true) body.destroy(closedAlready()); // it tells nobody any more
+  if (source.destroyed === true) body.destroy(closedAlready()); // it emits nothing any more
   return body;
 }
 
-/** A stream that is of no kind of node:stream and yet read once, as those of minipass are. */
+/** A stream that is not of node:stream's kind and yet is read only once, such as a minipass stream. */
 interface OwnStream extends AsyncIterable<unknown> {
   readonly flowing?: unknown;
   readonly destroyed?: unknown;
@@ -207,13 +207,13 @@ export function isOwnStream(input: object): input is OwnStream {
   return typeof pipe === 'function' && typeof on === 'function' && Symbol.asyncIterator in input;
 }
 
-/** What it is read with, and closed. */
+/** How a source is read and closed. */
 interface Chunks {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
   return?(reason?: unknown): Promise<unknown>;
 }
 
-/** As `Readable.from`, but of bytes only, and closing it does not wait for a source that hangs. */
+/** Like `Readable.from`, but for bytes only, and closing it does not wait for a source that hangs. */
 function iteratorStream(chunks: Chunks, { mayBeOver = false, isCopied = false } = {}): Readable {
   let isMaybeOver = mayBeOver;
   const refuse = (): Error => storageError('invalid_argument', 'A body stream must yield bytes.');
@@ -244,17 +244,17 @@ async function close(chunks: Chunks, reason: Error | null): Promise<void> {
   try {
     await chunks.return?.(reason ?? undefined);
   } catch {
-    // Nobody waits for what the source says of being closed.
+    // Nobody is interested in how the source was closed.
   }
 }
 
-/** The error for a body that is shorter or longer than was announced. */
+/** The error for a body that is shorter or longer than announced. */
 export function sizeMismatch(actual: number, announced: number): Error {
   const got = actual > announced ? `more than ${announced}` : String(actual);
   return storageError('invalid_argument', `The body has ${got} bytes, but ${announced} were announced.`);
 }
 
-/** Reads an open body to its end. For small objects and tests: it holds everything in memory. */
+/** Reads an open body to its end, into memory. For small objects and tests. */
 export async function readAll(body: Readable): Promise<Buffer> {
   const whole = takeWhole(body);
   if (whole !== undefined) return whole;
@@ -263,7 +263,7 @@ export async function readAll(body: Readable): Promise<Buffer> {
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** Ends the interest in a body, whatever state it is in. */
+/** Gives up a body, whatever state it is in. */
 export function discard(body: Body, reason?: Error): void {
   if (body.kind === 'stream' && !body.stream.destroyed) {
     body.stream.on('error', () => {}); // nobody listens any more
@@ -272,8 +272,8 @@ export function discard(body: Body, reason?: Error): void {
 }
 
 /**
- * Destroys `stream` with the signal's reason once it is aborted. Whoever reads the stream gets the reason; nobody
- * reading it yet does not end the process.
+ * Destroys `stream` with the signal's reason once the signal is aborted. The stream's reader gets the reason; without a reader, the process
+ * does not end.
  */
 export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined): void {
   if (signal === undefined) return;

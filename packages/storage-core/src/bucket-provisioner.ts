@@ -4,16 +4,16 @@ import type { NewBucket, StorageBackend } from './backend.ts';
 import type { CallContext } from './context.ts';
 import { hasCode, isStorageError, storageError } from './errors.ts';
 
-/** Creates buckets with the rules that uploads from browsers and hygiene need, and remembers which ones are there. */
+/** Creates buckets with the rules for browser uploads and housekeeping, and remembers which buckets exist. */
 export class BucketProvisioner {
   readonly #backend: StorageBackend;
   readonly #corsOrigins: readonly string[];
-  /** Those that are there, and the call that sees to one of which nobody knows yet. */
+  /** Buckets that exist, or the pending call that ensures one not known yet. */
   readonly #known = new Map<string, Promise<void> | 'there'>();
   readonly #settingRules = new Map<string, Promise<void>>();
-  /** Those that were created here and have no rules yet. */
+  /** Buckets created here whose rules are not set yet. */
   readonly #bare = new Set<string>();
-  /** Those that were there when they were asked for, whoever made them. */
+  /** Buckets that `require` found, whoever created them. */
   readonly #seen = new Set<string>();
 
   constructor(backend: StorageBackend, corsOrigins: readonly string[]) {
@@ -22,15 +22,15 @@ export class BucketProvisioner {
   }
 
   /**
-   * Creates a bucket, with rules; one that is there is left as it is. Asks the provider once per bucket and process.
-   * @param keeps asked once it is there, so that whoever deletes it either sees it or is seen
-   * @throws no_such_bucket when it is not to be kept: it is gone again where it was created here, and nobody has written to it
+   * Creates a bucket with its rules; an existing one is left as it is. Asks the provider once per bucket and process.
+   * @param keeps asked once the bucket exists, so that a concurrent deleter either sees it or is seen
+   * @throws no_such_bucket when the bucket is not to be kept; if it was created here and holds nothing, it is deleted again
    */
   async ensure(bucket: string, options: NewBucket, ctx: CallContext, keeps?: (bucket: string) => Promise<boolean>): Promise<void> {
     ctx.signal?.throwIfAborted();
     let known = this.#known.get(bucket);
     if (known === undefined) {
-      // Everybody who needs the bucket waits for this one call, so it is not the first caller's to cancel.
+      // Everybody who needs the bucket waits for this one call, so the first caller cannot cancel it.
       const { signal: _signal, ...shared } = ctx;
       const attempt = this.#createMissing(bucket, options, shared).then(async () => {
         if (keeps !== undefined && !(await keeps(bucket))) await this.#disown(bucket, shared);
@@ -46,7 +46,7 @@ export class BucketProvisioner {
     if (known !== 'there') await untilAborted(known, ctx.signal);
   }
 
-  /** Creates a bucket unless it is there, and sets its rules. Idempotent. */
+  /** Creates a bucket unless it exists, and sets its rules. Idempotent. */
   async provision(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
     await this.#createMissing(bucket, options, ctx);
     await this.#setRules(bucket, ctx);
@@ -55,23 +55,23 @@ export class BucketProvisioner {
   async #createMissing(bucket: string, options: NewBucket, ctx: CallContext): Promise<void> {
     if (await this.exists(bucket, ctx)) return;
     const buckets = requireAbility(this.#backend, 'buckets');
-    this.#bare.add(bucket); // also one whose creation succeeds although its answer gets lost
+    this.#bare.add(bucket); // also when the creation succeeds but its response is lost
     try {
       await buckets.create(bucket, options, ctx);
     } catch (error) {
       if (!isStorageError(error) || !error.retryable) this.#bare.delete(bucket);
-      // Another process was faster; whether the bucket is ours shows here.
+      // Another process was faster; this shows whether the bucket is ours.
       if (!hasCode(error, 'bucket_already_exists')) throw error;
       await this.#find(bucket, ctx);
     }
   }
 
   async #disown(bucket: string, ctx: CallContext): Promise<never> {
-    if (this.#bare.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may have a right to it
+    if (this.#bare.delete(bucket)) await this.#backend.buckets?.delete(bucket, {}, ctx).catch(() => {}); // by now somebody may depend on it
     throw storageError('no_such_bucket', `The bucket "${bucket}" no longer exists.`);
   }
 
-  /** Once for all who ask meanwhile: some servers fail one of several writers of a bucket's rules. */
+  /** Runs once for all concurrent callers: some servers fail one of several writers of a bucket's rules. */
   async #setRules(bucket: string, ctx: CallContext): Promise<void> {
     let setting = this.#settingRules.get(bucket);
     if (setting === undefined) {
@@ -84,7 +84,7 @@ export class BucketProvisioner {
   }
 
   /**
-   * Asks the provider once per bucket and process; a bucket that it lets nobody look at counts as there.
+   * Asks the provider once per bucket and process. A bucket that the provider lets nobody look at counts as existing.
    * @throws no_such_bucket
    */
   async require(bucket: string, ctx: CallContext): Promise<void> {
@@ -113,7 +113,7 @@ export class BucketProvisioner {
     await (buckets.find?.(bucket, ctx) ?? buckets.head(bucket, ctx));
   }
 
-  /** The bucket is provisioned again on its next use. */
+  /** The next use of the bucket provisions it again. */
   forget(bucket: string): void {
     this.#known.delete(bucket);
     this.#bare.delete(bucket);

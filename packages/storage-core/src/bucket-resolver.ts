@@ -1,24 +1,24 @@
 import type { TenantContext } from './context.ts';
 import { storageError } from './errors.ts';
 
-/** What a call says of the bucket it is for. */
+/** What a call says about the bucket it is for. */
 export interface BucketRequest {
   /** Named by the caller. */
   readonly bucket?: string | undefined;
   readonly tenant?: TenantContext | undefined;
 }
 
-/** The bucket and the reason, for logs and `--explain`. */
+/** The chosen bucket and the reason, for logs and `--explain`. */
 export interface BucketChoice {
   readonly bucket: string;
-  /** `explicit`: the caller named it; `tenant_mapping`: the tenant has it; `tenant_pattern`: the tenant's name leads to it. */
+  /** `explicit`: named by the caller; `tenant_mapping`: assigned to the tenant; `tenant_pattern`: derived from the tenant's name. */
   readonly because: 'explicit' | 'tenant_mapping' | 'tenant_pattern' | 'shared' | 'default';
 }
 
-/** Decides which bucket a call goes to. `@coffer/tenancy` has the one for bucket-per-tenant. */
+/** Decides which bucket a call goes to. `@coffer/tenancy` has a resolver for one bucket per tenant. */
 export type BucketResolver = (request: BucketRequest) => BucketChoice | Promise<BucketChoice>;
 
-/** Explicit bucket, else the default one. */
+/** The explicit bucket, else the default one. With neither, the resolver throws storage_not_configured. */
 export function defaultBucketResolver(defaultBucket: string | undefined): BucketResolver {
   return ({ bucket }) => {
     if (bucket !== undefined) return { bucket, because: 'explicit' };

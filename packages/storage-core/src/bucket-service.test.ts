@@ -92,7 +92,7 @@ describe('buckets and ACLs', () => {
       keepsBucket: async (bucket) => kept.has(bucket),
     });
     expect(await service.uploadFile({ key: 'k', body: 'x' })).toMatchObject({ bucket: 'new' });
-    expect((await service.listBuckets()).map(({ name }) => name)).toEqual(['main', 'new', 'other']); // `main` was there before
+    expect((await service.listBuckets()).map(({ name }) => name)).toEqual(['main', 'new', 'other']); // `main` already existed
     await expect(service.uploadFile({ key: 'k', body: 'x' })).rejects.toMatchObject({ code: 'no_such_bucket' });
     expect(await service.bucketExists('never')).toBe(false);
     kept.add('never');

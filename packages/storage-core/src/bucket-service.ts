@@ -12,7 +12,7 @@ import { storageError } from './errors.ts';
 import { assertLifecycleRules } from './lifecycle-rules.ts';
 import type { StorageServiceOptions } from './service-options.ts';
 
-/** The part of `StorageService` that looks after buckets. */
+/** The part of `StorageService` that manages buckets. */
 export class BucketService {
   readonly backend: StorageBackend;
   protected readonly provisioner: BucketProvisioner;
@@ -25,9 +25,9 @@ export class BucketService {
   }
 
   /**
-   * Creates a bucket unless it is there, with the rules of `provisionBucket`; asks the provider once per bucket and process.
+   * Creates a bucket unless it exists, with the rules of `provisionBucket`. Asks the provider once per bucket and process.
    * @param keeps see `StorageServiceOptions.keepsBucket`
-   * @throws no_such_bucket when it is not to be kept
+   * @throws no_such_bucket when the bucket is not to be kept
    */
   async ensureBucket(
     bucket: string,
@@ -38,12 +38,12 @@ export class BucketService {
     await this.provisioner.ensure(bucket, this.#newBucket(bucket, options), ctx, keeps);
   }
 
-  /** Creates a bucket unless it is there, and sets the rules for browser uploads and hygiene. Idempotent. */
+  /** Creates a bucket unless it exists, and sets the rules for browser uploads and housekeeping. Idempotent. */
   async provisionBucket(bucket: string, options: Given<NewBucket> = {}, ctx: CallContext = noContext): Promise<void> {
     await this.provisioner.provision(bucket, this.#newBucket(bucket, options), ctx);
   }
 
-  /** By name alone, where region and ACL are the defaults. @throws bucket_already_exists, invalid_bucket_name */
+  /** With just a name, region and ACL take their defaults. @throws bucket_already_exists, invalid_bucket_name */
   async createBucket(
     request: string | (Given<NewBucket> & { readonly bucket: string }),
     ctx: CallContext = noContext,
@@ -53,7 +53,7 @@ export class BucketService {
     return requireAbility(this.backend, 'buckets').create(bucket, options, ctx);
   }
 
-  /** In the order of their names. @throws not_supported */
+  /** Sorted by name. @throws not_supported */
   async listBuckets(ctx: CallContext = noContext): Promise<readonly BucketInfo[]> {
     return requireAbility(this.backend, 'buckets').list(ctx);
   }
@@ -65,7 +65,7 @@ export class BucketService {
   }
 
   /**
-   * For what would fail only later without the bucket, such as a presigned upload. Asks the provider once per bucket and process.
+   * For what would only fail later without the bucket, such as a presigned upload. Asks the provider once per bucket and process.
    * @throws no_such_bucket
    */
   async requireBucket(bucket: string, ctx: CallContext = noContext): Promise<void> {
@@ -80,7 +80,7 @@ export class BucketService {
   }
 
   /**
-   * `force` first removes its objects, versions, delete markers and open multipart uploads.
+   * `force` first removes the bucket's objects, versions, delete markers and open multipart uploads.
    * @throws no_such_bucket, bucket_not_empty, not_supported
    */
   async deleteBucket(bucket: string, options: { readonly force?: boolean } = {}, ctx: CallContext = noContext): Promise<void> {
@@ -89,7 +89,7 @@ export class BucketService {
     try {
       await buckets.delete(bucket, options, ctx);
     } finally {
-      this.provisioner.forget(bucket); // after it as well as on failure: it may be gone all the same
+      this.provisioner.forget(bucket); // afterwards, and on failure too: the bucket may be gone all the same
     }
   }
 
@@ -99,7 +99,7 @@ export class BucketService {
     return requireAbility(this.backend, 'acl').getBucketAcl(bucket, ctx);
   }
 
-  /** Replaces the ACL, and answers with what became of it. @throws no_such_bucket, acl_not_supported, invalid_argument */
+  /** Replaces the ACL and returns the resulting one. @throws no_such_bucket, acl_not_supported, invalid_argument */
   async setBucketAcl(bucket: string, canned: CannedAcl, ctx: CallContext = noContext): Promise<Acl> {
     assertBucketName(bucket);
     assertCannedAcl(canned);
@@ -118,7 +118,7 @@ export class BucketService {
     await requireAbility(this.backend, 'versioning').setVersioning(bucket, enabled, ctx);
   }
 
-  /** None where nobody has set any. @throws no_such_bucket, not_supported */
+  /** Empty when no rules were set. @throws no_such_bucket, not_supported */
   async getLifecycle(bucket: string, ctx: CallContext = noContext): Promise<readonly LifecycleRule[]> {
     assertBucketName(bucket);
     return requireAbility(this.backend, 'lifecycle').getLifecycle(bucket, ctx);
@@ -139,7 +139,7 @@ export class BucketService {
 
   /** Removes what killed processes left at the provider. @throws invalid_argument, not_supported */
   async sweep(options: SweepOptions, ctx: CallContext = noContext): Promise<SweepReport> {
-    // What is still under way would be old enough.
+    // A negative age or NaN would include uploads still in progress.
     if (!(options.olderThan >= 0)) throw storageError('invalid_argument', 'olderThan is a number of seconds, at least 0.');
     return requireAbility(this.backend, 'maintenance').sweep(options, ctx);
   }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-// From the global registry, so that streams of another copy of this package are known as well.
+// From the global registry, so that streams of another copy of this package are recognised too.
 const owned: unique symbol = Symbol.for('@coffer/owned-chunks') as never;
 
 interface Marked {
@@ -8,7 +8,7 @@ interface Marked {
 }
 
 /**
- * Says of a stream that nobody but its reader has to do with its chunks, now or later: the reader may give back their memory.
+ * Marks a stream whose chunks only its reader uses, now or later, so that the reader may release their memory.
  * @returns the stream
  */
 export function withOwnedChunks<T extends Readable>(stream: T): T {
@@ -22,10 +22,10 @@ export function hasOwnedChunks(stream: Readable): boolean {
 }
 
 /**
- * Gives back the memory of a chunk of which nobody needs a byte any more. Until the next garbage collection, which does not
- * see how large its garbage is, that memory would be as good as lost, and the next chunk would take some that is in no cache:
- * a server that reads large bodies takes twice the time and 100 MiB more. What is a part of something else stays as it is.
- * @param chunk of a stream with owned chunks; it is empty afterwards
+ * Releases the memory of a chunk that nobody needs any more. Otherwise that memory is as good as lost until the next garbage collection,
+ * which does not see how large its garbage is, and the next chunk gets memory that is in no cache: a server that reads large bodies takes
+ * twice the time and 100 MiB more. A chunk that is only a part of a buffer is left alone.
+ * @param chunk from a stream with owned chunks; it is empty afterwards
  */
 export function releaseChunk(chunk: Uint8Array): void {
   const { buffer } = chunk;

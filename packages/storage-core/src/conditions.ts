@@ -25,7 +25,7 @@ export function evaluateConditions(info: Pick<ObjectInfo, 'etag' | 'lastModified
   return 'send';
 }
 
-/** @throws invalid_argument for a range that is none, whatever the size of the object */
+/** @throws invalid_argument for a range that is invalid whatever the size of the object */
 export function assertByteRange(range: ByteRange): void {
   const { start, end = start, suffix } = range as { start?: number; end?: number; suffix?: number };
   const [first, last] = suffix === undefined ? [start, end] : [suffix, suffix];
@@ -39,7 +39,7 @@ function isPosition(n: number | undefined): n is number {
 }
 
 /**
- * What a byte range means for an object of `size` bytes.
+ * Resolves a byte range for an object of `size` bytes.
  * @throws range_not_satisfiable, with `objectSize`
  */
 export function resolveRange(range: ByteRange, size: number): ResolvedRange {

@@ -1,18 +1,18 @@
 import { storageError } from './errors.ts';
 
-// Types that a browser shows without running anything of them. Whatever ends in `+xml` is a document with scripts to the HTML standard.
+// Types that a browser shows without running any code in them. The HTML standard treats any `+xml` type as a document with scripts.
 const inert =
   /^(?:(?!image\/svg|.*\+xml$)(?:image|audio|video|font)\/[\w.+-]+|text\/plain|application\/(?:pdf|json|octet-stream|zip|gzip))$/;
 
-/** Whether a browser that opens this type might run code in it. Unknown types count as running. */
+/** Whether a browser that opens this type might run code in it. Unknown types count as runnable. */
 export function runsInBrowser(contentType: string): boolean {
   const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
   return !inert.test(type);
 }
 
 /**
- * A Content-Disposition with a file name in any script: an ASCII fallback and the extended form. Where that is needed, longer names
- * than file systems take are cut.
+ * A Content-Disposition with a file name in any script: an ASCII fallback and the extended form. A name that needs the latter is cut to 255
+ * UTF-16 units, which file systems take.
  * @see RFC 6266 and RFC 8187
  */
 export function contentDisposition(kind: 'inline' | 'attachment', filename?: string): string {
@@ -26,17 +26,17 @@ export function contentDisposition(kind: 'inline' | 'attachment', filename?: str
 const fallbackOf = (filename: string): string => filename.replaceAll(/[^\u0020-\u007e]/gu, '_').replaceAll(/["\\%]/g, '_');
 
 /**
- * What a file system takes of the name, with its extension. A character takes up to 9 bytes of the header, and 15 of a presigned URL
- * that asks for it: servers and proxies refuse heads of 8 KiB.
+ * Cuts a name to what file systems take and keeps its extension. A character takes up to 9 bytes of the header, and 15 of a presigned URL
+ * that asks for it; servers and proxies refuse heads of 8 KiB.
  */
 function shortened(filename: string): string {
   const most = 255;
   if (filename.length <= most) return filename;
   const extension = /\.[^.]{1,16}$/.exec(filename)?.[0] ?? '';
-  return filename.slice(0, most - extension.length).replace(/[\ud800-\udbff]$/, '') + extension; // no half of a pair
+  return filename.slice(0, most - extension.length).replace(/[\ud800-\udbff]$/, '') + extension; // no half of a surrogate pair
 }
 
-/** @throws invalid_argument for what no header can hold */
+/** @throws invalid_argument for a value that no header can hold */
 export function assertContentDisposition(value: string): void {
   if (/^[\x20-\x7e]+$/.test(value)) return;
   throw storageError(

@@ -57,7 +57,7 @@ describe('isContentType', () => {
   });
 
   it('decides on hostile input at once', () => {
-    // Where quotes can be read in two ways, this takes 2^48 steps, and the test its whole time limit.
+    // If quotes could be read in two ways, this would take 2^48 steps, and the test its whole time limit.
     expect(isContentType(`a/b${';x=""'.repeat(48)}\u0001`)).toBe(false);
     expect(isContentType(`a/b${';x="\\"'.repeat(40)}`)).toBe(false);
   });

@@ -1,4 +1,4 @@
-/** Of what nobody knows the type of. */
+/** The media type of content of unknown type. */
 export const defaultContentType = 'application/octet-stream';
 
 const byExtension: Readonly<Record<string, string>> = {
@@ -68,7 +68,7 @@ const byExtension: Readonly<Record<string, string>> = {
   zst: 'application/zstd',
 };
 
-/** The media type that the extension of a key or file name stands for. */
+/** The media type for the extension of a key or file name. */
 export function contentTypeOf(name: string): string {
   const dot = name.lastIndexOf('.');
   if (dot < 0 || dot < name.lastIndexOf('/')) return defaultContentType;
@@ -76,11 +76,11 @@ export function contentTypeOf(name: string): string {
   return Object.hasOwn(byExtension, extension) ? (byExtension[extension] ?? defaultContentType) : defaultContentType;
 }
 
-// RFC 9110, sections 5.6 and 8.3.1. Each character can be matched in one way only, which keeps hostile input linear.
+// RFC 9110, sections 5.6 and 8.3.1. Each character can be matched in only one way, which keeps hostile input linear.
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const quoted = String.raw`"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"`;
 
-/** What can stand in a Content-Type header, in the words of JSON schemas. */
+/** What a Content-Type header can hold, in JSON Schema terms. */
 export const contentTypeShape: { readonly maxLength: number; readonly pattern: string } = {
   maxLength: 255,
   pattern: `^${token}/${token}(?:[ \\t]*;[ \\t]*${token}=(?:${token}|${quoted}))*$`,
@@ -88,12 +88,15 @@ export const contentTypeShape: { readonly maxLength: number; readonly pattern: s
 
 const mediaType = new RegExp(contentTypeShape.pattern);
 
-/** Whether `value` can stand in a Content-Type header. */
+/** Whether a Content-Type header can hold `value`. */
 export function isContentType(value: string): boolean {
   return value.length <= contentTypeShape.maxLength && mediaType.test(value);
 }
 
-/** As it is sent and kept: a tab means the same as a space, of which some servers make one before they compare signatures, and others do not. */
+/**
+ * The type as it is sent and stored: a tab means the same as a space, but some servers replace it with one before they compare signatures,
+ * and others do not.
+ */
 export function withoutTabs(contentType: string): string {
   return contentType.replaceAll('\t', ' ');
 }

@@ -4,19 +4,19 @@ export interface TenantContext {
   readonly tenantUuid: string;
   /** 1 to 128 characters; may change. */
   readonly tenantSlug: string;
-  /** Whatever else is known of the tenant; it decides nothing. */
+  /** Anything else known about the tenant; it decides nothing. */
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
-/** Travels beside every call; it never decides what is done. */
+/** Travels with every call; it never decides what is done. */
 export interface CallContext {
-  /** The label under which the call is counted and logged: a tenant's slug. */
+  /** The label under which the call is counted and logged: the tenant's slug. */
   readonly tenant?: string;
-  /** Aborting it cancels the call and everything it has under way. */
+  /** Aborting it cancels the call and everything it has in progress. */
   readonly signal?: AbortSignal;
   /** For logs and observers. */
   readonly requestId?: string;
 }
 
-/** A call that nobody cancels, under no label. */
+/** A call that nobody cancels and that has no label. */
 export const noContext: CallContext = Object.freeze({});

@@ -1,12 +1,12 @@
-/** Options of `T` as a caller gives them: whatever is not known may be left out or undefined. */
+/** Options of `T` as a caller gives them: any of them may be left out or undefined. */
 export type Given<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** `T` where a key that could hold undefined is left out instead. */
+/** `T`, with keys that could hold undefined made optional instead. */
 export type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   readonly [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** `value` without the keys that hold undefined, as `exactOptionalPropertyTypes` wants options. */
+/** `value` without the keys that hold undefined, as `exactOptionalPropertyTypes` requires. */
 export function defined<T extends object>(value: T): Defined<T> {
   const kept: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 
-/** Who listens to a stream whose bytes are read past it. */
+/** The listeners of a stream whose bytes are read past it. */
 export class DirectListeners {
   readonly #stream: Readable;
   #whenWanted: (() => void) | undefined;
@@ -10,12 +10,12 @@ export class DirectListeners {
     this.#stream = stream;
   }
 
-  /** More is wanted, or nothing any more: what the stream's `_read` and `_destroy` say. */
+  /** Called by the stream's `_read` and `_destroy`: more is wanted, or nothing any more. */
   wanted(): void {
     this.#whenWanted?.();
   }
 
-  /** Tells of the same bytes, at the pace of the slowest. */
+  /** Gives listeners the same bytes, at the pace of the slowest. */
   async tell(bytes: Uint8Array): Promise<void> {
     if (!this.#isThere() || push(this.#stream, Buffer.from(bytes))) return;
     const left = (): void => {
@@ -31,7 +31,7 @@ export class DirectListeners {
   /** Ends and closes the stream. */
   end(): void {
     push(this.#stream, null);
-    this.#stream.resume(); // to its end, and so to its close
+    this.#stream.resume(); // flows to its end, which closes it
   }
 
   #isThere(): boolean {
@@ -39,7 +39,7 @@ export class DirectListeners {
   }
 }
 
-/** Past whoever counts what is pushed: it has been counted as it was read. */
+/** Bypasses a `push` that counts bytes: these were counted when they were read. */
 function push(stream: Readable, chunk: Buffer | null): boolean {
   return Readable.prototype.push.call(stream, chunk);
 }

@@ -1,4 +1,4 @@
-/** Every code Coffer can answer with. HTTP statuses exist only in a table over this type: `statusByCode` of `@coffer/storage-core/http`. */
+/** Every error code of Coffer. HTTP statuses exist only in a table over this type: `statusByCode` of `@coffer/storage-core/http`. */
 export type StorageErrorCode =
   | 'storage_not_configured'
   | 'file_not_found'
@@ -38,12 +38,12 @@ export type StorageErrorCode =
 
 /** One mistake in one field of a request. */
 export interface FieldError {
-  /** By its name on the wire; `request` where no field is to blame. */
+  /** Its name on the wire; `request` when no field is to blame. */
   readonly field: string;
   readonly message: string;
 }
 
-/** What a StorageError holds beside code and message. */
+/** What a StorageError holds besides code and message. */
 export interface StorageErrorOptions {
   /** The original, such as the provider's own error; never shown to callers. */
   readonly cause?: unknown;
@@ -51,9 +51,9 @@ export interface StorageErrorOptions {
   readonly retryable?: boolean;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
-  /** The mistakes of a request with the code validation_failed. */
+  /** The mistakes of a request, for validation_failed. */
   readonly errors?: readonly FieldError[];
-  /** Size in bytes of the object, where the error is about a range of it. */
+  /** Size of the object in bytes, for errors about a range of it. */
   readonly objectSize?: number;
 }
 
@@ -61,17 +61,17 @@ export interface StorageErrorOptions {
 const brand = Symbol.for('@coffer/storage-error');
 const retryableCodes: ReadonlySet<StorageErrorCode> = new Set(['connect_timeout', 'read_timeout', 'storage_unavailable']);
 
-/** Base of all errors. `message` is safe to show to a caller; what the provider said is in `cause`. */
+/** Base class of all errors. `message` is safe to show to a caller; the provider's own error is in `cause`. */
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
-  // Declared only, so that an error has no more fields than it was given.
+  // Only declared, so that an error has no fields beyond those it was given.
   /** Seconds after which a retry makes sense. */
   declare readonly retryAfter?: number;
-  /** The mistakes of a request, of validation_failed. */
+  /** The mistakes of a request, for validation_failed. */
   declare readonly errors?: readonly FieldError[];
-  /** Size in bytes of the object, of range_not_satisfiable. */
+  /** Size of the object in bytes, for range_not_satisfiable. */
   declare readonly objectSize?: number;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions = {}) {
@@ -86,88 +86,88 @@ export class StorageError extends Error {
   }
 }
 
-/** Whether `value` is a StorageError, of this copy of the package or of another one in the process, for which `instanceof` is false. */
+/** Whether `value` is a StorageError of this copy of the package or of another one in the process, for which `instanceof` is false. */
 export function isStorageError(value: unknown): value is StorageError {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
-/** Whether `value` is a StorageError of one of these codes, of whichever copy of the package. */
+/** Whether `value` is a StorageError with one of these codes, from any copy of the package. */
 export function hasCode<C extends StorageErrorCode>(value: unknown, ...codes: readonly C[]): value is StorageError & { readonly code: C } {
   return isStorageError(value) && (codes as readonly StorageErrorCode[]).includes(value.code);
 }
 
-// Their names are written out: a minifier gives classes others.
-/** There is no bucket to use, or no service set. */
+// Names are written out because minifiers rename classes.
+/** No bucket to use, or no service set. */
 export class StorageNotConfiguredError extends StorageError {
   override name = 'StorageNotConfiguredError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_not_configured', message, options);
   }
 }
-/** An object, or the record of a file, that is not there. */
+/** The object, or the record of a file, does not exist. */
 export class StorageFileNotFoundError extends StorageError {
   override name = 'StorageFileNotFoundError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('file_not_found', message, options);
   }
 }
-/** There is no bucket of this name. */
+/** The bucket does not exist. */
 export class NoSuchBucketError extends StorageError {
   override name = 'NoSuchBucketError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('no_such_bucket', message, options);
   }
 }
-/** A bucket that is created is there already. */
+/** The bucket to create already exists. */
 export class BucketAlreadyExistsError extends StorageError {
   override name = 'BucketAlreadyExistsError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_already_exists', message, options);
   }
 }
-/** A bucket that is deleted without `force` holds objects. */
+/** The bucket to delete holds objects, and `force` was not given. */
 export class BucketNotEmptyError extends StorageError {
   override name = 'BucketNotEmptyError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('bucket_not_empty', message, options);
   }
 }
-/** A key that the rules of keys, or this provider, refuse. */
+/** The key breaks the rules for keys, or the provider refuses it. */
 export class InvalidKeyError extends StorageError {
   override name = 'InvalidKeyError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_key', message, options);
   }
 }
-/** A bucket name that the rules refuse. */
+/** The bucket name breaks the rules. */
 export class InvalidBucketNameError extends StorageError {
   override name = 'InvalidBucketNameError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_bucket_name', message, options);
   }
 }
-/** Any other argument that cannot be meant; a body of another length than was announced. */
+/** Any other invalid argument, including a body whose length differs from the announced one. */
 export class InvalidArgumentError extends StorageError {
   override name = 'InvalidArgumentError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('invalid_argument', message, options);
   }
 }
-/** The provider refused; the message hints at the permission that is missing. */
+/** The provider refused; the message hints at the missing permission. */
 export class AccessDeniedError extends StorageError {
   override name = 'AccessDeniedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('access_denied', message, options);
   }
 }
-/** The backend, or the server behind it, has no such access control lists. */
+/** The backend, or the server behind it, does not support such ACLs. */
 export class AclNotSupportedError extends StorageError {
   override name = 'AclNotSupportedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('acl_not_supported', message, options);
   }
 }
-/** An ability that the backend lacks. */
+/** The backend lacks the ability. */
 export class NotSupportedError extends StorageError {
   override name = 'NotSupportedError';
   constructor(message: string, options?: StorageErrorOptions) {
@@ -188,42 +188,42 @@ export class ReadTimeoutError extends StorageError {
     super('read_timeout', message, options);
   }
 }
-/** The provider is down or throttles, retries included. Retryable unless `retryable` says otherwise; `retryAfter` in seconds. */
+/** The provider is down or throttling, even after retries. Retryable unless `retryable` says otherwise; `retryAfter` is in seconds. */
 export class StorageUnavailableError extends StorageError {
   override name = 'StorageUnavailableError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage_unavailable', message, options);
   }
 }
-/** The object has to be restored from an archive before it can be read. */
+/** The object must be restored from an archive before it can be read. */
 export class ObjectArchivedError extends StorageError {
   override name = 'ObjectArchivedError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('object_archived', message, options);
   }
 }
-/** The bytes have another checksum than was declared; nothing was written. */
+/** The bytes do not have the declared checksum; nothing was written. */
 export class ChecksumMismatchError extends StorageError {
   override name = 'ChecksumMismatchError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('checksum_mismatch', message, options);
   }
 }
-/** A call has to say for which tenant it is made, and does not. */
+/** The call must name its tenant, and does not. */
 export class TenantContextRequiredError extends StorageError {
   override name = 'TenantContextRequiredError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_context_required', message, options);
   }
 }
-/** A call names another tenant than the one it is made for. */
+/** The call names a tenant other than the one it is made for. */
 export class TenantMismatchError extends StorageError {
   override name = 'TenantMismatchError';
   constructor(message: string, options?: StorageErrorOptions) {
     super('tenant_mismatch', message, options);
   }
 }
-/** The file does not fit into what is left of the tenant's quota. */
+/** The file exceeds what is left of the tenant's quota. */
 export class QuotaExceededError extends StorageError {
   override name = 'QuotaExceededError';
   constructor(message: string, options?: StorageErrorOptions) {
@@ -253,7 +253,7 @@ const classes: Partial<Record<StorageErrorCode, new (message: string, options?: 
   quota_exceeded: QuotaExceededError,
 };
 
-/** The error of this code, as the class that has its name where there is one. */
+/** Creates the error for this code, using the code's own class if there is one. */
 export function storageError(code: StorageErrorCode, message: string, options?: StorageErrorOptions): StorageError {
   const Class = classes[code];
   return Class === undefined ? new StorageError(code, message, options) : new Class(message, options);

@@ -3,15 +3,15 @@ import { Readable } from 'node:stream';
 
 import { DirectListeners } from './direct-listeners.ts';
 
-// From the global registry, so that streams of another copy of this package are known as well.
+// From the global registry, so that streams of another copy of this package are recognised too.
 const method: unique symbol = Symbol.for('@coffer/read-into') as never;
 
-/** A stream whose bytes can be read into memory of the reader's instead of being handed over in chunks. */
+/** A stream whose bytes can be read into the reader's memory instead of being handed over in chunks. */
 export interface DirectSource {
   /**
-   * Reads what comes next, at most as much as `target` holds. Rejects with the stream's error once it is destroyed.
-   * An empty `target` begins it: from then on the stream is read in this way.
-   * @returns how many bytes; 0 at the end of the stream
+   * Reads the next bytes, at most as many as `target` holds. Rejects with the stream's error once it is destroyed. An empty `target` begins
+   * the read: from then on the stream is read this way.
+   * @returns how many bytes were read; 0 at the end of the stream
    */
   [method](target: Uint8Array): Promise<number>;
 }
@@ -19,24 +19,26 @@ export interface DirectSource {
 /** The name of that method: see `DirectSource`. */
 export const readInto: typeof method = method;
 
-/** A stream is read in one way or in the other, from its beginning: one that somebody has begun to read is none any more. */
+/**
+ * A stream is read in one way or the other from its beginning: once somebody has begun to read its chunks, it is no longer a direct source.
+ */
 export function isDirectSource(stream: Readable): stream is Readable & DirectSource {
   return method in stream && isUntouched(stream);
 }
 
-/** Whether nobody has read of the stream, has asked for what comes first or for text, or listens for what it yields. */
+/** Whether nobody has read from the stream, asked for its first bytes or for text, or listens for what it yields. */
 export function isUntouched(stream: Readable): boolean {
   if (stream.readableFlowing !== null || stream.readableEncoding !== null) return false;
   return !stream.readableDidRead && stream.readableLength === 0 && !isBeingRead(stream);
 }
 
-/** Of what is on its way, as with `read(0)`, nothing else tells. Streams of graceful-fs ask for it as soon as they are open. */
+/** Detects a read in progress, as after `read(0)`, which nothing else reveals. Streams of graceful-fs start one as soon as they open. */
 function isBeingRead(stream: Readable): boolean {
   const { _readableState: state } = stream as { readonly _readableState?: { readonly reading?: boolean } };
   return state?.reading === true;
 }
 
-/** An open file, as far as its bytes go: a `FileHandle`, say. */
+/** An open file, as far as reading goes: a `FileHandle`, for example. */
 export interface OpenFile {
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
 }
@@ -44,9 +46,9 @@ export interface OpenFile {
 const chunkBytes = 256 * 1024;
 
 /**
- * A body of bytes of an open file, which backends that know how read straight into their own buffers. The file stays the
- * caller's to close, and is not to change meanwhile: at `size` bytes the body ends, whatever follows.
- * @param options where it begins, default 0, and how long it is at most, default to the end of the file
+ * A body of the bytes of an open file, which capable backends read straight into their own buffers. The caller still closes the file, which
+ * must not change meanwhile. The body ends after `size` bytes, whatever follows.
+ * @param options `start`: first byte, default 0; `size`: maximum length in bytes, default to the end of the file
  */
 export function fileBody(file: OpenFile, options: { readonly start?: number; readonly size?: number } = {}): Readable & DirectSource {
   return new FileBody(file, options);
@@ -56,7 +58,7 @@ class FileBody extends Readable implements DirectSource {
   readonly #file: OpenFile;
   #position: number;
   #left: number;
-  /** Once it is read in the other way. */
+  /** Set once it is read through `readInto`. */
   #listeners: DirectListeners | undefined;
 
   constructor(file: OpenFile, { start = 0, size = Infinity }: { readonly start?: number; readonly size?: number }) {
@@ -105,7 +107,7 @@ class FileBody extends Readable implements DirectSource {
     if (wanted === 0) return 0;
     const { bytesRead } = await this.#file.read(target, 0, wanted, this.#position);
     this.#position += bytesRead;
-    this.#left = bytesRead === 0 ? 0 : this.#left - bytesRead; // at its end, it may be closed before somebody looks again
+    this.#left = bytesRead === 0 ? 0 : this.#left - bytesRead; // at its end; the file may be closed before the next read
     return bytesRead;
   }
 

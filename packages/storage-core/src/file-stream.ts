@@ -5,7 +5,7 @@ import { DirectListeners } from './direct-listeners.ts';
 import { isUntouched, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 
-/** What a stream of node:fs reads with: node:fs, an open FileHandle, or what the caller gave as `fs`. */
+/** What a node:fs stream reads with: node:fs, an open FileHandle, or the caller's `fs`. */
 interface FileSystem {
   read(
     file: number,
@@ -17,16 +17,16 @@ interface FileSystem {
   ): void;
 }
 
-/** What there is of one at run time beside what is documented. */
+/** What such a stream has at run time beyond the documentation. */
 type FileStream = ReadStream & { readonly fd: number | null; readonly end: number; pos: number | undefined };
 
 /**
- * Makes a direct source of a stream of a file as `createReadStream` gives it. Chunk by chunk, such a stream takes memory anew for all
- * that it reads, and four times the CPU. Where a runtime has such streams otherwise, they are left as they are.
+ * Turns a file stream of `createReadStream` into a direct source. Read chunk by chunk, such a stream allocates memory for everything it
+ * reads and takes four times the CPU. Where a runtime implements these streams differently, they are left as they are.
  */
 export function withDirectReads(stream: Readable): Readable {
   if (!(stream instanceof ReadStream) || readInto in stream || !isUntouched(stream)) return stream;
-  // One that yields something else than what it reads is to be asked.
+  // A stream that yields something other than what it reads must be read itself.
   if (stream._read !== ReadStream.prototype._read || stream.push !== ReadStream.prototype.push) return stream;
   const own = Object.getOwnPropertySymbols(stream).find(({ description }) => description === 'kFs');
   if (own === undefined || !('pos' in stream && 'end' in stream && 'fd' in stream)) return stream;
@@ -36,14 +36,14 @@ export function withDirectReads(stream: Readable): Readable {
   return Object.assign(stream, { [readInto]: read });
 }
 
-/** Does what the stream's own `_read` does, into memory of the reader's. Who listens to the stream meanwhile hears of the same bytes. */
+/** Does what the stream's own `_read` does, but into the reader's memory. Listeners of the stream get the same bytes. */
 class Reading {
   readonly #stream: FileStream;
   readonly #fileSystem: FileSystem;
   readonly #listeners: DirectListeners;
   #isBegun = false;
   #isReading = false;
-  /** Its end has been told. Its descriptor is closed then, or is about to be. */
+  /** The end was reported. The descriptor is closed, or about to be. */
   #isOver = false;
   #whenRead: (() => void) | undefined;
 
@@ -84,7 +84,7 @@ class Reading {
     const destroy = stream._destroy.bind(stream);
     const destroyed: typeof destroy = (error, callback) => {
       wanted();
-      // A descriptor that is closed while it is read from may be that of another file by then.
+      // A descriptor that is closed during a read may by then belong to another file.
       if (this.#isReading) this.#whenRead = () => destroy(error, callback);
       else destroy(error, callback);
     };

@@ -3,20 +3,20 @@ import type { StorageBackend } from './backend.ts';
 import { isStorageError } from './errors.ts';
 import type { StorageErrorCode } from './errors.ts';
 
-/** How a provider answered a health check. */
+/** The provider's answer to a health check. */
 export interface HealthReport {
   readonly healthy: boolean;
   /** The name of the backend, as in metrics. */
   readonly backend: string;
   /** Milliseconds. */
   readonly latencyMs: number;
-  /** What is wrong, safe to show. */
+  /** What is wrong; safe to show. */
   readonly message?: string;
-  /** Of what is wrong: `read_timeout` where nothing answered in time, `internal_error` where nobody knows. */
+  /** The code of what is wrong: `read_timeout` when nothing answered in time, `internal_error` when the cause is unknown. */
   readonly code?: StorageErrorCode;
 }
 
-/** Asks the provider for at most `seconds`. Never rejects: what is wrong is in the report. */
+/** Checks the provider, for at most `seconds`. Never rejects: the report says what is wrong. */
 export async function checkHealth(backend: StorageBackend, seconds: number): Promise<HealthReport> {
   const started = performance.now();
   const report = (wrong?: Required<Pick<HealthReport, 'code' | 'message'>>): HealthReport => ({
@@ -34,7 +34,7 @@ export async function checkHealth(backend: StorageBackend, seconds: number): Pro
   } catch (error) {
     if (error === late) return report({ code: 'read_timeout', message: `The storage provider did not answer within ${seconds} s.` });
     if (isStorageError(error)) return report({ code: error.code, message: error.message });
-    // The message of any other error may hold what the provider said.
+    // The message of any other error may contain the provider's own words.
     return report({ code: 'internal_error', message: 'The storage provider failed.' });
   } finally {
     clearTimeout(timer);

@@ -4,21 +4,21 @@ interface Member<T> {
 }
 
 /**
- * What comes and goes with every call, in no order. Not a `Set`: that makes itself a new table every few changes, and the old one
- * leads to it. Once V8 has moved one of those to its old space, all that follow, and what was in them, count as in use until the
- * whole heap is collected: finished requests, of some KiB each, are copied twice and fill the heap.
+ * What comes and goes with every call, in no order. Not a `Set`: that makes itself a new table every few changes, and the old table points
+ * to the new one. Once V8 has moved one of them to its old space, all later ones, and whatever they held, count as in use until the whole
+ * heap is collected: finished requests, of some KiB each, are copied twice and fill the heap.
  */
 export class InFlight<T> {
   readonly #members: Member<T>[] = [];
 
-  /** @returns what takes it out again; calling that again does nothing */
+  /** @returns a function that removes it; calling that again does nothing */
   add(value: T): () => void {
     const member = { value, place: this.#members.length };
     this.#members.push(member);
     return () => this.#remove(member);
   }
 
-  /** Those of now, whatever leaves meanwhile. */
+  /** The current members, whatever leaves meanwhile. */
   values(): T[] {
     return this.#members.map(({ value }) => value);
   }

@@ -1,17 +1,17 @@
 import { storageError } from './errors.ts';
 import type { StorageService } from './storage-service.ts';
 
-// Not a variable of this module: bundlers load it more than once in a process (Next.js does, for start-up code and for routes), and so
-// do two installed copies.
+// Not a module variable: bundlers load this module more than once in a process (Next.js does, for start-up code and for routes), and so do
+// two installed copies.
 const slot = Symbol.for('@coffer/storage-service');
 const holder = globalThis as { [slot]?: StorageService | undefined };
 
-/** Makes `service` the one that `getStorageService()` answers with; undefined takes it away. */
+/** Makes `service` the one that `getStorageService()` returns; undefined removes it. */
 export function setStorageService(service: StorageService | undefined): void {
   holder[slot] = service;
 }
 
-/** The process-wide service, for code that nobody hands one to. @throws storage_not_configured before it is set */
+/** The process-wide service, for code that is not handed one. @throws storage_not_configured before it is set */
 export function getStorageService(): StorageService {
   const service = holder[slot];
   if (service === undefined) {

@@ -4,7 +4,7 @@ import { hasCode } from './errors.ts';
 import { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';
 import { hardKeys } from './testing/keys.ts';
 
-/** A small generator with a seed, so that a failure can be repeated. */
+/** A small seeded generator, so that a failure can be repeated. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,18 +1,18 @@
 import { storageError } from './errors.ts';
 
-/** Longest key in bytes of UTF-8, as in S3. */
+/** Maximum length of a key in bytes of UTF-8, as in S3. */
 export const maxKeyBytes = 1024;
 
 // C0 controls, DEL and C1 controls: no provider lists them faithfully in XML, and no terminal shows them safely.
 // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 
-/** Why `key` cannot name an object, or undefined when it can. The rules are the same on every backend. */
+/** Why `key` cannot name an object, or undefined if it can. The rules are the same on every backend. */
 export function keyProblem(key: string): string | undefined {
-  if (typeof key !== 'string') return 'A key must be a string.'; // of callers whom no compiler tells
+  if (typeof key !== 'string') return 'A key must be a string.'; // plain JavaScript callers have no compiler
   if (key === '') return 'A key must have at least one character.';
   if (!key.isWellFormed()) return 'A key must be valid Unicode; this one has a lone surrogate.';
-  // A key of n UTF-16 units has at most 3n bytes, so the short ones need no count.
+  // A key of n UTF-16 units has at most 3n bytes, so short keys need no count.
   if (key.length * 3 > maxKeyBytes && Buffer.byteLength(key) > maxKeyBytes) return `A key must have at most ${maxKeyBytes} bytes of UTF-8.`;
   if (controlCharacters.test(key)) return 'A key must not contain control characters.';
   if (key.startsWith('/')) return 'A key must not start with "/".';
@@ -27,8 +27,8 @@ export function assertObjectKey(key: string): void {
 }
 
 /**
- * A key as it stands in a raw request target, percent-decoded once.
- * @throws InvalidKeyError for invalid percent-encoding or a key that the rules refuse.
+ * Decodes a key from a raw request target, percent-decoding it once.
+ * @throws InvalidKeyError for invalid percent-encoding or a key that breaks the rules.
  */
 export function decodeKey(raw: string): string {
   let key: string;
@@ -41,7 +41,7 @@ export function decodeKey(raw: string): string {
   return key;
 }
 
-/** A key as a URL path: segments percent-encoded, slashes kept. */
+/** A key as a URL path: segments are percent-encoded, slashes are kept. */
 export function encodeKey(key: string): string {
   return key.split('/').map(encodeURIComponent).join('/');
 }

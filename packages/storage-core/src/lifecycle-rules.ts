@@ -2,11 +2,11 @@ import type { LifecycleRule } from './backend.ts';
 import { storageError } from './errors.ts';
 import { assertSelects } from './listing.ts';
 
-/** @throws invalid_argument for rules that a provider could take for others: by some of them objects would be deleted that nobody meant */
+/** @throws invalid_argument for rules that a provider could misread: some would then delete objects that nobody meant */
 export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
   for (const { id, prefix, expireDays, abortMultipartDays, transition } of rules) {
     assertSelects(prefix);
-    // What is sent of a lone surrogate is another character, and of two such rules one would replace the other.
+    // A lone surrogate is sent as another character, and of two such rules one would replace the other.
     if (!id.isWellFormed()) throw storageError('invalid_argument', 'The id of a lifecycle rule must be valid Unicode.');
     assertDays('expireDays', expireDays, 1);
     assertDays('abortMultipartDays', abortMultipartDays, 1);
@@ -16,7 +16,7 @@ export function assertLifecycleRules(rules: readonly LifecycleRule[]): void {
     throw storageError('invalid_argument', 'Each lifecycle rule must have an id of its own.');
 }
 
-/** Of a fraction some servers keep the whole days. */
+/** Some servers cut a fraction down to whole days. */
 function assertDays(name: string, days: number | undefined, least: number): void {
   if (days === undefined || (Number.isSafeInteger(days) && days >= least)) return;
   throw storageError('invalid_argument', `${name} of a lifecycle rule is a whole number of days, at least ${least}.`);

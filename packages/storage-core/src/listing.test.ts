@@ -9,7 +9,7 @@ function summary(key: string): ObjectSummary {
 }
 
 describe('pageOf', () => {
-  /** What a listing is, said in another way: all names, then cut. */
+  /** A second definition of a listing: all names, then cut. */
   function namesOf(keys: readonly string[], prefix: string, delimiter: string): string[] {
     const names = keys
       .filter((key) => key.startsWith(prefix))

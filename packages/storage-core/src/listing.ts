@@ -2,7 +2,7 @@ import { storageError } from './errors.ts';
 import { compareKeys, maxKeyBytes } from './key.ts';
 import type { ListOptions, ListPage, ObjectSummary } from './object.ts';
 
-/** @throws invalid_argument for what no provider could list by */
+/** @throws invalid_argument for options that no provider could list by */
 export function assertListOptions({ prefix = '', delimiter = '', maxKeys = 1000 }: ListOptions): void {
   if (!(Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= 1000)) {
     throw storageError('invalid_argument', 'maxKeys must be a whole number from 1 to 1,000.');
@@ -19,8 +19,8 @@ export function assertSelects(text: string): void {
 }
 
 /**
- * A listing that is not read yet: `await` it for the first page, iterate it for every object, or take `pages()`.
- * Each use asks the backend anew.
+ * A listing that has not been read yet: `await` it for the first page, iterate over it for every object, or use `pages()`. Each use asks
+ * the backend anew.
  */
 export class ObjectListing implements PromiseLike<ListPage>, AsyncIterable<ObjectSummary> {
   readonly #page: (token: string | undefined) => Promise<ListPage>;
@@ -37,7 +37,7 @@ export class ObjectListing implements PromiseLike<ListPage>, AsyncIterable<Objec
     return this.#page(undefined).then(onFulfilled, onRejected);
   }
 
-  /** Page by page, to the end. */
+  /** All pages, one by one. */
   async *pages(): AsyncGenerator<ListPage, void, undefined> {
     let token: string | undefined;
     do {
@@ -53,9 +53,9 @@ export class ObjectListing implements PromiseLike<ListPage>, AsyncIterable<Objec
 }
 
 /**
- * The page that `options` asks for, of all the objects of a bucket in any order. For backends that hold every key in
- * memory; the others page where their keys are.
- * @throws invalid_argument for a continuation token that is none
+ * The page that `options` asks for, from all objects of a bucket in any order. For backends that hold every key in memory; others page
+ * where their keys are.
+ * @throws invalid_argument for an invalid continuation token
  */
 export function pageOf(all: Iterable<ObjectSummary>, options: ListOptions): ListPage {
   const { prefix = '', delimiter = '', maxKeys = 1000, continuationToken } = options;
@@ -67,8 +67,7 @@ export function pageOf(all: Iterable<ObjectSummary>, options: ListOptions): List
   for (const { key, size, etag, lastModified, storageClass } of matching) {
     const end = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);
     const name = end < 0 ? key : key.slice(0, end + delimiter.length);
-    // Names come in the order of their keys, so the ones of a common prefix are neighbours, and what a page before had
-    // told of comes first.
+    // Names come in key order, so those with a common prefix are adjacent, and those that an earlier page returned come first.
     if (compareKeys(name, after) <= 0 || name === last) continue;
     if (objects.length + commonPrefixes.length === maxKeys) {
       return { objects, commonPrefixes, isTruncated: true, nextContinuationToken: Buffer.from(last).toString('base64url') };

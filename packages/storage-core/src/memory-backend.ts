@@ -22,9 +22,9 @@ import { pageOf } from './listing.ts';
 import type { Body, CopyOptions, GetOptions, GetResult, ListOptions, ListPage, ObjectAddress, ObjectInfo, PutOptions } from './object.ts';
 import { assertStorageClass } from './storage-class.ts';
 
-/** Where a memory backend starts from. */
+/** The initial state of a memory backend. */
 export interface MemoryBackendOptions {
-  /** Buckets that are there from the start. */
+  /** Buckets that exist from the start. */
   readonly buckets?: readonly string[];
   /** Region of buckets that are created without one. Default us-east-1. */
   readonly region?: string;
@@ -46,15 +46,15 @@ const owner: Acl['owner'] = { id: 'coffer', displayName: 'coffer' };
 const chunkBytes = 64 * 1024;
 
 /**
- * The whole contract of a backend in little code, for reference and for tests. What is stored is gone with the process.
- * It lacks presigned URLs, for which a server would have to answer, versioning, lifecycle rules and sweeps.
+ * The whole contract of a backend in little code, for reference and for tests. Objects are lost when the process ends. It lacks presigned
+ * URLs, which would need a server, versioning, lifecycle rules and sweeps.
  */
 export function memoryBackend(options: MemoryBackendOptions = {}): StorageBackend {
   return new MemoryBackend(options);
 }
 
-// Between an await and the next one nothing else runs: a condition that is checked without awaiting anything before the
-// write holds when it is written.
+// Nothing else runs between one await and the next: a condition that is checked with no await before the write still holds when the object
+// is written.
 class MemoryBackend implements StorageBackend {
   readonly name = 'memory';
   readonly #region: string;
@@ -243,7 +243,7 @@ function assertWritable(current: StoredObject | undefined, { ifMatch, ifNoneMatc
 }
 
 async function collect(body: Body, signal: AbortSignal | undefined): Promise<Buffer> {
-  if (body.kind === 'buffer') return Buffer.from(body.data); // a copy: the caller's buffer is the caller's to change
+  if (body.kind === 'buffer') return Buffer.from(body.data); // a copy: the caller may change its buffer
   destroyOnAbort(body.stream, signal);
   const chunks: Buffer[] = [];
   let size = 0;

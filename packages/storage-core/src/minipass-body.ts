@@ -4,12 +4,12 @@ import { isUint8Array } from 'node:util/types';
 
 import { storageError } from './errors.ts';
 
-/** What there is of a stream of minipass, of any version. */
+/** The members that minipass streams of any version have. */
 export interface Minipass {
   on(event: 'data', listener: (chunk: unknown) => void): unknown;
   pause(): void;
   resume(): void;
-  /** Settles once it has ended, failed or been destroyed. */
+  /** Settles once the stream has ended, failed or been destroyed. */
   promise(): Promise<unknown>;
 }
 
@@ -19,9 +19,9 @@ export function isMinipass(stream: object): stream is Minipass {
 }
 
 /**
- * Listens, at once: what it gives to others, before or while it is read, is not given again. The iterator of one that is asynchronous says
- * with a chunk that it is over, though more may be about to come, which nobody is given then.
- * @param whenEmpty what it fails with when there is no chunk
+ * Listens at once: data given to other listeners, before or during the read, is not given again. Not by iterator: that of an asynchronous
+ * stream may report the end together with a chunk, and any data still to come would be lost.
+ * @param whenEmpty error to fail with when there is no chunk
  */
 export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Readable {
   const body = new Readable({ read: () => source.resume() });
@@ -31,7 +31,7 @@ export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Re
     if (body.destroyed) return;
     if (!isUint8Array(chunk) && typeof chunk !== 'string')
       body.destroy(storageError('invalid_argument', 'A body stream must yield bytes.'));
-    // A copy: who yields it may fill the same memory again.
+    // A copy: the source may fill the same memory again.
     else if (!body.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk))) source.pause();
   };
   const end = (): void => {
@@ -40,6 +40,6 @@ export function minipassBody(source: Minipass, whenEmpty: Error | undefined): Re
     else if (!body.destroyed) body.push(null);
   };
   source.promise().then(end, (error: Error) => body.destroy(error));
-  source.on('data', take); // which makes it flow
+  source.on('data', take); // makes it flow
   return body;
 }

@@ -1,6 +1,6 @@
 import type { StorageErrorCode } from './errors.ts';
 
-/** What is counted and logged; the same words in metrics, logs and traces. */
+/** What is counted and logged, under the same names in metrics, logs and traces. */
 export type Operation =
   | 'upload'
   | 'download'
@@ -25,23 +25,23 @@ export type Operation =
   | 'delete_lifecycle'
   | 'sweep';
 
-/** One finished call. A download is finished when its body is. */
+/** One finished call. A download finishes when its body does. */
 export interface OperationEvent {
   readonly operation: Operation;
-  /** Bucket and ACL operations are also counted apart. */
+  /** Bucket and ACL operations are also counted separately. */
   readonly kind: 'object' | 'bucket' | 'acl';
   readonly backend: string;
   readonly bucket?: string;
-  /** Slug of the tenant, where there is one. */
+  /** Slug of the tenant, if any. */
   readonly tenant?: string;
   readonly requestId?: string;
-  /** Of a download `success` also when its reader went away: see `code`. */
+  /** A download is a `success` even if its reader went away: see `code`. */
   readonly outcome: 'success' | 'error';
   /** `aborted` when the caller went away. */
   readonly code?: StorageErrorCode | 'aborted';
   /** Milliseconds. */
   readonly ms: number;
-  /** Bytes of body that passed. */
+  /** Body bytes that passed. */
   readonly bytes: number;
 }
 
@@ -55,8 +55,8 @@ export interface TransferEvent {
 
 /** Sees every call once, however often it was retried. Must not throw. */
 export interface Observer {
-  /** Once a call is over; a download is when its body is. */
+  /** Called once a call is over; for a download, once its body is. */
   operation?(event: OperationEvent): void;
-  /** For each chunk of a body. */
+  /** Called for each chunk of a body. */
   transfer?(event: TransferEvent): void;
 }

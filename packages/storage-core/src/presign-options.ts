@@ -6,7 +6,7 @@ import { assertContentDisposition } from './content-disposition.ts';
 import { checkedContentType } from './put-options.ts';
 import type { PresignDownload, PresignUpload } from './service-options.ts';
 
-// What SigV4 allows, and so the longest that any backend is asked for.
+// The maximum of SigV4, in seconds: no backend is asked for more.
 const longestExpiry = 604_800;
 
 /** @throws invalid_argument */
@@ -30,7 +30,7 @@ export function presignDownloadOptionsOf(file: PresignDownload, defaultExpiry: n
   return defined({ contentDisposition, contentType, method, expiresIn: expiryOf(file.expiresIn ?? defaultExpiry) });
 }
 
-/** A backend would sign another for it. */
+/** A backend would sign another method in its place. */
 function assertMethod(method: string | undefined, known: readonly string[]): void {
   if (method !== undefined && !known.includes(method)) throw storageError('invalid_argument', `The method must be ${known.join(' or ')}.`);
 }

@@ -19,7 +19,7 @@ import { memoryBackend } from './memory-backend.ts';
 import type { ObjectAddress, ObjectInfo } from './object.ts';
 import { describeBackend } from './testing/index.ts';
 
-// The smallest provider that presigns, so that the suite's presign tests are run against a server that answers.
+// The smallest provider that presigns, so that the suite's presign tests run against a server that answers.
 
 type Signed = Readonly<Record<string, string>>;
 

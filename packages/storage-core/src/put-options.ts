@@ -9,7 +9,7 @@ const longestMetadata = 2048;
 
 type Defaults = Pick<StorageServiceOptions, 'defaultAcl' | 'defaultStorageClass'>;
 
-/** What an upload asks of the backend, with the service's defaults. @throws invalid_argument */
+/** What an upload asks of the backend, including the service's defaults. @throws invalid_argument */
 export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
   const { metadata, ifNoneMatch, ifMatch, sha256, md5 } = file;
   const acl = file.acl ?? defaults.defaultAcl;
@@ -23,7 +23,7 @@ export function putOptionsOf(file: UploadFile, defaults: Defaults): PutOptions {
   return defined({ contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, sha256, md5 });
 }
 
-/** The error of a write, which tells of a default that the provider may have refused: who wrote has not named it. */
+/** The error of a write, extended to name a default that the provider may have refused, since the caller did not name it. */
 export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' | 'storageClass'>, defaults: Defaults): unknown {
   if (!isStorageError(error)) return error;
   const { code, cause } = error;
@@ -39,22 +39,22 @@ export function namingDefaults(error: unknown, written: Pick<PutOptions, 'acl' |
   return error;
 }
 
-/** @returns it as it is sent @throws invalid_argument when `value` cannot stand in a Content-Type header */
+/** @returns the type as it is sent @throws invalid_argument when a Content-Type header cannot hold `value` */
 export function checkedContentType(value: string): string {
   if (!isContentType(value)) throw storageError('invalid_argument', `"${value}" is not a media type.`);
   return withoutTabs(value);
 }
 
-/** Of an ETag, servers make what they like: most of them write. @throws invalid_argument */
+/** Servers treat an ETag here as they like: most of them write. @throws invalid_argument */
 export function assertNoneMatch(ifNoneMatch: string | undefined): void {
   if (ifNoneMatch !== undefined && ifNoneMatch !== '*') {
     throw storageError('invalid_argument', 'The only ifNoneMatch of a write is "*": write only if there is no such object.');
   }
 }
 
-// What every provider gives back as it was: metadata travels in HTTP headers, which have no case and trim their values.
+// Accepts what every provider returns unchanged: metadata travels in HTTP headers, whose names have no case and whose values are trimmed.
 function assertMetadata(metadata: Readonly<Record<string, string>>): void {
-  // Of what else iterates, such as a Map, no member is one of the object itself.
+  // The members of other iterables, such as a Map, are not properties of the object itself.
   if (typeof metadata !== 'object' || metadata === null || Symbol.iterator in metadata)
     throw storageError('invalid_argument', 'Metadata must be a plain object; convert a Map or Headers with Object.fromEntries().');
   let size = 0;

@@ -10,7 +10,7 @@ const folder = fileURLToPath(new URL('..', import.meta.url));
 const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
 const snippets = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
 
-/** Runs a snippet as a module of this package, which imports itself by its own name. */
+/** Runs a snippet as a module of this package, which imports itself by name. */
 async function output(code: string): Promise<string> {
   const flags = ['--conditions=@coffer/source', '--input-type=module-typescript', '--no-warnings'];
   const { stdout } = await run(process.execPath, [...flags, '--eval', code], { cwd: folder });

@@ -37,7 +37,7 @@ const sources: readonly (readonly [string, () => Readable])[] = [
   ['of a file', () => createReadStream(path, { highWaterMark: 4099 })],
 ];
 
-/** What callers do with a stream that is being uploaded. Those who listen tell of what they have heard. */
+/** What callers do with a stream that is being uploaded. Listeners return what they have heard. */
 const uses: readonly (readonly [string, (stream: Readable) => (() => string | Buffer) | void])[] = [
   ['listens to its data', listen],
   ['pauses it', (stream) => void stream.pause()],

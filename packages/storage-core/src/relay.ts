@@ -8,13 +8,13 @@ import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 import { closedTooSoon, withDirectReads } from './file-stream.ts';
 
-/** What is a backend's alone already: bodies are handed on from one service to another. */
+/** Relays, which belong to a backend alone already: one service may hand a body on to another. */
 const relays = new WeakSet<Readable>();
 
 /**
- * What a stream of a caller yields, as a stream that is the backend's alone. The caller's may flow at any time, by itself or to others, as
- * to a progress bar or a hash: whatever it yielded before the backend began to read, and while nobody but those listened, would be missing
- * in what is stored. To destroy either destroys both.
+ * What a caller's stream yields, as a stream that belongs to the backend alone. The caller's may flow at any time, by itself or to others,
+ * such as a progress bar or a hash: whatever it yielded before the backend began to read, or while only others listened, would be missing
+ * from the stored object. Destroying either destroys both.
  */
 export function relayOf(source: Readable): Readable {
   if (hasOwnedChunks(source) || relays.has(source)) return source; // nobody else listens
@@ -25,8 +25,8 @@ export function relayOf(source: Readable): Readable {
 }
 
 /**
- * Pulls: a stream does not flow while somebody waits for it to be readable, whoever else resumes it or pipes it elsewhere. As with a pipe,
- * the slowest of those it is piped to sets the pace.
+ * Pulls: a stream does not flow while it has a `readable` listener, whoever else resumes it or pipes it elsewhere. As with a pipe, the
+ * slowest destination sets the pace.
  */
 class Relay extends Readable {
   readonly #source: Readable;
@@ -39,8 +39,8 @@ class Relay extends Readable {
     this.#source = source;
     this.#encoding = source.readableEncoding;
     source.on('readable', () => this.#pull());
-    source.on('resume', () => this.#pull()); // by where it is piped to
-    // Also what others read of it.
+    source.on('resume', () => this.#pull()); // a pipe destination resumed it
+    // Includes what others read from it.
     const take = (chunk: unknown): void => this.#take(chunk);
     source.on('data', take);
     const end = (): void => {
@@ -58,7 +58,7 @@ class Relay extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    // One that has been read stays as it is: an answer may still be written to a socket.
+    // A source that has been read to its end is left alone: a response may still be written to a socket.
     if (error !== null || !this.readableEnded) this.#source.destroy(error ?? undefined);
     callback(error);
   }
@@ -67,10 +67,10 @@ class Relay extends Readable {
     while (this.#isWanted && !isHeldUp(this.#source) && this.#source.read() !== null);
   }
 
-  /** Somebody has removed all listeners: what the source yields from then on would be missing. */
+  /** Somebody has removed all listeners: whatever the source yields from then on would be missing. */
   #forsaken(): void {
     if (this.#isOver || this.#source.readableEnded) return;
-    this.#source.on('error', () => {}); // as it had
+    this.#source.on('error', () => {}); // as before the removal
     this.destroy(listenersRemoved());
   }
 
@@ -86,35 +86,35 @@ class Relay extends Readable {
   }
 }
 
-/** Whether one that the stream is piped to has as much as it takes for now. It would keep whatever else is read, without bound. */
+/** Whether a pipe destination has as much as it takes for now. It would buffer anything else that is read, without bound. */
 function isHeldUp(source: Readable): boolean {
   const { _readableState: state } = source as { readonly _readableState?: { readonly awaitDrainWriters?: object | null } };
   const waiting = state?.awaitDrainWriters ?? undefined;
   if (waiting === undefined || 'write' in waiting) return waiting !== undefined;
-  return (waiting as { readonly size: number }).size > 0; // a set, of several, though to `instanceof` it is none
+  return (waiting as { readonly size: number }).size > 0; // a set when there are several, though `instanceof` denies it
 }
 
-/** Of one whose bytes can be read into memory of the reader's: so can those of the relay. */
+/** For a source whose bytes can be read into the reader's memory: so can those of the relay. */
 function directRelay(source: Readable & DirectSource): Readable {
   const relay = fileBody({
     read: async (target, offset, length) => ({ bytesRead: await source[readInto](target.subarray(offset, offset + length)) }),
   });
   const destroy = relay._destroy.bind(relay);
   const destroyed: typeof destroy = (error, callback) => {
-    // Of one that has been read, the end is still to be told to who listens.
+    // When it has been read, its listeners have still to be told of the end.
     if (error !== null || !relay.readableEnded) source.destroy(error ?? undefined);
     destroy(error, callback);
   };
   relay._destroy = destroyed;
-  source[readInto](Buffer.alloc(0)).catch(() => {}); // begun, before anybody else reads it
+  source[readInto](Buffer.alloc(0)).catch(() => {}); // begin before anybody else reads it
   endWith(relay, source);
   return relay;
 }
 
-/** Calls `then` soon after one of these listeners has been removed, be it for having been called as it was to be once. */
+/** Calls `then` soon after one of these listeners is removed, which includes a `once` listener that was called. */
 export function onRemoval(source: NodeJS.ReadableStream, listeners: readonly unknown[], then: () => void): void {
   source.on('removeListener', (_event: unknown, removed: { readonly listener?: unknown }) => {
-    if (listeners.includes(removed.listener ?? removed)) queueMicrotask(then); // of `once`, it may be what it is wrapped in
+    if (listeners.includes(removed.listener ?? removed)) queueMicrotask(then); // for `once`, this may be the wrapper
   });
 }
 
@@ -122,7 +122,7 @@ export function listenersRemoved(): Error {
   return storageError('invalid_argument', 'The listeners that read the body stream have been removed.');
 }
 
-/** What ends the source before its time ends the relay. */
+/** Ends the relay when the source ends early. */
 function endWith(relay: Readable, source: Readable): void {
   source.on('error', (error: Error) => relay.destroy(error));
   source.once('close', () => {

@@ -8,29 +8,29 @@ import type { RetryPolicy } from './layers/retry.ts';
 import type { CopyOptions, PutOptions } from './object.ts';
 import type { Observer } from './observer.ts';
 
-/** What a StorageService is made of. */
+/** What a StorageService consists of. */
 export interface StorageServiceOptions {
   readonly backend: StorageBackend;
   /** Used when a call names no bucket and `resolveBucket` is not given. */
   readonly defaultBucket?: string;
-  /** Decides the bucket of every call. Default: the named one, else `defaultBucket`. */
+  /** Decides the bucket of every call. Default: the named bucket, else `defaultBucket`. */
   readonly resolveBucket?: BucketResolver;
-  /** Create a bucket that was not named by the caller on its first use. Default false. */
+  /** Create a bucket on its first use, unless the caller named it. Default false. */
   readonly autoProvision?: boolean;
   /**
-   * Whether a bucket that was created, or found, on its first use is one to have: what led to it may be out of date, where another
-   * process has deleted it meanwhile. Of one that is not, the bucket is decided anew. Default: it is.
+   * Whether to keep a bucket that was created or found on its first use: what led to it may be out of date if another process has deleted
+   * the bucket meanwhile. If not, the bucket is decided anew. Default: keep it.
    */
   readonly keepsBucket?: (bucket: string) => Promise<boolean>;
-  /** Where buckets are created unless a call says otherwise. */
+  /** Region of created buckets unless a call says otherwise. */
   readonly region?: string;
   /** Origins that browser uploads may come from, set on provisioned buckets. Default `*`. */
   readonly corsOrigins?: readonly string[];
-  /** Of uploads that name none. Default: the provider's, which is private. */
+  /** ACL of uploads that name none. Default: the provider's, which is private. */
   readonly defaultAcl?: CannedAcl;
-  /** Of uploads that name none, by S3's name. Default: the provider's. */
+  /** Storage class of uploads that name none, by S3's name. Default: the provider's. */
   readonly defaultStorageClass?: string;
-  /** Seconds a presigned URL lives unless a call says otherwise. Default 3,600. */
+  /** Lifetime of presigned URLs in seconds unless a call says otherwise. Default 3,600. */
   readonly presignExpires?: number;
   /** Sees every call once; `@coffer/metrics` has one for Prometheus. */
   readonly observer?: Observer;
@@ -40,35 +40,35 @@ export interface StorageServiceOptions {
   readonly healthCheckTimeout?: number;
 }
 
-/** What decides the bucket of a call: the one it names, or `StorageServiceOptions.resolveBucket`. */
+/** What decides the bucket of a call: the one it names, else `StorageServiceOptions.resolveBucket`. */
 export interface InBucket {
   readonly bucket?: string | undefined;
-  /** Whom the call is made for, where tenants have buckets of their own. */
+  /** The tenant the call is made for, where tenants have their own buckets. */
   readonly tenantContext?: TenantContext | undefined;
 }
 
-/** An object, by key alone where the bucket follows from the context. */
+/** An object; just its key where the bucket follows from the context. */
 export type FileAddress = string | (InBucket & { readonly key: string });
 
-/** An object to write, with its bytes. */
+/** An object to write, including its bytes. */
 export interface UploadFile extends InBucket, Given<PutOptions> {
   /** 1 to 1,024 bytes of UTF-8; see `assertObjectKey`. */
   readonly key: string;
   /** Text, bytes, a Blob, a Node stream, a web stream or an async iterable. */
   readonly body: BodyInput;
-  /** Exact size in bytes of a streamed body, where it is known: saves buffering on some providers. */
+  /** Exact size in bytes of a streamed body, if known: saves buffering on some providers. */
   readonly size?: number | undefined;
-  /** About how many bytes a streamed body has, where its size is not known: no more memory is set aside for it. */
+  /** Approximate size in bytes of a streamed body of unknown size: no more memory is set aside for it. */
   readonly sizeHint?: number | undefined;
   /** Default: from the key's extension. */
   readonly contentType?: string | undefined;
   /** Default: `StorageServiceOptions.defaultAcl`. */
   readonly acl?: CannedAcl | undefined;
-  /** By S3's name. Default: `StorageServiceOptions.defaultStorageClass`. */
+  /** S3's name of the class. Default: `StorageServiceOptions.defaultStorageClass`. */
   readonly storageClass?: string | undefined;
 }
 
-/** From where to where an object is copied or moved. */
+/** Source and destination of a copy or move. */
 export interface CopyFile extends Given<CopyOptions> {
   readonly source: FileAddress;
   readonly destination: FileAddress;

@@ -56,7 +56,7 @@ it('makes the directories that are missing', async () => {
   await rm(root, { recursive: true });
 });
 
-// Where Node's own recursion never ends.
+// Node's own recursion never ends there.
 it.runIf(platform() === 'linux')('fails where a directory takes no other', async () => {
   await expect(SpoolFile.open('/proc/none/spool')).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -7,10 +7,10 @@ import type { Readable } from 'node:stream';
 
 const readBytes = 262_144;
 
-/** Node ends a process that loses a handle: so would, with its stream, an upload which its caller has forgotten. */
+/** Keeps handles referenced: Node ends a process that loses one, as with the stream of an upload that its caller has forgotten. */
 const unclosed = new Set<FileHandle>();
 
-/** A file without a name for bytes that cannot stay in memory: it is gone with this process, however that ends. */
+/** A nameless file for bytes that cannot stay in memory. It is gone when this process ends, in whatever way. */
 export class SpoolFile {
   readonly #file: FileHandle;
   #size = 0;
@@ -20,7 +20,7 @@ export class SpoolFile {
     unclosed.add(file);
   }
 
-  /** @param directory by default the system's for temporary files */
+  /** @param directory default: the system's directory for temporary files */
   static async open(directory: string = tmpdir()): Promise<SpoolFile> {
     await makeDirectory(directory);
     const path = join(directory, `coffer-${randomUUID()}`);
@@ -34,12 +34,12 @@ export class SpoolFile {
     }
   }
 
-  /** Bytes that it holds for sure. */
+  /** Bytes that are definitely in the file. */
   get size(): number {
     return this.#size;
   }
 
-  /** Writes behind what it holds. One call at a time. @throws the error of the file system, such as of a full disk */
+  /** Appends bytes. One call at a time. @throws the file system's error, such as that of a full disk */
   async append(bytes: Uint8Array): Promise<void> {
     for (let written = 0; written < bytes.byteLength;) {
       const { bytesWritten } = await this.#file.write(bytes, written, bytes.byteLength - written, this.#size + written);
@@ -48,7 +48,7 @@ export class SpoolFile {
     this.#size += bytes.byteLength;
   }
 
-  /** Fills the beginning of `target` with all of it. */
+  /** Fills the beginning of `target` with the whole file. */
   async readInto(target: Uint8Array): Promise<void> {
     for (let read = 0; read < this.#size;) {
       const { bytesRead } = await this.#file.read(target, read, this.#size - read, read);
@@ -57,7 +57,7 @@ export class SpoolFile {
     }
   }
 
-  /** All of it. The file stays open when the stream ends, and is to be closed only then. */
+  /** The whole file. It stays open when the stream ends; close it only then. */
   stream(): Readable {
     return this.#file.createReadStream({ start: 0, highWaterMark: readBytes, autoClose: false });
   }
@@ -68,7 +68,7 @@ export class SpoolFile {
   }
 }
 
-/** As `recursive` does, which tries for ever where a directory is there and takes none: a mounted one that has been removed, say. */
+/** Like `recursive`, which retries forever in an existing directory that takes no entries, such as a mounted one that has been removed. */
 async function makeDirectory(path: string): Promise<void> {
   const make = (): Promise<void> =>
     mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {

@@ -19,10 +19,10 @@ export const storageClasses = [
   'FSX_OPENZFS',
 ] as const;
 
-/** The name of a storage class of S3. */
+/** The name of one of S3's storage classes. */
 export type StorageClass = (typeof storageClasses)[number];
 
-/** For backends that keep the class as a label. @throws InvalidArgumentError when `value` is no class of S3 */
+/** For backends that keep the class as a label. @throws InvalidArgumentError when `value` is not one of S3's classes */
 export function assertStorageClass(value: string): asserts value is StorageClass {
   if (!(storageClasses as readonly string[]).includes(value)) {
     throw storageError('invalid_argument', `Unknown storage class "${value}"; use one of ${storageClasses.join(', ')}.`);

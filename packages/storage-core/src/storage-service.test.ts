@@ -180,7 +180,7 @@ describe('uploadFile and downloadFile', () => {
     const stored = Readable.from(bytes());
     await service.uploadFile({ key: 'k', body: stored });
     await expect(second.uploadFile({ key: 'k', body: stored })).rejects.toThrow('read already');
-    const again = { [Symbol.asyncIterator]: bytes }; // each use of it begins anew
+    const again = { [Symbol.asyncIterator]: bytes }; // each use begins anew
     const both = await Promise.all([service, second].map((each) => each.uploadFile({ key: 'k', body: again })));
     expect(both.map(({ size }) => size)).toEqual([10_000, 10_000]);
   });

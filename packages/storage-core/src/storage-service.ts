@@ -34,10 +34,10 @@ import type {
   UploadFile,
 } from './service-options.ts';
 
-/** Buckets that are chosen for one call, where each turns out to have been deleted by another process. */
+/** How many buckets are tried for one call when each turns out to have been deleted by another process. */
 const mostLooks = 3;
 
-/** The type applications hold. What every backend would repeat lives here once. */
+/** The type that applications hold. It does once what every backend would otherwise repeat. */
 export class StorageService extends BucketService {
   readonly #options: StorageServiceOptions;
   readonly #resolve: BucketResolver;
@@ -48,12 +48,12 @@ export class StorageService extends BucketService {
     this.#resolve = options.resolveBucket ?? defaultBucketResolver(options.defaultBucket);
   }
 
-  /** Of calls that name none, unless a resolver decides otherwise. */
+  /** Bucket of calls that name none, unless a resolver decides otherwise. */
   get defaultBucket(): string | undefined {
     return this.#options.defaultBucket;
   }
 
-  /** Of objects for which nobody names another. */
+  /** Storage class of objects that name none. */
   get defaultStorageClass(): string | undefined {
     return this.#options.defaultStorageClass;
   }
@@ -63,29 +63,29 @@ export class StorageService extends BucketService {
     await this.backend.check(noContext);
   }
 
-  /** Releases the sockets and files of the backend. Bodies that are still open may fail. */
+  /** Releases the backend's sockets and files. Bodies that are still open may fail. */
   async shutdown(): Promise<void> {
     await this.backend.close();
   }
 
-  /** `shutdown`, at the end of a block with `await using`. */
+  /** Calls `shutdown` at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
   }
 
-  /** Never rejects: what is wrong is in the report. */
+  /** Never rejects: the report says what is wrong. */
   async healthCheck(): Promise<HealthReport> {
     return checkHealth(this.backend, this.#options.healthCheckTimeout ?? 5);
   }
 
-  /** Which bucket a call goes to, and why, whether or not it is there. */
+  /** Which bucket a call goes to, and why, whether or not it exists. @throws storage_not_configured, invalid_bucket_name */
   async chooseBucket(request: BucketRequest): Promise<BucketChoice> {
     const choice = await this.#resolve(request);
     assertBucketName(choice.bucket);
     return choice;
   }
 
-  /** As `chooseBucket`; creates it where auto-provisioning is on. */
+  /** As `chooseBucket`; creates the bucket where auto-provisioning is on, unless the caller named it. */
   async resolveBucket(request: BucketRequest, ctx: CallContext = noContext): Promise<BucketChoice> {
     const { autoProvision = false, keepsBucket } = this.#options;
     for (let look = 1; ; look++) {
@@ -101,8 +101,8 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * Writes an object, whole or not at all. A stream is destroyed when that fails; an error of its own, and the reason of the signal, come
-   * back as they are.
+   * Writes an object as a whole or not at all. On failure a stream is destroyed; its own error, and the reason of the signal, are passed on
+   * unchanged.
    * @throws invalid_key, invalid_argument, checksum_mismatch, precondition_failed, no_such_bucket
    */
   async uploadFile(file: UploadFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
@@ -122,15 +122,15 @@ export class StorageService extends BucketService {
     }
   }
 
-  /** The whole object in memory: for small objects. `openFile` streams. @throws file_not_found */
+  /** The whole object in memory; for small objects. `openFile` streams. @throws file_not_found */
   async downloadFile(file: FileAddress, ctx: CallContext = noContext): Promise<Buffer> {
     const { body } = await this.openFile(file, {}, ctx);
     return readAll(body);
   }
 
   /**
-   * Opens an object as a stream, which must be read to its end or destroyed: until then it holds a socket or a file.
-   * With `ifNoneMatch` or `ifModifiedSince` use `openIfChanged`.
+   * Opens an object as a stream. Read it to its end or destroy it: until then it holds a socket or a file. For `ifNoneMatch` or
+   * `ifModifiedSince` use `openIfChanged`.
    * @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable
    */
   async openFile(
@@ -144,7 +144,7 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * As `openFile`, unless the caller's copy is current: then `kind` is `not_modified`, and there is no body.
+   * As `openFile`, unless the caller's copy is current: then `kind` is `not_modified` and there is no body.
    * @throws file_not_found, no_such_bucket, precondition_failed, range_not_satisfiable
    */
   async openIfChanged(file: FileAddress, options: GetOptions = {}, ctx: CallContext = noContext): Promise<GetResult> {
@@ -153,8 +153,9 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * Reads an object, or a range of it, into `sink`, with less work than a stream on backends that can do so. Chunks are
-   * the sink's until it returns; see `ByteSink`.
+   * Reads an object, or a range of it, into `sink`, with less work than a stream on backends that can. A chunk belongs to the sink until it
+   * returns; see `ByteSink`.
+   * @throws what `openFile` does, and the sink's own error
    */
   async pullFile(file: FileAddress, options: PullOptions, sink: ByteSink, ctx: CallContext = noContext): Promise<Pulled> {
     const { range, ifMatch } = options;
@@ -171,7 +172,7 @@ export class StorageService extends BucketService {
     return this.#at(file, ctx, (at) => this.backend.head(at, ctx));
   }
 
-  /** @throws no_such_bucket, and whatever else keeps from knowing */
+  /** @throws no_such_bucket, and any other error that leaves the answer unknown */
   async fileExists(file: FileAddress, ctx: CallContext = noContext): Promise<boolean> {
     try {
       await this.getFileInfo(file, ctx);
@@ -182,14 +183,17 @@ export class StorageService extends BucketService {
     }
   }
 
-  /** Succeeds also when there is no such object. @throws no_such_bucket */
+  /** Succeeds also when the object does not exist. @throws no_such_bucket */
   async deleteFile(file: FileAddress, ctx: CallContext = noContext): Promise<void> {
     await this.#at(file, ctx, (at) => this.backend.delete(at, ctx));
   }
 
-  /** Deletes up to 1,000 keys of one bucket; a bad key is an error of its own. One that is named twice is told of once. @throws invalid_argument, no_such_bucket, not_supported */
+  /**
+   * Deletes up to 1,000 keys of one bucket. A bad key is reported on its own; a key that is named twice is reported once.
+   * @throws invalid_argument, no_such_bucket, not_supported
+   */
   async deleteFiles(request: InBucket & { readonly keys: readonly string[] }, ctx: CallContext = noContext): Promise<BatchDeleteResult> {
-    // Of a text, each letter would be a key.
+    // In a string, each letter would be a key.
     if (!Array.isArray(request.keys as unknown)) throw storageError('invalid_argument', 'The keys to delete must be an array.');
     if (request.keys.length > 1000) throw storageError('invalid_argument', 'At most 1,000 keys can be deleted at once.');
     const batch = requireAbility(this.backend, 'batchDelete');
@@ -205,12 +209,12 @@ export class StorageService extends BucketService {
     return { deleted: result.deleted, errors: [...errors, ...result.errors] };
   }
 
-  /** Await it for one page, or iterate it for every object. */
+  /** Await it for one page, or iterate over it for every object. */
   listFiles(request: InBucket & Given<ListOptions> = {}, ctx: CallContext = noContext): ObjectListing {
     const { prefix, maxKeys, continuationToken, onNextToken } = request;
     const delimiter = request.delimiter === '' ? undefined : request.delimiter;
     return new ObjectListing(async (token = continuationToken) => {
-      // A prefix by itself would be overlooked, and all objects listed.
+      // A bare prefix would be ignored, and all objects listed.
       if (typeof request !== 'object')
         throw storageError('invalid_argument', 'The listing to make must be given as an object, such as { prefix }.');
       const options = defined({ prefix, delimiter, maxKeys, continuationToken: token, onNextToken });
@@ -221,7 +225,7 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * At the provider, whatever the size; content type, metadata and, unless another is named, the ACL come along.
+   * Copies at the provider, whatever the size, along with content type, metadata and, unless another is named, the ACL.
    * @throws file_not_found, no_such_bucket, precondition_failed, acl_not_supported
    */
   async copyFile(copy: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
@@ -230,8 +234,9 @@ export class StorageService extends BucketService {
   }
 
   /**
-   * Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. No provider of S3's
-   * interface does it in one step: what is written to the source between the two is deleted as well.
+   * Copies, then deletes the source. Moving an object onto itself only applies `acl` and `storageClass`. No provider with S3's interface
+   * moves in one step: whatever is written to the source between the two is deleted as well.
+   * @throws as `copyFile` does
    */
   async moveFile(move: CopyFile, ctx: CallContext = noContext): Promise<ObjectInfo> {
     const source = await this.#address(move.source, ctx);
@@ -247,21 +252,23 @@ export class StorageService extends BucketService {
     return this.#at(file, ctx, (at) => acl.getObjectAcl(at, ctx));
   }
 
-  /** Replaces the ACL, and answers with what became of it. @throws file_not_found, acl_not_supported, invalid_argument */
+  /** Replaces the ACL and returns the resulting one. @throws file_not_found, acl_not_supported, invalid_argument */
   async setObjectAcl(file: InBucket & { readonly key: string; readonly acl: CannedAcl }, ctx: CallContext = noContext): Promise<Acl> {
     assertCannedAcl(file.acl);
     const acl = requireAbility(this.backend, 'acl');
     return this.#at(file, ctx, (at) => acl.setObjectAcl(at, file.acl, ctx));
   }
 
-  /** A form or URL that takes one object of just this key, size and type, until it expires. @throws not_supported, invalid_argument */
+  /**
+   * A form or URL that accepts one object with exactly this key, size and type until it expires. @throws not_supported, invalid_argument
+   */
   async getPresignedUploadUrl(file: PresignUpload, ctx: CallContext = noContext): Promise<PresignedUpload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignUploadOptionsOf(file, this.#options.presignExpires);
     return presign.upload(await this.#address(file, ctx), options, ctx);
   }
 
-  /** A URL that gives this object to whoever has it, until it expires. @throws not_supported, invalid_argument */
+  /** A URL that gives this object to anyone who has it, until it expires. @throws not_supported, invalid_argument */
   async getPresignedDownloadUrl(file: PresignDownload, ctx: CallContext = noContext): Promise<PresignedDownload> {
     const presign = requireAbility(this.backend, 'presign');
     const options = presignDownloadOptionsOf(file, this.#options.presignExpires);
@@ -307,7 +314,7 @@ export class StorageService extends BucketService {
 }
 
 function withSizeHint(body: Body, sizeHint: number | undefined): Body {
-  const isOne = sizeHint !== undefined && Number.isSafeInteger(sizeHint) && sizeHint >= 0; // what is none is no reason to refuse the bytes
+  const isOne = sizeHint !== undefined && Number.isSafeInteger(sizeHint) && sizeHint >= 0; // an invalid hint is no reason to refuse the bytes
   return body.kind === 'stream' && body.size === undefined && isOne ? { ...body, sizeHint } : body;
 }
 
@@ -315,7 +322,7 @@ function bucketRequest({ bucket, tenantContext }: InBucket): BucketRequest {
   return { bucket, tenant: tenantContext };
 }
 
-/** The observer is outermost: it sees a call once, however often it is repeated. */
+/** The observer is outermost: it sees a call once, however often it is retried. */
 function layered({ backend, observer, retry: policy }: StorageServiceOptions): StorageBackend {
   const layers = [...(observer === undefined ? [] : [observe(observer)]), ...(policy === undefined ? [] : [retry(policy)])];
   return layers.length === 0 ? backend : wrapBackend(backend, ...layers);

@@ -41,8 +41,8 @@ it('has a shape for JSON schemas, which is what it is judged by but for the two 
   }
   for (const value of ['', 'x'.repeat(128), 'x'.repeat(129), '🐘'.repeat(128), '🐘'.repeat(129)])
     expect(fits(value)).toBe(tenantNameProblem('It', value) === undefined);
-  // Regular expressions of Go and Rust have no assertions but the ends.
+  // Go's and Rust's regular expressions have no assertions besides the anchors.
   expect(pattern).not.toMatch(/\(\?(?!:)/);
-  // Generators of clients write it into their source as it is, where U+2028 ends the line.
+  // Client generators copy it into source code unchanged, where U+2028 ends the line.
   expect(pattern).toMatch(/^[ -~]+$/);
 });

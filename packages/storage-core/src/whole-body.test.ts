@@ -85,7 +85,7 @@ describe('a body that is in memory', () => {
     };
     expect(await buffer(await asked())).toEqual(bytes);
     expect(events).toMatchObject([{ operation: 'download', outcome: 'success', bytes: bytes.length }]);
-    // A provider that sends less than it has told.
+    // A provider that sends less than it announced.
     data = bytes.subarray(1);
     await expect(asked().then(buffer)).rejects.toMatchObject({ code: 'ECONNRESET' });
     server.closeAllConnections();

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 
 import { storageError } from './errors.ts';
 
-/** A body that is in memory. As a stream it is like any other; who finds out that it is none has its bytes with much less work. */
+/** A body that is in memory. It works like any other stream, but a reader that recognises it gets its bytes with much less work. */
 class WholeBody extends Readable {
   readonly signal: AbortSignal | undefined;
-  /** Until they are read or taken. */
+  /** Set until they are read or taken. */
   bytes: Buffer | undefined;
 
   constructor(bytes: Buffer, signal: AbortSignal | undefined) {
@@ -14,7 +14,7 @@ class WholeBody extends Readable {
     this.signal = signal;
   }
 
-  /** Once: all that there is is pushed then. */
+  /** Runs once and pushes everything. */
   override _read(): void {
     const { bytes, signal } = this;
     this.bytes = undefined;
@@ -25,25 +25,25 @@ class WholeBody extends Readable {
   }
 
   #fail(error: Error): void {
-    this.on('error', () => {}); // as of any body: a reader asks the stream itself
+    this.on('error', () => {}); // as for any body: readers check the stream itself
     this.destroy(error);
   }
 }
 
 /**
- * An open body of bytes that are in memory already, for backends.
- * @param signal that ends it, as it ends a body which still arrives: until it is read
+ * An open body of bytes that are already in memory, for backends.
+ * @param signal ends the body until it is read, as it ends a body that is still arriving
  */
 export function wholeBody(bytes: Buffer, signal?: AbortSignal): Readable {
   return new WholeBody(bytes, signal);
 }
 
-/** How many bytes a body has that is in memory, and of which nothing was read. */
+/** The length in bytes of a body that is in memory and entirely unread; undefined for any other. */
 export function wholeLength(body: Readable): number | undefined {
   return body instanceof WholeBody && !body.destroyed ? body.bytes?.length : undefined;
 }
 
-/** The bytes of a body that is in memory, which nobody else follows. It is over then, and tells nobody of it. */
+/** Takes the bytes of a body in memory that has no listeners; undefined for any other. The body is over then, and emits nothing. */
 export function takeWhole(body: Readable): Buffer | undefined {
   if (!(body instanceof WholeBody) || body.destroyed || body.signal?.aborted === true || body.eventNames().length > 0) return undefined;
   const { bytes } = body;

@@ -1,6 +1,6 @@
 /**
- * Whether pages of `origin`, as a browser sends it, are among the allowed ones: `*` for all, or origins whose host may
- * begin with `*.` for every name below.
+ * Whether `origin`, as a browser sends it, is allowed. `allowed` holds `*` for all, or origins whose host may begin with `*.` for every
+ * subdomain.
  */
 export function isAllowedOrigin(origin: string, allowed: readonly string[]): boolean {
   const asked = origin.toLowerCase();

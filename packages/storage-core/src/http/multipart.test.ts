@@ -9,7 +9,7 @@ interface Read {
   readonly finished: boolean;
 }
 
-/** What the parser tells of a form that arrives in chunks of `size` bytes, whose memory is given back as soon as it is read. */
+/** What the parser reports for a form that arrives in chunks of `size` bytes, whose memory is released as soon as they are read. */
 function read(form: string, size = form.length): Read {
   const parts: { head: PartHead; text: string; whole: boolean }[] = [];
   let ends = 0;

@@ -2,21 +2,21 @@ import { storageError } from '../errors.ts';
 import { malformedForm, parsePartHead } from './part-head.ts';
 import type { PartHead } from './part-head.ts';
 
-/** Told what a form consists of, in its order. What it throws ends the parsing. */
+/** Receives the parts of a form, in order. An error it throws ends the parsing. */
 export interface MultipartHandler {
   /** A part begins; its bytes come next. */
   part(head: PartHead): void;
-  /** Bytes of the part that was told of last; a view into what was pushed, of which the parser needs nothing more where it is all of it. */
+  /** Bytes of the current part: a view of the pushed chunk. When the view covers the whole chunk, the parser no longer needs that chunk. */
   data(bytes: Buffer): void;
-  /** All bytes of the part have come. */
+  /** All bytes of the part have arrived. */
   partEnd(): void;
-  /** The closing boundary has been read; what follows it means nothing. */
+  /** The closing boundary has been read; anything after it is ignored. */
   end(): void;
 }
 
 /**
  * The boundary of a form, from its Content-Type.
- * @throws unsupported_media_type for what is no form, validation_failed without a boundary
+ * @throws unsupported_media_type when it is not a form, validation_failed without a boundary
  */
 export function multipartBoundary(contentType: string = ''): string {
   if (!/^multipart\/form-data[ \t]*(?:;|$)/i.test(contentType)) {
@@ -39,9 +39,8 @@ const lineFeed = 10;
 const dash = 45;
 
 /**
- * Takes a multipart/form-data body apart while it arrives, however it is cut into chunks, and holds back no more of it than
- * a head of a part or the beginning of a boundary. Whatever is not well-formed is an error: a lenient reading of a form
- * is a file that is silently not what was sent.
+ * Parses a multipart/form-data body as it arrives, however it is cut into chunks. Holds back no more than the head of a part or the
+ * beginning of a boundary. Anything malformed is an error: a lenient parser would silently store a file that is not what was sent.
  * @see RFC 2046, section 5.1, and RFC 7578
  */
 export class MultipartParser {
@@ -52,7 +51,7 @@ export class MultipartParser {
   #kept: Buffer = Buffer.from('\r\n');
   #preamble = 0;
 
-  /** @throws validation_failed for a boundary that is none */
+  /** @throws validation_failed for an invalid boundary */
   constructor(boundary: string, handler: MultipartHandler) {
     if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary))
       throw malformedForm('The Content-Type header has no usable multipart boundary.');
@@ -72,7 +71,7 @@ export class MultipartParser {
     while (at !== undefined) at = this.#step(bytes, at);
   }
 
-  /** @returns where the next step begins; undefined when that needs bytes that are not here yet */
+  /** @returns where the next step begins; undefined when it needs bytes that have not arrived */
   #step(bytes: Buffer, at: number): number | undefined {
     switch (this.#state) {
       case 'preamble':
@@ -90,7 +89,7 @@ export class MultipartParser {
   #content(bytes: Buffer, at: number): number | undefined {
     const found = bytes.indexOf(this.#delimiter, at);
     const end = found === -1 ? this.#beginningOfDelimiter(bytes, at) : found;
-    // Before the bytes are handed out: their memory may be gone afterwards.
+    // Saved before the bytes are handed out: their memory may be gone afterwards.
     const kept = end === bytes.length ? emptyBuffer : bytes.subarray(end);
     if (this.#state === 'preamble') {
       this.#preamble += end - at;
@@ -121,7 +120,7 @@ export class MultipartParser {
     if (bytes[end] !== carriageReturn || bytes[end + 1] !== lineFeed)
       throw malformedForm('A boundary of the form is not followed by a line break.');
     this.#state = 'head';
-    return end; // the head begins with this line break, so that one without headers ends as all the others do
+    return end; // the head begins with this line break, so that an empty head ends like any other
   }
 
   #head(bytes: Buffer, at: number): number | undefined {
@@ -138,7 +137,7 @@ export class MultipartParser {
     this.#kept = from === bytes.length ? emptyBuffer : bytes.subarray(from);
   }
 
-  /** Where the bytes end in what may turn out to be a delimiter; their length when they do not. */
+  /** Where the bytes end in what may become a delimiter; their length if they do not. */
   #beginningOfDelimiter(bytes: Buffer, at: number): number {
     let from = Math.max(at, bytes.length - this.#delimiter.length + 1);
     for (;;) {

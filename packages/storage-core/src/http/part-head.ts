@@ -1,20 +1,20 @@
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
 
-/** What the headers of a part say. */
+/** What the headers of a part declare. */
 export interface PartHead {
   readonly name: string;
-  /** Base name; undefined when the part has none, empty when it is empty, as of a form in which no file was chosen. */
+  /** Base name; undefined when the part has none, empty when it is empty, as in a form where no file was chosen. */
   readonly filename?: string;
   /** Media type with its parameters, as declared. */
   readonly contentType?: string;
-  /** Of a field's value, where it is declared. */
+  /** The declared charset of a field's value, if any. */
   readonly charset?: string;
 }
 
 /**
- * The value of a field, in the charset that its part declares, or else in UTF-8.
- * @throws validation_failed for what is no text in it
+ * Decodes the value of a field from the charset that its part declares, else from UTF-8.
+ * @throws validation_failed when the bytes are not valid text in that charset
  */
 export function fieldText({ name, charset = 'utf-8' }: PartHead, value: Buffer): string {
   try {
@@ -33,12 +33,12 @@ const parameter = new RegExp(
   'y',
 );
 
-/** An error with the code validation_failed, for a form that cannot be read. */
+/** A validation_failed error, for a form that cannot be read. */
 export function malformedForm(message: string, cause?: unknown): Error {
   return storageError('validation_failed', message, cause === undefined ? {} : { cause });
 }
 
-/** @throws validation_failed for a head that does not name a part of a form */
+/** @throws validation_failed when the head does not name a part of a form */
 export function parsePartHead(bytes: Buffer): PartHead {
   const headers = parseHeaders(bytes.toString('utf8'));
   const disposition = headers.get('content-disposition');
@@ -63,7 +63,7 @@ export function parsePartHead(bytes: Buffer): PartHead {
 function parseHeaders(text: string): Map<string, string> {
   const headers = new Map<string, string>();
   if (text === '') return headers;
-  const lines = text.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n'); // folded lines, unfolded
+  const lines = text.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n'); // unfold folded lines
   if (lines.length > maxHeaders) throw malformedForm(`A part of the form has more than ${maxHeaders} headers.`);
   for (const line of lines) {
     const colon = line.indexOf(':');
@@ -90,15 +90,15 @@ function parseValue(header: string): { readonly value: string; readonly paramete
 }
 
 /**
- * Browsers escape a quote and line breaks as in a URL and nothing else; curl and others use backslashes. Before any other
- * character a backslash is one, as in the paths of Windows.
+ * Browsers percent-encode quotes and line breaks, and nothing else; curl and others use backslashes. Before any other character a backslash
+ * is literal, as in Windows paths.
  * @see https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
  */
 function unquote(text: string): string {
   return text.replaceAll(/\\(["\\])/g, '$1').replaceAll(/%(0A|0D|22)/gi, (escape) => decodeURIComponent(escape));
 }
 
-/** The form of RFC 8187, `UTF-8''na%C3%AFve.txt`; undefined for what is none. */
+/** Decodes the RFC 8187 form, such as `UTF-8''na%C3%AFve.txt`; undefined for anything else. */
 function extended(text = ''): string | undefined {
   const encoded = /^utf-8'[^']*'(.*)$/i.exec(text)?.[1];
   try {
@@ -108,7 +108,7 @@ function extended(text = ''): string | undefined {
   }
 }
 
-/** The last part of a path of either kind, and nothing where that is no name: browsers and tools send their own folders along. */
+/** The last segment of a path of either kind, empty if that is no name (`.`, `..`): browsers and tools send their own folders along. */
 export function baseName(path: string): string {
   const name = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
   return name === '.' || name === '..' ? '' : name;

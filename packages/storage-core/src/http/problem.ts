@@ -43,7 +43,7 @@ export const statusByCode: Readonly<Record<StorageErrorCode, number>> = {
   internal_error: 500,
 };
 
-/** RFC 9457, with Coffer's code and the id of the request. */
+/** RFC 9457 problem details, with Coffer's code and the request id. */
 export interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
@@ -54,13 +54,13 @@ export interface Problem {
   readonly errors?: readonly FieldError[];
 }
 
-/** Anything that was thrown, as one of ours; what is not ours is an internal error whose text stays inside. */
+/** Anything thrown, as a StorageError. What is not one becomes internal_error, whose text stays inside. */
 export function toStorageError(error: unknown): StorageError {
   if (isStorageError(error)) return error;
   return storageError('internal_error', 'Something went wrong on our side.', { cause: error });
 }
 
-/** An error as it is sent; what is internal stays inside. */
+/** An error as it is sent to the client. Internal details stay inside. */
 export function problemOf(error: StorageError, requestId?: string): Problem {
   const status = statusByCode[error.code];
   const errors = error.errors ?? unlistedMistake(error);
@@ -75,7 +75,7 @@ export function problemOf(error: StorageError, requestId?: string): Problem {
   };
 }
 
-/** A request that is not valid has a list of mistakes always, also where no field of it is to blame. */
+/** An invalid request always has a list of mistakes, even when no field is to blame. */
 function unlistedMistake({ code, message }: StorageError): readonly FieldError[] | undefined {
   return code === 'validation_failed' ? [{ field: 'request', message }] : undefined;
 }
@@ -84,7 +84,7 @@ function internalDetail(requestId: string | undefined): string {
   return `Something went wrong on our side${requestId === undefined ? '.' : '; the request id names it in the logs.'}`;
 }
 
-/** Headers that go with a problem, the content type among them, in lower case. */
+/** Headers that go with a problem, including the content type; names in lower case. */
 export function problemHeaders(error: StorageError): Record<string, string> {
   return {
     'content-type': 'application/problem+json',
@@ -96,7 +96,7 @@ export function problemHeaders(error: StorageError): Record<string, string> {
   };
 }
 
-/** Answers with a problem where no framework is around; an answer that was begun is cut instead. */
+/** Sends a problem without any framework. A response that has already begun is cut off instead. */
 export function sendProblem(response: ServerResponse, thrown: unknown, requestId?: string): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
@@ -109,7 +109,7 @@ export function sendProblem(response: ServerResponse, thrown: unknown, requestId
   response.end(body);
 }
 
-/** Several mistakes in one request. */
+/** One error (validation_failed) for several mistakes in a request. */
 export function validationFailed(errors: readonly FieldError[]): StorageError {
   const text = errors.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
   return storageError('validation_failed', text, { errors });

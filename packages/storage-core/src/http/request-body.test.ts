@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { assertPlainBody, lingerAtEnd, lingerOver, readBody, requestBody } from './request-body.ts';
 
-/** A request of which `chunks` have come; all of them, unless it is not whole. */
+/** A request of which `chunks` have arrived; those are all of it if `whole`. */
 function request(chunks: readonly string[] = [], { whole = true } = {}): IncomingMessage {
   const incoming = new IncomingMessage(new Socket());
   for (const chunk of chunks) incoming.push(Buffer.from(chunk));
@@ -129,7 +129,7 @@ describe('a client that sends on after it was answered', () => {
     await once(server, 'listening');
     const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
     client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n');
-    const answer = await buffer(client); // its end comes before all is sent
+    const answer = await buffer(client); // ends before everything is sent
     client.write(Buffer.alloc(2_000_000));
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*answer/);
     await closed.promise;

@@ -7,26 +7,26 @@ import { releaseChunk, withOwnedChunks } from '../chunk-memory.ts';
 import { storageError } from '../errors.ts';
 import { validationFailed } from './problem.ts';
 
-/** The announced length of a body in bytes; undefined when it comes in chunks of unknown number. */
+/** The announced length of a body in bytes; undefined when it is chunked. */
 export function contentLength(incoming: IncomingMessage): number | undefined {
   const header = incoming.headers['content-length'];
   return header === undefined ? undefined : Number(header);
 }
 
-/** An error with the code payload_too_large, for more than `limit` bytes. */
+/** A payload_too_large error, for more than `limit` bytes. */
 export function payloadTooLarge(limit: number): Error {
   return storageError('payload_too_large', `The body is larger than the ${limit} bytes that are accepted here.`);
 }
 
 /**
- * Bytes are taken as they are: a body that is compressed, or a part of one, would be stored as something else than it is.
+ * Bytes are stored as they are: a compressed body, or a part of one, would be stored as something it is not.
  * @throws unsupported_media_type, validation_failed
  */
 export function assertPlainBody({ headers }: IncomingMessage): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   if (coding !== '' && coding !== 'identity')
     throw storageError('unsupported_media_type', 'A body with a Content-Encoding is not accepted; send the bytes unencoded.');
-  // Node undoes the chunks and nothing else.
+  // Node decodes `chunked` and nothing else.
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
     throw storageError('unsupported_media_type', 'A body with a Transfer-Encoding other than chunked is not accepted.');
   if (headers['content-range'] !== undefined)
@@ -34,9 +34,9 @@ export function assertPlainBody({ headers }: IncomingMessage): void {
 }
 
 /**
- * The body of a request as a stream of its own. Whoever destroys it, as a refused upload does, leaves the connection up,
- * so that the refusal can still be sent. Its chunks are its reader's. It fails with payload_too_large after `limit` bytes, with
- * invalid_argument where somebody has read the body before, such as a parser of a framework, and when the client leaves before the end.
+ * The body of a request as a stream of its own. Destroying it, as a refused upload does, leaves the connection up, so that the refusal can
+ * still be sent. The reader owns its chunks. It fails with payload_too_large after `limit` bytes, with invalid_argument if somebody, such
+ * as a framework's parser, has already read the body, and when the client leaves before the end.
  */
 export function requestBody(incoming: IncomingMessage, limit: number = Infinity): Readable {
   let seen = 0;
@@ -62,7 +62,7 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
   const onClose = (): void => {
     if (!incoming.readableEnded) body.destroy(goneTooSoon());
   };
-  body.on('error', () => {}); // also one that nobody reads yet
+  body.on('error', () => {}); // also while nobody reads yet
   incoming.on('error', () => {});
   if (incoming.readableEnded) return body.destroy(readAlready());
   if (incoming.destroyed) {
@@ -76,12 +76,14 @@ export function requestBody(incoming: IncomingMessage, limit: number = Infinity)
   return body;
 }
 
-/** Bytes of a body that is best read whole: that costs less than a stream, and its length is known before anything is stored. */
+/**
+ * Size in bytes up to which a body is best read whole: that is cheaper than a stream, and its length is known before anything is stored.
+ */
 export const smallBody = 65_536;
 
 /**
- * All of the body of a request, for one that is known to be small: no stream is made for it. Fails as `requestBody` does, and with
- * validation_failed when it has not come within `timeoutMs`.
+ * Reads the whole body of a request that is known to be small, without making a stream. Fails as `requestBody` does, and with
+ * validation_failed when the body has not arrived within `timeoutMs`.
  */
 export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -115,7 +117,7 @@ export function readBody(incoming: IncomingMessage, limit: number, timeoutMs?: n
     };
     const onClose = (): void => fail(goneTooSoon());
     const late = (): void => fail(storageError('validation_failed', 'The body did not arrive in time.'));
-    // Most bodies come together with their heads, and are read in this very turn.
+    // Most bodies arrive together with their heads and are read in this very turn.
     const waitFor = (milliseconds: number): void => {
       if (!isOver && !incoming.complete) timer = setTimeout(late, milliseconds);
     };
@@ -138,8 +140,8 @@ const lingerBytes = 16_777_216;
 const lingerMs = 2000;
 
 /**
- * Lets a client that is still sending read its answer: closing at once would reset the connection under it. Who goes on
- * for long is cut off.
+ * Lets a client that is still sending read its response: closing at once would reset the connection. A client that goes on for long is cut
+ * off.
  */
 export function lingerOver(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
@@ -150,16 +152,16 @@ export function lingerOver(incoming: IncomingMessage): void {
     if (left < 0) incoming.destroy();
   });
   incoming.once('close', () => clearTimeout(timer));
-  incoming.on('error', () => {}); // the client may leave as it likes
+  incoming.on('error', () => {}); // the client may leave at any time
   incoming.resume();
 }
 
-/** Of connections that stay open after all, what closes them, and knows of none of the requests before. */
+/** What closes a connection that stays open after all; it refers to none of the earlier requests. */
 const closings = new WeakMap<Socket, () => void>();
 
 /**
- * The same where the connection ends with the answer, which Node would close at once. To be called before the answer ends; whatever has
- * been read as a whole by then is not waited for.
+ * As `lingerOver`, for a connection that ends with the response, which Node would close at once. Call it before the response ends. A
+ * request that has been read whole by then is not waited for.
  */
 export function lingerAtEnd(incoming: IncomingMessage): void {
   const { socket } = incoming;

@@ -66,7 +66,7 @@ describe('readConditionsOf', () => {
   it.each([['Sun, 06 Nov 1994 08:49:37 GMT'], ['Sunday, 06-Nov-94 08:49:37 GMT'], ['Sun Nov  6 08:49:37 1994']])(
     'reads the date %s',
     (header) => {
-      vi.stubEnv('TZ', 'Asia/Tokyo'); // they mean GMT wherever the server stands
+      vi.stubEnv('TZ', 'Asia/Tokyo'); // the dates mean GMT wherever the server runs
       onTestFinished(() => void vi.unstubAllEnvs());
       expect(readConditionsOf({ 'if-modified-since': header })).toEqual({ ifModifiedSince: new Date('1994-11-06T08:49:37Z') });
       expect(readConditionsOf({ 'if-unmodified-since': header })).toEqual({ ifUnmodifiedSince: new Date('1994-11-06T08:49:37Z') });

@@ -5,8 +5,8 @@ import { declaredChecksums } from './declared-checksums.ts';
 import { validationFailed } from './problem.ts';
 
 /**
- * Bare ETags of an If-Match or If-None-Match header. Weak ones count for If-None-Match, which compares values; they
- * never match If-Match, which asks for the same bytes (RFC 9110, section 8.8.3.2).
+ * Bare ETags of an If-Match or If-None-Match header. Weak ETags count for If-None-Match, which compares values; they never match If-Match,
+ * which asks for the same bytes (RFC 9110, section 8.8.3.2).
  */
 function etags(header: string, weak: 'count' | 'never'): EtagCondition {
   if (header.trim() === '*') return '*';
@@ -15,21 +15,21 @@ function etags(header: string, weak: 'count' | 'never'): EtagCondition {
     .map((match) => match[2] ?? match[3] ?? '');
 }
 
-// The three forms of RFC 9110, section 5.6.7. Date.parse alone also takes "1" and local times.
+// The three forms of RFC 9110, section 5.6.7. Date.parse alone also accepts "1" and local times.
 const httpDate =
   /^(?:[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT|[A-Z][a-z]+, \d{2}-[A-Z][a-z]{2}-\d{2} [\d:]{8} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4})$/;
 
-/** Undefined for an invalid date, which a recipient ignores. */
+/** Undefined for an invalid date, which recipients ignore. */
 function date(header: string | undefined): Date | undefined {
   if (header === undefined || !httpDate.test(header)) return undefined;
   const time = Date.parse(header.endsWith('GMT') ? header : `${header} GMT`);
   return Number.isNaN(time) ? undefined : new Date(time);
 }
 
-// More digits than any object has; what lies above is cut down to it and still lies beyond every object.
+// Caps numbers with more digits than any object's size; the cap still lies beyond every object.
 const position = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
 
-/** One range of bytes; undefined for none, several, or what is not understood, which all mean the whole object. */
+/** A single byte range; undefined for none, several, or an unknown form, which all mean the whole object. */
 export function parseRange(header: string | undefined): ByteRange | undefined {
   const match = header === undefined ? null : /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
   if (match === null) return undefined;
@@ -40,8 +40,8 @@ export function parseRange(header: string | undefined): ByteRange | undefined {
 }
 
 /**
- * What a GET or HEAD request asks of an object: RFC 9110, sections 13 and 14.
- * If-Range is left to the sender, who knows the object's ETag.
+ * What a GET or HEAD request asks of an object: RFC 9110, sections 13 and 14. If-Range is left to the sender, which knows the object's
+ * ETag.
  */
 export function readConditionsOf(headers: IncomingHttpHeaders): GetOptions {
   const range = parseRange(headers.range);

@@ -93,7 +93,7 @@ describe('sendObject', () => {
     expect(answer.header('accept-ranges')).toBe('bytes');
     expect(answer.header('x-content-type-options')).toBe('nosniff');
     expect(answer.header('content-disposition')).toBeNull();
-    expect(answer.header('content-security-policy')).toBeNull(); // in a sandbox, browsers show no PDF
+    expect(answer.header('content-security-policy')).toBeNull(); // browsers show no PDF in a sandbox
   });
 
   it.each([
@@ -246,7 +246,7 @@ describe('sendObject', () => {
   });
 
   it('reads no faster than its client, and leaves the connection to the next request', async () => {
-    const [piece, pieces] = [4_194_304, 40]; // more than the system takes at once, to the last of them
+    const [piece, pieces] = [4_194_304, 40]; // more than the system takes at once, up to the last piece
     let read = 0;
     const body = new Readable({
       read() {

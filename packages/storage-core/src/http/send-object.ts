@@ -10,26 +10,26 @@ import type { GetOptions, GetResult, ObjectInfo, ResolvedRange } from '../object
 import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
 
-/** What of the headers of an object is other than it says itself. */
+/** Overrides and additions to the headers of an object. */
 export interface SendOptions {
-  /** Name that a browser saves the object under. */
+  /** File name under which a browser saves the object. */
   readonly filename?: string;
-  /** Instead of the one that follows from the type and `filename`. */
+  /** Instead of the disposition that follows from the type and `filename`. */
   readonly contentDisposition?: string;
-  /** Instead of the object's. */
+  /** Instead of the object's content type. */
   readonly contentType?: string;
-  /** Further headers of the answer. */
+  /** Further response headers. */
   readonly headers?: OutgoingHttpHeaders;
 }
 
 /**
- * Headers of an object, safe for a browser: the type is not sniffed, and what could run is downloaded.
- * A sandbox keeps it from acting with the origin's rights should a browser open it all the same.
+ * Headers of an object, safe for a browser: the type is not sniffed, and content that could run is downloaded. A sandbox keeps such content
+ * from acting with the origin's rights if a browser opens it anyway.
  * @throws invalid_argument for a `contentDisposition` that no header can hold
  */
 export function objectHeaders(info: ObjectInfo, options: SendOptions = {}): OutgoingHttpHeaders {
   const asked = options.contentType ?? info.contentType;
-  const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may hold what no header can
+  const contentType = isContentType(asked) ? asked : defaultContentType; // a provider may store what no header can hold
   const disposition = dispositionOf(contentType, options);
   return {
     ...options.headers,
@@ -53,7 +53,10 @@ function dispositionOf(contentType: string, { contentDisposition: asked, filenam
   return dangerous || filename !== undefined ? contentDisposition(dangerous ? 'attachment' : 'inline', filename) : undefined;
 }
 
-/** What of them the copy of a client may not have: the name may be another one. Of a type that is not known here, nothing is said: the copy has it. */
+/**
+ * Headers that a client's cached copy may lack: the file name may have changed. When the type is not known here, no disposition is sent:
+ * the copy has one.
+ */
 function unchangedHeaders(
   { etag, lastModified }: { readonly etag: string; readonly lastModified?: Date | undefined },
   options: SendOptions,
@@ -69,9 +72,9 @@ function unchangedHeaders(
 }
 
 /**
- * Answers a GET for one object: range, conditions, headers, and the body with backpressure. A client that leaves
- * ends the read. The body is read by nobody else. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since an
- * answer that was begun cannot be taken back.
+ * Answers a GET for one object: range, conditions, headers, and the body with backpressure. A client that leaves ends the read. Nobody else
+ * may read the body. Errors before the first byte are thrown with nothing sent; later ones cut the connection, since a response that has
+ * begun cannot be taken back.
  */
 export async function sendObject(
   request: IncomingMessage,
@@ -87,13 +90,13 @@ export async function sendObject(
   }
   const { info, range, body, ownsChunks } = result;
   if (response.destroyed || response.writableEnded) {
-    body.destroy(); // the client left while the object was opened
+    body.destroy(); // the client left while the object was being opened
     return;
   }
   try {
     writeHead(response, info, range, options);
   } catch (error) {
-    body.destroy(); // a header was refused: nothing is sent, and nobody reads
+    body.destroy(); // a header was refused: nothing was sent, and nobody reads
     throw error;
   }
   const size = range === undefined ? info.size : sizeOf(range);
@@ -101,15 +104,15 @@ export async function sendObject(
 }
 
 /**
- * Passes all on until the answer is over. When the provider fails after the first byte, the body is destroyed, or it is not as long
- * as was told, the cut connection tells the client that it is not whole. `pipeline` does this for any two streams, at the price of
- * everything else about a small answer.
+ * Passes the body on until the response is over. If the provider fails after the first byte, or the body is destroyed or differs from the
+ * announced length, the connection is cut, so that the client knows it is incomplete. `pipeline` does this for any two streams, but costs
+ * as much as everything else about a small response.
  */
 function pour(
   { body, size, ownsChunks }: { readonly body: Readable; readonly size: number; readonly ownsChunks: boolean },
   response: ServerResponse,
 ): Promise<void> {
-  // Once the system has all of it, or it is not wanted any more.
+  // Runs once the system has the whole chunk, or it is no longer wanted.
   const written = (chunk: Buffer) => (ownsChunks ? (): void => releaseChunk(chunk) : undefined);
   const whole = takeWhole(body);
   if (whole !== undefined) return sendWhole(whole, size, response, written(whole));
@@ -118,7 +121,7 @@ function pour(
   };
   let left = size;
   const pass = (chunk: Buffer): void => {
-    // What the head has not told of would pass for the next answer.
+    // Bytes beyond the announced length would pass for the next response.
     if ((left -= chunk.length) < 0) response.destroy();
     else if (!response.write(chunk, written(chunk))) body.pause();
   };
@@ -151,7 +154,7 @@ function sendWhole(bytes: Buffer, size: number, response: ServerResponse, writte
   });
 }
 
-/** Answers a HEAD for one object: what a GET would, as S3 does, whose HeadObject takes a range. @throws as that would */
+/** Answers a HEAD for one object as a GET would, including ranges, as S3's HeadObject does. @throws as a GET would */
 export function sendObjectHead(request: IncomingMessage, response: ServerResponse, info: ObjectInfo, options: SendOptions = {}): void {
   const { range, ...conditions } = readConditionsOf(request.headers);
   if (evaluateConditions(info, conditions) === 'not_modified') response.writeHead(304, unchangedHeaders(info, options));
@@ -178,7 +181,7 @@ function sizeOf({ start, end }: ResolvedRange): number {
   return end - start + 1;
 }
 
-/** Whether If-Range, if there is one, lets the range be. */
+/** Whether If-Range, if present, allows the range. */
 function holds({ headers }: IncomingMessage, asked: GetOptions, info: ObjectInfo): boolean {
   const { 'if-range': ifRange } = headers;
   if (typeof ifRange !== 'string') return true;
@@ -187,8 +190,8 @@ function holds({ headers }: IncomingMessage, asked: GetOptions, info: ObjectInfo
 }
 
 /**
- * Opens what a GET asks for. With If-Range the range holds only for the object that it names, by a strong ETag or by its
- * exact date; for any other the answer is the whole object (RFC 9110, section 13.1.5).
+ * Opens what a GET asks for. With If-Range, the range applies only to the object it names, by a strong ETag or its exact date; for any
+ * other, the response is the whole object (RFC 9110, section 13.1.5).
  */
 async function openAsked(request: IncomingMessage, open: (options: GetOptions) => Promise<GetResult>): Promise<GetResult> {
   const asked = readConditionsOf(request.headers);
@@ -197,7 +200,7 @@ async function openAsked(request: IncomingMessage, open: (options: GetOptions) =
   const { range, ...whole } = asked;
   const etag = /^"([^"]*)"$/.exec(ifRange)?.[1];
   const date = readConditionsOf({ 'if-modified-since': ifRange }).ifModifiedSince;
-  // Next to If-Match or If-Unmodified-Since, which the guards below stand in for, the whole is a right answer as well.
+  // Next to If-Match or If-Unmodified-Since, whose place the guards below take, the whole object is a correct response too.
   if ((etag === undefined && date === undefined) || asked.ifMatch !== undefined || asked.ifUnmodifiedSince !== undefined)
     return open(whole);
   try {

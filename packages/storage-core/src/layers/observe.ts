@@ -53,7 +53,7 @@ export function observe(observer: Observer): Around {
     const { body } = opened;
     const whole = wholeLength(body);
     if (whole !== undefined) {
-      // The provider has done its part; what the reader does with it is no download.
+      // The provider has done its part; what the reader does with the bytes is no download.
       count('download', whole);
       done('success');
       return result;
@@ -62,7 +62,7 @@ export function observe(observer: Observer): Around {
     whenOver(body, (error) => {
       if (error === undefined) done('success');
       else if (isStorageError(error)) done('error', error.code);
-      // The provider did its part, whose failures are StorageErrors: it is the reader who did not want the rest, or could not take it.
+      // The provider, whose failures are StorageErrors, did its part: the reader did not want the rest, or could not take it.
       else done('success', 'aborted');
     });
     return result;
@@ -70,8 +70,8 @@ export function observe(observer: Observer): Around {
 }
 
 /**
- * Tells once how a body ended: `left` when it was closed before its end. `finished` of `node:stream` does this for any stream, and
- * costs several times as much.
+ * Reports once how a body ended: `left` if it was closed before its end. `finished` of `node:stream` does this for any stream, but costs
+ * several times as much.
  */
 function whenOver(body: Readable, tell: (error?: Error | 'left') => void): void {
   let told = false;
@@ -86,7 +86,7 @@ function whenOver(body: Readable, tell: (error?: Error | 'left') => void): void 
   if (body.closed) once(body.readableEnded ? undefined : (body.errored ?? 'left'));
 }
 
-/** A backend rejects with StorageErrors, apart from what came of the caller's signal, the caller's stream or its sink. */
+/** A backend rejects with StorageErrors, except for errors caused by the caller's signal, stream or sink. */
 function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']> {
   if (isStorageError(error)) return error.code;
   const { body, ctx, taps } = call;
@@ -95,8 +95,8 @@ function codeOf(error: unknown, call: Call): NonNullable<OperationEvent['code']>
 }
 
 /**
- * Counts what a stream yields. `push` is the one door that every chunk of a Readable passes; a listener for `data`
- * would start the flow, and a Transform would copy every chunk through another buffer. Direct sources have another one.
+ * Counts what a stream yields. Every chunk of a Readable passes through `push`; a `data` listener would start the flow, and a Transform
+ * would copy every chunk through another buffer. Direct sources also yield bytes through `readInto`.
  */
 function countBytes(stream: Readable, count: (bytes: number) => void): void {
   if (stream.readableLength > 0 && !stream.readableObjectMode) count(stream.readableLength);

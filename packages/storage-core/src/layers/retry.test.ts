@@ -13,7 +13,7 @@ import { wrapBackend } from './wrap-backend.ts';
 const at = { bucket: 'suite', key: 'x' };
 const passing = (): Error => storageError('storage_unavailable', 'busy');
 
-/** A store whose calls fail `times` times with `error` before they go through. */
+/** A store whose first `times` calls fail with `error`; later ones go through. */
 function failing(times: number, error: () => Error = passing): { readonly backend: StorageBackend; calls: number } {
   const good = memoryBackend({ buckets: ['suite'] });
   const state = { calls: 0, backend: good };

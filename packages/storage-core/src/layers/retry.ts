@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isStorageError, storageError } from '../errors.ts';
 import type { Around } from './wrap-backend.ts';
 
-/** How often `retry` repeats a call, and after which pauses. */
+/** How often `retry` repeats a call, and how long it pauses. */
 export interface RetryPolicy {
   /** Retries after the first attempt. */
   readonly retries: number;
@@ -14,16 +14,15 @@ export interface RetryPolicy {
 }
 
 /**
- * Repeats calls that failed for a passing reason, with full jitter. For backends whose client has no retries of its
- * own: there is exactly one place per backend that retries. A streamed body is read once and never repeated, nor are bytes
- * that were passed on. A pause
- * that the provider asked for is kept, up to `maxMs`.
- * @throws invalid_argument for `retries` that are no whole number
+ * Repeats calls that failed for a transient reason, with full jitter. For backends whose client does not retry by itself: each backend has
+ * exactly one place that retries. Never repeats a call with a streamed body, which is read once, or one that has passed bytes on. A pause
+ * that the provider asked for is honoured, up to `maxMs`.
+ * @throws invalid_argument when `retries` is not a whole number of at least 0
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 export function retry(policy: RetryPolicy): Around {
   const { retries, baseMs = 100, maxMs = 20_000 } = policy;
-  // Of a variable that is not set, say: it would never be enough.
+  // NaN, say from a variable that is not set, would never be reached.
   if (!Number.isSafeInteger(retries) || retries < 0) throw storageError('invalid_argument', 'retries is a whole number of at least 0.');
   return async (call, next) => {
     let hasBegun = false;

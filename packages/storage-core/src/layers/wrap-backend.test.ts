@@ -6,7 +6,7 @@ import { memoryBackend } from '../memory-backend.ts';
 import type { Around, Call } from './wrap-backend.ts';
 import { wrapBackend } from './wrap-backend.ts';
 
-/** A backend with every ability, each of whose calls answers with the arguments it got and whether `this` was right. */
+/** A backend with every ability; each call returns the arguments it got and whether `this` was right. */
 function echoing(): StorageBackend {
   const group = (...names: readonly string[]): Record<string, unknown> => {
     const operations: Record<string, unknown> = {};
@@ -44,7 +44,7 @@ it('hands every operation of every ability through, with its arguments and its `
   expect(abilities.length).toBe(7);
   for (const [ability, operations] of abilities) {
     for (const name of Object.keys(operations as object)) {
-      // The context is the last argument, wherever that is.
+      // The context is the last argument, whatever their number.
       for (const args of [[noContext], ['bucket', noContext], ['bucket', {}, noContext], ['bucket', {}, {}, noContext]]) {
         const { length } = wrapped[ability]![name]!;
         if (args.length !== length) continue;

@@ -14,17 +14,14 @@ export interface Call {
   readonly body?: Body;
   /** Whether the result is an open body (`get`). */
   readonly opens?: true;
-  /** Of a call that passes bytes on while it lasts (`pull`): who wants to be told how many. */
+  /** For a call that passes bytes on while it runs (`pull`): functions to be told how many. */
   readonly taps?: ((bytes: number) => void)[];
 }
 
-/** A layer: does something around a call. `next` may be called again. */
+/** A layer: does something around a call. It may call `next` again. */
 export type Around = <T>(call: Call, next: () => Promise<T>) => Promise<T>;
 
-/**
- * The one place that knows every operation. Wraps `inner` in layers, the outermost first; abilities that `inner`
- * lacks stay absent.
- */
+/** The one place that knows every operation. Wraps `inner` in layers, outermost first. Abilities that `inner` lacks stay absent. */
 export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[]): StorageBackend {
   const around: Around = layers.reduceRight<Around>(
     (next, layer) => (call, run) => layer(call, () => next(call, run)),
@@ -40,7 +37,7 @@ export function wrapBackend(inner: StorageBackend, ...layers: readonly Around[])
 
   return {
     name: backend,
-    check: (ctx) => inner.check(ctx), // health checks are no traffic
+    check: (ctx) => inner.check(ctx), // health checks are not traffic
     close: () => inner.close(),
     put: (at, body, options, ctx) => around({ ...object('upload', at.bucket, ctx), body }, () => inner.put(at, body, options, ctx)),
     get: (at, options, ctx) => around({ ...object('download', at.bucket, ctx), opens: true }, () => inner.get(at, options, ctx)),

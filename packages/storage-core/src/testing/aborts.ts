@@ -7,7 +7,7 @@ import { readAll } from '../body.ts';
 import { assertRejectsAsIs, assertSameBytes, newBucketName, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 
-/** A stream that yields `chunk` and then nothing, ever: a client that hangs. */
+/** A stream that yields `chunk` and then nothing more, ever: a client that hangs. */
 function hanging(chunk: Uint8Array | undefined): Readable {
   let given = chunk === undefined;
   return new Readable({
@@ -150,7 +150,7 @@ function cancelledDownloads({ test }: Suite): void {
   test('downloads that are given up release what they held', async (t) => {
     const data = randomBytes(1_000_000);
     await t.put(t.at('big'), data);
-    // More than any pool of connections or threads has.
+    // More than any pool of connections or threads holds.
     for (let turn = 0; turn < 100; turn++) {
       const cancel = new AbortController();
       const { body } = await t.open(t.at('big'), {}, cancel.signal);
@@ -192,7 +192,7 @@ function cancelledCalls({ test }: Suite): void {
     const ctx = { signal: AbortSignal.abort(reason) };
     const at = t.at('object');
     await t.put(at, 'bytes');
-    const nowhere = newBucketName(); // what began all the same would be no harm to the others
+    const nowhere = newBucketName(); // if it began all the same, it would not disturb the other calls
     const { batchDelete, buckets, acl, presign, versioning, lifecycle, maintenance } = t.backend;
     const calls: readonly (() => Promise<unknown> | undefined)[] = [
       () => t.backend.pull?.(at, {}, () => {}, ctx),

@@ -15,7 +15,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   'authenticated-read': ['AuthenticatedUsers READ'],
 };
 
-/** What an ACL grants to groups; the owner keeps full control of its own. */
+/** What an ACL grants to groups; asserts that the owner keeps full control. */
 function groupGrants(acl: Acl): string[] {
   const { id } = acl.owner;
   assert.ok(

@@ -84,7 +84,7 @@ function sweeps({ test }: Suite): void {
   test('sweeps without touching objects', async (t) => {
     const maintenance = requireAbility(t.backend, 'maintenance');
     await t.put(t.at('object'), 'kept');
-    const among = async (): Promise<readonly string[]> => [t.bucket]; // others may work in others of the account
+    const among = async (): Promise<readonly string[]> => [t.bucket]; // others may be working in other buckets of the account
     const would = await maintenance.sweep({ olderThan: 0, dryRun: true, among }, noContext);
     const did = await maintenance.sweep({ olderThan: 0, among }, noContext);
     for (const report of [would, did]) assert.ok(report.removed >= 0 && report.bytes >= 0);

@@ -14,7 +14,7 @@ function assertNew(info: BucketInfo, bucket: string): void {
   assertAbout(info.createdAt, Date.now());
 }
 
-/** Runs with a new bucket, which is gone afterwards. */
+/** Runs with a new bucket that is deleted afterwards. */
 async function withBucket(t: Subject, run: (bucket: string, buckets: BucketOperations) => Promise<void>): Promise<void> {
   const buckets = requireAbility(t.backend, 'buckets');
   const bucket = newBucketName();

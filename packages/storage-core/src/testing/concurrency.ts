@@ -8,12 +8,12 @@ import type { ObjectInfo } from '../object.ts';
 import { streamBody, streamOf } from './harness.ts';
 import type { Subject, Suite } from './harness.ts';
 
-/** The bytes of one writer: a length and a filling of its own, so that a mixture shows. */
+/** The bytes of one writer. Each has its own length and fill value, so that a mixture shows. */
 function bytesOf(writer: number): Buffer {
   return Buffer.alloc(40_000 + writer * 997, writer + 1);
 }
 
-/** Which writer's bytes these are, all of them and no others. */
+/** The writer of these bytes, which must all be that writer's. */
 function writerOf(data: Buffer): number {
   const writer = (data[0] ?? 0) - 1;
   assert.ok(bytesOf(writer).equals(data), `a whole object of one writer; these are ${data.length} bytes beginning with ${String(data[0])}`);
@@ -31,7 +31,7 @@ async function write(
   return t.putBody(t.at('contended'), streamBody(streamOf(...chunks), writer % 4 === 1 ? data.length : undefined), options);
 }
 
-/** Reads over and over until `done`; each time a whole object, whose ETag and size are those of its bytes. */
+/** Reads over and over until `done`. Each read must give a whole object whose ETag and size match its bytes. */
 async function watch(t: Subject, done: () => boolean, seen: (info: ObjectInfo, writer: number) => void): Promise<void> {
   while (!done()) {
     try {
@@ -46,7 +46,7 @@ async function watch(t: Subject, done: () => boolean, seen: (info: ObjectInfo, w
   }
 }
 
-/** Settles all writes while readers look on, and rejects when a reader saw anything but a whole object. */
+/** Settles all writes while readers watch; rejects if a reader saw anything but a whole object. */
 async function watched<T>(
   t: Subject,
   writes: readonly Promise<T>[],

@@ -13,7 +13,7 @@ function later(info: ObjectInfo, ms: number): Date {
   return new Date(info.lastModified.getTime() + ms);
 }
 
-/** As it comes back from a client that was told in a header: HTTP has whole seconds. */
+/** A date after a round trip through a header: HTTP has whole seconds. */
 function asInHttp(date: Date): Date {
   return new Date(date.toUTCString());
 }

@@ -26,11 +26,11 @@ const abilities = {
 
 type Fault = (good: StorageBackend) => Partial<StorageBackend>;
 
-// A test that waits for what never comes has failed; one that is to pass has its time, also on a machine under load.
+// A test that waits forever has failed; one that should pass gets plenty of time, even on a loaded machine.
 const soon = 1000;
 const whenever = 25_000;
 
-/** Runs the part of the suite called `subject` on a backend with a fault, and names the first test that fails. */
+/** Runs the suite's part `subject` on a faulty backend and names the first test that fails. */
 async function failing(
   subject: string,
   fault: Fault,
@@ -70,7 +70,7 @@ async function failing(
   return undefined;
 }
 
-/** The same backend under keys that `change` maps to others, so that some meet. */
+/** The same backend with its keys mapped by `change`, so that some collide. */
 function mapped(change: (key: string) => string): Fault {
   const to = (at: ObjectAddress): ObjectAddress => ({ bucket: at.bucket, key: change(at.key) });
   return (good) => ({
@@ -81,7 +81,7 @@ function mapped(change: (key: string) => string): Fault {
   });
 }
 
-/** Clears each chunk a moment after the sink was called, whether it is done or not. */
+/** Clears each chunk a moment after the sink was called, whether the sink is done or not. */
 function pullingTooSoon(good: StorageBackend): NonNullable<StorageBackend['pull']> {
   return (at, options, sink, ctx) =>
     good.pull!(
@@ -360,7 +360,7 @@ const faults: readonly [string, string, Fault][] = [
   ],
 ];
 
-/** Of objects that are all written in the middle of a second. */
+/** All objects appear to be written in the middle of a second. */
 function conditionsByTheMillisecond(good: StorageBackend): Partial<StorageBackend> {
   const head: StorageBackend['head'] = async (at, ctx) => {
     const info = await good.head(at, ctx);

@@ -21,10 +21,10 @@ import { streams } from './streams.ts';
  * Defines the conformance suite of a backend: what `StorageBackend` promises, as tests.
  *
  * ```ts
- * import { describe, it } from 'vitest'; // node:test fits as well
+ * import { describe, it } from 'vitest'; // node:test works as well
  * describeBackend({ describe, it }, 'ceph', { abilities, start });
  * ```
- * @param name what the suite is called in the report
+ * @param name the suite's name in the report
  */
 export function describeBackend(runner: TestRunner, name: string, options: BackendOptions): void {
   runner.describe(name, () => {

@@ -11,19 +11,19 @@ import { hasCode, isStorageError, storageError } from '../errors.ts';
 import type { StorageErrorCode } from '../errors.ts';
 import type { Body, GetOptions, ObjectAddress, ObjectInfo, ObjectStream, PutOptions } from '../object.ts';
 
-/** What the suite needs of a test runner: vitest and node:test both have it. */
+/** What the suite needs of a test runner; vitest and node:test both provide it. */
 export interface TestRunner {
   describe(name: string, define: () => void): unknown;
   it(name: string, run: () => Promise<void>): unknown;
-  /** Runs something after all tests: `afterAll` of vitest, `after` of node:test. Default: the last test stops the backend. */
+  /** Runs something after all tests: vitest's `afterAll`, node:test's `after`. Default: the last test stops the backend. */
   after?(run: () => Promise<void>): unknown;
 }
 
-/** What the backend can do. It is stated, not asked of the backend, so that an ability that gets lost is a failure. */
+/** What the backend can do. Declared, not detected, so that losing an ability is a failure. */
 export interface Abilities {
   readonly buckets: boolean;
   readonly acl: boolean;
-  /** `post: false` for a backend that has presigned PUT but no POST policies; `true` for both. */
+  /** `post: false` for a backend with presigned PUT but no POST policies; `true` for both. */
   readonly presign: boolean | { readonly post: boolean };
   readonly batchDelete: boolean;
   readonly versioning: boolean;
@@ -36,17 +36,17 @@ export interface Abilities {
 /** A backend with a bucket, for one run of the suite. */
 export interface StartedBackend {
   readonly backend: StorageBackend;
-  /** An empty bucket that is the suite's to fill. */
+  /** An empty bucket that the suite may fill. */
   readonly bucket: string;
-  /** A second one, for copies between buckets, where the backend cannot create buckets. */
+  /** A second bucket for copies between buckets, if the backend cannot create buckets. */
   readonly otherBucket?: string;
-  /** Releases all that `start` made. The suite closes the backend itself before. */
+  /** Releases everything that `start` made. The suite closes the backend itself beforehand. */
   stop(): Promise<void>;
-  /** Names what failed writes left at the provider, such as temporary files or open multipart uploads; asked after each. */
+  /** Names what failed writes left at the provider, such as temporary files or open multipart uploads; called after each. */
   readonly leftovers?: () => Promise<readonly string[]>;
 }
 
-/** What the suite is told of a backend. */
+/** What the suite is told about a backend. */
 export interface BackendOptions {
   readonly abilities: Abilities;
   /** Called once, before the first test. */
@@ -55,21 +55,21 @@ export interface BackendOptions {
   readonly refusedKeys?: (key: string) => boolean;
   /** Canned ACLs that the provider does not know: the backend must then refuse them with invalid_argument. Default: none. */
   readonly refusedAcls?: readonly CannedAcl[];
-  /** The provider leaves `x/y` out of lists while there is `x` (MinIO does). Default false. */
+  /** Set if the provider omits `x/y` from listings while `x` exists, as MinIO does. Default false. */
   readonly hidesKeysBelowObjects?: boolean;
-  /** False where two copies at once may both succeed under If-None-Match. Default true. */
+  /** False if two concurrent copies may both succeed under If-None-Match. Default true. */
   readonly atomicConditionalCopy?: boolean;
-  /** Objects in the listing of many pages; more than 1,000 to mean something. Default 1,100. */
+  /** Number of objects in the multi-page listing; only more than 1,000 is meaningful. Default 1,100. */
   readonly bigListing?: number;
-  /** Writers of one key at once. Default 64. */
+  /** Number of concurrent writers of one key. Default 64. */
   readonly writers?: number;
 }
 
-/** The tests' view: what to define tests with. */
+/** What tests are defined with. */
 export interface Suite {
   readonly options: BackendOptions;
   readonly describe: (name: string, define: () => void) => void;
-  /** Every test gets key space of its own. */
+  /** Every test gets its own key space. */
   readonly test: (name: string, run: (t: Subject) => Promise<void>) => void;
 }
 
@@ -77,7 +77,7 @@ export interface Suite {
 export class Subject {
   readonly backend: StorageBackend;
   readonly bucket: string;
-  /** Begins all keys of this test. */
+  /** Begins every key of this test. */
   readonly prefix: string;
   readonly #started: StartedBackend;
 
@@ -119,7 +119,7 @@ export class Subject {
     return this.backend.head(at, noContext);
   }
 
-  /** All keys and common prefixes below this test's prefix, however many pages that takes. */
+  /** All keys and common prefixes below this test's prefix, across as many pages as needed. */
   async keys(options: { readonly prefix?: string; readonly delimiter?: string; readonly maxKeys?: number } = {}): Promise<string[]> {
     const found: string[] = [];
     let token: string | undefined;
@@ -133,7 +133,7 @@ export class Subject {
     return found.map((key) => key.slice(this.prefix.length));
   }
 
-  /** There is no such object, and no trace of it. */
+  /** The object does not exist, and there is no trace of it. */
   async assertAbsent(at: ObjectAddress): Promise<void> {
     await assertRejects(this.head(at), 'file_not_found');
     await assertRejects(this.open(at), 'file_not_found');
@@ -150,7 +150,7 @@ export class Subject {
     await this.assertNoLeftovers();
   }
 
-  /** A provider may take a moment to clear up, but it does. */
+  /** A provider may take a moment to clean up, but it must. */
   async assertNoLeftovers(): Promise<void> {
     const { leftovers } = this.#started;
     if (leftovers === undefined) return;
@@ -162,7 +162,7 @@ export class Subject {
     assert.deepEqual(left, [], 'failed writes leave nothing behind');
   }
 
-  /** A bucket besides the suite's one; take `release` for the end. */
+  /** A second bucket; call `release` when done. */
   async otherBucket(): Promise<{ readonly bucket: string; readonly release: () => Promise<void> }> {
     const { buckets } = this.backend;
     const { otherBucket } = this.#started;
@@ -195,14 +195,13 @@ export function suiteOf(runner: TestRunner, options: BackendOptions): { readonly
   return { suite, stop };
 }
 
-/** A bucket that is not there. */
 export const missingBucket = 'no-such-bucket-anywhere';
 
 export function newBucketName(): string {
   return `coffer-suite-${randomBytes(6).toString('hex')}`;
 }
 
-/** A stream of `chunks`, each in a turn of its own, as from a socket. */
+/** A stream of `chunks`, each in its own turn of the event loop, as from a socket. */
 export function streamOf(...chunks: readonly (Uint8Array | string)[]): Readable {
   const source = async function* (): AsyncGenerator<Buffer> {
     for (const chunk of chunks) {
@@ -213,7 +212,7 @@ export function streamOf(...chunks: readonly (Uint8Array | string)[]): Readable 
   return Readable.from(source(), { objectMode: false });
 }
 
-/** A stream of one chunk that ends, or fails, as `gate` does. */
+/** A stream of one chunk that ends when `gate` resolves, or fails when it rejects. */
 export function streamUntil(gate: Promise<void>, chunk: Uint8Array | string): Readable {
   const source = async function* (): AsyncGenerator<Buffer> {
     yield Buffer.from(chunk);
@@ -232,7 +231,7 @@ export function assertSameBytes(actual: Uint8Array, expected: Uint8Array | strin
   assert.ok(wanted.equals(actual), 'the bytes read are the bytes written');
 }
 
-/** Rejects with the StorageError of this code, as the class that has its name. `of`: what of several is called. */
+/** The call rejects with a StorageError of this code, in the code's own class. `of` names the call where there are several. */
 export async function assertRejects(call: Promise<unknown>, code: StorageErrorCode, of?: string): Promise<void> {
   const expected = `${of === undefined ? '' : `${of}: `}expected the StorageError ${code}`;
   const isExpected = (error: unknown): boolean => {
@@ -248,7 +247,7 @@ export async function assertRejects(call: Promise<unknown>, code: StorageErrorCo
   await assert.rejects(call, isExpected, expected);
 }
 
-/** Rejects with this very error. */
+/** The call rejects with this very error. */
 export async function assertRejectsAsIs(call: Promise<unknown>, expected: unknown): Promise<void> {
   const isExpected = (error: unknown): boolean => {
     assert.equal(error, expected, 'the caller gets its own error back');
@@ -257,13 +256,13 @@ export async function assertRejectsAsIs(call: Promise<unknown>, expected: unknow
   await assert.rejects(call, isExpected, `expected the caller's own ${String(expected)}`);
 }
 
-/** An hour for clocks that differ; the year 1970 or an invalid date does not pass. */
+/** Allows an hour of clock difference; the year 1970 or an invalid date does not pass. */
 export function assertAbout(date: Date, time: number): void {
   assert.ok(date instanceof Date, `a time is a Date, not ${String(date)}`);
   assert.ok(Math.abs(date.getTime() - time) < 3_600_000, `${String(date)} is about now`);
 }
 
-/** Whether the provider does not know what was asked for, and says so. */
+/** Whether the provider refuses what was asked for because it does not know it. */
 export async function isRefused(call: Promise<unknown>): Promise<boolean> {
   try {
     await call;

@@ -1,6 +1,6 @@
 /**
- * Keys that the rules allow and that something between us and the disk likes to mangle: file systems, shells, XML, SQL
- * patterns, URL parsers, JavaScript objects. All of them name different objects.
+ * Keys that the rules allow but that something between us and the disk tends to mangle: file systems, shells, XML, SQL patterns, URL
+ * parsers, JavaScript objects. Each names a different object.
  */
 export const hardKeys: readonly string[] = [
   'plain.txt',
@@ -23,7 +23,7 @@ export const hardKeys: readonly string[] = [
   'up\\..\\..\\x',
   'C:\\x',
   '~',
-  // names with a meaning somewhere
+  // names with a special meaning somewhere
   'CON',
   'nul.txt',
   'aux/com1',
@@ -48,7 +48,7 @@ export const hardKeys: readonly string[] = [
   'strasse',
   'ı',
   'i',
-  // spaces, and what looks like nothing
+  // spaces and invisible characters
   ' ',
   ' leading',
   'trailing ',
@@ -76,7 +76,7 @@ export const hardKeys: readonly string[] = [
   "'; DROP TABLE objects; --",
   '{x}',
   '!@$^()=,`',
-  // Unicode: forms, planes, the ends of the ranges
+  // Unicode: normalisation forms, planes, the ends of the ranges
   'caf\u00e9',
   'cafe\u0301',
   '\u1e9b\u0323',

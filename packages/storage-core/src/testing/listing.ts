@@ -192,7 +192,7 @@ function pages(suite: Suite): void {
       ['', '-', ['a', 'a-', 'b/', 'b/1', 'c', 'd/1', 'd/2', 'e']],
       ['b', '/', ['b/']],
     ] as const) {
-      const told = expected.filter((name) => isHeld(name) || delimiter === '/'); // where it is a common prefix as well
+      const told = expected.filter((name) => isHeld(name) || delimiter === '/'); // under a delimiter, it is a common prefix all the same
       assert.deepEqual(await t.keys({ prefix, delimiter, maxKeys: 1 }), told, `of "${prefix}" by "${delimiter}"`);
     }
   });
@@ -235,7 +235,7 @@ function pages(suite: Suite): void {
   });
 }
 
-/** In a bucket of its own, whose forced deletion then meets more than one page. */
+/** Uses its own bucket, whose forced deletion then covers more than one page. */
 function manyObjects(suite: Suite): void {
   const count = suite.options.bigListing ?? 1100;
   suite.test(`lists ${count} objects in pages, whole and in order`, async (t) => {

@@ -144,7 +144,7 @@ export function objects({ options, describe, test }: Suite): void {
   });
 }
 
-/** All of them side by side: none is lost, changed, or takes the place of another. */
+/** Stores all of them side by side: none is lost, changed or replaced by another. */
 function hardKeysHold({ options, test }: Suite): void {
   test('holds any key beside any other', async (t) => {
     const { bucket, release } = await t.otherBucket();

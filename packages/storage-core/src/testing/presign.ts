@@ -24,7 +24,7 @@ function uploadTo(t: Subject, at: ObjectAddress, method: Method, options: Partia
 /** Sends a body as a browser would. @returns the status */
 async function send(upload: PresignedUpload, body: string | Uint8Array = data, type: string = exact.contentType): Promise<number> {
   const headers = new Headers(upload.headers);
-  headers.delete('content-length'); // the browser's own
+  headers.delete('content-length'); // the browser sets its own
   const init = { method: upload.method, headers, redirect: 'manual' as const };
   if (upload.method === 'PUT') {
     headers.set('content-type', type);
@@ -63,7 +63,7 @@ function tampered(url: string): [string, string][] {
   });
 }
 
-/** `value` with the character in its middle replaced by another of its kind. */
+/** `value` with its middle character replaced by another of the same kind. */
 function altered(value: string): string {
   const middle = Math.floor(value.length / 2);
   const character = value[middle] ?? '';
@@ -196,7 +196,7 @@ function forms({ test }: Suite): void {
     assert.notDeepEqual(upload.fields, {}, 'the signature is in the fields');
     for (const name of Object.keys(upload.fields)) {
       const { [name]: value = '', ...others } = upload.fields;
-      if (/^content-type$/i.test(name)) continue; // a test of its own, and some stores take the part's type where there is no field
+      if (/^content-type$/i.test(name)) continue; // has its own test, and some stores take the part's type when the field is missing
       assertRefused(await send({ ...upload, fields: { ...upload.fields, [name]: altered(value) } }), `another ${name}`);
       await assertHarmless(t, at, await send({ ...upload, fields: others }), `no ${name}`);
     }
@@ -208,7 +208,7 @@ function forms({ test }: Suite): void {
   });
 }
 
-/** A store may do without a field that repeats what the URL says, such as the bucket, as long as nothing else comes of it. */
+/** A store may do without a field that repeats what the URL says, such as the bucket, provided nothing else comes of it. */
 async function assertHarmless(t: Subject, at: ObjectAddress, status: number, what: string): Promise<void> {
   if (status >= 400) return assertRefused(status, what);
   await t.assertHolds(at, data);
@@ -279,13 +279,13 @@ function downloads({ test }: Suite): void {
   });
 }
 
-/** In one test, since it has to wait. */
+/** One test, since it has to wait. */
 function expiry({ test }: Suite, methods: readonly Method[]): void {
   test('are refused, and nothing is written', async (t) => {
     await t.put(t.at('object'), data);
     const expired = await Promise.all(methods.map((method) => uploadTo(t, t.at(method), method, { expiresIn: 1 })));
     const { url } = await presignOf(t).download(t.at('object'), { expiresIn: 1 }, noContext);
-    await delay(2200); // a second to live, and one by which providers round
+    await delay(2200); // a second of lifetime, plus one that providers may round by
     for (const upload of expired) {
       assertRefused(await send(upload), `an expired ${upload.method}`);
       await t.assertAbsent(t.at(upload.method));

@@ -16,7 +16,7 @@ function pull(t: Subject, at: ObjectAddress, options: PullOptions, sink: ByteSin
   return t.backend.pull(at, options, sink, ctx);
 }
 
-/** All that comes, copied: a chunk is the sink's only until it returns. */
+/** Collects copies of all chunks: a chunk belongs to the sink only until it returns. */
 async function collected(t: Subject, at: ObjectAddress, options: PullOptions = {}): Promise<Pulled & { readonly bytes: Buffer }> {
   const chunks: Buffer[] = [];
   const pulled = await pull(t, at, options, (chunk) => void chunks.push(Buffer.from(chunk)));

@@ -174,12 +174,12 @@ const opens: readonly Open[] = [
   (_file, path, whenRead) => withDirectReads(createReadStream(path).once('open', () => whenRead?.())),
 ];
 
-/** A file as a handle and as a stream, each announced or not. */
+/** A file as a handle and as a stream, each with and without an announced size. */
 function ways(size?: number): readonly (readonly [announced: number | undefined, open: Open])[] {
   return [...new Set([undefined, size])].flatMap((announced) => opens.map((each) => [announced, each] as const));
 }
 
-/** Bodies that a backend may read without their chunks. */
+/** Bodies that a backend may read directly, without their chunks. */
 function files({ test }: Suite): void {
   test('takes the body of a file, announced or not', async (t) => {
     for (const size of [0, 10, 300_000, big]) {
@@ -213,7 +213,7 @@ function files({ test }: Suite): void {
       for (const [announced, open] of ways(big)) {
         const cancel = new AbortController();
         const reason = new Error('cancelled by the test');
-        // Sooner than all of it can be under way: a server may store what it has got whole, whoever is gone by then.
+        // Aborts before everything can be in flight: a server may store what it has received whole, even if the client is gone by then.
         const body = streamBody(
           open(file, path, () => cancel.abort(reason)),
           announced,
