@@ -128,7 +128,7 @@ describe('patternProblem', () => {
 });
 
 describe('for any tenants', () => {
-  // Short and hostile alphabets make neighbours meet; arbitrary Unicode covers the rest.
+  // Short and hostile alphabets make near collisions likely; arbitrary Unicode covers the rest.
   const slug = fc
     .oneof(
       fc.string({ unit: fc.constantFrom('a', 'A', '-', '_', '0', 'é'), minLength: 1, maxLength: 6 }),
@@ -166,7 +166,7 @@ describe('for any tenants', () => {
         (text, slugs) => {
           const names = slugs.map((tenantSlug) => bySlug(tenantSlug, text, ['a', 'a-uploads']));
           expect(new Set(names).size).toBe(slugs.length);
-          // Names made from names are the ones that could meet them.
+          // Slugs made from names are the ones whose names could collide with them.
           const again = [...new Set([...slugs, ...names.map((name) => name.replace(/-uploads$/, '').replace(/^[px]+/, '') || 'x')])].filter(
             (value) => tenantSlugProblem(value) === undefined,
           );

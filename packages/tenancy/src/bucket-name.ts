@@ -6,17 +6,16 @@ import type { TenantContext } from '@coffer/storage-core';
 import { canonicalTenantUuid, isRealUuid, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 
 /*
- * Two tenants never meet in one bucket, because a name has one of two forms that no name shares:
- * - clean: the values as they are. The name gives them back, so other values make another name.
- * - hashed: where S3 cannot hold the values, or the name is reserved or would read like a hashed one: what is legible
- *   of them, then `-` and 64 bits of SHA-256 over the originals, which is out of reach of somebody who picks a slug to
- *   land in another tenant's bucket.
- * The mapping knows ASCII only: with Unicode's own tables, names would change with the version of Node.
+ * Two tenants never share a bucket, because every name has one of two forms, and no name has both:
+ * - clean: the values unchanged. They can be read back from the name, so other values give another name.
+ * - hashed: used when S3 cannot hold the values, or the name is reserved or would look hashed. What is legible of the values, then `-` and
+ *   64 bits of SHA-256 over the originals, too many for somebody who picks a slug to land in another tenant's bucket.
+ * The mapping uses ASCII only: with Unicode's tables, names would change with the version of Node.
  */
 
 type Field = 'tenant_slug' | 'tenant_uuid';
 
-/** `literals` has one entry more than `fields`: literal, field, literal, field, ..., literal. */
+/** `literals` has one more entry than `fields`: literal, field, literal, field, ..., literal. */
 interface Pattern {
   readonly literals: readonly string[];
   readonly fields: readonly string[];
@@ -26,7 +25,7 @@ const longestName = 63;
 const hashDigits = 16;
 const allowed = 'allowed are {tenant_slug} and {tenant_uuid}';
 
-/** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined when it can. */
+/** Why `pattern` cannot make bucket names, in a sentence that says what is allowed, or undefined if it can. */
 export function patternProblem(pattern: string): string | undefined {
   const { literals, fields } = parse(pattern);
   const unknown = fields.find((field) => !isField(field));
@@ -45,11 +44,12 @@ export function patternProblem(pattern: string): string | undefined {
 }
 
 /**
- * The bucket of a tenant: `pattern` with `{tenant_slug}` and `{tenant_uuid}` filled in, always a valid bucket name.
- * A value is lower-cased and mapped onto `a-z 0-9 -`; whenever that, the length or another rule of bucket names changes
- * anything, a short hash of the original is appended to it, so that different values never make the same name.
+ * The bucket of a tenant: `pattern` with `{tenant_slug}` and `{tenant_uuid}` filled in, always a valid bucket name. Values are lower-cased
+ * and mapped onto `a-z 0-9 -`. Whenever that, the length or another rule of bucket names changes anything, a short hash of the originals is
+ * appended, so that different values never give the same name.
  * @param reserved names that belong to no tenant, such as the default and the shared bucket
- * @throws storage_not_configured for a pattern that `patternProblem` refuses, validation_failed for a malformed tenant
+ * @throws storage_not_configured for a pattern that `patternProblem` refuses, validation_failed for a malformed tenant, tenant_conflict if
+ * only reserved names are left
  */
 export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: readonly string[] = []): string {
   const problem = patternProblem(pattern);
@@ -61,10 +61,10 @@ export function bucketNameFor(pattern: string, tenant: TenantContext, reserved: 
   const clean = render(parsed, values);
   if (usable(clean) && !looksHashed(parsed, clean) && isReversible(parsed, tenant)) return clean;
 
-  // Values hold no NUL, so joined by it they can be told apart again.
+  // Values hold no NUL, so it separates them unambiguously.
   const digest = hash('sha256', [...new Set(parsed.fields)].map((field) => valueOf(tenant, field)).join('\0')).slice(0, hashDigits);
   const legible = values.map((value) => trimDashes(value.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')) || 't');
-  // The first try keeps what is legible in front; behind `t-` no reserved prefix such as `sthree-` is left.
+  // The first try starts with the legible part; behind `t-`, a reserved prefix such as `sthree-` no longer counts.
   for (const lead of ['', 't-']) {
     const [first = '', ...rest] = legible;
     const name = render(parsed, hashed(fit([lead + first, ...rest], roomIn(parsed)), digest));
@@ -96,7 +96,7 @@ function render({ literals }: Pattern, values: readonly string[]): string {
   return literals.map((literal, index) => literal + (values[index] ?? '')).join('');
 }
 
-/** Characters left for the values of a hashed name. */
+/** Characters left for the values in a hashed name. */
 function roomIn({ literals }: Pattern): number {
   return longestName - literals.join('').length - hashDigits - 1;
 }
@@ -105,18 +105,18 @@ function hashed(values: readonly string[], digest: string): readonly string[] {
   return values.with(-1, `${values.at(-1)}-${digest}`);
 }
 
-/** Whether a clean name has, where a hashed one ends before the last literal, something like a hash. */
+/** Whether a clean name has something like a hash where a hashed name has one: before the last literal. */
 function looksHashed({ literals }: Pattern, name: string): boolean {
   const end = name.length - (literals.at(-1)?.length ?? 0);
   return /-[0-9a-f]{16}$/.test(name.slice(0, end));
 }
 
-/** Whether a clean name has only one reading: beside a slug, the uuid is of fixed length (`a-b` + `c` is `a` + `b-c`). */
+/** Whether a clean name can be read in only one way: next to a slug, the uuid must have a fixed length (`a-b` + `c` is `a` + `b-c`). */
 function isReversible({ fields }: Pattern, tenant: TenantContext): boolean {
   return new Set(fields).size === 1 || isRealUuid(tenant.tenantUuid);
 }
 
-/** Shortens the longest value until all fit; each keeps at least one character, and ends in none of the dashes. */
+/** Shortens the longest value until all fit. Each keeps at least one character, and none ends in a dash. */
 function fit(values: readonly string[], room: number): readonly string[] {
   const lengths = values.map((value) => value.length);
   const total = (): number => lengths.reduce((sum, length) => sum + length, 0);

@@ -3,15 +3,15 @@ import type { BucketChoice, BucketResolver, TenantContext } from '@coffer/storag
 
 import { bucketNameFor, patternProblem } from './bucket-name.ts';
 
-/** How a deployment spreads its tenants over buckets. */
+/** How a deployment distributes its tenants over buckets. */
 export interface BucketPolicy {
-  /** A bucket per tenant. */
+  /** Give each tenant its own bucket. */
   readonly multiTenancy: boolean;
-  /** Names of tenants' buckets, with `{tenant_slug}` or `{tenant_uuid}`. */
+  /** Pattern for the names of tenants' buckets, with `{tenant_slug}` or `{tenant_uuid}`. */
   readonly pattern: string;
-  /** For calls without a tenant when `multiTenancy` is on. */
+  /** Bucket for calls without a tenant when `multiTenancy` is on. */
   readonly sharedBucket?: string;
-  /** For all calls when `multiTenancy` is off. */
+  /** Bucket for all calls when `multiTenancy` is off. */
   readonly defaultBucket?: string;
   /** Refuse calls that name neither a tenant nor a bucket. */
   readonly requireTenantContext: boolean;
@@ -19,8 +19,8 @@ export interface BucketPolicy {
 
 /**
  * Which bucket a call goes to, and why: the one it names, else the tenant's, else the shared or the default one.
- * @param ask.explicit named by the caller; the caller has checked that he may
- * @param ask.mapped the tenant's primary bucket where one is recorded; beats the pattern
+ * @param ask.explicit named by the caller, who has checked that this is allowed
+ * @param ask.mapped the tenant's recorded primary bucket, if any; takes precedence over the pattern
  * @throws tenant_context_required, storage_not_configured
  */
 export function chooseBucket(
@@ -44,14 +44,14 @@ export function chooseBucket(
   throw storageError('storage_not_configured', 'The request has no tenant and no shared bucket is configured; set STORAGE_SHARED_BUCKET.');
 }
 
-/** The buckets that can belong to no tenant. */
+/** The buckets that cannot belong to a tenant. */
 export function reservedBuckets(policy: Pick<BucketPolicy, 'sharedBucket' | 'defaultBucket'>): readonly string[] {
   return [policy.sharedBucket, policy.defaultBucket].filter((name) => name !== undefined);
 }
 
 /**
  * `chooseBucket` as the `resolveBucket` of a StorageService.
- * @param mappedBucket the bucket recorded for a tenant, if there is a record
+ * @param mappedBucket returns the bucket recorded for a tenant, if there is a record
  * @throws storage_not_configured at once for a pattern that `patternProblem` refuses
  */
 export function tenantBucketResolver(

@@ -3,21 +3,21 @@ import type { TenantContext } from '@coffer/storage-core';
 
 import { canonicalTenantUuid, namesTenant, tenantSlugProblem, tenantUuidProblem } from './tenant.ts';
 
-/** `admin` may everything; `service` acts for the tenant it names; a `user` acts for its own. */
+/** An `admin` may do anything; a `service` acts for the tenant it names; a `user` acts for its own. */
 export type Role = 'admin' | 'service' | 'user';
 
-/** What a token's claims say, decoded and verified. */
+/** A token's claims, decoded and verified. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** Whom a request is made for. */
+/** The tenant a request is made for. */
 export type TenantDecision =
-  /** The token's tenant. With `mustMatch` the request is refused unless that is its uuid or slug: see `namesTenant`. */
+  /** The token's tenant. With `mustMatch`, the request is refused unless that is the tenant's uuid or slug: see `namesTenant`. */
   | { readonly kind: 'claimed'; readonly tenant: TenantContext; readonly mustMatch?: string }
-  /** The tenant that the header names by uuid or slug; whether there is one is for a lookup to say. */
+  /** The tenant that the header names by uuid or slug; a lookup has to tell whether it exists. */
   | { readonly kind: 'named'; readonly id: string }
   | { readonly kind: 'none' };
 
-/** The strongest role in `roles` (array of strings) and `scope` (separated by spaces); `user` when there is none. */
+/** The strongest role in `roles` (array of strings) and `scope` (separated by spaces); `user` if there is none. */
 export function rolesOf(claims: Claims): Role {
   const roles: unknown = own(claims, 'roles');
   const scope: unknown = own(claims, 'scope');
@@ -27,8 +27,8 @@ export function rolesOf(claims: Claims): Role {
 }
 
 /**
- * The tenant of a token: `tenant_uuid` and `tenant_slug` in the object under `claim`, else under `app_metadata`, else
- * at the top level. The first place that has either of the two decides; what else the object holds becomes `metadata`.
+ * The tenant of a token: `tenant_uuid` and `tenant_slug` in the object under `claim`, else under `app_metadata`, else at the top level. The
+ * first place that has either of the two decides; the rest of the object becomes `metadata`.
  * @returns undefined when no place has either
  * @throws unauthorized when the pair is incomplete or malformed: such a token must not pass for one without a tenant
  */
@@ -47,11 +47,11 @@ export function tenantFromClaims(claims: Claims, claim = 'metadata'): TenantCont
 }
 
 /**
- * What X-Tenant-ID may do. It names the tenant for `admin` and `service` only; for a user it can only confirm the
- * token's tenant, never replace it. An admin without the header acts for the token's tenant, if it has one.
+ * What X-Tenant-ID may do. It names the tenant only for `admin` and `service`; for a user it can only confirm the token's tenant, never
+ * replace it. An admin without the header acts for the token's tenant, if it has one.
  * @param ask.header value of X-Tenant-ID, as Node or a Headers object gives it; undefined when it was not sent
- * @throws validation_failed for a header that can be no tenant's, tenant_mismatch for a user without a tenant who sends
- *   one, tenant_context_required for a service that sends none
+ * @throws validation_failed for a header that no tenant can have, tenant_mismatch for a user without a tenant who sends one,
+ * tenant_context_required for a service that sends none
  */
 export function decideTenant(ask: {
   readonly role: Role;
@@ -59,7 +59,7 @@ export function decideTenant(ask: {
   readonly header?: string | undefined;
 }): TenantDecision {
   const { role, claimed } = ask;
-  const names = role === 'admin' || role === 'service'; // whatever else an application calls a role is a user's
+  const names = role === 'admin' || role === 'service'; // any other role of an application counts as a user
   const id = ask.header === undefined ? undefined : tenantIdOf(ask.header, names);
   if (names && id !== undefined) return { kind: 'named', id };
   if (role === 'service')
@@ -70,9 +70,9 @@ export function decideTenant(ask: {
 }
 
 /**
- * Refuses a request whose X-Tenant-ID names another tenant than its token. The token may carry a slug that the tenant
- * had before it was renamed, and the header may repeat it.
- * @param registered the tenant that the token's turned out to be
+ * Refuses a request whose X-Tenant-ID names a tenant other than its token's. The token may carry a slug from before the tenant was renamed,
+ * and the header may repeat it.
+ * @param registered the registered tenant that the token's tenant resolved to
  * @throws tenant_mismatch
  */
 export function assertHeaderNames({ mustMatch, tenant }: Extract<TenantDecision, { kind: 'claimed' }>, registered: TenantContext): void {
@@ -83,7 +83,7 @@ export function assertHeaderNames({ mustMatch, tenant }: Extract<TenantDecision,
 function tenantIdOf(header: string, names: boolean): string {
   const id = headerText(header);
   const problem = tenantNameProblem('The header X-Tenant-ID', id);
-  // For a user the header can only confirm its tenant, which is never that of a malformed name.
+  // For a user the header can only confirm the tenant, whose name is never malformed.
   if (problem !== undefined && !names) throw storageError('tenant_mismatch', problem);
   if (problem !== undefined) throw storageError('validation_failed', problem, { errors: [{ field: 'X-Tenant-ID', message: problem }] });
   return canonicalTenantUuid(id);
@@ -91,9 +91,9 @@ function tenantIdOf(header: string, names: boolean): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Header values arrive as one character per byte; clients send a slug of another script as UTF-8. */
+/** Header values arrive as one character per byte; clients send slugs in other scripts as UTF-8. */
 function headerText(header: string): string {
-  if (/[\u0100-\uffff]/.test(header)) return header; // no bytes: somebody has decoded it
+  if (/[\u0100-\uffff]/.test(header)) return header; // not bytes: somebody has already decoded it
   try {
     return utf8.decode(Buffer.from(header, 'latin1'));
   } catch {

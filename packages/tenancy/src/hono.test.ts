@@ -16,7 +16,7 @@ const token = (tenant: TenantContext, roles: string[] = []): Record<string, unkn
   metadata: { tenant_uuid: tenant.tenantUuid, tenant_slug: tenant.tenantSlug },
 });
 
-/** An app behind something that has verified tokens; answers the tenant's uuid, `-` without one, or the error's code. */
+/** An app behind something that has verified tokens. It answers with the tenant's uuid, `-` without one, or the error's code. */
 async function ask(claims: unknown, header?: string, options: Partial<TenantContextOptions> = { lookup }): Promise<string> {
   const app = new Hono<{ Variables: TenantVariables & { jwtPayload: unknown } }>();
   app.use(async (c, next) => {

@@ -8,23 +8,23 @@ import { canonicalTenantUuid } from './tenant.ts';
 
 /** What `tenantContext` adds to `c.var`. */
 export interface TenantVariables {
-  /** Whom the request is made for; undefined when it has no tenant. */
+  /** The tenant of the request; undefined when it has none. */
   tenant: TenantContext | undefined;
 }
 
-/** Where the middleware finds what decides the tenant. */
+/** Where the middleware finds what determines the tenant. */
 export interface TenantContextOptions {
-  /** The claims, an object, of the request's token, which something before has verified; undefined when it has none. */
+  /** The claims object of the request's token, verified by earlier middleware; undefined when there is no token. */
   readonly claims: (c: Context) => unknown;
   /** The claim that holds `tenant_uuid` and `tenant_slug`. Default `metadata`. */
   readonly claim?: string;
-  /** Default: from the claims `roles` and `scope`. What is neither `admin` nor `service` is a user's. */
+  /** Default: from the claims `roles` and `scope`. Anything other than `admin` or `service` counts as a user. */
   readonly role?: (c: Context) => Role;
-  /** The registered tenant of this uuid or slug. Without it, X-Tenant-ID of an admin or a service is 404. */
+  /** Finds the registered tenant with this uuid or slug. Without it, X-Tenant-ID of an admin or a service is 404. */
   readonly lookup?: (id: string) => Promise<TenantContext | undefined>;
   /**
-   * Turns the token's tenant into the registered one, and throws `tenant_mismatch` if it is another's. Default: a
-   * tenant that `lookup` knows must be the same pair, one that it does not know is taken as the token has it.
+   * Turns the token's tenant into the registered one, and throws `tenant_mismatch` if it is another's. Default: a tenant that `lookup`
+   * finds must be the same pair; one that it does not find is taken from the token.
    */
   readonly register?: (tenant: TenantContext) => Promise<TenantContext>;
   /** Refuse requests without a tenant. Default false. */
@@ -32,10 +32,9 @@ export interface TenantContextOptions {
 }
 
 /**
- * Middleware that finds out for whom a request is made and sets `c.var.tenant`. Mount it behind whatever verifies
- * tokens.
- * @throws StorageError, for the application's `onError`: unauthorized, validation_failed, tenant_context_required,
- *   tenant_mismatch, tenant_not_found
+ * Middleware that determines the tenant of a request and sets `c.var.tenant`. Mount it behind whatever verifies tokens.
+ * @throws StorageError, for the application's `onError`: unauthorized, validation_failed, tenant_context_required, tenant_mismatch,
+ * tenant_not_found
  */
 export function tenantContext(options: TenantContextOptions): MiddlewareHandler<{ Variables: TenantVariables }> {
   return async (c, next) => {

@@ -4,22 +4,22 @@ import type { TenantContext } from '@coffer/storage-core';
 export { canonicalTenantUuid, isRealUuid } from '@coffer/storage-core';
 export type { TenantContext } from '@coffer/storage-core';
 
-/** Whether `value` can identify a tenant: `tenantUuidProblem` finds nothing. */
+/** Whether `value` can identify a tenant, that is, `tenantUuidProblem` finds nothing. */
 export function isTenantUuid(value: unknown): value is string {
   return typeof value === 'string' && tenantUuidProblem(value) === undefined;
 }
 
-/** Why `value` cannot identify a tenant, or undefined when it can. Opaque: it need not have the form of a UUID. */
+/** Why `value` cannot identify a tenant, or undefined if it can. It is opaque: it need not have the form of a UUID. */
 export function tenantUuidProblem(value: string): string | undefined {
   return tenantNameProblem('A tenant uuid', value);
 }
 
-/** Why `value` cannot name a tenant, or undefined when it can. Any script: what a bucket name cannot hold is hashed there. */
+/** Why `value` cannot name a tenant, or undefined if it can. Any script is allowed: what a bucket name cannot hold is hashed there. */
 export function tenantSlugProblem(value: string): string | undefined {
   return tenantNameProblem('A tenant slug', value);
 }
 
-/** Whether `id`, as X-Tenant-ID has it, is this tenant's uuid or slug. */
+/** Whether `id`, as given in X-Tenant-ID, is this tenant's uuid or slug. */
 export function namesTenant(id: string, tenant: TenantContext): boolean {
   return id === tenant.tenantSlug || canonicalTenantUuid(id) === canonicalTenantUuid(tenant.tenantUuid);
 }
