@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { prometheusObserver } from './index.ts';
 import type { MetricRegister } from './index.ts';
 
-/** The samples of one metric, `{labels in alphabetical order}` to value. */
+/** The samples of one metric: `{labels in alphabetical order}` to value. */
 async function samples(register: MetricRegister, name: string): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const line of (await register.metrics()).split('\n')) {

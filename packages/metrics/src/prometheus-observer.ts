@@ -7,11 +7,11 @@ import { tenantLabel } from './tenant-label.ts';
 import { Tallies } from './tally.ts';
 import type { TenantLabel } from './tenant-label.ts';
 
-/** Where calls are counted. */
+/** Where and how calls are counted. */
 export interface PrometheusObserverOptions {
   readonly register: MetricRegister;
   readonly tenants?: {
-    /** Tenants that have labels of their own; the rest share `other`. Default 1,000. */
+    /** Number of tenants with their own label; the rest share `other`. Default 1,000. */
     readonly max?: number;
   };
 }
@@ -25,10 +25,9 @@ class OperationsTotal extends Counter<string> {
 }
 
 /**
- * Counts what a StorageService does in the metrics of a prom-client register: operations and how long they took,
- * errors, and bytes as they pass. On a register that has the metrics already, it counts into those; the limit of
- * tenants is then the first one's.
- * @throws Error when the register holds another metric of one of these names
+ * Counts what a StorageService does in the metrics of a prom-client register: operations and their durations, errors, and bytes as they
+ * pass. If the register already has these metrics, they are reused, along with the tenant limit of the first observer.
+ * @throws Error when the register holds a different metric under one of these names
  */
 export function prometheusObserver({ register, tenants }: PrometheusObserverOptions): Observer {
   const counter = (name: string, help: string, labelNames: readonly string[]): Counter<string> =>
@@ -62,7 +61,7 @@ export function prometheusObserver({ register, tenants }: PrometheusObserverOpti
   const tallies = new Tallies({
     operations({ labels, success, error, seconds }) {
       const { operation, backend, tenant } = labels;
-      // prom-client writes labels in the order they are given in: that of the documented series, for whoever reads it as text
+      // prom-client writes labels in the order given: the documented order, for those who read the text.
       if (success > 0) operations.inc({ operation, status: 'success', backend, tenant }, success);
       if (error > 0) {
         operations.inc({ operation, status: 'error', backend, tenant }, error);

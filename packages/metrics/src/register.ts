@@ -1,11 +1,11 @@
 import type { OpenMetricsContentType, PrometheusContentType, Registry } from 'prom-client';
 
-/** A prom-client registry of either text format. */
+/** A prom-client registry with either text format. */
 export type MetricRegister = Registry<PrometheusContentType> | Registry<OpenMetricsContentType>;
 
 /**
- * The metric of this name that the register already holds, so that mounting twice counts into one.
- * @throws Error when it is another kind of metric or has other labels: counting would fail later, inside a request
+ * The metric of this name if the register already holds it, so that mounting twice counts into one.
+ * @throws Error when it is of another kind or has other labels: counting would fail later, inside a request
  */
 export function mounted<M>(
   register: MetricRegister,
@@ -13,7 +13,7 @@ export function mounted<M>(
   name: string,
   labelNames: readonly string[],
 ): M | undefined {
-  // prom-client's types leave out what its metrics have at run time.
+  // prom-client's types omit these run-time properties.
   const found = register.getSingleMetric(name) as { readonly type?: string; readonly labelNames?: readonly string[] } | undefined;
   if (found === undefined) return undefined;
   const same = found.type === type && found.labelNames?.toSorted().join() === labelNames.toSorted().join();
@@ -24,9 +24,9 @@ export function mounted<M>(
   return found as M;
 }
 
-/** Has something done whenever the metric is read, before anything else that is. */
+/** Runs `work` whenever the metric is read, before its own `collect`. */
 export function beforeRead(metric: object, work: () => void): void {
-  // prom-client calls it so; it is an option that nobody else has to have given.
+  // prom-client calls this option, whether or not a `collect` was given.
   const collected = metric as { collect?: () => unknown };
   const before = collected.collect;
   collected.collect = () => {

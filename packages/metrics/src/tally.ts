@@ -2,12 +2,12 @@ import type { OperationEvent, TransferEvent } from '@coffer/storage-core';
 
 type Labels = Readonly<Record<'operation' | 'backend' | 'tenant', string>>;
 
-/** One operation of one tenant. */
+/** Counts for one operation of one tenant. */
 interface OperationTally {
   readonly labels: Labels;
   success: number;
   error: number;
-  /** How long each took. */
+  /** Durations of the calls. */
   readonly seconds: number[];
 }
 
@@ -22,12 +22,12 @@ interface Sinks {
   readonly bytes: (tally: ByteTally) => void;
 }
 
-/** Durations that are kept until somebody reads the metrics. */
+/** Durations kept before they are handed on unasked. */
 const most = 256;
 
 /**
- * Counts by the way, and hands on when asked to: prom-client makes a text of the labels, and looks it up, for everything that it counts,
- * which is several percent of what a small object costs. There are as many tallies as it has time series.
+ * Counts cheaply, and hands the counts on when asked: for everything it counts, prom-client makes a string of the labels and looks it up,
+ * which is several percent of the cost of a small object. There are as many tallies as prom-client has time series.
  */
 export class Tallies {
   readonly #sinks: Sinks;
@@ -37,7 +37,7 @@ export class Tallies {
     this.#sinks = sinks;
   }
 
-  /** @param tenant as it is labelled */
+  /** @param tenant the tenant's label */
   operation({ operation, backend, outcome, ms }: OperationEvent, tenant: string): void {
     const { operations } = this.#of(backend, tenant);
     let tally = operations.get(operation);
@@ -47,12 +47,11 @@ export class Tallies {
     if (Number.isFinite(ms) && tally.seconds.push(ms / 1000) >= most) this.#handOn(tally);
   }
 
-  /** @param tenant as it is labelled */
+  /** @param tenant the tenant's label */
   transfer({ direction, backend, bytes }: TransferEvent, tenant: string): void {
     this.#of(backend, tenant).bytes[direction] += bytes;
   }
 
-  /** Hands on all that has been counted. */
   flush(): void {
     for (const tenants of this.#byBackend.values()) {
       for (const { operations, bytes } of tenants.values()) {
@@ -69,7 +68,7 @@ export class Tallies {
     const { labels, success, error } = tally;
     if (success + error === 0) return;
     const seconds = tally.seconds.splice(0);
-    [tally.success, tally.error] = [0, 0]; // before anybody else is asked, who may throw
+    [tally.success, tally.error] = [0, 0]; // reset first: the sink may throw
     this.#sinks.operations({ labels, success, error, seconds });
   }
 

@@ -1,12 +1,12 @@
-/** The `tenant` label of a call made for the tenant of this slug. */
+/** The `tenant` label for a call made for the tenant with this slug. */
 export type TenantLabel = (slug: string | undefined) => string;
 
-/** Distinct tenants that are told apart unless an option says otherwise. */
+/** How many tenants get their own label unless an option says otherwise. */
 export const defaultMaxTenants = 1000;
 
 /**
- * Labels for at most `max` tenants, first come first served: `none` without one, `other` for those past the limit.
- * Each tenant is dozens of time series, here and in Prometheus, so their number has to be bounded.
+ * Labels for at most `max` tenants, first come, first served: `none` without a tenant, `other` for tenants past the limit. Each tenant adds
+ * dozens of time series, here and in Prometheus, so their number must be bounded.
  */
 export function tenantLabel(max: number = defaultMaxTenants): TenantLabel {
   const known = new Set<string>();
@@ -19,8 +19,8 @@ export function tenantLabel(max: number = defaultMaxTenants): TenantLabel {
   };
 }
 
-/** The slug, but for those that would be taken for the labels of no tenant and of all others: `tenant:none`, `tenant:other`. */
+/** The slug, except that those which look like the labels for no tenant and for all others become `tenant:none` and `tenant:other`. */
 export function labelOfSlug(slug: string): string {
-  // What is so named itself gives way as well, so that no two slugs have one label.
+  // Slugs that already have that form get the prefix as well, so that no two slugs share a label.
   return /^(?:tenant:)*(?:none|other)$/.test(slug) ? `tenant:${slug}` : slug;
 }

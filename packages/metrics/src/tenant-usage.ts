@@ -5,9 +5,9 @@ import { Gauge } from 'prom-client';
 import type { MetricRegister } from './register.ts';
 import { defaultMaxTenants, labelOfSlug } from './tenant-label.ts';
 
-/** What one tenant stores. */
+/** How much one tenant stores. */
 export interface TenantUsage {
-  /** Slug; undefined for all that have none of their own here, which are `other`. */
+  /** Slug; undefined for the sum of tenants without one here, which counts as `other`. */
   readonly tenant: string | undefined;
   readonly bytes: number;
 }
@@ -15,10 +15,10 @@ export interface TenantUsage {
 /** Where the gauge is mounted, and what it shows. */
 export interface TenantUsageGaugeOptions {
   readonly register: MetricRegister;
-  /** What each tenant stores; called at every scrape, never twice at once: while it is slow, later scrapes wait for the same answer. */
+  /** What each tenant stores. Called at every scrape, but never twice at once: while a call is slow, later scrapes wait for its answer. */
   readonly collect: () => Promise<Iterable<TenantUsage>>;
   readonly tenants?: {
-    /** Tenants that have labels of their own, the largest first; the rest are summed up as `other`. Default 1,000. */
+    /** Number of tenants with their own label, the largest first; the rest are summed up as `other`. Default 1,000. */
     readonly max?: number;
   };
   /** Seconds that a scrape waits for `collect`. Default 5. */
@@ -30,15 +30,15 @@ export interface TenantUsageGaugeOptions {
 const name = 'storage_tenant_usage_bytes';
 
 /**
- * Adds `storage_tenant_usage_bytes{tenant}` to a register, collected when it is scraped. While `collect` fails or does
- * not answer, the scrape has everything else. On a register that has the gauge already, this one takes its place.
+ * Adds `storage_tenant_usage_bytes{tenant}` to a register, collected at each scrape. While `collect` fails or does not answer, the scrape
+ * still has everything else. If the register already has the gauge, this one replaces it.
  */
 export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
   const { register, collect, tenants, timeout = 5, onError } = options;
   let refreshing: Promise<void> | undefined;
   let collecting: Promise<Iterable<TenantUsage>> | undefined;
 
-  // Kept until it settles, however long after the scrape that is: a database that is slow gets no second question.
+  // Kept until it settles, however long after the scrape: a slow database gets no second query.
   const collectOnce = (): Promise<Iterable<TenantUsage>> =>
     (collecting ??= (async () => collect())().finally(() => {
       collecting = undefined;
@@ -46,10 +46,10 @@ export function tenantUsageGauge(options: TenantUsageGaugeOptions): void {
   const refresh = async (): Promise<void> => {
     try {
       const usage = bounded(await inTime(collectOnce(), timeout), tenants?.max ?? defaultMaxTenants);
-      gauge.reset(); // tenants that are gone
+      gauge.reset(); // drop tenants that are gone
       for (const [tenant, bytes] of usage) gauge.set({ tenant }, bytes);
     } catch (error) {
-      gauge.reset(); // a gap tells the truth, the last values would not
+      gauge.reset(); // a gap tells the truth, stale values would not
       onError?.(error);
     }
   };
