@@ -99,7 +99,7 @@ describe('loadBackend', () => {
         await loadBackend(parseConfig({ STORAGE_BACKEND }), { publicUrl: 'http://127.0.0.1:1' })
           .then(({ backend }) => backend.name, (error) => error.message)
           .then(console.log);`;
-    // Not in this process: the test runner resolves modules itself, and the working directory is the whole process's.
+    // In a separate process: the test runner resolves modules itself, and the working directory belongs to the whole process.
     const args = ['--conditions=@coffer/source', '--input-type=module', '--eval', script];
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: dir });
     const lines = stdout

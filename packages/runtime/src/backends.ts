@@ -16,21 +16,21 @@ import { importFrom } from './import-from.ts';
 export interface BackendModule {
   /** The `backend` label in metrics and logs. */
   readonly name: string;
-  /** Called once for a runtime; what it fails with ends the start. */
+  /** Called once per runtime; if it fails, so does the start. */
   create(options: BackendOptions): StorageBackend | Promise<StorageBackend>;
 }
 
-/** What a third-party backend is made from. */
+/** What a third-party backend is created from. */
 export interface BackendOptions {
-  /** The STORAGE_ variables, parsed; `extra` has those that are the backend's own. */
+  /** The parsed STORAGE_ variables; `extra` holds the backend's own. */
   readonly storage: StorageConfig;
-  /** Absolute. */
+  /** An absolute path. */
   readonly dataDir: string;
   /** Base of the URLs that the server answers under. */
   readonly publicUrl: string;
 }
 
-/** A backend, and for the local one what its HTTP handler needs. */
+/** A backend and, for the local one, what its HTTP handler needs. */
 export interface OpenBackend {
   readonly backend: StorageBackend;
   readonly local?: LocalBackend;
@@ -38,13 +38,13 @@ export interface OpenBackend {
 
 interface LoadOptions {
   readonly publicUrl: string;
-  /** What signs presigned URLs of the local backend is derived from. */
+  /** The secret that the key for the local backend's presigned URLs is derived from. */
   readonly secret: () => Promise<Uint8Array>;
 }
 
 type Loader = (config: Config, options: LoadOptions) => Promise<OpenBackend>;
 
-/** The backends of this repository, each loaded only when it is asked for. Another name is that of a module. */
+/** The backends of this repository, each loaded only on demand. Any other name is a module's. */
 const loaders: Readonly<Record<string, Loader>> = {
   local: async (config, { publicUrl, secret }) => {
     await ensureDataDir(config.dataDir);
@@ -78,10 +78,9 @@ function spoolIn(dataDir: string): string {
   return join(dataDir, 'spool');
 }
 
-/** What the S3 backend is made with. */
 export function s3Options(storage: StorageConfig): S3BackendOptions {
   const { region, maxPoolConnections, maxRetries, retryMode, timeout, patient = false, partsAtOnce = 4, s3 } = storage;
-  const { useSsl: _useSsl, ...connection } = s3; // it is in the endpoint by now
+  const { useSsl: _useSsl, ...connection } = s3; // already part of the endpoint
   return { region, maxPoolConnections, maxRetries, retryMode, patient, partsAtOnce, timeout, ...connection };
 }
 
@@ -102,14 +101,14 @@ const thirdParty: Loader = async (config, { publicUrl }) => {
   return { backend: backend as StorageBackend };
 };
 
-/** Looks from the working directory, where an operator installs it, and then from here. */
+/** Looks from the working directory, where an operator installs it, and then from this package. */
 async function importModule(name: string): Promise<Readonly<Record<string, unknown>>> {
   const loaded = await attempt(() => importFrom(process.cwd(), name), 'does not load');
   if (loaded === undefined) throw problem(noSuchBackend);
   return loaded;
 }
 
-/** Where a compiler has made CommonJS of the module, Node takes all that it exports for its default. */
+/** If a compiler has turned the module into CommonJS, Node takes all of its exports as the default export. */
 function defaultOf(loaded: Readonly<Record<string, unknown>>): unknown {
   const exported = loaded['default'] as { readonly __esModule?: unknown; readonly default?: unknown } | undefined;
   return exported?.__esModule === true ? exported.default : exported;

@@ -1,12 +1,12 @@
 export interface ClosingStep {
   close(): Promise<void>;
-  /** What is kept for it while earlier steps take their time. Default 0. */
+  /** Milliseconds reserved for this step while earlier ones take their time. Default 0. */
   readonly needsMs?: number;
 }
 
 /**
- * Takes the steps one after the other, all within `ms`: a step that has not ended when the next one needs the rest of the
- * time is left behind.
+ * Closes the steps one after the other, all within `ms` milliseconds. A step is abandoned if it has not ended when later steps need the
+ * remaining time.
  * @throws the first failure, after the last step
  */
 export async function closeInOrder(steps: readonly ClosingStep[], ms: number): Promise<void> {

@@ -4,7 +4,7 @@ export interface ConfigMistake {
   readonly message: string;
 }
 
-/** Everything that is wrong with the configuration, at once. `message` is for people, with a line for each mistake. */
+/** Everything that is wrong with the configuration, at once. `message` is for people, with one line per mistake. */
 export class ConfigError extends Error {
   readonly mistakes: readonly ConfigMistake[];
 

@@ -14,68 +14,68 @@ export interface StorageConfig {
   readonly backend: string;
   /** The default bucket. */
   readonly bucket?: string;
-  /** Signed for, and of new buckets. */
+  /** Region of signatures and of new buckets. */
   readonly region: string;
   readonly multiTenancy: boolean;
   /** With `{tenant_slug}`, `{tenant_uuid}`, or both. */
   readonly bucketNamingPattern: string;
-  /** Of calls without a tenant, with multi-tenancy. */
+  /** Bucket of calls without a tenant, with multi-tenancy. */
   readonly sharedBucket: string;
   readonly requireTenantContext: boolean;
   readonly autoProvision: boolean;
   readonly defaultAcl: CannedAcl;
-  /** By S3's name. */
+  /** S3's name of the class. */
   readonly defaultStorageClass: string;
-  /** Sockets to the provider at once. */
+  /** Maximum number of sockets to the provider. */
   readonly maxPoolConnections: number;
-  /** After the first attempt. */
+  /** Retries after the first attempt. */
   readonly maxRetries: number;
   readonly retryMode: 'standard' | 'adaptive';
-  /** To connect, and of idleness on a body. */
+  /** Limit for connecting, and for a body without progress. */
   readonly timeout: number;
-  /** Set by commands, and by no variable: whether a provider that is restarted is waited for. */
+  /** Set by commands, and by no variable: whether to wait for a provider that is being restarted. */
   readonly patient?: boolean;
-  /** Likewise: parts of one upload that are sent at once, where they take long. */
+  /** Likewise: parts of one upload that are sent at once, if they take long. */
   readonly partsAtOnce?: number;
-  /** Whether storage takes part in readiness. */
+  /** Whether storage counts towards readiness. */
   readonly healthCheckEnabled: boolean;
-  /** Until a provider that does not answer counts as down. */
+  /** Until an unresponsive provider counts as down. */
   readonly healthCheckTimeout: number;
-  /** How long presigned URLs live unless a call says otherwise. */
+  /** Lifetime of presigned URLs unless a call says otherwise. */
   readonly presignExpires: number;
-  /** `*` for all. */
+  /** `*` for all origins. */
   readonly corsOrigins: readonly string[];
-  /** Of one direct upload. */
+  /** Limit for one direct upload. */
   readonly maxUploadBytes: number;
-  /** Absolute. */
+  /** An absolute path. */
   readonly localPath: string;
   readonly s3: S3Config;
-  /** With a third-party backend: the STORAGE_ variables that Coffer does not know, which may be the backend's. */
+  /** With a third-party backend: the STORAGE_ variables that Coffer does not know, which may be the backend's own. */
   readonly extra: Readonly<Record<string, string>>;
 }
 
 /** The STORAGE_S3_ variables. */
 export interface S3Config {
-  /** Without the two keys, the SDK's default credential chain. */
+  /** Without the two keys, the SDK's default credential chain applies. */
   readonly accessKey?: string;
   readonly secretKey?: string;
-  /** URL; without one, AWS. */
+  /** A URL; AWS when left out. */
   readonly endpoint?: string;
-  /** What presigned URLs are signed for; default the endpoint. */
+  /** The endpoint that presigned URLs are signed for. Default: `endpoint`. */
   readonly publicEndpoint?: string;
-  /** The scheme of endpoints that are given without one. */
+  /** Whether endpoints given without a scheme use https. */
   readonly useSsl: boolean;
   /** False accepts any certificate. */
   readonly verifySsl: boolean;
-  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
+  /** Use `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly forcePathStyle: boolean;
-  /** What carries the frequent calls: signed requests of Coffer's own, or the AWS SDK. */
+  /** What sends the frequent calls: Coffer's own signed requests, or the AWS SDK. */
   readonly transport: 'lean' | 'sdk';
 }
 
 export const isOwnBackend = (name: string): boolean => ['local', 's3', 'minio'].includes(name);
 
-/** Backends of which only the name exists. */
+/** Backends that are only announced so far. */
 const announced = ['gcs', 'azure'];
 const retryModes = ['standard', 'adaptive', 'legacy'] as const;
 const transports = ['lean', 'sdk'] as const;
@@ -92,7 +92,7 @@ const backendName: Parser<string> = (value) => {
   return isModule || isUrl ? { value: name } : { problem: 'must be local, s3, minio, or the module name of a third-party backend.' };
 };
 
-/** What is wrong with a name that no module has. */
+/** What is wrong with a name that matches no module. */
 export const noSuchBackend = 'names neither a backend (local, s3, minio) nor a module that is installed.';
 
 const bucketPattern: Parser<string> = (value) => {

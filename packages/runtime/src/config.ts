@@ -10,77 +10,76 @@ import { isInstalled } from './import-from.ts';
 import { keySetProblem } from './key-set.ts';
 import { databaseUrl, hostName, httpUrl, oneOf, pathFrom, secretOf, text, wholeNumber } from './parsers.ts';
 
-/** Those of pino, from the fewest lines to the most, and none. */
+/** The levels of pino, from the fewest lines to the most, and `silent`. */
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-/** A level of `logLevels`: lines of it and of more important ones are written. */
+/** One of `logLevels`: lines of this level and of more important ones are written. */
 export type LogLevel = (typeof logLevels)[number];
 
-/** Deep-frozen. It holds secrets: `redactedConfig` is the version to print. */
+/** Deep-frozen. It holds secrets: print `redactedConfig` instead. */
 export interface Config {
   readonly storage: StorageConfig;
   readonly server: ServerConfig;
   readonly auth: AuthConfig;
-  /** The separate listener; without a port there is none. */
+  /** The separate metrics listener; none without a port. */
   readonly metrics: { readonly port?: number; readonly host: string };
-  /** Without a URL, the embedded PostgreSQL. */
+  /** Without a URL, the embedded PostgreSQL is used. */
   readonly database: { readonly url?: string };
-  /** Absolute. */
+  /** An absolute path. */
   readonly dataDir: string;
   readonly logLevel: LogLevel;
-  /** Uuid or slug: the tenant of this command. */
+  /** The tenant of this command, as a uuid or slug. */
   readonly tenantId?: string;
-  /** What is allowed but probably not meant; whole sentences. */
+  /** What is allowed but probably not intended; whole sentences. */
   readonly warnings: readonly string[];
-  /** Of every variable that exists: whether the environment has set it. */
+  /** For every variable that exists, whether the environment sets it. */
   readonly sources: Readonly<Record<string, 'env' | 'default'>>;
 }
 
 /** HOST, PORT and PUBLIC_URL. */
 export interface ServerConfig {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0 for any free port. */
   readonly port: number;
-  /** Base of the URLs that Coffer hands out; without a slash at its end. */
+  /** Base of the URLs that Coffer hands out, without a trailing slash. */
   readonly publicUrl: string;
 }
 
 /** The AUTH_ variables: which tokens are accepted. */
 export interface AuthConfig {
-  /** HS256; at least 32 bytes. */
+  /** An HS256 key of at least 32 bytes. */
   readonly secret?: string;
-  /** Keys for RS256, ES256 and EdDSA. */
+  /** URL of keys for RS256, ES256 and EdDSA. */
   readonly jwksUrl?: string;
-  /** Absolute. */
+  /** Key set file; an absolute path. */
   readonly jwksFile?: string;
-  /** `iss` of tokens; not checked when left out. */
+  /** Expected `iss` of tokens; not checked when left out. */
   readonly issuer?: string;
-  /** `aud` of tokens; not checked when left out. */
+  /** Expected `aud` of tokens; not checked when left out. */
   readonly audience?: string;
   /** The claim that holds `tenant_uuid` and `tenant_slug`. */
   readonly tenantClaim: string;
 }
 
-/** What the environment does not say. */
+/** Settings that do not come from the environment. */
 export interface ParseOptions {
   /** False for commands that do not listen: HOST then needs no secret. Default true. */
   readonly serve?: boolean;
-  /** Where relative paths start. Default: the working directory. */
+  /** Base of relative paths. Default: the working directory. */
   readonly cwd?: string;
 }
 
-// 0 is any port that is free.
 const port = wholeNumber(0, 65_535);
-// Not configuration: the examples' shell variables, and the bootstrap's.
+// Not configuration: shell variables of the examples and of the bootstrap.
 const alsoKnown = /^COFFER_(?:TEST_.*|TOKEN|ADMIN_TOKEN|DEBUG)$/;
 
-/** Whether Kubernetes tells each pod so of a service that is called `coffer`, `storage-…` or `auth-…`. */
+/** Whether Kubernetes sets such a variable in each pod because of a service called `coffer`, `storage-…` or `auth-…`. */
 function isServiceLink(name: string, variables: Env): boolean {
   const [, service] = /^(.+?)_(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_|$)/.exec(name) ?? [];
   return service !== undefined && variables[`${service}_SERVICE_HOST`] !== undefined;
 }
 
 /**
- * The whole configuration, from environment variables. docs/configuration.md lists them.
+ * Parses the whole configuration from environment variables. docs/configuration.md lists them.
  * @throws ConfigError with every mistake
  */
 export function parseConfig(variables: Env, options: ParseOptions = {}): Config {
@@ -101,7 +100,7 @@ export function parseConfig(variables: Env, options: ParseOptions = {}): Config 
     env.warnings.push(`${name} is no variable of Coffer${meant === undefined ? '' : `; did you mean ${meant}?`}`);
   }
   if (env.mistakes.length > 0) {
-    // Loading a backend tells this too, but it comes to that only once all else is right.
+    // Loading the backend reports this too, but only happens once everything else is right.
     const { enabled, backend } = storage;
     if (enabled && !isOwnBackend(backend) && !isInstalled(cwd, backend)) env.mistake('STORAGE_BACKEND', noSuchBackend);
     throw new ConfigError(env.mistakes);
@@ -179,7 +178,7 @@ function isLoopback(host: string): boolean {
   return name === 'localhost' || name === '::1' || name.startsWith('::ffff:127.');
 }
 
-/** A host as it is written in a URL; instead of "every address", the one that this machine reaches itself under. */
+/** A host as written in a URL. For "every address", the one under which this machine reaches itself. */
 function reachable(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
   return isIP(host) === 6 ? `[${host}]` : host;

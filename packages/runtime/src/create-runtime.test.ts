@@ -186,7 +186,7 @@ describe('createRuntime', () => {
     cleanUp.push(() => owner.close());
     for (const [encoding, starting] of [
       ['LATIN1', /^DATABASE_URL names a database with the encoding LATIN1; Coffer needs UTF8\.$/],
-      ['SQL_ASCII', undefined], // keeps what it is sent
+      ['SQL_ASCII', undefined], // stores what it is sent
     ] as const) {
       const name = `${url.pathname.slice(1)}_${encoding.toLowerCase()}`;
       await owner.sql.unsafe(`create database ${name} template template0 encoding '${encoding}' lc_collate 'C' lc_ctype 'C'`);

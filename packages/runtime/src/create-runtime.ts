@@ -12,32 +12,32 @@ import { openDatabase } from './open-database.ts';
 import type { OpenDatabase, OpenDatabaseOptions } from './open-database.ts';
 import { StartupError } from './startup-error.ts';
 
-/** What goes with a configuration, and is no part of it. */
+/** Options that accompany a configuration but are not part of it. */
 export interface RuntimeOptions extends StorageOptions, OpenDatabaseOptions {
-  /** False: nobody sends tokens, and no key is made to check them with. */
+  /** False if nobody sends tokens: no key is made to check them with. */
   readonly checksTokens?: boolean;
 }
 
 /** The whole product, wired. */
 export interface Runtime extends StorageRuntime {
   readonly database: Database;
-  /** Who is registered, and which buckets are whose. */
+  /** The registered tenants, and which buckets are whose. */
   readonly tenants: TenantRepository;
-  /** What concerns a tenant's rows and its buckets at once. */
+  /** Operations on a tenant's rows and buckets together. */
   readonly tenantService: TenantService;
   readonly files: FileService;
-  /** HS256 key that Coffer made itself; undefined when the configuration has any key, or tokens are not checked. */
+  /** HS256 key that Coffer generated; undefined when the configuration has any key, or tokens are not checked. */
   readonly generatedSecret?: Uint8Array;
   /** Releases everything in reverse order, PostgreSQL last, within a minute. Idempotent. */
   readonly close: () => Promise<void>;
 }
 
 const closeMs = 60_000;
-/** Connections are given 5 s, and PostgreSQL half a minute. */
+/** Connections get 5 s, PostgreSQL gets half a minute. */
 const databaseMs = 35_000;
 
 /**
- * Starts what the configuration describes, and makes its storage what `getStorageService()` answers with.
+ * Starts what the configuration describes, and makes its storage the one that `getStorageService()` returns.
  * @throws ConfigError, StartupError, the reason of `signal`; nothing is left running then
  */
 export async function createRuntime(config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
@@ -53,7 +53,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
   try {
     return await assemble();
   } catch (error) {
-    await closeAll().catch(() => {}); // what kept it from starting says more
+    await closeAll().catch(() => {}); // the error that prevented the start says more
     throw error;
   }
 
@@ -92,7 +92,7 @@ export async function createRuntime(config: Config, options: RuntimeOptions = {}
   }
 }
 
-/** The default and the shared bucket can be no tenant's: those without a tenant would read and write there. */
+/** The default and the shared bucket must not belong to a tenant: callers without a tenant would read and write there. */
 async function assertReserved(tenants: TenantRepository, buckets: readonly string[]): Promise<void> {
   const [taken] = (await tenants.ownersOf(buckets)).keys();
   if (taken === undefined) return;
@@ -103,7 +103,7 @@ async function holdsObjects(backend: StorageBackend, bucket: string): Promise<bo
   try {
     return (await backend.list(bucket, { maxKeys: 1 }, noContext)).objects.length > 0;
   } catch (error) {
-    if (hasCode(error, 'no_such_bucket', 'access_denied')) return false; // to be made, or for the provider to refuse
+    if (hasCode(error, 'no_such_bucket', 'access_denied')) return false; // still to be created, or for the provider to refuse
     throw error;
   }
 }
@@ -120,7 +120,7 @@ function isCurrent({ storage }: StorageRuntime): boolean {
   }
 }
 
-/** Waits for all, started together. When one fails, the backend and the database that did open are closed. */
+/** Waits for all of them, started together. If one fails, closes the backend and the database if they did open. */
 async function allOrNone<M, S>(
   backend: Promise<OpenBackend>,
   database: Promise<OpenDatabase>,
@@ -131,7 +131,7 @@ async function allOrNone<M, S>(
     return await Promise.all([backend, database, module, secret]);
   } catch (error) {
     const closed = await Promise.allSettled([backend.then((opened) => opened.backend.close()), database.then((open) => open.close())]);
-    // A mistake in the configuration says more than what it made fail elsewhere.
+    // A configuration mistake says more than the failures it caused elsewhere.
     const reasons = [error, ...closed.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))];
     throw reasons.find((reason) => reason instanceof Error && reason.name === 'ConfigError') ?? error;
   }

@@ -14,13 +14,13 @@ import type { Config } from './config.ts';
 import { disabledBackend, disabledResolver } from './disabled-backend.ts';
 import { generatedSecret } from './generated-secret.ts';
 
-/** What goes with a configuration, and is no part of it. */
+/** Options that accompany a configuration but are not part of it. */
 export interface StorageOptions {
   /** Sees every call to the backend. */
   readonly observer?: Observer;
-  /** Answers to errors of requests below `/local/`. Default: a short problem+json. */
+  /** Answers errors of requests below `/local/`. Default: a short problem+json. */
   readonly onLocalError?: LocalHttpOptions['onError'];
-  /** Instead of the configured one: where the server is, once it knows its port. */
+  /** Overrides the configured one: the server's own URL, once it knows its port. */
   readonly publicUrl?: string;
 }
 
@@ -30,14 +30,14 @@ export interface StorageRuntime {
   readonly storage: StorageService;
   /** With the local backend: serves presigned URLs and public objects below `/local/`; false for any other request. */
   readonly localHttp?: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
-  /** Releases the sockets and files of the backend. */
+  /** Releases the backend's sockets and files. */
   readonly close: () => Promise<void>;
-  /** `close`, at the end of a block with `await using`. */
+  /** Calls `close` at the end of an `await using` block. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
 /**
- * The storage alone, without a database: tenants' buckets then follow from the pattern only, not from what is registered.
+ * Wires the storage alone, without a database: tenants' buckets then follow from the pattern only, not from what is registered.
  * @throws ConfigError, StartupError; nothing is left open then
  */
 export async function createStorage(config: Config, options: StorageOptions = {}): Promise<StorageRuntime> {
@@ -50,13 +50,13 @@ export async function createStorage(config: Config, options: StorageOptions = {}
   }
 }
 
-/** The configured backend; with STORAGE_ENABLED=false one that refuses everything. */
+/** The configured backend, or with STORAGE_ENABLED=false one that refuses everything. */
 export async function openBackend(config: Config, options: StorageOptions): Promise<OpenBackend> {
   if (!config.storage.enabled) return { backend: disabledBackend() };
   return loadBackend(config, { publicUrl: options.publicUrl ?? config.server.publicUrl, secret: () => signingSecret(config) });
 }
 
-/** @param tenants those that are registered, with their buckets */
+/** @param tenants the registered tenants and their buckets */
 export async function assembleStorage(
   config: Config,
   { backend, local }: OpenBackend,
@@ -73,7 +73,7 @@ export async function assembleStorage(
     ...(tenants !== undefined && { keepsBucket: (bucket: string) => tenants.keeps(bucket) }),
     region: settings.region,
     corsOrigins: settings.corsOrigins,
-    // What the provider does anyway is left to it: some refuse any word about ACLs.
+    // What the provider does by default is left to it: some refuse any mention of ACLs.
     ...(settings.defaultAcl !== 'private' && { defaultAcl: settings.defaultAcl }),
     ...(settings.defaultStorageClass !== 'STANDARD' && { defaultStorageClass: settings.defaultStorageClass }),
     presignExpires: settings.presignExpires,
@@ -92,7 +92,7 @@ export async function assembleStorage(
   return { ...runtime, localHttp };
 }
 
-/** So that what passes below `/local/` is counted too, also what anybody reads. */
+/** Counts traffic below `/local/` as well, including anonymous reads. */
 function observedLocal(backend: StorageBackend, local: LocalBackend, observer: Observer | undefined): LocalBackend {
   if (observer === undefined) return local;
   const anonymous = wrapBackend({ ...backend, ...local.access.anonymous }, observe(observer));
@@ -109,12 +109,12 @@ function policyOf({ storage }: Config): BucketPolicy {
   };
 }
 
-/** Buckets that can be no tenant's. */
+/** Buckets that cannot belong to a tenant. */
 export function reservedBy(config: Config): readonly string[] {
   return reservedBuckets(policyOf(config));
 }
 
-/** What signs: the configured secret, else that of the data directory. */
+/** The signing secret: the configured one, else the data directory's. */
 export async function signingSecret(config: Config): Promise<Uint8Array> {
   return config.auth.secret === undefined ? generatedSecret(config.dataDir) : Buffer.from(config.auth.secret);
 }

@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { StartupError } from './startup-error.ts';
 
 /**
- * Creates the data directory unless it is there. Only its owner can list it; of root's, others may reach what they know
- * the name of, since the embedded PostgreSQL then runs as another user.
+ * Creates the data directory unless it exists. Only its owner can list it. If the owner is root, others can reach entries whose names they
+ * know, since the embedded PostgreSQL then runs as another user.
  */
 export async function ensureDataDir(dataDir: string): Promise<void> {
   try {
@@ -18,13 +18,13 @@ export async function ensureDataDir(dataDir: string): Promise<void> {
   }
 }
 
-/** One by one: where none can be made in one that is there, as below /proc, Node's own way tries for ever. */
+/** One by one: where an existing directory takes no new ones, as below /proc, Node's own recursion tries forever. */
 async function makeDirectories(path: string, mode: number): Promise<void> {
   if (await isDirectory(path)) return;
   const above = dirname(path);
   if (above !== path) await makeDirectories(above, mode);
   await mkdir(path, mode).catch(async (error: unknown) => {
-    if (!(await isDirectory(path))) throw error; // else somebody else has made it meanwhile
+    if (!(await isDirectory(path))) throw error; // otherwise somebody else has created it meanwhile
   });
 }
 

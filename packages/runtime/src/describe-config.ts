@@ -1,15 +1,15 @@
 import type { Config } from './config.ts';
 import { redactedConfig } from './redacted-config.ts';
 
-/** What a variable came to: seconds and bytes are numbers, a list is what stood between its commas. */
+/** The value of a variable: seconds and bytes are numbers, comma-separated lists are arrays. */
 export type ConfigValue = string | number | boolean | readonly string[];
 
-/** One variable, as it is in effect. */
+/** One variable and its effective value. */
 export interface DescribedVariable {
   readonly name: string;
-  /** What is in effect, which a limit may have changed; undefined: nothing. Of a secret only that it is set. */
+  /** The effective value, which a limit may have changed; undefined if there is none. For a secret, only that it is set. */
   readonly value: ConfigValue | undefined;
-  /** Whether the variable is set, or else whether its value follows from others. */
+  /** Whether the variable is set; if not, whether its value follows from others. */
   readonly source: 'environment' | 'default' | 'derived';
   /** The variables that a derived value follows from. */
   readonly from?: readonly string[];
@@ -77,7 +77,7 @@ const variables = {
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Reader>>>>;
 
-/** Where a default is not one value. */
+/** Variables whose default follows from others. */
 const origins: Readonly<Record<string, readonly string[]>> = {
   PUBLIC_URL: ['HOST', 'PORT'],
   STORAGE_BUCKET: ['STORAGE_BACKEND'],
@@ -89,12 +89,12 @@ const origins: Readonly<Record<string, readonly string[]>> = {
 
 /** Variables that belong together, as docs/configuration.md groups them. */
 export interface VariableGroup {
-  /** Heading of the group there. */
+  /** The group's heading there. */
   readonly title: string;
   readonly variables: readonly DescribedVariable[];
 }
 
-/** Every variable there is with the value in effect and where that comes from. Safe to print: it holds no secret. */
+/** Every variable with its effective value and where that comes from. Safe to print: it holds no secrets. */
 export function describeConfig(config: Config): readonly VariableGroup[] {
   const shown = redactedConfig(config);
   const groups = Object.entries(variables).map(([title, readers]) => ({

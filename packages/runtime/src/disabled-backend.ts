@@ -6,11 +6,11 @@ const off = (): never => {
 };
 const reject = async (): Promise<never> => off();
 
-/** Stands where a backend would with STORAGE_ENABLED=false: has every ability, and refuses every call. */
+/** The backend with STORAGE_ENABLED=false: it has every ability, and refuses every call. */
 export function disabledBackend(): StorageBackend {
   return {
     name: 'none',
-    check: async () => {}, // nothing that could be down
+    check: async () => {}, // nothing can be down
     close: async () => {},
     put: async (_at, body) => {
       if (body.kind === 'stream') body.stream.destroy();

@@ -14,7 +14,7 @@ describe('docs/configuration.md', () => {
   });
 
   it('gives defaults that, set explicitly, change nothing', () => {
-    // A cell that is just code is a value.
+    // A cell that holds nothing but code is a value.
     const values = rows.flatMap(([name, value]) => Array.from(value.matchAll(/^`([^`]+)`$/g), ([, set = '']) => [name, set] as const));
     expect(values.length).toBeGreaterThan(25);
     const { sources: _set, ...explicit } = parseConfig(Object.fromEntries(values), { cwd: '/srv' });

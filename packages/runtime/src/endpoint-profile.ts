@@ -4,9 +4,9 @@ import { s3Options } from './backends.ts';
 import type { Config } from './config.ts';
 
 /**
- * What the S3 endpoint of the configuration does, found out by trying; undefined with other backends.
- * @param bucket where to try things out if the credentials may not create a bucket for that
- * @throws what the provider's failures are translated to
+ * What the configured S3 endpoint does, found out by trying; undefined with other backends, or when storage is disabled.
+ * @param bucket where to try if the credentials may not create a bucket for that
+ * @throws the provider's failures, translated
  */
 export async function profileEndpoint({ storage }: Config, bucket?: string): Promise<EndpointProfile | undefined> {
   if (!storage.enabled || !['s3', 'minio'].includes(storage.backend)) return undefined;

@@ -5,11 +5,11 @@ import type { ConfigMistake } from './config-error.ts';
 /** Environment variables; an empty one counts as not set. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What a parser makes of a text. A problem says what the variable may be, and never repeats the text: it may be a secret. */
+/** The result of parsing a text. A problem says what the variable may be and never repeats the text, which may be a secret. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 export type Parser<T> = (text: string) => Parsed<T>;
 
-/** Reads variables one by one, and remembers which it knows, where each value came from, and all mistakes. */
+/** Reads variables one by one. Records which variables it knows, where each value came from, and all mistakes. */
 export class EnvReader {
   readonly mistakes: ConfigMistake[] = [];
   readonly warnings: string[] = [];
@@ -31,7 +31,7 @@ export class EnvReader {
     return undefined;
   }
 
-  /** `fallback` when the variable is not set, or wrong. */
+  /** `fallback` when the variable is not set or is wrong. */
   value<T>(variable: string, parser: Parser<T>, fallback: NoInfer<T>): T {
     return this.optional(variable, parser) ?? fallback;
   }
@@ -44,19 +44,19 @@ export class EnvReader {
     this.mistakes.push({ variable, message });
   }
 
-  /** Variables with one of these beginnings that nothing has read. */
+  /** Variables with one of these prefixes that nothing has read. */
   unread(prefixes: readonly string[]): readonly string[] {
     return Object.keys(this.#env).filter(
       (name) => this.isSet(name) && !(name in this.sources) && prefixes.some((prefix) => name.startsWith(prefix)),
     );
   }
 
-  /** What `unread` names, with the values. */
+  /** The variables that `unread` names, with their values. */
   rest(prefix: string): Readonly<Record<string, string>> {
     return Object.fromEntries(this.unread([prefix]).map((name) => [name, this.#env[name] ?? '']));
   }
 
-  /** The variable that was most likely meant. */
+  /** The variable that was most likely meant, if any is close. */
   closest(name: string): string | undefined {
     const [best] = Object.keys(this.sources)
       .map((known) => ({ known, mistakes: distance(name, known) }))

@@ -10,8 +10,8 @@ import { writeDurably } from './sync.ts';
 const shape = /^[A-Za-z0-9_-]{43,}$/;
 
 /**
- * The secret of this data directory, made on first use: the bytes of its text, as if AUTH_JWT_SECRET held it.
- * Processes that start together get the same one.
+ * The secret of this data directory, created on first use: the bytes of its text, as if AUTH_JWT_SECRET held it. Processes that start
+ * together get the same one.
  * @throws StartupError when the file is damaged or cannot be read or written
  */
 export async function generatedSecret(dataDir: string): Promise<Buffer> {
@@ -41,7 +41,7 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
       if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600);
       return Buffer.from(text.trim());
     }
-    // Without hard links another process may be writing it right now.
+    // Without hard links, another process may be writing it right now.
     if (attempt === 10) {
       throw new StartupError(
         `The signing secret ${path} is damaged. Restore it, or delete it to get a new one: tokens and URLs signed with it then stop working.`,
@@ -51,7 +51,7 @@ async function readSecret(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** Whole or not at all, and never over another process's. */
+/** Whole or not at all, and never over another process's file. */
 async function createSecret(path: string): Promise<void> {
   const text = `${randomBytes(32).toString('base64url')}\n`;
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import type { Config } from './config.ts';
 
-/** Whether `createRuntime` would find a database, instead of making the first one of the data directory. */
+/** Whether `createRuntime` would find a database instead of creating the data directory's first one. */
 export async function hasDatabase({ database, dataDir }: Pick<Config, 'database' | 'dataDir'>): Promise<boolean> {
   if (database.url !== undefined) return true;
   return access(join(dataDir, 'postgres', 'data', 'PG_VERSION')).then(

@@ -8,9 +8,9 @@ import { here, requireFrom } from './require-from.ts';
 type Module = Readonly<Record<string, unknown>>;
 
 /**
- * Imports a module as if a file in `directory` did; a package that is not installed there, as this package would.
- * @param name of a package, a path, or a file URL
- * @returns undefined when there is no such module; one that is there but does not load rejects
+ * Imports a module as a file in `directory` would; a package that is not installed there, as this package would.
+ * @param name a package name, a path or a file URL
+ * @returns undefined when there is no such module; rejects when it exists but does not load
  */
 export async function importFrom(directory: string, name: string): Promise<Module | undefined> {
   const base = join(directory, 'package.json');
@@ -19,7 +19,7 @@ export async function importFrom(directory: string, name: string): Promise<Modul
     return url !== undefined && existsSync(new URL(url)) ? ((await import(url)) as Module) : undefined;
   }
 
-  // `import.meta.resolve` takes no other parent, and `require.resolve` does not see what a package exports for `import` alone.
+  // `import.meta.resolve` accepts no other parent, and `require.resolve` does not see what a package exports only for `import`.
   const parentURL = pathToFileURL(base).href;
   const required = locate(base, name);
   let found = false;
@@ -57,7 +57,7 @@ export function isInstalled(directory: string, name: string): boolean {
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      return code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND'; // found, but exported for `import` alone
+      return code !== 'MODULE_NOT_FOUND' && code !== 'ERR_MODULE_NOT_FOUND'; // found, but exported only for `import`
     }
   });
 }
@@ -74,7 +74,7 @@ function locate(base: string, name: string): string | undefined {
   return attempt(() => pathToFileURL(resolve(base, name)).href);
 }
 
-/** Bun has no hooks, but a way to resolve what is exported for `import` as seen from a folder. */
+/** Bun has no hooks, but it can resolve, from a folder, what is exported only for `import`. */
 const { Bun: bun } = globalThis as { readonly Bun?: { resolveSync(name: string, folder: string): string } };
 
 function resolve(base: string, name: string): string {

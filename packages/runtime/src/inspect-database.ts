@@ -6,17 +6,17 @@ import type { OpenDatabaseOptions } from './open-database.ts';
 /** What `inspectDatabase` found. */
 export interface DatabaseReport {
   readonly kind: 'embedded' | 'external';
-  /** As the server says it: `18.1`. */
+  /** As the server reports it, such as `18.1`. */
   readonly version: string;
-  /** It takes no writes: a standby, or one whose transactions are read-only. */
+  /** Whether it takes no writes: a standby, or a server with read-only transactions. */
   readonly readOnly: boolean;
-  /** What the next start would do to the tables; without any, they are up to date. */
+  /** What the next start would do to the tables; empty when they are up to date. */
   readonly pendingMigrations: readonly string[];
 }
 
 /**
- * Looks at the configured database and changes nothing in it; undefined when that is an embedded one that nothing has made
- * yet. One that is at rest runs meanwhile.
+ * Looks at the configured database without changing anything in it; undefined for an embedded one that was never created. A stopped
+ * embedded one runs meanwhile.
  * @throws StartupError, the reason of `signal`
  */
 export async function inspectDatabase(config: Config, options: OpenDatabaseOptions = {}): Promise<DatabaseReport | undefined> {

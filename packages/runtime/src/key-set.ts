@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Why the file at `path` is no JSON Web Key Set that can verify a token, or undefined when it is one. */
+/** Why the file at `path` is not a JSON Web Key Set that can verify a token, or undefined if it is. */
 export function keySetProblem(path: string): string | undefined {
   let set: unknown;
   try {

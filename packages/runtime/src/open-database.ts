@@ -6,13 +6,13 @@ import type { Config } from './config.ts';
 import type { EmbeddedPostgres } from './embedded-postgres/embedded-postgres.ts';
 import { StartupError } from './startup-error.ts';
 
-/** How the database is started, and who hears of it. */
+/** How the database is started, and who is told about it. */
 export interface OpenDatabaseOptions {
-  /** Told of what happens on its own, such as a restart of the embedded PostgreSQL. */
+  /** Told about what happens on its own, such as a restart of the embedded PostgreSQL. */
   readonly log?: (message: string) => void;
   /** Further module URLs from which to look for the embedded PostgreSQL's package. */
   readonly resolveFrom?: readonly string[];
-  /** Aborted, the start gives up, closes what it has opened, and rejects with the signal's reason. Later it means nothing. */
+  /** Aborting it makes the start give up, close what it has opened, and reject with the signal's reason. It has no effect later. */
   readonly signal?: AbortSignal;
 }
 
@@ -23,12 +23,14 @@ export interface OpenDatabase {
 }
 
 const oldest = 15;
-/** Others lack characters, and whoever sends one would be told that the request is wrong. SQL_ASCII keeps what it is sent. */
+/**
+ * Other encodings lack characters, and a client that sends one would be told that its request is wrong. SQL_ASCII stores what it is sent.
+ */
 const encodings: readonly string[] = ['UTF8', 'SQL_ASCII'];
 
 /**
  * The migrated database that the configuration names, or the embedded one.
- * @throws StartupError when it cannot be reached, is too old or of another encoding, or does not start; the reason of `signal`
+ * @throws StartupError when it cannot be reached, is too old, has another encoding, or does not start; the reason of `signal`
  */
 export async function openDatabase(config: Config, options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const loading = import('@coffer/files-db');
@@ -39,7 +41,7 @@ export async function openDatabase(config: Config, options: OpenDatabaseOptions)
 }
 
 /**
- * The same, as `prepare` leaves it.
+ * As `openDatabase`, with `prepare` for the migrations.
  * @throws what `openDatabase` does, and what `prepare` rejects with; nothing is left open then
  */
 export async function openWith(
@@ -60,7 +62,7 @@ export async function openWith(
     }
   };
   const { signal } = options;
-  // Rejects the statement under way, or the attempt to connect.
+  // Rejects the statement in progress, or the attempt to connect.
   const cut = (): void => void database?.close({ timeoutSeconds: 0 }).catch(() => {});
   try {
     signal?.throwIfAborted();
@@ -106,12 +108,12 @@ function placeOf(url: string): string {
   return `${hosts}${database}`;
 }
 
-/** The server refuses the connection, such as for a setting in the query of the URL that it does not know. */
+/** Whether the server refused the connection, for example because of an unknown setting in the query of the URL. */
 function isFatal(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && 'severity' in error && error.severity === 'FATAL' && 'code' in error;
 }
 
-/** With the server's own words, also where it closed the connection after them: a pooler has one code for everything. */
+/** Includes the server's own words, even if it closed the connection after them: a pooler has one code for everything. */
 function reasonOf(cause: unknown): string {
   const { code, cause: last } = (cause ?? {}) as { readonly code?: unknown; readonly cause?: unknown };
   const said = [cause, last].find(

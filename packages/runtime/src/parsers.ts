@@ -9,20 +9,20 @@ import type { Parsed, Parser } from './env-reader.ts';
 const ok = <T>(value: T): Parsed<T> => ({ value });
 const no = (problem: string): { readonly problem: string } => ({ problem });
 
-/** Trimmed, except where white space may belong to the value. */
+/** Trimmed: for values that white space cannot belong to. */
 export const text: Parser<string> = (value) => (value.trim() === '' ? no('must not be blank.') : ok(value.trim()));
 
-/** White space may belong to a value; the end of a line, which files of variables and secrets leave there, does not. */
+/** White space may belong to a value; a trailing line end, which variable and secret files leave there, does not. */
 const withoutLineEnd = (value: string): string => value.replace(/[\r\n]+$/, '');
 
-/** As it is: a space may belong to it. */
+/** Not trimmed, but for a trailing line end: a space may belong to it. */
 export const keyText: Parser<string> = (value) => {
   const key = withoutLineEnd(value);
   if (key === '') return no('must not be blank.');
   return /\p{Cc}/u.test(key) ? no('must not have a line end or another control character in it.') : ok(key);
 };
 
-/** At least `bytes` of UTF-8. */
+/** At least `bytes` bytes of UTF-8. */
 export const secretOf =
   (bytes: number): Parser<string> =>
   (value) =>
@@ -65,13 +65,13 @@ export const bucketName: Parser<string> = (value) => {
   return problem === undefined ? ok(value.trim()) : no(problem);
 };
 
-/** A part of signatures and, with AWS, of the host name. */
+/** A region is part of signatures and, with AWS, of the host name. */
 export const regionName: Parser<string> = (value) => {
   const region = value.trim();
   return /^[a-z0-9](?:[\w.-]{0,62})$/i.test(region) ? ok(region) : no('must be the name of a region, like us-east-1.');
 };
 
-/** Absolute, without credentials, query and trailing slashes. */
+/** Absolute, without credentials, query or trailing slashes. */
 export const httpUrl: Parser<string> = (value) => {
   const url = URL.parse(value.trim());
   const plain =
@@ -81,7 +81,7 @@ export const httpUrl: Parser<string> = (value) => {
     : no('must be a URL that begins with http:// or https://, without user name, query and fragment.');
 };
 
-/** An `httpUrl`, or only its host, port and path: then `secure` decides about the scheme. */
+/** An `httpUrl`, or only its host, port and path; `secure` then decides the scheme. */
 export const endpointUrl =
   (secure: boolean): Parser<string> =>
   (value) => {
@@ -104,7 +104,7 @@ export const databaseUrl: Parser<string> = (value) => {
 /** A name or address to listen on, without the brackets of an IPv6 URL. */
 export const hostName: Parser<string> = (value) => {
   const host = value.trim().replace(/^\[(.*)\]$/, '$1');
-  // With the zone of a link-local address, which is in no URL. Names that end as an address does are read as one.
+  // Includes the zone of a link-local address, which no URL holds. Names that end like an IPv4 address are read as one.
   const isHost = isIP(host) !== 0 || (/^[0-9a-z._-]+$/i.test(host) && URL.canParse(`http://${host}`));
   return isHost ? ok(host) : no('must be a host name or an IP address.');
 };
@@ -116,7 +116,7 @@ export const origins: Parser<readonly string[]> = (value) => {
   return valid ? ok(list) : no('must be *, or origins like https://app.example.com separated by commas, each without a path.');
 };
 
-/** Absolute; a relative one starts at `cwd`. */
+/** An absolute path; a relative one starts at `cwd`. */
 export const pathFrom =
   (cwd: string): Parser<string> =>
   (value) => {

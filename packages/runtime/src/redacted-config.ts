@@ -2,7 +2,7 @@ import { shownDatabaseUrl } from '@coffer/files-db/database-url';
 
 import type { Config } from './config.ts';
 
-/** The configuration as plain data that may be printed: secrets are `[set]`, and the database's URL has no password. */
+/** The configuration as plain data that is safe to print: secrets are `[set]`, and the database's URL has no password. */
 export function redactedConfig(config: Config): Config {
   const { storage, auth, database } = config;
   const { accessKey, secretKey, ...s3 } = storage.s3;

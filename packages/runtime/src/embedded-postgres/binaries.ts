@@ -13,8 +13,8 @@ const instead = 'set DATABASE_URL to a PostgreSQL server (15 or newer)';
 
 /**
  * The executables of the npm package for this platform.
- * @param options.resolveFrom module or directory URLs to look from, beside this package; the application's own, say
- * @throws StartupError when there is none
+ * @param options.resolveFrom module or directory URLs to look from besides this package, such as the application's own
+ * @throws StartupError when there is no such package
  */
 export function findBinaries(options: { readonly resolveFrom?: readonly string[]; readonly platform?: string } = {}): Binaries {
   const { resolveFrom = [], platform = `${process.platform}-${process.arch}` } = options;
@@ -30,7 +30,7 @@ export function findBinaries(options: { readonly resolveFrom?: readonly string[]
   return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres') };
 }
 
-/** What to say when an executable that is there cannot be run: its loader is missing. */
+/** The error for an existing executable that cannot run because its loader is missing. */
 export function cannotRun(path: string, cause: unknown): StartupError {
   return new StartupError(
     `The embedded PostgreSQL does not run on this system: ${path} needs glibc, which Alpine Linux and other musl systems lack. Use another base image, or ${instead}.`,
@@ -39,9 +39,9 @@ export function cannotRun(path: string, cause: unknown): StartupError {
 }
 
 /**
- * The entry of a package, as seen from one of these places or from the `@coffer/runtime` that can be seen from there.
- * A bundled application has its own `import.meta.url`, and with pnpm only this package sees its dependencies: hence the
- * detour over `@coffer/runtime`, which every application that bundles it depends on.
+ * Resolves the entry of a package from one of these places, or from the `@coffer/runtime` that is visible there. A bundled application has
+ * its own `import.meta.url`, and with pnpm only this package sees its dependencies: hence the detour through `@coffer/runtime`, which every
+ * application that bundles it depends on.
  */
 export function resolvePackage(name: string, from: readonly string[]): string | undefined {
   for (const base of from) {
@@ -50,7 +50,7 @@ export function resolvePackage(name: string, from: readonly string[]): string | 
       try {
         return attempt();
       } catch {
-        // Not from there.
+        // Not visible from there.
       }
     }
   }
@@ -58,8 +58,8 @@ export function resolvePackage(name: string, from: readonly string[]): string | 
 }
 
 /**
- * The package makes its libraries' symlinks in an install script, since npm packages cannot hold any. Where install
- * scripts are blocked, as pnpm does by default, it is done here.
+ * npm packages cannot hold symlinks, so this one creates those of its libraries in an install script. Where install scripts are blocked, as
+ * pnpm does by default, they are created here.
  */
 function restoreSymlinks(native: string): void {
   const list = JSON.parse(readIfThere(join(native, 'pg-symlinks.json')) ?? '[]') as readonly { source: string; target: string }[];

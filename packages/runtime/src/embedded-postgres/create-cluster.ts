@@ -11,13 +11,12 @@ import { runAs } from './spawn-as.ts';
 export const role = 'coffer';
 export const passwordFile = 'coffer.password';
 
-// The superuser cannot log in at all; an operator has `postgres --single`.
+// The superuser cannot log in at all; an operator can use `postgres --single`.
 const access = `# Written by Coffer.\nlocal ${role} ${role} scram-sha-256\n`;
 
 /**
- * Makes the database cluster `data`, with the database `coffer` and a role of that name, who may do everything in it
- * and nothing beside it; the role's password is in the file `coffer.password`. All of it appears at once or, when this
- * process is killed, not at all.
+ * Creates the database cluster `data`, with the database `coffer` and a role of that name, which may do everything in it and nothing
+ * outside; the role's password is in the file `coffer.password`. The cluster appears whole or, if this process is killed, not at all.
  */
 export async function createCluster(data: string, binaries: Binaries, identity: Identity): Promise<void> {
   await removeDrafts(data);
@@ -39,7 +38,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
     const password = randomBytes(32).toString('base64url');
     await write(identity, join(draft, 'pg_hba.conf'), access);
     await write(identity, join(draft, passwordFile), password);
-    // Renaming the database that is there takes a fraction of what creating another one does.
+    // Renaming the existing database takes a fraction of the time of creating another.
     const statements = [
       `create role ${role} login password '${password}'`,
       `alter database postgres rename to ${role}`,
@@ -62,7 +61,7 @@ export async function createCluster(data: string, binaries: Binaries, identity: 
   }
 }
 
-/** What killed processes left. One whose initdb is still writing stays until the next time. */
+/** Removes what killed processes left. A draft whose initdb is still writing stays until the next time. */
 async function removeDrafts(data: string): Promise<void> {
   const parent = dirname(data);
   const drafts = (await readdir(parent)).filter((name) => name.startsWith('data.new-'));

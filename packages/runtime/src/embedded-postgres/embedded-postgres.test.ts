@@ -62,7 +62,7 @@ async function isGone(pid: number): Promise<boolean> {
   return (await startOf(pid)) === undefined;
 }
 
-/** Another process that uses the same data directory, until its standard input ends. */
+/** Another process that uses the same data directory until its standard input ends. */
 interface Owner {
   readonly process: ChildProcess;
   readonly connection: Connection;
@@ -195,7 +195,7 @@ describe('processes that share a data directory', () => {
   it('keep it through Ctrl-C in the terminal', async () => {
     const owner = await startOwner();
     const pid = await serverPid();
-    process.kill(-(owner.process.pid ?? 0), 'SIGINT'); // what a terminal sends: to the whole process group
+    process.kill(-(owner.process.pid ?? 0), 'SIGINT'); // as a terminal does: to the whole process group
     await owner.end();
     expect(await isGone(pid)).toBe(true);
     expect(await readFile(join(home(), 'postgres.log'), 'utf8')).not.toContain('terminating connection due to administrator command');

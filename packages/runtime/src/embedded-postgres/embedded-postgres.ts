@@ -14,18 +14,18 @@ import { socketDirIn } from './socket-dir.ts';
 import { addUser, countUsers, removeUser } from './users.ts';
 
 export interface EmbeddedPostgresOptions {
-  /** Absolute; the database is in its sub-folder `postgres`. */
+  /** An absolute path; the database is in its sub-folder `postgres`. */
   readonly dataDir: string;
   /** Further module URLs from which to look for the package with the binaries. */
   readonly resolveFrom?: readonly string[];
-  /** Told of what happens on its own: a restart of a server that died. */
+  /** Told about what happens on its own: the restart of a server that died. */
   readonly log?: (message: string) => void;
-  /** Aborted, the start gives up and leaves no server that it has started. Later it means nothing. */
+  /** Aborting it makes the start give up and leave no server that it has started. It has no effect later. */
   readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
-  /** `host` is the folder of a unix socket. */
+  /** `host` is the folder of a Unix socket. */
   readonly connection: {
     readonly host: string;
     readonly port: number;
@@ -33,23 +33,23 @@ export interface EmbeddedPostgres {
     readonly user: string;
     readonly password: string;
   };
-  /** What was found: no database, one at rest, or a running server. */
+  /** What was found: no database, a stopped one, or a running server. */
   readonly found: 'nothing' | 'stopped' | 'running';
-  /** Ends the server unless other processes use it, and waits for that, up to half a minute. Idempotent. */
+  /** Ends the server unless other processes use it, and waits for that for up to half a minute. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** The version of the binaries: PostgreSQL does not read another major version's files. */
+/** The version of the binaries: PostgreSQL does not read the files of another major version. */
 const major = '18';
 const initMs = 180_000;
 const leaveMs = 15_000;
 const watchMs = 1_000;
 
 /**
- * The PostgreSQL of a data directory: creates it, starts it, or joins the one that runs. Processes share it, and the
- * last one to stop ends it; a server left over from a killed process is taken over, and one that dies is started again.
- * @throws StartupError when there is no PostgreSQL for this system or it does not start; the reason of `signal`. Nothing
- * that this call has started runs then.
+ * Creates, starts or joins the PostgreSQL of a data directory. Processes share it, and the last one to stop ends it. A server left over
+ * from a killed process is taken over, and one that dies is restarted.
+ * @throws StartupError when there is no PostgreSQL for this system or it does not start; the reason of `signal`. Nothing that this call has
+ * started is left running then.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = findBinaries(options);
@@ -105,7 +105,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
       if ((await countUsers(users)) > 0) return;
       if (!(await stopPostmaster(current))) log(`PostgreSQL (pid ${current.pid}) did not stop in time.`);
     }).catch((error: unknown) => {
-      // Whoever holds the lock counts the users when he leaves.
+      // Whoever holds the lock counts the users on leaving.
       if (!(error instanceof StartupError)) throw error;
     });
   };
@@ -124,7 +124,7 @@ async function startIn(home: string, binaries: Binaries, options: EmbeddedPostgr
   };
 }
 
-/** Whether the system refused something, itself or through SQLite, which holds the lock. */
+/** Whether the system refused something, directly or through SQLite, which holds the lock. */
 function isOfSystem(cause: unknown): cause is Error {
   return cause instanceof Error && ('syscall' in cause || ('code' in cause && cause.code === 'ERR_SQLITE_ERROR'));
 }
@@ -144,7 +144,7 @@ async function readPassword(path: string): Promise<string> {
   }
 }
 
-/** Whether there is a database. @throws StartupError when there is something else, or another version's */
+/** Whether there is a database. @throws StartupError when there is something else, or a database of another version */
 async function isCluster(data: string): Promise<boolean> {
   const version = await readFile(join(data, 'PG_VERSION'), 'utf8').catch(() => undefined);
   if (version?.trim() === major) return true;
@@ -163,7 +163,7 @@ async function isCluster(data: string): Promise<boolean> {
   return false;
 }
 
-/** Has a server that died started again. `end` answers with the one that runs last. */
+/** Restarts a server that died. `end` returns the last one. */
 function watchServer(
   first: Postmaster,
   log: (message: string) => void,

@@ -7,11 +7,11 @@ import { StartupError } from '../startup-error.ts';
 const run = promisify(execFile);
 const nobody = 65_534;
 
-/** As whom PostgreSQL's programs run. */
+/** The user that PostgreSQL's programs run as. */
 export interface Identity {
-  /** Goes before the command, and changes the user; empty where the process is started as `owner`. */
+  /** Goes before the command and changes the user; empty when the process is started as `owner`. */
   readonly prefix: readonly string[];
-  /** Whom the processes and the database's files belong to; undefined when they are ours. */
+  /** The owner of the processes and of the database's files; undefined when they are ours. */
   readonly owner?: Owner;
 }
 
@@ -21,10 +21,10 @@ interface Owner {
 }
 
 /**
- * PostgreSQL refuses to run as root. Root therefore runs it as `nobody`, or as whoever owns the data already.
- * Where that user cannot reach the programs or the data, because a folder above them is root's own (a checkout in
- * root's home), it also gets the one capability to look into folders and files: CAP_DAC_READ_SEARCH.
- * @param needs paths that it must be able to execute or enter
+ * PostgreSQL refuses to run as root. Root therefore runs it as `nobody`, or as the current owner of the data. If that user cannot reach the
+ * programs or the data because a folder above them is root's own (a checkout in root's home), it also gets the one capability to search
+ * folders and read files: CAP_DAC_READ_SEARCH.
+ * @param needs paths that the user must be able to execute or enter
  * @throws StartupError when there is no way
  */
 export async function identityFor(data: string, needs: readonly string[]): Promise<Identity> {
@@ -66,7 +66,7 @@ async function reaches(owner: Owner, paths: readonly string[]): Promise<boolean>
   }
 }
 
-/** `setpriv` (util-linux) with the capability; undefined where that does not work. */
+/** A `setpriv` (util-linux) command that grants the capability; undefined where that does not work. */
 async function searching({ uid, gid }: Owner): Promise<readonly string[] | undefined> {
   const capability = capabilityOf(await readFile('/proc/self/status', 'utf8').catch(() => ''));
   if (capability === undefined) return undefined;
@@ -77,7 +77,7 @@ async function searching({ uid, gid }: Owner): Promise<readonly string[] | undef
     '--clear-groups',
     '--no-new-privs',
     ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all,+${capability}`),
-    // Without it access(2), which PostgreSQL asks about its own programs, forgets the capability of anybody but root.
+    // Without it, access(2), with which PostgreSQL checks its own programs, ignores the capability for anybody but root.
     '--securebits=+no_setuid_fixup',
   ];
   const [file, ...args] = [...prefix, '/bin/true'];
@@ -88,8 +88,7 @@ async function searching({ uid, gid }: Owner): Promise<readonly string[] | undef
 }
 
 /**
- * What this process has of the capabilities that help: to search and read, or, as in Docker's default set, only the one
- * that also writes.
+ * The helpful capability that this process has: to search and read or, as in Docker's default set, only the one that also writes.
  * @see https://man7.org/linux/man-pages/man7/capabilities.7.html
  */
 export function capabilityOf(status: string): 'dac_read_search' | 'dac_override' | undefined {

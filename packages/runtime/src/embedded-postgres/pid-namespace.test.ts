@@ -33,7 +33,7 @@ describe('a server whose pid is not to be seen', () => {
     cleanUp.push(() => server.stop());
     const file = join(dataDir, 'postgres/data/postmaster.pid');
     const own = await readFile(file, 'utf8');
-    // What another pid namespace sees: the number of no process, or of a stranger.
+    // What another pid namespace sees: a pid of no process, or of a stranger.
     for (const pid of [4_194_305, process.pid]) {
       const foreign = own.replace(/^\d+/, String(pid));
       await writeFile(file, foreign);
@@ -51,7 +51,7 @@ describe('a server whose pid is not to be seen', () => {
 
 const namespace = ['--pid', '--ipc', '--fork', '--kill-child', '--mount-proc'];
 
-// Only root of Linux may make a namespace of pids, and that of a container by Docker's default may not either.
+// Only root on Linux can create a pid namespace, and root in a container with Docker's defaults cannot either.
 describe.runIf(spawnSync('unshare', [...namespace, 'true']).status === 0)('a server in another pid namespace', () => {
   const owner = `
     import { startEmbeddedPostgres } from ${JSON.stringify(new URL('./embedded-postgres.ts', import.meta.url).href)};
@@ -59,7 +59,7 @@ describe.runIf(spawnSync('unshare', [...namespace, 'true']).status === 0)('a ser
     console.log(server.found);
     process.stdin.once('end', () => server.stop()).resume();`;
 
-  /** Whether a process of any namespace has to do with the data directory. */
+  /** Whether a process in any namespace uses the data directory. */
   async function isAnywhere(): Promise<boolean> {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
     const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));

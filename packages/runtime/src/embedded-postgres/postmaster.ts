@@ -13,7 +13,7 @@ import { spawnAs } from './spawn-as.ts';
 /** One run of the server. */
 export interface Postmaster {
   readonly pid: number;
-  /** Together with the pid the process's identity; see `startOf`. */
+  /** Identifies the process, together with the pid; see `startOf`. */
   readonly start: string;
   readonly socketDir: string;
 }
@@ -26,11 +26,11 @@ export interface ServerFiles {
 
 const startMs = 60_000;
 const foreignMs = 2_000;
-/** How connecting to a socket fails that nobody listens on; the last two: it is no path that a socket could have. */
+/** Error codes of connecting to a socket that nobody listens on. The last two mean that no socket can have this path. */
 const nobody: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'EINVAL', 'ENAMETOOLONG']);
 const largestLog = 5 * 1024 * 1024;
 
-/** Small: a few connections of one machine. Everything that keeps what was committed stays on. */
+/** Small: for a few connections from one machine. Everything that protects committed data stays on. */
 const settings = {
   listen_addresses: '',
   port: 5432,
@@ -53,9 +53,9 @@ export async function isAlive({ pid, start }: Postmaster): Promise<boolean> {
 }
 
 /**
- * The server that runs on `data` now, ready for connections; waits for one that is still starting or stopping.
- * Undefined when there is none: what a killed one left that would keep the next one from starting is removed.
- * @throws StartupError when one runs that is not ours to see, or does not answer; the reason of `signal`
+ * The server that now runs on `data`, ready for connections; waits for one that is still starting or stopping. Undefined when there is
+ * none: then leftovers of a killed server that would keep the next one from starting are removed.
+ * @throws StartupError when a server runs that we cannot see, or does not answer; the reason of `signal`
  */
 export async function findRunning(files: ServerFiles, signal?: AbortSignal): Promise<Postmaster | undefined> {
   for (const until = performance.now() + startMs; performance.now() < until; await delay(10)) {
@@ -66,7 +66,7 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
     if (!isServer) {
       const socketDirs = new Set([files.socketDir, state?.socketDir ?? ''].filter((dir) => dir !== ''));
       await assertUnused(files.data, socketDirs, signal);
-      // PostgreSQL itself only asks whether the pid exists; in a container that was killed, it soon does again.
+      // PostgreSQL itself only checks whether the pid exists; after a container was killed, it soon does again.
       await removeLeftovers(files.data, socketDirs);
       return undefined;
     }
@@ -76,13 +76,13 @@ export async function findRunning(files: ServerFiles, signal?: AbortSignal): Pro
 }
 
 /**
- * Whether the pid file came here with a copy of a directory that was in use: it names a living server, which runs on the original.
- * Not so where the directory itself was moved under its server.
+ * Whether the pid file came here with a copy of a directory that was in use: it names a living server, which runs on the original. False
+ * when the directory itself was moved under its server.
  */
 export async function isOfOriginal(data: string): Promise<boolean> {
   const state = await readState(data);
   if (state === undefined || !runsOn(state.data, await commandOf(state.pid))) return false;
-  // A server works in its data directory. Where that may not be seen, it is where it was told to be.
+  // A server works in its data directory. If that is not visible, it is the directory that the server was given.
   const [here, there] = await Promise.all([
     stat(data),
     stat(`/proc/${state.pid}/cwd`).catch(() => stat(state.data).catch(() => undefined)),
@@ -91,12 +91,12 @@ export async function isOfOriginal(data: string): Promise<boolean> {
 }
 
 /**
- * A pid says nothing about processes of another pid namespace: a container that shares the data directory. Sockets are
- * the same for all of them. Such a server cannot be shared, since neither side could tell who uses it still.
+ * A pid says nothing about processes in another pid namespace, such as a container that shares the data directory. Sockets are the same for
+ * all of them. Such a server cannot be shared, since neither side could tell who still uses it.
  */
 async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<void> {
   for (const dir of socketDirs) {
-    // The processes of a container that was just killed end one after the other.
+    // The processes of a container that was just killed end one by one.
     for (const until = performance.now() + foreignMs; await isListening(dir); await delay(20)) {
       signal?.throwIfAborted();
       if (performance.now() < until) continue;
@@ -108,8 +108,8 @@ async function assertUnused(data: string, socketDirs: ReadonlySet<string>, signa
 }
 
 /**
- * Starts the server and waits until it takes connections. It goes on when this process ends.
- * @throws StartupError when it does not start; the reason of `signal`; it does not run then
+ * Starts the server and waits until it accepts connections. It outlives this process.
+ * @throws StartupError when it does not start; the reason of `signal`; it is not left running then
  */
 export async function startPostmaster(postgres: string, files: ServerFiles, identity: Identity, signal?: AbortSignal): Promise<Postmaster> {
   for (const until = performance.now() + 10_000; ; await delay(200)) {
@@ -139,7 +139,7 @@ async function startOnce(
     '-c',
     `${name}=${value}`,
   ]);
-  // In a session of its own: Ctrl-C in the terminal must not end it before those who use it are done.
+  // In its own session: Ctrl-C in the terminal must not end it before its users are done.
   const child = spawnAs(identity, [postgres, '-D', files.data, ...options], { stdio: ['ignore', log.fd, log.fd], detached: true });
   await log.close();
   child.unref();
@@ -167,7 +167,7 @@ async function startOnce(
   throw new StartupError(`The embedded PostgreSQL was not ready after ${startMs / 1000} s; its log is ${files.log}.`);
 }
 
-/** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still there after 15 s */
+/** Ends the server: connections are cut, what was committed is on disk. @returns false when it is still running after 15 s */
 export async function stopPostmaster(server: Postmaster): Promise<boolean> {
   for (const [signal, patienceMs] of [
     ['SIGINT', 10_000],
@@ -186,14 +186,14 @@ export async function stopPostmaster(server: Postmaster): Promise<boolean> {
   return false;
 }
 
-/** As an entry of a list, which a path with a comma would otherwise be two of. */
+/** Quotes a list entry: a path with a comma would otherwise be two. */
 function quoted(path: string): string {
   return `"${path.replaceAll('"', '""')}"`;
 }
 
 interface State {
   readonly pid: number;
-  /** As the server was told. */
+  /** As given to the server. */
   readonly data: string;
   readonly socketDir: string;
   readonly status: string;
@@ -218,7 +218,7 @@ async function removeLeftovers(data: string, socketDirs: ReadonlySet<string>): P
   await Promise.all(paths.map((path) => rm(path, { force: true })));
 }
 
-/** Whether anybody listens, even one who is too busy to answer. When that cannot be found out, it counts as yes. */
+/** Whether anybody listens, even if too busy to answer. If that cannot be determined, it counts as yes. */
 async function isListening(socketDir: string): Promise<boolean> {
   const socket = connect(join(socketDir, socketName));
   try {
@@ -230,7 +230,7 @@ async function isListening(socketDir: string): Promise<boolean> {
   }
 }
 
-/** Whether the server takes up a connection: it answers a request for TLS with one letter, before any login. */
+/** Whether the server accepts a connection: it answers a TLS request with one letter, before any login. */
 async function answers(socketDir: string): Promise<boolean> {
   const request = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
   const socket = connect(join(socketDir, socketName));

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * Where pids mean what they mean to this process: the same word for all processes of one run of the system and one pid
- * namespace. A container has one of its own.
+ * Identifies the space in which pids mean what they mean to this process: all processes of one boot and one pid namespace get the same
+ * string. A container has its own.
  * @see https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
  */
 export async function pidSpace(): Promise<string> {
@@ -20,13 +20,13 @@ export async function pidSpace(): Promise<string> {
 }
 
 /**
- * When a living process started, in the system's own words: with the pid, which is used again, it names one process for
- * good. Undefined when there is no such process, or only what its parent has not collected yet.
+ * When a living process started, in the system's own format. Pids are reused, but pid and start identify one process for good. Undefined
+ * when there is no such process, or only a zombie that its parent has not collected yet.
  */
 export async function startOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-    // The second field, in brackets, may hold anything.
+    // The second field, in parentheses, may hold anything.
     const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
     return fields[0] === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   }
@@ -34,7 +34,7 @@ export async function startOf(pid: number): Promise<string | undefined> {
   return state === undefined || state === '' || state.startsWith('Z') ? undefined : started.join('').replaceAll(':', '');
 }
 
-/** The command line of a living process; empty when there is none. */
+/** The command line of a living process; empty if there is none. */
 export async function commandOf(pid: number): Promise<string> {
   if (process.platform !== 'linux') return ps(pid, 'command=');
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');

@@ -10,9 +10,9 @@ const longest = process.platform === 'darwin' ? 103 : 107;
 export const socketName = '.s.PGSQL.5432';
 
 /**
- * The folder of the server's socket: in `home`, or under the system's temporary folder when the path of the socket
- * would be longer than an address can be. Only the server's user and root can enter it.
- * @throws StartupError when somebody else made the temporary one before us
+ * The folder of the server's socket: in `home`, or under the system's temporary folder if the socket's path would be too long for an
+ * address. Only the server's user and root can enter it.
+ * @throws StartupError when somebody else created the temporary one before us, or even its path is too long
  */
 export async function socketDirIn(home: string, identity: Identity): Promise<string> {
   const beside = join(home, 'socket');
@@ -20,7 +20,7 @@ export async function socketDirIn(home: string, identity: Identity): Promise<str
     await makeFor(identity, beside);
     return beside;
   }
-  // Not simply the temporary folder: processes with another TMPDIR must come to the same path.
+  // Not simply the temporary folder: processes with another TMPDIR must arrive at the same path.
   const self = process.getuid?.() ?? 0;
   const name = `coffer-${self}-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
   const parent = await makeFirst(['/tmp', tmpdir()].map((dir) => join(dir, name)).filter((dir) => fits(join(dir, 's'))));
@@ -36,7 +36,7 @@ export async function socketDirIn(home: string, identity: Identity): Promise<str
   return join(parent, 's');
 }
 
-/** The first of these that is there or can be made. Two levels: the outer one is ours, so nobody else put the inner one there. */
+/** The first of these that exists or can be created. Two levels: the outer one is ours, so nobody else put the inner one there. */
 async function makeFirst(dirs: readonly string[]): Promise<string | undefined> {
   for (const dir of dirs) {
     const usable = await mkdir(dir, { mode: 0o711 }).then(

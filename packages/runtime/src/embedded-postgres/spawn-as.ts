@@ -4,10 +4,9 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { cannotRun } from './binaries.ts';
 import type { Identity } from './identity.ts';
 
-// Only what PostgreSQL's programs need: PG variables of the user's shell would change what they do.
+// Only what PostgreSQL's programs need: PG variables from the user's shell would change their behaviour.
 const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' });
 
-/** Starts a program of PostgreSQL as `identity`. */
 export function spawnAs(
   { prefix, owner }: Identity,
   argv: readonly [string, ...string[]],
@@ -22,7 +21,7 @@ export function spawnAs(
   });
 }
 
-/** Runs one to its end. @returns its output; rejects with it when the program fails */
+/** Runs a program to its end. @returns its output, which the rejection contains when the program fails */
 export async function runAs(identity: Identity, argv: readonly [string, ...string[]], input = ''): Promise<string> {
   const child = spawnAs(identity, argv, { stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { pidSpace, startOf } from './process-table.ts';
 
 /*
- * Who uses a running server: a file for each user, named `<pid space>-<pid>-<start of the process>-<random>`. The file of
- * a process that is gone counts for nothing.
+ * The users of a running server: one file each, named `<pid space>-<pid>-<start of the process>-<random>`. The file of a dead process does
+ * not count.
  */
 
 /** @returns the entry's name, for `removeUser` */
@@ -22,8 +22,8 @@ export async function removeUser(dir: string, name: string): Promise<void> {
 }
 
 /**
- * How many there are, after clearing away the dead. Of another pid space nobody can be told from the dead: those entries
- * stay, and do not count, for a server is only shared within one.
+ * Counts the users after removing dead ones. Those of another pid space cannot be told from the dead: their entries stay but do not count,
+ * since a server is only shared within one pid space.
  */
 export async function countUsers(dir: string): Promise<number> {
   const here = `${await pidSpace()}-`;
