@@ -37,7 +37,7 @@ beforeEach(async () => {
 });
 
 describe('prometheusObserver', () => {
-  it('hands on what nobody reads for long', async () => {
+  it('hands durations on when nobody reads the metrics for long', async () => {
     const duration = register.getSingleMetric('storage_operation_duration_seconds') as Histogram<string>;
     const observe = vi.spyOn(duration, 'observe');
     const observer = prometheusObserver({ register });
@@ -52,7 +52,7 @@ describe('prometheusObserver', () => {
     expect(observed['backend="local",operation="upload",tenant="none"']).toBe(301);
   });
 
-  it('brings metrics up to date that are read alone, whoever mounted them', async () => {
+  it('updates a metric that is read on its own, whoever mounted it', async () => {
     const own = new Registry();
     const collect = vi.fn<() => void>();
     const counter = new Counter({

@@ -19,7 +19,7 @@ it('is other past 1,000 distinct slugs, while those already known keep their own
   expect(label(undefined)).toBe('none');
 });
 
-it("is nobody else's for tenants whose slug is one of those words", () => {
+it('is unambiguous for tenants whose slug is none or other', () => {
   const label = tenantLabel(9);
   expect(['none', 'other', 'tenant:none', 'tenant:tenant:other', 'None', 'another'].map(label)).toEqual([
     'tenant:none',

@@ -43,7 +43,7 @@ describe('tenantUsageGauge', () => {
     ]);
   });
 
-  it("tells what is nobody's label from tenants whose slug is that word", async () => {
+  it('keeps a tenant with the slug other or none apart from those labels', async () => {
     const register = new Registry();
     const collect = async (): Promise<TenantUsage[]> => [
       { tenant: 'other', bytes: 3 },

@@ -111,7 +111,7 @@ describe('loadBackend', () => {
     expect(stdout.match(/names neither a backend/g)).toHaveLength(1);
   });
 
-  it('tells a module that is not installed from one that is broken, and both from what is no backend', async () => {
+  it('tells apart a module that is not installed, one that is broken, and one that is not a backend', async () => {
     const failure = async (STORAGE_BACKEND: string): Promise<string> => {
       const error: unknown = await load({ STORAGE_BACKEND }).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(ConfigError);

@@ -100,12 +100,12 @@ describe('rules between variables', () => {
     expect(mistakesOf({ METRICS_HOST: '0.0.0.0', METRICS_PORT: '9464', AUTH_JWT_SECRET: 's'.repeat(32) })).toEqual({});
   });
 
-  it('want another port for metrics, where not both are any that is free', () => {
+  it('require different ports for the server and the metrics, unless both are 0', () => {
     expect(Object.keys(mistakesOf({ PORT: '9464', METRICS_PORT: '9464' }))).toEqual(['METRICS_PORT']);
     expect(mistakesOf({ PORT: '0', METRICS_PORT: '0' })).toEqual({});
   });
 
-  it('want a URL to hand out where HOST has a zone, which none can hold', () => {
+  it('require PUBLIC_URL when HOST has a zone, which no URL can hold', () => {
     const env = { HOST: 'fe80::1%eth0', AUTH_JWT_SECRET: 's'.repeat(32) };
     expect(Object.keys(mistakesOf(env))).toEqual(['PUBLIC_URL']);
     expect(parse({ ...env, PUBLIC_URL: 'https://files.example.com' }).server.host).toBe('fe80::1%eth0');
@@ -167,7 +167,7 @@ describe('warnings', () => {
     expect(parse({ PATH: '/bin', DATABASE: 'x', S3_BUCKET: 'x', COFFER_TOKEN: 'x', COFFER_TEST_POSTGRES_URL: 'x' }).warnings).toEqual([]);
   });
 
-  it('leave out what Kubernetes tells of services, but not what looks like it', () => {
+  it('leave out the variables that Kubernetes sets for services, but not lookalikes', () => {
     const service = {
       COFFER_SERVICE_HOST: '10.0.0.1',
       COFFER_SERVICE_PORT: '8080',

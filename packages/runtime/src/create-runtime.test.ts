@@ -197,7 +197,7 @@ describe('createRuntime', () => {
     }
   });
 
-  it('says which setting in the query of the URL the database does not know, or take', async () => {
+  it('names a setting in the query of the URL that the database does not know or accept', async () => {
     for (const setting of ['pgbouncer=true', 'statement_timeout=soon']) {
       const starting = start({ DATABASE_URL: `${await databaseUrl()}?${setting}` });
       await expect(starting).rejects.toThrow(StartupError);
@@ -205,7 +205,7 @@ describe('createRuntime', () => {
     }
   });
 
-  it('says what a pooler says, which has one code for everything', async () => {
+  it('repeats the words of a pooler, which has one code for everything', async () => {
     const fields = 'SFATAL\0C08P01\0Mno such user: coffer\0\0';
     const size = Buffer.alloc(4);
     size.writeUInt32BE(4 + fields.length);
@@ -333,7 +333,7 @@ describe('createRuntime', () => {
     proxy.close();
   });
 
-  it("does not take a tenant's bucket for the one of those without a tenant", async () => {
+  it("refuses a tenant's bucket as the default or shared bucket", async () => {
     const runtime = await start({ STORAGE_ENABLE_MULTI_TENANCY: 'true' });
     expect(await runtime.tenants.bucketFor(acme)).toBe('acme-uploads');
     await runtime.close();

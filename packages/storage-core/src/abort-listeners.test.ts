@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 import { onAbort } from './abort-listeners.ts';
 
-it('tells all that wait, once, in their order, by one listener of the signal', () => {
+it('calls every listener once, in order, through one event listener on the signal', () => {
   const cancel = new AbortController();
   const told: number[] = [];
   for (let index = 0; index < 100; index++) onAbort(cancel.signal, () => told.push(index));
@@ -14,7 +14,7 @@ it('tells all that wait, once, in their order, by one listener of the signal', (
   expect(told).toEqual(Array.from({ length: 100 }, (_, index) => index));
 });
 
-it('leaves a signal alone that nobody waits for', () => {
+it('keeps no event listener on a signal that nobody waits for', () => {
   const cancel = new AbortController();
   const told: string[] = [];
   const [first, second] = ['first', 'second'].map((name) => () => void told.push(name)) as [() => void, () => void];
@@ -26,7 +26,7 @@ it('leaves a signal alone that nobody waits for', () => {
   expect(told).toEqual(['second']);
 });
 
-it('does not tell who was taken back by one that was told before', () => {
+it('does not call a listener that an earlier one removed', () => {
   const cancel = new AbortController();
   const told: string[] = [];
   let endSecond = (): void => {};
@@ -39,7 +39,7 @@ it('does not tell who was taken back by one that was told before', () => {
   expect(told).toEqual(['first']);
 });
 
-it('goes on with the others when one in their midst has left', () => {
+it('calls the remaining listeners when one in the middle has left', () => {
   const cancel = new AbortController();
   const told: string[] = [];
   const [first, , third] = ['first', 'second', 'third'].map((name) => onAbort(cancel.signal, () => told.push(name)));

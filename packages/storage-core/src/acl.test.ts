@@ -25,7 +25,7 @@ describe('canned ACLs', () => {
     expect(aclOf('authenticated-read', owner).grants.slice(1)).toEqual([{ grantee: group('AuthenticatedUsers'), permission: 'READ' }]);
   });
 
-  it.each(['', 'PRIVATE', 'public', 'constructor'])('%j is none', (value) => {
+  it.each(['', 'PRIVATE', 'public', 'constructor'])('%j is not a canned ACL', (value) => {
     expect(isCannedAcl(value)).toBe(false);
     expect(() => assertCannedAcl(value)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });

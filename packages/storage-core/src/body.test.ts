@@ -162,7 +162,7 @@ describe('bodyOf', () => {
       expect(() => bodyOf(over)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
-  it('refuses a generator that another body was, unless something of it is left', async () => {
+  it('refuses a generator that was a body before, unless some of it is left', async () => {
     const three = async function* (): AsyncGenerator<Uint8Array> {
       for (const byte of [1, 2, 3]) yield Uint8Array.of(byte);
     };
@@ -217,12 +217,12 @@ describe('bodyOf', () => {
     await expect(contentOf(bodyOf(input))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
-  it('refuses a stream of its own kind that flows to somebody else: what it gave them would be missing', () => {
+  it('refuses a minipass-like stream that already flows to somebody else: that data would be missing', () => {
     const flowing = { pipe() {}, on() {}, flowing: true, [Symbol.asyncIterator]: chunks };
     expect(() => bodyOf(flowing)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });
 
-  it('gives the reader the error of a stream of its own kind that fails before anybody reads it, and the process goes on', async () => {
+  it('gives the reader the error of a minipass-like stream that fails before anybody reads it, and the process goes on', async () => {
     const source = ownStream({ next: () => new Promise(() => {}) });
     const body = streamOf(bodyOf(source));
     const failure = new Error('source');
@@ -231,7 +231,7 @@ describe('bodyOf', () => {
     await expect(readAll(body)).rejects.toBe(failure);
   });
 
-  it.each([false, true])('has all that a stream of minipass gives, asynchronous: %s', async (isAsync) => {
+  it.each([false, true])('has everything that a minipass stream gives, asynchronous: %s', async (isAsync) => {
     const parts = ['a', 'b', 'c'].map((letter) => Buffer.from(letter.repeat(100_000)));
     const feed = (source: Minipass<Buffer>): void => {
       for (const part of parts) source.write(part);
@@ -250,7 +250,7 @@ describe('bodyOf', () => {
     expect(await readAll(streamOf(bodyOf(new Minipass<Buffer>({ async: isAsync }).end())))).toHaveLength(0);
   });
 
-  it.each([false, true])('fails as a stream of minipass does, asynchronous: %s, and holds it up', async (isAsync) => {
+  it.each([false, true])('fails when a minipass stream does, asynchronous: %s, and applies backpressure to it', async (isAsync) => {
     const failure = new Error('source');
     const [failing, destroyed, unwanted, odd] = Array.from({ length: 4 }, () => new Minipass<Buffer>({ async: isAsync }));
     const bodies = [failing!, destroyed!, unwanted!].map((source) => streamOf(bodyOf(source)));
@@ -276,7 +276,7 @@ describe('bodyOf', () => {
     slow.destroy();
   });
 
-  it.each([false, true])('has what a stream of minipass gives to others before it is read, asynchronous: %s', async (isAsync) => {
+  it.each([false, true])('has what a minipass stream gives to others before it is read, asynchronous: %s', async (isAsync) => {
     const source = new Minipass<Buffer>({ async: isAsync });
     source.write(Buffer.from(bytes));
     const body = streamOf(bodyOf(source));
@@ -288,21 +288,21 @@ describe('bodyOf', () => {
     expect(seen).toBeGreaterThan(0);
   });
 
-  it.each([false, true])('fails when a stream of minipass is destroyed before it is read, asynchronous: %s', async (isAsync) => {
+  it.each([false, true])('fails when a minipass stream is destroyed before it is read, asynchronous: %s', async (isAsync) => {
     const source = new Minipass<Buffer>({ async: isAsync });
     const body = streamOf(bodyOf(source));
     source.destroy();
     await expect(readAll(body)).rejects.toThrow('destroyed');
   });
 
-  it('ends as an iterable that looks like a stream says it does, whatever it returns then', async () => {
+  it('ends when a minipass-like stream says so, whatever value comes with that', async () => {
     const results = [{ value: bytes }, { done: true, value: null }];
     const source = ownStream({ next: async () => results.shift() as IteratorYieldResult<unknown> });
     expect(await readAll(streamOf(bodyOf(source)))).toEqual(Buffer.from(bytes));
     expect(source.destroyed).toBe(false);
   });
 
-  it('is that of a stream of its own kind once, and destroys it when it fails', async () => {
+  it('takes a minipass-like stream only once, and destroys it on failure', async () => {
     const source = ownStream({ next: async () => ({ done: true, value: undefined }) });
     const release = claimBody(source);
     expect(() => claimBody(source)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
@@ -315,7 +315,7 @@ describe('bodyOf', () => {
     await expect(readAll(streamOf(bodyOf(hanging)))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
-  it('has what an iterable yielded, though that fills the same memory again or gives it away', async () => {
+  it('has what an iterable yielded, even if it then refills or transfers the same memory', async () => {
     const data = randomBytes(100_000);
     const parts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((index) => data.subarray(index * 10_000, (index + 1) * 10_000));
     const refilled = async function* (): AsyncGenerator<Uint8Array> {
@@ -362,7 +362,7 @@ describe('bodyOf', () => {
     for (const source of sources.slice(1)) await expect(readAll(streamOf(source))).rejects.toBe(failure);
   });
 
-  it("is the reader's own, of an iterable: what is given back of it is no memory of the caller", async () => {
+  it("owns copies of the chunks of an iterable: releasing them leaves the caller's memory alone", async () => {
     const chunk = new Uint8Array(100_000).fill(1);
     const body = streamOf(bodyOf(Readable.from([chunk])[Symbol.asyncIterator]()));
     expect(hasOwnedChunks(body)).toBe(true);
@@ -401,7 +401,7 @@ describe('bodyOf', () => {
     expect(await whole).toEqual(Buffer.from(bytes));
   });
 
-  it.each([new Writable(), new Stream()])('refuses what can only be written, which would be stored empty', (input) => {
+  it.each([new Writable(), new Stream()])('refuses a write-only stream, which would be stored empty', (input) => {
     expect(() => bodyOf(input as unknown as BodyInput)).toThrowError(expect.objectContaining({ code: 'invalid_argument' }));
   });
 

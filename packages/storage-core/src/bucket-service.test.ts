@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 describe('buckets and ACLs', () => {
-  it('are created, told of, and deleted', async () => {
+  it('are created, reported and deleted', async () => {
     service = new StorageService({ backend, region: 'eu-west-1' });
     expect(await service.createBucket({ bucket: 'new-one', acl: 'public-read' })).toMatchObject({ name: 'new-one', region: 'eu-west-1' });
     expect((await service.getBucketAcl('new-one')).grants.length).toBe(2);
@@ -59,7 +59,7 @@ describe('buckets and ACLs', () => {
     expect(set).toHaveLength(1);
   });
 
-  it('get their rules when they are needed next, after the answer to their creation got lost', async () => {
+  it('get their rules on their next use if the response to their creation was lost', async () => {
     const inner = memoryBackend();
     const provisioned: string[] = [];
     let isLost = true;
@@ -82,7 +82,7 @@ describe('buckets and ACLs', () => {
     expect(provisioned).toEqual(['uploads']);
   });
 
-  it('are chosen once more, and go again where they were made for nothing, when they are not to be kept', async () => {
+  it('are chosen again when they are not to be kept, and deleted if they were created for nothing', async () => {
     const kept = new Set(['new']);
     const choices = ['old', 'main', 'new'];
     service = new StorageService({
@@ -107,7 +107,7 @@ describe('buckets and ACLs', () => {
     await expect(service.createBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
   });
 
-  it('are required to be there by asking once, until one turns out to be gone', async () => {
+  it('are looked up once when required, and again after one turned out to be gone', async () => {
     const asked: string[] = [];
     const counting = wrapBackend(backend, ({ operation, bucket }, next) => {
       if (operation === 'bucket_info') asked.push(bucket ?? '');
@@ -126,14 +126,14 @@ describe('buckets and ACLs', () => {
     await expect(service.requireBucket('X')).rejects.toMatchObject({ code: 'invalid_bucket_name' });
   });
 
-  it('take one that nobody may look at for one that is there', async () => {
+  it('count as existing when the provider lets nobody look at them', async () => {
     const closed = wrapBackend(backend, ({ operation }, next) =>
       operation === 'bucket_info' ? Promise.reject(storageError('access_denied', 'No.')) : next(),
     );
     await new StorageService({ backend: closed }).requireBucket('nobody-knows');
   });
 
-  it('refuse names and ACLs that are none', async () => {
+  it('refuse invalid names and ACLs', async () => {
     for (const call of [
       () => service.createBucket({ bucket: 'X' }),
       () => service.getBucketInfo('..'),
@@ -190,7 +190,7 @@ describe('auto-provisioning', () => {
     expect(calls).toEqual(['bucket_info']);
   });
 
-  it('sets rules that could not be set of a bucket that it created', async () => {
+  it('sets the rules of a bucket that it created on the next use, if that failed at first', async () => {
     let failures = 1;
     const rules: string[] = [];
     const provision = async (bucket: string): Promise<void> => {
@@ -258,7 +258,7 @@ describe('auto-provisioning', () => {
     await provisioned.uploadFile({ key: 'k', body: '' });
   });
 
-  it("is not the first caller's to cancel for all others", async () => {
+  it('cannot be cancelled for all others by the first caller', async () => {
     let release = (): void => {};
     const gate = new Promise<void>((resolve) => (release = resolve));
     const { service: provisioned } = provisioning({
@@ -278,7 +278,7 @@ describe('auto-provisioning', () => {
     expect((await provisioned.listFiles()).objects.map((object) => object.key)).toEqual(['second']);
   });
 
-  it.each(['create', 'provision'] as const)('is not waited for by a caller who leaves while it hangs: %s', async (hanging) => {
+  it.each(['create', 'provision'] as const)('does not hold up a caller who leaves while it hangs: %s', async (hanging) => {
     let release = (): void => {};
     const gate = new Promise<void>((resolve) => (release = resolve));
     const { service: provisioned } = provisioning({

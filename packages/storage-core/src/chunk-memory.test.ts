@@ -13,7 +13,7 @@ describe('memory of chunks', () => {
     releaseChunk(Buffer.alloc(0));
   });
 
-  it('stays when there is more in it than the chunk', () => {
+  it('is kept when it holds more than the chunk', () => {
     const whole = Buffer.from(new ArrayBuffer(100)).fill(1);
     for (const part of [whole.subarray(1), whole.subarray(0, 99), Buffer.from('from a pool')]) {
       const before = Buffer.from(part);

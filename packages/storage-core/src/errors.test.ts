@@ -84,7 +84,7 @@ describe('isStorageError', () => {
     },
   );
 
-  it('tells TypeScript as well what it has found out', () => {
+  it('narrows the type for TypeScript', () => {
     const error: unknown = storageError('range_not_satisfiable', 'outside', { objectSize: 7 });
     const size: number | undefined = hasCode(error, 'range_not_satisfiable') ? error.objectSize : undefined;
     expect(size).toBe(7);

@@ -53,7 +53,7 @@ describe('a body of a file', () => {
     expect((await readAll(fileBody(file, options))).equals(data.subarray(start, end))).toBe(true);
   });
 
-  it('is over for good once it was, whatever becomes of the file', async () => {
+  it('stays at its end once it has reached it, whatever happens to the file', async () => {
     const own = await open(join(folder, 'file'));
     const body = fileBody(own);
     expect((await readDirectly(body, 100_000)).equals(data)).toBe(true);
@@ -62,7 +62,7 @@ describe('a body of a file', () => {
     expect(await body[readInto](Buffer.alloc(1))).toBe(0);
   });
 
-  it('tells who listens of the same bytes', async () => {
+  it('gives listeners the same bytes', async () => {
     const body = fileBody(file);
     await body[readInto](Buffer.alloc(0));
     const heard: Buffer[] = [];
@@ -73,7 +73,7 @@ describe('a body of a file', () => {
     expect(Buffer.concat(heard).equals(data)).toBe(true);
   });
 
-  it('waits for nobody who has gone away, and ends with the reason though somebody does not listen any more', async () => {
+  it('does not wait for a pipe destination that was removed, and can be destroyed while one is stuck', async () => {
     const stuck = new Writable({ highWaterMark: 1, write: () => {} });
     for (const leave of [(body: Readable) => body.unpipe(stuck), (body: Readable) => body.destroy(new Error('ended by the test'))]) {
       const body = fileBody(file).on('error', () => {});
@@ -88,7 +88,7 @@ describe('a body of a file', () => {
     }
   });
 
-  it('is read as a stream while what somebody else asked for is on its way', async () => {
+  it('is read as an ordinary stream once another read is in progress', async () => {
     const body = fileBody(file);
     body.read(0);
     expect(isDirectSource(body)).toBe(false);
@@ -103,12 +103,12 @@ describe('a body of a file', () => {
     expect(body.destroyed).toBe(true);
   });
 
-  it('is told from other streams, also as the body of an upload', () => {
+  it('is recognised as a direct source, also as the body of an upload', () => {
     const body = bodyOf(fileBody(file), data.length);
     expect(body.kind === 'stream' && isDirectSource(body.stream)).toBe(true);
   });
 
-  it('fails with the reason of who ends it', async () => {
+  it('fails with the reason that it was aborted with', async () => {
     const cancel = new AbortController();
     const body = fileBody(file);
     destroyOnAbort(body, cancel.signal);

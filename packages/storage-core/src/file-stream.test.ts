@@ -80,7 +80,7 @@ describe('a stream of a file', () => {
     expect(reads).toBe(4);
   });
 
-  it('is none any more once somebody reads it, or has it in another encoding, or reads otherwise', async () => {
+  it('is no direct source once somebody reads it, sets an encoding, or overrides how it reads', async () => {
     const begun = createReadStream(path);
     begun.on('data', () => {});
     const peeked = createReadStream(path);
@@ -98,7 +98,7 @@ describe('a stream of a file', () => {
     expect(isDirectSource(later)).toBe(false);
   });
 
-  it('is none while what somebody else asked for is on its way, as in each stream of graceful-fs', async () => {
+  it('is no direct source while another read is in progress, as in every graceful-fs stream', async () => {
     const own = { open: fs.open, close: fs.close, read: (...args: Parameters<typeof fs.read>) => setTimeout(() => fs.read(...args), 20) };
     const file = createReadStream(path, { fs: own as never });
     const before = withDirectReads(file);
@@ -114,14 +114,14 @@ describe('a stream of a file', () => {
     after.destroy();
   });
 
-  it('is over for good once it was, also when its file has been closed meanwhile', async () => {
+  it('stays at its end once it has reached it, even after its file was closed', async () => {
     const stream = direct(createReadStream(path));
     expect((await readDirectly(stream, 300_000)).equals(data)).toBe(true);
     await expect.poll(() => stream.closed).toBe(true);
     expect(await stream[readInto](Buffer.alloc(1))).toBe(0);
   });
 
-  it('tells who listens of the same bytes, at the pace of the slowest', async () => {
+  it('gives listeners the same bytes, at the pace of the slowest', async () => {
     const stream = direct(createReadStream(path));
     await stream[readInto](Buffer.alloc(0));
     const hash = createHash('sha256');
@@ -139,7 +139,7 @@ describe('a stream of a file', () => {
     expect(hash.digest('hex')).toBe(createHash('sha256').update(data).digest('hex'));
   });
 
-  it('waits for nobody who has gone away', async () => {
+  it('does not wait for a pipe destination that is gone', async () => {
     const stream = direct(createReadStream(path));
     await stream[readInto](Buffer.alloc(0));
     const stuck = new Writable({ highWaterMark: 1, write: () => {} });
@@ -150,7 +150,7 @@ describe('a stream of a file', () => {
     expect((await reading).equals(data)).toBe(true);
   });
 
-  it('gives what its file system has read into memory of its own', async () => {
+  it('gives what its file system has read into another buffer', async () => {
     type Done = (error: Error | undefined, bytes: number, filled: Uint8Array) => void;
     const read = (file: number, _target: Uint8Array, _offset: number, length: number, at: number | null, done: Done): void =>
       fs.read(file, Buffer.alloc(length), 0, length, at, (error, bytes, filled) => done(error ?? undefined, bytes, filled));
@@ -158,7 +158,7 @@ describe('a stream of a file', () => {
     expect((await readDirectly(stream, 300_000)).equals(data)).toBe(true);
   });
 
-  it('fails with what opening or reading it fails with, and with the reason of who ends it', async () => {
+  it('fails with the error of opening or reading it, and with the reason that it was destroyed with', async () => {
     const absent = direct(createReadStream(join(folder, 'absent')));
     await expect(absent[readInto](Buffer.alloc(1))).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(absent[readInto](Buffer.alloc(1))).rejects.toMatchObject({ code: 'ENOENT' });
@@ -173,7 +173,7 @@ describe('a stream of a file', () => {
     await expect(ended[readInto](Buffer.alloc(10))).rejects.toBe(reason);
   });
 
-  it('keeps its descriptor while it is read from, though it is ended meanwhile', async () => {
+  it('keeps its descriptor open during a read, even if it is destroyed meanwhile', async () => {
     const calls: string[] = [];
     const own = {
       open: fs.open,

@@ -18,7 +18,7 @@ describe('InFlight', () => {
     expect(inFlight.values()).toEqual([]);
   });
 
-  it('takes out each once, and equal ones each for itself', () => {
+  it('removes each member once, and equal ones separately', () => {
     const inFlight = new InFlight<string>();
     const first = inFlight.add('same');
     inFlight.add('same');
@@ -32,7 +32,7 @@ describe('InFlight', () => {
     expect(inFlight.values()).toEqual(['same']);
   });
 
-  it('hands out those of now, whatever leaves meanwhile', () => {
+  it('returns its current members, whatever leaves meanwhile', () => {
     const inFlight = new InFlight<() => void>();
     const leave: (() => void)[] = [];
     for (let at = 0; at < 5; at++) leave.push(inFlight.add(() => leave[at]!()));

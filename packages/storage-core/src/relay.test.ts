@@ -111,7 +111,7 @@ describe.each(sources)('the body of a stream %s', (_source, open) => {
     expect(heard().equals(data)).toBe(true);
   });
 
-  it('ends with it, and it with the body', async () => {
+  it('ends with its stream, and its stream with it', async () => {
     const reason = new Error('ended by the test');
     const failing = open();
     const failed = streamIn(bodyOf(failing));
@@ -145,7 +145,7 @@ describe('the body of a stream', () => {
     body.destroy();
   });
 
-  it('waits for where else the stream is piped to, which would have to hold all of it', async () => {
+  it('waits for other pipe destinations, which would have to buffer everything', async () => {
     let made = 0;
     const source = new Readable({
       read() {
@@ -164,7 +164,7 @@ describe('the body of a stream', () => {
     expect([all.length, rest.length]).toEqual([6_553_600, 6_553_600]);
   });
 
-  it('is not held up by who is not piped to any more', async () => {
+  it('is not held up by a destination that is no longer piped to', async () => {
     for (const leave of [(from: Readable, to: PassThrough) => from.unpipe(to), (_: Readable, to: PassThrough) => to.destroy()]) {
       const source = Readable.from(pieces(), { objectMode: false });
       const body = streamIn(bodyOf(source));
@@ -177,7 +177,7 @@ describe('the body of a stream', () => {
     }
   });
 
-  it('leaves one alone that has been read to its end: an answer may still be written to it', async () => {
+  it('leaves a stream alone that was read to its end: a response may still be written to it', async () => {
     let written = '';
     const source = new Duplex({
       read() {
@@ -222,7 +222,7 @@ describe('the body of a stream', () => {
     }
   });
 
-  it('ends when its stream says so, though by an event alone', async () => {
+  it('ends when its stream emits `end`, even if nothing else says so', async () => {
     const source = new Readable({ read() {} });
     const reading = readAll(streamIn(bodyOf(source)));
     source.push(data);
@@ -242,7 +242,7 @@ describe('the body of a stream', () => {
     },
   );
 
-  it('is that of a file that can be read into memory, and as it is where nobody else has to do with it', () => {
+  it('is a direct source for a file, and the stream itself where nobody else uses it', () => {
     const file = streamIn(bodyOf(createReadStream(path)));
     expect(isDirectSource(file)).toBe(true);
     file.destroy();

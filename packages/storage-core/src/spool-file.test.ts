@@ -10,7 +10,7 @@ import { SpoolFile } from './spool-file.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-it('holds all of what the system takes, and gives back, in pieces', async () => {
+it('holds everything, even if the system writes and reads it in pieces', async () => {
   const any = await open('/dev/null');
   const handles = Object.getPrototypeOf(any) as FileHandle;
   await any.close();
@@ -36,7 +36,7 @@ it('holds all of what the system takes, and gives back, in pieces', async () => 
   await file.close();
 });
 
-it('fails where bytes that were written are not there', async () => {
+it('fails when bytes that were written are missing', async () => {
   const file = await SpoolFile.open();
   await file.append(randomBytes(10));
   const any = await open('/dev/null');
@@ -57,6 +57,6 @@ it('makes the directories that are missing', async () => {
 });
 
 // Node's own recursion never ends there.
-it.runIf(platform() === 'linux')('fails where a directory takes no other', async () => {
+it.runIf(platform() === 'linux')('fails below a directory that takes no entries', async () => {
   await expect(SpoolFile.open('/proc/none/spool')).rejects.toMatchObject({ code: 'ENOENT' });
 });

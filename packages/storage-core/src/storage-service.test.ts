@@ -60,7 +60,7 @@ describe('pullFile', () => {
 });
 
 describe('uploadFile and downloadFile', () => {
-  it('take a file up and down again', async () => {
+  it('upload a file and download it again', async () => {
     const uploaded = await service.uploadFile({ key: 'docs/a.pdf', body: 'bytes', metadata: { a: '1' } });
     expect(uploaded).toMatchObject({
       bucket: 'main',
@@ -105,7 +105,7 @@ describe('uploadFile and downloadFile', () => {
     expect((await service.getObjectAcl('k')).grants.length).toBe(2);
   });
 
-  it('hold no tab in their type: some servers sign it as a space, some as it is', async () => {
+  it('send no tab in the content type: some servers sign it as a space, some as it is', async () => {
     const { contentType } = await service.uploadFile({ key: 'k', body: 'x', contentType: 'text/plain;\tcharset=utf-8' });
     expect(contentType).toBe('text/plain; charset=utf-8');
   });
@@ -200,7 +200,7 @@ describe('uploadFile and downloadFile', () => {
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 
-  it('refuse what would be taken for something larger, or for nothing', async () => {
+  it('refuse arguments that would act on more than was meant, or on nothing', async () => {
     await service.uploadFile({ key: 'k', body: '' });
     const untyped = service as unknown as Record<
       'uploadFile' | 'deleteFiles' | 'listFiles' | 'sweep',
@@ -218,7 +218,7 @@ describe('uploadFile and downloadFile', () => {
     expect(await service.fileExists('k')).toBe(true);
   });
 
-  it('download what is there only', async () => {
+  it('download only what exists', async () => {
     await expect(service.downloadFile('none')).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(service.downloadFile('../x')).rejects.toMatchObject({ code: 'invalid_key' });
     expect(await service.fileExists('none')).toBe(false);
@@ -382,7 +382,7 @@ describe('the bucket of a call', () => {
     expect(requests.slice(0, 5)).toEqual(Array(5).fill({ tenant: acme }));
   });
 
-  it('that a resolver invents has to be a bucket name', async () => {
+  it('must have a valid name when a resolver chooses it', async () => {
     service = new StorageService({ backend, resolveBucket: () => ({ bucket: '../etc', because: 'tenant_pattern' }) });
     await expect(service.uploadFile({ key: 'k', body: '' })).rejects.toMatchObject({ code: 'invalid_bucket_name' });
   });

@@ -11,7 +11,7 @@ it('spells real UUIDs in lower case and leaves opaque ones alone', () => {
   expect(['ABC-123-def', `${uuid}0`, `x${uuid}`, ''].some(isRealUuid)).toBe(false);
 });
 
-it('says why a name is none, and counts characters as readers do', () => {
+it('says why a name is invalid, and counts code points as characters', () => {
   for (const sound of ['a', uuid, '🐘'.repeat(128), 'acme corp', '東京']) expect(tenantNameProblem('A name', sound)).toBeUndefined();
   for (const [wrong, problem] of [
     ['', 'A name must not be empty.'],
@@ -27,7 +27,7 @@ it('says why a name is none, and counts characters as readers do', () => {
     expect(tenantNameProblem('A name', wrong)).toBe(problem);
 });
 
-it('has a shape for JSON schemas, which is what it is judged by but for the two that end lines of source', () => {
+it('accepts what fits the JSON Schema shape, except U+2028 and U+2029', () => {
   const { pattern, minLength, maxLength } = tenantNameShape;
   const fits = (value: string): boolean => {
     const { length } = Array.from(value);

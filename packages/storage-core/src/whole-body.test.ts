@@ -45,7 +45,7 @@ describe('a body that is in memory', () => {
     expect(takeWhole(new PassThrough())).toBeUndefined();
   });
 
-  it('is left to whoever follows it', async () => {
+  it('is not taken from somebody who listens to it', async () => {
     const body = wholeBody(bytes);
     const ended = once(body, 'end');
     expect(takeWhole(body)).toBeUndefined();

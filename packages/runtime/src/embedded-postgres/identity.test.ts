@@ -46,7 +46,7 @@ describe('capabilityOf', () => {
     expect(capabilityOf(`Name:\tnode\nCapPrm:\t0000000000000000\nCapEff:\t${mask}\nCapBnd:\tffffffffffffffff\n`)).toBe(expected);
   });
 
-  it('expects nothing where the system says nothing', () => {
+  it('finds no capability where the system reports none', () => {
     expect(capabilityOf('')).toBeUndefined();
   });
 });

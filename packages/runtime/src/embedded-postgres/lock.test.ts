@@ -33,7 +33,7 @@ describe('withLock', () => {
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
   });
 
-  it.skipIf(process.platform === 'win32')("is nobody else's to read, and so to lock, also where it was", async () => {
+  it.skipIf(process.platform === 'win32')('lets no other user read, and so lock, its file', async () => {
     const mode = async (): Promise<number> => withLock(path, { timeoutMs: 1000 }, async () => (await stat(path)).mode & 0o777);
     expect(await mode()).toBe(0o600);
     await chmod(path, 0o644);

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const refusal = /^Another container or machine runs the PostgreSQL of .*set COFFER_DATA_DIR to another directory, or DATABASE_URL/;
 
-describe('a server whose pid is not to be seen', () => {
+describe('a server whose pid is not visible', () => {
   it('is left alone, and not shared', async () => {
     const server = await startEmbeddedPostgres({ dataDir });
     cleanUp.push(() => server.stop());

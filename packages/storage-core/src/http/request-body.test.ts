@@ -138,7 +138,7 @@ describe('a client that sends on after it was answered', () => {
   });
 });
 
-it('a connection that was to be lingered over after many requests, and stayed open, closes as any other', () => {
+it('a connection that stays open after lingerAtEnd for many requests closes like any other', () => {
   const socket = new Socket();
   for (let index = 0; index < 20_000; index++) lingerAtEnd(Object.assign(new IncomingMessage(socket), { complete: true }));
   socket.destroySoon();

@@ -108,7 +108,7 @@ describe('sendObject', () => {
     expect(answer.header('content-length')).toBe(String(body.length));
   });
 
-  it('sends the whole for ranges that it does not do', async () => {
+  it('sends the whole object for ranges that it does not support', async () => {
     for (const range of ['bytes=0-1,3-4', 'items=0-1', 'bytes=5-1'])
       expect(await ask({ range })).toMatchObject({ status: 200, body: text });
   });
@@ -128,7 +128,7 @@ describe('sendObject', () => {
     }
   });
 
-  it('closes the body when a header of the caller is none', async () => {
+  it('closes the body when a header of the caller is invalid', async () => {
     let body: Readable | undefined;
     open = async (options) => {
       const result = await backend.get(at, options, noContext);
@@ -147,7 +147,7 @@ describe('sendObject', () => {
     expect((await ask()).status).toBe(404);
   });
 
-  it('sends nothing that the client has', async () => {
+  it('answers 304 when the client has the object', async () => {
     const answer = await ask({ 'if-none-match': `"other", W/"${info.etag}"` });
     expect([answer.status, answer.body, answer.header('etag')]).toEqual([304, '', `"${info.etag}"`]);
     expect(answer.header('last-modified')).toBe(info.lastModified.toUTCString());
@@ -156,7 +156,7 @@ describe('sendObject', () => {
     expect((await ask({ 'if-none-match': '"other"' })).status).toBe(200);
   });
 
-  it('says under which name the client has it today, where the type is known', async () => {
+  it('sends the current file name with a 304, where the type is known', async () => {
     const held = { 'if-none-match': `"${info.etag}"` };
     sendOptions = { filename: 'new.txt', contentType: 'text/plain' };
     expect((await ask(held)).header('content-disposition')).toBe('inline; filename="new.txt"');
@@ -350,7 +350,7 @@ describe('sendObjectHead', () => {
     }
   });
 
-  it('tells of a copy that is current what a GET would', async () => {
+  it('answers for a current copy as a GET would', async () => {
     sendOptions = { filename: 'notes.txt', contentType: 'text/plain', headers: { 'cache-control': 'private' } };
     const current = { 'if-none-match': `"${info.etag}"` };
     const names = [
@@ -379,7 +379,7 @@ describe('sendObjectHead', () => {
     expect((await ask({ 'if-match': '"other"' }, 'HEAD')).status).toBe(412);
   });
 
-  it('tells of a range what a GET would', async () => {
+  it('answers for a range as a GET would', async () => {
     const etag = `"${info.etag}"`;
     const date = info.lastModified.toUTCString();
     const range = 'bytes=2-4';
@@ -432,7 +432,7 @@ describe('objectHeaders', () => {
     expect(objectHeaders(info)).not.toHaveProperty('content-encoding');
   });
 
-  it('sends no type that is none, which a provider may hold', () => {
+  it('replaces an invalid type, which a provider may store', () => {
     for (const contentType of ['', 'text/html\r\nx: y', 'tëxt/plain']) {
       expect(objectHeaders({ ...info, contentType })).toMatchObject({ 'content-type': 'application/octet-stream' });
     }

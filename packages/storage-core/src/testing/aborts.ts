@@ -187,7 +187,7 @@ function cancelledCalls({ test }: Suite): void {
     await t.assertAbsent(t.at('copy'));
   });
 
-  test('nor does one of an ability', async (t) => {
+  test('no call of an ability begins whose signal is aborted already', async (t) => {
     const reason = new Error('cancelled before');
     const ctx = { signal: AbortSignal.abort(reason) };
     const at = t.at('object');

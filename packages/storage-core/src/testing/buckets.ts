@@ -77,7 +77,7 @@ export function buckets({ describe, test }: Suite): void {
       await operations.delete(bucket, {}, noContext);
     });
 
-    test('is deleted by one of several at once, and the others find that it is gone', (t) =>
+    test('lets one of several concurrent deleters of a bucket win, and the others find that it is gone', (t) =>
       withBucket(t, async (bucket, operations) => {
         for (const key of ['a', 'b', 'c']) await t.put({ bucket, key }, 'x');
         const calls = Array.from({ length: 5 }, () => operations.delete(bucket, { force: true }, noContext));
