@@ -15,7 +15,8 @@ import { takeWhole } from './whole-body.ts';
  * Any body that a caller may hold. Strings are sent as UTF-8. A stream is destroyed when the call fails, which would end the connection of
  * a node:http request: pass `requestBody(request)` of `@coffer/storage-core/http`. A stream that is also piped elsewhere is read at the
  * pace of the slowest destination, so no upload ends while that one takes nothing. Minipass streams flow at the pace of the fastest: what
- * the upload has not taken yet is held in memory.
+ * the upload has not taken yet is held in memory. An async iterable may fill the same memory again for its next chunk, once that is asked
+ * for; the chunks of every stream must stay as they are.
  */
 export type BodyInput =
   | string
