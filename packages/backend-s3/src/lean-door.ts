@@ -11,6 +11,7 @@ import { leanPresigner } from './lean-presigner.ts';
 import { leanPull } from './lean-pull.ts';
 import { leanUploads } from './lean-uploads.ts';
 import type { Settings } from './options.ts';
+import { presignersOf } from './presigner.ts';
 
 /** Signed requests of our own, at a fraction of the SDK's time. */
 export function leanDoor(settings: Settings, connection: Connection): Door {
@@ -26,6 +27,6 @@ export function leanDoor(settings: Settings, connection: Connection): Door {
     administration: lazily<Administration>(administrationCalls, async () =>
       (await import('./lean-administration.ts')).leanAdministration(client),
     ),
-    presigner: leanPresigner(settings, connection),
+    presigners: presignersOf(settings, (endpoint) => leanPresigner(endpoint, settings, connection)),
   };
 }

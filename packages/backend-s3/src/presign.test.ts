@@ -50,9 +50,9 @@ describe.each(['lean', 'sdk'] as const)('presigned URLs, %s', (transport) => {
 
   it('reach the server itself where Coffer is to use them', async () => {
     const endpoints = { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' };
-    const { presigner } = openStore({ transport, ...endpoints, accessKey: 'who', secretKey: 'secret' });
-    expect((await presigner.form(at, exact)).url).toBe('https://files.example.com/bucket');
-    expect((await presigner.privateForm(at, exact)).url).toBe('http://10.0.0.1:9000/bucket');
+    const { presigners } = openStore({ transport, ...endpoints, accessKey: 'who', secretKey: 'secret' });
+    expect((await presigners.public.form(at, exact)).url).toBe('https://files.example.com/bucket');
+    expect((await presigners.internal.form(at, exact)).url).toBe('http://10.0.0.1:9000/bucket');
   });
 
   it('are not given for more than one request can write', async () => {
@@ -101,15 +101,15 @@ describe('presigned URLs, lean', () => {
 
   it('are signed for the region where a bucket was found, whatever they are signed for', async () => {
     for (const endpoints of [{}, { endpoint: 'http://10.0.0.1:9000', publicEndpoint: 'https://files.example.com' }]) {
-      const { presigner, connection } = openStore({ ...keys, ...endpoints });
+      const { presigners, connection } = openStore({ ...keys, ...endpoints });
       connection.places.learn('bucket', connection.places.of('bucket'), 'eu-central-1');
-      expect((await presigner.getUrl(at, { expiresIn: 60 })).split('%2F')).toContain('eu-central-1');
+      expect((await presigners.public.getUrl(at, { expiresIn: 60 })).split('%2F')).toContain('eu-central-1');
     }
   });
 
   it('have their parameters in the order in which they are signed', async () => {
-    const { presigner } = openStore(keys);
-    const url = await presigner.getUrl(at, { expiresIn: 60, contentDisposition: 'attachment', contentType: 'a/b' });
+    const { presigners } = openStore(keys);
+    const url = await presigners.public.getUrl(at, { expiresIn: 60, contentDisposition: 'attachment', contentType: 'a/b' });
     const names = [...new URL(url).searchParams.keys()].filter((name) => name !== 'X-Amz-Signature');
     expect(names).toEqual(names.toSorted());
   });

@@ -16,7 +16,8 @@ function isPlainInForms(key: string): boolean {
 }
 
 export function presignOperations(store: Store): PresignOperations {
-  const { presigner, connection } = store;
+  const { connection } = store;
+  const presigner = store.presigners.public;
   /** A signature lives no longer than what it was made with. */
   const expiryOf = async (asked: number): Promise<number> =>
     Math.max(1, Math.min(asked, longestExpiry, await connection.credentials.secondsLeft()));

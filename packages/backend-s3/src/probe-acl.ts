@@ -41,6 +41,6 @@ export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean
 
 /** Whether anybody may read an object, without a signature. */
 async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
-  const { url } = await store.presigner.privateForm(at, { expiresIn: 600 });
+  const { url } = await store.presigners.internal.form(at, { expiresIn: 600 });
   return isTakenUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });
 }

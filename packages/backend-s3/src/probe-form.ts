@@ -14,16 +14,16 @@ const terms = { contentType: 'text/plain', size: 4, expiresIn: 600 };
 export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl' | 'emptyForms'>> {
   if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
   const at = sandbox.at('form-public');
-  const form = await store.presigner.privateForm(at, { ...terms, acl: 'public-read' });
+  const form = await store.presigners.internal.form(at, { ...terms, acl: 'public-read' });
   const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
-  const empty = await store.presigner.privateForm(sandbox.at('form-empty'), { ...terms, size: 0 });
+  const empty = await store.presigners.internal.form(sandbox.at('form-empty'), { ...terms, size: 0 });
   // MinIO takes a length of none for one that nobody limits.
   const emptyForms = (await sendForm(store, empty, '')) && !(await sendForm(store, empty, 'x'));
   return { postPolicy: true, formAcl, emptyForms };
 }
 
 async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
-  const form = await store.presigner.privateForm(sandbox.at('form'), terms);
+  const form = await store.presigners.internal.form(sandbox.at('form'), terms);
   if (!(await sendForm(store, form, 'form'))) return false;
   const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
   const taken = await allEnded([
@@ -34,7 +34,7 @@ async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean>
   if (taken.includes(true)) return false;
   // Some take fields that no policy names: of no harm, unless anybody lets readers in.
   const opened = sandbox.at('form-opened');
-  const closed = await store.presigner.privateForm(opened, terms);
+  const closed = await store.presigners.internal.form(opened, terms);
   const isTaken = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
   return !isTaken || !(await isPublic(store, opened));
 }

@@ -15,7 +15,7 @@ const content = Buffer.from('bytes');
  */
 export async function presignedPutsOf(store: Store, sandbox: Sandbox, source: ObjectAddress): Promise<EndpointProfile['presignedPuts']> {
   const sign = (name: string, isGuarded: boolean): Promise<PresignedUpload> =>
-    store.presigner.privatePutUrl(sandbox.at(name), { contentType: 'text/plain', expiresIn: 600, isGuarded });
+    store.presigners.internal.putUrl(sandbox.at(name), { contentType: 'text/plain', expiresIn: 600, isGuarded });
   if (!(await isCopied(store, await sign('put-copied', false), source))) return 'bound';
   const guarded = await sign('put-guarded', true);
   return (await isSent(store, guarded, content)) && !(await isCopied(store, guarded, source)) ? 'guarded' : 'open';

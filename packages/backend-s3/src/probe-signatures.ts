@@ -38,7 +38,7 @@ interface Forgery {
 async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, headers, body }: Forgery): Promise<boolean> {
   const at = sandbox.at(key);
   // A form tells the key, its day and its place; a signature is all that is missing.
-  const { url, fields } = await store.presigner.privateForm(at, { expiresIn: 600 });
+  const { url, fields } = await store.presigners.internal.form(at, { expiresIn: 600 });
   const known = Object.entries(fields).filter(([name]) => name.startsWith('X-Amz-'));
   const query = new URLSearchParams({
     ...Object.fromEntries(known),

@@ -66,7 +66,7 @@ it.each(['', 'http://127.0.0.1:9'])(
         const keys = { accessKey: 'who', secretKey: 'secret' };
         const store = openStore({ ...keys, transport, ...(endpoint !== '' && { endpoint }) });
         open.push(() => store.connection.close());
-        return store.presigner.getUrl({ bucket: 'bucket', key: 'key' }, { expiresIn: 60 });
+        return store.presigners.public.getUrl({ bucket: 'bucket', key: 'key' }, { expiresIn: 60 });
       }),
     );
     const [lean, sdk] = urls.map((url) => new URL(url));

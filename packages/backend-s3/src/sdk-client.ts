@@ -14,8 +14,8 @@ import type { Settings } from './options.ts';
 
 export interface Sdk {
   readonly client: S3Client;
-  /** Signs for the public endpoint; never sends. */
-  readonly signer: S3Client;
+  /** A client of any endpoint of the server, which signs and never sends. */
+  signerFor(endpoint: string | undefined): S3Client;
 }
 
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
@@ -46,7 +46,7 @@ class Handler extends NodeHttpHandler {
 
 /** The AWS SDK set up for servers of any make: the pool of the connection, no unasked-for checksums, timeouts that take effect. */
 export function openSdk(settings: Settings, connection: Connection): Sdk {
-  const { endpoint, publicEndpoint, timeout } = settings;
+  const { endpoint, timeout } = settings;
   const { agent, isTls, wires, credentials, clock } = connection;
   const requestHandler = new Handler(wires, {
     ...(isTls ? { httpsAgent: agent as Agent as HttpsAgent } : { httpAgent: agent }),
@@ -82,20 +82,28 @@ export function openSdk(settings: Settings, connection: Connection): Sdk {
   });
   addContentMd5(client);
   readAnswers(client);
-  const signer = new S3Client({
-    ...shared,
-    ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
-    // The checksum would be that of nothing, and every upload to the URL would fail.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-  });
-  // What anybody has learnt of the server's clock holds for all.
-  for (const { config } of [client, signer]) {
-    Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
-  }
+  followClock(client, clock);
   addCorrections(client, connection, region);
   addDoubts(client);
   addNetworkErrors(client);
-  return { client, signer };
+  return {
+    client,
+    signerFor(reached) {
+      const signer = new S3Client({
+        ...shared,
+        ...(reached !== undefined && { endpoint: reached }),
+        // The checksum would be that of nothing, and every upload to the URL would fail.
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+      });
+      followClock(signer, clock);
+      return signer;
+    },
+  };
+}
+
+/** What anybody has learnt of the server's clock holds for all. */
+function followClock({ config }: S3Client, clock: Connection['clock']): void {
+  Object.defineProperty(config, 'systemClockOffset', { get: () => clock.offset, set: clock.set.bind(clock) });
 }
 
 interface XmlRequest {

@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import { lazily } from './lazily.ts';
 import type { Settings } from './options.ts';
+import { presignerCalls, presignersOf } from './presigner.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import type { Transport } from './transport.ts';
@@ -42,9 +43,11 @@ export function sdkDoor(settings: Settings, connection: Connection): Door {
     administration: lazily<Administration>(administrationCalls, async () =>
       (await import('./sdk-administration.ts')).sdkAdministration((await sdk()).client),
     ),
-    presigner: lazily<Presigner>({ form: true, privateForm: true, putUrl: true, privatePutUrl: true, getUrl: true }, async () => {
-      const { sdkPresigner } = await import('./sdk-presigner.ts');
-      return sdkPresigner(await sdk());
-    }),
+    presigners: presignersOf(settings, (endpoint) =>
+      lazily<Presigner>(presignerCalls, async () => {
+        const { sdkPresigner } = await import('./sdk-presigner.ts');
+        return sdkPresigner((await sdk()).signerFor(endpoint));
+      }),
+    ),
   };
 }

@@ -1,21 +1,19 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import type { S3Client, StorageClass } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post';
 import type { PresignedPostOptions } from '@aws-sdk/s3-presigned-post';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
 
 import { largestPut } from './limits.ts';
-import { guards } from './presigner.ts';
+import { presignedPut, signedHeaders } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
-import type { Sdk } from './sdk-client.ts';
 
-export function sdkPresigner({ client, signer }: Sdk): Presigner {
+/** @param signer of the endpoint that the URLs lead to */
+export function sdkPresigner(signer: S3Client): Presigner {
   return {
     form: (at, options) => form(signer, at, options),
-    privateForm: (at, options) => form(client, at, options),
     putUrl: (at, options) => putUrl(signer, at, options),
-    privatePutUrl: (at, options) => putUrl(client, at, options),
     getUrl({ bucket, key }, { contentDisposition, contentType, expiresIn, method = 'GET' }) {
       const input = {
         Bucket: bucket,
@@ -49,30 +47,22 @@ async function form(signer: S3Client, { bucket, key }: ObjectAddress, options: U
 }
 
 async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options: UploadTerms): Promise<PresignedUpload> {
-  const { contentType, size, expiresIn, acl, storageClass, isGuarded = false } = options;
+  const { contentType, size, expiresIn } = options;
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,
     ContentType: contentType,
-    ACL: acl,
-    StorageClass: storageClass as StorageClass | undefined,
     ContentLength: size,
   });
-  // Not in the query, where some servers overlook them: a header that is signed has to be sent.
-  const named = {
-    ...(acl !== undefined && { 'x-amz-acl': acl }),
-    ...(isGuarded && guards),
-    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
-  };
-  if (isGuarded) {
-    command.middlewareStack.add(
-      (next) => (args) => {
-        Object.assign((args.request as { readonly headers: Record<string, string> }).headers, guards);
-        return next(args);
-      },
-      { step: 'build' },
-    );
-  }
+  const named = signedHeaders(options);
+  // The SDK knows no parameter for some of them.
+  command.middlewareStack.add(
+    (next) => (args) => {
+      Object.assign((args.request as { readonly headers: Record<string, string> }).headers, named);
+      return next(args);
+    },
+    { step: 'build' },
+  );
   const url = await getSignedUrl(signer, command, {
     expiresIn,
     signingDate: now(signer),
@@ -83,11 +73,5 @@ async function putUrl(signer: S3Client, { bucket, key }: ObjectAddress, options:
     ]),
     unhoistableHeaders: new Set(Object.keys(named)),
   });
-  return {
-    method: 'PUT',
-    url,
-    fields: {},
-    headers: { ...(contentType !== undefined && { 'Content-Type': contentType }), ...named },
-    expiresIn,
-  };
+  return presignedPut(url, options);
 }
