@@ -11,7 +11,7 @@ export function aclOperations(store: Store): AclOperations {
     });
   /** Who may not try out whether the server means what it tells may still be told: those without ACLs name no owner. */
   const read = async (bucket: string, ctx: CallContext, ask: () => Promise<Acl>): Promise<Acl> => {
-    const profile = await store.profileIfAllowed(bucket, ctx);
+    const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
     if (profile?.acl === false) throw withoutAcls(store);
     const acl = await ask();
     if (profile === undefined && acl.owner.id === '') throw withoutAcls(store);

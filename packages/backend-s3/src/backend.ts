@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { assertEndpoint } from './check-options.ts';
-import { causeBucket, causeName } from './errors.ts';
+import { checkOf } from './check.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
@@ -15,7 +14,6 @@ import { putObject } from './put.ts';
 import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
-import { sandboxName } from './sandbox-name.ts';
 import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import { versioningOperations } from './versioning.ts';
@@ -54,7 +52,7 @@ export async function openS3Backend(options: S3BackendOptions, bucket?: string):
 export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-probe'): Promise<EndpointProfile> {
   const store = openStore(options);
   try {
-    return await store.profile(bucket);
+    return await store.endpoint.profile(bucket);
   } finally {
     store.connection.close();
   }
@@ -68,7 +66,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
   const { acl, lifecycle, ...rare } = rareOperations(store);
   return {
     name: store.settings.name,
-    check: (ctx) => check(store, ctx),
+    check: checkOf(store),
     put: (at, body, put, ctx) => putObject(store, at, body, put, ctx),
     get: (at, get, ctx) => getObject(store, at, get, ctx),
     ...(pull !== undefined && {
@@ -94,19 +92,3 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     },
   };
 }
-
-/** That there is no such bucket only who is known is told. To list all that there are takes the longer the more they are. */
-async function check(store: Store, ctx: CallContext): Promise<void> {
-  try {
-    await store.transport.list(nobodysBucket, { maxKeys: 1 }, ctx);
-  } catch (error) {
-    const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
-    if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
-    const told = causeBucket(error);
-    if (isKnown && (told === '' || told.includes(nobodysBucket))) return;
-    const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
-    throw storageError('storage_unavailable', message, { cause: error });
-  }
-}
-
-const nobodysBucket = sandboxName();

@@ -13,15 +13,12 @@ export async function regionMade(store: Store, bucket: string, asked: string = s
   }
 }
 
-/** Whose servers name no region where they are asked for a bucket. */
-const silent = new WeakSet<Store>();
-
 /** As the provider tells it, in whichever way it does. */
 export async function regionTold(store: Store, bucket: string, ctx: CallContext): Promise<string> {
-  if (!silent.has(store)) {
+  if (store.endpoint.tellsRegions) {
     const region = await store.transport.headBucket(bucket, ctx);
     if (region !== undefined) return region;
-    silent.add(store);
+    store.endpoint.tellsRegions = false;
   }
   return regionOf(store, bucket, ctx);
 }

@@ -56,13 +56,13 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
 
 /** Some servers delete a bucket with all that lies in it. A look costs less than to try out whether this one does. @throws bucket_not_empty */
 async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (store.known?.keepsFullBuckets === true) return;
+  if (store.endpoint.known?.keepsFullBuckets === true) return;
   try {
     const { objects } = await store.transport.list(bucket, { maxKeys: 1 }, ctx);
     if (objects.length > 0) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds objects.`);
   } catch (error) {
     // Who may not look may still delete it, where the server looks itself.
-    if (!hasCode(error, 'access_denied') || (await store.profileIfAllowed(bucket, ctx))?.keepsFullBuckets === false) throw error;
+    if (!hasCode(error, 'access_denied') || (await store.endpoint.profileIfAllowed(bucket, ctx))?.keepsFullBuckets === false) throw error;
   }
 }
 

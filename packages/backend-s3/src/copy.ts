@@ -113,8 +113,8 @@ async function inOneRequestLooked(store: Store, copy: Copy, profile: EndpointPro
 /** What the server does decides over conditions that are asked for. Others are no reason to refuse who may not try that out. */
 async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
   const { options, destination, ctx } = copy;
-  if (isOfOneVersion(copy) || options.ifNoneMatch !== undefined) return store.profile(destination.bucket, ctx);
-  return isReplaced(copy) ? store.profileIfAllowed(destination.bucket, ctx) : undefined;
+  if (isOfOneVersion(copy) || options.ifNoneMatch !== undefined) return store.endpoint.profile(destination.bucket, ctx);
+  return isReplaced(copy) ? store.endpoint.profileIfAllowed(destination.bucket, ctx) : undefined;
 }
 
 /** For writes with which they stay behind, on Ceph also where only the rest is replaced. */
@@ -249,9 +249,6 @@ async function assertNothingAt(store: Store, at: ObjectAddress, ctx: CallContext
   throw taken();
 }
 
-/** Whose servers name no owner of anything, and so have no ACLs. */
-const ownerless = new WeakSet<Store>();
-
 /**
  * What a copy would lose: its canned name, or the grants where it has none. Most objects are private, as copies are anyway: whether
  * a server does what it tells about ACLs matters only for the others.
@@ -262,16 +259,16 @@ async function carriedAcl(
   destination: ObjectAddress,
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
-  if (ownerless.has(store)) return undefined;
+  if (!store.endpoint.tellsOwners) return undefined;
   const { bucket } = destination; // the source may be there to be read alone
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
-    if (!isAboutAcls || (await store.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
+    if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
     return undefined;
   });
-  if (acl?.owner.id === '') ownerless.add(store);
+  if (acl?.owner.id === '') store.endpoint.tellsOwners = false;
   const canned = acl && cannedOf(acl);
-  if (acl === undefined || canned === 'private' || !(await store.profile(bucket, ctx)).acl) return undefined;
+  if (acl === undefined || canned === 'private' || !(await store.endpoint.profile(bucket, ctx)).acl) return undefined;
   return canned === undefined ? { acl } : { canned };
 }
 

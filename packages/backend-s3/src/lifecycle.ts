@@ -12,7 +12,7 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
     async setLifecycle(bucket, rules, ctx) {
       await assertBucketThere(store, bucket, ctx);
       if (rules.length === 0) return await store.administration.deleteRules(bucket, ctx);
-      if ((await store.profileIfAllowed(bucket, ctx))?.lifecycle === false)
+      if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.lifecycle === false)
         throw storageError('not_supported', 'This storage provider has no lifecycle rules.');
       await assertAbortHolds(store, bucket, rules, ctx);
       await store.administration.putRules(bucket, rules, ctx);
@@ -27,7 +27,7 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
 /** Some servers drop it from a rule that says more, and answer as if they had not. @throws not_supported */
 async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
   if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined)) return;
-  if ((await store.profileIfAllowed(bucket, ctx))?.abortRule !== false) return;
+  if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.abortRule !== false) return;
   throw storageError('not_supported', 'This storage provider has no rules that abort multipart uploads.');
 }
 

@@ -33,7 +33,7 @@ const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
 
 /** A server that takes `a//` for `a/` would list what begins otherwise. To look is no reason to try one out: what is known counts. */
 function beginsNoKey(store: Store, prefix: string): boolean {
-  const refused = store.known?.refusedKeys ?? [];
+  const refused = store.endpoint.known?.refusedKeys ?? [];
   return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
 }
 

@@ -17,8 +17,8 @@ export async function encodeMetadata(store: Store, bucket: string, metadata: Met
   const isOdd = Object.keys(metadata).some((name) => /_|\.5f|\.2e/.test(name));
   const values = Object.values(metadata);
   if (!isOdd && !values.some((value) => /^=*$/.test(value))) return metadata;
-  const { keepsUnderscores = true } = isOdd ? await store.profile(bucket, ctx) : {};
-  const keepsEmptyValues = values.includes('') && (await store.profileIfAllowed(bucket, ctx))?.keepsEmptyValues === true;
+  const { keepsUnderscores = true } = isOdd ? await store.endpoint.profile(bucket, ctx) : {};
+  const keepsEmptyValues = values.includes('') && (await store.endpoint.profileIfAllowed(bucket, ctx))?.keepsEmptyValues === true;
   return changed(metadata, {
     name: (name) => (!keepsUnderscores && /_|\.5f|\.2e/.test(name) ? name.replaceAll('.', '.2e').replaceAll('_', '.5f') : name),
     value: (value) => (/^=+$/.test(value) || (value === '' && !keepsEmptyValues) ? `${value}=` : value),
@@ -29,7 +29,7 @@ export async function encodeMetadata(store: Store, bucket: string, metadata: Met
 export async function decodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /\.5f|\.2e/.test(name));
   if (!isOdd && !Object.values(metadata).some((value) => /^=+$/.test(value))) return metadata;
-  const isKept = isOdd && (await store.profileIfAllowed(bucket, ctx))?.keepsUnderscores === true;
+  const isKept = isOdd && (await store.endpoint.profileIfAllowed(bucket, ctx))?.keepsUnderscores === true;
   return changed(metadata, {
     name: (name) => (isKept ? name : name.replaceAll('.5f', '_').replaceAll('.2e', '.')),
     value: (value) => (/^=+$/.test(value) ? value.slice(1) : value),

@@ -22,7 +22,7 @@ export function presignOperations(store: Store): PresignOperations {
   const expiryOf = async (asked: number): Promise<number> =>
     Math.max(1, Math.min(asked, longestExpiry, await connection.credentials.secondsLeft()));
   const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: UploadTerms, ctx: CallContext): Promise<boolean> => {
-    const profile = await store.profileIfAllowed(bucket, ctx);
+    const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
     if (profile?.postPolicy !== true) return false;
     return (profile.formAcl || acl === undefined) && (profile.emptyForms || size !== 0);
   };
@@ -30,7 +30,7 @@ export function presignOperations(store: Store): PresignOperations {
   const needsGuard = async ({ bucket }: ObjectAddress, terms: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const hasHeaders = [terms.contentType, terms.acl, terms.storageClass].some((header) => header !== undefined);
     if (!hasHeaders) return false;
-    const { presignedPuts = 'guarded' } = (await store.profileIfAllowed(bucket, ctx)) ?? {};
+    const { presignedPuts = 'guarded' } = (await store.endpoint.profileIfAllowed(bucket, ctx)) ?? {};
     return presignedPuts === 'guarded';
   };
   return {

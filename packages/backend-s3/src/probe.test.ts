@@ -179,9 +179,9 @@ it('is made again by whoever needs it next, once it has failed', async () => {
   const options = await behindFront(ceph, () => (isBusy ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined));
   const store = openStore(options);
   onTestFinished(() => store.connection.close());
-  await expect(store.profile('bucket')).rejects.toMatchObject({ code: 'storage_unavailable' });
+  await expect(store.endpoint.profile('bucket')).rejects.toMatchObject({ code: 'storage_unavailable' });
   isBusy = false;
-  expect(await store.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
+  expect(await store.endpoint.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
 });
 
 it.each(doors)('keeps metadata without a value on a server that forgets it (%s)', async (transport) => {
@@ -373,7 +373,11 @@ describe('who waits for a trial in the bucket of somebody else', () => {
       await backend.buckets?.delete(bucket, { force: true }, noContext);
       await backend.close();
     });
-    const [first, second, third] = await Promise.allSettled([store.profile(gone), store.profile(bucket), store.profile(gone)]);
+    const [first, second, third] = await Promise.allSettled([
+      store.endpoint.profile(gone),
+      store.endpoint.profile(bucket),
+      store.endpoint.profile(gone),
+    ]);
     for (const failed of [first, third]) expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'no_such_bucket' } });
     expect(second).toMatchObject({ status: 'fulfilled', value: { acl: true } });
   });

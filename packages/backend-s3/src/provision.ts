@@ -16,12 +16,12 @@ export async function provisionBucket(store: Store, bucket: string, corsOrigins:
 
   /** A server that says not to have such rules is believed. Others are tried out; where that cannot be, they lack what they refuse. */
   async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
-    if (store.known?.[kind] !== false) {
+    if (store.endpoint.known?.[kind] !== false) {
       try {
         return await set();
       } catch (error) {
         if (!isStorageError(error) || error.retryable) throw error;
-        const profile = hasCode(error, 'not_supported') ? store.known : await store.profileIfAllowed(bucket, ctx);
+        const profile = hasCode(error, 'not_supported') ? store.endpoint.known : await store.endpoint.profileIfAllowed(bucket, ctx);
         if (profile?.[kind] ?? !hasCode(error, 'invalid_argument', 'not_supported')) throw error;
       }
     }

@@ -67,7 +67,7 @@ async function headersFor(
   const headers = { ...others, ...toldAcl(acl), metadata };
   if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
   if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has a different ETag.');
-  const profile = await store.profile(bucket, ctx);
+  const profile = await store.endpoint.profile(bucket, ctx);
   const { conditionalPut, conditionalComplete } = profile;
   const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
   if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && match === undefined)) {

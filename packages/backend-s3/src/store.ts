@@ -3,11 +3,12 @@ import type { CallContext, CannedAcl, InFlight, ObjectAddress, PutOptions, Stora
 
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
+import type { Endpoint } from './endpoint.ts';
 import { causeName } from './errors.ts';
 import type { Lender } from './lenders.ts';
 import type { Settings } from './options.ts';
 import { everydayKeys, keyClassesOf } from './profile.ts';
-import type { EndpointProfile, KeyClass } from './profile.ts';
+import type { KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';
 import type { Tenants } from './tenants.ts';
 import { toldAcl } from './told-acl.ts';
@@ -17,6 +18,7 @@ import type { UploadMemory } from './upload-memory.ts';
 export interface Store extends Door {
   readonly settings: Settings;
   readonly connection: Connection;
+  readonly endpoint: Endpoint;
   readonly memory: UploadMemory;
   /** Of whom objects were asked for, or written. */
   readonly tenants: Tenants;
@@ -26,13 +28,6 @@ export interface Store extends Door {
   readonly downloads: Slots;
   /** Of those, the ones whose connections may serve others while their readers want nothing. */
   readonly lenders: InFlight<Lender>;
-  /** What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
-   * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then. */
-  profile(bucket: string, ctx?: CallContext): Promise<EndpointProfile>;
-  /** The same, and undefined for those credentials: for what goes wrong on few servers, and is no reason to refuse what they may do. */
-  profileIfAllowed(bucket: string, ctx: CallContext): Promise<EndpointProfile | undefined>;
-  /** What has been found out by now. */
-  readonly known: EndpointProfile | undefined;
 }
 
 /** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
@@ -53,7 +48,7 @@ export async function refusedKeys(
   ctx: CallContext,
 ): Promise<readonly KeyClass[]> {
   const isTried = classes.some((name) => !everydayKeys.has(name));
-  const profile = isTried ? await store.profileIfAllowed(bucket, ctx) : store.known;
+  const profile = isTried ? await store.endpoint.profileIfAllowed(bucket, ctx) : store.endpoint.known;
   return profile?.refusedKeys ?? [];
 }
 
@@ -86,7 +81,7 @@ export async function assertAclHolds(store: Store, bucket: string, acl: CannedAc
 
 /** @throws acl_not_supported where the server has no ACLs or ignores them */
 export async function assertAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
-  if (!(await store.profile(bucket, ctx)).acl) throw withoutAcls(store);
+  if (!(await store.endpoint.profile(bucket, ctx)).acl) throw withoutAcls(store);
 }
 
 export function withoutAcls({ settings }: Store): StorageError {
@@ -99,7 +94,7 @@ async function assertClassHolds(store: Store, bucket: string, storageClass: stri
   // Headers lose white space, and the server would write another class than it was told; of other characters, the signature may not hold.
   if (!/^[!-~]+$/.test(storageClass))
     throw storageError('invalid_argument', 'A storage class must be one or more ASCII characters without white space.');
-  if ((await store.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
+  if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
   throw storageError('not_supported', 'This storage provider has no storage class but STANDARD: it accepts others and forgets them.');
 }
 

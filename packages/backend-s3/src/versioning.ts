@@ -12,7 +12,7 @@ export function versioningOperations(store: Store): VersioningOperations {
     async setVersioning(bucket, enabled, ctx) {
       await assertBucketThere(store, bucket, ctx);
       // Some say that they had.
-      if (enabled && (await store.profileIfAllowed(bucket, ctx))?.versioning === false)
+      if (enabled && (await store.endpoint.profileIfAllowed(bucket, ctx))?.versioning === false)
         throw storageError('not_supported', 'This storage provider keeps no versions.');
       await administration.setVersioning(bucket, enabled, ctx);
     },

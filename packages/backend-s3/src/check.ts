@@ -1,0 +1,26 @@
+import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
+import type { StorageBackend } from '@coffer/storage-core';
+
+import { causeBucket, causeName } from './errors.ts';
+import { sandboxName } from './sandbox-name.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Lists a bucket that does not exist. Only a server that knows the credentials says so. A list of all buckets would take the longer, the
+ * more there are.
+ */
+export function checkOf(store: Store): StorageBackend['check'] {
+  const bucket = sandboxName(); // always the same, because a store remembers buckets
+  return async (ctx) => {
+    try {
+      await store.transport.list(bucket, { maxKeys: 1 }, ctx);
+    } catch (error) {
+      const isKnown = ['NoSuchBucket', 'AccessDenied'].includes(causeName(error));
+      if (!isStorageError(error) || (!isKnown && !hasCode(error, 'no_such_bucket'))) throw error;
+      const told = causeBucket(error);
+      if (isKnown && (told === '' || told.includes(bucket))) return;
+      const message = 'The endpoint of the storage provider is not an S3 server, or its address points into a bucket.';
+      throw storageError('storage_unavailable', message, { cause: error });
+    }
+  };
+}
