@@ -2,18 +2,11 @@ import type { Readable } from 'node:stream';
 
 import { isDirectSource, readInto } from '@coffer/storage-core';
 
+import type { ChunkSource } from './chunk-source.ts';
 import { directSource } from './direct-source.ts';
 import { FlowingSource } from './flowing-source.ts';
 
 const chunkBytes = 64 * 1024;
-
-/** Where the bytes of a reader come from. Rejects with the error of whatever that is. */
-export interface ChunkSource {
-  /** What comes next, at most `most` bytes where that can be told; undefined at the end. */
-  next(most: number): Promise<Buffer | undefined>;
-  /** Fills `target` as far as there is something. @returns how many bytes: fewer than it holds at the end only */
-  fill(target: Buffer): Promise<number>;
-}
 
 /** Reads a stream in the amounts that its reader wants. Rejects with the stream's own error. */
 export class ChunkReader {

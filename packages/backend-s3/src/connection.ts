@@ -1,7 +1,7 @@
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
 import { poolFor } from './node-http.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
 import type { Pool } from './pool.ts';

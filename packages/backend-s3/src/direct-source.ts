@@ -1,4 +1,4 @@
-import type { ChunkSource } from './chunk-reader.ts';
+import type { ChunkSource } from './chunk-source.ts';
 
 /** A source that reads into memory that is there: no chunk is made only to be copied. */
 export function directSource(read: (target: Buffer) => Promise<number>): ChunkSource {

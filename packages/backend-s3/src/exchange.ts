@@ -5,15 +5,15 @@ import { onAbort, wholeBody } from '@coffer/storage-core';
 
 import { AnswerBody } from './answer-body.ts';
 import { longestError } from './answer-error.ts';
-import type { Connection } from './connection.ts';
 import { assertDocumentSize } from './foreign-answer.ts';
-import type { HttpRequest } from './lean-http.ts';
+import { requestHead } from './http-request.ts';
+import type { HttpRequest } from './http-request.ts';
+import type { Pool } from './pool.ts';
 import { RawAnswer } from './raw-answer.ts';
 import type { AnswerHead } from './raw-answer.ts';
-import { requestHead } from './request-head.ts';
 import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
 import { Wire } from './wire.ts';
-import type { WireUser } from './wire.ts';
+import type { KeptWires, WireUser } from './wire.ts';
 
 /** An answer that was read to its end. */
 export interface Answer extends AnswerHead {
@@ -32,15 +32,12 @@ export interface ExchangeRequest extends HttpRequest {
   readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
 }
 
-interface Options extends Pick<Connection, 'agent' | 'wires'> {
+interface Options {
+  readonly agent: Pool;
+  readonly wires: KeptWires;
   /** Milliseconds to connect, and until an answer, in which nothing happens. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
-}
-
-/** What http.request asks of any agent. */
-interface Pool {
-  addRequest(request: Exchange, options: { readonly host: string; readonly port: number; readonly timeout: number }): void;
 }
 
 /** Milliseconds that the last byte may have come before its reader had to wait. */
@@ -76,7 +73,7 @@ function made(request: ExchangeRequest, options: Options & Pick<Settling, 'opens
     const each = new Exchange(request, head, { ...options, resolve, reject });
     const wire = wires.take(`${host}:${port}`);
     if (wire !== undefined) each.useWire(wire);
-    else (agent as unknown as Pool).addRequest(each, { host, port, timeout });
+    else agent.addRequest(each, { host, port, timeout });
     each.begin();
   });
 }

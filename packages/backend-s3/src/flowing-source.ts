@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 import { hasOwnedChunks, releaseChunk } from '@coffer/storage-core';
 
-import type { ChunkSource } from './chunk-reader.ts';
+import type { ChunkSource } from './chunk-source.ts';
 
 /**
  * A stream, whose chunks are copied to where they are wanted as they arrive. Its iterator would join what has piled up, in

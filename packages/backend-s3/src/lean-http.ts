@@ -4,18 +4,9 @@ import type { Readable } from 'node:stream';
 import type { Connection } from './connection.ts';
 import { exchange, openExchange } from './exchange.ts';
 import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
+import type { HttpRequest } from './http-request.ts';
 import { requestFor } from './node-http.ts';
 import { timeoutError } from './socket-errors.ts';
-
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
-  readonly hostname: string;
-  readonly port: number;
-  readonly path: string;
-  /** Names, each followed by its value. Sent as they are. */
-  readonly headers: readonly string[];
-  readonly body?: Uint8Array | Readable | undefined;
-}
 
 export interface StreamRequest extends HttpRequest {
   readonly body: Readable;

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AnswerBody } from './answer-body.ts';
 import { connect } from './connection.ts';
 import { leanDoor } from './lean-door.ts';
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 import { poolOver } from './pool.ts';
 import { newStage } from './testing/lean.ts';
 import { ok } from './testing/scripted.ts';

@@ -10,7 +10,7 @@ import { deleteDocument, failuresFrom } from './documents.ts';
 import { bare, etagOf, quoted } from './etag.ts';
 import type { Answer } from './exchange.ts';
 import type { LeanClient } from './lean-client.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { isResumable } from './ranges.ts';
 import { queryOf } from './signature.ts';
 import type { CarriedHeaders, ObjectHeaders, ReadHeaders, Transport, WriteHeaders } from './transport.ts';

@@ -2,7 +2,7 @@ import type { ObjectAddress, PresignDownloadOptions, PresignedUpload } from '@co
 
 import type { Connection } from './connection.ts';
 import { largestPut } from './limits.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
 import { presignedPut, signedHeaders } from './presigner.ts';

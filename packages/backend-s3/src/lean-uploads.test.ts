@@ -11,7 +11,7 @@ import { connect } from './connection.ts';
 import { LeanClient } from './lean-client.ts';
 import { leanObjects } from './lean-objects.ts';
 import { leanUploads } from './lean-uploads.ts';
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 import { accountOn, ifAvailable, startOn } from './testing/server.ts';
 
 const minio = await ifAvailable(startS3('minio'));

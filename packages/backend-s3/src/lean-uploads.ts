@@ -4,7 +4,7 @@ import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.t
 import { etagOf } from './etag.ts';
 import type { LeanClient } from './lean-client.ts';
 import { writeHeaders } from './lean-objects.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { uriEncode } from './signature.ts';
 import type { Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';

@@ -5,7 +5,7 @@ import { Endpoint } from './endpoint.ts';
 import { leanDoor } from './lean-door.ts';
 import { lendOne } from './lenders.ts';
 import type { Lender } from './lenders.ts';
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';

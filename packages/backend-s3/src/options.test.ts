@@ -2,7 +2,7 @@ import { isStorageError } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { minioBackend, openS3Backend, probeEndpoint, s3Backend } from './backend.ts';
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 import type { S3BackendOptions } from './options.ts';
 
 const keys = { accessKey: 'who', secretKey: 'a secret' };

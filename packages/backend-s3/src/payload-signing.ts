@@ -1,4 +1,4 @@
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 
 /** Bounds what is remembered of them. */
 const mostBuckets = 10_000;

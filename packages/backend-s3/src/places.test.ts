@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 import type { S3BackendOptions } from './options.ts';
 import { Places } from './places.ts';
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { uriEncode } from './signature.ts';
 
 /** Where the objects of a bucket are reached. */

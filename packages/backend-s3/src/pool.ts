@@ -14,6 +14,8 @@ type PoolOptions = AgentOptions & HttpsAgentOptions;
 export type Pool = Agent & {
   /** Whether a request waits for a socket. */
   readonly isWaitedFor: boolean;
+  /** What http.request calls on any agent. */
+  addRequest(request: Asking, target: Target): void;
   /** To be called once `maxSockets` has been raised: there may be room for those who wait. */
   serve(): void;
 };
@@ -21,6 +23,7 @@ export type Pool = Agent & {
 interface Target {
   readonly host?: string;
   readonly port?: number | string;
+  readonly timeout?: number;
 }
 
 /** What asks for a socket. One that is over need not be given any; those of node:http tell of their end when they are. */

@@ -1,6 +1,6 @@
 import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUploadOptions } from '@coffer/storage-core';
 
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import type { ToldAcl } from './told-acl.ts';
 
 /** The caller's, with an expiry that holds. */

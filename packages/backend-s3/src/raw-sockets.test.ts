@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { connect } from './connection.ts';
-import { settingsOf } from './options.ts';
+import { settingsOf } from './settings.ts';
 
 async function answering(text: string): Promise<number> {
   const server = createServer((_request, response) => void response.end(text)).listen(0, '127.0.0.1');

@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net';
 
-import type { Connection } from './connection.ts';
-import type { HttpRequest } from './lean-http.ts';
+import { requestHead } from './http-request.ts';
+import type { HttpRequest } from './http-request.ts';
 import { isTunnelled } from './node-http.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
+import type { Pool } from './pool.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { Reception } from './raw-socket.ts';
-import { requestHead } from './request-head.ts';
+import type { KeptWires } from './wire.ts';
 
 /** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
 export class RawSockets {
-  readonly #agent: Connection['agent'];
-  readonly #wires: Connection['wires'];
+  readonly #agent: Pool;
+  readonly #wires: KeptWires;
   readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
   readonly #most: number;
   readonly #open = new Map<RawSocket, string>();
@@ -21,7 +22,7 @@ export class RawSockets {
 
   constructor(
     { timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>,
-    { agent, isTls, wires }: Pick<Connection, 'agent' | 'isTls' | 'wires'>,
+    { agent, isTls, wires }: { readonly agent: Pool; readonly isTls: boolean; readonly wires: KeptWires },
   ) {
     this.#agent = agent;
     this.#wires = wires;

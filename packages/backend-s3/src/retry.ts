@@ -4,7 +4,7 @@ import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { unlessAborted } from './concurrency.ts';
 import { headerOf, isUnreached, statusOf } from './errors.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { isBroken } from './socket-errors.ts';
 
 /* The policy of the AWS SDK, with its numbers. */

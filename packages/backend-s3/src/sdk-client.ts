@@ -10,7 +10,7 @@ import type { NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import type { Connection } from './connection.ts';
 import { readAnswers } from './sdk-answers.ts';
 import { addCorrections, addDoubts, addNetworkErrors, TaughtRegion } from './sdk-corrections.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 
 export interface Sdk {
   readonly client: S3Client;

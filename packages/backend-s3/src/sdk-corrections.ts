@@ -4,7 +4,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
 import { headerOf, isUnreached, leavesDoubt, statusOf } from './errors.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { isRegion } from './places.ts';
 import { isBroken } from './socket-errors.ts';
 

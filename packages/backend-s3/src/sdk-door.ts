@@ -3,7 +3,7 @@ import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import { lazily } from './lazily.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { presignerCalls, presignersOf } from './presigner.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';

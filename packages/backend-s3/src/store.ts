@@ -6,7 +6,7 @@ import type { Door } from './door.ts';
 import type { Endpoint } from './endpoint.ts';
 import { causeName } from './errors.ts';
 import type { Lender } from './lenders.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import { everydayKeys, keyClassesOf } from './profile.ts';
 import type { KeyClass } from './profile.ts';
 import type { Slots } from './slots.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import type { Connection } from './connection.ts';
+import type { Pool } from './pool.ts';
 
 /** As the agent leaves them: to find out, once a socket is free, whether it may be kept. */
 interface PooledSocket extends Socket {
@@ -97,12 +97,12 @@ export class Wire {
  * are given back.
  */
 export class KeptWires {
-  readonly #agent: Connection['agent'];
+  readonly #agent: Pool;
   readonly #most: number;
   /** The latest last. Some may be closed: they go when they are come upon. */
   readonly #kept: Wire[] = [];
 
-  constructor(agent: Connection['agent']) {
+  constructor(agent: Pool) {
     this.#agent = agent;
     this.#most = agent.maxSockets;
   }

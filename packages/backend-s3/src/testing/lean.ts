@@ -3,7 +3,7 @@ import type { StorageBackend } from '@coffer/storage-core';
 import { s3Backend } from '../backend.ts';
 import { connect } from '../connection.ts';
 import { leanDoor } from '../lean-door.ts';
-import { settingsOf } from '../options.ts';
+import { settingsOf } from '../settings.ts';
 import type { S3BackendOptions } from '../options.ts';
 import { awsProfile } from '../profile.ts';
 import type { EndpointProfile } from '../profile.ts';

@@ -1,4 +1,14 @@
-import type { HttpRequest } from './lean-http.ts';
+import type { Readable } from 'node:stream';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  readonly hostname: string;
+  readonly port: number;
+  readonly path: string;
+  /** Names, each followed by its value. Sent as they are. */
+  readonly headers: readonly string[];
+  readonly body?: Uint8Array | Readable | undefined;
+}
 
 const token = /^[!#$%&'*+.^_`|~\w-]+$/;
 const forbidden = /[^\t\x20-\x7e\x80-\xff]/;
