@@ -3,7 +3,7 @@ import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from './empty-bucket.ts';
-import { keyTwins } from './profile.ts';
+import { keyTwins } from './key-classes.ts';
 import { deleteObject } from './remove.ts';
 import { isSandbox, sandboxPrefixes, sandboxPrefixOf } from './sandbox-name.ts';
 import type { Store } from './store.ts';

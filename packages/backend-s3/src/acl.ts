@@ -1,6 +1,7 @@
 import type { Acl, AclOperations, CallContext, CannedAcl } from '@coffer/storage-core';
 
-import { assertAcls, assertKeyHolds, withAclNamed, withoutAcls } from './store.ts';
+import { assertAcls, withAclNamed, withoutAcls } from './acl-support.ts';
+import { assertKeyHolds } from './key-support.ts';
 import type { Store } from './store.ts';
 
 export function aclOperations(store: Store): AclOperations {

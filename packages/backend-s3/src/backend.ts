@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
-import { assertEndpoint } from './check-options.ts';
 import { checkOf } from './check.ts';
+import { assertEndpoint } from './check-options.ts';
+import { assertKeyHolds } from './key-support.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
 import type { S3BackendOptions } from './options.ts';
@@ -14,7 +15,6 @@ import { putObject } from './put.ts';
 import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
-import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import { versioningOperations } from './versioning.ts';
 

@@ -1,14 +1,14 @@
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { BucketInfo, BucketOperations, CallContext } from '@coffer/storage-core';
 
+import { assertAclHolds } from './acl-support.ts';
 import { listBuckets } from './bucket-list.ts';
-import { inParallel, unlessAborted } from './concurrency.ts';
 import { regionMade, regionOf } from './bucket-region.ts';
+import { inParallel, unlessAborted } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
 import { causeName, causeStatus } from './errors.ts';
 import { provisionBucket } from './provision.ts';
-import { assertAclHolds } from './store.ts';
 import type { Store } from './store.ts';
 
 export function bucketOperations(store: Store): Required<BucketOperations> {

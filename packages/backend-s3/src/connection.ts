@@ -1,11 +1,11 @@
 import { Clock } from './clock.ts';
 import { Credentials } from './credentials.ts';
 import { poolFor } from './node-http.ts';
-import type { Settings } from './settings.ts';
 import { PayloadSigning } from './payload-signing.ts';
 import { Places } from './places.ts';
 import type { Pool } from './pool.ts';
 import { RawSockets } from './raw-sockets.ts';
+import type { Settings } from './settings.ts';
 import { KeptWires } from './wire.ts';
 
 /** The one bounded pool of sockets, whatever speaks through them. */

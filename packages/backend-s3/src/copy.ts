@@ -3,24 +3,26 @@ import { isDeepStrictEqual } from 'node:util';
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
 import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
+import { withAclNamed } from './acl-support.ts';
+import { AnswerBody } from './answer-body.ts';
 import { toStorageError } from './errors.ts';
 import { putMatchFor } from './etag.ts';
 import { cannedOf } from './grants.ts';
+import { assertKeyHolds } from './key-support.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
-import { AnswerBody } from './answer-body.ts';
-import { guardBody } from './open-body.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
+import { guardBody } from './open-body.ts';
 import type { EndpointProfile } from './profile.ts';
 import { wrongLength } from './ranges.ts';
 import { describedBy, sizeIn, withBucketLooked } from './read.ts';
 import { deleteObject } from './remove.ts';
-import { assertKeyHolds, assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { ignoresNoneMatch } from './versioning.ts';
+import { assertWriteHolds } from './write-support.ts';
 import { isOf, writtenBefore } from './written-before.ts';
 
 interface Copy {

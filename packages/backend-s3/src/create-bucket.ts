@@ -1,7 +1,7 @@
 import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
+import { withAclNamed } from './acl-support.ts';
 import { causeName, wasInDoubt } from './errors.ts';
-import { withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 

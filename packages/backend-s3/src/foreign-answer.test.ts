@@ -6,10 +6,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import type { Administration } from './administration.ts';
 import { connect } from './connection.ts';
-import { leanDoor } from './lean-door.ts';
-import { settingsOf } from './settings.ts';
-import { sdkDoor } from './sdk-door.ts';
 import type { Door } from './door.ts';
+import { leanDoor } from './lean-door.ts';
+import { sdkDoor } from './sdk-door.ts';
+import { settingsOf } from './settings.ts';
 import { scripted } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
 import type { Transport } from './transport.ts';

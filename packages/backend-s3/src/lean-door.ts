@@ -10,8 +10,8 @@ import { leanObjects } from './lean-objects.ts';
 import { leanPresigner } from './lean-presigner.ts';
 import { leanPull } from './lean-pull.ts';
 import { leanUploads } from './lean-uploads.ts';
-import type { Settings } from './settings.ts';
 import { presignersOf } from './presigner.ts';
+import type { Settings } from './settings.ts';
 
 /** Signed requests of our own, at a fraction of the SDK's time. */
 export function leanDoor(settings: Settings, connection: Connection): Door {

@@ -2,11 +2,11 @@ import type { ObjectAddress, PresignDownloadOptions, PresignedUpload } from '@co
 
 import type { Connection } from './connection.ts';
 import { largestPut } from './limits.ts';
-import type { Settings } from './settings.ts';
 import { Places } from './places.ts';
 import type { Place } from './places.ts';
 import { presignedPut, signedHeaders } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
+import type { Settings } from './settings.ts';
 import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
 

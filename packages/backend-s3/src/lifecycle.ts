@@ -2,8 +2,8 @@ import { storageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleOperations, LifecycleRule } from '@coffer/storage-core';
 
 import type { HeldRule } from './administration.ts';
+import { assertBucketThere } from './bucket-there.ts';
 import { causeName } from './errors.ts';
-import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
 export function lifecycleOperations(store: Store): LifecycleOperations {

@@ -1,9 +1,9 @@
 import { compareKeys, hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, ListOptions, ListPage } from '@coffer/storage-core';
 
+import { prefixClassesOf } from './key-classes.ts';
+import { refusedKeys } from './key-support.ts';
 import { assertGoesOn } from './paging.ts';
-import { prefixClassesOf } from './profile.ts';
-import { refusedKeys } from './store.ts';
 import type { Store } from './store.ts';
 
 export async function listObjects(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {

@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
+import { unlessAborted } from './concurrency.ts';
 import { causeName } from './errors.ts';
 import { mostParts } from './limits.ts';
-import { unlessAborted } from './concurrency.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { writtenBefore } from './written-before.ts';

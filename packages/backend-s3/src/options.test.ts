@@ -2,8 +2,8 @@ import { isStorageError } from '@coffer/storage-core';
 import { describe, expect, it } from 'vitest';
 
 import { minioBackend, openS3Backend, probeEndpoint, s3Backend } from './backend.ts';
-import { settingsOf } from './settings.ts';
 import type { S3BackendOptions } from './options.ts';
+import { settingsOf } from './settings.ts';
 
 const keys = { accessKey: 'who', secretKey: 'a secret' };
 const good = { endpoint: 'http://127.0.0.1:9000', ...keys };

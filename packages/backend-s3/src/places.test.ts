@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { settingsOf } from './settings.ts';
 import type { S3BackendOptions } from './options.ts';
 import { Places } from './places.ts';
+import { settingsOf } from './settings.ts';
 
 const urlOf = (options: S3BackendOptions, bucket = 'bucket', region?: string): string => {
   const places = new Places(settingsOf(options));

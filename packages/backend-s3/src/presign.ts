@@ -2,11 +2,12 @@ import { storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, PresignOperations } from '@coffer/storage-core';
 
 import { call } from './call.ts';
+import { assertKeyHolds } from './key-support.ts';
 import { largestPut } from './limits.ts';
 import type { UploadTerms } from './presigner.ts';
-import { assertKeyHolds, assertWriteHolds } from './store.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
+import { assertWriteHolds } from './write-support.ts';
 
 const longestExpiry = 604_800;
 

@@ -1,9 +1,9 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, LifecycleRule } from '@coffer/storage-core';
 
+import { assertBucketThere } from './bucket-there.ts';
 import { allowBrowsers } from './cors.ts';
 import { getRules } from './lifecycle.ts';
-import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
 /** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */

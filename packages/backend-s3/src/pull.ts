@@ -3,9 +3,9 @@ import type { ByteSink, CallContext, ObjectAddress, Pulled, PullOptions } from '
 
 import { isOverlooked, notAsked } from './conditions.ts';
 import { isEtag } from './etag.ts';
+import { assertKeyHolds } from './key-support.ts';
 import { isOddRange, lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { getObject, infoOf, sizeOf } from './read.ts';
-import { assertKeyHolds } from './store.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, Transport } from './transport.ts';
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
 import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
 
+import { withAclNamed } from './acl-support.ts';
 import { DeclaredSums, partSum, verifySums } from './checksums.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { isEtag, putMatchFor } from './etag.ts';
@@ -12,12 +13,12 @@ import { largestObject, largestPut, partSizeFor } from './limits.ts';
 import { encodeMetadata } from './metadata.ts';
 import { writeByParts } from './multipart.ts';
 import type { Parts } from './multipart.ts';
-import { assertWriteHolds, withAclNamed } from './store.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 import type { KnownSums, WriteHeaders, Written } from './transport.ts';
 import { UploadMemory } from './upload-memory.ts';
 import { ignoresNoneMatch } from './versioning.ts';
+import { assertWriteHolds } from './write-support.ts';
 import { isOf, writtenBefore } from './written-before.ts';
 
 interface Write {

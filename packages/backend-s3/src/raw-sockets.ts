@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { requestHead } from './http-request.ts';
 import type { HttpRequest } from './http-request.ts';
 import { isTunnelled } from './node-http.ts';
-import type { Settings } from './settings.ts';
 import type { Pool } from './pool.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { Reception } from './raw-socket.ts';
+import type { Settings } from './settings.ts';
 import type { KeptWires } from './wire.ts';
 
 /** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */

@@ -4,14 +4,14 @@ import type { Readable } from 'node:stream';
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { decodeMetadata } from './metadata.ts';
-import type { Metadata } from './metadata.ts';
-import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import { AnswerBody } from './answer-body.ts';
 import { isOverlooked, notAsked, passedOn } from './conditions.ts';
 import { Continuation } from './continued-body.ts';
+import { assertKeyHolds } from './key-support.ts';
+import { decodeMetadata } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
 import { guardBody } from './open-body.ts';
-import { assertKeyHolds } from './store.ts';
+import { lengthOf, partOf, rangeHeader, wrongLength } from './ranges.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, ReadHeaders } from './transport.ts';
 

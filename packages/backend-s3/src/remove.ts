@@ -3,8 +3,8 @@ import type { BatchDeleteResult, CallContext, ObjectAddress } from '@coffer/stor
 
 import { inParallel } from './concurrency.ts';
 import { codeOfName } from './errors.ts';
-import { keyClassesOf } from './profile.ts';
-import { refusedKeys } from './store.ts';
+import { keyClassesOf } from './key-classes.ts';
+import { refusedKeys } from './key-support.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 

@@ -4,8 +4,8 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
 import { headerOf, isUnreached, leavesDoubt, statusOf } from './errors.ts';
-import type { Settings } from './settings.ts';
 import { isRegion } from './places.ts';
+import type { Settings } from './settings.ts';
 import { isBroken } from './socket-errors.ts';
 
 /** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */

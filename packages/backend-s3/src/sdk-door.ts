@@ -3,10 +3,10 @@ import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import { lazily } from './lazily.ts';
-import type { Settings } from './settings.ts';
 import { presignerCalls, presignersOf } from './presigner.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
+import type { Settings } from './settings.ts';
 import type { Transport } from './transport.ts';
 
 /** The AWS SDK's, which is loaded with the first call: importing it takes 100 ms and 80 MB. */

@@ -1,8 +1,8 @@
 import { hasCode, storageError } from '@coffer/storage-core';
 import type { CallContext, VersioningOperations } from '@coffer/storage-core';
 
+import { assertBucketThere } from './bucket-there.ts';
 import type { EndpointProfile } from './profile.ts';
-import { assertBucketThere } from './store.ts';
 import type { Store } from './store.ts';
 
 export function versioningOperations(store: Store): VersioningOperations {

@@ -7,8 +7,8 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { CallContext, ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { awsProfile } from '../profile.ts';
 import { s3Backend } from '../backend.ts';
+import { awsProfile } from '../profile.ts';
 import { blackhole } from '../testing/blackhole.ts';
 import { eventually } from '../testing/eventually.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { keyClassesOf, keyTwins, prefixClassesOf } from './profile.ts';
-import type { KeyClass } from './profile.ts';
+import { keyClassesOf, keyTwins, prefixClassesOf } from './key-classes.ts';
+import type { KeyClass } from './key-classes.ts';
 
 describe('keyClassesOf', () => {
   const besides: Partial<Record<KeyClass, readonly KeyClass[]>> = {

@@ -1,0 +1,28 @@
+import { storageError } from '@coffer/storage-core';
+import type { CallContext, CannedAcl, StorageError } from '@coffer/storage-core';
+
+import { causeName } from './errors.ts';
+import type { Store } from './store.ts';
+import { toldAcl } from './told-acl.ts';
+
+/** @throws acl_not_supported, save for `private`, which is what every server does anyway */
+export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
+  if (toldAcl(acl).acl !== undefined) await assertAcls(store, bucket, ctx);
+}
+
+/** @throws acl_not_supported where the server has no ACLs or ignores them */
+export async function assertAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  if (!(await store.endpoint.profile(bucket, ctx)).acl) throw withoutAcls(store);
+}
+
+export function withoutAcls({ settings }: Store): StorageError {
+  return storageError('acl_not_supported', `The ${settings.name} backend does not support access control lists at this endpoint.`);
+}
+
+const usualAcls: ReadonlySet<CannedAcl> = new Set(['private', 'public-read']);
+
+/** What is wrong with a request that says an ACL: of one that they do not know, servers that have others say all sorts of things. */
+export function withAclNamed(error: unknown, acl: CannedAcl | undefined): unknown {
+  if (acl === undefined || usualAcls.has(acl) || causeName(error) !== 'NotImplemented') return error;
+  return storageError('invalid_argument', `The storage provider does not know the ACL "${acl}".`, { cause: error });
+}

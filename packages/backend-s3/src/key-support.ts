@@ -1,0 +1,28 @@
+import { storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
+
+import { everydayKeys, keyClassesOf } from './key-classes.ts';
+import type { KeyClass } from './key-classes.ts';
+import type { Store } from './store.ts';
+
+/** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
+export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddress, ctx: CallContext): Promise<void> {
+  ctx.signal?.throwIfAborted();
+  const classes = keyClassesOf(key);
+  if (classes.length === 0) return;
+  const refused = await refusedKeys(store, bucket, classes, ctx);
+  const [name] = classes.filter((each) => refused.includes(each));
+  if (name !== undefined) throw storageError('invalid_key', `This storage provider cannot keep keys with ${name} apart from others.`);
+}
+
+/** Of keys of these kinds, those that the server does not keep apart, as far as that can be told. */
+export async function refusedKeys(
+  store: Store,
+  bucket: string,
+  classes: readonly KeyClass[],
+  ctx: CallContext,
+): Promise<readonly KeyClass[]> {
+  const isTried = classes.some((name) => !everydayKeys.has(name));
+  const profile = isTried ? await store.endpoint.profileIfAllowed(bucket, ctx) : store.endpoint.known;
+  return profile?.refusedKeys ?? [];
+}

@@ -1,0 +1,28 @@
+import { storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress, PutOptions } from '@coffer/storage-core';
+
+import { assertAclHolds } from './acl-support.ts';
+import { assertKeyHolds } from './key-support.ts';
+import type { Store } from './store.ts';
+
+/** What is said of an object that is to be written. @throws invalid_key, invalid_argument, acl_not_supported, not_supported */
+export async function assertWriteHolds(
+  store: Store,
+  at: ObjectAddress,
+  { acl, storageClass }: Pick<PutOptions, 'acl' | 'storageClass'>,
+  ctx: CallContext,
+): Promise<void> {
+  await assertKeyHolds(store, at, ctx);
+  await assertAclHolds(store, at.bucket, acl, ctx);
+  await assertClassHolds(store, at.bucket, storageClass, ctx);
+}
+
+/** @throws invalid_argument, not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
+async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
+  if (storageClass === undefined || storageClass === 'STANDARD') return;
+  // Headers lose white space, and the server would write another class than it was told; of other characters, the signature may not hold.
+  if (!/^[!-~]+$/.test(storageClass))
+    throw storageError('invalid_argument', 'A storage class must be one or more ASCII characters without white space.');
+  if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
+  throw storageError('not_supported', 'This storage provider has no storage class but STANDARD: it accepts others and forgets them.');
+}
