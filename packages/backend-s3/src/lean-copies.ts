@@ -2,7 +2,7 @@ import { aclDocumentFrom, copiedFrom, PassedOverError } from './documents.ts';
 import { quoted } from './etag.ts';
 import { aclFrom } from './grants.ts';
 import type { LeanClient } from './lean-client.ts';
-import { carriedHeaders, metadataHeaders } from './lean-objects.ts';
+import { carriedHeaders, metadataHeaders } from './lean-headers.ts';
 import { partQuery } from './lean-uploads.ts';
 import { encodeKey } from './signature.ts';
 import type { CopyHeaders, CopySource, Transport } from './transport.ts';

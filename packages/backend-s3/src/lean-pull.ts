@@ -3,7 +3,7 @@ import { call } from './call.ts';
 import { assertNoPage } from './foreign-answer.ts';
 import { LastAttemptError } from './lean-client.ts';
 import type { LeanClient } from './lean-client.ts';
-import { objectHeaders, readHeaders } from './lean-objects.ts';
+import { objectHeaders, readHeaders } from './lean-headers.ts';
 import type { AnswerHead } from './raw-answer.ts';
 import type { RawSockets } from './raw-sockets.ts';
 import type { Transport } from './transport.ts';

@@ -3,7 +3,7 @@ import { crc32Of } from './checksums.ts';
 import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
 import { etagOf } from './etag.ts';
 import type { LeanClient } from './lean-client.ts';
-import { writeHeaders } from './lean-objects.ts';
+import { writeHeaders } from './lean-headers.ts';
 import type { Settings } from './settings.ts';
 import { uriEncode } from './signature.ts';
 import type { Transport } from './transport.ts';
