@@ -1,7 +1,7 @@
 import { storageError } from '@coffer/storage-core';
 import type { CallContext, CannedAcl, StorageError } from '@coffer/storage-core';
 
-import { causeName } from './errors.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 

@@ -7,7 +7,7 @@ import { regionMade, regionOf } from './bucket-region.ts';
 import { inParallel, unlessAborted } from './concurrency.ts';
 import { createBucket } from './create-bucket.ts';
 import { deleteBucketByForce, deleteEmptyBucket } from './empty-bucket.ts';
-import { causeName, causeStatus } from './errors.ts';
+import { causeName, causeStatus } from './provider-error.ts';
 import { provisionBucket } from './provision.ts';
 import type { Store } from './store.ts';
 

@@ -1,7 +1,7 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
-import { causeBucket, causeName } from './errors.ts';
+import { causeBucket, causeName } from './provider-error.ts';
 import { sandboxName } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 

@@ -1,8 +1,8 @@
 import { evaluateConditions, storageError } from '@coffer/storage-core';
 import type { GetOptions, StorageError } from '@coffer/storage-core';
 
-import { headerOf, statusOf } from './errors.ts';
 import { bare, isEtag } from './etag.ts';
+import { headerOf, statusOf } from './provider-error.ts';
 import { isOddRange } from './ranges.ts';
 import type { NotModified, ObjectHeaders, ReadHeaders } from './transport.ts';
 

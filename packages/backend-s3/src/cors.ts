@@ -1,7 +1,7 @@
 import type { CallContext } from '@coffer/storage-core';
 
 import type { CorsRule, HeldCorsRule } from './administration.ts';
-import { causeName } from './errors.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 const uploads: Omit<CorsRule, 'origins'> & { readonly id: string } = {

@@ -1,7 +1,8 @@
 import type { CallContext, CannedAcl } from '@coffer/storage-core';
 
 import { withAclNamed } from './acl-support.ts';
-import { causeName, wasInDoubt } from './errors.ts';
+import { wasInDoubt } from './doubt.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 

@@ -1,8 +1,8 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 import type { Clock } from './clock.ts';
-import { statusOf } from './errors.ts';
 import { proxiedAgent } from './node-http.ts';
+import { statusOf } from './provider-error.ts';
 import type { Keys } from './signature.ts';
 
 /** As the providers of the AWS SDK give them. */

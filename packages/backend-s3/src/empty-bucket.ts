@@ -2,8 +2,9 @@ import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
-import { causeStatus, wasInDoubt } from './errors.ts';
+import { wasInDoubt } from './doubt.ts';
 import { abortUpload } from './multipart.ts';
+import { causeStatus } from './provider-error.ts';
 import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';

@@ -1,8 +1,9 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
-import { isBroken, isOfCertificate } from './socket-errors.ts';
-import { TunnelError } from './tunnels.ts';
+import { networkError } from './network-errors.ts';
+import { nameOf, statusOf } from './provider-error.ts';
+import type { ProviderError } from './provider-error.ts';
 
 /** What a request was about, for the words of its error. */
 export interface About {
@@ -83,15 +84,7 @@ const fullStores: ReadonlySet<string> = new Set([
   'XMinioAdminBucketQuotaExceeded',
 ]);
 
-interface ProviderError {
-  readonly name?: string;
-  readonly code?: string;
-  readonly message?: string;
-  readonly $metadata?: { readonly httpStatusCode?: number; readonly isDoubtful?: boolean };
-  readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
-}
-
-/** The only place that knows what errors of the provider, the SDK and the network mean. */
+/** Makes a StorageError of whatever the provider, the SDK or the network failed with. Nothing else does. */
 export function toStorageError(cause: unknown, about: About): StorageError {
   if (isStorageError(cause)) return cause;
   const error = cause as ProviderError;
@@ -111,52 +104,6 @@ export function toStorageError(cause: unknown, about: About): StorageError {
   if (known !== undefined) return storageError(code, known, { cause, retryable: false });
   const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD tells no more
   return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
-}
-
-/** The name that S3 gives an error: many servers send no more. */
-function nameOf(error: unknown): string {
-  const { name, Code } = (error ?? {}) as { readonly name?: unknown; readonly Code?: unknown };
-  return typeof Code === 'string' ? Code : typeof name === 'string' ? name : '';
-}
-
-/** As `nameOf`, of what a StorageError was made from. */
-export function causeName(error: unknown): string {
-  return nameOf(isStorageError(error) ? error.cause : error);
-}
-
-export function statusOf(error: unknown): number | undefined {
-  return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
-}
-
-/** The bucket that the provider says it is about; empty where it does not say. */
-export function causeBucket(error: unknown): string {
-  const { BucketName: bucket } = ((isStorageError(error) ? error.cause : undefined) ?? {}) as { readonly BucketName?: unknown };
-  return typeof bucket === 'string' ? bucket : '';
-}
-
-/** As `statusOf`, of what a StorageError was made from. */
-export function causeStatus(error: unknown): number | undefined {
-  return isStorageError(error) ? statusOf(error.cause) : undefined;
-}
-
-/**
- * Whether an attempt that failed so may have been carried out all the same: its answer got lost, or a gateway's came instead. What the
- * server itself answers with was not done; so Ceph tells the loser of a race for a key.
- */
-export function leavesDoubt(error: unknown): boolean {
-  const status = statusOf(error);
-  if (status !== undefined) return status === 502 || status === 504;
-  return !isUnreached(error);
-}
-
-/** Whether that was so of an attempt before, of what a StorageError was made from. */
-export function wasInDoubt(error: unknown): boolean {
-  return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.isDoubtful === true;
-}
-
-/** A header of the answer that became this error. */
-export function headerOf(error: unknown, header: string): string | undefined {
-  return (error as ProviderError | undefined)?.$response?.headers?.[header];
 }
 
 /** The code of one key's error within the answer to a batch. */
@@ -213,85 +160,4 @@ function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }
     storage_unavailable: 'The storage provider is not available at the moment.',
   };
   return messages[code] ?? 'The storage provider failed.';
-}
-
-/** What an operator can look into: nothing was sent. */
-const unreachable: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
-  ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
-  EAI_AGAIN: 'The connection to the storage provider failed: the name in its endpoint could not be looked up.',
-  EAI_FAIL: 'The connection to the storage provider failed: the name server refuses to look up the name in its endpoint.',
-  EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
-  ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
-  EADDRNOTAVAIL: 'The connection to the storage provider failed: this machine has no port left for it.',
-  EMFILE: 'The connection to the storage provider failed: this process has too many files open.',
-  ENFILE: 'The connection to the storage provider failed: the machine has too many files open.',
-};
-
-/** Whether there was no way to the server. */
-export function isUnreached(error: unknown): boolean {
-  const { code = '', syscall } = error as NodeJS.ErrnoException;
-  // A route may forbid it in several ways: EACCES, EINVAL, EPERM.
-  const isRefused = syscall === 'connect' || isOfAllAddresses(error);
-  return Object.hasOwn(unreachable, code) || (isRefused && code !== 'ETIMEDOUT');
-}
-
-/** Of a name with several addresses, none of which took a connection. Its code is that of the first one. */
-function isOfAllAddresses(error: unknown): boolean {
-  return error instanceof AggregateError;
-}
-
-const noTls = 'The storage provider does not use TLS at this endpoint; the address may need to begin with http://.';
-const tlsRefused =
-  'The storage provider refuses the TLS connection; it may not know the host name in the endpoint, or may require other TLS versions or ciphers, or a client certificate.';
-
-/** @param code of Node or OpenSSL */
-function reason(code: string): string {
-  if (code === 'CERT_HAS_EXPIRED') return ': it has expired, or the clock of this machine is wrong';
-  if (code === 'CERT_NOT_YET_VALID') return ': it is not valid yet, or the clock of this machine is wrong';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return ': it is for other hosts than that of the endpoint';
-  const isUnknown = code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO_');
-  return isUnknown ? ': no CA that is known here has issued it; NODE_EXTRA_CA_CERTS names one of your own' : '';
-}
-
-function networkError(error: ProviderError): StorageError | undefined {
-  const { message = '' } = error;
-  const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
-  const options = { cause: error };
-  if (error instanceof TunnelError) {
-    const { status, isUntrusted } = error;
-    const silent = isUntrusted ? 'has a certificate that is not trusted' : 'cannot be reached, or closed the connection';
-    const answer = status === undefined ? silent : `answered ${status}`;
-    const message = `The proxy for the connection to the storage provider, of HTTPS_PROXY, ${answer}.`;
-    return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
-  }
-  // By code first: the SDK calls a connection that was cut a timeout.
-  const isOver = isBroken(error) || code === 'ECONNABORTED' || message === 'socket hang up';
-  if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
-    return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
-      ...options,
-      retryAfter: 1,
-    });
-  }
-  if (error.name === 'CredentialsTimeoutError')
-    return storageError('read_timeout', 'The credentials for the storage provider did not arrive in time.', options);
-  if (error.name === 'CredentialsFailedError')
-    return storageError('storage_unavailable', 'The credentials for the storage provider cannot be obtained at the moment.', {
-      ...options,
-      retryAfter: 1,
-    });
-  if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
-    return isOfAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
-      ? storageError('connect_timeout', 'No connection to the storage provider could be made in time.', options)
-      : storageError('read_timeout', 'The storage provider did not answer in time.', options);
-  }
-  if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);
-  if (code === 'EPROTO') {
-    return storageError('storage_unavailable', / alert /.test(message) ? tlsRefused : noTls, { ...options, retryable: false });
-  }
-  if (isOfCertificate(code)) {
-    const told = code.startsWith('ERR_SSL_') ? tlsRefused : `The storage provider's certificate is not trusted${reason(code)}.`;
-    return storageError('storage_unavailable', told, { ...options, retryable: false });
-  }
-  return undefined;
 }

@@ -3,7 +3,7 @@ import type { CallContext, LifecycleOperations, LifecycleRule } from '@coffer/st
 
 import type { HeldRule } from './administration.ts';
 import { assertBucketThere } from './bucket-there.ts';
-import { causeName } from './errors.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 export function lifecycleOperations(store: Store): LifecycleOperations {

@@ -7,9 +7,9 @@ import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './concurrency.ts';
-import { causeName } from './errors.ts';
 import { abortUpload } from './multipart.ts';
 import { assertGoesOn } from './paging.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { openUploads } from './uploads.ts';
 

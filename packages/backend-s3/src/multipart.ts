@@ -5,8 +5,8 @@ import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress } from '@coffer/storage-core';
 
 import { unlessAborted } from './concurrency.ts';
-import { causeName } from './errors.ts';
 import { mostParts } from './limits.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from './transport.ts';
 import { writtenBefore } from './written-before.ts';

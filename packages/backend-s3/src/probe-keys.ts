@@ -3,11 +3,12 @@ import type { Readable } from 'node:stream';
 import { isStorageError, noContext, readAll } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
-import { causeStatus, toStorageError } from './errors.ts';
+import { toStorageError } from './errors.ts';
 import { keyTwins } from './key-classes.ts';
 import type { KeyClass } from './key-classes.ts';
 import type { Sandbox } from './probe-sandbox.ts';
 import type { Write } from './probe-writes.ts';
+import { causeStatus } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 /** What each takes is round trips, one after the other: of a server that is far, half of the time that all of this takes. */

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 
 import { AnswerError } from './answer-error.ts';
-import { statusOf, toStorageError } from './errors.ts';
+import { toStorageError } from './errors.ts';
 import { requestFor } from './node-http.ts';
+import { statusOf } from './provider-error.ts';
 import { RetryPolicy } from './retry.ts';
 import { encodeKey } from './signature.ts';
 import type { Store } from './store.ts';

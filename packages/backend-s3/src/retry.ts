@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { unlessAborted } from './concurrency.ts';
-import { headerOf, isUnreached, statusOf } from './errors.ts';
+import { isUnreached } from './network-errors.ts';
+import { headerOf, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 import { isBroken } from './socket-errors.ts';
 

@@ -3,8 +3,10 @@ import { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import type { Connection } from './connection.ts';
-import { headerOf, isUnreached, leavesDoubt, statusOf } from './errors.ts';
+import { leavesDoubt } from './doubt.ts';
+import { isUnreached } from './network-errors.ts';
 import { isRegion } from './places.ts';
+import { headerOf, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 import { isBroken } from './socket-errors.ts';
 

@@ -3,7 +3,8 @@ import { hash } from 'node:crypto';
 import { hasCode, noContext } from '@coffer/storage-core';
 import type { ObjectAddress } from '@coffer/storage-core';
 
-import { causeName, wasInDoubt } from './errors.ts';
+import { wasInDoubt } from './doubt.ts';
+import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import type { ObjectHeaders, WriteHeaders, Written } from './transport.ts';
 import { versionOf } from './version-id.ts';

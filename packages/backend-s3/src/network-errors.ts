@@ -1,0 +1,88 @@
+import { storageError } from '@coffer/storage-core';
+import type { StorageError } from '@coffer/storage-core';
+
+import type { ProviderError } from './provider-error.ts';
+import { isBroken, isOfCertificate } from './socket-errors.ts';
+import { TunnelError } from './tunnels.ts';
+
+/** What an operator can look into: nothing was sent. */
+const unreachable: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
+  ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
+  EAI_AGAIN: 'The connection to the storage provider failed: the name in its endpoint could not be looked up.',
+  EAI_FAIL: 'The connection to the storage provider failed: the name server refuses to look up the name in its endpoint.',
+  EHOSTUNREACH: 'The connection to the storage provider failed: its host cannot be reached.',
+  ENETUNREACH: 'The connection to the storage provider failed: its network cannot be reached.',
+  EADDRNOTAVAIL: 'The connection to the storage provider failed: this machine has no port left for it.',
+  EMFILE: 'The connection to the storage provider failed: this process has too many files open.',
+  ENFILE: 'The connection to the storage provider failed: the machine has too many files open.',
+};
+
+/** Whether there was no way to the server. */
+export function isUnreached(error: unknown): boolean {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  // A route may forbid it in several ways: EACCES, EINVAL, EPERM.
+  const isRefused = syscall === 'connect' || isOfAllAddresses(error);
+  return Object.hasOwn(unreachable, code) || (isRefused && code !== 'ETIMEDOUT');
+}
+
+/** Of a name with several addresses, none of which took a connection. Its code is that of the first one. */
+function isOfAllAddresses(error: unknown): boolean {
+  return error instanceof AggregateError;
+}
+
+const noTls = 'The storage provider does not use TLS at this endpoint; the address may need to begin with http://.';
+const tlsRefused =
+  'The storage provider refuses the TLS connection; it may not know the host name in the endpoint, or may require other TLS versions or ciphers, or a client certificate.';
+
+/** @param code of Node or OpenSSL */
+function reason(code: string): string {
+  if (code === 'CERT_HAS_EXPIRED') return ': it has expired, or the clock of this machine is wrong';
+  if (code === 'CERT_NOT_YET_VALID') return ': it is not valid yet, or the clock of this machine is wrong';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return ': it is for other hosts than that of the endpoint';
+  const isUnknown = code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO_');
+  return isUnknown ? ': no CA that is known here has issued it; NODE_EXTRA_CA_CERTS names one of your own' : '';
+}
+
+/** What it means when no answer came; undefined for other errors. */
+export function networkError(error: ProviderError): StorageError | undefined {
+  const { message = '' } = error;
+  const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
+  const options = { cause: error };
+  if (error instanceof TunnelError) {
+    const { status, isUntrusted } = error;
+    const silent = isUntrusted ? 'has a certificate that is not trusted' : 'cannot be reached, or closed the connection';
+    const answer = status === undefined ? silent : `answered ${status}`;
+    const message = `The proxy for the connection to the storage provider, of HTTPS_PROXY, ${answer}.`;
+    return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
+  }
+  // By code first: the SDK calls a connection that was cut a timeout.
+  const isOver = isBroken(error) || code === 'ECONNABORTED' || message === 'socket hang up';
+  if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
+    return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {
+      ...options,
+      retryAfter: 1,
+    });
+  }
+  if (error.name === 'CredentialsTimeoutError')
+    return storageError('read_timeout', 'The credentials for the storage provider did not arrive in time.', options);
+  if (error.name === 'CredentialsFailedError')
+    return storageError('storage_unavailable', 'The credentials for the storage provider cannot be obtained at the moment.', {
+      ...options,
+      retryAfter: 1,
+    });
+  if (error.name === 'TimeoutError' || code === 'ETIMEDOUT') {
+    return isOfAllAddresses(error) || /establish|connect ETIMEDOUT/.test(message)
+      ? storageError('connect_timeout', 'No connection to the storage provider could be made in time.', options)
+      : storageError('read_timeout', 'The storage provider did not answer in time.', options);
+  }
+  if (code === 'ERR_INVALID_CHAR') return storageError('invalid_argument', 'A header cannot hold one of the values given.', options);
+  if (code === 'EPROTO') {
+    return storageError('storage_unavailable', / alert /.test(message) ? tlsRefused : noTls, { ...options, retryable: false });
+  }
+  if (isOfCertificate(code)) {
+    const told = code.startsWith('ERR_SSL_') ? tlsRefused : `The storage provider's certificate is not trusted${reason(code)}.`;
+    return storageError('storage_unavailable', told, { ...options, retryable: false });
+  }
+  return undefined;
+}
