@@ -1,4 +1,4 @@
-import type { Acl, LifecycleRule } from '@coffer/storage-core';
+import type { LifecycleRule } from '@coffer/storage-core';
 
 import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from './administration.ts';
 import { dateOf, documentOf, element, isCutShort, subresourceOf } from './documents.ts';
@@ -115,18 +115,6 @@ export function taggingDocument(tags: readonly Tag[]): string {
 export function tagsFrom(answer: string): readonly Tag[] {
   const tags = childrenOf(subresourceOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
   return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
-}
-
-/** A request of PutObjectAcl. */
-export function aclPolicyDocument({ owner, grants }: Acl): string {
-  const spelled = grants.map(({ grantee, permission }) => {
-    const { type, id, uri } = grantee;
-    const who = `${id === undefined ? '' : element('ID', id)}${uri === undefined ? '' : element('URI', uri)}`;
-    const schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
-    return `<Grant><Grantee ${schema} xsi:type="${type}">${who}</Grantee>${element('Permission', permission)}</Grant>`;
-  });
-  const list = `<AccessControlList>${spelled.join('')}</AccessControlList>`;
-  return documentOf('AccessControlPolicy', `<Owner>${element('ID', owner.id)}</Owner>${list}`);
 }
 
 /** An answer of ListObjectVersions. */

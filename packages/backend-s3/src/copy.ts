@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core';
-import type { Acl, CallContext, CannedAcl, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
+import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { withAclNamed } from './acl-support.ts';
 import { AnswerBody } from './answer-body.ts';
+import { carriedAcl } from './carried-acl.ts';
 import { toStorageError } from './errors.ts';
 import { putMatchFor } from './etag.ts';
-import { cannedOf } from './grants.ts';
 import { assertKeyHolds } from './key-support.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
@@ -249,29 +249,6 @@ async function assertNothingAt(store: Store, at: ObjectAddress, ctx: CallContext
     throw error;
   }
   throw taken();
-}
-
-/**
- * What a copy would lose: its canned name, or the grants where it has none. Most objects are private, as copies are anyway: whether
- * a server does what it tells about ACLs matters only for the others.
- */
-async function carriedAcl(
-  store: Store,
-  source: ObjectAddress,
-  destination: ObjectAddress,
-  ctx: CallContext,
-): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
-  if (!store.endpoint.tellsOwners) return undefined;
-  const { bucket } = destination; // the source may be there to be read alone
-  const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
-    const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
-    if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
-    return undefined;
-  });
-  if (acl?.owner.id === '') store.endpoint.tellsOwners = false;
-  const canned = acl && cannedOf(acl);
-  if (acl === undefined || canned === 'private' || !(await store.endpoint.profile(bucket, ctx)).acl) return undefined;
-  return canned === undefined ? { acl } : { canned };
 }
 
 function isSame(a: ObjectAddress, b: ObjectAddress): boolean {

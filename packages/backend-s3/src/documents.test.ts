@@ -5,26 +5,14 @@ import type { AddressInfo } from 'node:net';
 
 import { startS3 } from '@coffer/fixtures';
 import { noContext } from '@coffer/storage-core';
-import type { Acl } from '@coffer/storage-core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { aclFrom } from './acl-documents.ts';
 import { s3Backend } from './backend.ts';
-import {
-  aclDocumentFrom,
-  bucketsFrom,
-  completeDocument,
-  completedEtagFrom,
-  copiedFrom,
-  deleteDocument,
-  failuresFrom,
-  isErrorDocument,
-  listPageFrom,
-  nextTokenAtBeginning,
-  nextTokenAtEnd,
-  uploadIdFrom,
-} from './documents.ts';
-import { aclFrom } from './grants.ts';
+import { isErrorDocument } from './documents.ts';
+import { bucketsFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './list-documents.ts';
+import { completeDocument, completedEtagFrom, copiedFrom, deleteDocument, failuresFrom, uploadIdFrom } from './object-documents.ts';
 import { openStore } from './open-store.ts';
 import { sdkTransport } from './sdk-transport.ts';
 import { recorded } from './testing/recorded.ts';
@@ -72,11 +60,10 @@ describe.each(servers.filter((server) => typeof server !== 'string'))('answers o
     const into = { at, uploadId: await transport.createUpload(at, described, noContext), number: 1 };
     await read(transport.copyPart({ ...at, range: 'bytes=0-3' }, into, noContext), copiedFrom);
     await transport.abortUpload(into, noContext);
-    const readAcl = (document: string): Acl => aclFrom(aclDocumentFrom(document));
-    await read(transport.getAcl(at, noContext), readAcl);
+    await read(transport.getAcl(at, noContext), aclFrom);
     if (!server.name.startsWith('MinIO')) {
       await backend.acl?.setObjectAcl(at, 'public-read', noContext);
-      const { grants } = await read(transport.getAcl(at, noContext), readAcl);
+      const { grants } = await read(transport.getAcl(at, noContext), aclFrom);
       expect(grants.map(({ grantee, permission }) => [grantee.type, permission])).toContainEqual(['Group', 'READ']);
     }
     await read(

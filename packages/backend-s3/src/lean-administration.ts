@@ -1,8 +1,8 @@
 import type { CallContext } from '@coffer/storage-core';
 
+import { aclDocument, aclFrom } from './acl-documents.ts';
 import type { Administration } from './administration.ts';
 import {
-  aclPolicyDocument,
   corsDocument,
   corsFrom,
   locationDocument,
@@ -17,8 +17,6 @@ import {
   versioningFrom,
   versionsFrom,
 } from './bucket-documents.ts';
-import { aclDocumentFrom } from './documents.ts';
-import { aclFrom } from './grants.ts';
 import type { DocumentRequest, LeanClient } from './lean-client.ts';
 import { queryOf } from './signature.ts';
 
@@ -56,13 +54,12 @@ export function leanAdministration(client: LeanClient): Administration {
     putCors: (bucket, rules, ctx) => put('s3:PutBucketCORS', { at: { bucket }, query: 'cors=', document: corsDocument(rules) }, ctx),
 
     putObjectAcl(at, acl, ctx) {
-      const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclPolicyDocument(acl) };
+      const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclDocument(acl) };
       return put('s3:PutObjectAcl', { at, query: 'acl=', ...told }, ctx);
     },
     getTags: (at, ctx) => get('s3:GetObjectTagging', { at, query: 'tagging=' }, ctx, tagsFrom),
     putTags: (at, tags, ctx) => put('s3:PutObjectTagging', { at, query: 'tagging=', document: taggingDocument(tags) }, ctx),
-    getBucketAcl: (bucket, ctx) =>
-      get('s3:GetBucketAcl', { at: { bucket }, query: 'acl=' }, ctx, (document) => aclFrom(aclDocumentFrom(document))),
+    getBucketAcl: (bucket, ctx) => get('s3:GetBucketAcl', { at: { bucket }, query: 'acl=' }, ctx, aclFrom),
     putBucketAcl: (bucket, acl, ctx) => put('s3:PutBucketAcl', { at: { bucket }, query: 'acl=', headers: ['x-amz-acl', acl] }, ctx),
 
     listVersions(bucket, ctx, prefix) {

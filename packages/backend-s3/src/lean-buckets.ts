@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { ListPage } from '@coffer/storage-core';
 
 import { call } from './call.ts';
-import { bucketsFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './documents.ts';
 import type { LeanClient } from './lean-client.ts';
+import { bucketsFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from './list-documents.ts';
 import { queryOf } from './signature.ts';
 import type { Transport } from './transport.ts';
 

@@ -1,9 +1,10 @@
-import { aclDocumentFrom, copiedFrom, PassedOverError } from './documents.ts';
+import { aclFrom } from './acl-documents.ts';
+import { PassedOverError } from './documents.ts';
 import { quoted } from './etag.ts';
-import { aclFrom } from './grants.ts';
 import type { LeanClient } from './lean-client.ts';
 import { carriedHeaders, metadataHeaders } from './lean-headers.ts';
 import { partQuery } from './lean-uploads.ts';
+import { copiedFrom } from './object-documents.ts';
 import { encodeKey } from './signature.ts';
 import type { CopyHeaders, CopySource, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
@@ -28,7 +29,7 @@ export function leanCopies(client: LeanClient): Pick<Transport, 'copy' | 'copyPa
     getAcl: (at, ctx) =>
       client.document('s3:GetObjectAcl', { method: 'GET', at, query: 'acl=' }, ctx, (document, { etag }) => {
         if (etag !== undefined) throw new PassedOverError('The answer is the object where its ACL belongs.');
-        return aclFrom(aclDocumentFrom(document));
+        return aclFrom(document);
       }),
   };
 }

@@ -1,9 +1,9 @@
 import { call } from './call.ts';
 import { crc32Of } from './checksums.ts';
-import { completeDocument, completedEtagFrom, uploadIdFrom } from './documents.ts';
 import { etagOf } from './etag.ts';
 import type { LeanClient } from './lean-client.ts';
 import { writeHeaders } from './lean-headers.ts';
+import { completeDocument, completedEtagFrom, uploadIdFrom } from './object-documents.ts';
 import type { Settings } from './settings.ts';
 import { uriEncode } from './signature.ts';
 import type { Transport } from './transport.ts';

@@ -19,7 +19,7 @@ import type { CannedAcl } from '@coffer/storage-core';
 import type { Administration } from './administration.ts';
 import { nextPart, nextUpload } from './bucket-documents.ts';
 import { call } from './call.ts';
-import { aclFrom, grantsTo } from './grants.ts';
+import { aclFromOutput, grantsTo } from './sdk-acl.ts';
 import { sdkCors } from './sdk-cors.ts';
 import { sdkRules } from './sdk-rules.ts';
 import { urlDecoded } from './url-encoding.ts';
@@ -72,7 +72,7 @@ export function sdkAdministration(client: S3Client): Administration {
     },
     getBucketAcl: (bucket, ctx) =>
       call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) =>
-        aclFrom(await client.send(new GetBucketAclCommand({ Bucket: bucket }), options)),
+        aclFromOutput(await client.send(new GetBucketAclCommand({ Bucket: bucket }), options)),
       ),
     async putBucketAcl(bucket, acl, ctx) {
       const command = new PutBucketAclCommand({ Bucket: bucket, ACL: bucketAclOf(acl) });

@@ -3,7 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from './call.ts';
 import { etagOf, quoted } from './etag.ts';
-import { aclFrom } from './grants.ts';
+import { aclFromOutput } from './sdk-acl.ts';
 import { carriedInput, writeInput } from './sdk-input.ts';
 import { encodeKey } from './signature.ts';
 import type { CopySource, Transport } from './transport.ts';
@@ -37,7 +37,7 @@ export function sdkCopies(client: S3Client): Pick<Transport, 'copy' | 'copyPart'
 
     getAcl: (at, ctx) =>
       call({ ...at, permission: 's3:GetObjectAcl' }, ctx, async (options) =>
-        aclFrom(await client.send(new GetObjectAclCommand({ Bucket: at.bucket, Key: at.key }), options)),
+        aclFromOutput(await client.send(new GetObjectAclCommand({ Bucket: at.bucket, Key: at.key }), options)),
       ),
   };
 }

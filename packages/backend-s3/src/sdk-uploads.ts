@@ -7,8 +7,8 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 
 import { call } from './call.ts';
-import { uploadIdOf } from './documents.ts';
 import { bare, etagOf, quoted } from './etag.ts';
+import { uploadIdOf } from './object-documents.ts';
 import type { PayloadSigning } from './payload-signing.ts';
 import { carriedInput, md5For, withHash, writeInput } from './sdk-input.ts';
 import type { Transport } from './transport.ts';

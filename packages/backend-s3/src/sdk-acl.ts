@@ -1,14 +1,8 @@
-import type { Grant, Owner } from '@aws-sdk/client-s3';
-import { cannedAcls, aclOf } from '@coffer/storage-core';
-import type { Acl, AclGrant, CannedAcl } from '@coffer/storage-core';
+import type { GetObjectAclCommandOutput, Grant } from '@aws-sdk/client-s3';
+import type { Acl, AclGrant } from '@coffer/storage-core';
 
-/** As the SDK has it. */
-export interface AclDocument {
-  readonly Owner?: Owner | undefined;
-  readonly Grants?: Grant[] | undefined;
-}
-
-export function aclFrom({ Owner: owner, Grants: grants = [] }: AclDocument): Acl {
+/** An answer of GetObjectAcl or GetBucketAcl. */
+export function aclFromOutput({ Owner: owner, Grants: grants = [] }: Pick<GetObjectAclCommandOutput, 'Owner' | 'Grants'>): Acl {
   const id = owner?.ID ?? '';
   return { owner: { id, displayName: owner?.DisplayName ?? id }, grants: grants.flatMap(grantFrom) };
 }
@@ -38,17 +32,4 @@ export function grantsTo(acl: Acl): Grant[] {
     },
     Permission: permission,
   }));
-}
-
-/** The canned ACL that makes just these grants, of those that mean the same whoever owns the bucket. */
-export function cannedOf(acl: Acl): CannedAcl | undefined {
-  const wanted = spelled(acl);
-  return cannedAcls.find((canned) => wanted === spelled(aclOf(canned, acl.owner)));
-}
-
-function spelled(acl: Acl): string {
-  return acl.grants
-    .map(({ grantee, permission }) => `${grantee.uri ?? grantee.id ?? ''} ${permission}`)
-    .toSorted()
-    .join('\n');
 }

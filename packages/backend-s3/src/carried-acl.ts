@@ -1,0 +1,40 @@
+import { aclOf, cannedAcls, hasCode } from '@coffer/storage-core';
+import type { Acl, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage-core';
+
+import type { Store } from './store.ts';
+
+/**
+ * What a copy would lose: its canned name, or the grants where it has none. Most objects are private, as copies are anyway: whether
+ * a server does what it tells about ACLs matters only for the others.
+ */
+export async function carriedAcl(
+  store: Store,
+  source: ObjectAddress,
+  destination: ObjectAddress,
+  ctx: CallContext,
+): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
+  if (!store.endpoint.tellsOwners) return undefined;
+  const { bucket } = destination; // the source may be there to be read alone
+  const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
+    const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
+    if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
+    return undefined;
+  });
+  if (acl?.owner.id === '') store.endpoint.tellsOwners = false;
+  const canned = acl && cannedOf(acl);
+  if (acl === undefined || canned === 'private' || !(await store.endpoint.profile(bucket, ctx)).acl) return undefined;
+  return canned === undefined ? { acl } : { canned };
+}
+
+/** The canned ACL that makes just these grants, of those that mean the same whoever owns the bucket. */
+function cannedOf(acl: Acl): CannedAcl | undefined {
+  const wanted = spelled(acl);
+  return cannedAcls.find((canned) => wanted === spelled(aclOf(canned, acl.owner)));
+}
+
+function spelled(acl: Acl): string {
+  return acl.grants
+    .map(({ grantee, permission }) => `${grantee.uri ?? grantee.id ?? ''} ${permission}`)
+    .toSorted()
+    .join('\n');
+}
