@@ -2,7 +2,7 @@ import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError, StorageErrorCode, StorageErrorOptions } from '@coffer/storage-core';
 
 import { networkError } from './network-errors.ts';
-import { nameOf, statusOf } from './provider-error.ts';
+import { nameOf, secondsIn, statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
 /** What a request was about, for the words of its error. */
@@ -131,13 +131,8 @@ function detailsOf(code: StorageErrorCode, headers: Readonly<Record<string, stri
   const size = /^bytes \*\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1];
   if (code === 'range_not_satisfiable') return size === undefined ? {} : { objectSize: Number(size) };
   if (code !== 'storage_unavailable') return {};
-  return { retryAfter: retryAfterIn(headers['retry-after'] ?? '') };
-}
-
-/** Seconds, out of the header as RFC 9110 has it: seconds, or a date. */
-function retryAfterIn(header: string): number {
-  const seconds = /^\d+(?:\.\d+)?$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1000);
-  return seconds > 0 ? seconds : 1;
+  const seconds = Math.ceil(secondsIn(headers['retry-after']));
+  return { retryAfter: seconds > 0 ? seconds : 1 };
 }
 
 function messageOf(code: StorageErrorCode, { bucket = '', key = '', permission }: About): string {

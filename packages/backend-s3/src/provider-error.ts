@@ -39,3 +39,8 @@ export function causeStatus(error: unknown): number | undefined {
 export function headerOf(error: unknown, header: string): string | undefined {
   return (error as ProviderError | undefined)?.$response?.headers?.[header];
 }
+
+/** Seconds, out of a Retry-After header as RFC 9110 has it: a number of them, or a date. NaN where it is neither. */
+export function secondsIn(retryAfter = ''): number {
+  return /^\d+(?:\.\d+)?$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
+}

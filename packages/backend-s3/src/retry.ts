@@ -4,7 +4,7 @@ import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { unlessAborted } from './concurrency.ts';
 import { isUnreached } from './network-errors.ts';
-import { headerOf, statusOf } from './provider-error.ts';
+import { headerOf, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 import { isBroken } from './socket-errors.ts';
 
@@ -120,8 +120,7 @@ function isAbsent(error: unknown): boolean {
 
 /** Milliseconds. */
 function askedDelay(error: unknown): number {
-  const asked = headerOf(error, 'retry-after') ?? '';
-  const time = /^\d+(?:\.\d+)?$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
+  const time = secondsIn(headerOf(error, 'retry-after')) * 1000;
   const exact = Number(headerOf(error, 'x-amz-retry-after') ?? NaN);
   return [time, exact].find((found) => found > 0) ?? 0;
 }
