@@ -19,7 +19,7 @@ import type { Place } from './places.ts';
 import { headerOf } from './provider-error.ts';
 import { RetryPolicy } from './retry.ts';
 import type { Settings } from './settings.ts';
-import { amzDate, authorization, encodeKey, merged, Signatures, unsignedPayload } from './signature.ts';
+import { authorization, encodeKey, merged, Signatures, unsignedPayload } from './signature.ts';
 import type { Keys } from './signature.ts';
 import { cutError, StaleSocketError } from './socket-errors.ts';
 
@@ -38,6 +38,9 @@ export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
 export interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
   readonly document?: string;
 }
+
+/** As it is sent. */
+type Signed<R extends LeanRequest> = HttpRequest & Pick<R, 'body'>;
 
 /** What a last attempt failed with: something was passed on that cannot be taken back. */
 export class LastAttemptError extends Error {}
@@ -75,19 +78,17 @@ export class LeanClient {
 
   /** Resolves with a successful answer to a request whose body, if any, is in memory. */
   answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
-    return this.attempt(request, signal, async (signed) =>
-      carriedOut(succeeded(request, await this.#http.exchange(signed as ExchangeRequest, signal))),
-    );
+    return this.attempt(request, signal, async (signed) => carriedOut(succeeded(request, await this.#http.exchange(signed, signal))));
   }
 
   /** Resolves with a successful answer whose body is a stream. */
   open(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<OpenAnswer> {
-    return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed as ExchangeRequest, signal)));
+    return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed, signal)));
   }
 
   /** Resolves with the head of a successful answer to a request whose body is a stream, which has just one attempt. */
   send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    return this.attempt(request, signal, (signed) => this.#send(signed as StreamRequest, signal));
+    return this.attempt(request, signal, (signed) => this.#send(signed, signal));
   }
 
   /**
@@ -100,10 +101,10 @@ export class LeanClient {
     ctx: CallContext,
     read: (document: string, headers: Answer['headers']) => T | Promise<T>,
   ): Promise<T> {
-    const sent = document === undefined ? { headers } : withDocument(document, headers);
+    const sent: DocumentSent = document === undefined ? { headers } : withDocument(document, headers);
     return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
       this.attempt({ ...request, ...sent }, abortSignal, async (signed) => {
-        const answer = await this.#http.exchange({ ...(signed as ExchangeRequest), onBeginning }, abortSignal);
+        const answer = await this.#http.exchange({ ...signed, onBeginning }, abortSignal);
         const { headers: told, document: text } = carriedOut(succeeded(request, answer));
         return read(text, told);
       }),
@@ -111,7 +112,11 @@ export class LeanClient {
   }
 
   /** Has a request made as often as there is hope, in whatever way. */
-  async attempt<T>(request: LeanRequest, signal: AbortSignal | undefined, make: (signed: HttpRequest) => Promise<T>): Promise<T> {
+  async attempt<R extends LeanRequest, T>(
+    request: R,
+    signal: AbortSignal | undefined,
+    make: (signed: Signed<R>) => Promise<T>,
+  ): Promise<T> {
     const { clock, credentials, payloadSigning, places } = this.#connection;
     const corrected: string[] = [];
     let stale = 0;
@@ -162,8 +167,9 @@ export class LeanClient {
     return answer;
   }
 
-  #signed({ method, at, query = '', headers = [], body, sha256 }: LeanRequest, { place, keys, offset, hasMd5 }: Attempt): HttpRequest {
-    const date = amzDate(Date.now() + offset);
+  #signed<R extends LeanRequest>(request: R, { place, keys, offset, hasMd5 }: Attempt): Signed<R> {
+    const { method, at, query = '', headers = [], body, sha256 } = request;
+    const date = this.#signatures.date(Date.now() + offset);
     const payloadHash = this.#payloadHash(body, sha256);
     const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
     const isSummed = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasSum(headers);
@@ -174,7 +180,8 @@ export class LeanClient {
     const scope = this.#signatures.scope(keys, place.region, date);
     all.push('authorization', authorization(scope, { method, path, query, headers: all, payloadHash }, date));
     const { hostname, port } = place;
-    return { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body };
+    const signed: HttpRequest = { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body };
+    return signed as Signed<R>; // the body is the same
   }
 
   #payloadHash(body: HttpRequest['body'], known: string | undefined): string {
@@ -220,8 +227,10 @@ function carriedOut<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): 
   return answer;
 }
 
+type DocumentSent = Pick<LeanRequest, 'headers' | 'sha256'> & Pick<ExchangeRequest, 'body'>;
+
 /** Some servers insist on the MD5 of documents. */
-function withDocument(document: string, headers: readonly string[]): Pick<LeanRequest, 'body' | 'headers' | 'sha256'> {
+function withDocument(document: string, headers: readonly string[]): DocumentSent {
   const body = Buffer.from(document);
   const own = ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64'), 'content-type', 'application/xml'];
   return { body, headers: merged(headers, own), sha256: hash('sha256', body) };

@@ -7,7 +7,7 @@ import type { Place } from './places.ts';
 import { presignedPut, signedHeaders } from './presigner.ts';
 import type { Presigner, UploadTerms } from './presigner.ts';
 import type { Settings } from './settings.ts';
-import { algorithm, amzDate, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
+import { algorithm, encodeKey, merged, namesOf, Signatures, unsignedPayload, uriEncode } from './signature.ts';
 import type { Keys, Scope } from './signature.ts';
 
 /**
@@ -25,7 +25,7 @@ export function leanPresigner(endpoint: string | undefined, settings: Settings, 
     reached.learn(bucket, reached.of(bucket), places.of(bucket).region);
     const place = reached.of(bucket);
     const now = clock.now();
-    const date = amzDate(now);
+    const date = signatures.date(now);
     return { scheme, place, keys, now, date, scope: signatures.scope(keys, place.region, date) };
   };
 

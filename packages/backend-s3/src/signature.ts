@@ -33,9 +33,21 @@ export interface Scope {
   signText(text: string): string;
 }
 
-/** Scopes in use. The key of a scope costs four HMACs, so it is derived once a day. */
+/** What one client signs with. The key of a scope costs four HMACs, so it is derived once a day; a date is spelled once a second. */
 export class Signatures {
+  #second = 0;
+  #date = '';
   readonly #known = new Map<string, Scope & { readonly day: string; readonly secret: string }>();
+
+  /** As `amzDate`. */
+  date(time: number): string {
+    const second = Math.floor(time / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#date = amzDate(time);
+    }
+    return this.#date;
+  }
 
   /** @param date as `amzDate` gives it */
   scope({ accessKeyId, secretAccessKey: secret }: Keys, region: string, date: string): Scope {
@@ -120,17 +132,9 @@ function hmacWith(key: Uint8Array): (text: string) => string {
   };
 }
 
-let lastSecond = 0;
-let lastDate = '';
-
 /** `20130524T000000Z` */
 export function amzDate(time: number): string {
-  const second = Math.floor(time / 1000);
-  if (second !== lastSecond) {
-    lastSecond = second;
-    lastDate = new Date(second * 1000).toISOString().replace(/[-:]|\.000/g, '');
-  }
-  return lastDate;
+  return new Date(time).toISOString().replace(/[-:]|\.\d{3}/g, '');
 }
 
 /** For the value of a parameter, or one segment of a path. */
