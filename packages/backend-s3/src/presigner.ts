@@ -19,9 +19,6 @@ export interface Presigner {
   getUrl(at: ObjectAddress, options: PresignDownloadOptions): Promise<string>;
 }
 
-/** For `lazily`. */
-export const presignerCalls: Readonly<Record<keyof Presigner, true>> = { form: true, putUrl: true, getUrl: true };
-
 /** The server has two addresses: the one that Coffer sends its requests to, and the one that clients reach. */
 export interface Presigners {
   readonly internal: Presigner;

@@ -3,7 +3,7 @@ import type { Administration } from './administration.ts';
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import { lazily } from './lazily.ts';
-import { presignerCalls, presignersOf } from './presigner.ts';
+import { presignersOf } from './presigner.ts';
 import type { Presigner } from './presigner.ts';
 import type { Sdk } from './sdk-client.ts';
 import type { Settings } from './settings.ts';
@@ -44,7 +44,7 @@ export function sdkDoor(settings: Settings, connection: Connection): Door {
       (await import('./sdk-administration.ts')).sdkAdministration((await sdk()).client),
     ),
     presigners: presignersOf(settings, (endpoint) =>
-      lazily<Presigner>(presignerCalls, async () => {
+      lazily<Presigner>({ form: true, putUrl: true, getUrl: true }, async () => {
         const { sdkPresigner } = await import('./sdk-presigner.ts');
         return sdkPresigner((await sdk()).signerFor(endpoint));
       }),
