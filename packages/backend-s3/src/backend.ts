@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
 import { checkOf } from './check.ts';
@@ -58,9 +56,6 @@ export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-
   }
 }
 
-/** Milliseconds. */
-const patience = 5000;
-
 function backendOf(store: Store, profile: EndpointProfile | undefined): StorageBackend {
   const { pull } = store.transport;
   const { acl, lifecycle, ...rare } = rareOperations(store);
@@ -86,7 +81,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     ...(profile?.versioning !== false && { versioning: versioningOperations(store) }),
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
-      if (store.cleaning.size > 0) await Promise.race([Promise.all(store.cleaning), delay(patience, undefined, { ref: false })]);
+      await store.cleaning.end();
       for (const lender of store.lenders.values()) lender.close(); // or they would go on by connections of their own
       store.connection.close();
     },

@@ -45,10 +45,7 @@ export async function writeByParts(
   // Not to be cancelled: an upload whose id nobody got could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
   const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
-    void inBackground(
-      store,
-      creating.then((id) => abortUpload(store, at, id)),
-    ); // should it come to be after all
+    void store.cleaning.run(creating.then((id) => abortUpload(store, at, id))); // should it come to be after all
     throw error;
   });
   try {
@@ -59,18 +56,11 @@ export async function writeByParts(
       ...(ifMatch !== undefined && { ifMatch }),
     });
   } catch (error) {
-    const aborting = inBackground(store, abortUpload(store, at, uploadId)); // what stays is the lifecycle rule's, or the sweep's
+    const aborting = store.cleaning.run(abortUpload(store, at, uploadId)); // what stays is the lifecycle rule's, or the sweep's
     // Who has gone waits for no provider that does not answer.
     await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(longestGoodbye, undefined, { ref: false })]) : aborting);
     throw error;
   }
-}
-
-/** Work that a store waits for, a little, before it closes. @returns once it is over, however */
-function inBackground(store: Store, work: Promise<void>): Promise<void> {
-  const cleaning: Promise<void> = work.catch(() => {}).finally(() => store.cleaning.delete(cleaning));
-  store.cleaning.add(cleaning);
-  return cleaning;
 }
 
 async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<SentPart[]> {

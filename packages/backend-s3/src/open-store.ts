@@ -1,5 +1,6 @@
 import { InFlight } from '@coffer/storage-core';
 
+import { Cleaning } from './cleaning.ts';
 import { connect } from './connection.ts';
 import { Endpoint } from './endpoint.ts';
 import { leanDoor } from './lean-door.ts';
@@ -33,7 +34,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     endpoint: new Endpoint(known ?? (settings.isAws ? awsProfile : undefined), async (bucket) =>
       (await import('./probe.ts')).probe(store, bucket),
     ),
-    cleaning: new Set(),
+    cleaning: new Cleaning(),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience, tenants }),
     downloads: new Slots({
       capacity: Math.max(1, sockets - Math.max(1, Math.floor(sockets / 5))),

@@ -1,5 +1,6 @@
 import type { InFlight } from '@coffer/storage-core';
 
+import type { Cleaning } from './cleaning.ts';
 import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -17,8 +18,7 @@ export interface Store extends Door {
   readonly memory: UploadMemory;
   /** Of whom objects were asked for, or written. */
   readonly tenants: Tenants;
-  /** What is cleaned up for callers who did not wait. A store that is closed waits for it, for a while. */
-  readonly cleaning: Set<Promise<void>>;
+  readonly cleaning: Cleaning;
   /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
   readonly downloads: Slots;
   /** Of those, the ones whose connections may serve others while their readers want nothing. */
