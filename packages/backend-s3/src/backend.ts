@@ -1,7 +1,7 @@
 import type { ByteSink, CallContext, ObjectAddress, PullOptions, StorageBackend } from '@coffer/storage-core';
 
-import { checkOf } from './check.ts';
 import { assertEndpoint } from './check-options.ts';
+import { checkOf } from './check.ts';
 import { assertKeyHolds } from './key-support.ts';
 import { listObjects } from './list.ts';
 import { openStore } from './open-store.ts';
@@ -9,11 +9,11 @@ import type { S3BackendOptions } from './options.ts';
 import { presignOperations } from './presign.ts';
 import type { EndpointProfile } from './profile.ts';
 import { pullObject } from './pull.ts';
-import { putObject } from './put.ts';
 import { rareOperations } from './rare.ts';
 import { getObject, headObject } from './read.ts';
 import { deleteMany, deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
+import { putObject } from './upload/put.ts';
 import { versioningOperations } from './versioning.ts';
 
 /**

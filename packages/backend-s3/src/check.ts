@@ -1,8 +1,8 @@
 import { hasCode, isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
+import { sandboxName } from './probe/sandbox-name.ts';
 import { causeBucket, causeName } from './provider-error.ts';
-import { sandboxName } from './sandbox-name.ts';
 import type { Store } from './store.ts';
 
 /**

@@ -1,12 +1,12 @@
 import { hasCode, isStorageError, storageError, takeWhole } from '@coffer/storage-core';
 import type { CallContext, ObjectAddress, ResolvedRange } from '@coffer/storage-core';
 
-import { sourceOf } from './answer-body.ts';
-import type { AnswerBody, BodyRest, BodySource } from './answer-body.ts';
 import { notAsked } from './conditions.ts';
+import { sourceOf } from './http/answer-body.ts';
+import type { AnswerBody, BodyRest, BodySource } from './http/answer-body.ts';
+import { isBroken } from './http/socket-errors.ts';
 import type { Lender } from './lenders.ts';
 import { lengthOf, rangeHeader } from './ranges.ts';
-import { isBroken } from './socket-errors.ts';
 import type { Store } from './store.ts';
 import type { ReadHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';

@@ -4,15 +4,13 @@ import { hasCode, noContext, readAll, storageError } from '@coffer/storage-core'
 import type { CallContext, CopyOptions, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
 import { withAclNamed } from './acl-support.ts';
-import { AnswerBody } from './answer-body.ts';
 import { carriedAcl } from './carried-acl.ts';
 import { toStorageError } from './errors.ts';
 import { putMatchFor } from './etag.ts';
+import { AnswerBody } from './http/answer-body.ts';
 import { assertKeyHolds } from './key-support.ts';
 import { partSizeFor, smallestPart } from './limits.ts';
 import { decodeMetadata } from './metadata.ts';
-import { writeByParts } from './multipart.ts';
-import type { Parts } from './multipart.ts';
 import { guardBody } from './open-body.ts';
 import type { EndpointProfile } from './profile.ts';
 import { wrongLength } from './ranges.ts';
@@ -21,9 +19,11 @@ import { deleteObject } from './remove.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 import type { CarriedHeaders, ObjectHeaders, WriteHeaders, Written } from './transport.ts';
+import { writeByParts } from './upload/multipart.ts';
+import type { Parts } from './upload/multipart.ts';
+import { isOf, writtenBefore } from './upload/written-before.ts';
 import { ignoresNoneMatch } from './versioning.ts';
 import { assertWriteHolds } from './write-support.ts';
-import { isOf, writtenBefore } from './written-before.ts';
 
 interface Copy {
   readonly source: ObjectAddress;

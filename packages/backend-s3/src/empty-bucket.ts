@@ -3,11 +3,11 @@ import type { CallContext } from '@coffer/storage-core';
 
 import { inParallel } from './concurrency.ts';
 import { wasInDoubt } from './doubt.ts';
-import { abortUpload } from './multipart.ts';
 import { causeStatus } from './provider-error.ts';
 import { batchesOf, deleteBatch, deleteObject, isPlainInXml } from './remove.ts';
 import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
+import { abortUpload } from './upload/multipart.ts';
 import { openUploads } from './uploads.ts';
 
 // A server may be late in telling that a bucket is empty, or show keys only once others are gone.

@@ -1,4 +1,4 @@
-import { ForeignAnswerError } from './foreign-answer.ts';
+import { ForeignAnswerError } from './http/foreign-answer.ts';
 import type { EndpointProfile } from './profile.ts';
 
 export function bare(etag: string | undefined): string {

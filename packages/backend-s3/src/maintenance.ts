@@ -1,16 +1,16 @@
 import { hasCode } from '@coffer/storage-core';
 import type { CallContext, MaintenanceOperations, SweepReport } from '@coffer/storage-core';
 
-import { isAbandoned, removeSandbox, sweepSandboxesIn } from './abandoned-sandboxes.ts';
-import type { Sweep } from './abandoned-sandboxes.ts';
 import type { ListedParts, OpenUpload } from './administration.ts';
 import { BucketFailures } from './bucket-failures.ts';
 import { listBuckets } from './bucket-list.ts';
 import { inParallel } from './concurrency.ts';
-import { abortUpload } from './multipart.ts';
 import { assertGoesOn } from './paging.ts';
+import { isAbandoned, removeSandbox, sweepSandboxesIn } from './probe/abandoned-sandboxes.ts';
+import type { Sweep } from './probe/abandoned-sandboxes.ts';
 import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
+import { abortUpload } from './upload/multipart.ts';
 import { openUploads } from './uploads.ts';
 
 // Together fewer than there are sockets to the server by default: a sweep stops nobody.

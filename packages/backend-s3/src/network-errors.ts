@@ -1,9 +1,9 @@
 import { storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
+import { isBroken, isOfCertificate } from './http/socket-errors.ts';
+import { TunnelError } from './http/tunnels.ts';
 import type { ProviderError } from './provider-error.ts';
-import { isBroken, isOfCertificate } from './socket-errors.ts';
-import { TunnelError } from './tunnels.ts';
 
 /** What an operator can look into: nothing was sent. */
 const unreachable: Readonly<Record<string, string>> = {

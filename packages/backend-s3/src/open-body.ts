@@ -1,7 +1,7 @@
 import { destroyOnAbort, storageError } from '@coffer/storage-core';
 
-import type { AnswerBody } from './answer-body.ts';
 import { toStorageError } from './errors.ts';
+import type { AnswerBody } from './http/answer-body.ts';
 
 /**
  * Keeps what an open body promises: failures of the provider are StorageErrors, its reader is told of them and of bytes in the context

@@ -1,20 +1,20 @@
 import { InFlight } from '@coffer/storage-core';
 
 import { Cleaning } from './cleaning.ts';
-import { connect } from './connection.ts';
 import { Endpoint } from './endpoint.ts';
-import { leanDoor } from './lean-door.ts';
+import { connect } from './http/connection.ts';
+import { leanDoor } from './lean/door.ts';
 import { lendOne } from './lenders.ts';
 import type { Lender } from './lenders.ts';
 import type { S3BackendOptions } from './options.ts';
 import { awsProfile } from './profile.ts';
 import type { EndpointProfile } from './profile.ts';
-import { sdkDoor } from './sdk-door.ts';
+import { sdkDoor } from './sdk/door.ts';
 import { settingsOf } from './settings.ts';
 import { Slots } from './slots.ts';
 import type { Store } from './store.ts';
 import { Tenants } from './tenants.ts';
-import { UploadMemory } from './upload-memory.ts';
+import { UploadMemory } from './upload/memory.ts';
 
 /** Seconds. Where there are many tenants, clients come again rather than wait for slow readers of others. */
 const briefly = 10;
@@ -32,7 +32,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     ...(settings.transport === 'sdk' ? sdkDoor(settings, connection) : leanDoor(settings, connection)),
     // AWS is one implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
     endpoint: new Endpoint(known ?? (settings.isAws ? awsProfile : undefined), async (bucket) =>
-      (await import('./probe.ts')).probe(store, bucket),
+      (await import('./probe/probe.ts')).probe(store, bucket),
     ),
     cleaning: new Cleaning(),
     memory: new UploadMemory({ capacity: settings.uploadMemory, partSize: settings.partSize, patience, tenants }),

@@ -4,9 +4,9 @@ import type { Readable } from 'node:stream';
 import { evaluateConditions, hasCode, resolveRange, storageError } from '@coffer/storage-core';
 import type { ByteRange, CallContext, GetOptions, GetResult, ObjectAddress, ObjectInfo } from '@coffer/storage-core';
 
-import { AnswerBody } from './answer-body.ts';
 import { isOverlooked, notAsked, passedOn } from './conditions.ts';
 import { Continuation } from './continued-body.ts';
+import { AnswerBody } from './http/answer-body.ts';
 import { assertKeyHolds } from './key-support.ts';
 import { decodeMetadata } from './metadata.ts';
 import type { Metadata } from './metadata.ts';

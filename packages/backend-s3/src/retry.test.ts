@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { AnswerError } from './answer-error.ts';
 import { unlessAborted } from './concurrency.ts';
+import { AnswerError } from './documents/answer-error.ts';
 import { delayAfter, RetryPolicy } from './retry.ts';
 
 // They wait as they do; what they were told to wait is looked at.

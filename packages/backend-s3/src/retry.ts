@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DefaultRateLimiter } from '@smithy/core/retry';
 
 import { unlessAborted } from './concurrency.ts';
+import { isBroken } from './http/socket-errors.ts';
 import { isUnreached } from './network-errors.ts';
 import { headerOf, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
-import { isBroken } from './socket-errors.ts';
 
 /* The policy of the AWS SDK, with its numbers. */
 const baseDelay = 50;

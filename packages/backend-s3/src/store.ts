@@ -1,14 +1,14 @@
 import type { InFlight } from '@coffer/storage-core';
 
 import type { Cleaning } from './cleaning.ts';
-import type { Connection } from './connection.ts';
 import type { Door } from './door.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Connection } from './http/connection.ts';
 import type { Lender } from './lenders.ts';
 import type { Settings } from './settings.ts';
 import type { Slots } from './slots.ts';
 import type { Tenants } from './tenants.ts';
-import type { UploadMemory } from './upload-memory.ts';
+import type { UploadMemory } from './upload/memory.ts';
 
 /** What all operations of one backend share. */
 export interface Store extends Door {

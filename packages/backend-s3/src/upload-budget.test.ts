@@ -5,14 +5,14 @@ import type { CallContext, PutOptions } from '@coffer/storage-core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { Cleaning } from './cleaning.ts';
-import { writeByParts } from './multipart.ts';
 import { openStore } from './open-store.ts';
 import { awsProfile } from './profile.ts';
-import { putObject } from './put.ts';
 import type { Store } from './store.ts';
 import { newStage } from './testing/lean.ts';
 import { answering, ok, refusal } from './testing/scripted.ts';
 import type { Answer } from './testing/scripted.ts';
+import { writeByParts } from './upload/multipart.ts';
+import { putObject } from './upload/put.ts';
 
 const { serve, open, clear } = newStage();
 afterEach(clear);

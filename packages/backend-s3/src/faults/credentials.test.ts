@@ -9,7 +9,7 @@ import { noContext, readAll } from '@coffer/storage-core';
 import type { ObjectStream, StorageBackend } from '@coffer/storage-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
-import type { Identity } from '../credentials.ts';
+import type { Identity } from '../signing/credentials.ts';
 import { refusalOf } from '../testing/answers.ts';
 import { doors, faultBench } from '../testing/fault-bench.ts';
 

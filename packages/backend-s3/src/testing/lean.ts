@@ -1,8 +1,8 @@
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { s3Backend } from '../backend.ts';
-import { connect } from '../connection.ts';
-import { leanDoor } from '../lean-door.ts';
+import { connect } from '../http/connection.ts';
+import { leanDoor } from '../lean/door.ts';
 import type { S3BackendOptions } from '../options.ts';
 import { awsProfile } from '../profile.ts';
 import type { EndpointProfile } from '../profile.ts';

@@ -7,7 +7,7 @@ import { readAll } from '@coffer/storage-core';
 import { onTestFinished } from 'vitest';
 
 import type { S3BackendOptions } from '../options.ts';
-import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from '../signature.ts';
+import { amzDate, authorization, encodeKey, Signatures, unsignedPayload } from '../signing/signature.ts';
 import { accountOn } from './server.ts';
 import type { TestServer } from './server.ts';
 

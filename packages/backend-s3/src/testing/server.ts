@@ -5,12 +5,12 @@ import { noContext } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 
 import { openS3Backend, probeEndpoint, s3Backend } from '../backend.ts';
-import { connect } from '../connection.ts';
+import { connect } from '../http/connection.ts';
 import { openStore } from '../open-store.ts';
 import type { S3BackendOptions } from '../options.ts';
-import type { PayloadSigning } from '../payload-signing.ts';
-import { openSdk } from '../sdk-client.ts';
+import { openSdk } from '../sdk/client.ts';
 import { settingsOf } from '../settings.ts';
+import type { PayloadSigning } from '../signing/payload-signing.ts';
 import { openUploads } from '../uploads.ts';
 
 /** A server of the fixtures, as far as it matters here. */

@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto';
+
+import { CreateMultipartUploadCommand, PutBucketLifecycleConfigurationCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import type { LifecycleRule } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import type { HeldRule } from '../administration.ts';
+import { s3Backend } from '../backend.ts';
+import { openStore } from '../open-store.ts';
+import { sdkAdministration } from '../sdk/administration.ts';
+import { recorded } from '../testing/recorded.ts';
+import { accountOn, ifAvailable, sdkOn } from '../testing/server.ts';
+import { aclDocument, aclFrom } from './acl.ts';
+import {
+  corsDocument,
+  corsFrom,
+  locationDocument,
+  locationFrom,
+  partsFrom,
+  rulesDocument,
+  rulesFrom,
+  taggingDocument,
+  tagsFrom,
+  uploadsFrom,
+  versioningFrom,
+  versionsFrom,
+} from './bucket.ts';
+
+const servers = await Promise.all([ifAvailable(startS3('ceph')), ifAvailable(startS3('minio'))]);
+const text = { kind: 'buffer', data: Buffer.from('x') } as const;
+const described = { contentType: 'text/plain' };
+
+describe.each(servers.filter((server) => typeof server !== 'string'))('answers of $name about buckets', (server) => {
+  it('are read as the SDK reads them', async () => {
+    const account = await accountOn(server);
+    const [backend, sdk, store] = [s3Backend(account), sdkOn(account), openStore(account)];
+    const documents = recorded(sdk.client);
+    const bucket = `documents-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const administration = sdkAdministration(sdk.client);
+    const read = async <T>(call: Promise<T>, parse: (document: string) => T): Promise<T> => {
+      const told = await call;
+      expect(parse(documents.at(-1) ?? '')).toEqual(told);
+      return told;
+    };
+
+    await read(administration.getLocation(bucket, noContext), locationFrom);
+    for (const isOn of [true, false]) {
+      await store.administration.setVersioning(bucket, isOn, noContext);
+      expect(await read(administration.getVersioning(bucket, noContext), versioningFrom)).toBe(isOn);
+    }
+    await store.administration.setVersioning(bucket, true, noContext);
+    const keys = ['a+b', ' ', '<a>&"\'</a>', '%', '日本/\u{1f98a}', '\u2028', ']]>', 'x'];
+    for (const key of keys) await backend.put({ bucket, key }, text, described, noContext);
+    await backend.delete({ bucket, key: 'x' }, noContext);
+    const versions = await read(administration.listVersions(bucket, noContext), versionsFrom);
+    expect(versions.map(({ key }) => key).toSorted()).toEqual([...keys, 'x'].toSorted());
+
+    const parts = ['p', 'pa', 'par'];
+    for (const key of ['open/1', 'open/1', 'open/<2> &']) {
+      const { UploadId } = await sdk.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }));
+      for (const [index, Body] of parts.entries())
+        await sdk.client.send(new UploadPartCommand({ Bucket: bucket, Key: key, UploadId, PartNumber: index + 1, Body }));
+    }
+    const readUploads = (document: string): ReturnType<typeof uploadsFrom> => uploadsFrom(document, bucket);
+    const { uploads } = await read(administration.listUploads(bucket, undefined, noContext), readUploads);
+    expect(await store.administration.listUploads(bucket, undefined, noContext)).toEqual({ uploads });
+    if (server.kind === 'ceph') expect(uploads.map(({ at }) => at.key)).toEqual(['open/1', 'open/1', 'open/<2> &']);
+    const [upload] = uploads;
+    if (upload !== undefined) {
+      expect(await read(administration.listParts(upload, undefined, noContext), partsFrom)).toEqual({
+        size: 6,
+        latest: expect.any(Date) as Date,
+      });
+      const second = await read(administration.listParts(upload, '1', noContext), partsFrom);
+      expect(second.size).toBe(5);
+      expect(second.latest.getTime()).toBeGreaterThan(Date.now() - 3_600_000);
+      expect(await store.administration.listParts(upload, '1', noContext)).toEqual(second);
+      const none = await read(administration.listParts(upload, '3', noContext), partsFrom);
+      expect(none).toEqual({ size: 0, latest: new Date(0) });
+    }
+    if (server.kind === 'ceph') {
+      await store.administration.putBucketAcl(bucket, 'public-read', noContext);
+      const { grants } = await read(administration.getBucketAcl(bucket, noContext), aclFrom);
+      expect(grants).toHaveLength(2);
+      expect(await store.administration.getBucketAcl(bucket, noContext)).toEqual(await administration.getBucketAcl(bucket, noContext));
+    }
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    sdk.close();
+    store.connection.close();
+    await backend.close();
+  });
+
+  it('tell of rules that Coffer does not know, which stay as they are when others come', async () => {
+    const account = await accountOn(server);
+    const [backend, sdk, store] = [s3Backend(account), sdkOn(account), openStore(account)];
+    const documents = recorded(sdk.client);
+    const bucket = `rules-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const Rules = [
+      { ID: 'tagged', Status: 'Enabled', Filter: { And: { Prefix: 'a/', Tags: [{ Key: 'k', Value: '<v>' }] } }, Expiration: { Days: 3 } },
+      { ID: 'of an older kind', Status: 'Enabled', Prefix: 'c/', Expiration: { Days: 4 } },
+      { ID: 'old ones', Status: 'Disabled', Filter: { Prefix: 'b&c/' }, NoncurrentVersionExpiration: { NoncurrentDays: 9 } },
+    ] as const;
+    const configuration = { Rules: Rules.map((rule) => structuredClone(rule)) as never };
+    await sdk.client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration }));
+    const administration = sdkAdministration(sdk.client);
+    const held = await administration.getRules(bucket, noContext);
+    expect(rulesFrom(documents.at(-1) ?? '').map(known)).toEqual(held.map(known));
+    const more: LifecycleRule = {
+      id: 'new <one>',
+      prefix: 'logs/"1"/',
+      expireDays: 5,
+      ...(server.kind === 'ceph' && { abortMultipartDays: 2, transition: { days: 4, storageClass: 'GLACIER' } }),
+    };
+    for (const { getRules, putRules } of [administration, store.administration]) {
+      await putRules(bucket, [...(await getRules(bucket, noContext)).filter(({ id }) => id !== more.id), more], noContext);
+      const now = await administration.getRules(bucket, noContext);
+      expect(now.filter(({ id }) => id !== more.id)).toEqual(held);
+      expect(now.map(known)).toContainEqual({ ...more, isEnabled: true });
+      // AWS takes rules that filter only beside others that do.
+      expect(now.find(({ id }) => id === more.id)).toMatchObject({ whole: { Filter: { Prefix: more.prefix } } });
+    }
+    await store.administration.deleteRules(bucket, noContext);
+    for (const { getRules } of [administration, store.administration])
+      await expect(getRules(bucket, noContext)).rejects.toMatchObject({ cause: { name: 'NoSuchLifecycleConfiguration' } });
+    await backend.buckets?.delete(bucket, {}, noContext);
+    sdk.close();
+    store.connection.close();
+    await backend.close();
+  });
+});
+
+function known({ whole: _whole, ...rule }: HeldRule): Omit<HeldRule, 'whole'> {
+  return rule;
+}
+
+describe('requests about buckets', () => {
+  it('hold every text', () => {
+    expect(locationDocument('<a>&')).toContain('<LocationConstraint>&#60;a&#62;&#38;</LocationConstraint>');
+    const cors = { origins: ['https://a.example', '<'], methods: ['PUT'], headers: ['*'], exposed: ['ETag'], maxAge: 5 };
+    expect(corsDocument([cors])).toContain('<AllowedOrigin>https://a.example</AllowedOrigin><AllowedOrigin>&#60;</AllowedOrigin>');
+    const owner = { id: 'me & you', displayName: 'me & you' };
+    const grants = [
+      { grantee: { type: 'CanonicalUser' as const, id: '<you>' }, permission: 'READ' as const },
+      { grantee: { type: 'Group' as const, uri: 'http://a.example/?all&' }, permission: 'WRITE' as const },
+    ];
+    const policy = aclDocument({ owner, grants });
+    expect(aclFrom(policy)).toEqual({ owner: { ...owner, displayName: owner.id }, grants });
+    for (const { grantee } of grants) expect(policy).toContain(`xsi:type="${grantee.type}"`);
+    const tags = [
+      { name: '<n>', value: ' v & w ' },
+      { name: 'empty', value: '' },
+    ];
+    expect(tagsFrom(taggingDocument(tags))).toEqual(tags);
+  });
+
+  it('hold all of a rule for browsers, also of one that was read', () => {
+    const rule = {
+      id: 'a',
+      origins: ['https://a.example', 'b'],
+      methods: ['PUT', 'GET'],
+      headers: ['*'],
+      exposed: ['ETag', 'x'],
+      maxAge: 5,
+    };
+    const document = corsDocument([rule, { ...rule, id: undefined }]);
+    const { maxAge, ...told } = rule;
+    expect(corsFrom(document)).toMatchObject([told, { ...told, id: undefined }]);
+    expect(document).toContain(`<MaxAgeSeconds>${maxAge}</MaxAgeSeconds>`);
+    expect(corsDocument(corsFrom(document))).toBe(document);
+  });
+
+  it('hold a new rule in the older way only where all that are held are written so', () => {
+    const [older, newer] = ['<Prefix>a/</Prefix>', '<Filter><Prefix>b/</Prefix></Filter>'].map(
+      (prefix) => `<Rule>${prefix}<Status>Disabled</Status><Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration></Rule>`,
+    ) as [string, string];
+    const spelled = (...rules: readonly string[]): string =>
+      rulesDocument([...rulesFrom(`<LifecycleConfiguration>${rules.join('')}</LifecycleConfiguration>`), { id: 'new', prefix: 'c/' }]);
+    expect(spelled(older, older)).toContain(`${older}${older}<Rule><ID>new</ID><Prefix>c/</Prefix>`);
+    for (const rules of [[], [newer], [older, newer]])
+      expect(spelled(...rules)).toContain(`${rules.join('')}<Rule><ID>new</ID><Filter><Prefix>c/</Prefix></Filter>`);
+  });
+
+  it('hold rules as they were read, and as they were given', () => {
+    const rules: readonly LifecycleRule[] = [
+      { id: 'a', prefix: '', expireDays: 1, abortMultipartDays: 2 },
+      { id: '"', prefix: '&/', transition: { days: 7, storageClass: 'GLACIER' } },
+    ];
+    const document = rulesDocument(rules);
+    const read = rulesFrom(document);
+    expect(read.map(known)).toEqual(rules.map((rule) => ({ ...rule, isEnabled: true })));
+    expect(rulesDocument(read)).toBe(document);
+  });
+});
+
+describe('an answer about rules', () => {
+  it.each(['<Prefix>a/</Prefix>', '<Filter><Prefix>a/</Prefix></Filter>', '<Filter><And><Prefix>a/</Prefix></And></Filter>'])(
+    'tells their prefix, wherever it stands: %s',
+    (prefix) => {
+      const rules = (status: string, more: string): readonly HeldRule[] =>
+        rulesFrom(`<LifecycleConfiguration><Rule><ID>r</ID>${prefix}<Status>${status}</Status>${more}</Rule></LifecycleConfiguration>`);
+      expect(rules('Disabled', '').map(known)).toEqual([{ id: 'r', prefix: 'a/', isEnabled: false }]);
+      const transition = '<Transition><Date>2030-01-01T00:00:00Z</Date><StorageClass>GLACIER</StorageClass></Transition>';
+      expect(rules('Enabled', transition)).toMatchObject([{ isEnabled: true, transition: { days: 0, storageClass: 'GLACIER' } }]);
+    },
+  );
+});
+
+describe('an answer about uploads', () => {
+  it('tells how much there is of one, and since when', () => {
+    const part = (more: string): string => `<Part>${more}</Part>`;
+    const [earlier, later] = ['2026-02-03T04:05:06.000Z', '2026-02-03T04:05:07.000Z'];
+    const parts = [
+      `<LastModified>${later}</LastModified><Size> 5368709120 </Size>`,
+      `<LastModified>${earlier}</LastModified><Size>2</Size>`,
+      '',
+    ];
+    expect(partsFrom(`<ListPartsResult>${parts.map(part).join('')}</ListPartsResult>`)).toEqual({
+      size: 5368709122,
+      latest: new Date(later),
+    });
+    expect(partsFrom('<ListPartsResult/>')).toEqual({ size: 0, latest: new Date(0) });
+    const more = `<IsTruncated>true</IsTruncated><NextPartNumberMarker/>${part('<PartNumber>4</PartNumber>')}`;
+    expect(partsFrom(`<ListPartsResult>${more}</ListPartsResult>`)).toMatchObject({ next: '4' });
+  });
+
+  it('tells of those that have a name, since 1970 where it does not say', () => {
+    const uploads = ['<Key>k</Key><UploadId>1</UploadId>', '<Key>k</Key>', '<UploadId>1</UploadId>'];
+    const document = `<ListMultipartUploadsResult>${uploads.map((upload) => `<Upload>${upload}</Upload>`).join('')}</ListMultipartUploadsResult>`;
+    expect(uploadsFrom(document, 'b')).toEqual({ uploads: [{ at: { bucket: 'b', key: 'k' }, uploadId: '1', since: new Date(0) }] });
+  });
+});
+
+describe('an answer about versions', () => {
+  it('tells keys that are encoded where it says so, and as they stand elsewhere', () => {
+    const versions = (more: string): string =>
+      `<ListVersionsResult>${more}<Version><Key>a+b%20</Key><VersionId/></Version><DeleteMarker><Key>+</Key><VersionId>1</VersionId></DeleteMarker></ListVersionsResult>`;
+    expect(versionsFrom(versions(''))).toEqual([{ key: 'a+b%20' }, { key: '+', versionId: '1' }]);
+    expect(versionsFrom(versions('<EncodingType>url</EncodingType>'))).toEqual([{ key: 'a b ' }, { key: ' ', versionId: '1' }]);
+  });
+});
+
+describe('answers under another name', () => {
+  it.each(['', 'eu-west-1'])('tell of the place %j', (place) => {
+    expect(locationFrom(`<CreateBucketConfiguration><LocationConstraint>${place}</LocationConstraint></CreateBucketConfiguration>`)).toBe(
+      place,
+    );
+  });
+
+  it('tell of versions, and of the parts of an upload, after the operation (moto)', () => {
+    expect(versioningFrom('<GetBucketVersioningResponse/>')).toBe(false);
+    expect(versioningFrom('<GetBucketVersioningResponse><Status>Enabled</Status></GetBucketVersioningResponse>')).toBe(true);
+    expect(partsFrom('<ListPartsResponse><Part><Size>3</Size></Part></ListPartsResponse>')).toMatchObject({ size: 3 });
+  });
+});
+
+describe('answers that are none', () => {
+  it.each([
+    ['a number', () => partsFrom('<ListPartsResult><Part><Size>many</Size></Part></ListPartsResult>')],
+    ['a number alone', () => partsFrom('<ListPartsResult><Part><Size>-1</Size></Part></ListPartsResult>')],
+    [
+      'a time',
+      () =>
+        uploadsFrom(
+          '<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>1</UploadId><Initiated>then</Initiated></Upload></ListMultipartUploadsResult>',
+          'b',
+        ),
+    ],
+    ['another document', () => versioningFrom('<LocationConstraint/>')],
+  ])('for want of %s', (_what, parse) => expect(parse).toThrow('not well-formed'));
+});

@@ -1,0 +1,176 @@
+import type { LifecycleRule } from '@coffer/storage-core';
+
+import type { Administration, CorsRule, HeldCorsRule, HeldRule, OpenUpload, Tag, UploadMarker } from '../administration.ts';
+import type { ObjectVersion } from '../transport.ts';
+import { dateOf, documentOf, element, isCutShort, subresourceOf } from './answer.ts';
+import { urlDecoded } from './url-encoding.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts';
+import type { XmlElement } from './xml.ts';
+
+/** A request of CreateBucket. */
+export function locationDocument(place: string): string {
+  return documentOf('CreateBucketConfiguration', element('LocationConstraint', place));
+}
+
+/** An answer of GetBucketLocation, from SeaweedFS the request of CreateBucket; empty for the place that has no name. */
+export function locationFrom(answer: string): string {
+  const root = parseXml(answer);
+  return root.name === 'CreateBucketConfiguration'
+    ? (textOf(root, 'LocationConstraint') ?? '')
+    : subresourceOf(answer, 'LocationConstraint').text;
+}
+
+/** A request of PutBucketVersioning. */
+export function versioningDocument(enabled: boolean): string {
+  return documentOf('VersioningConfiguration', element('Status', enabled ? 'Enabled' : 'Suspended'));
+}
+
+/** An answer of GetBucketVersioning: whether there is any, and now. */
+export function versioningFrom(answer: string): boolean {
+  return textOf(subresourceOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
+}
+
+/** A request of PutBucketCors. Rules that are held stand in it as the server gave them. */
+export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): string {
+  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : corsRuleOf(rule)));
+  return documentOf('CORSConfiguration', spelled.join(''));
+}
+
+function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule): string {
+  const parts = [
+    ...(id === undefined ? [] : [element('ID', id)]),
+    ...origins.map((origin) => element('AllowedOrigin', origin)),
+    ...methods.map((method) => element('AllowedMethod', method)),
+    ...headers.map((header) => element('AllowedHeader', header)),
+    ...exposed.map((header) => element('ExposeHeader', header)),
+    element('MaxAgeSeconds', maxAge),
+  ];
+  return `<CORSRule>${parts.join('')}</CORSRule>`;
+}
+
+/** An answer of GetBucketCors. */
+export function corsFrom(answer: string): readonly HeldCorsRule[] {
+  return childrenOf(subresourceOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
+    const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
+    return {
+      id: all('ID')[0],
+      origins: all('AllowedOrigin'),
+      methods: all('AllowedMethod'),
+      headers: all('AllowedHeader'),
+      exposed: all('ExposeHeader'),
+      whole: rule,
+    };
+  });
+}
+
+/** A request of PutBucketLifecycleConfiguration. Rules that are held stand in it as the server gave them. */
+export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): string {
+  const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as XmlElement] : []));
+  // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+  const isOlder = held.length > 0 && held.every((rule) => textOf(rule, 'Prefix') !== undefined);
+  const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule, isOlder)));
+  return documentOf('LifecycleConfiguration', spelled.join(''));
+}
+
+function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule, isOlder: boolean): string {
+  const keys = element('Prefix', prefix);
+  const parts = [element('ID', id), isOlder ? keys : `<Filter>${keys}</Filter>`, element('Status', 'Enabled')];
+  if (expireDays !== undefined) parts.push(`<Expiration>${element('Days', expireDays)}</Expiration>`);
+  if (transition !== undefined) {
+    const { days, storageClass } = transition;
+    parts.push(`<Transition>${element('Days', days)}${element('StorageClass', storageClass)}</Transition>`);
+  }
+  if (abortMultipartDays !== undefined) {
+    const days = element('DaysAfterInitiation', abortMultipartDays);
+    parts.push(`<AbortIncompleteMultipartUpload>${days}</AbortIncompleteMultipartUpload>`);
+  }
+  return `<Rule>${parts.join('')}</Rule>`;
+}
+
+/** An answer of GetBucketLifecycleConfiguration. */
+export function rulesFrom(answer: string): readonly HeldRule[] {
+  return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
+    const expireDays = numberIn(rule, 'Expiration', 'Days');
+    const abortMultipartDays = numberIn(rule, 'AbortIncompleteMultipartUpload', 'DaysAfterInitiation');
+    const storageClass = textIn(rule, 'Transition', 'StorageClass');
+    return {
+      id: textOf(rule, 'ID') ?? '',
+      prefix: textIn(rule, 'Filter', 'Prefix') ?? textIn(rule, 'Filter', 'And', 'Prefix') ?? textOf(rule, 'Prefix') ?? '',
+      ...(expireDays !== undefined && { expireDays }),
+      ...(abortMultipartDays !== undefined && { abortMultipartDays }),
+      ...(storageClass !== undefined && { transition: { days: numberIn(rule, 'Transition', 'Days') ?? 0, storageClass } }),
+      isEnabled: textOf(rule, 'Status') === 'Enabled',
+      whole: rule,
+    };
+  });
+}
+
+/** A request of PutObjectTagging. */
+export function taggingDocument(tags: readonly Tag[]): string {
+  const spelled = tags.map(({ name, value }) => `<Tag>${element('Key', name)}${element('Value', value)}</Tag>`);
+  return documentOf('Tagging', `<TagSet>${spelled.join('')}</TagSet>`);
+}
+
+/** An answer of GetObjectTagging. */
+export function tagsFrom(answer: string): readonly Tag[] {
+  const tags = childrenOf(subresourceOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
+  return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
+}
+
+/** An answer of ListObjectVersions. */
+export function versionsFrom(answer: string): readonly ObjectVersion[] {
+  const root = subresourceOf(answer, 'ListVersionsResult');
+  const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
+  return [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].flatMap((version) => {
+    const [key, versionId] = [textOf(version, 'Key'), textOf(version, 'VersionId')];
+    return key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }];
+  });
+}
+
+/** An answer of ListMultipartUploads. */
+export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<Administration['listUploads']>> {
+  const root = subresourceOf(answer, 'ListMultipartUploadsResult');
+  const uploads = childrenOf(root, 'Upload').flatMap((upload) => {
+    const [key, uploadId] = [textOf(upload, 'Key'), textOf(upload, 'UploadId')];
+    if (key === undefined || uploadId === undefined) return [];
+    return [{ at: { bucket, key }, uploadId, since: dateOf(textOf(upload, 'Initiated')) }];
+  });
+  if (!isCutShort(root)) return { uploads };
+  return { uploads, next: nextUpload(uploads, textOf(root, 'NextKeyMarker'), textOf(root, 'NextUploadIdMarker')) };
+}
+
+/** Where a list of uploads goes on: where no word says so, behind its last one. @throws {MalformedXmlError} */
+export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = ''): UploadMarker {
+  if (key !== '') return { key, ...(uploadId !== '' && { uploadId }) };
+  const last = uploads.at(-1);
+  if (last === undefined) throw new MalformedXmlError('more uploads, and no word of where they begin');
+  return { key: last.at.key, uploadId: last.uploadId };
+}
+
+/** An answer of ListParts. */
+export function partsFrom(answer: string): Awaited<ReturnType<Administration['listParts']>> {
+  const root = subresourceOf(answer, 'ListPartsResult');
+  const parts = childrenOf(root, 'Part');
+  const size = parts.reduce((sum, part) => sum + (numberIn(part, 'Size') ?? 0), 0);
+  const latest = new Date(Math.max(0, ...parts.map((part) => dateOf(textOf(part, 'LastModified')).getTime())));
+  if (!isCutShort(root)) return { size, latest };
+  return { size, latest, next: nextPart(textOf(root, 'NextPartNumberMarker') || textOf(parts.at(-1) ?? root, 'PartNumber')) };
+}
+
+/** @throws {MalformedXmlError} */
+export function nextPart(told = ''): string {
+  if (told === '') throw new MalformedXmlError('more parts, and no word of where they begin');
+  return told;
+}
+
+/** The text of the first descendant on this way. */
+function textIn(from: XmlElement, ...way: readonly string[]): string | undefined {
+  return way.reduce<XmlElement | undefined>((at, name) => at && childrenOf(at, name)[0], from)?.text;
+}
+
+function numberIn(from: XmlElement, ...way: readonly string[]): number | undefined {
+  const text = textIn(from, ...way);
+  if (text === undefined) return undefined;
+  if (!/^\s*\d{1,16}\s*$/.test(text)) throw new MalformedXmlError(`"${text}" where a number belongs`);
+  return Number(text);
+}

@@ -1,0 +1,98 @@
+import type { ListPage, ObjectSummary } from '@coffer/storage-core';
+
+import { bare } from '../etag.ts';
+import type { ListedBucket } from '../transport.ts';
+import { dateOf, isCutShort, rootOf } from './answer.ts';
+import { urlDecoded } from './url-encoding.ts';
+import { childrenOf, MalformedXmlError, textOf } from './xml.ts';
+import type { XmlElement } from './xml.ts';
+
+// As AWS, Ceph, MinIO and most others write an object, whose key needs no other escapes than those of URLs.
+const usualObject = new RegExp(
+  [
+    '<Contents><Key>([^<&]*)</Key><LastModified>([^<&]*)</LastModified><ETag>(?:"|&quot;|&#34;)([^<&"]*)(?:"|&quot;|&#34;)</ETag>',
+    String.raw`(?:<Checksum(Algorithm|Type)>\w*</Checksum\4>)*<Size>(\d{1,16})</Size>`,
+    String.raw`(?:<Owner>(?:<(ID|DisplayName)>[^<&]*</\6>)*</Owner>)?<StorageClass>(\w+)</StorageClass>`,
+    String.raw`(?:<Owner>(?:<(ID|DisplayName)>[^<&]*</\8>)*</Owner>)?(?:<Type>\w*</Type>)?</Contents>`,
+  ].join(''),
+  'y',
+);
+
+type ReadObject = { -readonly [Name in keyof ObjectSummary]: ObjectSummary[Name] };
+
+/** An answer of ListObjectsV2. */
+export function listPageFrom(document: string): ListPage {
+  const usual: ReadObject[] = [];
+  const root = rootOf(document, 'ListBucketResult', (text, at) => {
+    usualObject.lastIndex = at;
+    const found = usualObject.exec(text);
+    if (found === null) return at;
+    const [, key = '', lastModified, etag = '', , size, , storageClass = ''] = found;
+    usual.push({ key, size: Number(size), etag, lastModified: dateOf(lastModified), storageClass });
+    return usualObject.lastIndex;
+  });
+  // One that is not written so makes all be read the long way, so that they stay in order.
+  const objects =
+    childrenOf(root, 'Contents').length === 0 ? usual : childrenOf(rootOf(document, 'ListBucketResult'), 'Contents').map(summaryOf);
+  const commonPrefixes = childrenOf(root, 'CommonPrefixes').flatMap((prefixes) => childrenOf(prefixes, 'Prefix').map(({ text }) => text));
+  const isEncoded = textOf(root, 'EncodingType') === 'url'; // MinIO tells behind them
+  if (isEncoded) for (const object of objects) object.key = urlDecoded(object.key);
+  const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
+  const next = textOf(root, 'NextContinuationToken');
+  if (!isCutShort(root, next)) return { ...page, isTruncated: false };
+  if (next === undefined || next === '') throw new MalformedXmlError('more keys, and no word of where they begin');
+  return { ...page, isTruncated: true, nextContinuationToken: next };
+}
+
+/** Longer than what stands before the objects: a prefix and two tokens, all encoded. */
+const longestBeginning = 16 * 1024;
+
+/**
+ * Where the next page begins, out of the beginning of an answer of ListObjectsV2: AWS and MinIO tell it before the objects.
+ * Undefined where it is not there, whether there is one or not.
+ */
+export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
+  const text = beginning.toString('utf8', 0, longestBeginning);
+  const end = text.search(/<(?:Contents|CommonPrefixes)>/);
+  const told = `${text.slice(0, end)}</ListBucketResult>`;
+  return end > 0 && told.includes('<IsTruncated>true<') ? nextTokenIn(told) : undefined;
+}
+
+/** The same out of what stands behind the objects, where Ceph tells it. */
+export function nextTokenAtEnd(document: string): string | undefined {
+  const end = Math.max(...['</Contents>', '</CommonPrefixes>'].map((tag) => document.lastIndexOf(tag) + tag.length));
+  return nextTokenIn(`<ListBucketResult>${document.slice(end)}`);
+}
+
+function nextTokenIn(document: string): string | undefined {
+  try {
+    return textOf(rootOf(document, 'ListBucketResult'), 'NextContinuationToken') || undefined;
+  } catch {
+    return undefined; // whoever reads all of it will say so
+  }
+}
+
+function summaryOf(object: XmlElement): ReadObject {
+  const size = textOf(object, 'Size') ?? '0';
+  if (!/^\d{1,16}$/.test(size)) throw new MalformedXmlError('a size that is no number');
+  return {
+    key: textOf(object, 'Key') ?? '',
+    size: Number(size),
+    etag: bare(textOf(object, 'ETag')),
+    lastModified: dateOf(textOf(object, 'LastModified')),
+    storageClass: textOf(object, 'StorageClass') || 'STANDARD',
+  };
+}
+
+/** An answer of ListBuckets. */
+export function bucketsFrom(document: string): { readonly buckets: readonly ListedBucket[]; readonly continuationToken?: string } {
+  const root = rootOf(document, 'ListAllMyBucketsResult');
+  const listed = childrenOf(root, 'Buckets').flatMap((buckets) => childrenOf(buckets, 'Bucket'));
+  const buckets = listed.flatMap((bucket) => {
+    const name = textOf(bucket, 'Name');
+    const region = textOf(bucket, 'BucketRegion');
+    return name === undefined ? [] : [{ name, createdAt: dateOf(textOf(bucket, 'CreationDate')), ...(region !== undefined && { region }) }];
+  });
+  const next = textOf(root, 'ContinuationToken');
+  return next === undefined || next === '' ? { buckets } : { buckets, continuationToken: next };
+}

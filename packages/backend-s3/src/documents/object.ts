@@ -1,0 +1,52 @@
+import { bare, etagOf } from '../etag.ts';
+import type { ObjectVersion, SentPart } from '../transport.ts';
+import { documentOf, element, rootOf } from './answer.ts';
+import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
+
+/** A request of DeleteObjects: what goes well is not told. */
+export function deleteDocument(objects: readonly ObjectVersion[]): string {
+  const listed = objects.map(({ key, versionId }) => {
+    const version = versionId === undefined ? '' : element('VersionId', versionId);
+    return `<Object>${element('Key', key)}${version}</Object>`;
+  });
+  return documentOf('Delete', `${listed.join('')}<Quiet>true</Quiet>`);
+}
+
+/** The errors in an answer of DeleteObjects. */
+export function failuresFrom(document: string): readonly { readonly key: string; readonly name: string }[] {
+  const errors = childrenOf(rootOf(document, 'DeleteResult'), 'Error');
+  return errors.map((error) => ({ key: textOf(error, 'Key') ?? '', name: textOf(error, 'Code') ?? '' }));
+}
+
+/** The id in an answer of CreateMultipartUpload. */
+export function uploadIdFrom(document: string): string {
+  return uploadIdOf(textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId'));
+}
+
+/** @throws {MalformedXmlError} */
+export function uploadIdOf(told: string | undefined): string {
+  if (told === undefined || told === '') throw new MalformedXmlError('an upload without an id');
+  return told;
+}
+
+/** An answer of CopyObject or UploadPartCopy; the ETag is bare. */
+export function copiedFrom(document: string): Omit<SentPart, 'number'> {
+  const root = parseXml(document);
+  if (!/^Copy(?:Object|Part)Result$/.test(root.name)) throw new MalformedXmlError(`"${root.name}" where the copy belongs`);
+  const crc32 = textOf(root, 'ChecksumCRC32');
+  return { etag: etagOf(textOf(root, 'ETag')), ...(crc32 !== undefined && { crc32 }) };
+}
+
+/** A request of CompleteMultipartUpload. */
+export function completeDocument(parts: readonly SentPart[]): string {
+  const listed = parts.map(({ number, etag, crc32 }) => {
+    const checksum = crc32 === undefined ? '' : element('ChecksumCRC32', crc32);
+    return `<Part>${element('PartNumber', number)}<ETag>&quot;${xmlText(etag)}&quot;</ETag>${checksum}</Part>`;
+  });
+  return documentOf('CompleteMultipartUpload', listed.join(''));
+}
+
+/** The ETag in an answer of CompleteMultipartUpload, bare; empty where there is none. */
+export function completedEtagFrom(document: string): string {
+  return bare(textOf(rootOf(document, 'CompleteMultipartUploadResult'), 'ETag'));
+}

@@ -1,0 +1,51 @@
+import type { Settings } from '../settings.ts';
+import { Clock } from '../signing/clock.ts';
+import { Credentials } from '../signing/credentials.ts';
+import { PayloadSigning } from '../signing/payload-signing.ts';
+import { Places } from '../signing/places.ts';
+import { poolFor } from './node-http.ts';
+import type { Pool } from './pool.ts';
+import { RawSockets } from './raw-sockets.ts';
+import { KeptWires } from './wire.ts';
+
+/** The one bounded pool of sockets, whatever speaks through them. */
+export interface Connection {
+  readonly agent: Pool;
+  readonly isTls: boolean;
+  /** Sockets of the agent between two exchanges. */
+  readonly wires: KeptWires;
+  /** They count among those of the agent. */
+  readonly rawSockets: RawSockets;
+  readonly payloadSigning: PayloadSigning;
+  readonly credentials: Credentials;
+  readonly clock: Clock;
+  readonly places: Places;
+  close(): void;
+}
+
+export function connect(settings: Settings): Connection {
+  const { endpoint, maxPoolConnections, timeout, verifySsl } = settings;
+  // Kept sockets are closed when nobody wants them for as long. Not exactly: of timers that are due together, Node fires also
+  // those that the callback of another one has just started anew, as when a body that is given up makes room for a request.
+  const idle = timeout * 1000 + 1;
+  const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
+  const isTls = endpoint?.startsWith('http:') !== true;
+  const agent = poolFor(isTls, { ...pool, rejectUnauthorized: verifySsl });
+  const wires = new KeptWires(agent);
+  const rawSockets = new RawSockets(settings, { agent, isTls, wires });
+  const clock = new Clock();
+  return {
+    agent,
+    isTls,
+    wires,
+    rawSockets,
+    payloadSigning: new PayloadSigning(settings),
+    credentials: new Credentials(settings.credentials, clock, timeout),
+    clock,
+    places: new Places(settings),
+    close() {
+      rawSockets.close();
+      agent.destroy();
+    },
+  };
+}

@@ -1,0 +1,311 @@
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+
+import { onAbort, wholeBody } from '@coffer/storage-core';
+
+import { longestError } from '../documents/answer-error.ts';
+import { AnswerBody } from './answer-body.ts';
+import { assertDocumentSize } from './foreign-answer.ts';
+import type { Pool } from './pool.ts';
+import { RawAnswer } from './raw-answer.ts';
+import type { AnswerHead } from './raw-answer.ts';
+import { requestHead } from './request.ts';
+import type { HttpRequest } from './request.ts';
+import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
+import { Wire } from './wire.ts';
+import type { KeptWires, WireUser } from './wire.ts';
+
+/** An answer that was read to its end. */
+export interface Answer extends AnswerHead {
+  readonly document: string;
+}
+
+/** An answer of which the body, if it is a success, is still to be read. */
+export interface OpenAnswer extends Answer {
+  /** An AnswerBody while it arrives; else all of it is here, and holds no socket. */
+  readonly body: Readable;
+}
+
+export interface ExchangeRequest extends HttpRequest {
+  readonly body?: Uint8Array | undefined;
+  /** Gets what comes first of the body of a success, before the rest is there. */
+  readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
+}
+
+interface Options {
+  readonly agent: Pool;
+  readonly wires: KeptWires;
+  /** Milliseconds to connect, and until an answer, in which nothing happens. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Milliseconds that the last byte may have come before its reader had to wait. */
+const slack = 100;
+/** Refusals of one kind. */
+const clear: ReadonlySet<number> = new Set([412, 413, 416]);
+/** Bodies that are gathered rather than made a stream that holds a socket. */
+const longestWhole = 64 * 1024;
+/** Bodies are copied behind their head up to this size of both: one write costs less than two. */
+const copied = 64 * 1024;
+/** Where they are until the system has taken them, which it does at once, mostly. */
+let outgoing = Buffer.allocUnsafeSlow(copied);
+
+/**
+ * A request whose body is in memory, and its answer, which is short: what `http.request` would do at half the processor
+ * time, for nothing here is a stream. The sockets are those of the agent, which takes this for a request of node:http, so
+ * that all wait in one line, and whatever one has left open serves the next one.
+ */
+export function exchange(request: ExchangeRequest, options: Options): Promise<Answer> {
+  return made(request, { ...options, opens: false });
+}
+
+/** The same for an answer whose body may be long: it is read from the socket. */
+export function openExchange(request: ExchangeRequest, options: Options): Promise<OpenAnswer> {
+  return made(request, { ...options, opens: true }) as Promise<OpenAnswer>;
+}
+
+function made(request: ExchangeRequest, options: Options & Pick<Settling, 'opens'>): Promise<Answer> {
+  const head = requestHead(request);
+  return new Promise((resolve, reject) => {
+    const { hostname: host, port } = request;
+    const { agent, wires, timeout } = options;
+    const each = new Exchange(request, head, { ...options, resolve, reject });
+    const wire = wires.take(`${host}:${port}`);
+    if (wire !== undefined) each.useWire(wire);
+    else agent.addRequest(each, { host, port, timeout });
+    each.begin();
+  });
+}
+
+interface Settling extends Options {
+  /** Whether it resolves with an `OpenAnswer`. */
+  readonly opens: boolean;
+  readonly resolve: (answer: Answer | OpenAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class Exchange implements WireUser {
+  /* For the agent. */
+  reusedSocket = false;
+  shouldKeepAlive = true;
+  res: AnswerHead | undefined;
+  readonly timeout: number;
+
+  readonly #request: ExchangeRequest;
+  readonly #head: string;
+  readonly #options: Settling;
+  readonly #answer: RawAnswer;
+  #wire: Wire | undefined;
+  #bytesBefore = 0;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  /** Of an answer that is opened, and too long to be gathered. */
+  #body: AnswerBody | undefined;
+  #waiting: NodeJS.Timeout | undefined;
+  /** Of a body that waits for its reader: bytes that it had taken when it was last looked at, and when it last had to wait. */
+  #taken = 0;
+  #pausedAt = 0;
+  #isSettled = false;
+  #stopWaiting = (): void => {};
+  /** Nothing more is to come of it. */
+  #isOver = false;
+
+  constructor(request: ExchangeRequest, head: string, options: Settling) {
+    this.#request = request;
+    this.#head = head;
+    this.#options = options;
+    this.#answer = new RawAnswer({ isHead: request.method === 'HEAD' });
+    this.timeout = options.timeout;
+  }
+
+  /** The agent asks for the host, for TLS, which it knows better from its options. */
+  getHeader(): undefined {
+    return undefined;
+  }
+
+  /** For the pool: whoever has given up while it waited makes no connection. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Once the agent has been asked for a socket. */
+  begin(): void {
+    if (this.#isOver) return;
+    this.#stopWaiting = onAbort(this.#options.signal, this.#abort);
+    if (this.#wire === undefined) this.#waiting = setTimeout(() => this.timeOut(), this.timeout);
+  }
+
+  /** Called by the agent. */
+  onSocket(socket: Socket | null | undefined, error?: Error): void {
+    clearTimeout(this.#waiting);
+    if (error !== undefined && error !== null) return this.fail(error);
+    if (socket === undefined || socket === null) return;
+    this.useWire(new Wire(socket, `${this.#request.hostname}:${this.#request.port}`));
+  }
+
+  useWire(wire: Wire): void {
+    const { socket } = wire;
+    wire.use(this);
+    if (this.#isOver) {
+      wire.leave();
+      process.nextTick(() => wire.giveBack());
+      return;
+    }
+    this.#wire = wire;
+    this.#bytesBefore = socket.bytesRead;
+    if (socket.destroyed) process.nextTick(() => this.end());
+    else this.#write(socket);
+  }
+
+  #write(socket: Socket): void {
+    const { body } = this.#request;
+    const head = this.#head;
+    if (body === undefined || body.byteLength === 0) {
+      socket.write(head, 'latin1');
+    } else if (head.length + body.byteLength <= copied) {
+      const size = head.length + body.byteLength;
+      const isShared = !socket.connecting && !('encrypted' in socket);
+      const all = isShared ? outgoing.subarray(0, size) : Buffer.allocUnsafe(size);
+      all.write(head, 'latin1');
+      all.set(body, head.length);
+      socket.write(all);
+      // What the system has not taken yet is still read from there.
+      if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(copied);
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+  }
+
+  read(chunk: Buffer): void {
+    try {
+      const answer = this.#answer;
+      const pieces = answer.read(chunk);
+      const { head } = answer;
+      if (head === undefined) return;
+      const isRefusal = head.status >= 300;
+      if (this.#options.opens && !isRefusal) return this.#pass(pieces);
+      if (!isRefusal && this.#size === 0 && pieces[0] !== undefined) this.#request.onBeginning?.(pieces[0]);
+      for (const piece of pieces) this.#keep(piece);
+      if (isRefusal && this.#size > longestError) return this.fail(new Error('an error without end'));
+      assertDocumentSize(this.#size);
+      if (answer.isComplete) this.#finish();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** On to whoever opened it. */
+  #pass(pieces: readonly Buffer[]): void {
+    const answer = this.#answer;
+    const here = pieces.reduce((size, { length }) => size + length, this.#size);
+    if (this.#body === undefined && here + (answer.left ?? Infinity) > longestWhole) {
+      const { socket } = this.#wire!;
+      this.#body = new AnswerBody({
+        flow: (isWanted) => (isWanted ? void socket.resume() : this.#pause(socket)),
+        leave: (error) => this.fail(error),
+      });
+      this.#settle();
+    }
+    for (const piece of pieces) {
+      if (this.#body === undefined) this.#keep(piece);
+      else this.#body.arrive(piece);
+    }
+    if (answer.isComplete) this.#finish();
+  }
+
+  #keep(piece: Buffer): void {
+    this.#chunks.push(piece);
+    this.#size += piece.length;
+  }
+
+  /** The answer is here as far as somebody wants it. */
+  #settle(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#stopWaiting();
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    const head = this.#answer.head!;
+    if (!this.#options.opens || head.status >= 300) return this.#options.resolve({ ...head, document: bytes.toString() });
+    this.#options.resolve({ ...head, document: '', body: this.#body ?? wholeBody(bytes, this.#options.signal) });
+  }
+
+  #finish(): void {
+    const wire = this.#wire!;
+    const { socket } = wire;
+    this.#detach();
+    this.#settle();
+    if (this.#body !== undefined) {
+      this.#body.complete();
+      socket.resume(); // the next one expects it to flow
+    }
+    this.res = this.#answer.head;
+    this.shouldKeepAlive = this.#answer.keepsAlive;
+    // A server that refuses a body need not wait for the rest of it.
+    if (!this.shouldKeepAlive || socket.writableLength > 0) socket.destroy();
+    // The agent understands what some servers tell of how long they keep a connection.
+    else if (this.#answer.head?.headers['keep-alive'] === undefined) this.#options.wires.keep(wire);
+    else wire.giveBack();
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    if (this.#answer.endsWithConnection && this.#wire?.socket.errored === null) this.#finish();
+    else this.fail(cutError());
+  }
+
+  timeOut(): void {
+    const socket = this.#wire?.socket ?? null;
+    const taken = this.#body?.taken ?? 0;
+    const isRead = taken > this.#taken || Date.now() - this.#pausedAt < this.timeout - slack;
+    if (socket?.isPaused() !== true || !isRead) return this.fail(timeoutError(socket));
+    // Nothing came because a reader takes its time with what is here. Over TLS, the socket itself may hold some of that.
+    this.#taken = taken;
+    socket.setTimeout(this.timeout); // it fires once
+  }
+
+  #pause(socket: Socket): void {
+    socket.pause();
+    this.#taken = this.#body?.taken ?? 0;
+    this.#pausedAt = Date.now();
+  }
+
+  readonly #abort = (): void => {
+    this.#isSettled = true;
+    const reason: unknown = this.#options.signal?.reason;
+    this.fail(reason);
+    this.#options.reject(reason);
+  };
+
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    const socket = this.#wire?.socket;
+    this.#detach();
+    socket?.destroy();
+    this.#body?.miss(error as Error);
+    if (this.#isSettled) return;
+    if (this.#saysEnough()) return this.#settle();
+    this.#isSettled = true;
+    this.#stopWaiting();
+    // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
+    const isKept = this.reusedSocket || this.#bytesBefore > 0;
+    this.#options.reject(isKept ? failureOnKept(error, socket, this.#bytesBefore) : error);
+  }
+
+  /** Whether what has come of a refusal tells which one it is. */
+  #saysEnough(): boolean {
+    const { status } = this.#answer.head ?? { status: 0 };
+    if (status < 300) return false;
+    if (status >= 500 || clear.has(status) || this.#size > longestError) return true;
+    return Buffer.concat(this.#chunks).includes('</Code>');
+  }
+
+  #detach(): void {
+    this.#isOver = true;
+    clearTimeout(this.#waiting);
+    this.#wire?.leave();
+  }
+}

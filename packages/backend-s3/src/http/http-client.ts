@@ -1,0 +1,102 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+
+import type { Connection } from './connection.ts';
+import { exchange, openExchange } from './exchange.ts';
+import type { Answer, ExchangeRequest, OpenAnswer } from './exchange.ts';
+import { requestFor } from './node-http.ts';
+import type { HttpRequest } from './request.ts';
+import { timeoutError } from './socket-errors.ts';
+
+export interface StreamRequest extends HttpRequest {
+  readonly body: Readable;
+}
+
+/** Requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
+export class Http {
+  readonly #agent: Connection['agent'];
+  readonly #wires: Connection['wires'];
+  readonly #rawSockets: Connection['rawSockets'];
+  readonly #request: ReturnType<typeof requestFor>;
+  readonly #timeout: number;
+
+  /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
+  constructor({ agent, isTls, wires, rawSockets }: Pick<Connection, 'agent' | 'isTls' | 'wires' | 'rawSockets'>, timeout: number) {
+    this.#agent = agent;
+    this.#wires = wires;
+    this.#rawSockets = rawSockets;
+    this.#request = requestFor(isTls);
+    this.#timeout = timeout * 1000;
+  }
+
+  /** Closes the sockets that nobody uses. */
+  closeKept(): void {
+    this.#rawSockets.closeKept();
+    this.#wires.giveBack();
+    for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  /** A request whose body, if any, is in memory, with all of its answer. */
+  exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
+    this.#rawSockets.giveWay();
+    return exchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
+  }
+
+  /** A request whose body, if any, is in memory, and an answer that is a stream. */
+  open(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<OpenAnswer> {
+    this.#rawSockets.giveWay();
+    return openExchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
+  }
+
+  /** A request with a stream, and an answer that somebody reads. */
+  send(request: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const { method, hostname: host, port, path, headers, body } = request;
+    this.#rawSockets.giveWay();
+    this.#wires.giveBack();
+    return new Promise((resolve, reject) => {
+      const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
+      let head: IncomingMessage | undefined;
+      // A request that still waits for a socket would tell of its end only when it gets one.
+      const end = (reason: Error): void => {
+        settle();
+        reject(reason);
+        sent.destroy(reason);
+      };
+      const waiting = setTimeout(() => end(timeoutError(null)), this.#timeout);
+      const abort = (): void => end(signal?.reason as Error);
+      const timeOut = (): void => {
+        if (head?.complete === true) sent.socket?.destroy(); // what is left to read is here
+        else (head ?? sent).destroy(timeoutError(sent.socket));
+      };
+      const settle = (): void => {
+        clearTimeout(waiting);
+        signal?.removeEventListener('abort', abort);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      sent.once('timeout', timeOut);
+      sent.once('socket', () => clearTimeout(waiting));
+      sent.on('error', (error) => {
+        settle();
+        reject(error);
+      });
+      sent.once('response', (answer: IncomingMessage) => {
+        settle();
+        head = answer;
+        const isSuccess = answer.statusCode! >= 200 && answer.statusCode! < 300;
+        if (!isSuccess) stopSending(sent, answer, body);
+        resolve(answer);
+      });
+      body.once('error', (error) => sent.destroy(error));
+      body.pipe(sent);
+    });
+  }
+}
+
+/** A server that refuses a body need not wait for the rest of it. */
+function stopSending(sent: ClientRequest, answer: IncomingMessage, body: Readable): void {
+  if (sent.writableFinished) return;
+  body.unpipe(sent);
+  answer.once('end', () => {
+    if (!sent.writableFinished) sent.destroy();
+  });
+}

@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { expect, it, onTestFinished } from 'vitest';
+
+import { scripted } from '../testing/scripted.ts';
+import type { Answer } from '../testing/scripted.ts';
+import { exchange } from './exchange.ts';
+import { poolOver } from './pool.ts';
+import { KeptWires } from './wire.ts';
+
+/** A server under as many names as you like, and a pool of sockets to it. */
+async function between(answer: Answer, maxSockets: number) {
+  const server = await scripted(answer);
+  const agent = poolOver(Agent, {
+    keepAlive: true,
+    maxSockets,
+    lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),
+  });
+  onTestFinished(async () => {
+    agent.destroy();
+    await server.close();
+  });
+  return { server, agent, port: Number(new URL(server.endpoint).port) };
+}
+
+it.each([1, 2, 4])('holds no more than %i sockets to all hosts together while a server closes each of them', async (maxSockets) => {
+  const closing: Answer = (_request, response) =>
+    setTimeout(() => response.writeHead(200, { connection: 'close', 'content-length': 0 }).end(), 5);
+  const { agent, port } = await between(closing, maxSockets);
+  const open = new Set<Socket>();
+  let most = 0;
+  // Some go to the host whose socket is just closing, and others elsewhere.
+  const hosts = [0, 0, 1, 0, 1, 1, 2, 0, 0, 2];
+  const asked = Array.from({ length: 40 }, async (_, index) => {
+    const request = get({ agent, host: `host-${hosts[index % hosts.length]}.test`, port });
+    request.once('socket', (socket) => {
+      for (const each of open.add(socket)) if (each.destroyed) open.delete(each);
+      most = Math.max(most, open.size);
+    });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await once(response.resume(), 'end');
+  });
+  await Promise.all(asked);
+  expect([most, agent.isWaitedFor]).toEqual([maxSockets, false]);
+});
+
+it('makes no connection for those who gave up while they waited', async () => {
+  const held = Promise.withResolvers<void>();
+  const answer: Answer = ({ url }, response) => void (url === '/held' ? held.promise : Promise.resolve()).then(() => response.end());
+  const { server, agent, port } = await between(answer, 1);
+  const wires = new KeptWires(agent);
+  const ask = (hostname: string, path: string, signal?: AbortSignal) =>
+    exchange({ method: 'GET', hostname, port, path, headers: ['host', hostname] }, { agent, wires, timeout: 20_000, signal });
+  const first = ask('one.test', '/held');
+  const giveUp = new AbortController();
+  const others = Array.from({ length: 10 }, (_, index) => ask(`${index}.test`, '/', giveUp.signal).catch((error: unknown) => error));
+  const last = ask('one.test', '/');
+  giveUp.abort(new Error('gone'));
+  for (const outcome of await Promise.all(others)) expect(outcome).toMatchObject({ message: 'gone' });
+  held.resolve();
+  for (const { status } of await Promise.all([first, last])) expect(status).toBe(200);
+  expect(server.connections()).toBe(1);
+});

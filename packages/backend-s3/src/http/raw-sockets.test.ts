@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { expect, it, onTestFinished } from 'vitest';
+
+import { settingsOf } from '../settings.ts';
+import { connect } from './connection.ts';
+
+async function answering(text: string): Promise<number> {
+  const server = createServer((_request, response) => void response.end(text)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function connection() {
+  const made = connect(settingsOf({ endpoint: 'http://127.0.0.1', accessKey: 'key', secretKey: 'secret', maxPoolConnections: 5 }));
+  onTestFinished(() => made.close());
+  return made;
+}
+
+it('goes to whom it is for, whichever connection is kept', async () => {
+  const [one, other] = [await answering('one'), await answering('other')];
+  const { rawSockets } = connection();
+  const read = async (port: number): Promise<string> => {
+    let text = '';
+    const request = { method: 'GET', hostname: '127.0.0.1', port, path: '/', headers: ['host', 'x'] } as const;
+    await rawSockets.exchange(request, { begin() {}, sink: (chunk) => void (text += chunk.toString()) }, undefined);
+    return text;
+  };
+  const release = rawSockets.lease();
+  for (const [port, text] of [
+    [one, 'one'],
+    [other, 'other'],
+    [other, 'other'],
+    [one, 'one'],
+  ] as const)
+    expect(await read(port)).toBe(text);
+  release?.();
+});
+
+it('gives the places back that it was lent, once nobody needs them', async () => {
+  const { rawSockets, agent } = connection();
+  const leases = Array.from({ length: 6 }, () => rawSockets.lease());
+  expect([leases.filter((lease) => lease !== undefined).length, agent.maxSockets]).toEqual([5, 1]);
+  for (const release of leases) release?.();
+  expect(agent.maxSockets).toBe(5);
+});

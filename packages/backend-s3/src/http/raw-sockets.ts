@@ -1,0 +1,113 @@
+import type { Socket } from 'node:net';
+
+import type { Settings } from '../settings.ts';
+import { isTunnelled } from './node-http.ts';
+import type { Pool } from './pool.ts';
+import { RawSocket } from './raw-socket.ts';
+import type { Reception } from './raw-socket.ts';
+import { requestHead } from './request.ts';
+import type { HttpRequest } from './request.ts';
+import type { KeptWires } from './wire.ts';
+
+/** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
+export class RawSockets {
+  readonly #agent: Pool;
+  readonly #wires: KeptWires;
+  readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
+  readonly #most: number;
+  readonly #open = new Map<RawSocket, string>();
+  /** Those of the open ones that wait for their next exchange, the latest last. Some may be closing. */
+  readonly #idle: RawSocket[] = [];
+  #leases = 0;
+
+  constructor(
+    { timeout, verifySsl }: Pick<Settings, 'timeout' | 'verifySsl'>,
+    { agent, isTls, wires }: { readonly agent: Pool; readonly isTls: boolean; readonly wires: KeptWires },
+  ) {
+    this.#agent = agent;
+    this.#wires = wires;
+    // Only the agent knows the way through a proxy.
+    this.#most = isTunnelled(isTls) ? 0 : agent.maxSockets;
+    this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
+  }
+
+  /** Sets a socket aside, or the place for one, on which exchanges are made one after the other. Undefined while there is none. */
+  lease(): (() => void) | undefined {
+    this.#wires.giveBack();
+    const places = Math.max(this.#open.size, this.#leases + 1);
+    if (this.#most <= 1 || places + open(this.#agent.sockets).length > this.#most) return undefined;
+    this.#leases++;
+    this.#lend();
+    return () => {
+      this.#leases--;
+      this.#lend();
+    };
+  }
+
+  /** Before a request of the agent: that a socket is kept is no reason to wait. */
+  giveWay(): void {
+    if (this.#open.size <= this.#leases || open(this.#agent.sockets).length < this.#agent.maxSockets) return;
+    for (let socket = this.#idle.shift(); socket !== undefined; socket = this.#idle.shift()) {
+      if (socket.isFree) return this.#drop(socket);
+    }
+  }
+
+  /** Needs a lease. */
+  async exchange(request: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
+    const head = requestHead(request);
+    const socket = this.#socketTo(request.hostname, request.port);
+    try {
+      await socket.exchange(head, reception, signal);
+    } finally {
+      if (socket.isFree) this.#idle.push(socket);
+    }
+  }
+
+  /** Closes those that wait for their next exchange. */
+  closeKept(): void {
+    for (const socket of this.#idle.splice(0)) if (socket.isFree) this.#drop(socket);
+  }
+
+  close(): void {
+    for (const socket of this.#open.keys()) socket.close();
+  }
+
+  #socketTo(hostname: string, port: number): RawSocket {
+    const place = `${hostname}:${port}`;
+    for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
+      if (!kept.isFree) continue;
+      if (this.#open.get(kept) === place) return kept;
+      this.#drop(kept); // one to another place
+    }
+    const socket = new RawSocket({ ...this.#target, hostname, port }, () => {
+      this.#open.delete(socket);
+      const index = this.#idle.indexOf(socket);
+      if (index >= 0) this.#idle.splice(index, 1);
+      this.#lend();
+    });
+    this.#open.set(socket, place);
+    this.#lend();
+    return socket;
+  }
+
+  #drop(socket: RawSocket): void {
+    socket.close();
+    this.#open.delete(socket);
+    this.#lend();
+  }
+
+  #lend(): void {
+    const agent = this.#agent;
+    const most = Math.max(1, this.#most - Math.max(this.#open.size, this.#leases));
+    if (most === agent.maxSockets) return;
+    agent.maxSockets = most;
+    const idle = open(agent.freeSockets);
+    const tooMany = open(agent.sockets).length + idle.length - agent.maxSockets;
+    for (const socket of idle.slice(0, Math.max(0, tooMany))) socket.destroy();
+    agent.serve();
+  }
+}
+
+function open(sockets: NodeJS.ReadOnlyDict<readonly Socket[]>): readonly Socket[] {
+  return Object.values(sockets).flatMap((some = []) => some.filter((socket) => !socket.destroyed));
+}

@@ -1,0 +1,89 @@
+import type { CallContext } from '@coffer/storage-core';
+
+import type { Administration } from '../administration.ts';
+import { aclDocument, aclFrom } from '../documents/acl.ts';
+import {
+  corsDocument,
+  corsFrom,
+  locationDocument,
+  locationFrom,
+  partsFrom,
+  rulesDocument,
+  rulesFrom,
+  taggingDocument,
+  tagsFrom,
+  uploadsFrom,
+  versioningDocument,
+  versioningFrom,
+  versionsFrom,
+} from '../documents/bucket.ts';
+import { queryOf } from '../signing/signature.ts';
+import type { DocumentRequest, LeanClient } from './client.ts';
+
+type Asked = Pick<DocumentRequest, 'at' | 'query'>;
+
+/** The calls that are made now and then, without the SDK, whose memory a server would keep for them. */
+export function leanAdministration(client: LeanClient): Administration {
+  const get = <T>(permission: string, asked: Asked, ctx: CallContext, read: (document: string) => T): Promise<T> =>
+    client.document(permission, { method: 'GET', ...asked }, ctx, read);
+  const put = (permission: string, { headers = [], ...asked }: Omit<DocumentRequest, 'method'>, ctx: CallContext): Promise<void> => {
+    const all = asked.document === undefined ? ['content-length', '0', ...headers] : headers;
+    return client.document(permission, { method: 'PUT', ...asked, headers: all }, ctx, () => {});
+  };
+  const remove = (permission: string, asked: Asked, ctx: CallContext): Promise<void> =>
+    client.document(permission, { method: 'DELETE', ...asked }, ctx, () => {});
+  return {
+    createBucket(bucket, { place, acl }, ctx) {
+      const headers = acl === undefined ? [] : ['x-amz-acl', acl];
+      const document = place === undefined ? {} : { document: locationDocument(place) };
+      return put('s3:CreateBucket', { at: { bucket }, headers, ...document }, ctx);
+    },
+    deleteBucket: (bucket, ctx) => remove('s3:DeleteBucket', { at: { bucket } }, ctx),
+    getLocation: (bucket, ctx) => get('s3:GetBucketLocation', { at: { bucket }, query: 'location=' }, ctx, locationFrom),
+
+    getVersioning: (bucket, ctx) => get('s3:GetBucketVersioning', { at: { bucket }, query: 'versioning=' }, ctx, versioningFrom),
+    setVersioning: (bucket, enabled, ctx) =>
+      put('s3:PutBucketVersioning', { at: { bucket }, query: 'versioning=', document: versioningDocument(enabled) }, ctx),
+
+    getRules: (bucket, ctx) => get('s3:GetLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx, rulesFrom),
+    putRules: (bucket, rules, ctx) =>
+      put('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=', document: rulesDocument(rules) }, ctx),
+    deleteRules: (bucket, ctx) => remove('s3:PutLifecycleConfiguration', { at: { bucket }, query: 'lifecycle=' }, ctx),
+
+    getCors: (bucket, ctx) => get('s3:GetBucketCORS', { at: { bucket }, query: 'cors=' }, ctx, corsFrom),
+    putCors: (bucket, rules, ctx) => put('s3:PutBucketCORS', { at: { bucket }, query: 'cors=', document: corsDocument(rules) }, ctx),
+
+    putObjectAcl(at, acl, ctx) {
+      const told = typeof acl === 'string' ? { headers: ['x-amz-acl', acl] } : { document: aclDocument(acl) };
+      return put('s3:PutObjectAcl', { at, query: 'acl=', ...told }, ctx);
+    },
+    getTags: (at, ctx) => get('s3:GetObjectTagging', { at, query: 'tagging=' }, ctx, tagsFrom),
+    putTags: (at, tags, ctx) => put('s3:PutObjectTagging', { at, query: 'tagging=', document: taggingDocument(tags) }, ctx),
+    getBucketAcl: (bucket, ctx) => get('s3:GetBucketAcl', { at: { bucket }, query: 'acl=' }, ctx, aclFrom),
+    putBucketAcl: (bucket, acl, ctx) => put('s3:PutBucketAcl', { at: { bucket }, query: 'acl=', headers: ['x-amz-acl', acl] }, ctx),
+
+    listVersions(bucket, ctx, prefix) {
+      const query = queryOf([
+        ['encoding-type', 'url'],
+        ['prefix', prefix],
+        ['versions', ''],
+      ]);
+      return get('s3:ListBucketVersions', { at: { bucket }, query }, ctx, versionsFrom);
+    },
+    listUploads(bucket, after, ctx) {
+      const query = queryOf([
+        ['key-marker', after?.key],
+        ['upload-id-marker', after?.uploadId],
+        ['uploads', ''], // not URL-encoded: some servers would encode without saying so
+      ]);
+      return get('s3:ListBucketMultipartUploads', { at: { bucket }, query }, ctx, (document) => uploadsFrom(document, bucket));
+    },
+    listParts({ at, uploadId }, after, ctx) {
+      const query = queryOf([
+        ['part-number-marker', after],
+        ['uploadId', uploadId],
+      ]);
+      return get('s3:ListMultipartUploadParts', { at, query }, ctx, partsFrom);
+    },
+  };
+}

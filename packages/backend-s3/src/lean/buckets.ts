@@ -1,0 +1,64 @@
+import { setImmediate } from 'node:timers/promises';
+
+import type { ListPage } from '@coffer/storage-core';
+
+import { call } from '../call.ts';
+import { bucketsFrom, listPageFrom, nextTokenAtBeginning, nextTokenAtEnd } from '../documents/list.ts';
+import { queryOf } from '../signing/signature.ts';
+import type { Transport } from '../transport.ts';
+import type { LeanClient } from './client.ts';
+
+/** The calls about buckets that are made often, without the SDK. */
+export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
+  return {
+    list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter, onNextToken }, ctx) {
+      const query = queryOf([
+        ['continuation-token', continuationToken],
+        ['delimiter', delimiter],
+        ['encoding-type', 'url'], // XML cannot hold every key
+        ['list-type', '2'],
+        ['max-keys', maxKeys],
+        ['prefix', prefix],
+        ['start-after', startAfter],
+      ]);
+      const { onBeginning, read } = onNextToken === undefined ? { onBeginning: undefined, read: listPageFrom } : readAndTold(onNextToken);
+      return client.document('s3:ListBucket', { method: 'GET', at: { bucket }, query, onBeginning }, ctx, read);
+    },
+
+    headBucket: (bucket, ctx) =>
+      call({ bucket, permission: 's3:ListBucket' }, ctx, async ({ abortSignal }) => {
+        const { headers } = await client.answer({ method: 'HEAD', at: { bucket } }, abortSignal);
+        return headers['x-amz-bucket-region'];
+      }),
+
+    listBuckets({ maxBuckets, prefix, continuationToken }, ctx) {
+      const query = queryOf([
+        ['continuation-token', continuationToken],
+        ['max-buckets', maxBuckets],
+        ['prefix', prefix],
+      ]);
+      return client.document('s3:ListAllMyBuckets', { method: 'GET', at: {}, query }, ctx, bucketsFrom);
+    },
+  };
+}
+
+/** Reads a page, and tells where the next one begins as soon as that is here: a thousand objects take a while to come, and to read. */
+function readAndTold(tell: (continuationToken: string) => void): {
+  readonly onBeginning: (beginning: Buffer) => void;
+  readonly read: (document: string) => Promise<ListPage>;
+} {
+  let isTold = false;
+  const tellOnce = (token: string | undefined): void => {
+    if (token === undefined || isTold) return; // an attempt before this one may have told it
+    isTold = true;
+    tell(token);
+  };
+  return {
+    onBeginning: (beginning) => tellOnce(nextTokenAtBeginning(beginning)),
+    async read(document) {
+      if (!isTold) tellOnce(nextTokenAtEnd(document));
+      if (isTold) await setImmediate(); // what has been asked for meanwhile leaves first
+      return listPageFrom(document);
+    },
+  };
+}

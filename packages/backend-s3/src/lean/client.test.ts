@@ -1,0 +1,243 @@
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+
+import { noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { openStore } from '../open-store.ts';
+import { newStage } from '../testing/lean.ts';
+import { ok, refusal } from '../testing/scripted.ts';
+
+const at = { bucket: 'bucket', key: 'a b' };
+const data = Buffer.from('ten bytes!');
+const payload = { kind: 'buffer', data } as const;
+const described = { contentType: 'text/plain' };
+
+const { serve, transportTo, open, clear } = newStage();
+afterEach(clear);
+
+const regionOf = ({ headers }: IncomingMessage): string | undefined =>
+  /Credential=[^/]+\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1];
+
+describe('what a server finds wrong', () => {
+  it('with the clock is put right, for all that follows', async () => {
+    const ahead = 3_600_000;
+    const date = new Date(Date.now() + ahead).toUTCString();
+    const server = await serve(refusal(403, 'RequestTimeTooSkewed', { date }), ok);
+    const transport = transportTo(server, { maxRetries: 0 });
+    expect(await transport.put(at, payload, described, noContext)).toEqual({ etag: 'made' });
+    await transport.head(at, noContext);
+    const times = server.requests.map(({ headers }) =>
+      Date.parse(String(headers['x-amz-date']).replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5')),
+    );
+    expect(times.map((time) => time - Date.now() > ahead / 2)).toEqual([false, true, true]);
+  });
+
+  it('with the clock shows at a HEAD by the date alone', async () => {
+    const server = await serve(refusal(403, '', { date: new Date(Date.now() - 3_600_000).toUTCString() }), ok);
+    expect(await transportTo(server, { maxRetries: 0 }).head(at, noContext)).toMatchObject({ etag: 'made' });
+  });
+
+  it('with the keys is not blamed on a clock that is right', async () => {
+    const server = await serve(refusal(403, 'AccessDenied'));
+    await expect(transportTo(server).head(at, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it.each([
+    ['301 and a header', refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' })],
+    ['400 and a header', refusal(400, '', { 'x-amz-bucket-region': 'eu-west-1' })],
+    ['400 and a region', refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>eu-west-1</Region>')],
+    ['307 and an endpoint', refusal(307, 'TemporaryRedirect', {}, '<Endpoint>bucket.s3.eu-west-1.amazonaws.com</Endpoint>')],
+  ])('with the region by %s is put right, for this bucket', async (_name, redirect) => {
+    const server = await serve(redirect, ok);
+    const transport = transportTo(server, { maxRetries: 0 });
+    await transport.put(at, payload, described, noContext);
+    await transport.put(at, payload, described, noContext);
+    await transport.put({ ...at, bucket: 'another' }, payload, described, noContext);
+    expect(server.requests.map(regionOf)).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1', 'us-east-1']);
+  });
+
+  it('with the region again is an error', async () => {
+    const answers = ['eu-west-1', 'us-east-1'].map((region) => refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': region }));
+    const server = await serve(...answers);
+    await expect(transportTo(server).put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it.each(['lean', 'sdk'] as const)('with an unsigned payload makes the %s transport sign all of them', async (transport) => {
+    const server = await serve(refusal(400, 'XAmzContentSHA256Mismatch'), ok);
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    await store.transport.put(at, payload, described, noContext);
+    await store.transport.put(at, payload, described, noContext);
+    const sum = '0425074d7748edc4faa98177678ef8e16a493504dfa15ca02bcdc56a848aca99';
+    expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual(['UNSIGNED-PAYLOAD', sum, sum]);
+  });
+
+  it.each(['lean', 'sdk'] as const)('of several requests at once is put right for each of them (%s)', async (transport) => {
+    const both = Promise.withResolvers<void>();
+    let bare = 0;
+    const server = await serve(async (request, response) => {
+      if (request.headers['x-amz-content-sha256'] !== 'UNSIGNED-PAYLOAD') return ok(request, response);
+      if (++bare === 2) both.resolve();
+      await both.promise;
+      return refusal(400, 'XAmzContentSHA256Mismatch')(request, response);
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    await Promise.all(['a', 'b'].map((key) => store.transport.put({ ...at, key }, payload, described, noContext)));
+    expect(server.requests).toHaveLength(4);
+  });
+
+  it.each(['lean', 'sdk'] as const)('for a checksum, as buckets with object lock do, gets one from the %s transport', async (transport) => {
+    const demand = 'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters';
+    const server = await serve((request, response) => {
+      const isBare = request.url?.startsWith('/bucket/') === true && request.headers['content-md5'] === undefined;
+      if (!isBare) return ok(request, response);
+      const document = `<Error><Code>InvalidRequest</Code><Message>${demand}</Message></Error>`;
+      return request.resume().once('end', () => response.writeHead(400).end(document));
+    });
+    const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport });
+    open.push(() => store.connection.close());
+    await store.transport.put(at, payload, described, noContext);
+    await store.transport.uploadPart({ at, uploadId: 'id', number: 1 }, data, noContext);
+    await store.transport.put({ ...at, bucket: 'another' }, payload, described, noContext);
+    const md5 = hash('md5', data, 'base64');
+    expect(server.requests.map(({ headers }) => headers['content-md5'])).toEqual([undefined, md5, md5, undefined]);
+  });
+
+  it('with the sum that came with the bytes says that those have changed, and nothing of payloads', async () => {
+    const server = await serve(refusal(400, 'XAmzContentSHA256Mismatch'), ok);
+    const transport = transportTo(server);
+    const declared = { ...payload, sha256: '0'.repeat(64) };
+    await expect(transport.put(at, declared, described, noContext)).rejects.toMatchObject({ code: 'checksum_mismatch' });
+    await transport.put(at, payload, described, noContext);
+    expect(server.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual([declared.sha256, 'UNSIGNED-PAYLOAD']);
+  });
+
+  it('with keys that have gone is put right by the provider', async () => {
+    const server = await serve(refusal(403, 'InvalidAccessKeyId'), ok);
+    let asked = 0;
+    const credentials = async (): Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken: string }> => ({
+      accessKeyId: `key${++asked}`,
+      secretAccessKey: 'secret',
+      sessionToken: `token${asked}`,
+    });
+    await transportTo(server, { credentials, maxRetries: 0 }).put(at, payload, described, noContext);
+    expect(server.requests.map(({ headers }) => [headers['x-amz-security-token'], /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]]))
+      .toEqual([['token1', 'key1'], ['token2', 'key2']]); // prettier-ignore
+  });
+});
+
+describe('failures', () => {
+  it.each([500, 502, 503, 504])('of %i are tried again', async (status) => {
+    const server = await serve(refusal(status, ''), ok);
+    expect(await transportTo(server).put(at, payload, described, noContext)).toEqual({ etag: 'made' });
+    expect(server.requests.map(({ headers }) => headers['content-length'])).toEqual(['10', '10']);
+  });
+
+  it('that last are the error of the last attempt', async () => {
+    const server = await serve(refusal(500, 'InternalError'));
+    await expect(transportTo(server, { maxRetries: 2 }).head(at, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(server.requests).toHaveLength(3);
+  });
+
+  it.each([
+    [400, 'InvalidRequest', 'invalid_argument'],
+    [404, 'NoSuchBucket', 'no_such_bucket'],
+    [412, 'PreconditionFailed', 'precondition_failed'],
+    [501, 'NotImplemented', 'not_supported'],
+  ])('of %i %s are not', async (status, name, code) => {
+    const server = await serve(refusal(status, name));
+    await expect(transportTo(server).put(at, payload, described, noContext)).rejects.toMatchObject({ code });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('of a stream are not, since it is gone', async () => {
+    const server = await serve(refusal(503, 'SlowDown'), ok);
+    const stream = Readable.from([data], { objectMode: false });
+    const put = transportTo(server).put(at, { kind: 'stream', stream, size: data.length }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it("of a kept socket that the server has closed are nobody's, even without retries", async () => {
+    const server = await serve(ok, (request) => request.socket.destroy(), ok);
+    const transport = transportTo(server, { maxRetries: 0 });
+    await transport.put(at, payload, described, noContext);
+    await transport.put(at, payload, described, noContext);
+    expect([server.requests.length, server.connections()]).toEqual([3, 2]);
+  });
+
+  it('of a server that hangs up on each request are made once more, however many sockets were kept', async () => {
+    let isUp = true;
+    const server = await serve((request, response) => {
+      if (isUp) setTimeout(() => void ok(request, response), 50);
+      else request.socket.destroy();
+    });
+    const transport = transportTo(server, { maxRetries: 0, maxPoolConnections: 8 });
+    await Promise.all(Array.from({ length: 8 }, () => transport.put(at, payload, described, noContext)));
+    isUp = false;
+    await expect(transport.put(at, payload, described, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect([server.connections(), server.requests.length]).toEqual([9, 10]);
+  });
+
+  it('of a new socket are not taken for that', async () => {
+    const server = await serve((request) => request.socket.destroy());
+    await expect(transportTo(server, { maxRetries: 0 }).head(at, noContext)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('to answer in time are read_timeout', async () => {
+    const server = await serve((request) => request.resume());
+    await expect(transportTo(server, { maxRetries: 0, timeout: 1 }).head(at, noContext)).rejects.toMatchObject({ code: 'read_timeout' });
+  });
+
+  it('to get through a handshake in time are connect_timeout', async () => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const store = openStore({ endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, timeout: 0.2 });
+    open.push(() => {
+      store.connection.close();
+      server.close();
+    });
+    await expect(store.transport.head(at, noContext)).rejects.toMatchObject({ code: 'connect_timeout' });
+  });
+
+  it('with long documents are not read to the end', async () => {
+    const server = await serve((_request, response) => {
+      response.writeHead(403);
+      response.write('<Error><Code>AccessDenied</Code>');
+      const timer = setInterval(() => response.write('x'.repeat(50_000)), 5);
+      response.once('close', () => clearInterval(timer));
+    });
+    await expect(transportTo(server).get(at, {}, noContext)).rejects.toMatchObject({ code: 'access_denied' });
+  });
+
+  it('that are told before a stream has ended stop it', async () => {
+    const server = await serve((_request, response) => {
+      response.writeHead(413).end('<Error><Code>EntityTooLarge</Code></Error>');
+    });
+    const endless = new Readable({ read: () => {} });
+    endless.push(data);
+    const put = transportTo(server).put(at, { kind: 'stream', stream: endless, size: 1e9 }, described, noContext);
+    await expect(put).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect.poll(() => server.requests[0]?.socket.destroyed).toBe(true);
+    endless.destroy();
+  });
+});
+
+it('a stream has the connection that bytes in memory have left, where there is one only', async () => {
+  const server = await serve(ok);
+  const transport = transportTo(server, { maxPoolConnections: 1 });
+  const stream = () => ({ kind: 'stream', stream: Readable.from([data], { objectMode: false }), size: data.length }) as const;
+  for (const body of [payload, stream(), payload, stream()]) await transport.put(at, body, described, noContext);
+  expect([server.requests.length, server.connections()]).toEqual([4, 1]);
+});

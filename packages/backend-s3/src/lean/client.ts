@@ -1,0 +1,245 @@
+import { hash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+
+import type { CallContext } from '@coffer/storage-core';
+
+import { call } from '../call.ts';
+import { unlessAborted } from '../concurrency.ts';
+import { AnswerError, answerError, documentOf } from '../documents/answer-error.ts';
+import { isErrorDocument } from '../documents/answer.ts';
+import { leavesDoubt } from '../doubt.ts';
+import type { Connection } from '../http/connection.ts';
+import type { Answer, ExchangeRequest, OpenAnswer } from '../http/exchange.ts';
+import { assertNoPage, isElsewhere } from '../http/foreign-answer.ts';
+import { Http } from '../http/http-client.ts';
+import type { StreamRequest } from '../http/http-client.ts';
+import type { HttpRequest } from '../http/request.ts';
+import { cutError, StaleSocketError } from '../http/socket-errors.ts';
+import { headerOf } from '../provider-error.ts';
+import { RetryPolicy } from '../retry.ts';
+import type { Settings } from '../settings.ts';
+import type { SentWith } from '../signing/payload-signing.ts';
+import type { Place } from '../signing/places.ts';
+import { authorization, encodeKey, merged, Signatures, unsignedPayload } from '../signing/signature.ts';
+import type { Keys } from '../signing/signature.ts';
+
+export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
+  /** Without a key it is the bucket; without a bucket, the account. */
+  readonly at: { readonly bucket?: string; readonly key?: string };
+  /** Encoded and in order, each parameter with a `=`. */
+  readonly query?: string;
+  /** Lower-case names in order, each followed by its value; without those that every request has. */
+  readonly headers?: readonly string[];
+  /** Of the body, lower-case hex, where it is known already. */
+  readonly sha256?: string | undefined;
+}
+
+/** A request of a document, or none, that is answered by one. */
+export interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
+  readonly document?: string;
+}
+
+/** As it is sent. */
+type Signed<R extends LeanRequest> = HttpRequest & Pick<R, 'body'>;
+
+/** What a last attempt failed with: something was passed on that cannot be taken back. */
+export class LastAttemptError extends Error {}
+
+interface Attempt extends SentWith {
+  readonly place: Place;
+  readonly keys: Keys;
+  /** Of the clock. */
+  readonly offset: number;
+}
+
+/** Of no bytes. */
+const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/**
+ * A request of a long line may be handed one socket after the other that closes just then. Each has served another one before, so that
+ * half of those who wait are through each time.
+ */
+const fewestStale = 24;
+
+/** Signs and sends requests as often as there is hope, and puts right what servers find wrong with them. */
+export class LeanClient {
+  readonly #connection: Connection;
+  readonly #http: Http;
+  readonly #retries: RetryPolicy;
+  readonly #signatures = new Signatures();
+  readonly #mostStale: number;
+
+  constructor(settings: Settings, connection: Connection) {
+    this.#connection = connection;
+    this.#http = new Http(connection, settings.timeout);
+    this.#retries = new RetryPolicy(settings);
+    this.#mostStale = Math.max(settings.maxPoolConnections, fewestStale);
+  }
+
+  /** Resolves with a successful answer to a request whose body, if any, is in memory. */
+  answer(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<Answer> {
+    return this.attempt(request, signal, async (signed) => carriedOut(succeeded(request, await this.#http.exchange(signed, signal))));
+  }
+
+  /** Resolves with a successful answer whose body is a stream. */
+  open(request: LeanRequest & Pick<ExchangeRequest, 'body'>, signal: AbortSignal | undefined): Promise<OpenAnswer> {
+    return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed, signal)));
+  }
+
+  /** Resolves with the head of a successful answer to a request whose body is a stream, which has just one attempt. */
+  send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    return this.attempt(request, signal, (signed) => this.#send(signed, signal));
+  }
+
+  /**
+   * Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt.
+   * @param permission that the credentials need; rejects as `call` does
+   */
+  document<T>(
+    permission: string,
+    { document, headers = [], onBeginning, ...request }: DocumentRequest,
+    ctx: CallContext,
+    read: (document: string, headers: Answer['headers']) => T | Promise<T>,
+  ): Promise<T> {
+    const sent: DocumentSent = document === undefined ? { headers } : withDocument(document, headers);
+    return call({ ...request.at, permission }, ctx, ({ abortSignal }) =>
+      this.attempt({ ...request, ...sent }, abortSignal, async (signed) => {
+        const answer = await this.#http.exchange({ ...signed, onBeginning }, abortSignal);
+        const { headers: told, document: text } = carriedOut(succeeded(request, answer));
+        return read(text, told);
+      }),
+    );
+  }
+
+  /** Has a request made as often as there is hope, in whatever way. */
+  async attempt<R extends LeanRequest, T>(
+    request: R,
+    signal: AbortSignal | undefined,
+    make: (signed: Signed<R>) => Promise<T>,
+  ): Promise<T> {
+    const { clock, credentials, payloadSigning, places } = this.#connection;
+    const corrected: string[] = [];
+    let stale = 0;
+    let price: number | undefined;
+    let isDoubtful = false;
+    for (let attempt = 1; ;) {
+      await this.#retries.pace(signal);
+      const keys = credentials.known ?? (await unlessAborted(credentials.load(), signal));
+      const { bucket } = request.at;
+      const isSigned = payloadSigning.isRequired || request.sha256 !== undefined;
+      const used = { place: places.of(bucket), keys, offset: clock.offset, isSigned, hasMd5: payloadSigning.wantsMd5(bucket) };
+      signal?.throwIfAborted();
+      try {
+        const result = await make(this.#signed(request, used));
+        this.#retries.succeeded(price);
+        return result;
+      } catch (thrown) {
+        signal?.throwIfAborted();
+        if (thrown instanceof LastAttemptError) throw thrown.cause;
+        const isStale = thrown instanceof StaleSocketError;
+        const error = isStale ? thrown.cause : thrown;
+        if (error instanceof AnswerError) error.$metadata.isDoubtful = isDoubtful;
+        isDoubtful ||= leavesDoubt(error);
+        const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
+        if (isStream(request.body)) throw error;
+        if (isStale && stale++ < this.#mostStale) {
+          this.#http.closeKept(); // they may be as old: the next one is to show whether it is the server who hangs up
+          continue;
+        }
+        if (correction === undefined || corrected.includes(correction)) price = await this.#retries.again(error, attempt++, signal);
+        else corrected.push(correction);
+      }
+    }
+  }
+
+  async #send(signed: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const answer = await this.#http.send(signed, signal);
+    if (answer.statusCode! >= 300 || isElsewhere(answer.statusCode!)) throw await answerError(answer, signal);
+    try {
+      assertNoPage(answer.statusCode!, answer.headers, false);
+    } catch (error) {
+      answer.destroy();
+      throw error;
+    }
+    carriedOut({ headers: answer.headers as Answer['headers'], document: await documentOf(answer, signal) });
+    // What is missing may be an error.
+    if (!answer.complete) throw cutError();
+    return answer;
+  }
+
+  #signed<R extends LeanRequest>(request: R, { place, keys, offset, hasMd5 }: Attempt): Signed<R> {
+    const { method, at, query = '', headers = [], body, sha256 } = request;
+    const date = this.#signatures.date(Date.now() + offset);
+    const payloadHash = this.#payloadHash(body, sha256);
+    const path = at.key === undefined ? place.prefix : place.prefix + encodeKey(at.key);
+    const isSummed = hasMd5 && method === 'PUT' && body instanceof Uint8Array && !hasSum(headers);
+    const md5 = isSummed ? ['content-md5', hash('md5', body, 'base64')] : [];
+    const always = [...md5, 'host', place.host, 'x-amz-content-sha256', payloadHash, 'x-amz-date', date];
+    if (keys.sessionToken !== undefined) always.push('x-amz-security-token', keys.sessionToken);
+    const all = merged(headers, always);
+    const scope = this.#signatures.scope(keys, place.region, date);
+    all.push('authorization', authorization(scope, { method, path, query, headers: all, payloadHash }, date));
+    const { hostname, port } = place;
+    const signed: HttpRequest = { method, hostname, port, path: query === '' ? path : `${path}?${query}`, headers: all, body };
+    return signed as Signed<R>; // the body is the same
+  }
+
+  #payloadHash(body: HttpRequest['body'], known: string | undefined): string {
+    if (body === undefined) return emptyHash;
+    if (known !== undefined) return known;
+    return this.#connection.payloadSigning.isRequired && !isStream(body) ? hash('sha256', body) : unsignedPayload;
+  }
+
+  /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
+  async #correct({ at }: LeanRequest, used: Attempt, error: AnswerError): Promise<string | undefined> {
+    const { place, keys, offset } = used;
+    const { region, $metadata } = error;
+    const status = $metadata.httpStatusCode;
+    const isRefusal = status === 400 || status === 401 || status === 403;
+    if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
+    if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
+    // A hash that was signed and does not match says that the bytes changed on their way.
+    const learned = this.#connection.payloadSigning.learn(at.bucket, used, error);
+    return learned ?? ((await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined);
+  }
+}
+
+function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
+  { method, at, query }: Pick<LeanRequest, 'method' | 'at' | 'query'>,
+  answer: T,
+): T {
+  const { status, headers, document } = answer;
+  if (status >= 300) throw new AnswerError(status, headers, document);
+  const isObject =
+    (method === 'GET' || method === 'HEAD') && at.key !== undefined && (query === undefined || query.startsWith('versionId='));
+  try {
+    assertNoPage(status, headers, isObject, document);
+  } catch (error) {
+    answer.body?.destroy();
+    throw error;
+  }
+  return answer;
+}
+
+/** An error that came after a success counts as if it had been one from the start. */
+function carriedOut<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): T {
+  if (isErrorDocument(answer.document)) throw new AnswerError(503, answer.headers, answer.document);
+  return answer;
+}
+
+type DocumentSent = Pick<LeanRequest, 'headers' | 'sha256'> & Pick<ExchangeRequest, 'body'>;
+
+/** Some servers insist on the MD5 of documents. */
+function withDocument(document: string, headers: readonly string[]): DocumentSent {
+  const body = Buffer.from(document);
+  const own = ['content-length', String(body.length), 'content-md5', hash('md5', body, 'base64'), 'content-type', 'application/xml'];
+  return { body, headers: merged(headers, own), sha256: hash('sha256', body) };
+}
+
+function hasSum(headers: readonly string[]): boolean {
+  return headers.some((name, index) => index % 2 === 0 && (name === 'content-md5' || name.startsWith('x-amz-checksum-')));
+}
+
+function isStream(body: HttpRequest['body']): body is Exclude<HttpRequest['body'], Uint8Array | undefined> {
+  return body !== undefined && !(body instanceof Uint8Array);
+}

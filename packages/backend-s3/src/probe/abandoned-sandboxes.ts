@@ -1,0 +1,87 @@
+import { hasCode } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import { inParallel } from '../concurrency.ts';
+import { deleteBucketByForce, deleteEmptyBucket, removeVersions } from '../empty-bucket.ts';
+import { keyTwins } from '../key-classes.ts';
+import { deleteObject } from '../remove.ts';
+import type { Store } from '../store.ts';
+import type { ListedBucket } from '../transport.ts';
+import { isSandbox, sandboxPrefixes, sandboxPrefixOf } from './sandbox-name.ts';
+
+/** Milliseconds that trying out an endpoint may take; it is somebody's work until then. */
+const longestProbe = 3_600_000;
+
+export interface Sweep {
+  /** Milliseconds since 1970, by the server's clock as far as it is known by then. What is younger stays. */
+  readonly before: () => number;
+  readonly dryRun: boolean;
+}
+
+/** Of a process that ended while it tried out the endpoint. Where the server tells no date, it is somebody's for all we know. */
+export function isAbandoned(store: Store, { name, createdAt }: ListedBucket, before: number): boolean {
+  return isSandbox(name) && createdAt.getTime() > 0 && createdAt.getTime() <= oldest(store, before);
+}
+
+/** @returns whether the bucket is gone: one that may not be deleted keeps nothing else from being swept */
+export function removeSandbox(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
+  return unlessKept(false, async () => {
+    await deleteBucketByForce(store, bucket, ctx).catch(async (error: unknown) => {
+      if (!hasCode(error, 'bucket_not_empty')) throw error;
+      await removeUnlisted(store, bucket, ctx);
+    });
+    return true;
+  });
+}
+
+/** Keys that no list tells of are among what was being tried out. */
+async function removeUnlisted(store: Store, bucket: string, ctx: CallContext): Promise<void> {
+  const keys = Object.values(keyTwins).flat();
+  await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx, 'null').catch(() => {})); // some are refused
+  await deleteEmptyBucket(store, bucket, ctx);
+}
+
+/** What such processes left in a bucket that others use, if it lets itself be listed. @returns objects */
+export function sweepSandboxesIn(store: Store, bucket: string, { before, dryRun }: Sweep, ctx: CallContext): Promise<number> {
+  return unlessKept(0, async () => {
+    // The first page is enough: the next sweep comes.
+    const { objects } = await store.transport.list(bucket, { prefix: sandboxPrefixes }, ctx);
+    const ages = Map.groupBy(objects, ({ key }) => sandboxPrefixOf(key));
+    let removed = 0;
+    for (const [prefix, all] of ages) {
+      const isOld = all.every(({ lastModified }) => lastModified.getTime() <= oldest(store, before()));
+      if (prefix === undefined || !isOld) continue;
+      if (!dryRun) await removeAll(store, bucket, { prefix, keys: all.map(({ key }) => key) }, ctx);
+      removed += all.length;
+    }
+    return removed;
+  });
+}
+
+/** Who may not see what a bucket that keeps versions has kept, or not remove it, leaves that. */
+async function removeAll(
+  store: Store,
+  bucket: string,
+  { prefix, keys }: { readonly prefix: string; readonly keys: readonly string[] },
+  ctx: CallContext,
+): Promise<void> {
+  try {
+    await removeVersions(store, bucket, ctx, prefix);
+  } catch (error) {
+    if (!hasCode(error, 'access_denied')) throw error;
+    await inParallel(keys, 4, (key) => deleteObject(store, { bucket, key }, ctx));
+  }
+}
+
+function oldest({ connection }: Store, before: number): number {
+  return Math.min(before, connection.clock.now() - longestProbe);
+}
+
+async function unlessKept<T>(kept: T, removing: () => Promise<T>): Promise<T> {
+  try {
+    return await removing();
+  } catch (error) {
+    if (hasCode(error, 'no_such_bucket', 'access_denied', 'bucket_not_empty')) return kept;
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import { startS3 } from '@coffer/fixtures';
+import { expect, it } from 'vitest';
+
+import { probeEndpoint } from '../backend.ts';
+import { doors } from '../testing/fault-bench.ts';
+import { behindFront } from '../testing/front.ts';
+import { rewritten } from '../testing/rewriting-front.ts';
+import type { Rewritable } from '../testing/rewriting-front.ts';
+
+const ceph = await startS3('ceph');
+
+/** Where servers take an ACL and do nothing about it. */
+const deaf: readonly [string, (request: Rewritable) => boolean][] = [
+  ['a copy', ({ headers }) => headers['x-amz-copy-source'] !== undefined],
+  ['an upload of parts', ({ query }) => query.startsWith('uploads')],
+  ['an object that is there', ({ method, query }) => method === 'PUT' && query.startsWith('acl')],
+];
+
+it.each(deaf.flatMap(([what, isDeaf]) => doors.map((transport) => ({ what, isDeaf, transport }))))(
+  'trusts no ACL of a server that ignores it on $what ($transport)',
+  async ({ isDeaf, transport }) => {
+    const account = await rewritten(ceph, (request) => {
+      if (!isDeaf(request)) return false;
+      delete request.headers['x-amz-acl'];
+      return request.query.startsWith('acl');
+    });
+    expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
+  },
+);
+
+it.each(doors)('trusts no ACL that is shown and lets nobody in (%s)', async (transport) => {
+  const account = await rewritten(ceph, (request) => {
+    const isAnonymous = request.headers['x-amz-date'] === undefined && request.key !== '' && request.query === '';
+    if (isAnonymous) request.query = 'acl'; // which a reader may not see
+    return false;
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ acl: false, conditionalPut: true });
+});
+
+it.each(doors)('takes no server for one of ACLs that lets anybody read what is private (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path, headers) =>
+    method === 'GET' && headers.authorization === undefined && path.endsWith('/public-later')
+      ? { status: 200, body: 'private' }
+      : undefined,
+  );
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ acl: false, conditionalPut: true });
+});

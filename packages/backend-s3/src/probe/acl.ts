@@ -1,0 +1,46 @@
+import { noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { allEnded } from '../concurrency.ts';
+import type { Store } from '../store.ts';
+import { isTaken } from './refusals.ts';
+import type { Sandbox } from './sandbox.ts';
+import { isTakenUnsigned, objectUrl } from './unsigned.ts';
+import { writePart } from './writes.ts';
+import type { Write } from './writes.ts';
+
+/** Wherever one may be said: who is told that an object is private, or public, relies on it. What a server lacks, it does not ignore. */
+export async function aclTakesEffect(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const acl = 'public-read';
+  const at = sandbox.at('public');
+  if (!(await isTaken(write(at, 'public', { acl }))) || !(await isPublic(store, at))) return false;
+  const takes = async (place: ObjectAddress, making: Promise<unknown>): Promise<boolean> =>
+    !(await isTaken(making)) || isPublic(store, place);
+  const [byParts, copied, changed] = [sandbox.at('public-parts'), sandbox.at('public-copy'), sandbox.at('public-later')];
+  await write(changed, 'private');
+  if (await isPublic(store, changed)) return false;
+  // LocalStack shows ACLs, and lets anybody read whatever they say. In a bucket that others use, its policy may let them.
+  if (sandbox.isOwn && (await isOpenToAll(store, changed))) return false;
+  const all = await allEnded([
+    takes(byParts, writePart(store, byParts, { acl })),
+    takes(copied, store.transport.copy(at, copied, { acl }, noContext)),
+    takes(changed, store.administration.putObjectAcl(changed, acl, noContext)),
+  ]);
+  if (all.includes(false)) return false;
+  return !(await isTaken(store.administration.putObjectAcl(at, 'private', noContext))) || !(await isPublic(store, at));
+}
+
+/** Whether it says so, and anybody reads it. */
+export async function isPublic(store: Store, at: ObjectAddress): Promise<boolean> {
+  let isGranted = false;
+  const asking = store.transport.getAcl(at, noContext).then(({ grants }) => {
+    isGranted = grants.some(({ grantee }) => grantee.uri?.endsWith('/AllUsers') === true);
+  });
+  return (await isTaken(asking)) && isGranted && (await isOpenToAll(store, at));
+}
+
+/** Whether anybody may read an object, without a signature. */
+async function isOpenToAll(store: Store, at: ObjectAddress): Promise<boolean> {
+  const { url } = await store.presigners.internal.form(at, { expiresIn: 600 });
+  return isTakenUnsigned(store, { url: objectUrl(url, at.key), method: 'GET', headers: {} });
+}

@@ -1,0 +1,51 @@
+import type { PresignedUpload } from '@coffer/storage-core';
+
+import { allEnded } from '../concurrency.ts';
+import type { EndpointProfile } from '../profile.ts';
+import type { Store } from '../store.ts';
+import { isPublic } from './acl.ts';
+import type { Sandbox } from './sandbox.ts';
+import { isTakenUnsigned } from './unsigned.ts';
+
+const boundary = 'coffer-probe-form';
+const terms = { contentType: 'text/plain', size: 4, expiresIn: 600 };
+
+/** Whether forms are taken that their policies allow, and no others; whether the ACL that one says takes effect, and one can be for an empty object alone. */
+export async function formsOf(store: Store, sandbox: Sandbox): Promise<Pick<EndpointProfile, 'postPolicy' | 'formAcl' | 'emptyForms'>> {
+  if (!(await postPolicyHolds(store, sandbox))) return { postPolicy: false, formAcl: false, emptyForms: false };
+  const at = sandbox.at('form-public');
+  const form = await store.presigners.internal.form(at, { ...terms, acl: 'public-read' });
+  const formAcl = (await sendForm(store, form, 'form')) && (await isPublic(store, at));
+  const empty = await store.presigners.internal.form(sandbox.at('form-empty'), { ...terms, size: 0 });
+  // MinIO takes a length of none for one that nobody limits.
+  const emptyForms = (await sendForm(store, empty, '')) && !(await sendForm(store, empty, 'x'));
+  return { postPolicy: true, formAcl, emptyForms };
+}
+
+async function postPolicyHolds(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const form = await store.presigners.internal.form(sandbox.at('form'), terms);
+  if (!(await sendForm(store, form, 'form'))) return false;
+  const changed = (fields: Readonly<Record<string, string>>): PresignedUpload => ({ ...form, fields: { ...form.fields, ...fields } });
+  const taken = await allEnded([
+    sendForm(store, form, 'longer'),
+    sendForm(store, changed({ 'Content-Type': 'text/html' }), 'form'),
+    sendForm(store, changed({ key: sandbox.at('form-elsewhere').key }), 'form'),
+  ]);
+  if (taken.includes(true)) return false;
+  // Some take fields that no policy names: of no harm, unless anybody lets readers in.
+  const opened = sandbox.at('form-opened');
+  const closed = await store.presigners.internal.form(opened, terms);
+  const isTaken = await sendForm(store, { ...closed, fields: { ...closed.fields, acl: 'public-read' } }, 'form');
+  return !isTaken || !(await isPublic(store, opened));
+}
+
+/** Sends a presigned form as a browser would. @returns whether the server took it */
+async function sendForm(store: Store, { url, fields }: PresignedUpload, content: string): Promise<boolean> {
+  const parts = [
+    ...Object.entries(fields).map(([name, value]) => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`),
+    `Content-Disposition: form-data; name="file"; filename="probe"\r\nContent-Type: text/plain\r\n\r\n${content}`,
+  ];
+  const body = Buffer.from(`${parts.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`);
+  const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': body.length };
+  return isTakenUnsigned(store, { url, method: 'POST', headers, body });
+}

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { expect, it, onTestFinished } from 'vitest';
+
+import { probeEndpoint, s3Backend } from '../backend.ts';
+import { openStore } from '../open-store.ts';
+import { doors } from '../testing/fault-bench.ts';
+import { behindFront } from '../testing/front.ts';
+import { rewritten } from '../testing/rewriting-front.ts';
+import { ok, scripted } from '../testing/scripted.ts';
+import type { Answer } from '../testing/scripted.ts';
+import { refusedKeys } from './keys.ts';
+import { writerTo } from './writes.ts';
+
+const ceph = await startS3('ceph');
+
+it('takes a key that is not listed for one that the server does not hold', async () => {
+  const options = await behindFront(ceph, (_method, path) =>
+    path.includes('prefix=back%5Cslash') ? { status: 200, body: '<ListBucketResult></ListBucketResult>' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: ['a "\\"'] });
+});
+
+it('takes 500 for a refusal of a key, as of servers whose file systems cannot hold it', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /^\/coffer-probe-\w+\/(?:slash|x\/y|n{256})$/.test(path) ? { status: 500, body: '' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({
+    refusedKeys: ['segments over 255 bytes', 'a "/" at the end'],
+    hidesKeysBelowObjects: true,
+  });
+});
+
+it('takes 500 to everything for a while for no refusal', async () => {
+  let isAilingUntil = 0;
+  const options = await behindFront(ceph, (method, path) => {
+    if (method !== 'PUT' || !path.startsWith('/coffer-probe-')) return undefined;
+    if (/\/(?:slash|x\/y)$/.test(path) && isAilingUntil === 0) isAilingUntil = Date.now() + 300;
+    return Date.now() < isAilingUntil ? { status: 500, body: '' } : undefined;
+  });
+  await expect(probeEndpoint({ ...options, maxRetries: 0 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+it('takes 500 for no refusal of a key that is taken when it is asked again', async () => {
+  const failed = new Set<string>();
+  const options = await behindFront(ceph, (method, path) => {
+    if (method !== 'PUT' || !/^\/coffer-probe-\w+\/(?:slash|x\/y)$/.test(path) || failed.has(path)) return undefined;
+    failed.add(path);
+    return { status: 500, body: '' };
+  });
+  expect(await probeEndpoint({ ...options, maxRetries: 0 })).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: false });
+  expect(failed.size).toBe(2);
+});
+
+it('is told that there is nothing below an object', async () => {
+  const body = '<Error><Code>ObjectParentIsFile</Code></Error>';
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && path.endsWith('/x/y') ? { status: 409, body } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ refusedKeys: [], hidesKeysBelowObjects: true });
+});
+
+it.each(doors)('refuses keys that are left out of lists, unless it is of those that begin as they do (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method === 'GET' && /[?&]prefix=(?:kept|\.upload)(?:&|$)/.test(path)
+      ? { status: 200, body: '<ListBucketResult></ListBucketResult>' }
+      : undefined,
+  );
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const refused = { code: 'invalid_key' };
+  for (const key of ['.uploads/x', 'a/.uploads', 'x.versions', 'x.versions/y']) {
+    const put = backend.put({ bucket: 'any', key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+    await expect(put).rejects.toMatchObject(refused);
+    await expect(backend.get({ bucket: 'any', key }, {}, noContext)).rejects.toMatchObject(refused);
+    await expect(backend.delete({ bucket: 'any', key }, noContext)).rejects.toMatchObject(refused);
+  }
+});
+
+/** What servers make of keys, and two that become one. */
+const careless: readonly [string, string, string, (key: string) => string][] = [
+  ['loses spaces before it', 'in/ name', 'in/name', (key) => key.replace(/(^|\/) +/g, '$1')],
+  ['loses characters of four bytes', 'x\u{1f600}', 'x\u{1f601}', (key) => key.replace(/[\u{10000}-\u{10ffff}]/gu, '?')],
+];
+
+it.each(careless.flatMap(([what, odd, plain, made]) => doors.map((transport) => ({ what, odd, plain, made, transport }))))(
+  'refuses a key that $what, before it becomes another one ($transport)',
+  async ({ odd, plain, made, transport }) => {
+    const account = await rewritten(ceph, (request) => void (request.key = made(request.key)));
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain' }, noContext);
+    await put(plain).catch(() => {}); // it may be of the same kind
+    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
+    await expect(backend.delete({ bucket, key: odd }, noContext)).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);
+
+const everyday: readonly [string, string, (key: string) => string][] = [
+  ['capital letters', 'Report.pdf', (key) => key.toLowerCase()],
+  ['"+"', 'a+b', (key) => key.replaceAll('+', ' ')],
+  ['"%"', 'a%20b', (key) => key.replaceAll('%20', ' ')],
+];
+
+it.each(everyday.flatMap(([what, odd, made]) => doors.map((transport) => ({ what, odd, made, transport }))))(
+  'refuses $what where they are known to get lost, and tries out no server for them ($transport)',
+  async ({ odd, made, transport }) => {
+    let probes = 0;
+    const account = await rewritten(ceph, (request) => {
+      if (request.method === 'PUT' && request.key === '' && request.query === '' && request.bucket.startsWith('coffer-probe-')) probes++;
+      request.key = made(request.key);
+    });
+    const backend = s3Backend({ ...account, transport });
+    onTestFinished(() => backend.close());
+    const bucket = `probe-${randomBytes(6).toString('hex')}`;
+    await backend.buckets?.create(bucket, {}, noContext);
+    const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
+      backend.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, { contentType: 'text/plain', ...more }, noContext);
+    await put(odd);
+    expect(probes).toBe(0);
+    await put('other.pdf', { ifNoneMatch: '*' });
+    expect(probes).toBe(1);
+    await expect(put(odd)).rejects.toMatchObject({ code: 'invalid_key' });
+  },
+);
+
+it.each(doors)('learn nothing from objects that are cut off (%s)', async (transport) => {
+  const cut: Answer = (request, response) => {
+    if (request.method !== 'GET') return void ok(request, response);
+    response.writeHead(200, { etag: '"made"', 'last-modified': new Date().toUTCString() });
+    response.write('x', () => setTimeout(() => response.destroy(), 20));
+  };
+  const server = await scripted(cut);
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', maxRetries: 0, transport });
+  onTestFinished(async () => {
+    store.connection.close();
+    await server.close();
+  });
+  const sandbox = { bucket: 'bucket', isOwn: true, at: (key: string) => ({ bucket: 'bucket', key }), close: async () => {} };
+  await expect(refusedKeys(store, sandbox, writerTo(store))).rejects.toMatchObject({ code: 'storage_unavailable' });
+});

@@ -1,0 +1,76 @@
+import type { Readable } from 'node:stream';
+
+import { isStorageError, noContext, readAll } from '@coffer/storage-core';
+
+import { inParallel } from '../concurrency.ts';
+import { toStorageError } from '../errors.ts';
+import { keyTwins } from '../key-classes.ts';
+import type { KeyClass } from '../key-classes.ts';
+import { causeStatus } from '../provider-error.ts';
+import type { Store } from '../store.ts';
+import type { Sandbox } from './sandbox.ts';
+import type { Write } from './writes.ts';
+
+/** What each takes is round trips, one after the other: of a server that is far, half of the time that all of this takes. */
+const parallel = 8;
+
+/** The kinds of keys that the server refuses, does not list under their name, or takes for others. */
+export async function refusedKeys(store: Store, sandbox: Sandbox, write: Write): Promise<readonly KeyClass[]> {
+  const classes = Object.keys(keyTwins) as KeyClass[];
+  const held = await inParallel(classes, parallel, (name) => isHeld(store, sandbox, keyTwins[name], write));
+  return classes.filter((_name, index) => !held[index]);
+}
+
+/** Whether there is no `x/y` beside `x`, or lists leave it out. */
+export async function hidesKeysBelowObjects(store: Store, sandbox: Sandbox, write: Write): Promise<boolean> {
+  const [above, below] = [sandbox.at('x'), sandbox.at('x/y')];
+  await write(above, 'x');
+  const isWritten = await unlessRefused(
+    () => write(below, 'y').then(() => true),
+    () => write(above, 'x'),
+  );
+  if (!isWritten) return true;
+  const { objects } = await store.transport.list(sandbox.bucket, { prefix: above.key }, noContext);
+  return !objects.some(({ key }) => key === below.key);
+}
+
+function isHeld(store: Store, sandbox: Sandbox, [oddKey, plainKey]: readonly [string, string], write: Write): Promise<boolean> {
+  const [odd, plain] = [sandbox.at(oddKey), sandbox.at(plainKey)];
+  const areHeld = async (): Promise<boolean> => {
+    for (const at of [odd, plain]) await write(at, at.key);
+    for (const at of [odd, plain]) {
+      const result = await store.transport.get(at, {}, noContext);
+      if (result.kind !== 'object' || (await textOf(result.body)) !== at.key) return false;
+    }
+    // Some are listed by their own name alone. Whether `x/` is beside `x` is another question.
+    const prefixes = [odd.key, plain.key].filter((prefix) => odd.key.startsWith(prefix) && odd.key[prefix.length] !== '/');
+    const lists = await Promise.all(prefixes.map((prefix) => store.transport.list(odd.bucket, { prefix }, noContext)));
+    return lists.every(({ objects }) => objects.some(({ key }) => key === odd.key));
+  };
+  return unlessRefused(areHeld, () => write(sandbox.at('plain'), 'plain'));
+}
+
+/**
+ * Some servers say 500 to a key that they cannot hold, each time they are asked. Others say so to everything for a while,
+ * which is no answer: a plain key and then this one are tried before it counts as refused.
+ */
+async function unlessRefused(trying: () => Promise<boolean>, plainly: () => Promise<unknown>): Promise<boolean> {
+  const refused = (error: unknown): 'refused' | 'ailing' => {
+    if (!isStorageError(error)) throw error;
+    if (!error.retryable) return 'refused';
+    if (causeStatus(error) !== 500) throw error;
+    return 'ailing';
+  };
+  const first = await trying().catch(refused);
+  if (first !== 'ailing') return first === true;
+  await plainly();
+  return (await trying().catch(refused)) === true;
+}
+
+async function textOf(body: Readable): Promise<string> {
+  try {
+    return (await readAll(body)).toString();
+  } catch (error) {
+    throw toStorageError(error, { permission: 's3:GetObject' }); // nobody guards the body
+  }
+}

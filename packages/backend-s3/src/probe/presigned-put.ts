@@ -1,0 +1,41 @@
+import type { ObjectAddress, PresignedUpload } from '@coffer/storage-core';
+
+import type { EndpointProfile } from '../profile.ts';
+import { encodeKey } from '../signing/signature.ts';
+import type { Store } from '../store.ts';
+import type { Sandbox } from './sandbox.ts';
+import { isTakenUnsigned } from './unsigned.ts';
+
+const content = Buffer.from('bytes');
+
+/**
+ * Whether who has a presigned PUT can have an object copied instead, from wherever the signer may read: AWS takes no header of its own
+ * that is not signed, others do.
+ * @param source an object that is there
+ */
+export async function presignedPutsOf(store: Store, sandbox: Sandbox, source: ObjectAddress): Promise<EndpointProfile['presignedPuts']> {
+  const sign = (name: string, isGuarded: boolean): Promise<PresignedUpload> =>
+    store.presigners.internal.putUrl(sandbox.at(name), { contentType: 'text/plain', expiresIn: 600, isGuarded });
+  if (!(await isCopied(store, await sign('put-copied', false), source))) return 'bound';
+  const guarded = await sign('put-guarded', true);
+  return (await isSent(store, guarded, content)) && !(await isCopied(store, guarded, source)) ? 'guarded' : 'open';
+}
+
+/** A part of an object, with which Ceph takes no bytes, is a copy that other rules may be for. */
+async function isCopied(store: Store, upload: PresignedUpload, source: ObjectAddress): Promise<boolean> {
+  const copied = { 'x-amz-copy-source': `/${source.bucket}/${encodeKey(source.key)}` };
+  return (
+    (await isSent(store, upload, content, copied)) ||
+    (await isSent(store, upload, Buffer.alloc(0), { ...copied, 'x-amz-copy-source-range': 'bytes=0-0' }))
+  );
+}
+
+function isSent(
+  store: Store,
+  { url, headers }: PresignedUpload,
+  body: Buffer,
+  more: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const sent = { ...headers, ...more, 'content-length': body.length };
+  return isTakenUnsigned(store, { url, method: 'PUT', headers: sent, body });
+}

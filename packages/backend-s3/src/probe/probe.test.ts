@@ -1,0 +1,405 @@
+import { randomBytes } from 'node:crypto';
+
+import { startS3 } from '@coffer/fixtures';
+import { noContext } from '@coffer/storage-core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+import { probeEndpoint, s3Backend } from '../backend.ts';
+import { openStore } from '../open-store.ts';
+import { awsProfile } from '../profile.ts';
+import { doors } from '../testing/fault-bench.ts';
+import { behindFront, errorDocument } from '../testing/front.ts';
+import { rewritten } from '../testing/rewriting-front.ts';
+import { accountOn, ifAvailable } from '../testing/server.ts';
+
+const ceph = await startS3('ceph');
+const minio = await ifAvailable(startS3('minio'));
+
+it.each(['lean', 'sdk'] as const)('does not take any refusal for that of a condition (%s)', async (transport) => {
+  const isUpload = (method: string, path: string): boolean => method === 'POST' && path.includes('completed?uploads');
+  const denied = await behindFront(ceph, (method, path) =>
+    isUpload(method, path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  expect(await probeEndpoint({ ...denied, transport })).toMatchObject({ conditionalPut: true, conditionalComplete: false });
+  const gone = await behindFront(ceph, (method, path) =>
+    isUpload(method, path) ? { status: 404, body: errorDocument('NoSuchBucket') } : undefined,
+  );
+  await expect(probeEndpoint({ ...gone, transport })).rejects.toMatchObject({ code: 'no_such_bucket' });
+});
+
+it.each(doors)('does not take what it may not do for what a server lacks (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\?(?:cors|versioning)/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  const unknown = { cors: undefined, versioning: undefined, conditionalPutOfVersions: undefined };
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ ...unknown, lifecycle: true });
+});
+
+it('takes a page where a rule should be for a rule that there is not', async () => {
+  const options = await behindFront(ceph, (_method, path) =>
+    /\?(?:cors|lifecycle)/.test(path) ? { status: 404, body: '404 page not found\n' } : undefined,
+  );
+  const profile = await probeEndpoint(options);
+  expect(profile).toMatchObject({ acl: true, conditionalPut: true, versioning: true, cors: false, lifecycle: false, abortRule: false });
+});
+
+describe('credentials that may make no bucket to try things out', () => {
+  const denied = errorDocument('AccessDenied');
+  const servers = [ceph, minio].filter((server) => typeof server !== 'string').map((server) => ({ server, name: server.name }));
+  const cases = servers.flatMap((each) => doors.map((transport) => ({ ...each, transport })));
+
+  it.each(cases)(
+    'tell nothing of rules, and leave nothing in a bucket with versions ($name, $transport)',
+    async ({ server, transport }) => {
+      const account = await behindFront(server, (method, path) =>
+        method === 'PUT' && path.startsWith('/coffer-probe-') ? { status: 403, body: denied } : undefined,
+      );
+      const [backend, store] = [s3Backend(account), openStore(account)];
+      const bucket = `probe-${randomBytes(6).toString('hex')}`;
+      await backend.buckets?.create(bucket, {}, noContext);
+      await backend.versioning?.setVersioning(bucket, true, noContext);
+      const kept = { bucket, key: 'kept' };
+      await backend.put(kept, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+      const unknown = { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
+      expect(await probeEndpoint({ ...account, transport }, bucket)).toMatchObject(unknown);
+      expect((await store.administration.listVersions(bucket, noContext)).map(({ key }) => key)).toEqual([kept.key]);
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      store.connection.close();
+      await backend.close();
+    },
+  );
+});
+
+it.each([
+  ['whether it verifies checksums', /\/sum-md5/],
+  ['whether its buckets have rules for browsers', /\?cors/],
+  ['whether it keeps a key', /\/back%5Cslash/],
+  ['for a bucket to try things out in', /^\/coffer-probe-[0-9a-f]+\/?$/],
+])('learns nothing from a server that has no time to tell %s, and cleans up once nothing is written any more', async (_what, asked) => {
+  let isClosing = false;
+  const late: string[] = [];
+  const busy = await behindFront(ceph, (method, path) => {
+    isClosing ||= method === 'DELETE' && !path.includes('uploadId=');
+    if (isClosing && method === 'PUT') late.push(path);
+    return method === 'PUT' && asked.test(path) ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined;
+  });
+  await expect(probeEndpoint({ ...busy, maxRetries: 0 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+  expect(late).toEqual([]);
+});
+
+describe.each(doors)('tells where buckets lie, and which sums of bodies the server compares (%s)', (transport) => {
+  it.for([
+    ['Ceph', ceph, ['md5']],
+    ['MinIO', minio, ['md5', 'crc32', 'sha256']],
+  ] as const)('%s', async ([, server, sums], { skip }) => {
+    if (typeof server === 'string') return skip(server);
+    const profile = await probeEndpoint({ ...(await accountOn(server)), transport });
+    expect(profile.region).toMatch(/^[a-z0-9-]+$/);
+    expect(profile.verifiedSums).toEqual(expect.arrayContaining([...sums])); // Ceph compares more from version 20 on
+  });
+});
+
+describe.each(doors)('tells whether a server takes writes that nobody has signed (%s)', (transport) => {
+  it('Ceph, which does not, as it is and as one that checks the signatures of some bodies only, or none', async () => {
+    expect(await probeEndpoint({ ...(await accountOn(ceph)), transport })).toMatchObject({ checksSignatures: true });
+    const forged = (path: string): boolean => /X-Amz-Signature=0{64}/.test(path);
+    for (const isTaken of [
+      (path: string, sum: string | undefined) => forged(path) && sum === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      (path: string, sum: string | undefined) => forged(path) && sum === 'UNSIGNED-PAYLOAD',
+    ]) {
+      const options = await behindFront(ceph, (method, path, { 'x-amz-content-sha256': sum }) =>
+        method === 'PUT' && isTaken(path, sum as string | undefined) ? { status: 200, body: '' } : undefined,
+      );
+      expect(await probeEndpoint({ ...options, transport })).toMatchObject({ checksSignatures: false });
+    }
+  });
+
+  // One that the environment names may be mended.
+  it.skipIf(typeof minio === 'string' || minio.external)('MinIO, which does', async () => {
+    if (typeof minio === 'string') throw new Error(minio);
+    expect(await probeEndpoint({ ...(await accountOn(minio)), transport })).toMatchObject({ checksSignatures: false });
+  });
+});
+
+it.each(doors)('takes no server that refuses every copy under If-None-Match for one that enforces it (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, _path, headers) =>
+    method === 'PUT' && headers['x-amz-copy-source'] !== undefined && headers['if-none-match'] !== undefined
+      ? { status: 412, body: errorDocument('PreconditionFailed') }
+      : undefined,
+  );
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ conditionalPut: true, conditionalCopy: false });
+});
+
+it.each(doors)('deletes no bucket with objects on a server that would (%s)', async (transport) => {
+  const deleted: string[] = [];
+  const options = await behindFront(ceph, (method, path) => {
+    const [, bucket] = /^\/([^/?]+)\/?$/.exec(path) ?? [];
+    if (method !== 'DELETE' || bucket === undefined) return undefined;
+    deleted.push(bucket);
+    return { status: 204, body: '' };
+  });
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject({ keepsFullBuckets: false });
+  const backend = s3Backend({ ...options, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+  expect(deleted).not.toContain(bucket);
+});
+
+it.each(doors)('deletes no bucket with objects where it could not be tried out whether the server would (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'DELETE' && /^\/[^/?]+\/?$/.test(path) ? { status: 204, body: '' } : undefined,
+  );
+  const backend = s3Backend({ ...options, transport }, { ...awsProfile, keepsFullBuckets: undefined });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  await backend.put({ bucket, key: 'kept' }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain' }, noContext);
+  await expect(backend.buckets?.delete(bucket, {}, noContext)).rejects.toMatchObject({ code: 'bucket_not_empty' });
+});
+
+it('takes no server that refuses the header of a sum for one that compares it', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && path.includes('/sum-crc32') ? { status: 501, body: errorDocument('NotImplemented') } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ verifiedSums: ['md5'] });
+});
+
+it('knows no region that nobody may ask for', async () => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'HEAD' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: '' } : undefined,
+  );
+  expect(await probeEndpoint(options)).toMatchObject({ region: undefined, acl: true });
+});
+
+it('is made again by whoever needs it next, once it has failed', async () => {
+  let isBusy = true;
+  const options = await behindFront(ceph, () => (isBusy ? { status: 503, body: errorDocument('ServiceUnavailable') } : undefined));
+  const store = openStore(options);
+  onTestFinished(() => store.connection.close());
+  await expect(store.endpoint.profile('bucket')).rejects.toMatchObject({ code: 'storage_unavailable' });
+  isBusy = false;
+  expect(await store.endpoint.profile('bucket')).toMatchObject({ acl: true, conditionalPut: true });
+});
+
+it.each(doors)('keeps metadata without a value on a server that forgets it (%s)', async (transport) => {
+  const account = await rewritten(ceph, ({ headers }) => {
+    for (const name of Object.keys(headers)) if (name.startsWith('x-amz-meta-') && headers[name] === '') delete headers[name];
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsEmptyValues: false });
+  expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ keepsEmptyValues: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { none: '', one: '=', two: '==', a_b: 'x=', some: 'y' }];
+  await backend.buckets?.create(bucket, {}, noContext);
+  const [at, copied] = [{ bucket, key: 'x' } as const, { bucket, key: 'copied' } as const];
+  await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+  expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+  await backend.copy(at, copied, {}, noContext);
+  expect((await backend.head(copied, noContext)).metadata).toEqual(metadata);
+});
+
+it.each(doors)('keeps names with "_" where a proxy drops them as nginx does, and the signature with them (%s)', async (transport) => {
+  const account = await behindFront(ceph, (_method, _path, headers) => {
+    for (const name of Object.keys(headers)) if (name.includes('_')) delete headers[name];
+    return undefined;
+  });
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ keepsUnderscores: false, keepsEmptyValues: true, acl: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { a_b: 'c', none: '' }];
+  await backend.buckets?.create(bucket, {}, noContext);
+  const at = { bucket, key: 'x' } as const;
+  await backend.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+  expect((await backend.head(at, noContext)).metadata).toEqual(metadata);
+});
+
+it.each(doors)('keeps metadata without a value, whoever writes it and whoever reads it (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  const everybody = [s3Backend({ ...account, transport }), s3Backend({ ...account, transport }, awsProfile)];
+  onTestFinished(async () => void (await Promise.all(everybody.map((each) => each.close()))));
+  const [bucket, metadata] = [`probe-${randomBytes(6).toString('hex')}`, { none: '', one: '=', two: '==', some: 'y' }];
+  await everybody[0]!.buckets?.create(bucket, {}, noContext);
+  for (const [index, writer] of everybody.entries()) {
+    const at = { bucket, key: `by-${index}` };
+    await writer.put(at, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', metadata }, noContext);
+    for (const reader of everybody) expect((await reader.head(at, noContext)).metadata).toEqual(metadata);
+  }
+});
+
+it.each(doors)('takes no storage class from which a server makes another (%s)', async (transport) => {
+  const account = await rewritten(ceph, ({ headers }) => void delete headers['x-amz-storage-class']);
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: false });
+  expect(await probeEndpoint(await accountOn(ceph))).toMatchObject({ storageClasses: true });
+  const backend = s3Backend({ ...account, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  const [at, body] = [{ bucket, key: 'x' } as const, { kind: 'buffer', data: Buffer.from('x') } as const];
+  const refused = { code: 'not_supported' };
+  const other = { contentType: 'text/plain', storageClass: 'GLACIER' };
+  await expect(backend.put(at, body, other, noContext)).rejects.toMatchObject(refused);
+  await expect(backend.head(at, noContext)).rejects.toMatchObject({ code: 'file_not_found' });
+  expect(await backend.put(at, body, { ...other, storageClass: 'STANDARD' }, noContext)).toMatchObject({ storageClass: 'STANDARD' });
+  const copying = backend.copy(at, { bucket, key: 'copied' }, { storageClass: 'GLACIER' }, noContext);
+  await expect(copying).rejects.toMatchObject(refused);
+  const presigning = backend.presign!.upload(at, { ...other, size: 1, expiresIn: 60 }, noContext);
+  await expect(presigning).rejects.toMatchObject(refused);
+});
+
+it.each(doors)('goes on where a server breaks over a storage class (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\/class(?:\?|$)/.test(path) ? { status: 500, body: errorDocument('InternalError') } : undefined,
+  );
+  expect(await probeEndpoint({ ...account, transport })).toMatchObject({ storageClasses: true, acl: true, conditionalPut: true });
+});
+
+describe('a server that lacks what takes buckets down', () => {
+  const lacks = [
+    ['versions', (_method: string, path: string) => /[?&]version(?:s|ing)(?:[=&]|$)/.test(path)],
+    ['lists of uploads', (method: string, path: string) => method === 'GET' && /[?&]uploads(?:[=&]|$)/.test(path)],
+    ['deletions of many', (method: string, path: string) => method === 'POST' && /[?&]delete(?:[=&]|$)/.test(path)],
+  ] as const;
+
+  it.each(lacks.flatMap(([what, isLacked]) => doors.map((transport) => ({ what, isLacked, transport }))))(
+    'is known all the same, by one probe that leaves nothing ($what, $transport)',
+    async ({ isLacked, transport }) => {
+      let probes = 0;
+      const account = await behindFront(ceph, (method, path) => {
+        if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) probes++;
+        return isLacked(method, path) ? { status: 501, body: errorDocument('NotImplemented') } : undefined;
+      });
+      const backend = s3Backend({ ...account, transport });
+      const bucket = `probe-${randomBytes(6).toString('hex')}`;
+      await backend.buckets?.create(bucket, {}, noContext);
+      const data = Buffer.from('x');
+      const put = { contentType: 'text/plain', ifNoneMatch: '*' } as const;
+      for (const key of ['one', 'two']) await backend.put({ bucket, key }, { kind: 'buffer', data }, put, noContext);
+      const many = await backend.batchDelete?.deleteMany(bucket, ['one', 'none'], noContext);
+      expect(many).toEqual({ deleted: ['one', 'none'], errors: [] });
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      expect(probes).toBe(1);
+      expect((await backend.buckets?.list(noContext))?.map(({ name }) => name)).toEqual([]);
+      await backend.close();
+    },
+  );
+});
+
+it.each(doors)('is no condition of what credentials may do that may not try anything out (%s)', async (transport) => {
+  let attempts = 0;
+  let isReadOnly = false;
+  const account = await behindFront(ceph, (method, path) => {
+    if (method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path)) attempts++;
+    return isReadOnly && method !== 'GET' && method !== 'HEAD' ? { status: 403, body: errorDocument('AccessDenied') } : undefined;
+  });
+  const writer = s3Backend(account);
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await writer.buckets?.create(bucket, {}, noContext);
+  const keys = ['caf\u00e9', 'a//b', 'high\u{1f600}'];
+  const described = { contentType: 'text/plain', metadata: { a_b: 'c' } };
+  for (const key of keys) await writer.put({ bucket, key }, { kind: 'buffer', data: Buffer.from(key) }, described, noContext);
+  [attempts, isReadOnly] = [0, true];
+  const reader = s3Backend({ ...account, transport });
+  onTestFinished(async () => {
+    isReadOnly = false;
+    await writer.buckets?.delete(bucket, { force: true }, noContext);
+    await Promise.all([writer.close(), reader.close()]);
+  });
+  for (const key of keys)
+    expect(await reader.head({ bucket, key }, noContext)).toMatchObject({ size: Buffer.byteLength(key), metadata: { a_b: 'c' } });
+  expect(
+    await reader.presign?.upload({ bucket, key: 'new' }, { contentType: 'text/plain', size: 1, expiresIn: 60 }, noContext),
+  ).toMatchObject({ method: 'PUT' });
+  await expect(
+    reader.put({ bucket, key: 'new' }, { kind: 'buffer', data: Buffer.of() }, { contentType: 'text/plain', ifNoneMatch: '*' }, noContext),
+  ).rejects.toMatchObject({ code: 'access_denied' });
+  expect(attempts).toBe(1);
+});
+
+it.each(doors)('is no condition of copies without one (%s)', async (transport) => {
+  const account = await behindFront(ceph, (method, path) =>
+    method !== 'GET' && path.includes('coffer-probe-') ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+  );
+  const [backend, store] = [s3Backend({ ...account, transport }), openStore(account)];
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  onTestFinished(async () => {
+    await backend.buckets?.delete(bucket, { force: true }, noContext);
+    store.connection.close();
+    await backend.close();
+  });
+  const at = { bucket, key: 'x' };
+  const described = { contentType: 'text/css', expires: 'Wed, 21 Oct 2026 07:28:00 GMT' };
+  await store.transport.put(at, { kind: 'buffer', data: Buffer.from('x') }, described, noContext);
+  for (const to of [{ bucket, key: 'y' }, at]) {
+    await backend.copy(at, to, {}, noContext);
+    expect(await store.transport.head(to, noContext)).toMatchObject({ contentType: 'text/css', carried: { expires: described.expires } });
+  }
+  await expect(backend.copy(at, at, { ifMatch: '9dd4e461268c8034f5c8564e155c67a6' }, noContext)).rejects.toMatchObject({
+    code: 'access_denied',
+  });
+});
+
+it.each(doors)('takes no rule for one that a server only says to have taken (%s)', async (transport) => {
+  const options = await behindFront(ceph, (method, path) =>
+    method === 'PUT' && /\?(?:cors|lifecycle|versioning)/.test(path) ? { status: 200, body: '' } : undefined,
+  );
+  const lacks = { versioning: false, lifecycle: false, abortRule: false, cors: false };
+  expect(await probeEndpoint({ ...options, transport })).toMatchObject(lacks);
+  const backend = s3Backend({ ...options, transport });
+  onTestFinished(() => backend.close());
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  await backend.buckets?.create(bucket, {}, noContext);
+  const rules = [{ id: 'old', prefix: '', expireDays: 1 }];
+  await expect(backend.versioning?.setVersioning(bucket, true, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+  await backend.versioning?.setVersioning(bucket, false, noContext); // as it is
+  await expect(backend.lifecycle?.setLifecycle(bucket, rules, noContext)).rejects.toMatchObject({ code: 'not_supported' });
+});
+
+describe('who waits for a trial in the bucket of somebody else', () => {
+  it('is told of that bucket neither what is wrong with it nor its name', async () => {
+    const account = await behindFront(ceph, (method, path) =>
+      method === 'PUT' && /^\/coffer-probe-[0-9a-f]+\/?$/.test(path) ? { status: 403, body: errorDocument('AccessDenied') } : undefined,
+    );
+    const [backend, store] = [s3Backend(account), openStore(account)];
+    const [bucket, gone] = ['there', 'gone'].map((name) => `probe-${name}-${randomBytes(6).toString('hex')}`) as [string, string];
+    await backend.buckets?.create(bucket, {}, noContext);
+    onTestFinished(async () => {
+      store.connection.close();
+      await backend.buckets?.delete(bucket, { force: true }, noContext);
+      await backend.close();
+    });
+    const [first, second, third] = await Promise.allSettled([
+      store.endpoint.profile(gone),
+      store.endpoint.profile(bucket),
+      store.endpoint.profile(gone),
+    ]);
+    for (const failed of [first, third]) expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'no_such_bucket' } });
+    expect(second).toMatchObject({ status: 'fulfilled', value: { acl: true } });
+  });
+});
+
+it.each(doors)('takes nothing out of a bucket in use but what it has put there, whatever the server lists (%s)', async (transport) => {
+  const account = await rewritten(ceph, (request) => {
+    const isSandbox = request.method === 'PUT' && request.key === '' && request.bucket.startsWith('coffer-probe-');
+    if (isSandbox) request.query = 'acl'; // of a bucket that is not there: no sandbox can be made
+    if (request.method === 'GET') request.query = request.query.replace(/(^|&)prefix=[^&]*/, '');
+    return false;
+  });
+  const bucket = `probe-${randomBytes(6).toString('hex')}`;
+  const own = s3Backend({ ...account, transport });
+  onTestFinished(async () => {
+    await own.buckets?.delete(bucket, { force: true }, noContext);
+    await own.close();
+  });
+  await own.buckets?.create(bucket, {}, noContext);
+  const put = (key: string, more: { readonly ifNoneMatch?: '*' } = {}): Promise<unknown> =>
+    own.put({ bucket, key }, { kind: 'buffer', data: Buffer.from('x') }, { contentType: 'text/plain', ...more }, noContext);
+  await put('precious');
+  await put('new', { ifNoneMatch: '*' }); // the endpoint is tried out for that
+  expect((await own.list(bucket, {}, noContext)).objects.map(({ key }) => key)).toEqual(['new', 'precious']);
+});

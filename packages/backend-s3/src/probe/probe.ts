@@ -1,0 +1,164 @@
+import { hasCode, noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { regionTold } from '../bucket-region.ts';
+import { allEnded } from '../concurrency.ts';
+import { quoted } from '../etag.ts';
+import type { EndpointProfile } from '../profile.ts';
+import type { Store } from '../store.ts';
+import { aclTakesEffect } from './acl.ts';
+import { formsOf } from './form.ts';
+import { hidesKeysBelowObjects, refusedKeys } from './keys.ts';
+import { presignedPutsOf } from './presigned-put.ts';
+import { allHeld, isTaken } from './refusals.ts';
+import { bucketRules } from './rules.ts';
+import { openSandbox } from './sandbox.ts';
+import type { Sandbox } from './sandbox.ts';
+import { checksSignatures } from './signatures.ts';
+import { verifiedSumsOf } from './sums.ts';
+import { writePart, writerTo } from './writes.ts';
+import type { Write } from './writes.ts';
+
+const other = 'd41d8cd98f00b204e9800998ecf8427e';
+
+/**
+ * Finds out what an endpoint does by doing it: answers of 200 prove nothing. In a bucket of its own, which is gone
+ * afterwards; where the credentials may not create one, under a prefix of its own in `bucket`. Some two hundred small requests.
+ */
+export async function probe(store: Store, bucket: string): Promise<EndpointProfile> {
+  const sandbox = await openSandbox(store, bucket);
+  try {
+    const write = writerTo(store);
+    const [object, matched, completed] = [sandbox.at('object'), sandbox.at('matched'), sandbox.at('completed')];
+    const [{ etag }] = await allEnded([write(matched, 'object'), write(object, 'object'), write(completed, 'object')]);
+    const [
+      region,
+      areSignaturesChecked,
+      presignedPuts,
+      acl,
+      conditionalPut,
+      putMatch,
+      conditionalComplete,
+      conditionalCopy,
+      copySourceCondition,
+      verifiedSums,
+      forms,
+      metadata,
+      storageClasses,
+    ] = await allEnded([
+      regionOfNew(store, sandbox),
+      checksSignatures(store, sandbox),
+      presignedPutsOf(store, sandbox, object),
+      aclTakesEffect(store, sandbox, write),
+      allHeld(write(object, 'object', { ifNoneMatch: '*' })),
+      putMatchOf(matched, etag, write),
+      allHeld(writePart(store, completed, { ifNoneMatch: '*' }), writePart(store, completed, { ifMatch: quoted(other) })),
+      copyNoneMatchOf(store, sandbox, object, write),
+      allHeld(copy(store, object, sandbox.at('copy'), { ifMatch: other })),
+      verifiedSumsOf(store, sandbox),
+      formsOf(store, sandbox),
+      metadataKept(store, sandbox.at('metadata'), write),
+      classIsNoted(store, sandbox.at('class'), write),
+    ]);
+    const keys = {
+      refusedKeys: await refusedKeys(store, sandbox, write),
+      hidesKeysBelowObjects: await hidesKeysBelowObjects(store, sandbox, write),
+    };
+    // From here on, the bucket keeps versions, if there are any.
+    const rules = await bucketRules(store, sandbox);
+    const ofVersions = async (): Promise<boolean | undefined> => {
+      if (rules.versioning === false) return true;
+      if (rules.versioning === true) return allHeld(write(object, 'object', { ifNoneMatch: '*' }));
+      // Where what is in use keeps versions, that is what has been tried out.
+      const keeps = await store.administration.getVersioning(sandbox.bucket, noContext).catch(() => false);
+      return keeps ? conditionalPut : undefined;
+    };
+    const conditionalPutOfVersions = await ofVersions();
+    return {
+      region,
+      checksSignatures: areSignaturesChecked,
+      presignedPuts,
+      acl,
+      conditionalPut,
+      conditionalPutOfVersions,
+      putMatch,
+      conditionalComplete,
+      conditionalCopy,
+      copySourceCondition,
+      verifiedSums,
+      ...forms,
+      ...metadata,
+      storageClasses,
+      ...rules,
+      ...keys,
+      // The last thing: the bucket may be gone then.
+      keepsFullBuckets: sandbox.isOwn ? !(await isTaken(store.administration.deleteBucket(sandbox.bucket, noContext))) : undefined,
+    };
+  } finally {
+    // What is known is not lost over what stays behind: whoever asked again would leave the same once more.
+    await sandbox.close().catch(() => {});
+  }
+}
+
+/** On an object that has this ETag. */
+async function putMatchOf(at: ObjectAddress, etag: string, write: Write): Promise<EndpointProfile['putMatch']> {
+  for (const [name, spell] of [
+    ['quoted', quoted],
+    ['bare', String],
+  ] as const) {
+    if (!(await allHeld(write(at, 'object', { ifMatch: spell(other) })))) return false;
+    if (await isTaken(write(at, 'object', { ifMatch: spell(etag) }))) return name;
+  }
+  return false;
+}
+
+/** Swift asks it of the source, and refuses every copy. */
+async function copyNoneMatchOf(store: Store, sandbox: Sandbox, object: ObjectAddress, write: Write): Promise<boolean> {
+  const ifNoneMatch = '*';
+  if (!(await allHeld(copy(store, object, sandbox.at('object-taken'), { ifNoneMatch }, write)))) return false;
+  return isTaken(copy(store, object, sandbox.at('object-copied'), { ifNoneMatch }));
+}
+
+async function metadataKept(
+  store: Store,
+  at: ObjectAddress,
+  write: Write,
+): Promise<Pick<EndpointProfile, 'keepsUnderscores' | 'keepsEmptyValues'>> {
+  // nginx drops headers with a "_" unless told otherwise, and then the signature is of another request.
+  if (!(await isTaken(write(at, '', { metadata: { a_b: 'c', empty: '' } })))) await write(at, '', { metadata: { empty: '' } });
+  const { metadata } = await store.transport.head(at, noContext);
+  return { keepsUnderscores: metadata['a_b'] === 'c', keepsEmptyValues: metadata['empty'] === '' };
+}
+
+async function classIsNoted(store: Store, at: ObjectAddress, write: Write): Promise<boolean> {
+  const storageClass = 'STANDARD_IA';
+  // Whatever it fails with has not been forgotten, and says nothing of all else that is tried out.
+  const isWritten = await write(at, 'class', { storageClass }).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritten) return true;
+  return (await store.transport.head(at, noContext)).storageClass === storageClass;
+}
+
+async function copy(
+  store: Store,
+  source: ObjectAddress,
+  destination: ObjectAddress,
+  { ifMatch, ifNoneMatch }: { readonly ifMatch?: string; readonly ifNoneMatch?: '*' },
+  write?: Write,
+): Promise<void> {
+  await write?.(destination, 'taken');
+  const from = { ...source, ...(ifMatch !== undefined && { ifMatch }) };
+  await store.transport.copy(from, destination, ifNoneMatch === undefined ? {} : { ifNoneMatch }, noContext);
+}
+
+async function regionOfNew(store: Store, { bucket, isOwn }: Sandbox): Promise<string | undefined> {
+  if (!isOwn) return undefined;
+  try {
+    return await regionTold(store, bucket, noContext);
+  } catch (error) {
+    if (hasCode(error, 'access_denied', 'not_supported')) return undefined;
+    throw error;
+  }
+}

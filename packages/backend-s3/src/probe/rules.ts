@@ -1,0 +1,48 @@
+import { hasCode, noContext } from '@coffer/storage-core';
+import type { LifecycleRule } from '@coffer/storage-core';
+
+import { corsFor } from '../cors.ts';
+import type { EndpointProfile } from '../profile.ts';
+import type { Store } from '../store.ts';
+import { isTaken } from './refusals.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** In a bucket that others use, rules are not for trying out. */
+export async function bucketRules(
+  store: Store,
+  { bucket, isOwn }: Sandbox,
+): Promise<Pick<EndpointProfile, 'versioning' | 'lifecycle' | 'abortRule' | 'cors'>> {
+  if (!isOwn) return { versioning: undefined, lifecycle: undefined, abortRule: undefined, cors: undefined };
+  const rule = { id: 'probe', prefix: 'never/' };
+  const { administration } = store;
+  /** Whether it is there once it is set: some servers only say so. Undefined for who may not. */
+  const has = async (setting: Promise<void>, isThere: () => Promise<boolean>): Promise<boolean | undefined> => {
+    let isDenied = false;
+    let isHeld = false;
+    const trying = setting.then(async () => void (isHeld = await isThere()));
+    await isTaken(
+      trying.catch((error: unknown) => {
+        isDenied = hasCode(error, 'access_denied');
+        throw error;
+      }),
+    );
+    return isDenied ? undefined : isHeld;
+  };
+  const takesRule = (more: Pick<LifecycleRule, 'expireDays' | 'abortMultipartDays'>): Promise<boolean | undefined> =>
+    has(administration.putRules(bucket, [{ ...rule, ...more }], noContext), async () =>
+      (await administration.getRules(bucket, noContext)).some(
+        ({ expireDays, abortMultipartDays }) => expireDays === more.expireDays && abortMultipartDays === more.abortMultipartDays,
+      ),
+    );
+  const cors = await has(
+    administration.putCors(bucket, [corsFor(['*'])], noContext),
+    async () => (await administration.getCors(bucket, noContext)).length > 0,
+  );
+  // One after the other: Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
+  const lifecycle = await takesRule({ expireDays: 3650 });
+  const abortRule = await takesRule({ abortMultipartDays: 3650 });
+  const versioning = await has(administration.setVersioning(bucket, true, noContext), () =>
+    administration.getVersioning(bucket, noContext),
+  );
+  return { versioning, lifecycle, abortRule, cors };
+}

@@ -1,0 +1,55 @@
+import { allEnded } from '../concurrency.ts';
+import type { Store } from '../store.ts';
+import { crc32Of } from '../upload/checksums.ts';
+import type { Sandbox } from './sandbox.ts';
+import { isTakenUnsigned, objectUrl } from './unsigned.ts';
+
+const content = Buffer.from('forged');
+
+/**
+ * Whether writes are refused that name the access key, as every presigned URL does, and are signed with none. MinIO asks for no
+ * signature in the query where the sum of a body comes behind it (CVE-2026-41145), and fakes for tests never do.
+ */
+export async function checksSignatures(store: Store, sandbox: Sandbox): Promise<boolean> {
+  const taken = await allEnded([
+    isForgeryTaken(store, sandbox, { key: 'forged', sum: 'UNSIGNED-PAYLOAD', body: content }),
+    isForgeryTaken(store, sandbox, {
+      key: 'forged-trailer',
+      sum: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      headers: {
+        'content-encoding': 'aws-chunked',
+        'x-amz-decoded-content-length': content.length,
+        'x-amz-trailer': 'x-amz-checksum-crc32',
+      },
+      body: Buffer.from(`${content.length}\r\n${content.toString()}\r\n0\r\nx-amz-checksum-crc32:${crc32Of(content)}\r\n\r\n`),
+    }),
+  ]);
+  return !taken.includes(true);
+}
+
+interface Forgery {
+  readonly key: string;
+  /** What stands for the sum of the body. */
+  readonly sum: string;
+  readonly headers?: Readonly<Record<string, string | number>>;
+  readonly body: Buffer;
+}
+
+async function isForgeryTaken(store: Store, sandbox: Sandbox, { key, sum, headers, body }: Forgery): Promise<boolean> {
+  const at = sandbox.at(key);
+  // A form tells the key, its day and its place; a signature is all that is missing.
+  const { url, fields } = await store.presigners.internal.form(at, { expiresIn: 600 });
+  const known = Object.entries(fields).filter(([name]) => name.startsWith('X-Amz-'));
+  const query = new URLSearchParams({
+    ...Object.fromEntries(known),
+    'X-Amz-Expires': '600',
+    'X-Amz-SignedHeaders': 'host',
+    'X-Amz-Signature': '0'.repeat(64),
+  });
+  return isTakenUnsigned(store, {
+    url: `${objectUrl(url, at.key)}?${query.toString()}`,
+    method: 'PUT',
+    headers: { ...headers, 'content-length': body.length, 'x-amz-content-sha256': sum },
+    body,
+  });
+}

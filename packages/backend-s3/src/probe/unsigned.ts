@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+
+import { AnswerError } from '../documents/answer-error.ts';
+import { toStorageError } from '../errors.ts';
+import { requestFor } from '../http/node-http.ts';
+import { statusOf } from '../provider-error.ts';
+import { RetryPolicy } from '../retry.ts';
+import { encodeKey } from '../signing/signature.ts';
+import type { Store } from '../store.ts';
+
+/** What is no answer to the request: the next one who needs to know tries again. */
+const busy: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
+interface Unsigned {
+  readonly url: string;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body?: Buffer;
+}
+
+/** Where an object is reached, below where its form is sent to. */
+export function objectUrl(form: string, key: string): string {
+  return `${form.replace(/\/$/, '')}/${encodeKey(key)}`;
+}
+
+/** Sends a request as a browser would that knows no keys, as often as any other. @returns whether it succeeded */
+export async function isTakenUnsigned(store: Store, request: Unsigned): Promise<boolean> {
+  const retries = new RetryPolicy(store.settings);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await isTakenOnce(store, request);
+      } catch (error) {
+        await retries.again(error, attempt, undefined);
+      }
+    }
+  } catch (error) {
+    if (statusOf(error) === 500) return false; // so some servers say no
+    throw toStorageError(error, { permission: request.method === 'GET' ? 's3:GetObject' : 's3:PutObject' });
+  }
+}
+
+async function isTakenOnce(store: Store, { url, method, headers, body }: Unsigned): Promise<boolean> {
+  const send = requestFor(url.startsWith('https:'));
+  store.connection.wires.giveBack();
+  const request = send(url, { method, agent: store.connection.agent, headers, timeout: store.settings.timeout * 1000 });
+  request.on('error', () => {}); // the body of its answer has it as well, and is what is listened to by then
+  request.once('timeout', () => request.destroy(Object.assign(new Error('timed out'), { name: 'TimeoutError' })));
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const { statusCode = 0 } = response;
+  response.resume();
+  await once(response, 'close');
+  if (busy.has(statusCode)) throw new AnswerError(statusCode, {}, '');
+  return statusCode >= 200 && statusCode < 300;
+}

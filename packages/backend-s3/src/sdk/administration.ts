@@ -1,0 +1,147 @@
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  GetBucketAclCommand,
+  GetBucketLocationCommand,
+  GetBucketVersioningCommand,
+  GetObjectTaggingCommand,
+  ListMultipartUploadsCommand,
+  ListObjectVersionsCommand,
+  ListPartsCommand,
+  PutBucketAclCommand,
+  PutBucketVersioningCommand,
+  PutObjectAclCommand,
+  PutObjectTaggingCommand,
+} from '@aws-sdk/client-s3';
+import type { BucketCannedACL, BucketLocationConstraint, S3Client } from '@aws-sdk/client-s3';
+import type { CannedAcl } from '@coffer/storage-core';
+
+import type { Administration } from '../administration.ts';
+import { call } from '../call.ts';
+import { nextPart, nextUpload } from '../documents/bucket.ts';
+import { urlDecoded } from '../documents/url-encoding.ts';
+import { aclFromOutput, grantsTo } from './acl.ts';
+import { sdkCors } from './cors.ts';
+import { sdkRules } from './rules.ts';
+
+export function sdkAdministration(client: S3Client): Administration {
+  return {
+    ...sdkRules(client),
+    ...sdkCors(client),
+    async createBucket(bucket, options, ctx) {
+      const command = createCommand(bucket, options);
+      await call({ bucket, permission: 's3:CreateBucket' }, ctx, (sending) => client.send(command, sending));
+    },
+    async deleteBucket(bucket, ctx) {
+      const command = new DeleteBucketCommand({ Bucket: bucket });
+      await call({ bucket, permission: 's3:DeleteBucket' }, ctx, (options) => client.send(command, options));
+    },
+    async getLocation(bucket, ctx) {
+      const command = new GetBucketLocationCommand({ Bucket: bucket });
+      const about = { bucket, permission: 's3:GetBucketLocation' };
+      const { LocationConstraint = '' } = await call(about, ctx, (options) => client.send(command, options));
+      return LocationConstraint;
+    },
+
+    async getVersioning(bucket, ctx) {
+      const command = new GetBucketVersioningCommand({ Bucket: bucket });
+      const about = { bucket, permission: 's3:GetBucketVersioning' };
+      const { Status } = await call(about, ctx, (options) => client.send(command, options));
+      return Status === 'Enabled';
+    },
+    async setVersioning(bucket, enabled, ctx) {
+      const configuration = { Status: enabled ? 'Enabled' : 'Suspended' } as const;
+      const command = new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: configuration });
+      await call({ bucket, permission: 's3:PutBucketVersioning' }, ctx, (options) => client.send(command, options));
+    },
+
+    async putObjectAcl(at, acl, ctx) {
+      const told = typeof acl === 'string' ? { ACL: acl } : { AccessControlPolicy: { Owner: { ID: acl.owner.id }, Grants: grantsTo(acl) } };
+      const command = new PutObjectAclCommand({ Bucket: at.bucket, Key: at.key, ...told });
+      await call({ ...at, permission: 's3:PutObjectAcl' }, ctx, (options) => client.send(command, options));
+    },
+    async getTags(at, ctx) {
+      const command = new GetObjectTaggingCommand({ Bucket: at.bucket, Key: at.key });
+      const { TagSet = [] } = await call({ ...at, permission: 's3:GetObjectTagging' }, ctx, (options) => client.send(command, options));
+      return TagSet.map(({ Key: name = '', Value: value = '' }) => ({ name, value }));
+    },
+    async putTags(at, tags, ctx) {
+      const listed = tags.map(({ name, value }) => ({ Key: name, Value: value }));
+      const command = new PutObjectTaggingCommand({ Bucket: at.bucket, Key: at.key, Tagging: { TagSet: listed } });
+      await call({ ...at, permission: 's3:PutObjectTagging' }, ctx, (options) => client.send(command, options));
+    },
+    getBucketAcl: (bucket, ctx) =>
+      call({ bucket, permission: 's3:GetBucketAcl' }, ctx, async (options) =>
+        aclFromOutput(await client.send(new GetBucketAclCommand({ Bucket: bucket }), options)),
+      ),
+    async putBucketAcl(bucket, acl, ctx) {
+      const command = new PutBucketAclCommand({ Bucket: bucket, ACL: bucketAclOf(acl) });
+      await call({ bucket, permission: 's3:PutBucketAcl' }, ctx, (options) => client.send(command, options));
+    },
+
+    async listVersions(bucket, ctx, prefix) {
+      const command = new ListObjectVersionsCommand({
+        Bucket: bucket,
+        EncodingType: 'url',
+        Prefix: prefix,
+      });
+      return call({ bucket, permission: 's3:ListBucketVersions' }, ctx, async (options) => {
+        const page = await client.send(command, options);
+        const decode = page.EncodingType === 'url' ? urlDecoded : String;
+        return [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key: key, VersionId: versionId }) =>
+          key === undefined ? [] : [{ key: decode(key), ...(versionId !== undefined && versionId !== '' && { versionId }) }],
+        );
+      });
+    },
+    async listUploads(bucket, after, ctx) {
+      // Not URL-encoded: some servers would encode without saying so.
+      const command = new ListMultipartUploadsCommand({
+        Bucket: bucket,
+        KeyMarker: after?.key,
+        UploadIdMarker: after?.uploadId,
+      });
+      const about = { bucket, permission: 's3:ListBucketMultipartUploads' };
+      return call(about, ctx, async (options) => {
+        const page = await client.send(command, options);
+        const uploads = (page.Uploads ?? []).flatMap(({ Key: key, UploadId: uploadId, Initiated: since = new Date(0) }) =>
+          key === undefined || uploadId === undefined ? [] : [{ at: { bucket, key }, uploadId, since }],
+        );
+        const { IsTruncated: isMore, NextKeyMarker: key, NextUploadIdMarker: uploadId } = page;
+        return isMore === true ? { uploads, next: nextUpload(uploads, key, uploadId) } : { uploads };
+      });
+    },
+    async listParts({ at, uploadId }, after, ctx) {
+      const command = new ListPartsCommand({ Bucket: at.bucket, Key: at.key, UploadId: uploadId, PartNumberMarker: after });
+      const about = { ...at, permission: 's3:ListMultipartUploadParts' };
+      return call(about, ctx, async (options) => {
+        const { Parts: parts = [], IsTruncated: isMore, NextPartNumberMarker: next } = await client.send(command, options);
+        const size = parts.reduce((sum, { Size = 0 }) => sum + Size, 0);
+        const latest = new Date(Math.max(0, ...parts.map(({ LastModified: came }) => came?.getTime() ?? 0)));
+        return { size, latest, ...(isMore === true && { next: nextPart(next || parts.at(-1)?.PartNumber?.toString()) }) };
+      });
+    },
+  };
+}
+
+function createCommand(bucket: string, { place, acl }: { readonly place?: string; readonly acl?: CannedAcl }): CreateBucketCommand {
+  const command = new CreateBucketCommand({
+    Bucket: bucket,
+    ...(place !== undefined && { CreateBucketConfiguration: { LocationConstraint: place as BucketLocationConstraint } }),
+    ...(acl !== undefined && { ACL: bucketAclOf(acl) }),
+  });
+  if (place !== undefined) return command;
+  // The SDK fills in the region that it signs for.
+  command.middlewareStack.add(
+    (next) => (args) => {
+      delete args.input.CreateBucketConfiguration;
+      return next(args);
+    },
+    { step: 'initialize', priority: 'low', name: 'withoutPlace' },
+  );
+  return command;
+}
+
+/** The SDK knows four names for buckets; which others a server takes is the server's to say. */
+function bucketAclOf(acl: CannedAcl): BucketCannedACL {
+  return acl as BucketCannedACL;
+}

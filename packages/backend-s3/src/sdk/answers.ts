@@ -1,0 +1,115 @@
+import type { Readable } from 'node:stream';
+
+import type { S3Client } from '@aws-sdk/client-s3';
+
+import { AnswerError } from '../documents/answer-error.ts';
+import { isErrorDocument, otherNames } from '../documents/answer.ts';
+import { MalformedXmlError, parseXml } from '../documents/xml.ts';
+import { assertDocumentSize, assertNoPage, ForeignAnswerError, isElsewhere, isForeignHead, mayBeProxied } from '../http/foreign-answer.ts';
+
+/** What these read may be a page itself. */
+const objectReads: ReadonlySet<string> = new Set(['GetObjectCommand', 'HeadObjectCommand']);
+
+/** Whose success is a document, and the name of that. */
+const documents: Readonly<Record<string, string>> = {
+  CompleteMultipartUploadCommand: 'CompleteMultipartUploadResult',
+  CopyObjectCommand: 'CopyObjectResult',
+  CreateMultipartUploadCommand: 'InitiateMultipartUploadResult',
+  DeleteObjectsCommand: 'DeleteResult',
+  GetBucketAclCommand: 'AccessControlPolicy',
+  GetBucketCorsCommand: 'CORSConfiguration',
+  GetBucketLifecycleConfigurationCommand: 'LifecycleConfiguration',
+  GetBucketLocationCommand: 'LocationConstraint',
+  GetBucketVersioningCommand: 'VersioningConfiguration',
+  GetObjectAclCommand: 'AccessControlPolicy',
+  GetObjectTaggingCommand: 'Tagging',
+  ListBucketsCommand: 'ListAllMyBucketsResult',
+  ListMultipartUploadsCommand: 'ListMultipartUploadsResult',
+  ListObjectVersionsCommand: 'ListVersionsResult',
+  ListObjectsV2Command: 'ListBucketResult',
+  ListPartsCommand: 'ListPartsResult',
+  UploadPartCopyCommand: 'CopyPartResult',
+};
+
+interface HttpResponse {
+  statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  body: Readable | Uint8Array;
+}
+
+/**
+ * The SDK takes any answer for one of S3, and what is not in it for nothing: then nothing is listed, or all that was to be deleted
+ * is. Here such answers fail, as they do without the SDK.
+ */
+export function readAnswers(client: S3Client): void {
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        const result = await next(args);
+        const response = result.response as HttpResponse;
+        const { statusCode, headers, body } = response;
+        const isRefused = statusCode >= 300;
+        const leadsAway = isElsewhere(statusCode) || (commandName.startsWith('Head') && isForeignHead(statusCode, headers));
+        if (leadsAway) throw dropped(body, new ForeignAnswerError(`The answer, ${statusCode}, leads elsewhere.`));
+        if (isRefused && (mayBeProxied(statusCode) || commandName.startsWith('Head'))) return result; // a HEAD has no document
+        const hasDocument = !isRefused && documents[commandName] !== undefined;
+        const told = hasDocument ? await documentIn(body as Readable) : '';
+        try {
+          assertNoPage(statusCode, headers, !isRefused && objectReads.has(commandName), told);
+        } catch (error) {
+          throw dropped(body, error as Error);
+        }
+        const isEmpty = statusCode === 204 || headers['content-length'] === '0';
+        if (isEmpty && documents[commandName] === undefined) return result;
+        if (!isRefused && (objectReads.has(commandName) || commandName.startsWith('Head'))) return result;
+        const document = hasDocument ? told : await documentIn(body as Readable);
+        response.body = Buffer.from(document);
+        if (isRefused) assertWords(statusCode, headers, document);
+        else if (isErrorDocument(document)) response.statusCode = 503; // as if it had been one from the start
+        else assertNamed(document, commandName);
+        return result;
+      },
+    { step: 'deserialize', name: 'answers', priority: 'low' },
+  );
+}
+
+/** @throws {ForeignAnswerError} where they are not those of S3 */
+function assertWords(status: number, headers: HttpResponse['headers'], document: string): void {
+  if (new AnswerError(status, headers, document).name === 'NoS3AnswerError')
+    throw new ForeignAnswerError(`The answer, ${status}, is in words of somebody's.`);
+}
+
+/** Some call an answer by its call. */
+function assertNamed(document: string, commandName: string): void {
+  const root = documents[commandName];
+  if (root === undefined) return;
+  const { name } = parseXml(document);
+  const call = commandName.replace(/Command$/, '');
+  const names = [
+    root,
+    otherNames[root],
+    root.replace(/Result$/, 'Response'),
+    `${call}Result`,
+    `${call}Response`,
+    ...(root === 'CopyPartResult' ? ['CopyObjectResult'] : []),
+    ...(root === 'LocationConstraint' ? ['CreateBucketConfiguration'] : []),
+  ];
+  if (!names.includes(name)) throw new MalformedXmlError(`"${name}" where "${root}" belongs`);
+}
+
+function dropped(body: HttpResponse['body'], error: Error): Error {
+  (body as Readable).on('error', () => {}).destroy(); // nobody reads it, and the socket is free
+  return error;
+}
+
+/** @throws {ForeignAnswerError} where it has no end */
+async function documentIn(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    assertDocumentSize(size);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,76 @@
+import { noContext } from '@coffer/storage-core';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
+
+import { openStore } from '../open-store.ts';
+import { newStage } from '../testing/lean.ts';
+import { ok, refusal } from '../testing/scripted.ts';
+import type { Answer } from '../testing/scripted.ts';
+
+const { serve, open, clear } = newStage();
+afterEach(clear);
+
+it.each([
+  ['a header', refusal(400, '', { 'x-amz-bucket-region': 'eu-west-1' })],
+  ['a redirect', refusal(301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-1' })],
+  ['its words', refusal(400, 'AuthorizationHeaderMalformed', {}, '<Region>eu-west-1</Region>')],
+])('the region of a server is taken from %s, once for all', async (_what, taught) => {
+  const server = await serve(taught, ok);
+  const store = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', maxRetries: 0, transport: 'sdk' });
+  open.push(() => store.connection.close());
+  const put = (bucket: string): Promise<unknown> =>
+    store.transport.put({ bucket, key: 'a' }, { kind: 'buffer', data: Buffer.from('a') }, { contentType: 'a/b' }, noContext);
+  await put('one');
+  await put('two');
+  const regions = server.requests.map(({ headers }) => /Credential=who\/\d+\/([^/]+)/.exec(headers.authorization ?? '')?.[1]);
+  expect(regions).toEqual(['us-east-1', 'eu-west-1', 'eu-west-1']);
+});
+
+it.each([
+  ['a success', [200]],
+  ['a refusal that is made good', [503, 200]],
+])('a request of the SDK is looked at no more once it is over, whatever of it was not sent: %s', async (_what, [early = 0, ...late]) => {
+  let others = 0;
+  const over = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const answerEarly: Answer = (request, response) => {
+    request.on('error', () => {});
+    request.on('data', (chunk: Buffer) => (others += chunk.filter((byte) => byte !== 120).length));
+    request.pause();
+    request.on('end', closed.resolve);
+    request.socket.on('close', closed.resolve);
+    response.writeHead(early, { etag: '"made"' }).end();
+    void over.promise.then(() => request.resume());
+  };
+  const server = await serve(answerEarly, ...late.map(() => ok));
+  const { transport, connection } = openStore({ endpoint: server.endpoint, accessKey: 'who', secretKey: 'secret', transport: 'sdk' });
+  open.push(() => connection.close());
+  const data = Buffer.alloc(50_000_000, 'x');
+  await transport.put({ bucket: 'bucket', key: 'key' }, { kind: 'buffer', data }, { contentType: 'text/plain' }, noContext);
+  data.fill('y'); // by the next upload
+  over.resolve();
+  await closed.promise;
+  expect(others).toBe(0);
+  expect(server.requests).toHaveLength(1 + late.length);
+});
+
+it.each(['', 'http://127.0.0.1:9'])(
+  'where requests go is what is configured here, whatever AWS_… variables say (endpoint "%s")',
+  async (endpoint) => {
+    vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1');
+    vi.stubEnv('AWS_ENDPOINT_URL_S3', 'http://127.0.0.1:2');
+    vi.stubEnv('AWS_USE_DUALSTACK_ENDPOINT', 'true');
+    vi.stubEnv('AWS_USE_FIPS_ENDPOINT', 'true');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const urls = await Promise.all(
+      (['lean', 'sdk'] as const).map(async (transport) => {
+        const keys = { accessKey: 'who', secretKey: 'secret' };
+        const store = openStore({ ...keys, transport, ...(endpoint !== '' && { endpoint }) });
+        open.push(() => store.connection.close());
+        return store.presigners.public.getUrl({ bucket: 'bucket', key: 'key' }, { expiresIn: 60 });
+      }),
+    );
+    const [lean, sdk] = urls.map((url) => new URL(url));
+    expect(sdk?.origin).toBe(lean?.origin);
+    expect(sdk?.pathname).toBe(lean?.pathname);
+  },
+);

@@ -1,0 +1,90 @@
+import { Readable } from 'node:stream';
+
+import type { S3Client } from '@aws-sdk/client-s3';
+
+import { leavesDoubt } from '../doubt.ts';
+import type { Connection } from '../http/connection.ts';
+import { isBroken } from '../http/socket-errors.ts';
+import { isUnreached } from '../network-errors.ts';
+import { headerOf, statusOf } from '../provider-error.ts';
+import type { Settings } from '../settings.ts';
+import { isRegion } from '../signing/places.ts';
+
+/** The region that requests are signed for. AWS has many, and the SDK follows it there; other servers have one, and tell it. */
+export class TaughtRegion {
+  current: string;
+  readonly #isAws: boolean;
+
+  constructor({ region, isAws }: Pick<Settings, 'region' | 'isAws'>) {
+    this.current = region;
+    this.#isAws = isAws;
+  }
+
+  /** @returns whether it is another one now than the one that was `asked` */
+  learn(asked: string, refusal: Error & { readonly Region?: unknown }): boolean {
+    const told = headerOf(refusal, 'x-amz-bucket-region') ?? refusal.Region;
+    if (!this.#isAws && typeof told === 'string' && isRegion(told)) this.current = told;
+    return this.current !== asked;
+  }
+}
+
+/**
+ * Makes a request again, once, whose refusal has taught something: another time, or other keys. The SDK itself keeps keys
+ * for as long as they do not expire, and takes no notice of a clock that is right again.
+ */
+export function addCorrections(client: S3Client, { clock, credentials }: Connection, region: TaughtRegion): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const used = credentials.known ?? (await credentials.load());
+      const { offset } = clock;
+      const asked = region.current;
+      try {
+        return await next(args);
+      } catch (error) {
+        const status = statusOf(error) ?? 0;
+        const isRefusal = (status >= 400 && status <= 403) || status === 301 || status === 307;
+        if (!(error instanceof Error) || !isRefusal || (args.input as { Body?: unknown }).Body instanceof Readable) throw error;
+        const isCorrected =
+          clock.learn(headerOf(error, 'date'), offset) || region.learn(asked, error) || (await credentials.replace(used, error));
+        if (!isCorrected) throw error;
+        return next(args);
+      }
+    },
+    { step: 'initialize', name: 'corrections', priority: 'low' },
+  );
+}
+
+/** Has requests made again of which the SDK does not know that it is the network that failed them. */
+export function addNetworkErrors(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        if (error instanceof Error && (isUnreached(error) || isBroken(error))) Object.assign(error, { $retryable: {} });
+        throw error;
+      }
+    },
+    { step: 'finalizeRequest', name: 'networkErrors', priority: 'low' },
+  );
+}
+
+/** Tells of each answer whether an attempt before it may have been carried out, as the lean client does. */
+export function addDoubts(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => {
+      let isDoubtful = false;
+      return async (args) => {
+        try {
+          return await next(args);
+        } catch (error) {
+          const { $metadata } = (error ?? {}) as { readonly $metadata?: object };
+          if ($metadata !== undefined) Object.assign($metadata, { isDoubtful });
+          isDoubtful ||= leavesDoubt(error);
+          throw error;
+        }
+      };
+    },
+    { step: 'finalizeRequest', name: 'doubts', priority: 'low' },
+  );
+}

@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto';
+
+import type { PutObjectCommand, PutObjectCommandInput } from '@aws-sdk/client-s3';
+
+import type { PayloadSigning } from '../signing/payload-signing.ts';
+import { unsignedPayload } from '../signing/signature.ts';
+import type { CarriedHeaders, WriteHeaders } from '../transport.ts';
+
+type Stack = PutObjectCommand['middlewareStack'];
+
+/** What the signature covers for the body: its hash where that is known, or required; the SDK makes the latter. */
+export function withHash(stack: Stack, signing: PayloadSigning, sha256?: string): void {
+  const known = sha256 ?? (signing.isRequired ? undefined : unsignedPayload);
+  if (known !== undefined) setHash(stack, known);
+}
+
+/** For a bucket that insists on it. */
+export function md5For(signing: PayloadSigning, bucket: string, data: Uint8Array): { readonly ContentMD5?: string } {
+  return signing.wantsMd5(bucket) ? { ContentMD5: hash('md5', data, 'base64') } : {};
+}
+
+export function setHash(stack: Stack, value: string): void {
+  stack.add(
+    (next) => (args) => {
+      (args.request as { readonly headers: Record<string, string> }).headers['x-amz-content-sha256'] = value;
+      return next(args);
+    },
+    { step: 'build', name: 'payloadHash' },
+  );
+}
+
+type WriteInput = Pick<
+  PutObjectCommandInput,
+  'ContentType' | 'Metadata' | 'ACL' | 'StorageClass' | 'IfNoneMatch' | 'IfMatch' | 'ChecksumCRC32' | 'ChecksumSHA256'
+>;
+
+export function writeInput(headers: Partial<WriteHeaders>): WriteInput {
+  const { contentType, metadata, acl, storageClass, ifNoneMatch, ifMatch, checksum } = headers;
+  return {
+    ContentType: contentType,
+    Metadata: metadata && { ...metadata },
+    ACL: acl,
+    StorageClass: storageClass as PutObjectCommandInput['StorageClass'],
+    IfNoneMatch: ifNoneMatch,
+    IfMatch: ifMatch,
+    ChecksumCRC32: checksum?.algorithm === 'crc32' ? checksum.base64 : undefined,
+    ChecksumSHA256: checksum?.algorithm === 'sha256' ? checksum.base64 : undefined,
+  };
+}
+
+type CarriedInput = Pick<PutObjectCommandInput, 'CacheControl' | 'ContentDisposition' | 'ContentEncoding' | 'ContentLanguage' | 'Expires'>;
+
+export function carriedInput(carried: CarriedHeaders): CarriedInput {
+  const { cacheControl, contentDisposition, contentEncoding, contentLanguage, expires } = carried;
+  const expiry = new Date(expires ?? Number.NaN); // the SDK writes nothing but dates
+  return {
+    CacheControl: cacheControl,
+    ContentDisposition: contentDisposition,
+    ContentEncoding: contentEncoding,
+    ContentLanguage: contentLanguage,
+    Expires: Number.isNaN(expiry.getTime()) ? undefined : expiry,
+  };
+}

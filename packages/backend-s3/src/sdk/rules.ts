@@ -1,0 +1,63 @@
+import {
+  DeleteBucketLifecycleCommand,
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
+} from '@aws-sdk/client-s3';
+import type { LifecycleRule as S3Rule, S3Client, TransitionStorageClass } from '@aws-sdk/client-s3';
+import type { LifecycleRule } from '@coffer/storage-core';
+
+import type { Administration, HeldRule } from '../administration.ts';
+import { call } from '../call.ts';
+
+export function sdkRules(client: S3Client): Pick<Administration, 'getRules' | 'putRules' | 'deleteRules'> {
+  return {
+    async getRules(bucket, ctx) {
+      const command = new GetBucketLifecycleConfigurationCommand({ Bucket: bucket });
+      const about = { bucket, permission: 's3:GetLifecycleConfiguration' };
+      const { Rules = [] } = await call(about, ctx, (options) => client.send(command, options));
+      return Rules.map(ruleFrom);
+    },
+    async putRules(bucket, rules, ctx) {
+      const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as S3Rule] : []));
+      // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+      const isOlder = held.length > 0 && held.every(({ Prefix }) => Prefix !== undefined);
+      const configuration = { Rules: rules.map((rule) => ('whole' in rule ? (rule.whole as S3Rule) : ruleTo(rule, isOlder))) };
+      const command = new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: configuration });
+      await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => client.send(command, options));
+    },
+    async deleteRules(bucket, ctx) {
+      const command = new DeleteBucketLifecycleCommand({ Bucket: bucket });
+      await call({ bucket, permission: 's3:PutLifecycleConfiguration' }, ctx, (options) => client.send(command, options));
+    },
+  };
+}
+
+function ruleTo({ id, prefix, expireDays, abortMultipartDays, transition }: LifecycleRule, isOlder: boolean): S3Rule {
+  return {
+    ID: id,
+    Status: 'Enabled',
+    ...(isOlder ? { Prefix: prefix } : { Filter: { Prefix: prefix } }),
+    ...(expireDays !== undefined && { Expiration: { Days: expireDays } }),
+    ...(abortMultipartDays !== undefined && { AbortIncompleteMultipartUpload: { DaysAfterInitiation: abortMultipartDays } }),
+    ...(transition !== undefined && {
+      Transitions: [{ Days: transition.days, StorageClass: transition.storageClass as TransitionStorageClass }],
+    }),
+  };
+}
+
+function ruleFrom(rule: S3Rule): HeldRule {
+  const [transition] = rule.Transitions ?? [];
+  const expireDays = rule.Expiration?.Days;
+  const abortMultipartDays = rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation;
+  return {
+    id: rule.ID ?? '',
+    prefix: rule.Filter?.Prefix ?? rule.Filter?.And?.Prefix ?? rule.Prefix ?? '',
+    ...(expireDays !== undefined && { expireDays }),
+    ...(abortMultipartDays !== undefined && { abortMultipartDays }),
+    ...(transition?.StorageClass !== undefined && {
+      transition: { days: transition.Days ?? 0, storageClass: transition.StorageClass },
+    }),
+    isEnabled: rule.Status === 'Enabled',
+    whole: rule,
+  };
+}

@@ -1,0 +1,144 @@
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
+
+import { proxiedAgent } from '../http/node-http.ts';
+import { statusOf } from '../provider-error.ts';
+import type { Clock } from './clock.ts';
+import type { Keys } from './signature.ts';
+
+/** As the providers of the AWS SDK give them. */
+export interface Identity extends Keys {
+  readonly expiration?: Date;
+}
+type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Identity>;
+
+/** How long before they expire keys are fetched anew. */
+const early = 300_000;
+/** Between two attempts to get better keys than those that still serve. */
+const pause = 30_000;
+const badKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
+/** What refusals are called that do not say why, as those of HEAD do. */
+const nameless: ReadonlySet<string> = new Set([
+  '',
+  '400',
+  '401',
+  '403',
+  'BadRequest',
+  'Forbidden',
+  'Unauthorized',
+  'Unknown',
+  'UnknownError',
+]);
+
+/** The keys in use: given once, or of a provider that is asked again before they expire and when they are refused. */
+export class Credentials {
+  readonly #provide: Provider | undefined;
+  #identity: Identity | undefined;
+  readonly #clock: Clock;
+  readonly #timeout: number;
+  #loading: Promise<Identity> | undefined;
+  #askAgainAt = 0;
+  /** When the last refusal was that other keys did not help. */
+  #doubtAgainAt = 0;
+
+  /** @param timeout seconds for a provider to answer */
+  constructor(given: S3ClientConfig['credentials'], clock: Clock, timeout = 60) {
+    this.#clock = clock;
+    this.#timeout = timeout * 1000;
+    if (typeof given === 'object') this.#identity = given;
+    else this.#provide = (given as Provider | undefined) ?? defaultChain;
+  }
+
+  /** Undefined when they have to be waited for. */
+  get known(): Identity | undefined {
+    const left = this.#left;
+    return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
+  }
+
+  async load(): Promise<Identity> {
+    try {
+      return await this.#load(false);
+    } catch (error) {
+      if (this.#identity?.expiration !== undefined && this.#left > 0) return this.#identity;
+      throw error;
+    }
+  }
+
+  /** Until they expire; infinite where they do not. */
+  async secondsLeft(): Promise<number> {
+    if (this.known === undefined) await this.load();
+    return Math.floor(this.#left / 1000);
+  }
+
+  /**
+   * After a server has refused a request that was signed with `used`. @returns whether there are others now
+   */
+  async replace(used: Keys, refusal: Error): Promise<boolean> {
+    if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
+    if (isSame(this.#identity, used)) {
+      // A provider is not asked at every refusal that may well mean something else.
+      if (!badKeys.has(refusal.name) && Date.now() < this.#doubtAgainAt) return false;
+      await this.#load(true).catch(() => {});
+    }
+    if (!isSame(this.#identity, used)) return true;
+    this.#doubtAgainAt = Date.now() + pause;
+    return false;
+  }
+
+  /** Milliseconds until they expire. */
+  get #left(): number {
+    if (this.#identity === undefined) return 0;
+    const { expiration } = this.#identity;
+    return expiration === undefined ? Infinity : expiration.getTime() - this.#clock.now();
+  }
+
+  #load(forceRefresh: boolean): Promise<Identity> {
+    this.#loading ??= this.#fetch(forceRefresh).finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async #fetch(forceRefresh: boolean): Promise<Identity> {
+    this.#askAgainAt = Date.now() + pause;
+    const late = new Error('The provider of credentials did not answer in time.');
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(Object.assign(late, { name: 'CredentialsTimeoutError' })), this.#timeout);
+    });
+    try {
+      const answer = this.#provide!(forceRefresh ? { forceRefresh } : undefined);
+      const given: Partial<Identity> | null | undefined = await Promise.race([answer, tooLate]);
+      if (!given?.accessKeyId || !given.secretAccessKey) throw new Error('It gave no keys.');
+      return (this.#identity = given as Identity);
+    } catch (error) {
+      throw failureOf(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Whatever a provider fails with, such as a refusal or a cut connection, would pass for the storage provider's. */
+function failureOf(error: unknown): Error {
+  const { name, message } = (error ?? {}) as Partial<Error>;
+  // The one is ours, the other what those of the SDK say when there is nothing where they look.
+  if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
+  return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });
+}
+
+function isAboutKeys(refusal: Error): boolean {
+  const status = statusOf(refusal);
+  if (status !== 400 && status !== 401 && status !== 403) return false;
+  return badKeys.has(refusal.name) || refusal.name === 'SignatureDoesNotMatch' || nameless.has(refusal.name);
+}
+
+function isSame(one: Keys | undefined, other: Keys): boolean {
+  return one?.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken;
+}
+
+/** Environment, files, roles: loaded by those who need it. Files are read again, whoever has read them before. */
+async function defaultChain(): Promise<Identity> {
+  const { defaultProvider, NodeHttpHandler } = await import('./default-chain.ts');
+  const httpsAgent = proxiedAgent();
+  // Services that exchange tokens may be behind the proxy as well; those of the machine itself are asked without TLS, and directly.
+  const clientConfig = httpsAgent && { requestHandler: new NodeHttpHandler({ httpsAgent }) };
+  return defaultProvider({ ignoreCache: true, ...(clientConfig && { clientConfig }) })();
+}

@@ -1,0 +1,119 @@
+import { Readable } from 'node:stream';
+
+import { withOwnedChunks } from '@coffer/storage-core';
+import { describe, expect, it } from 'vitest';
+
+import { bodyOf } from '../http/answer-body.ts';
+import { guardBody } from '../open-body.ts';
+import { ChunkReader } from './chunk-reader.ts';
+
+/** Bytes in pieces that come when they like, some at once, some later. */
+function pieces(sizes: readonly number[], failure?: Error): Readable {
+  let byte = 0;
+  return Readable.from(
+    (async function* () {
+      for (const [index, size] of sizes.entries()) {
+        if (index % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        yield Buffer.from(Array.from({ length: size }, () => byte++ % 251));
+      }
+      if (failure !== undefined) throw failure;
+    })(),
+    { objectMode: false },
+  );
+}
+
+const expected = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, index) => index % 251));
+
+describe('a reader of chunks', () => {
+  it('hands out the same bytes in whatever amounts they are asked for', async () => {
+    for (const sizes of [[], [1], [10, 1, 300, 7], Array.from({ length: 40 }, (_, index) => (index * 37) % 91)]) {
+      const total = sizes.reduce((sum, size) => sum + size, 0);
+      for (const wanted of [1, 13, 64, 10_000]) {
+        const reader = new ChunkReader(pieces(sizes));
+        const got: Buffer[] = [];
+        for (let turn = 0; ; turn++) {
+          if (turn % 3 === 1) {
+            const chunks = Buffer.concat(await reader.chunks(wanted));
+            if (turn % 2 === 0) got.push(chunks);
+            else reader.unread(chunks);
+          } else if (turn % 3 === 2) {
+            const target = Buffer.alloc(wanted + 2);
+            const end = await reader.fill(target, 2);
+            got.push(target.subarray(2, end));
+            if (end < target.length) break;
+          } else if (!(await reader.more())) break;
+        }
+        expect(Buffer.concat(got).equals(expected(total))).toBe(true);
+        expect([reader.size, await reader.more(), await reader.fill(Buffer.alloc(1))]).toEqual([total, false, 0]);
+      }
+    }
+  });
+
+  it('reads a stream that somebody has looked into before, and put back', async () => {
+    const stream = pieces([100, 100]);
+    await new Promise((resolve) => stream.once('readable', resolve));
+    stream.unshift(stream.read() as Buffer);
+    const reader = new ChunkReader(stream);
+    const target = Buffer.alloc(300);
+    expect(await reader.fill(target)).toBe(200);
+    expect(target.subarray(0, 200).equals(expected(200))).toBe(true);
+  });
+
+  it('gives back the memory of chunks that are its own, and of no others', async () => {
+    for (const isOwner of [true, false]) {
+      const chunks = [100, 50, 100].map((size, index) => Buffer.from(new ArrayBuffer(size)).fill(index + 1));
+      const stream = Readable.from(chunks, { objectMode: false });
+      const reader = new ChunkReader(isOwner ? withOwnedChunks(stream) : stream);
+      const [first, second] = [Buffer.alloc(120), Buffer.alloc(130)];
+      expect([await reader.fill(first), await reader.fill(second), await reader.more()]).toEqual([120, 130, false]);
+      expect(Buffer.concat([first, second])).toEqual(Buffer.concat([Buffer.alloc(100, 1), Buffer.alloc(50, 2), Buffer.alloc(100, 3)]));
+      // The second is cut in two, and what holds the bytes of both is nobody's to give back.
+      expect(chunks.map(({ length }) => length)).toEqual(isOwner ? [0, 50, 0] : [100, 50, 100]);
+    }
+  });
+
+  it('takes no more than it is asked for', async () => {
+    let made = 0;
+    const stream = new Readable({
+      highWaterMark: 1000,
+      read() {
+        made += 100;
+        this.push(Buffer.alloc(100));
+      },
+    });
+    const reader = new ChunkReader(stream);
+    await reader.fill(Buffer.alloc(250));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(made).toBeLessThanOrEqual(2500);
+    stream.destroy();
+  });
+
+  it.each([
+    ['fails', (stream: Readable) => stream.destroy(new Error('failed')), 'failed'],
+    ['is closed', (stream: Readable) => stream.destroy(), 'closed before its end'],
+  ])('rejects when the stream %s, before, during and after a read', async (_what, end, message) => {
+    const stream = pieces([100]);
+    const reader = new ChunkReader(stream);
+    const filling = reader.fill(Buffer.alloc(1000));
+    end(stream);
+    await expect(filling).rejects.toThrow(message);
+    await expect(reader.more()).rejects.toThrow(message);
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(new ChunkReader(stream).chunks(1)).rejects.toThrow(message);
+  });
+
+  it('rejects with what an open body, read for an upload, makes of the failure of its socket', async () => {
+    for (const read of [(reader: ChunkReader) => reader.more(), (reader: ChunkReader) => reader.fill(Buffer.alloc(10))]) {
+      const body = bodyOf(new Readable({ read() {} }));
+      guardBody(body, { signal: undefined, idleSeconds: 60, closed: () => {} });
+      const reading = read(new ChunkReader(body));
+      body.fail(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+      await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', cause: { code: 'ECONNRESET' } });
+    }
+  });
+
+  it('rejects with what a stream fails with after its bytes', async () => {
+    const reader = new ChunkReader(pieces([100], new Error('failed')));
+    await expect(reader.fill(Buffer.alloc(1000))).rejects.toThrow('failed');
+  });
+});

@@ -1,0 +1,83 @@
+import { SpoolFile } from '@coffer/storage-core';
+import type { CallContext } from '@coffer/storage-core';
+
+import type { Store } from '../store.ts';
+import type { ChunkReader } from './chunk-reader.ts';
+import { UploadMemory } from './memory.ts';
+import type { HeldBuffer } from './memory.ts';
+
+/** Memory, and where the bytes in it end: before its own end where the source was over. */
+export interface Gathered {
+  readonly held: HeldBuffer;
+  readonly end: number;
+}
+
+/** What is to be read. */
+interface Wanted {
+  readonly size: number;
+  /** Whether it may be all there is. Then that is known as well once it is there: to wait for it is to wait for the client. */
+  readonly isMaybeAll?: boolean;
+}
+
+/**
+ * Reads `size` bytes, or what there is, into memory. While that is held for clients who take their time, the bytes are written to a file, and
+ * take memory only once all are there: whoever is slow stops nobody else.
+ */
+export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted, ctx: CallContext): Promise<Gathered> {
+  const { memory } = store;
+  const { size, isMaybeAll = false } = wanted;
+  if (size <= UploadMemory.unasked) return filled(await memory.take(size, ctx), (buffer) => reader.fill(buffer));
+  const fromClient = async (buffer: Buffer, start: number): Promise<number> => {
+    const end = await reader.fill(buffer, start);
+    if (isMaybeAll && end === size) await reader.more();
+    return end;
+  };
+  const inMemory = async (buffer: HeldBuffer): Promise<Gathered> =>
+    filled(buffer, (target) => memory.whileFilling(size, fromClient(target, 0)));
+  const held = await memory.takeSoon(size, ctx);
+  if (held !== undefined) return inMemory(held);
+  const file = await spoolFile(store.settings.spoolDirectory);
+  if (file === undefined) return inMemory(await memory.take(size, ctx));
+  try {
+    const isWhole = await spooled(reader, file, size);
+    if (isMaybeAll && isWhole) await reader.more();
+    // Of a disk that is full, the rest waits for memory as if there were none.
+    return await filled(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
+      await file.readInto(buffer);
+      return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
+    });
+  } finally {
+    await file.close().catch(() => {}); // network file systems may tell of a full disk as late as this
+  }
+}
+
+async function filled(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number>): Promise<Gathered> {
+  try {
+    return { held, end: await fill(held.buffer) };
+  } catch (error) {
+    held.release(false);
+    throw error;
+  }
+}
+
+/** undefined where none can be written, as in containers that may write nowhere */
+function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
+  return SpoolFile.open(directory).catch(() => undefined);
+}
+
+/** @returns whether all of it is in the file: what could not be written is still to be read */
+async function spooled(reader: ChunkReader, file: SpoolFile, size: number): Promise<boolean> {
+  while (file.size < size) {
+    const [chunk] = await reader.chunks(1);
+    if (chunk === undefined) return true;
+    const wanted = chunk.subarray(0, size - file.size);
+    if (wanted.length < chunk.length) reader.unread(chunk.subarray(wanted.length));
+    try {
+      await file.append(wanted);
+    } catch {
+      reader.unread(wanted);
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,170 @@
+import { onAbort, releaseChunk } from '@coffer/storage-core';
+
+import { Slots } from '../slots.ts';
+import type { Taker } from '../slots.ts';
+import type { Tenants } from '../tenants.ts';
+
+/** Bytes in memory, until they are given back. */
+export interface HeldBuffer {
+  readonly buffer: Buffer;
+  /** @param reusable false when somebody may still look at the bytes, such as a request that was given up */
+  release(reusable: boolean): void;
+}
+
+const smallest = 64 * 1024;
+/** Milliseconds after which a client whose bytes are still coming counts as slow. */
+const slowAfter = 1000;
+const lookEvery = 100;
+/** Parts' worth of memory that is kept while nobody uses it; less while more than that is in use. */
+const mostIdleParts = 4;
+
+/**
+ * The one bound of what all uploads hold in memory. What one has done with, the next one of about its size uses again: left to
+ * the garbage collection, which does not see how large it is, it would lie about for long.
+ */
+export class UploadMemory {
+  /** Bytes that an upload may hold without asking: small uploads do not wait for large ones. */
+  static readonly unasked: number = 256 * 1024;
+  readonly partSize: number;
+  readonly #capacity: number;
+  readonly #slots: Slots;
+  /** For what has been spooled: it is held no longer than it takes to send it. */
+  readonly #spooledSlots: Slots;
+  /** Of those, who waits for the bytes of a client. */
+  readonly #filling = new Set<{ readonly size: number; readonly since: number }>();
+  /** Of the sizes that `sizeFor` gives, what was used last at the end. */
+  readonly #idle: Buffer[] = [];
+  #idleBytes = 0;
+  #heldBytes = 0;
+
+  constructor(options: { readonly capacity: number; readonly partSize: number; readonly patience: number; readonly tenants?: Tenants }) {
+    const { capacity, partSize, ...rest } = options;
+    this.partSize = partSize;
+    this.#capacity = Math.max(capacity, partSize);
+    const slots = { ...rest, what: 'buffers for uploads', smallest: partSize };
+    this.#slots = new Slots({ ...slots, capacity: this.#capacity });
+    this.#spooledSlots = new Slots({ ...slots, capacity: Math.max(this.#capacity / 4, partSize) });
+  }
+
+  async take(size: number, taker: Taker): Promise<HeldBuffer> {
+    return this.#hold(size, size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined);
+  }
+
+  /** Beside what others hold: a quarter as much, which all share that were spooled. */
+  async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
+    return this.#hold(size, await this.#spooledSlots.take(size, taker));
+  }
+
+  /** As `take`, while those who hold some are about to give it back. @returns undefined when they wait for their clients */
+  async takeSoon(size: number, taker: Taker): Promise<HeldBuffer | undefined> {
+    const free = this.#slots.takeFree(size, taker);
+    if (free !== undefined) return this.#hold(size, free);
+    if (this.#isStuck(size, 0)) return undefined;
+    const leave = new AbortController();
+    const since = performance.now();
+    let isLeft = false;
+    const timer = setInterval(() => {
+      if (!this.#isStuck(size, performance.now() - since)) return;
+      isLeft = true;
+      leave.abort();
+    }, lookEvery);
+    const stopWaiting = onAbort(taker.signal, () => leave.abort(taker.signal?.reason));
+    try {
+      return this.#hold(size, await this.#slots.take(size, { ...taker, signal: leave.signal }));
+    } catch (error) {
+      if (isLeft) return undefined;
+      throw error;
+    } finally {
+      clearInterval(timer);
+      stopWaiting();
+    }
+  }
+
+  /** @param work reads bytes of a client into so much of what is held */
+  async whileFilling<T>(size: number, work: Promise<T>): Promise<T> {
+    const filling = { size, since: performance.now() };
+    this.#filling.add(filling);
+    try {
+      return await work;
+    } finally {
+      this.#filling.delete(filling);
+    }
+  }
+
+  /** Whether there is no room as long as slow clients are; after a while, whether there are any. */
+  #isStuck(size: number, waited: number): boolean {
+    const slowSince = performance.now() - slowAfter;
+    let slow = 0;
+    for (const filling of this.#filling) if (filling.since <= slowSince) slow += filling.size;
+    return slow > 0 && (slow + size > this.#capacity || waited >= slowAfter);
+  }
+
+  #hold(size: number, release: (() => void) | undefined): HeldBuffer {
+    const memory = this.#memoryFor(size, release);
+    this.#heldBytes += memory.length;
+    let isHeld = true;
+    return {
+      buffer: size === memory.length ? memory : memory.subarray(0, size),
+      release: (reusable) => {
+        if (isHeld) this.#heldBytes -= memory.length;
+        if (isHeld && reusable) this.#keep(memory);
+        isHeld = false;
+        release?.();
+      },
+    };
+  }
+
+  /** @throws RangeError where the system has none left; what was taken of the bound is given back */
+  #memoryFor(size: number, release: (() => void) | undefined): Buffer {
+    try {
+      return this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
+    } catch (error) {
+      release?.();
+      throw error;
+    }
+  }
+
+  /** Up to twice as much as is asked for, of which no more than that is ever touched. */
+  #sizeFor(size: number): number {
+    let rounded = smallest;
+    while (rounded < size) rounded *= 2;
+    return size <= this.partSize ? Math.min(rounded, this.partSize) : size;
+  }
+
+  #takeIdle(size: number): Buffer | undefined {
+    const index = this.#idle.findLastIndex(({ length }) => length === size);
+    if (index < 0) return undefined;
+    this.#idleBytes -= size;
+    return this.#idle.splice(index, 1)[0];
+  }
+
+  /** What lies idle in other sizes makes room for it, and for no more. */
+  #allocate(size: number): Buffer {
+    const room = mostIdleParts * this.partSize - this.#heldBytes - size;
+    this.#trimIdle(Math.max(room, this.#idleBytes - size));
+    return size > UploadMemory.unasked ? pages(size) : Buffer.allocUnsafeSlow(size);
+  }
+
+  #keep(memory: Buffer): void {
+    this.#idle.push(memory);
+    this.#idleBytes += memory.length;
+    this.#trimIdle(mostIdleParts * this.partSize);
+  }
+
+  #trimIdle(most: number): void {
+    while (this.#idleBytes > Math.max(most, 0)) {
+      const memory = this.#idle.shift()!;
+      this.#idleBytes -= memory.length;
+      releaseChunk(memory);
+    }
+  }
+}
+
+/**
+ * Memory that V8 gets from the system, and gives back to it: so it does for buffers that might be resized. The process's allocator would
+ * keep what is freed, in pieces between others, which after a while is as much again as all parts. Up to Node 22 `fetch` takes no
+ * such buffer; sockets and hashes do.
+ */
+function pages(size: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size, { maxByteLength: size }), 0, size);
+}

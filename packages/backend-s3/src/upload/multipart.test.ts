@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { bodyOf, noContext } from '@coffer/storage-core';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+
+import { eventually } from '../testing/eventually.ts';
+import { doors } from '../testing/fault-bench.ts';
+import { newStage } from '../testing/lean.ts';
+import { answering, ok, refusal } from '../testing/scripted.ts';
+
+const { serve, backendTo, clear } = newStage();
+afterEach(clear);
+
+/** Begins an upload, takes its parts, and completes it. */
+const taking: ReturnType<typeof answering> = (request, response) => {
+  const { method, url = '' } = request;
+  if (method !== 'POST') return answering('', { etag: '"e"' })(request, response);
+  const document = url.includes('uploads')
+    ? '<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+    : '<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>';
+  return answering(document)(request, response);
+};
+
+it.each(doors)('once a part has failed, no other one is sent on (%s)', async (transport) => {
+  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+  const first = Promise.withResolvers<void>();
+  let isStopped = false;
+  const server = await serve(async (request, response) => {
+    const { method, url = '' } = request;
+    if (method === 'POST') return begun(request, response);
+    if (method === 'DELETE') return response.writeHead(204).end();
+    request.resume();
+    if (url.includes('partNumber=1&')) {
+      request.socket.once('close', () => (isStopped = true));
+      return first.resolve(); // it is never answered
+    }
+    await first.promise;
+    return refusal(403, 'AccessDenied')(request, response);
+  });
+  const data = Buffer.alloc(12 * 2 ** 20);
+  const put = backendTo(server, { transport, timeout: 600 }).put(
+    { bucket: 'bucket', key: 'key' },
+    { kind: 'buffer', data },
+    { contentType: 'text/plain' },
+    noContext,
+  );
+  const outcome = put.catch((error: unknown) => error);
+  await eventually(() => isStopped).toBe(true);
+  expect(await outcome).toMatchObject({ code: 'access_denied' });
+  expect(server.requests.at(-1)?.method).toBe('DELETE');
+});
+
+it.each(doors)('once a part has failed, nobody waits for a client that sends nothing more (%s)', async (transport) => {
+  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+  const server = await serve((request, response) => {
+    if (request.method === 'POST') return begun(request, response);
+    if (request.method === 'DELETE') return response.writeHead(204).end();
+    return refusal(403, 'AccessDenied')(request, response);
+  });
+  const stream = new Readable({ read() {} });
+  stream.push(Buffer.alloc(9 * 2 ** 20)); // a part, and not all of the next one
+  const body = { kind: 'stream', stream } as const;
+  const put = backendTo(server, { transport }).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+  await expect(put).rejects.toMatchObject({ code: 'access_denied' });
+  expect(stream.destroyed).toBe(true);
+  expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'DELETE']);
+});
+
+describe.each(doors)('an object of parts (%s)', (transport) => {
+  const [data, partSum] = [Buffer.alloc(9 * 2 ** 20), '0123456789abcdef'.repeat(2)];
+  const madeOfParts = `${createHash('md5')
+    .update(Buffer.from(partSum.repeat(2), 'hex'))
+    .digest('hex')}-2`;
+
+  it.each([
+    ['that the server tells', '<ETag>"told-2"</ETag>', 'told-2'],
+    ['that S3 makes of its parts, where the server tells none', '', madeOfParts],
+  ])('has the ETag %s, and its version', async (_what, told, etag) => {
+    const server = await serve((request, response) => {
+      const { method, url = '' } = request;
+      if (method === 'PUT') return answering('', { etag: `"${partSum}"` })(request, response);
+      if (url.includes('uploads'))
+        return answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>')(request, response);
+      const document = `<CompleteMultipartUploadResult>${told}</CompleteMultipartUploadResult>`;
+      return answering(document, { 'x-amz-version-id': 'version' })(request, response);
+    });
+    const at = { bucket: 'bucket', key: 'key' };
+    const body = { kind: 'buffer', data } as const;
+    const info = await backendTo(server, { transport }).put(at, body, { contentType: 'text/plain' }, noContext);
+    expect(info).toMatchObject({ etag, versionId: 'version', size: data.length });
+  });
+});
+
+it.each(doors)('an object of parts is described when it is begun, and has its condition when it is completed (%s)', async (transport) => {
+  const begun = answering('<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>');
+  const completed = answering('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') return ok(request, response);
+    return (request.url?.includes('uploads') === true ? begun : completed)(request, response);
+  });
+  const backend = backendTo(server, { transport });
+  const described = { contentType: 'text/plain', storageClass: 'STANDARD_IA', metadata: { a: 'b' }, acl: 'public-read' } as const;
+  for (const condition of [{ ifNoneMatch: '*' }, { ifMatch: 'etag' }] as const) {
+    const body = { kind: 'buffer', data: Buffer.alloc(9 * 2 ** 20) } as const;
+    await backend.put({ bucket: 'bucket', key: 'key' }, body, { ...described, ...condition }, noContext);
+  }
+  const names = ['content-type', 'x-amz-storage-class', 'x-amz-meta-a', 'x-amz-acl'];
+  const posted = server.requests.filter(({ method }) => method === 'POST').map(({ headers }) => headers);
+  const conditions = posted.map((headers) => [headers['if-none-match'], headers['if-match']]);
+  const none = [undefined, undefined];
+  expect(conditions).toEqual([none, ['*', undefined], none, [undefined, '"etag"']]);
+  for (const headers of [posted[0], posted[2]]) {
+    expect(names.map((name) => headers?.[name])).toEqual(['text/plain', 'STANDARD_IA', 'b', 'public-read']);
+  }
+});
+
+it('parts of a stream are as large as its hint asks for, so that there are not too many of them', async () => {
+  const sizes: number[] = [];
+  const server = await serve((request, response) => {
+    if (request.method === 'PUT') sizes.push(Number(request.headers['content-length']));
+    return taking(request, response);
+  });
+  const stream = Readable.from(Array.from({ length: 30 }, () => Buffer.alloc(2 ** 20)));
+  const body = { kind: 'stream', stream, sizeHint: 100 * 2 ** 30 } as const;
+  await backendTo(server).put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+  expect(sizes.map((size) => size / 2 ** 20).toSorted((a, b) => b - a)).toEqual([11, 11, 8]);
+});
+
+it.each([undefined, 7 * 2 ** 20])('a file of which the last part is sent for longer than it is open is stored (size %s)', async (size) => {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-multipart-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'file'), Buffer.alloc(7 * 2 ** 20));
+  const stream = createReadStream(join(folder, 'file'));
+  const closed = once(stream, 'close');
+  const server = await serve(async (request, response) => {
+    if (request.url?.includes('partNumber=2') === true) await closed;
+    return taking(request, response);
+  });
+  const backend = backendTo(server, { partSize: 5 * 2 ** 20, partsAtOnce: 1 });
+  const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream, size), { contentType: 'text/plain' }, noContext);
+  expect(await put).toMatchObject({ size: 7 * 2 ** 20 });
+});
+
+describe('parts under way at once', () => {
+  /** A provider that takes parts, and acknowledges none before it is told to. */
+  async function slowServer(): Promise<{ readonly server: Awaited<ReturnType<typeof serve>>; underWay(): number; acknowledge(): void }> {
+    let count = 0;
+    const acknowledged = Promise.withResolvers<void>();
+    const server = await serve(async (request, response) => {
+      if (request.method === 'PUT') {
+        count++;
+        await acknowledged.promise;
+      }
+      return taking(request, response);
+    });
+    return { server, underWay: () => count, acknowledge: () => acknowledged.resolve() };
+  }
+  const body = { kind: 'buffer', data: Buffer.alloc(60 * 2 ** 20) } as const; // 12 parts of 5 MiB
+
+  it.each([
+    ['4', {}, 4],
+    ['more where they take long, as many as are allowed', { partsAtOnce: 7 }, 7],
+    ['fewer where fewer are allowed', { partsAtOnce: 2 }, 2],
+  ])('are %s', async (_what, options, most) => {
+    const { server, underWay, acknowledge } = await slowServer();
+    const backend = backendTo(server, { ...options, partSize: 5 * 2 ** 20, timeout: 30 });
+    const put = backend.put({ bucket: 'bucket', key: 'key' }, body, { contentType: 'text/plain' }, noContext);
+    await eventually(underWay).toBe(most);
+    await delay(600);
+    expect(underWay()).toBe(most);
+    acknowledge();
+    expect(await put).toMatchObject({ size: body.data.length });
+    expect(underWay()).toBe(12);
+  });
+
+  it.each([1, 4])('are no more than the connections, such as %i: one that waits for one fails as if none could be made', async (most) => {
+    const { server, underWay, acknowledge } = await slowServer();
+    let read = 0;
+    async function* bytes(): AsyncGenerator<Buffer> {
+      for (; read < 12; read++) yield Buffer.alloc(5 * 2 ** 20);
+    }
+    const stream = Readable.from(bytes(), { highWaterMark: 1 });
+    const backend = backendTo(server, { partsAtOnce: 8, maxPoolConnections: most, partSize: 5 * 2 ** 20, timeout: 30 });
+    const put = backend.put({ bucket: 'bucket', key: 'key' }, bodyOf(stream), { contentType: 'text/plain' }, noContext);
+    await eventually(underWay).toBe(most);
+    await delay(1200);
+    expect(read).toBeLessThan(most + 3); // the last of them, and what is read ahead of it
+    acknowledge();
+    expect(await put).toMatchObject({ size: 60 * 2 ** 20 });
+  });
+});

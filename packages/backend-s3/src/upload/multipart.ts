@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { hasCode, noContext, storageError } from '@coffer/storage-core';
+import type { CallContext, ObjectAddress } from '@coffer/storage-core';
+
+import { unlessAborted } from '../concurrency.ts';
+import { mostParts } from '../limits.ts';
+import { causeName } from '../provider-error.ts';
+import type { Store } from '../store.ts';
+import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
+import { writtenBefore } from './written-before.ts';
+
+/** One part: bytes that are there, or a range of another object. */
+interface Part {
+  send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
+  /** Called once, when the part needs its bytes no more. */
+  done(sent: boolean): void;
+}
+
+export interface Parts {
+  /** Undefined after the last one. */
+  next(): Promise<Part | undefined>;
+  /** The upload has failed: whoever waits in `next` waits no more. */
+  fail(error: Error): void;
+  /** Before the parts become the object. @throws when they must not */
+  verify(): Promise<void>;
+}
+
+/** What keeps a provider busy that is not far away. */
+const usuallyAtOnce = 4;
+/** Milliseconds after which parts under way are slow. */
+const slowAfter = 250;
+/** Milliseconds. */
+const longestGoodbye = 1000;
+
+/** Writes an object part by part, some at a time. On any error, nothing is left of it. */
+export async function writeByParts(
+  store: Store,
+  at: ObjectAddress,
+  { headers, parts, carried = {} }: { readonly headers: WriteHeaders; readonly parts: Parts; readonly carried?: CarriedHeaders },
+  ctx: CallContext,
+): Promise<Written> {
+  const { ifNoneMatch, ifMatch, ...described } = headers;
+  // Not to be cancelled: an upload whose id nobody got could not be aborted.
+  const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
+  const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
+    void store.cleaning.run(creating.then((id) => abortUpload(store, at, id))); // should it come to be after all
+    throw error;
+  });
+  try {
+    const sent = await sendAll(store, { at, uploadId }, parts, ctx);
+    ctx.signal?.throwIfAborted();
+    return await complete(store, { at, uploadId }, sent, {
+      ...(ifNoneMatch && { ifNoneMatch }),
+      ...(ifMatch !== undefined && { ifMatch }),
+    });
+  } catch (error) {
+    const aborting = store.cleaning.run(abortUpload(store, at, uploadId)); // what stays is the lifecycle rule's, or the sweep's
+    // Who has gone waits for no provider that does not answer.
+    await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(longestGoodbye, undefined, { ref: false })]) : aborting);
+    throw error;
+  }
+}
+
+async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallContext): Promise<SentPart[]> {
+  const giveUp = new AbortController();
+  const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
+  const sent: SentPart[] = [];
+  const underWay = new Set<Promise<void>>();
+  const { partsAtOnce, maxPoolConnections } = store.settings;
+  // One that waits for a connection gains nothing, and where parts take long, it fails before there is one.
+  const most = Math.min(partsAtOnce, maxPoolConnections);
+  let failure: Error | undefined;
+  const fail = (error: unknown): void => {
+    if (failure !== undefined) return;
+    failure = error as Error; // or whatever else the caller's stream or signal came with
+    giveUp.abort(failure);
+    parts.fail(failure);
+  };
+  const send = async (part: Part, number: number): Promise<void> => {
+    let isSent = false;
+    try {
+      sent[number - 1] = { number, ...(await part.send({ ...upload, number }, { ...ctx, signal })) };
+      isSent = true;
+    } catch (error) {
+      fail(error);
+    }
+    part.done(isSent);
+  };
+  try {
+    for (let number = 1; failure === undefined; number++) {
+      const part = await parts.next();
+      if (part === undefined) break;
+      if (number > mostParts) {
+        part.done(false);
+        throw storageError(
+          'payload_too_large',
+          `An upload of unknown length can have at most ${mostParts} parts of ${store.memory.partSize} bytes.`,
+        );
+      }
+      const sending: Promise<void> = send(part, number).finally(() => underWay.delete(sending));
+      underWay.add(sending);
+      await roomAmong(underWay, most);
+    }
+    await Promise.all(underWay);
+    if (failure === undefined) await parts.verify();
+  } catch (error) {
+    fail(error);
+    await Promise.all(underWay);
+  }
+  if (failure !== undefined) throw failure;
+  return sent;
+}
+
+/** Far away, the time until a part is acknowledged is what bounds an upload, and so how many are under way. */
+async function roomAmong(underWay: ReadonlySet<Promise<void>>, most: number): Promise<void> {
+  if (underWay.size < Math.min(usuallyAtOnce, most)) return;
+  if (underWay.size >= most) await Promise.race(underWay);
+  else await Promise.race([...underWay, delay(slowAfter, undefined, { ref: false })]);
+}
+
+async function complete(
+  store: Store,
+  upload: Upload,
+  sent: readonly SentPart[],
+  conditions: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
+): Promise<Written> {
+  try {
+    // Not to be cancelled either: from here on the object may be there.
+    const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
+    return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
+  } catch (error) {
+    return writtenBefore(store, upload.at, error, (now) => now.etag === etagOfParts(sent));
+  }
+}
+
+/** As S3 makes it: the MD5 of the parts' MD5s, and their number. */
+function etagOfParts(sent: readonly SentPart[]): string {
+  const md5 = createHash('md5');
+  for (const { etag } of sent) md5.update(Buffer.from(etag, 'hex'));
+  return `${md5.digest('hex')}-${sent.length}`;
+}
+
+/** Gives up an upload and its parts. One that is gone already is fine. Who cleans up behind a caller that has gone passes no context. */
+export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string, ctx: CallContext = noContext): Promise<void> {
+  try {
+    await store.transport.abortUpload({ at, uploadId }, ctx);
+  } catch (error) {
+    if (causeName(error) !== 'NoSuchUpload' && !hasCode(error, 'file_not_found', 'no_such_bucket')) throw error;
+  }
+}

@@ -1,0 +1,266 @@
+import { Readable } from 'node:stream';
+
+import { destroyOnAbort, discard, hasCode, sizeMismatch, storageError } from '@coffer/storage-core';
+import type { Body, CallContext, ObjectAddress, ObjectInfo, PutOptions } from '@coffer/storage-core';
+
+import { withAclNamed } from '../acl-support.ts';
+import { isEtag, putMatchFor } from '../etag.ts';
+import { largestObject, largestPut, partSizeFor } from '../limits.ts';
+import { encodeMetadata } from '../metadata.ts';
+import type { Store } from '../store.ts';
+import { toldAcl } from '../told-acl.ts';
+import type { KnownSums, WriteHeaders, Written } from '../transport.ts';
+import { ignoresNoneMatch } from '../versioning.ts';
+import { assertWriteHolds } from '../write-support.ts';
+import { DeclaredSums, partSum, verifySums } from './checksums.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import { gathered } from './gather.ts';
+import type { Gathered } from './gather.ts';
+import { UploadMemory } from './memory.ts';
+import { writeByParts } from './multipart.ts';
+import type { Parts } from './multipart.ts';
+import { isOf, writtenBefore } from './written-before.ts';
+
+interface Write {
+  readonly at: ObjectAddress;
+  readonly headers: WriteHeaders;
+  readonly options: PutOptions;
+  readonly ctx: CallContext;
+  /** Whether the server enforces the condition, if any, when parts become the object. */
+  readonly byParts: boolean;
+}
+
+/**
+ * Up to the size of a part, bytes are gathered first and sent by one PUT, so that a slow client holds no socket, sums are
+ * known before anything is sent, and the PUT can be repeated. More goes out part by part.
+ */
+export async function putObject(store: Store, at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo> {
+  try {
+    if (body.kind === 'stream') {
+      body.stream.on('error', () => {}); // until somebody reads it
+      destroyOnAbort(body.stream, ctx.signal);
+    }
+    store.tenants.meet(ctx.tenant);
+    await assertWriteHolds(store, at, options, ctx);
+    const write: Write = { at, options, ctx, ...(await headersFor(store, at.bucket, options, ctx)) };
+    const { size, ...written } = await (body.kind === 'buffer' ? putBuffer(store, body.data, write) : putStream(store, body, write));
+    const { contentType, metadata = {}, storageClass = 'STANDARD', sha256 } = options;
+    const info = { ...at, size, contentType, storageClass, metadata: { ...metadata }, lastModified: new Date(), ...written };
+    return sha256 === undefined ? info : { ...info, sha256 };
+  } catch (error) {
+    discard(body, error instanceof Error ? error : undefined);
+    // Servers differ about what is wrong when there is no object to match.
+    if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw withAclNamed(error, options.acl);
+    throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
+  }
+}
+
+type Put = Written & { readonly size: number };
+
+async function headersFor(
+  store: Store,
+  bucket: string,
+  options: PutOptions,
+  ctx: CallContext,
+): Promise<Pick<Write, 'headers' | 'byParts'>> {
+  const { sha256: _sha256, md5: _md5, acl, ifMatch, ...others } = options;
+  const metadata = await encodeMetadata(store, bucket, options.metadata ?? {}, ctx);
+  const headers = { ...others, ...toldAcl(acl), metadata };
+  if (ifMatch === undefined && options.ifNoneMatch === undefined) return { headers, byParts: true };
+  if (ifMatch !== undefined && !isEtag(ifMatch)) throw storageError('precondition_failed', 'The object has a different ETag.');
+  const profile = await store.endpoint.profile(bucket, ctx);
+  const { conditionalPut, conditionalComplete } = profile;
+  const match = ifMatch === undefined ? undefined : putMatchFor(profile, ifMatch);
+  if ((options.ifNoneMatch !== undefined && !conditionalPut) || (ifMatch !== undefined && match === undefined)) {
+    throw storageError('not_supported', 'This storage provider ignores the conditions of a write.');
+  }
+  if (options.ifNoneMatch !== undefined && (await ignoresNoneMatch(store, bucket, profile, ctx)))
+    throw storageError('not_supported', 'This storage provider ignores the conditions of a write in buckets that keep versions.');
+  return { headers: match === undefined ? headers : { ...headers, ifMatch: match }, byParts: conditionalComplete };
+}
+
+async function putBuffer(store: Store, data: Uint8Array, write: Write): Promise<Put> {
+  const size = data.byteLength;
+  if (size > store.memory.partSize && write.byParts) {
+    verifySums(data, write.options);
+    const partSize = partSizeFor(size, store.memory.partSize);
+    let start = 0;
+    const parts: Parts = {
+      next: async () => {
+        if (start >= size) return undefined;
+        const part = data.subarray(start, (start += partSize));
+        const sum = partSum(part, write.options);
+        return { send: (upload, ctx) => store.transport.uploadPart({ ...upload, ...sum }, part, ctx), done: () => {} };
+      },
+      fail: () => {},
+      verify: async () => {},
+    };
+    return { size, ...(await writeByParts(store, write.at, { headers: write.headers, parts }, write.ctx)) };
+  }
+  return putWhole(store, data, write);
+}
+
+async function putWhole(store: Store, data: Uint8Array, { at, headers, options, ctx }: Write): Promise<Put> {
+  verifySums(data, options);
+  const written = await store.transport
+    .put(at, { kind: 'buffer', data, ...declaredIn(options) }, headers, ctx)
+    .catch((error: unknown) => writtenBefore(store, at, error, (now) => isOf(now, data, headers)));
+  return { size: data.byteLength, ...written };
+}
+
+async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body, { kind: 'stream' }>, write: Write): Promise<Put> {
+  const { memory } = store;
+  if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
+  const reader = new ChunkReader(stream);
+  if (size === undefined) {
+    // Of one that is said to be more than a few bytes, none are gathered only to be copied.
+    if (sizeHint !== undefined && sizeHint > UploadMemory.unasked)
+      return putUnknown(store, { reader, stream, chunks: [], sizeHint }, write);
+    const chunks = await reader.chunks(UploadMemory.unasked);
+    const isWhole = reader.size < UploadMemory.unasked || (reader.size <= memory.partSize && !(await reader.more()));
+    if (isWhole) return putWhole(store, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), write);
+    return putUnknown(store, { reader, stream, chunks, sizeHint }, write);
+  }
+  if (size > memory.partSize) return putParts(store, { reader, stream, size, partSize: partSizeFor(size, memory.partSize) }, write);
+  const { held, end } = await gathered(store, reader, { size, isMaybeAll: true }, write.ctx);
+  try {
+    if (end < size) throw sizeMismatch(end, size);
+    if (await reader.more()) throw sizeMismatch(size + 1, size);
+    const put = await putWhole(store, held.buffer, write);
+    held.release(true);
+    return put;
+  } finally {
+    held.release(false);
+  }
+}
+
+interface Source {
+  readonly reader: ChunkReader;
+  readonly stream: Readable;
+  readonly size?: number;
+  /** Of every part but the last one. */
+  readonly partSize: number;
+  /** The first bytes, and where they end. What of them no part has given back, the caller does. */
+  readonly first?: Gathered;
+}
+
+interface Unknown {
+  readonly reader: ChunkReader;
+  readonly stream: Readable;
+  /** What has been read of it. */
+  readonly chunks: readonly Buffer[];
+  readonly sizeHint: number | undefined;
+}
+
+/** Forms end a few bytes sooner or later than their hints say. */
+const hintSlack = 1024;
+
+/**
+ * A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. No more of
+ * the memory is taken than a hint says that there will be; a wrong hint costs a copy.
+ */
+async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
+  const { memory } = store;
+  // Who hints at more than there may be means something else.
+  const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(sizeHint + hintSlack, memory.partSize);
+  const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
+  if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  let { held, end } = await gathered(store, reader, { size: expected, isMaybeAll: true }, write.ctx);
+  try {
+    if (end === expected && expected < partSize && (await reader.more())) {
+      held.release(false); // nobody waits for memory while holding some
+      reader.unread(held.buffer);
+      ({ held, end } = await gathered(store, reader, { size: partSize, isMaybeAll: true }, write.ctx));
+    }
+    if (end < held.buffer.length || !(await reader.more())) {
+      const put = await putWhole(store, held.buffer.subarray(0, end), write);
+      held.release(true);
+      return put;
+    }
+    if (!write.byParts) {
+      throw storageError('not_supported', 'This storage provider ignores conditions on uploads of unknown length; declare the size.');
+    }
+    return await putParts(store, { reader, stream, partSize, first: { held, end } }, write);
+  } finally {
+    held.release(false); // of what has been given back already, nothing
+  }
+}
+
+async function putParts(
+  store: Store,
+  { reader, stream, size, partSize, first }: Source,
+  { at, headers, options, ctx }: Write,
+): Promise<Put> {
+  const sums = new DeclaredSums(options);
+  let ready = first;
+  const parts: Parts = {
+    async next() {
+      const { held, end } = ready ?? (await nextPart());
+      ready = undefined;
+      if (end === 0) {
+        held.release(true);
+        return undefined;
+      }
+      const data = held.buffer.subarray(0, end);
+      sums.update(data);
+      const sum = partSum(data, options);
+      return {
+        send: (upload, sending) => store.transport.uploadPart({ ...upload, ...sum }, data, sending),
+        done: (sent) => held.release(sent),
+      };
+    },
+    fail: (error) => void stream.destroy(error),
+    async verify() {
+      if (size !== undefined && reader.size !== size) throw sizeMismatch(reader.size, size);
+      sums.verify();
+    },
+  };
+  const nextPart = async (): Promise<Gathered> => {
+    const part = await gathered(store, reader, { size: partSize }, ctx);
+    if (size === undefined || reader.size <= size) return part;
+    part.held.release(false);
+    throw sizeMismatch(reader.size, size);
+  };
+  return { ...(await writeByParts(store, at, { headers, parts }, ctx)), size: reader.size };
+}
+
+/** As it comes, in one PUT: the only write whose condition some servers enforce. It has one attempt. */
+async function putStreaming(store: Store, stream: Readable, size: number, { at, headers, options, ctx }: Write): Promise<Put> {
+  if (size > largestPut) throw storageError('not_supported', 'This storage provider ignores conditions on objects over 5 GiB.');
+  const sums = new DeclaredSums(options);
+  const giveUp = new AbortController();
+  const signal = ctx.signal === undefined ? giveUp.signal : AbortSignal.any([ctx.signal, giveUp.signal]);
+  const reader = new ChunkReader(stream);
+  const checked = async function* (): AsyncGenerator<Buffer> {
+    try {
+      for (let left = size; left > 0;) {
+        const [chunk] = await reader.chunks(1);
+        if (chunk === undefined) throw sizeMismatch(reader.size, size);
+        if ((left -= chunk.length) < 0) throw sizeMismatch(reader.size, size);
+        sums.update(chunk);
+        // The last byte goes out when all is known to be well: until then the server has no whole object.
+        if (left > 0) yield chunk;
+        else {
+          if (await reader.more()) throw sizeMismatch(size + 1, size);
+          sums.verify();
+          yield chunk;
+        }
+      }
+    } catch (error) {
+      giveUp.abort(error);
+      throw error;
+    }
+  };
+  const body = Readable.from(checked(), { objectMode: false });
+  body.on('error', () => {}); // `giveUp` tells of it
+  try {
+    const payload = { kind: 'stream', stream: body, size, ...declaredIn(options) } as const;
+    return { size, ...(await store.transport.put(at, payload, headers, { ...ctx, signal })) };
+  } finally {
+    body.destroy();
+  }
+}
+
+function declaredIn({ sha256, md5 }: PutOptions): KnownSums {
+  return { ...(sha256 !== undefined && { sha256 }), ...(md5 !== undefined && { md5 }) };
+}

@@ -1,0 +1,35 @@
+import { hash } from 'node:crypto';
+
+import { hasCode, noContext } from '@coffer/storage-core';
+import type { ObjectAddress } from '@coffer/storage-core';
+
+import { wasInDoubt } from '../doubt.ts';
+import { causeName } from '../provider-error.ts';
+import type { Store } from '../store.ts';
+import type { ObjectHeaders, WriteHeaders, Written } from '../transport.ts';
+import { versionOf } from '../version-id.ts';
+
+/**
+ * When a first attempt succeeded whose answer got lost, the next one meets its object where the condition wants none or another one, or
+ * its upload no more.
+ * @param isIt whether an object is the one that was to be written
+ * @throws `error` unless that is there
+ */
+export async function writtenBefore(
+  store: Store,
+  at: ObjectAddress,
+  error: unknown,
+  isIt: (now: ObjectHeaders) => boolean,
+): Promise<Written> {
+  const mayBeThere = causeName(error) === 'NoSuchUpload' || (hasCode(error, 'precondition_failed') && wasInDoubt(error));
+  if (!mayBeThere) throw error;
+  const now = await store.transport.head(at, noContext).catch(() => undefined);
+  if (now === undefined || !isIt(now)) throw error;
+  return { etag: now.etag, ...versionOf(now.versionId) };
+}
+
+/** Whether an object is of these bytes, and described so. */
+export function isOf(now: ObjectHeaders, data: Uint8Array, { contentType, metadata = {} }: WriteHeaders): boolean {
+  if (now.etag !== hash('md5', data) || now.contentType !== contentType) return false;
+  return Object.entries(metadata).every(([name, value]) => now.metadata[name] === value);
+}
