@@ -27,9 +27,9 @@ export type {
 } from './backend.ts';
 export { onAbort, untilAborted } from './abort-listeners.ts';
 export { InFlight } from './in-flight.ts';
-export { claimBody } from './body-claim.ts';
-export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body.ts';
-export type { BodyInput } from './body.ts';
+export { claimBody } from './body/claim.ts';
+export { bodyOf, destroyOnAbort, discard, readAll, sizeMismatch } from './body/body.ts';
+export type { BodyInput } from './body/body.ts';
 export { assertBucketName, bucketNameProblem } from './bucket-name.ts';
 export { defaultBucketResolver } from './bucket-resolver.ts';
 export type { BucketChoice, BucketRequest, BucketResolver } from './bucket-resolver.ts';
@@ -63,10 +63,10 @@ export {
   TenantMismatchError,
 } from './errors.ts';
 export type { FieldError, StorageErrorCode, StorageErrorOptions } from './errors.ts';
-export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './chunk-memory.ts';
-export { fileBody, isDirectSource, readInto } from './file-body.ts';
-export type { DirectSource, OpenFile } from './file-body.ts';
-export { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
+export { hasOwnedChunks, releaseChunk, withOwnedChunks } from './body/chunk-memory.ts';
+export { fileBody, isDirectSource, readInto } from './body/file-body.ts';
+export type { DirectSource, OpenFile } from './body/file-body.ts';
+export { takeWhole, wholeBody, wholeLength } from './body/whole-body.ts';
 export type { HealthReport } from './health.ts';
 export { getStorageService, setStorageService } from './instance.ts';
 export { assertObjectKey, compareKeys, decodeKey, encodeKey, keyProblem, maxKeyBytes } from './key.ts';
@@ -106,7 +106,7 @@ export type {
   StorageServiceOptions,
   UploadFile,
 } from './service-options.ts';
-export { SpoolFile } from './spool-file.ts';
+export { SpoolFile } from './body/spool-file.ts';
 export { assertStorageClass, storageClasses } from './storage-class.ts';
 export type { StorageClass } from './storage-class.ts';
 export { StorageService } from './storage-service.ts';

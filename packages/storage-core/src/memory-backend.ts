@@ -14,7 +14,7 @@ import type {
   PullOptions,
   StorageBackend,
 } from './backend.ts';
-import { destroyOnAbort, discard, sizeMismatch } from './body.ts';
+import { destroyOnAbort, discard, sizeMismatch } from './body/body.ts';
 import { evaluateConditions, resolveRange } from './conditions.ts';
 import type { CallContext } from './context.ts';
 import { storageError } from './errors.ts';

@@ -1,6 +1,6 @@
 import type { CannedAcl } from './acl.ts';
 import type { PresignDownloadOptions, PresignUploadOptions, StorageBackend } from './backend.ts';
-import type { BodyInput } from './body.ts';
+import type { BodyInput } from './body/body.ts';
 import type { BucketResolver } from './bucket-resolver.ts';
 import type { TenantContext } from './context.ts';
 import type { Given } from './defined.ts';

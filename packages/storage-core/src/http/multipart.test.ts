@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { releaseChunk } from '../chunk-memory.ts';
+import { releaseChunk } from '../body/chunk-memory.ts';
 import { multipartBoundary, MultipartParser } from './multipart.ts';
 import type { PartHead } from './part-head.ts';
 

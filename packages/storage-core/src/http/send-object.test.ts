@@ -7,12 +7,12 @@ import { Readable } from 'node:stream';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { wholeBody } from '../body/whole-body.ts';
 import { noContext } from '../context.ts';
 import { isStorageError, storageError } from '../errors.ts';
 import type { StorageErrorCode } from '../errors.ts';
 import { memoryBackend } from '../memory-backend.ts';
 import type { GetOptions, GetResult, ObjectInfo } from '../object.ts';
-import { wholeBody } from '../whole-body.ts';
 import { objectHeaders, sendObject, sendObjectHead } from './send-object.ts';
 import type { SendOptions } from './send-object.ts';
 

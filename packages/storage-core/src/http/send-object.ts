@@ -1,13 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 
-import { releaseChunk } from '../chunk-memory.ts';
+import { releaseChunk } from '../body/chunk-memory.ts';
+import { takeWhole } from '../body/whole-body.ts';
 import { evaluateConditions, resolveRange } from '../conditions.ts';
 import { assertContentDisposition, contentDisposition, runsInBrowser } from '../content-disposition.ts';
 import { defaultContentType, isContentType } from '../content-type.ts';
 import { hasCode } from '../errors.ts';
 import type { GetOptions, GetResult, ObjectInfo, ResolvedRange } from '../object.ts';
-import { takeWhole } from '../whole-body.ts';
 import { readConditionsOf } from './request-conditions.ts';
 
 /** Overrides and additions to the headers of an object. */

@@ -11,12 +11,12 @@ import { createGzip } from 'node:zlib';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { bodyOf, readAll } from '../body.ts';
-import type { BodyInput } from '../body.ts';
-import type { CallContext } from '../context.ts';
+import { bodyOf, readAll } from '../body/body.ts';
+import type { BodyInput } from '../body/body.ts';
+import { fileBody, readInto } from '../body/file-body.ts';
 import { noContext } from '../context.ts';
+import type { CallContext } from '../context.ts';
 import { storageError } from '../errors.ts';
-import { fileBody, readInto } from '../file-body.ts';
 import { memoryBackend } from '../memory-backend.ts';
 import type { ObjectStream } from '../object.ts';
 import type { OperationEvent, TransferEvent } from '../observer.ts';

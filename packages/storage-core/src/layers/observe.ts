@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 
+import { isDirectSource, readInto } from '../body/file-body.ts';
+import { wholeLength } from '../body/whole-body.ts';
 import { isStorageError } from '../errors.ts';
-import { isDirectSource, readInto } from '../file-body.ts';
 import type { GetResult } from '../object.ts';
 import type { Observer, OperationEvent } from '../observer.ts';
-import { wholeLength } from '../whole-body.ts';
 import type { Around, Call } from './wrap-backend.ts';
 
 /** Times every call, counts its bytes as they pass, and tells the observer once it is over. */

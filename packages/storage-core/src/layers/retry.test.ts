@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 
 import type { StorageBackend } from '../backend.ts';
-import { bodyOf } from '../body.ts';
+import { bodyOf } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { storageError } from '../errors.ts';
 import { memoryBackend } from '../memory-backend.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Readable } from 'node:stream';
 
-import { readAll } from '../body.ts';
+import { readAll } from '../body/body.ts';
 import { assertRejectsAsIs, assertSameBytes, newBucketName, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 

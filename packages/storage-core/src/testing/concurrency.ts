@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { readAll } from '../body.ts';
+import { readAll } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { hasCode } from '../errors.ts';
 import type { ObjectInfo } from '../object.ts';

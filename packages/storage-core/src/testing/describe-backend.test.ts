@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 
 import type { BucketInfo, StorageBackend } from '../backend.ts';
-import { readAll } from '../body.ts';
+import { readAll } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { hasCode, storageError } from '../errors.ts';
 import { wrapBackend } from '../layers/wrap-backend.ts';

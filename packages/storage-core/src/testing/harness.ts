@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 
 import type { CannedAcl } from '../acl.ts';
 import type { StorageBackend } from '../backend.ts';
-import { readAll } from '../body.ts';
+import { readAll } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { hasCode, isStorageError, storageError } from '../errors.ts';
 import type { StorageErrorCode } from '../errors.ts';

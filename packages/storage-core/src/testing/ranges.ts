@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 
-import { readAll } from '../body.ts';
+import { readAll } from '../body/body.ts';
 import { noContext } from '../context.ts';
 import { isStorageError } from '../errors.ts';
 import type { ByteRange } from '../object.ts';

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
+import { fileBody } from '../body/file-body.ts';
+import { withDirectReads } from '../body/file-stream.ts';
 import { noContext } from '../context.ts';
-import { fileBody } from '../file-body.ts';
-import { withDirectReads } from '../file-stream.ts';
 import { assertRejects, assertRejectsAsIs, assertSameBytes, streamBody, streamOf } from './harness.ts';
 import type { Suite } from './harness.ts';
 

@@ -9,11 +9,11 @@ import { finished } from 'node:stream/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { memoryBackend } from '../memory-backend.ts';
+import { StorageService } from '../storage-service.ts';
 import { bodyOf, destroyOnAbort, readAll } from './body.ts';
 import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
-import { memoryBackend } from './memory-backend.ts';
-import { StorageService } from './storage-service.ts';
 
 const data = randomBytes(700_001);
 let folder: string;

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { storageError } from './errors.ts';
+import { storageError } from '../errors.ts';
 
 /** A body that is in memory. It works like any other stream, but a reader that recognises it gets its bytes with much less work. */
 class WholeBody extends Readable {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
+import { storageError } from '../errors.ts';
 import { isOtherStream, isOwnStream } from './body.ts';
-import { storageError } from './errors.ts';
 
 const claimed = new WeakSet<object>();
 

@@ -11,11 +11,11 @@ import { runInNewContext } from 'node:vm';
 import { Minipass } from 'minipass';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { claimBody } from './body-claim.ts';
+import type { Body } from '../object.ts';
 import { bodyOf, destroyOnAbort, discard, readAll } from './body.ts';
 import type { BodyInput } from './body.ts';
 import { hasOwnedChunks, releaseChunk } from './chunk-memory.ts';
-import type { Body } from './object.ts';
+import { claimBody } from './claim.ts';
 
 const text = 'grüße';
 const bytes = new TextEncoder().encode(text);

@@ -7,14 +7,14 @@ import { buffer } from 'node:stream/consumers';
 
 import { describe, expect, it } from 'vitest';
 
+import { noContext } from '../context.ts';
+import { sendObject } from '../http/send-object.ts';
+import { observe } from '../layers/observe.ts';
+import { wrapBackend } from '../layers/wrap-backend.ts';
+import { memoryBackend } from '../memory-backend.ts';
+import type { GetResult } from '../object.ts';
+import type { OperationEvent } from '../observer.ts';
 import { readAll } from './body.ts';
-import { noContext } from './context.ts';
-import { sendObject } from './http/send-object.ts';
-import { observe } from './layers/observe.ts';
-import { wrapBackend } from './layers/wrap-backend.ts';
-import { memoryBackend } from './memory-backend.ts';
-import type { GetResult } from './object.ts';
-import type { OperationEvent } from './observer.ts';
 import { takeWhole, wholeBody, wholeLength } from './whole-body.ts';
 
 const bytes = Buffer.from('all of it');

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 
-import { storageError } from './errors.ts';
+import { storageError } from '../errors.ts';
 
 /** The members that minipass streams of any version have. */
 export interface Minipass {

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 
+import { storageError } from '../errors.ts';
 import { hasOwnedChunks } from './chunk-memory.ts';
-import { storageError } from './errors.ts';
 import { fileBody, isDirectSource, readInto } from './file-body.ts';
 import type { DirectSource } from './file-body.ts';
 import { closedTooSoon, withDirectReads } from './file-stream.ts';

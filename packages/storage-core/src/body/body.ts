@@ -3,11 +3,11 @@ import { isErrored, isReadable, PassThrough, pipeline, Readable } from 'node:str
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 
-import { onAbort } from './abort-listeners.ts';
+import { onAbort } from '../abort-listeners.ts';
+import { storageError } from '../errors.ts';
+import type { Body } from '../object.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
-import { storageError } from './errors.ts';
 import { isMinipass, minipassBody } from './minipass-body.ts';
-import type { Body } from './object.ts';
 import { listenersRemoved, onRemoval, relayOf } from './relay.ts';
 import { takeWhole } from './whole-body.ts';
 

@@ -8,12 +8,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { memoryBackend } from '../memory-backend.ts';
+import type { Body } from '../object.ts';
+import { StorageService } from '../storage-service.ts';
 import { bodyOf, discard, readAll } from './body.ts';
 import { withOwnedChunks } from './chunk-memory.ts';
 import { isDirectSource } from './file-body.ts';
-import { memoryBackend } from './memory-backend.ts';
-import type { Body } from './object.ts';
-import { StorageService } from './storage-service.ts';
 
 const data = randomBytes(400_001);
 let folder: string;
