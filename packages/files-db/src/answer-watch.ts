@@ -4,55 +4,55 @@ import type { Socket } from 'node:net';
 import { InFlight } from '@coffer/storage-core';
 import type { Sql, TransactionSql } from 'postgres';
 
-/** Where a connection goes, as postgres.js has read it. */
+/** Where to connect, as postgres.js has parsed it. */
 interface Target {
-  /** Of a unix socket. */
+  /** The path of a unix socket. */
   readonly path: string | false;
   readonly host: readonly string[];
   readonly port: readonly number[];
 }
 
 interface Seen {
-  /** From the server: what goes to it may be no more than queued. */
+  /** Received from the server. Bytes sent to it may only be queued. */
   bytes: number;
-  /** When they last became more. */
+  /** When `bytes` last grew. */
   since: number;
 }
 
 const watches = new WeakMap<object, AnswerWatch>();
 
 /**
- * Ends connections on which no answer comes. A server that is gone without a word, or a network that swallows what is sent,
- * leaves a statement waiting until TCP gives up, a quarter of an hour later, and everybody who waits for its connection.
+ * Ends connections on which no answer arrives. When a server vanishes, or a network drops what is sent, a statement and everybody who needs
+ * its connection would wait until TCP gives up, a quarter of an hour later.
  */
 export class AnswerWatch {
   readonly #limit: number;
   readonly #sockets = new Map<Socket, Seen>();
-  /** When each statement under way began. */
+  /** When each running statement began. */
   readonly #running = new InFlight<number>();
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
 
-  /** @param seconds in which something has to come from the server while a statement runs */
+  /** @param seconds within which something has to arrive from the server while a statement runs */
   constructor(seconds: number) {
     this.#limit = seconds * 1000;
   }
 
-  /** From now on, the statements of this client are watched, which has its sockets from `open`. */
+  /** Watches the statements of this client from now on; the client must get its sockets from `open`. */
   follow(sql: Sql): Sql {
     watches.set(sql, this);
     return sql;
   }
 
-  /** A socket that connects: postgres.js waits for it as for one of its own. */
+  /** Returns a connecting socket; postgres.js waits for it as for one of its own. */
   readonly open = ({ path, host: [host], port: [port] }: Target): Socket => {
     const socket = path === false ? connect(port!, host) : connect(path);
-    // What follows a statement does not wait until the server tells that this one has arrived.
+    // What follows a statement must not wait until the server acknowledges that statement.
     if (path === false) socket.setNoDelay(true);
-    // As postgres.js sets them, for its messages and the name of the certificate. Of an address it tells TLS nothing, which then
-    // asks the socket, and without that would look for `localhost` in the certificate.
+    // As postgres.js sets them, for its messages and for the name in the certificate. When the host is an address, it passes no name to
+    // TLS. TLS then asks the socket, and without `_host` would look for `localhost` in the certificate.
     Object.assign(socket, { host, port, ...(path === false && { _host: host }) });
-    // Bun tells that nobody listens at a unix socket just before postgres.js listens to that.
+    // If nobody listens on a unix socket, Bun emits the error just before postgres.js subscribes to it.
     socket.once('error', (error) => {
       if (socket.listenerCount('error') === 0) queueMicrotask(() => socket.emit('error', error));
     });
@@ -75,7 +75,7 @@ export class AnswerWatch {
 
   #look(): void {
     const now = performance.now();
-    // This process itself was held up: what has come meanwhile is not read yet.
+    // This process was blocked: what has arrived in the meantime has not been read yet.
     const isLate = now - this.#lookedAt > this.#limit / 2;
     this.#lookedAt = now;
     for (const [socket, seen] of this.#sockets) {
@@ -88,14 +88,14 @@ export class AnswerWatch {
       this.#timer = undefined;
     }
     if (!this.#running.values().some((since) => now - since >= this.#limit)) return;
-    // Which of them it waits for only postgres.js knows; those that lie idle are opened again when they are needed.
+    // Only postgres.js knows which socket a statement waits for. Idle ones are reopened when they are needed.
     for (const [socket, { since }] of this.#sockets) {
       if (now - since >= this.#limit) socket.destroy(Object.assign(new Error('The database does not answer.'), { code: 'ETIMEDOUT' }));
     }
   }
 }
 
-/** Watches what a statement of `sql` waits for, or a transaction as a whole. What may take long, such as migrations, is not watched. */
+/** Watches the wait for a statement of `sql`, or for a transaction as a whole. What may take long, such as migrations, is not watched. */
 export function whileWatched<T>(sql: Sql | TransactionSql, work: PromiseLike<T>): PromiseLike<T> {
   return watches.get(sql)?.during(work) ?? work;
 }

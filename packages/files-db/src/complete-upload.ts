@@ -17,10 +17,10 @@ import { removeObject } from './object-removal.ts';
 const attempts = 5;
 
 /**
- * See `FileService.completeUpload`. The bytes become the file by a copy to a key that nobody holds a form for, and it is
- * the copy that is verified: what happens to the receiving key meanwhile changes nothing. Each attempt copies to a
- * key of its own, so that of two at once neither can touch the other's bytes. What has begun goes on without the caller: a large
- * copy may take longer than a proxy waits, and would begin anew each time.
+ * See `FileService.completeUpload`. Copies the object to a key that no presigned form can write to, and verifies the copy, so that later
+ * writes to the receiving key change nothing. Each attempt copies to a key of its own, so that concurrent attempts cannot touch each
+ * other's bytes. Once begun, an attempt ignores the caller's abort signal: a large copy may take longer than a proxy waits, and would start
+ * over each time.
  */
 export async function completeUpload(parts: FileParts, id: string, access: FileAccess, ctx: CallContext = noContext): Promise<FileRecord> {
   ctx.signal?.throwIfAborted();
@@ -33,7 +33,7 @@ export async function completeUpload(parts: FileParts, id: string, access: FileA
   throw storageError('storage_unavailable', 'The upload keeps changing; try again when it has ended.', { retryAfter: 1 });
 }
 
-/** What became of a file that is not pending; undefined when it is after all. */
+/** The outcome for a file that was not pending; undefined when it turns out to be pending after all. */
 async function completed(
   parts: FileParts,
   parameters: Parameters<typeof findFile>[1],
@@ -47,7 +47,7 @@ async function completed(
   return file.status === 'available' ? file : undefined;
 }
 
-/** One attempt; undefined when something changed under it, and the next one will see what. */
+/** One attempt; undefined when something changed in the meantime, which the next attempt will see. */
 async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext): Promise<FileRecord | undefined> {
   const { storage } = parts;
   if (row.upload_key === null) throw storageError('upload_not_found', 'The file is being uploaded directly.');
@@ -63,7 +63,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   const copy = await storage.copyFile(made, ctx).catch(async (error: unknown) => {
     if (hasCode(error, 'file_not_found', 'no_such_bucket')) return 'absent';
     if (hasCode(error, 'precondition_failed')) return 'refused';
-    if (arrived !== undefined) await removeObject(storage, destination, ctx); // it may be there all the same
+    if (arrived !== undefined) await removeObject(storage, destination, ctx); // the copy may exist despite the error
     throw error;
   });
   if (copy === 'absent') return notInTime(parts, row);
@@ -71,7 +71,7 @@ async function complete(parts: FileParts, row: PendingUpload, ctx: CallContext):
   return settle(parts, row, { source, destination, arrived, copy }, ctx);
 }
 
-/** Undefined when another attempt has taken it. */
+/** Undefined when the file is no longer pending: another attempt was faster. */
 async function notInTime(parts: FileParts, row: PendingUpload): Promise<undefined> {
   const [still] = await findFile(parts.sql, { id: row.id, ...anybody });
   if (still?.status !== 'pending') return undefined;
@@ -79,7 +79,7 @@ async function notInTime(parts: FileParts, row: PendingUpload): Promise<undefine
   throw storageError('upload_not_found', 'Nothing has been uploaded yet.');
 }
 
-/** Undefined when it was as announced, and changed before it was copied. */
+/** Undefined when the object matched the announcement but changed before it was copied, or when another attempt was faster. */
 async function refused(
   parts: FileParts,
   row: PendingUpload,
@@ -91,7 +91,7 @@ async function refused(
   return problem === undefined ? undefined : fail(parts, row, { source, problem }, ctx);
 }
 
-/** Makes the copy the file, once it is seen to be of what had arrived, or to be as announced itself. */
+/** Makes the copy the file, after checking that it is a copy of what had arrived, or that it matches the announcement itself. */
 async function settle(
   parts: FileParts,
   row: PendingUpload,
@@ -107,8 +107,8 @@ async function settle(
   const { source, destination, arrived, copy } = made;
   let isSettling = false;
   try {
-    // Some stores ignore the condition of a copy: its bytes may be later ones than those looked at. And of one MD5, who means to can
-    // make several, so that the ETag alone does not say whose checksum that is.
+    // Some stores ignore the condition of a copy, so the copy may have newer bytes than those checked. MD5 collisions can be made on
+    // purpose, so the ETag alone does not tell whose checksum it is.
     const isSame = copy.etag === arrived?.etag && copy.size === arrived.size && copy.sha256 === arrived.sha256;
     const info = isSame ? arrived : await storage.getFileInfo(destination, ctx);
     const sha256 = info.sha256 ?? copy.sha256 ?? (row.sha256 === null ? null : await hashObject(storage, destination, ctx));
@@ -130,19 +130,19 @@ async function settle(
       metadata: null,
     });
     if (settled !== undefined) {
-      await removeObject(storage, source, ctx); // otherwise the sweep does, once the form has expired
+      await removeObject(storage, source, ctx); // if this fails, the sweep does it once the form has expired
       return fileRecordOf(settled);
     }
     await keepOrRemove(parts, row, destination, ctx);
     return undefined;
   } catch (error) {
-    // The database may be at that statement still, and make the copy the file later on: the sweep removes what has not become it.
+    // The database may still be running the statement and make the copy the file later. If it does not, the sweep removes the copy.
     if (!isSettling) await removeObject(storage, destination, ctx);
     throw error;
   }
 }
 
-/** By the clock of the provider, once the time is over by ours. */
+/** Whether the object arrived after the expiry by the provider's clock; false as long as the upload has not expired by ours. */
 function isLate(row: PendingUpload, { lastModified }: ObjectInfo): boolean {
   return lastModified.getTime() > Number(row.expires_at) && Date.now() > Number(row.expires_at);
 }
@@ -166,12 +166,12 @@ async function fail(
   throw storageError('upload_mismatch', `The upload differs from what was announced: it has ${found.problem}.`);
 }
 
-/** Of a file that is not pending any more: by a statement whose answer was lost, it may be this copy that it is. */
+/** For a file that is no longer pending. The file may be this very copy, if the answer to a statement was lost. */
 async function keepOrRemove(parts: FileParts, row: PendingUpload, copy: ObjectAddress, ctx: CallContext): Promise<void> {
   try {
     const [now] = await findFile(parts.sql, { id: row.id, ...anybody });
     if (now?.storage_key !== copy.key) await removeObject(parts.storage, copy, ctx);
   } catch {
-    // The database is away; the sweep clears what lies below the file's prefix.
+    // The database is unavailable; the sweep clears everything below the file's prefix.
   }
 }

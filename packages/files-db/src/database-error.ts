@@ -1,7 +1,7 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 
-// Of Node's sockets and of postgres.js: there is no connection, or there is none any more.
+// Codes of Node's sockets and of postgres.js: a connection could not be made, or was lost.
 const connectionCodes: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
@@ -28,22 +28,22 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'TARGET_SESSION_ATTRS',
 ]);
 
-// Of Node's TLS: what the server shows is not, or no longer, what this process takes for it.
+// Codes of Node's TLS: this process does not, or no longer, accept the server's certificate.
 const untrusted = /CERT|UNABLE_TO_VERIFY|^ERR_TLS/;
 
-// Two transactions in each other's way, of which one was ended.
+// Two transactions conflicted, and PostgreSQL ended one of them.
 const conflicts = /^40(?:001|P01)$/;
 
-// Prepared for tables as they were before a migration: nothing was done, and it is prepared anew the next time.
+// The statement was prepared before a migration changed its tables. It did nothing, and is prepared again the next time.
 const stale = (error: unknown): boolean =>
   codeOf(error) === '0A000' && (error as { readonly routine?: unknown }).routine === 'RevalidateCachedQuery';
 
-// By its statement_timeout and lock_timeout, and those of a transaction.
+// Cancelled by statement_timeout, lock_timeout or a timeout of the transaction.
 const gaveUp = /^(?:57014|55P03|25P0[34])$/;
 
 /**
- * The only place that knows error codes of PostgreSQL. Errors that mean a mistake of ours come back as they are, without
- * drizzle's wrapper, whose message quotes every parameter.
+ * The only place that knows PostgreSQL's error codes. Errors that mean a bug in Coffer come back as they are, without drizzle's wrapper,
+ * whose message quotes every parameter.
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function databaseError(error: unknown): unknown {
@@ -54,9 +54,10 @@ export function databaseError(error: unknown): unknown {
   if (connectionCodes.has(code)) return unavailable('The database cannot be reached.', cause);
   if (code === 'TLS_REFUSED')
     return unavailable('The URL of the database asks for TLS, but the server does not accept TLS connections.', cause, false);
-  if (code.startsWith('ERR_SSL')) return unavailable('No TLS connection to the database could be made.', cause); // of OpenSSL: the two do not agree
+  // From OpenSSL: client and server cannot agree.
+  if (code.startsWith('ERR_SSL')) return unavailable('No TLS connection to the database could be made.', cause);
   if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
-  // 55000: it takes no connections. 58: its system fails it, such as a disk.
+  // 55000: the database accepts no connections. Class 58: its system failed, such as a disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
   if (gaveUp.test(code)) return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);
@@ -74,18 +75,18 @@ export function databaseError(error: unknown): unknown {
   if (code === '42P07') {
     const message =
       'The schema has a table that is not from Coffer under a name that Coffer needs; name another schema in the search_path.';
-    return unavailable(message, cause, false); // of a migration: nothing else makes tables
+    return unavailable(message, cause, false); // only migrations create tables
   }
   if (code === '42501') return unavailable('The database user lacks a privilege.', cause, false);
-  // A character or a nesting that text or jsonb cannot hold.
+  // A character or a depth of nesting that text or jsonb cannot hold.
   if (/^(?:22021|22P05|54001)$/.test(code))
     return storageError('validation_failed', 'A value contains something that the database cannot store.', { cause });
-  // The only numbers that can grow too large are those of a tenant without a quota.
+  // Only the totals of a tenant without a quota can grow too large.
   if (code === '22003') return storageError('quota_exceeded', 'The total would be more than can be counted for one tenant.', { cause });
   return cause;
 }
 
-/** Runs something on the database, with its errors translated. */
+/** Runs something on the database and translates its errors; those that mean a bug are thrown as they are. */
 export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
   try {
     return await run();
@@ -94,25 +95,25 @@ export async function onDatabase<T>(run: () => PromiseLike<T>): Promise<T> {
   }
 }
 
-/** Whether a statement was undone for another one that was in its way, be it one that changed the tables. */
+/** Whether a statement was undone because another one conflicted with it, or changed its tables. */
 export function isConflict(error: unknown): boolean {
   return isStorageError(error) && (conflicts.test(codeOf(error.cause) ?? '') || stale(error.cause));
 }
 
-// Of connections that were there. What fails with another code has not reached the server, or has failed in it.
+// Codes for established connections. With any other code, the statement did not reach the server, or failed there.
 const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_CLOSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
-/** Whether the statement that failed may have been done all the same: the connection ended while it ran. */
+/** Whether a failed statement may have taken effect all the same: the connection ended while it ran. */
 export function mayBeDone(error: unknown): boolean {
   return isStorageError(error) && lostCodes.has(codeOf(error.cause) ?? '');
 }
 
-/** Whether a statement failed for the table it names not being there. */
+/** Whether a statement failed because the table it names does not exist. */
 export function isMissingTable(error: unknown): boolean {
   return codeOf(queryCause(error)) === '42P01';
 }
 
-/** Whether a row was not deleted because a foreign key refers to it; PostgreSQL 18 tells `restrict` from `no action`. */
+/** Whether a foreign key kept a row from being deleted. PostgreSQL 18 has different codes for `restrict` and `no action`. */
 export function isReferredTo(error: unknown): boolean {
   return /^23(?:503|001)$/.test(codeOf(queryCause(error)) ?? '');
 }
@@ -128,6 +129,6 @@ function queryCause(error: unknown): unknown {
 function codeOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   if (typeof code === 'string') return code;
-  // All addresses of a host name that has several failed.
+  // The host name has several addresses, and all of them failed.
   return error instanceof AggregateError ? codeOf(error.errors[0]) : undefined;
 }

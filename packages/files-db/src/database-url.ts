@@ -2,7 +2,7 @@ import { storageError } from '@coffer/storage-core';
 import type { StorageError } from '@coffer/storage-core';
 import type { Options } from 'postgres';
 
-/** Options of postgres.js; what is none of these it reads from the URL. */
+/** Options for postgres.js, which reads all others from the URL. */
 export type DatabasePlace = Pick<
   Options<{}>,
   'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'max' | 'connection' | 'target_session_attrs'
@@ -17,14 +17,14 @@ interface HostAndPort {
 const defaultPort = 5432;
 const percent = 'has a "%" that encodes nothing; the sign itself is %25';
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
-/** What libpq makes of them happens to its own sockets: no server is to hear of them. */
+/** libpq applies these to its own sockets, so they must not be sent to a server. */
 const ofClient = ['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'load_balance_hosts', 'sslsni'];
 
 /**
- * A URL as libpq takes it: of one host or of several, separated by commas, which its query may name as well. postgres.js sends to
- * the server, as a setting, what it does not know of that query, and takes no address of IPv6.
- * @returns what to hand to postgres.js
- * @throws invalid_argument; the message holds nothing of the URL
+ * Parses a URL as libpq does: with one host, or several separated by commas; the query may name them as well. postgres.js itself sends
+ * query parameters that it does not know to the server as settings, and accepts no IPv6 addresses.
+ * @returns what to pass to postgres.js
+ * @throws invalid_argument; the message contains nothing of the URL
  */
 export function parseDatabaseUrl(text: string): { readonly url: string; readonly place: DatabasePlace } {
   const { url, hosts } = split(text);
@@ -39,7 +39,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   const [host, port] = [take('host'), take('port')];
   const places = host === undefined ? fromAuthority(hosts.split(','), port) : fromQuery(host.split(','), port);
   const [user, password] = [take('user'), take('password')];
-  // As in libpq, there is none on a unix socket.
+  // As in libpq, a unix socket has no TLS.
   if (sslMode !== undefined && sslMode !== 'verify-ca' && !isSocket(places)) url.searchParams.set('sslmode', sslMode);
   const attributes = attributesOf(take('target_session_attrs'), places.length);
   const database = take('dbname') ?? decodeURIComponent(url.pathname.slice(1));
@@ -50,7 +50,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
     ...(database !== '' && { database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
-    // postgres.js would take it as verify-full: here the certificate may have any name.
+    // postgres.js would treat it as verify-full; verify-ca accepts a certificate with any name.
     ...(sslMode === 'verify-ca' && !isSocket(places) && { ssl: { checkServerIdentity: () => undefined } }),
     ...(max !== undefined && { max }),
     ...(attributes !== undefined && { target_session_attrs: attributes }),
@@ -59,7 +59,7 @@ export function parseDatabaseUrl(text: string): { readonly url: string; readonly
   return { url: url.href, place: place as DatabasePlace };
 }
 
-/** What of a URL may be printed. @throws invalid_argument */
+/** The parts of a URL that may be printed; `***` stands for the password. @throws invalid_argument */
 export function shownDatabaseUrl(text: string): { readonly url: string; readonly hosts: string; readonly database: string } {
   const { url, hosts } = split(text);
   const { protocol, username, password, pathname, searchParams } = url;
@@ -69,7 +69,7 @@ export function shownDatabaseUrl(text: string): { readonly url: string; readonly
   return { url: `${protocol}//${user}${hosts}${database}`, hosts: hosts === '' ? (searchParams.get('host') ?? '') : hosts, database };
 }
 
-/** A URL may have one host only: `url` has the first one, `hosts` all of them. */
+/** `URL` accepts only one host: `url` has the first one, `hosts` all of them. */
 function split(text: string): { readonly url: URL; readonly hosts: string } {
   const [, start, hosts = '', rest] = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)([^/?#]*)(.*)$/is.exec(String(text).trim()) ?? [];
   if (start === undefined) throw invalid('is not of the form postgres://user:password@host:5432/database');
@@ -81,14 +81,14 @@ function split(text: string): { readonly url: URL; readonly hosts: string } {
 }
 
 /**
- * Whether such a sign in a password has ended what it is in: what comes before it would be taken for a host or its port, what follows for
- * the database or a setting, and be printed as that.
+ * Whether one of these characters, unencoded in a password, split the URL. What precedes it would be taken for a host or port, what follows
+ * it for the database or a setting, and would be printed as that.
  */
 function isSplit({ pathname, searchParams, hash }: URL): boolean {
   return hash !== '' || [pathname, ...searchParams.keys()].some((part) => part.includes('@'));
 }
 
-/** `postgres://user:password@/database?host=/directory`, for libpq, is no URL for others: whoever asks goes to the query. */
+/** libpq accepts `postgres://user:password@/database?host=/directory`, but `URL` does not: user and password move to the query. */
 function withoutHost(start: string, rest: string): URL | null {
   const url = URL.parse(`postgres://${rest}`);
   const [, user = '', password = ''] = /\/\/([^:]*):?(.*)@$/s.exec(start) ?? [];
@@ -114,7 +114,7 @@ function fromAuthority(named: readonly string[], port: string | undefined): read
   });
 }
 
-/** One port is that of all hosts. */
+/** A single port applies to all hosts. */
 function fromQuery(hosts: readonly string[], port: string | undefined): readonly HostAndPort[] {
   const ports = port?.split(',') ?? [];
   if (ports.length > 1 && ports.length !== hosts.length) throw invalid('does not have as many ports as hosts');
@@ -135,8 +135,8 @@ function mostOf(text: string | undefined): number | undefined {
 }
 
 /**
- * postgres.js takes lists, which its types do not tell, or the directory of a socket. What is left out it takes from PGHOST and
- * PGPORT, as it does with the user, the password and the database; of a list, and so of an address of IPv6, nothing can be left out.
+ * postgres.js accepts lists, although its types do not say so, or the directory of a socket. It takes what is left out from PGHOST and
+ * PGPORT, as it does for user, password and database. Nothing can be left out of a list, and so of an IPv6 address.
  */
 function whereOf(places: readonly HostAndPort[]): object {
   const [{ host, port }] = places as readonly [HostAndPort];
@@ -153,11 +153,11 @@ function isSocket(places: readonly HostAndPort[]): boolean {
 }
 
 /**
- * Binding to the channel shows that the server at the other end of it is the right one. postgres.js cannot do it; there, the
- * certificate has to show the same.
+ * Channel binding proves that the server at the other end is the right one. postgres.js does not support it, so the certificate has to
+ * prove that.
  */
 function sslModeOf(mode: string | undefined, binding = 'prefer', rootCertificate?: string): string | undefined {
-  // Another one would be taken as verify-full.
+  // postgres.js would treat any other mode as verify-full.
   if (mode !== undefined && !sslModes.includes(mode)) throw invalid(`has an sslmode other than ${sslModes.join(', ')}`);
   if (!['disable', 'prefer', 'require'].includes(binding)) throw invalid('has a channel_binding other than disable, prefer, require');
   if (rootCertificate !== undefined && rootCertificate !== 'system')
@@ -165,11 +165,11 @@ function sslModeOf(mode: string | undefined, binding = 'prefer', rootCertificate
   const isBound = binding === 'require';
   if (isBound && mode === 'disable') throw invalid('has channel_binding=require, which needs TLS');
   if (isBound || rootCertificate === 'system') return 'verify-full';
-  // It would be taken as require: these two differ in what is tried first.
+  // postgres.js would treat `allow` as require. The two modes differ only in what is tried first.
   return mode === 'allow' ? 'prefer' : mode;
 }
 
-/** Of several hosts, only one that takes writes is of use. */
+/** Of several hosts, only one that accepts writes is of use. */
 function attributesOf(text: string | undefined, hosts: number): 'read-write' | 'primary' | undefined {
   if (text === undefined) return hosts > 1 ? 'read-write' : undefined;
   if (text === 'any') return undefined;

@@ -26,27 +26,25 @@ export interface DatabaseConnection {
 export type DatabaseOptions = (
   | {
       /**
-       * `postgres://user:password@host:5432/database`; a unix socket as `postgres:///database?host=/directory&user=name`. Several
-       * hosts of one cluster as `host1:5432,host2:5432`: the first that takes writes is used until it does not answer any more.
-       * What it leaves out comes from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as in libpq.
-       * `prepare=false` in the query keeps statements unnamed, for a pooler such as PgBouncer; `max` is that below; `sslmode` as
-       * in libpq.
+       * `postgres://user:password@host:5432/database`, or `postgres:///database?host=/directory&user=name` for a unix socket. Several hosts
+       * of one cluster are `host1:5432,host2:5432`: the first that accepts writes is used until it stops answering. Parts that are left out
+       * come from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, as in libpq.
+       * In the query, `prepare=false` keeps statements unnamed, for a pooler such as PgBouncer; `max` is the option below; `sslmode` works
+       * as in libpq.
        */
       readonly url: string;
     }
   | DatabaseConnection
 ) & {
-  /** Most connections at once. Default 10. */
+  /** Maximum number of connections; takes precedence over `max` in the URL. Default 10. */
   readonly max?: number;
-  /** Seconds until a server that does not answer counts as down; several hosts share them. Default 10. */
+  /** Seconds after which a server that does not answer counts as down; several hosts share them. Default 10. */
   readonly connectTimeout?: number;
-  /**
-   * Seconds without a word from the server after which a statement counts as lost, and its connection with it. Default 30.
-   */
+  /** Seconds without data from the server after which a running statement and its connection count as lost. Default 30. */
   readonly answerTimeout?: number;
   /** Seconds after which an unused connection is closed. Default 300. */
   readonly idleTimeout?: number;
-  /** What the server remarks. Default: nothing is done with it. */
+  /** Receives the server's notices. Default: they are ignored. */
   readonly onnotice?: (notice: Notice) => void;
 };
 
@@ -55,20 +53,20 @@ export interface Database {
   readonly db: DrizzleDatabase;
   readonly sql: Sql;
   /**
-   * Rejects unless the server answers; for health checks. One that takes no writes does answer: a standby, or one that was made
-   * read-only, as managed ones are when their disk is full.
+   * For health checks: rejects unless the server answers. A read-only server does answer: a standby, or one that was made read-only, as
+   * managed ones are when their disk is full.
    * @throws storage_unavailable
    */
   check(): Promise<{ readonly readOnly: boolean }>;
   /** Waits up to `timeoutSeconds` (default 5) for running statements, then closes every connection. */
   close(options?: { readonly timeoutSeconds?: number }): Promise<void>;
-  /** `close`, at the end of a block with `await using`. */
+  /** Calls `close`, at the end of a block with `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Opens no connection yet: that is the first statement's work.
- * @throws invalid_argument for a URL that is none; the message holds nothing of it
+ * Opens no connection yet; the first statement does.
+ * @throws invalid_argument for an invalid URL; the message contains nothing of it
  */
 export function connectDatabase(options: DatabaseOptions): Database {
   const sql = clientOf(options);
@@ -78,8 +76,8 @@ export function connectDatabase(options: DatabaseOptions): Database {
     db,
     sql,
     async check() {
-      // As a parameter: postgres.js sends others after a statement without any before it is answered, also with `prepare=false`, and
-      // PgBouncer 1.18 may have lent the server to somebody else by the time that they arrive.
+      // With a parameter: after a statement without any, postgres.js sends others before it is answered, even with `prepare=false`, and
+      // PgBouncer 1.18 may have given the server to another client by the time they arrive.
       const asked = sql<{ setting: string }[]>`select current_setting(${'transaction_read_only'}) as setting`;
       const [row] = await onDatabase(() => whileWatched(sql, asked));
       return { readOnly: row?.setting === 'on' };
@@ -97,9 +95,9 @@ function clientOf(options: DatabaseOptions): Sql {
     connect_timeout: connectTimeout,
     idle_timeout: idleTimeout,
     onnotice,
-    // A server that comes back is found within a second, whatever it took.
+    // Finds a server within a second of its return, however long it was away.
     backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1),
-    // A query per connection, for array types, which no statement here uses.
+    // Saves a query per connection for array types, which no statement here uses.
     fetch_types: false,
     socket: watch.open,
   };

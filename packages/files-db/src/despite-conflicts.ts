@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { databaseError, isConflict } from './database-error.ts';
 
-/** Times that something is tried which others are in the way of. */
+/** How often an operation that conflicts with others is tried. */
 const attempts = 20;
 
-/** Runs something that is done as a whole or not at all, and again where it was undone for another one in its way. */
+/** Runs something that takes effect as a whole or not at all, and again when it was undone because of a conflict. */
 export async function despiteConflicts<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

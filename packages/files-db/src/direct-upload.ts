@@ -24,8 +24,8 @@ import { decideContentType } from './sniff.ts';
 import { meterBody, openBody } from './upload-body.ts';
 
 /**
- * Bytes reserved for a body of unknown length, at first and at most on top when it has grown through that. Doubling between the two
- * holds no more than twice what has come, so that uploads side by side do not refuse each other what none of them needs.
+ * Bytes reserved for a body of unknown length: at first, and at most in each further step. The doubling in between reserves no more than
+ * twice the bytes received, so that parallel uploads do not refuse each other space that none of them needs.
  */
 const firstStep = 64 * 1024;
 const longestStep = 64 * 1024 * 1024;
@@ -33,7 +33,7 @@ const longestStep = 64 * 1024 * 1024;
 /** Milliseconds. */
 const longestRemoval = 5000;
 
-/** See `FileService.uploadFile`. Two statements: a pending row with its space reserved, then the row made available. */
+/** See `FileService.uploadFile`. Runs two statements: one inserts a pending row and reserves its space, one makes the row available. */
 export async function uploadDirectly(parts: FileParts, file: UploadFileRequest, context: CallContext = noContext): Promise<FileRecord> {
   const release = claimBody(file.body);
   try {
@@ -66,8 +66,8 @@ async function uploadClaimed(
     const id = parts.newId();
     const key = `files/${id}`;
     const opening = openBody(body, ctx.signal);
-    opening.catch(() => {}); // waited for below, once there is room
-    // One of which nothing is known may end within its first bytes.
+    opening.catch(() => {}); // awaited below, once there is space
+    // A body of unknown length may end within its first bytes.
     const unknown = body.kind === 'stream' && body.size === undefined && sizeHint === undefined;
     const seen = unknown ? (await opening).body : body;
     const size = seen.kind === 'buffer' ? seen.data.byteLength : seen.size;
@@ -77,7 +77,7 @@ async function uploadClaimed(
         id,
         ownerId,
         filename,
-        contentType: 'application/octet-stream', // until its bytes have been seen
+        contentType: 'application/octet-stream', // until its first bytes have been read
         sizeBytes: size ?? 0,
         bucket,
         storageKey: key,
@@ -86,7 +86,7 @@ async function uploadClaimed(
         sha256: sha256 ?? null,
         metadata: JSON.stringify(file.metadata ?? {}),
         expiresAt: null,
-        sweepAt: new Date().toISOString(), // the sweep gives it a day from here
+        sweepAt: new Date().toISOString(), // the sweep allows it a day from now
       },
       { tenant, bytes: size ?? sizeHint ?? firstStep, least: size ?? 0, signal: ctx.signal },
     );
@@ -95,7 +95,7 @@ async function uploadClaimed(
       const { body: opened, sample } = await opening;
       const contentType = await decideContentType({ declared: file.contentType, filename, sample });
       const limited = await withinQuota(parts, { body: opened, id, tenant, reservation }, ctx);
-      if (limited.kind === 'stream' && limited.stream === file.body) release(); // the storage claims it at once
+      if (limited.kind === 'stream' && limited.stream === file.body) release(); // the storage claims it right away
       const info = await storage
         .uploadFile(
           {
@@ -112,7 +112,8 @@ async function uploadClaimed(
           ctx,
         )
         .catch((error: unknown) => {
-          // A provider that has all bytes stores them, whoever has gone or does not hear of it, and be it after they were removed.
+          // A provider that has received all bytes stores them, even if the client has gone or the answer is lost, and possibly after their
+          // removal.
           const mayHaveAll = limited.kind === 'buffer' || limited.stream.readableEnded;
           mayCome = mayHaveAll && (!isStorageError(error) || error.retryable);
           throw error;
@@ -122,7 +123,7 @@ async function uploadClaimed(
       return record;
     } catch (error) {
       const kept = await undo(parts, { id, bucket, key, tenant, mayCome }, ctx);
-      if (kept === 'deleted' && isStorageError(error) && error.retryable) throw deletedMeanwhile(); // which is why it failed
+      if (kept === 'deleted' && isStorageError(error) && error.retryable) throw deletedMeanwhile(); // which is why the upload failed
       if (kept !== undefined && kept !== 'deleted') return kept;
       throw error;
     }
@@ -132,7 +133,7 @@ async function uploadClaimed(
   }
 }
 
-/** The body, held to what is reserved for it, and to more of the quota where it needs that. */
+/** Limits the body to the bytes reserved for it, and reserves more of the quota as it grows. */
 async function withinQuota(
   parts: FileParts,
   upload: {
@@ -146,7 +147,7 @@ async function withinQuota(
   const { body, id, tenant } = upload;
   const { granted, limited } = upload.reservation;
   if (!limited || tenant === undefined) return body;
-  if (body.kind === 'stream' && body.size !== undefined) return body; // just so much is reserved, and held to
+  if (body.kind === 'stream' && body.size !== undefined) return body; // exactly this much is reserved, and enforced
   const patience = parts.waiters.patienceFor(canonicalTenantUuid(tenant.tenantUuid));
   let reserved = granted;
   const more = async (needed: number, waiting: AbortSignal | undefined): Promise<number> => {
@@ -204,10 +205,10 @@ function deletedMeanwhile(): Error {
 }
 
 /**
- * Leaves nothing of a failed upload: first the row, as a tombstone, then the object, then the tombstone, unless the object may come
- * still. What cannot be done now, the sweep does.
- * @returns the record, when the file turns out to have become available: its last statement was done, its answer lost; `deleted`
- * when somebody else has deleted it
+ * Leaves nothing of a failed upload: turns its row into a tombstone, removes the object, then removes the tombstone unless the object may
+ * still arrive. The sweep does what fails here.
+ * @returns the record when the file turns out to be available, since its last statement succeeded and only the answer was lost; `deleted`
+ * when somebody else has deleted the file
  */
 async function undo(
   parts: FileParts,
@@ -216,7 +217,7 @@ async function undo(
     readonly bucket: string;
     readonly key: string;
     readonly tenant: TenantContext | undefined;
-    /** Whether the provider may store it still. */
+    /** Whether the provider may still store the object. */
     readonly mayCome: boolean;
   },
   context: CallContext,
@@ -233,12 +234,12 @@ async function undo(
       if (row?.status === 'available') return fileRecordOf(row);
       isDeleted = row === undefined;
     }
-    // Nobody has to wait for a storage that does not answer.
+    // The caller must not wait for a storage that does not answer.
     const signal = AbortSignal.timeout(longestRemoval);
     const isGone = await removeObject(storage, file, { ...ctx, signal });
     if (isGone && !mayCome) await forgetFile(sql, { id });
   } catch {
-    // The database is away, which is most likely why the upload failed: its first error is the one to report.
+    // The database is unavailable, which is most likely why the upload failed: report that first error.
   }
   return isDeleted ? 'deleted' : undefined;
 }

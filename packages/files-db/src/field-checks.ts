@@ -3,8 +3,7 @@ import { isDate } from 'node:util/types';
 import { isContentType, storageError, tenantNameProblem as shapeOfName } from '@coffer/storage-core';
 import type { FieldError } from '@coffer/storage-core';
 
-// What a name in any script may hold: no control characters, which no header, log or terminal shows safely, and
-// which PostgreSQL in part refuses.
+// Names may be in any script, but without control characters: no header, log or terminal shows those safely, and PostgreSQL refuses some.
 // oxlint-disable-next-line no-control-regex -- refusing control characters is the point
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
 const longestMetadata = 16 * 1024;
@@ -12,9 +11,9 @@ const deepestMetadata = 32;
 
 export type FieldProblem = string | undefined;
 
-/** @throws validation_failed that names every field with a problem, by its name on the wire */
+/** @throws validation_failed with every field that has a problem, by its name on the wire */
 export function assertFields(problems: Readonly<Record<string, FieldProblem>>): void {
-  let errors: FieldError[] | undefined; // of nearly all calls there are none
+  let errors: FieldError[] | undefined; // nearly all calls have none
   for (const field in problems) {
     const message = problems[field];
     if (message !== undefined) (errors ??= []).push({ field, message });
@@ -33,7 +32,7 @@ function nameProblem(value: unknown, longest: number): FieldProblem {
 
 export const filenameProblem = (value: unknown): FieldProblem => nameProblem(value, 1024);
 export const ownerProblem = (value: unknown): FieldProblem => nameProblem(value, 255);
-/** Of a tenant's uuid and slug. */
+/** For a tenant's uuid and slug. */
 export const tenantNameProblem = (value: unknown): FieldProblem =>
   typeof value === 'string' ? shapeOfName('It', value) : 'Must be a string.';
 
@@ -70,7 +69,7 @@ export function limitProblem(value: unknown): FieldProblem {
     : 'Must be a whole number from 1 to 1,000.';
 }
 
-/** @throws invalid_argument for what only a caller of the library can have, and JSON would lose */
+/** @throws invalid_argument for values that JSON would lose, which only a caller of the library can pass */
 export function metadataProblem(metadata: unknown): FieldProblem {
   if (metadata === undefined) return undefined;
   const value = inJson(metadata, '');
@@ -82,7 +81,7 @@ export function metadataProblem(metadata: unknown): FieldProblem {
   return isShort ? undefined : 'Must have at most 16 KiB of JSON, with its numbers written out.';
 }
 
-// jsonb has no exponents: whoever reads a list of files gets 309 digits for each 1e308 in them.
+// jsonb keeps no exponents: lists of files return 309 digits for each 1e308.
 const exponent = /\de[+-](\d+)/;
 
 function lengthWrittenOut(value: object): number {
@@ -94,9 +93,9 @@ function lengthWrittenOut(value: object): number {
 }
 
 /**
- * What JSON.stringify() goes by, such as the text of a date.
- * @param key under which it stands, as toJSON() is told
- * @throws invalid_argument for an object of which it would write nothing, and a date that is none
+ * What JSON.stringify() would write, such as the text of a date.
+ * @param key passed to toJSON()
+ * @throws invalid_argument for an object whose contents it would drop, and for an invalid date
  */
 function inJson(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null) return value;
@@ -105,8 +104,8 @@ function inJson(value: unknown, key: string): unknown {
   const written = hasForm ? (value as { toJSON(key: string): unknown }).toJSON(key) : value;
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return written;
   const prototype: unknown = Object.getPrototypeOf(written);
-  if (prototype === null || Object.getPrototypeOf(prototype) === null) return written; // plain, of whichever realm
-  if (Object.keys(written).length > 0 && !(Symbol.iterator in written)) return written; // an instance with its fields
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return written; // a plain object, of any realm
+  if (Object.keys(written).length > 0 && !(Symbol.iterator in written)) return written; // a class instance with fields of its own
   const { constructor } = written as { readonly constructor?: { readonly name: string } };
   const advice = 'make it a plain object or an array, as with Object.fromEntries(map) or [...set].';
   throw storageError(
@@ -115,7 +114,7 @@ function inJson(value: unknown, key: string): unknown {
   );
 }
 
-// jsonb holds neither U+0000 nor lone surrogates, and what JSON.stringify() would drop is a mistake rather than a wish.
+// jsonb holds neither U+0000 nor lone surrogates. Other values than undefined that JSON.stringify() would drop are taken for mistakes.
 function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (depth === 0) return `Must be nested at most ${deepestMetadata} levels deep.`;
   if (value === null || typeof value === 'boolean') return undefined;

@@ -4,19 +4,20 @@ import type { FileRecord } from './file-record.ts';
 
 /**
  * On whose behalf files are read or changed.
- * A `user` sees the files of its tenant that it owns or that are public, and changes its own; a `service` has all files
- * of the tenant it names; an `admin` has everything, or the files of the tenant it names. A user without a tenant
- * has the files that belong to none.
+ * A `user` sees the files of its tenant that it owns or that are public, and may change its own. A `service` has access to all files of the
+ * tenant it names. An `admin` has access to everything, or to the files of the tenant it names. A user without a tenant has access to files
+ * that belong to none. Methods that take it throw tenant_context_required for a service without a tenant, and invalid_argument for an
+ * unknown role.
  */
 export interface FileAccess {
-  /** Who asks: a token's `sub`. */
+  /** The caller: a token's `sub`. */
   readonly subject: string;
   readonly role: 'admin' | 'service' | 'user';
   /** The tenant's uuid. */
   readonly tenant?: string | undefined;
 }
 
-/** An access as parameters of `visible` and `changeable`. */
+/** A `FileAccess` as parameters of `visible` and `changeable`. */
 export interface AccessParameters {
   readonly anyTenant: boolean;
   readonly tenant: string | null;
@@ -24,7 +25,7 @@ export interface AccessParameters {
   readonly subject: string;
 }
 
-/** For what Coffer itself has to know of a file, whosever it is. */
+/** For look-ups of Coffer itself, whoever owns the file. */
 export const anybody: AccessParameters = { anyTenant: true, tenant: null, anyOwner: true, subject: '' };
 
 type Source = (name: keyof AccessParameters, type: 'boolean' | 'text') => string;
@@ -34,17 +35,17 @@ const visibleTo = (of: Source): string =>
   `${withinTenant(of)} and (${of('anyOwner', 'boolean')} or owner_id = ${of('subject', 'text')} or is_public)`;
 const parameter: Source = (name, type) => `{${name}}::${type}`;
 
-/** Conditions on a row of `files`. What is not visible does not exist for the caller. */
+/** SQL conditions on a row of `files`. A file that is not visible does not exist for the caller. */
 export const visible = visibleTo(parameter);
-/** The same where the access is a record `sought` of the statement, whose columns have the names of the parameters. */
+/** The same for a statement that has the access as a record `sought`, with the parameter names as columns. */
 export const visibleToSought = visibleTo((name) => `sought."${name}"`);
 export const changeable = `${withinTenant(parameter)} and (${parameter('anyOwner', 'boolean')} or owner_id = ${parameter('subject', 'text')})`;
 
 const roles: ReadonlySet<unknown> = new Set<FileAccess['role']>(['admin', 'service', 'user']);
 
-/** @throws tenant_context_required for a service that names no tenant, invalid_argument for a role that is none */
+/** @throws tenant_context_required for a service that names no tenant, invalid_argument for an unknown role */
 export function accessParameters({ subject, role, tenant }: FileAccess): AccessParameters {
-  // Whoever is not a user may see more, so a role that nobody knows must not pass for one that is not "user".
+  // Roles other than "user" see more, so an unknown role must not count as one of those.
   if (!roles.has(role)) throw storageError('invalid_argument', 'The role of an access must be "admin", "service" or "user".');
   if (role === 'service' && tenant === undefined)
     throw storageError('tenant_context_required', 'A service must name the tenant that it acts for.');
@@ -56,7 +57,7 @@ export function accessParameters({ subject, role, tenant }: FileAccess): AccessP
   };
 }
 
-/** Whether a file that the caller sees is also its to change. */
+/** Whether the caller may also change a file that it sees. */
 export function mayChange(file: FileRecord, access: FileAccess): boolean {
   return access.role !== 'user' || file.ownerId === access.subject;
 }

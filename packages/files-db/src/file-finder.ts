@@ -5,7 +5,7 @@ import { findFile, findFiles } from './file-statements.ts';
 import type { SoughtFile } from './file-statements.ts';
 import { allRead, Gathered } from './gathered.ts';
 
-/** Finds files: those that are asked for by requests that came together, by one statement. */
+/** Finds files. Requests that arrive together share one statement. */
 export class FileFinder {
   readonly #gathered: Gathered<SoughtFile, FileRow | undefined>;
 

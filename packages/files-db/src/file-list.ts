@@ -11,15 +11,15 @@ import type { Parameter, Statement } from './statement.ts';
 
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {
-  /** `each`: each one in which the owner has files. */
+  /** `each`: every tenant in which the owner has files. */
   readonly tenant: 'any' | 'named' | 'none' | 'each';
-  /** `all`: whoever owns it; `one`: of one owner; `visible`: the caller's own and public ones; `public`: public ones of one owner. */
+  /** `all`: any owner; `one`: one owner; `visible`: the caller's own files and public ones; `public`: public files of one owner. */
   readonly owner: 'all' | 'one' | 'visible' | 'public';
   readonly settled: boolean;
   readonly continued: boolean;
 }
 
-/** Lists files, newest first. One statement per page, which reads no more rows than that for each part of an index it looks at. */
+/** Lists files, newest first. Runs one statement per page, which reads at most a page of rows from each part of an index that it visits. */
 export class FileLister {
   readonly #sql: Sql;
   readonly #statements = new Map<string, Statement<Record<string, Parameter>, FileRow>>();
@@ -68,12 +68,12 @@ function listText(shape: Shape): string {
     select ${recordColumns} from (${isOfAnyTenant ? ofEachTenant(shape) : pages(shape)}) as page order by ${byId(shape)} limit {limit}::int8`;
 }
 
-// The indexes have an order of their own, which the primary key does not have; only the list of all files goes by that.
+// The indexes have another order than the primary key, which only the list of all files uses.
 const byId = ({ tenant, owner, settled }: Shape): string =>
   settled && tenant === 'any' && owner === 'all' ? 'id desc' : 'id desc nulls last';
 
-// The tenants in which an owner has files, each found behind the one before it, and at last NULL. To sort what the owner has in all of
-// them, all of it would be read.
+// The tenants in which an owner has files, each found by searching after the previous one, and finally NULL. Sorting the owner's files of
+// all tenants would read every one of them.
 const nextHolder = (...conditions: readonly string[]): string =>
   `select tenant_uuid from files where ${["owner_id = {owner}::text and status = 'available'", ...conditions].join(' and ')}
     order by owner_id, tenant_uuid limit 1`;
@@ -96,12 +96,12 @@ const ofTenant = {
 
 function pages(shape: Shape): string {
   const { tenant, owner, settled, continued } = shape;
-  // Where everybody's files are listed, hidden from the planner: without statistics it takes an index of users' lists for a short
-  // one, and reads all of it.
+  // In lists of all owners, the status is hidden from the planner: without statistics it takes an index for users' lists for a short one,
+  // and reads all of it.
   const isAvailable = owner === 'all' ? `case status when 'available' then true else false end` : `status = 'available'`;
-  // As `files_by_status_of_all` and `files_by_status` have it.
+  // As in the indexes `files_by_status_of_all` and `files_by_status`.
   const hasStatus = tenant === 'any' ? `'any ' || status = 'any ' || {status}::text` : 'status = {status}::text';
-  // What `files_by_tenant` holds.
+  // The condition of the index `files_by_tenant`.
   const isThere = settled && owner === 'all' && tenant !== 'any' ? [`status <> 'deleted'`] : [];
   const common = [
     ...ofTenant[tenant],
@@ -109,12 +109,12 @@ function pages(shape: Shape): string {
     ...isThere,
     ...(continued ? ['id < {before}::uuid'] : []),
   ];
-  // An index on (tenant_uuid, id) gives the order of ids within NULL only when asked for the order of both.
+  // An index on (tenant_uuid, id) yields ids in order within NULL only when the query orders by both.
   const order = `${tenant !== 'none' ? '' : settled && owner === 'all' ? 'tenant_uuid desc, ' : 'tenant_uuid, '}${byId(shape)}`;
   const page = (...conditions: readonly string[]): string =>
     `(select * from files where ${[...common, ...conditions].join(' and ')} order by ${order} limit {limit}::int8)`;
-  // One condition with "or" would read all of the tenant's files to find the few that the caller sees, and an owner's public files
-  // are apart from the others in `files_by_owner`.
+  // One condition with "or" would read all of the tenant's files to find the few that the caller sees. `files_by_owner` keeps an owner's
+  // public files apart from the others.
   const bothOf = (own: string, others: string): string => `${page(own, 'not is_public')} union all ${page(others, 'is_public')}`;
   const isOwners = 'owner_id = {owner}::text';
   switch (owner) {

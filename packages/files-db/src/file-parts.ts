@@ -4,7 +4,7 @@ import type { Sql } from 'postgres';
 import type { QuotaWaiters } from './quota-wait.ts';
 import type { TenantTurns } from './tenant-turns.ts';
 
-/** What the operations on files work with. */
+/** Dependencies of the file operations. */
 export interface FileParts {
   readonly sql: Sql;
   readonly storage: StorageService;
@@ -14,12 +14,12 @@ export interface FileParts {
   readonly turns: TenantTurns;
 }
 
-/** Counts and logs a call under the tenant's slug, unless the caller says otherwise. */
+/** Counts and logs a call under the tenant's slug, unless the caller chose another label. */
 export function labelled(ctx: CallContext, tenant: TenantContext | undefined): CallContext {
   return tenant === undefined || ctx.tenant !== undefined ? ctx : { ...ctx, tenant: tenant.tenantSlug };
 }
 
-/** For cleaning up, which the caller's going away does not stop. */
+/** Drops the abort signal, for cleanup that must go on when the caller goes away. */
 export function unstoppable({ signal: _signal, ...ctx }: CallContext): CallContext {
   return ctx;
 }

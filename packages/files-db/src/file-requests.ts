@@ -4,18 +4,18 @@ import type { Database, DrizzleDatabase } from './database.ts';
 import type { FileAccess } from './file-access.ts';
 import type { FileRecord, FileStatus } from './file-record.ts';
 
-/** What a FileService is made of. */
+/** Dependencies and settings of a FileService. */
 export interface FileServiceOptions {
-  /** A drizzle database over postgres.js, or `database`. Only its client is used, so it may be of any copy of drizzle. */
+  /** A drizzle database over postgres.js; required unless `database` is given. Only its client is used, so any copy of drizzle will do. */
   readonly db?: Pick<DrizzleDatabase, '$client'>;
-  /** Instead of `db`: one that `connectDatabase` made. */
+  /** Instead of `db`: the result of `connectDatabase`. */
   readonly database?: Database;
   readonly storage: StorageService;
-  /** Seconds a presigned URL lives unless a call says otherwise. Default: that of `storage`. */
+  /** Lifetime of presigned URLs in seconds, unless a call sets its own. Default: that of `storage`. */
   readonly presignExpires?: number;
 }
 
-/** Fields that replace those of the request once its body has been read; those left out stay. */
+/** Fields that replace those of the request once its body has been read; those left out stay as they are. */
 export interface LateFields {
   readonly ownerId?: string | undefined;
   readonly isPublic?: boolean | undefined;
@@ -26,39 +26,42 @@ export interface LateFields {
 export interface UploadFileRequest {
   /** Text, bytes, a Blob, a Node stream, a web stream or an async iterable. */
   readonly body: BodyInput;
-  /** 1 to 1,024 characters without control characters. It names nothing in storage. */
+  /** 1 to 1,024 characters without control characters. Not part of the object's key. */
   readonly filename: string;
-  /** As declared; missing or `application/octet-stream`: found out from the bytes. */
+  /** The declared type. If missing or `application/octet-stream`, the first bytes or else the filename decide. */
   readonly contentType?: string | undefined;
   /** 1 to 255 characters without control characters. */
   readonly ownerId: string;
   /** Default false. */
   readonly isPublic?: boolean | undefined;
-  /** A JSON object of at most 16 KiB, nested at most 32 deep; dates are kept as texts. What JSON has no form for, such as a Map, is invalid_argument. */
+  /**
+   * A JSON object of at most 16 KiB, nested at most 32 levels deep. Dates become strings. Objects whose contents JSON would drop, such as a
+   * Map, are invalid_argument.
+   */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
-  /** Default `private`, whatever the default of `storage` is: access is what the record says. */
+  /** Default `private`, whatever the default of `storage`: the record decides about access. */
   readonly acl?: CannedAcl | undefined;
-  /** Whose file it is; its bucket and quota follow from it. */
+  /** The tenant the file belongs to, which determines its bucket and quota. */
   readonly tenantContext?: TenantContext | undefined;
-  /** Exact size in bytes of a streamed body, where it is known. */
+  /** Exact size in bytes of a streamed body, if known. */
   readonly size?: number | undefined;
-  /** What the size of a streamed body most likely is, in bytes, where it is not known for sure: so much is reserved. No limit. */
+  /** Likely size in bytes of a streamed body, if the exact size is unknown: this much is reserved. Not a limit. */
   readonly sizeHint?: number | undefined;
-  /** Declared checksums, lower-case hex; another body is refused with checksum_mismatch. */
+  /** Declared checksum, lower-case hex; a body with another one is refused with checksum_mismatch. */
   readonly sha256?: string | undefined;
   /** As `sha256`. */
   readonly md5?: string | undefined;
-  /** Asked once the body has been read: form fields may follow the file. What it rejects with undoes the upload. */
+  /** Called once the body has been read, since form fields may follow the file. If it rejects, the upload is undone. */
   readonly late?: (() => Promise<LateFields>) | undefined;
 }
 
-/** A file that a client will send to the provider by itself. */
+/** A file that a client will send to the provider itself. */
 export interface PresignedUploadRequest {
   /** 1 to 1,024 characters without control characters. */
   readonly filename: string;
-  /** A media type; another one is refused. */
+  /** A media type; an upload of another type is refused. */
   readonly contentType: string;
-  /** Exactly; another size is refused. */
+  /** Exact size in bytes; an upload of another size is refused. */
   readonly sizeBytes: number;
   /** 1 to 255 characters without control characters. */
   readonly ownerId: string;
@@ -68,15 +71,15 @@ export interface PresignedUploadRequest {
   readonly sha256?: string | undefined;
   /** A JSON object of at most 16 KiB, nested at most 32 deep. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
-  /** Whose file it is; its bucket and quota follow from it. */
+  /** The tenant the file belongs to, which determines its bucket and quota. */
   readonly tenantContext?: TenantContext | undefined;
-  /** Seconds. */
+  /** Seconds. Default: `presignExpires` of the service, or else that of `storage`. */
   readonly expiresIn?: number | undefined;
 }
 
-/** How a client sends the bytes: for POST the fields come before the part `file`, for PUT the headers go with the raw body. */
+/** How a client sends the bytes: with POST, a form whose fields come before the part `file`; with PUT, the raw body with the headers. */
 export interface PresignedFileUpload {
-  /** For `completeUpload`, once the bytes are sent. */
+  /** Pass it to `completeUpload` once the bytes are sent. */
   readonly fileId: string;
   readonly method: 'POST' | 'PUT';
   readonly uploadUrl: string;
@@ -92,9 +95,9 @@ export interface ListFilesRequest {
   readonly access: FileAccess;
   /** 1 to 1,000. Default 100. */
   readonly limit?: number | undefined;
-  /** `nextCursor` of the page before. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
-  /** Only files of this owner, of those that `access` may see. */
+  /** Only files of this owner, among those that `access` may see. */
   readonly ownerId?: string | undefined;
   /** Default `available`. */
   readonly status?: FileStatus | undefined;
@@ -108,49 +111,49 @@ export interface FilePage {
   readonly nextCursor: string | null;
 }
 
-/** What of a record is changed; what is left out stays. */
+/** Changes to a record; what is left out stays as it is. */
 export interface FileChanges {
   /** 1 to 1,024 characters without control characters. */
   readonly filename?: string | undefined;
   readonly isPublic?: boolean | undefined;
-  /** Replaces all of it. */
+  /** Replaces the whole object. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A record and the bytes, or word that the caller has them. */
+/** A record and its bytes, or the answer that the caller already has them. */
 export interface OpenedFile {
   readonly file: FileRecord;
   /** The body of an `object` must be read to its end or destroyed. */
   readonly result: GetResult;
 }
 
-/** A record and what the storage says of the object. */
+/** A record and what the storage knows of its object. */
 export interface FileHead {
   readonly file: FileRecord;
   readonly info: ObjectInfo;
 }
 
-/** A URL that gives one file to whoever has it. */
+/** A URL that gives one file to anybody who has it. */
 export interface PresignedFileDownload {
   readonly downloadUrl: string;
   /** Seconds, after clamping. */
   readonly expiresIn: number;
 }
 
-/** What a sweep gives up. */
+/** Which rows a sweep takes. */
 export interface SweepRequest {
   /**
-   * Seconds, at least 0, after its expiry that a presigned upload is given up, and after a delete that its row goes. Default 86,400.
-   * A direct upload counts as running for a day after its beginning, however small this is.
+   * Seconds, at least 0: how long after its expiry a presigned upload is given up, and how long after a delete the row is removed. Default
+   * 86,400. A direct upload counts as running for a day after it began, however small this is.
    */
   readonly olderThanSeconds?: number | undefined;
   /** Default: the time of the call. */
   readonly now?: Date | undefined;
-  /** Only count. */
+  /** Only counts, and changes nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
-/** How many rows a sweep saw to, by what they were. */
+/** How many rows a sweep finished, by their former status. */
 export interface FileSweepReport {
   /** Uploads that nobody finished: their rows, objects and reservations are gone. */
   readonly expired: number;

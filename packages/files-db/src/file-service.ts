@@ -38,13 +38,13 @@ import { sweepFiles } from './sweep.ts';
 import { TenantTurns } from './tenant-turns.ts';
 import { untilAborted } from './until-aborted.ts';
 
-/** Tracked files: a row in PostgreSQL and an object in storage that move together. */
+/** Tracked files: each is a row in PostgreSQL and an object in storage, kept in step. */
 export class FileService {
   readonly #parts: FileParts;
   readonly #finder: FileFinder;
   readonly #lister: FileLister;
 
-  /** @throws storage_not_configured without a database, invalid_argument for a client that changes what it reads */
+  /** @throws storage_not_configured without a database, invalid_argument for a client that is not postgres.js or that has a `transform` */
   constructor(options: FileServiceOptions) {
     const sql = options.database?.sql ?? options.db?.$client;
     if (sql === undefined)
@@ -65,24 +65,26 @@ export class FileService {
   }
 
   /**
-   * Streams a file into the tenant's bucket. Whatever goes wrong, nothing is left behind.
-   * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, and what body and storage fail with
+   * Streams a file into the tenant's bucket. A failed upload leaves nothing behind.
+   * @throws validation_failed, quota_exceeded, checksum_mismatch, invalid_argument, tenant_not_found, tenant_mismatch, file_not_found when
+   * the file is deleted in the meantime, and the errors of the body and the storage
    */
   async uploadFile(file: UploadFileRequest, ctx?: CallContext): Promise<FileRecord> {
     return uploadDirectly(this.#parts, file, ctx);
   }
 
   /**
-   * A form or URL that takes just this file from whoever holds it, until it expires.
-   * @throws validation_failed, quota_exceeded, not_supported, no_such_bucket
+   * Creates a form or URL with which anybody who has it can upload exactly this file until it expires.
+   * @throws validation_failed, quota_exceeded, not_supported, no_such_bucket, tenant_not_found, tenant_mismatch
    */
   async createPresignedUpload(request: PresignedUploadRequest, ctx?: CallContext): Promise<PresignedFileUpload> {
     return presignUpload(this.#parts, request, ctx);
   }
 
   /**
-   * Verifies what was uploaded and makes it the file; from then on its bytes are fixed. May be repeated.
-   * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch
+   * Verifies what was uploaded and makes it the file, whose bytes are fixed from then on. May be repeated.
+   * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch, storage_unavailable while the upload keeps
+   * changing
    */
   async completeUpload(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
     return completeUpload(this.#parts, known(id), access, ctx);
@@ -99,7 +101,7 @@ export class FileService {
     return found(await untilAborted(() => this.#finder.find(sought), ctx));
   }
 
-  /** When the signal is aborted meanwhile, the change may be made all the same. @throws file_not_found, forbidden, validation_failed */
+  /** An abort may come too late to stop the change. @throws file_not_found, forbidden, validation_failed */
   async update(id: string, changes: FileChanges, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
     const { filename, isPublic, metadata } = changes;
     assertFields({
@@ -119,8 +121,7 @@ export class FileService {
   }
 
   /**
-   * From the moment the row says so the file is gone for everybody; an object that the provider does not delete now is
-   * left to the sweep.
+   * The file is gone for everybody as soon as its row says so. The sweep removes an object that the provider does not delete now.
    * @throws file_not_found, forbidden
    */
   async delete(id: string, access: FileAccess, ctx: CallContext = noContext): Promise<void> {
@@ -134,21 +135,21 @@ export class FileService {
     for (const each of deleted) await this.#removeFormer(each, ctx);
     const keys = new Set([file.storage_key, ...(file.upload_key === null ? [] : [file.upload_key])]);
     const left = await removeObjects(storage, { bucket: file.bucket, keys: [...keys] }, unstoppable(ctx));
-    // Bytes may still come with a presigned form or an upload under way: then the tombstone stays, and the sweep looks once more.
+    // A presigned form or a running upload may still bring bytes: the tombstone stays then, and the sweep looks again.
     const final = file.upload_key === null && file.was !== 'pending';
-    // Should these fail as well, the sweep comes to it a day later.
+    // If these fail too, the sweep gets to the row a day later.
     if (left.length > 0) await hurrySweep(sql, { id: known(id) }).catch(() => {});
     else if (final) await forgetFile(sql, { id: known(id) }).catch(() => {});
   }
 
-  /** Where files of tenants may have lain before these had buckets of their own. */
+  /** Where files of tenants may have been stored before tenants had buckets of their own. */
   async #sharedBuckets(): Promise<readonly string[]> {
     const { storage } = this.#parts;
     const chosen = await storage.chooseBucket({}).catch(() => undefined); // none where everything needs a tenant
     return [...new Set([storage.defaultBucket, chosen?.bucket].filter((bucket) => bucket !== undefined))];
   }
 
-  /** The object that a move has left for URLs that were handed out: with its file, it goes as well. */
+  /** Removes the object that a move left behind for URLs already handed out. */
   async #removeFormer(
     { storage_key: key, former_id: id, former_bucket: bucket, former_upload_key }: DeletedFile,
     ctx: CallContext,
@@ -164,12 +165,12 @@ export class FileService {
     return this.#open(await this.#available(id, access, ctx), options, ctx);
   }
 
-  /** The record and what the storage says of the object. @throws file_not_found */
+  /** The record and what the storage knows of the object. @throws file_not_found */
   async head(id: string, access: FileAccess, ctx?: CallContext): Promise<FileHead> {
     return this.#head(await this.#available(id, access, ctx), ctx);
   }
 
-  /** A public file, for anybody. @throws file_not_found */
+  /** Opens a public file for anybody. @throws file_not_found, precondition_failed, range_not_satisfiable */
   async openPublic(id: string, options: GetOptions = {}, ctx?: CallContext): Promise<OpenedFile> {
     return this.#open(await this.#public(id, ctx), options, ctx);
   }
@@ -183,9 +184,10 @@ export class FileService {
   async presignedDownload(
     id: string,
     options: {
+      /** Seconds. Default: `presignExpires` of this service, or else that of `storage`. */
       readonly expiresIn?: number | undefined;
       readonly method?: 'GET' | 'HEAD';
-      /** `attachment`: saved by a browser also where it would show it. What it would run is saved anyway. */
+      /** `attachment` makes a browser save what it would show. What it would run is always saved. Default `inline`. */
       readonly disposition?: 'inline' | 'attachment' | undefined;
     },
     access: FileAccess,
@@ -208,7 +210,7 @@ export class FileService {
     return { downloadUrl: url, expiresIn };
   }
 
-  /** Gives up what nobody finished and clears what deletes left behind. Several processes may do it at once. */
+  /** Gives up uploads that nobody finished and clears what deletes left behind. Several processes may do it at once. */
   async sweep(request?: SweepRequest, ctx?: CallContext): Promise<FileSweepReport> {
     return sweepFiles(this.#parts, request, ctx);
   }
@@ -234,7 +236,7 @@ export class FileService {
     return { file, info: await looking.catch(withoutAddress) };
   }
 
-  /** Why nothing was changed: what the caller sees is somebody else's, and what it does not see is not there. */
+  /** Throws the reason why nothing was changed: the caller sees the file but may not change it, or does not see it. */
   async #refuse(id: string, access: FileAccess, ctx?: CallContext): Promise<never> {
     await this.get(id, access, ctx);
     throw storageError('forbidden', 'The file belongs to somebody else.');
@@ -249,7 +251,7 @@ function found(row: FileRow | undefined): FileRecord {
   return row === undefined ? missing() : fileRecordOf(row);
 }
 
-/** Where the bytes of a file lie, or lay, is nobody's business. */
+/** Nobody is to learn where the bytes of a file are, or were. */
 function withoutAddress(error: unknown): never {
   if (hasCode(error, 'file_not_found', 'no_such_bucket')) {
     throw storageError('file_not_found', 'The bytes of this file no longer exist.', { cause: error });

@@ -5,10 +5,10 @@ import type { FileRow, FileStatus } from './file-record.ts';
 import { placeOf } from './relocation-statements.ts';
 import { statement } from './statement.ts';
 
-// A tracked upload is `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`: one
-// statement each, and so one transaction and one round trip; those that come together share them (TenantTurns, FileFinder). Whatever moves a file into or out of `pending` or
-// `available` moves the tenant's numbers in the same statement; the row is locked first, the numbers second, so that no
-// two of them wait for each other.
+// A tracked upload runs `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`. Each is one
+// statement, and so one transaction and one round trip; requests that arrive together share them (TenantTurns, FileFinder). A statement
+// that moves a file into or out of `pending` or `available` also updates the tenant's usage. It locks the file's row first and the usage
+// row second, so that no two of them deadlock.
 
 export interface NewFileRow {
   readonly id: string;
@@ -28,7 +28,7 @@ export interface NewFileRow {
   readonly sweepAt: string;
 }
 
-/** Column, parameter, the type that it is sent as, and the one that it is for. */
+/** Column, parameter, the type that it is sent as, and the type of the column. */
 const inserted = [
   ['id', 'id', 'uuid'],
   ['owner_id', 'ownerId', 'text'],
@@ -46,12 +46,12 @@ const inserted = [
 ] as const satisfies readonly (readonly [column: string, parameter: keyof NewFileRow, sent: string, meant?: string])[];
 const insertedColumns = inserted.map(([column]) => column).join(', ');
 const insertedValues = inserted.map(([, name, sent, meant = sent]) => `{${name}}::${sent}::${meant}`).join(', ');
-// The same out of JSON, whose names are those of the parameters.
+// The same from JSON, whose keys are the parameter names.
 const insertedRecord = inserted.map(([, name, sent]) => `"${name}" ${sent}`).join(', ');
 const insertedOfRecord = inserted.map(([, name, sent, meant = sent]) => `"${name}"::${meant}`).join(', ');
 
-// A conditional update rechecks its condition against the newest version of the row it waited for, and computes from it:
-// that is what keeps parallel uploads within the quota. `granted_bytes` is how what it computed comes back.
+// A conditional update rechecks its condition against the newest version of the row that it waited for, and computes from that version:
+// this keeps parallel uploads within the quota. `granted_bytes` returns what it computed.
 const free = 'quota_bytes - used_bytes - reserved_bytes';
 const grant = `granted_bytes = least({asked}::int8, coalesce(${free}, {asked}::int8)),
   reserved_bytes = reserved_bytes + least({asked}::int8, coalesce(${free}, {asked}::int8))`;
@@ -65,14 +65,15 @@ export interface Granted {
 export interface ReservedFile extends NewFileRow {
   /** Canonical uuid. */
   readonly tenant: string;
-  /** Bytes, and here. */
+  /** Bytes to reserve if that many are free. */
   readonly asked: number;
+  /** Bytes that must be free. */
   readonly least: number;
 }
 
 /**
- * A pending file, with as much of `asked` reserved as the quota has left. No row when that is less than `least`, or
- * the tenant is unknown or being deleted.
+ * Inserts a pending file and reserves as much of `asked` as the quota has left. No row when that is less than `least`, or the tenant is
+ * unknown or being deleted.
  */
 export const reserveFile = statement<ReservedFile, Granted>(`
   with granted as (
@@ -85,8 +86,8 @@ export const reserveFile = statement<ReservedFile, Granted>(`
   select granted_bytes, limited from granted`);
 
 /**
- * Pending files of one tenant, JSON, with all that they ask for reserved; `asked` is the sum. No row when the quota has less, or
- * the tenant is unknown or being deleted.
+ * Inserts pending files of one tenant, given as JSON, and reserves all that they ask for; `asked` is the sum. No row when the quota has
+ * less left, or the tenant is unknown or being deleted.
  */
 export const reserveFiles = statement<
   { readonly tenant: string; readonly asked: string; readonly files: string },
@@ -102,12 +103,12 @@ export const reserveFiles = statement<
   )
   select limited from granted`);
 
-/** A pending file that belongs to no tenant. */
+/** Inserts a pending file that belongs to no tenant. */
 export const insertFile = statement<NewFileRow, never>(`insert into files (${insertedColumns}) values (${insertedValues})`);
 
 /**
- * More of the quota for a pending file; no row when nothing is left of it. Either way the row says from then on how many bytes
- * the file has so far: one that has more than it has reserved is waiting.
+ * Reserves more of the quota for a pending file; no row when nothing is left. Either way, `size_bytes` records how many bytes the file has
+ * so far: a file with more than it has reserved is waiting.
  */
 export const reserveMore = statement<{ readonly id: string; readonly needed: number; readonly asked: number }, Granted>(`
   with pending as (
@@ -128,14 +129,14 @@ export interface SettledFile {
   readonly contentType: string;
   readonly etag: string;
   readonly sha256: string | null;
-  /** Null, here and below: as it is. */
+  /** Null, here and below: unchanged. */
   readonly storageKey: string | null;
   readonly ownerId: string | null;
   readonly isPublic: boolean | null;
   readonly metadata: string | null;
 }
 
-/** pending -> available, and its reservation into usage; no row when somebody else moved it. */
+/** pending -> available; its reservation becomes usage. No row when the file is not pending any more. */
 export const settleFile = statement<SettledFile, FileRow>(`
   with moved as (
     update files set status = 'available', size_bytes = {sizeBytes}::int8, content_type = {contentType}::text, etag = {etag}::text,
@@ -152,10 +153,10 @@ export const settleFile = statement<SettledFile, FileRow>(`
   select ${recordColumns} from moved`);
 
 /**
- * The same for several files of one tenant, JSON; a row for each that was moved. They are locked in the order of their ids, as by
- * whoever deletes many. That sizes lie between all that there are makes the planner expect one file instead of a hundred, and that it
- * cannot see what the status is to be, many rows: the plan that it makes for an empty table, and keeps while that grows, then goes by
- * the primary key.
+ * The same for several files of one tenant, given as JSON; a row for each file that was moved. Rows are locked by id, as in mass deletions.
+ * Two conditions only steer the planner: a range that includes every size makes it expect one file instead of a hundred, and a status that
+ * it cannot see makes it expect many rows. The plan that it makes for an empty table, and keeps while the table grows, then uses the
+ * primary key.
  */
 export const settleFiles = statement<{ readonly files: string }, FileRow>(`
   with given as materialized (
@@ -185,8 +186,8 @@ const released = `
   update tenant_usage u set reserved_bytes = u.reserved_bytes - moved.reserved_bytes from moved where u.tenant_uuid = moved.tenant_uuid`;
 
 /**
- * pending -> deleted, its reservation released: its object may be removed. No row when it was not pending.
- * The next sweep may look at it, or, where its object `mayCome` still, the first one a day later.
+ * pending -> deleted; releases the reservation, and the object may be removed. No row when the file was not pending. The next sweep may
+ * take the row, or, if the object `mayCome` later, the first sweep after a day.
  */
 export const abandonFile = statement<{ readonly id: string; readonly mayCome: boolean }, { readonly id: string }>(`
   with moved as (
@@ -194,7 +195,7 @@ export const abandonFile = statement<{ readonly id: string; readonly mayCome: bo
   ), released as (${released})
   select id from moved`);
 
-/** pending -> failed, its reservation released; no row when it was not pending. */
+/** pending -> failed; releases the reservation. No row when the file was not pending. */
 export const failFile = statement<{ readonly id: string }, { readonly id: string }>(`
   with moved as (
     update files set status = 'failed', updated_at = now() where id = {id}::uuid and status = 'pending' returning *
@@ -202,18 +203,18 @@ export const failFile = statement<{ readonly id: string }, { readonly id: string
   select id from moved`);
 
 export interface DeletedFile {
-  /** What it was until now. */
+  /** The status until now. */
   readonly was: FileStatus;
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
-  /** The row of a place that the file was in before it moved to its tenant's bucket, if its object is still there. */
+  /** Row of the place where the file was before it moved to its tenant's bucket, if the object there still exists. */
   readonly former_id: string | null;
   readonly former_bucket: string | null;
   readonly former_upload_key: string | null;
 }
 
-/** By a scalar, which no plan can turn into a join that reads all rows. */
+/** Uses a scalar subquery: no plan can turn it into a join that reads all rows. */
 const releasedAt = (bucket: string): string => `
     update files f set sweep_at = greatest(to_timestamp(0), f.expires_at)
     where f.id = (select ${placeOf(`${bucket}::text`, 'storage_key')} from moved where bucket <> ${bucket}::text)
@@ -221,14 +222,14 @@ const releasedAt = (bucket: string): string => `
     returning f.id, f.bucket, f.upload_key`;
 
 /**
- * Whatever -> deleted, and out of the tenant's numbers; no row when there is none to change. The row stays, for
- * the sweep, until its objects are gone for good: no sooner than a presigned form for it expires.
+ * Any status -> deleted; takes the file out of the tenant's usage. No row when the caller may change no such file. The row stays for the
+ * sweep until its objects are gone for good: not before a presigned form for it expires.
  */
 export const deleteFile = statement<
   AccessParameters & {
     readonly id: string;
     readonly now: string;
-    /** Where files lie that are in no tenant's bucket. */
+    /** Buckets for files that are in no tenant's bucket, here and below. */
     readonly formerBucket: string | null;
     readonly otherFormerBucket: string | null;
   },
@@ -252,12 +253,12 @@ export const deleteFile = statement<
   select was, moved.bucket, storage_key, moved.upload_key, former.id as former_id, former.bucket as former_bucket, former.upload_key as former_upload_key
   from moved left join (select * from former union all select * from other) as former on true`);
 
-/** The objects of a deleted file are still there: the next sweep is to see to them. */
+/** Makes a deleted file whose objects still exist due for the next sweep. */
 export const hurrySweep = statement<{ readonly id: string }, never>(
   `update files set sweep_at = to_timestamp(0) where id = {id}::uuid and status = 'deleted'`,
 );
 
-/** Forgets a deleted file whose objects are gone. */
+/** Removes the row of a deleted file whose objects are gone. */
 export const forgetFile = statement<{ readonly id: string }, never>(`delete from files where id = {id}::uuid and status = 'deleted'`);
 
 export type SoughtFile = AccessParameters & { readonly id: string };
@@ -268,8 +269,8 @@ export const findFile = statement<SoughtFile, FileRow>(
 );
 
 /**
- * The same for several of them, JSON: each that is found, with its `place` among those that are sought. `offset 0` keeps the planner
- * to looking them up one by one, whatever it expects.
+ * The same for several files, given as JSON: a row for each file found, with its `place` in that list. `offset 0` makes the planner look
+ * them up one by one, whatever it expects.
  */
 export const findFiles = statement<{ readonly sought: string }, FileRow & { readonly place: number }>(`
   select found.*, sought.place
@@ -284,7 +285,7 @@ export const findPublicFile = statement<{ readonly id: string }, FileRow>(
 
 export interface FileChange {
   readonly id: string;
-  /** Null, here and below: as it is. */
+  /** Null, here and below: unchanged. */
   readonly filename: string | null;
   readonly isPublic: boolean | null;
   readonly metadata: string | null;
@@ -298,7 +299,7 @@ export const changeFile = statement<AccessParameters & FileChange, FileRow>(`
 
 export type PendingUpload = FileRow & {
   readonly upload_key: string | null;
-  /** Milliseconds. */
+  /** Milliseconds since the epoch. */
   readonly expires_at: string | null;
 };
 
@@ -309,16 +310,16 @@ export const beginCompleting = statement<AccessParameters & { readonly id: strin
 
 export interface Quota {
   readonly closed: boolean;
-  /** Null, here and below: there is no quota. Negative when it has become less. */
+  /** Null, here and below: no quota. Negative when the quota was lowered below what is in use. */
   readonly free_bytes: string | null;
   /** What would be free without reservations. */
   readonly unused_bytes: string | null;
-  /** Whether uploads hold reservations of which something may become free soon. */
+  /** Whether uploads hold reservations that may soon become free in part. */
   readonly contended: boolean;
 }
 
-// Direct uploads that run; a presigned one holds just what it was announced with, for as long as its form lives. All
-// that are pending have a `sweep_at`, which leads to the few of them.
+// Running direct uploads. A presigned upload holds exactly its announced size, for as long as its form lives. All pending files have a
+// `sweep_at`: the condition on it leads an index to the few of them.
 const holder = `f.status = 'pending' and f.upload_key is null and f.reserved_bytes > 0 and f.sweep_at > now() - interval '1 day'`;
 
 /** Why `reserveFile` found nothing to update. */
@@ -328,11 +329,11 @@ export const findQuota = statement<{ readonly tenant: string }, Quota>(`
   from tenant_usage u where tenant_uuid = {tenant}::text`);
 
 export type Contention = Omit<Quota, 'contended'> & {
-  /** Whether it is this upload that has to: nobody else holds anything, or all wait and no younger one holds something. */
+  /** Whether this upload has to give up: no other one holds anything, or this one does and all others that do are older and wait. */
   readonly gives_up: boolean;
 };
 
-/** Why `reserveMore` found nothing for a pending file; no row when it is not pending any more. */
+/** Why `reserveMore` reserved nothing for a pending file; no row when the file is no longer pending. */
 export const findContention = statement<{ readonly id: string }, Contention>(`
   select u.closed, u.quota_bytes - u.used_bytes - u.reserved_bytes as free_bytes, u.quota_bytes - u.used_bytes as unused_bytes,
     (select count(*) = 0 or own.reserved_bytes > 0 and bool_and(f.size_bytes > f.reserved_bytes and f.id < own.id)

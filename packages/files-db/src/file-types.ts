@@ -7,7 +7,7 @@ interface Place {
   readonly mask?: readonly number[];
 }
 
-/** What the parser asks of the bytes, some two hundred times for a file that it does not know. */
+/** The parser's checks of the bytes: some two hundred for a file that it does not know. */
 interface Checks {
   readonly buffer: Uint8Array;
   check(header: ArrayLike<number>, place?: Place): boolean;
@@ -15,21 +15,22 @@ interface Checks {
 
 const OpenParser = FileTypeParser as unknown as new () => FileTypeParser & Checks;
 
-/** Bytes that a format has at a place, as far as the mask lets see. */
+/** Bytes that a format has at an offset; bits outside the mask do not count. */
 interface Mark {
   readonly offset: number;
   readonly bytes: Uint8Array;
   readonly mask: Uint8Array;
 }
 
-/** Notes everything that the parser asks about a file of which nothing is true. */
+/** Records every check that the parser makes of a file that matches none. */
 class NotingParser extends OpenParser {
   readonly marks: Mark[] = [];
 
   override check(header: ArrayLike<number>, { offset = 0, mask: given }: Place = {}): boolean {
     const bytes = Uint8Array.from(header);
     const mask = Uint8Array.from(header, (_byte, index) => given?.[index] ?? 0xff);
-    // It reads on as it asks on: what it has not read, of a file without zeros, is zero to it, whatever the file has there.
+    // The parser reads as it checks. In its buffer, bytes that it has not read are zero, whatever the file has there; this file has no
+    // zeros.
     for (const [index, byte] of bytes.entries()) {
       if (this.buffer[offset + index] !== 0) continue;
       if (byte !== 0) return false;
@@ -40,7 +41,7 @@ class NotingParser extends OpenParser {
   }
 }
 
-/** By places, and by what stands there first: what else has to stand there. */
+/** By offset, then by the byte at that offset: the marks that may match there. */
 type Index = readonly (readonly [offset: number, byFirst: readonly (readonly Mark[] | undefined)[]])[];
 
 async function indexOfMarks(): Promise<Index> {
@@ -57,7 +58,7 @@ async function indexOfMarks(): Promise<Index> {
 
 let noting: Promise<Index> | undefined;
 
-/** Whether the parser would find anything of what it asks for. Where it would not, its answer is known; asking is 7 % of a small upload. */
+/** Whether any check of the parser would match. If none would, the parser's answer is known; calling it is 7 % of a small upload. */
 function hasMark(sample: Uint8Array, index: Index): boolean {
   for (const [offset, byFirst] of index) {
     const marks = byFirst[sample[offset] ?? 0];
@@ -66,7 +67,7 @@ function hasMark(sample: Uint8Array, index: Index): boolean {
   return false;
 }
 
-/** What a file is too short to have is not there: to the parser it would be zero, and two bytes a font. */
+/** Bytes beyond the end of a short file match nothing. The parser would take them for zeros, and two bytes for a font. */
 function isAt(sample: Uint8Array, { offset, bytes, mask }: Mark): boolean {
   for (let at = 0; at < bytes.length; at++) {
     const byte = sample[offset + at];
@@ -75,7 +76,7 @@ function isAt(sample: Uint8Array, { offset, bytes, mask }: Mark): boolean {
   return true;
 }
 
-/** @returns the media type of a file that begins like this, undefined if it is none that can be told from its first bytes */
+/** @returns the media type of a file that begins like this; undefined if its first bytes do not tell */
 export async function typeOfBytes(sample: Uint8Array): Promise<string | undefined> {
   if (!hasMark(sample, await (noting ??= indexOfMarks()))) return undefined;
   const found = await new FileTypeParser().fromBuffer(sample).catch(() => undefined);

@@ -2,16 +2,16 @@ import { hasCode } from '@coffer/storage-core';
 
 import { isConflict } from './database-error.ts';
 
-/** Most in one statement. */
+/** Maximum number of calls per statement. */
 const most = 64;
 
 export interface Statements<P, R> {
   readonly one: (parameters: P) => Promise<R>;
-  /** The same for several; undefined when that cannot be done for all of them. */
+  /** The same for several, with results in the same order; undefined when that cannot be done for all of them. */
   readonly many: (parameters: readonly P[]) => Promise<readonly R[] | undefined>;
 }
 
-/** What is to be done by one statement, however many ask for it: a statement costs as much as what ten of them want of it. */
+/** Runs the calls of many callers as one statement: a statement in itself costs as much as the work of ten calls. */
 export class Gathered<P, R> {
   readonly #statements: Statements<P, R>;
   #waiting: { readonly parameters: P; readonly resolve: (result: R) => void; readonly reject: (error: unknown) => void }[] = [];
@@ -28,7 +28,7 @@ export class Gathered<P, R> {
     return new Promise((resolve, reject) => this.#waiting.push({ parameters, resolve, reject }));
   }
 
-  /** Does what is waiting now. Never rejects: whoever waits is told. */
+  /** Runs the calls that wait now, at most `most`. Never rejects: the callers get the errors. */
   async take(): Promise<void> {
     const taken = this.#waiting.splice(0, most);
     if (taken.length > 1) {
@@ -39,7 +39,7 @@ export class Gathered<P, R> {
           return;
         }
       } catch (error) {
-        // What is wrong with one of them, or in its way, is nobody else's; when the database is away, that is all the same to all.
+        // An error or a conflict of one call does not concern the others, so each is run alone below. An unavailable database concerns all.
         if (hasCode(error, 'storage_unavailable') && !isConflict(error)) {
           for (const { reject } of taken) reject(error);
           return;
@@ -50,7 +50,7 @@ export class Gathered<P, R> {
   }
 }
 
-/** Resolves once what has come over the network by now has been looked at: that may be more to gather, and is no time lost. */
+/** Resolves once everything that has arrived over the network by now has been processed. That may be more to gather, and costs no time. */
 export function allRead(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
 /**
- * Makes UUIDs of version 7 whose order is that of their making, also within a millisecond and when the clock
- * is set back: the bits after the time start at random in every millisecond and then count.
+ * Creates UUIDs of version 7 in ascending order, even within a millisecond and when the clock is set back: the bits after the time start at
+ * random in each millisecond, and then count up.
  * @see RFC 9562, sections 5.7 and 6.2
  */
 export function createIdGenerator(clock: () => number = Date.now): () => string {
@@ -10,13 +10,13 @@ export function createIdGenerator(clock: () => number = Date.now): () => string 
   let counter = 0;
   return () => {
     const now = clock();
-    // Node keeps random bits for many of them; the variant, which stands before the last 62, is the same in all versions.
+    // Node caches random bits for many of them. The variant, just before the last 62 bits, is the same in all versions.
     const random = randomUUID();
     if (now > last) {
       last = now;
-      counter = Number.parseInt(random.slice(0, 3), 16) & 0x7ff; // half of the range stays free for counting
+      counter = Number.parseInt(random.slice(0, 3), 16) & 0x7ff; // leaves half of the range for counting
     } else if (++counter > 0xfff) {
-      last++; // 2,048 ids in a millisecond: borrow from the next one
+      last++; // over 2,048 ids in a millisecond: borrow from the next one
       counter = 0;
     }
     const time = last.toString(16).padStart(12, '0');
@@ -26,7 +26,7 @@ export function createIdGenerator(clock: () => number = Date.now): () => string 
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** The id in lower case; undefined for what cannot be one. */
+/** The id in lower case; undefined if it is not a UUID. */
 export function parseId(value: string): string | undefined {
   return uuid.test(value) ? value.toLowerCase() : undefined;
 }

@@ -13,11 +13,11 @@ export interface TombstoneRow {
   readonly upload_key: string | null;
 }
 
-/** Stands in the statements: for any number of files the planner would read the whole table. */
+/** Part of the statements' text: for an arbitrary number of files, the planner would read the whole table. */
 const batchSize = 500;
 
-// Like deleting one file after the other, in the order of `files_by_tenant` and `files_by_bucket`; tenants' numbers are locked in one
-// order, since a bucket may hold files of several.
+// Like deleting one file after the other, in the order of `files_by_tenant` and `files_by_bucket`. Usage rows are locked in one order,
+// since a bucket may hold files of several tenants.
 const deleteWhere = (condition: string): string => `
   with target as (
     select id, status as was from files where ${condition} and status <> 'deleted' and id > {after}::uuid
@@ -43,7 +43,7 @@ const deleteWhere = (condition: string): string => `
 
 interface Batch {
   readonly of: string;
-  /** The last id of the batch before this. */
+  /** The last id of the previous batch. */
   readonly after: string;
   readonly now: string;
 }
@@ -51,7 +51,7 @@ interface Batch {
 const deleteTenantFiles = statement<Batch, TombstoneRow>(deleteWhere('tenant_uuid = {of}::text'));
 const deleteBucketFiles = statement<Batch, TombstoneRow>(deleteWhere('bucket = {of}::text'));
 
-/** Makes tombstones of all files of a tenant or in a bucket, and gives them in batches: their objects are still there. */
+/** Turns all files of a tenant or in a bucket into tombstones, and yields them in batches. Their objects still exist. */
 export async function* deleteFiles(
   sql: Sql,
   of: { readonly tenant: string } | { readonly bucket: string },
@@ -61,7 +61,7 @@ export async function* deleteFiles(
   );
 }
 
-// In the order of `files_by_status`: in any other one, each batch would read all that is deleted of the tenant, which is all it had.
+// In the order of `files_by_status`: in any other order, each batch would read all tombstones of the tenant, which are all its files.
 const releaseFormer = statement<Batch, TombstoneRow>(`
   with target as (
     select id from files where tenant_uuid = {of}::text and status = 'deleted' and owner_id = '' and sweep_at > {now}::text::timestamptz
@@ -71,7 +71,7 @@ const releaseFormer = statement<Batch, TombstoneRow>(`
   update files f set sweep_at = greatest(to_timestamp(0), f.expires_at) from target where f.id = target.id
   returning f.id, f.bucket, f.storage_key, f.upload_key`);
 
-/** Gives what moves of a tenant's files have left for URLs that were handed out, in batches: it is the sweep's from now on. */
+/** Yields, in batches, what moves of a tenant's files left behind for URLs already handed out, and makes it due for the sweep. */
 export async function* formerPlaces(sql: Sql, of: { readonly tenant: string }): AsyncGenerator<readonly TombstoneRow[], void> {
   yield* inBatches((batch) => releaseFormer(sql, { ...batch, of: of.tenant }), 'descending');
 }
@@ -103,10 +103,10 @@ const close = statement<{ readonly tenant: string; readonly force: boolean }, { 
   update tenants t set state = 'deleting' from closed where t.tenant_uuid = closed.tenant_uuid returning t.tenant_uuid`);
 
 /**
- * Ends a tenant's reservations. Two statements: the second one sees the files of whoever had reserved before the first one got
- * its lock. In one statement they would stay unseen, since waiting for a row does not renew what a subquery looks at.
- * @see reserveFile, which rechecks `closed` after having waited for this
- * @returns false, with nothing changed, when the tenant has files that are not to be deleted with it
+ * Ends a tenant's reservations. Runs two statements: the second one sees the files that were reserved before the first one got its lock. A
+ * single statement would not see them, since waiting for a row does not refresh the snapshot of a subquery.
+ * @see reserveFile, which rechecks `closed` after waiting for this
+ * @returns false, with nothing changed, when the tenant has files and `force` is not set
  */
 export async function closeTenant(sql: Sql, ask: { readonly tenant: string; readonly force: boolean }): Promise<boolean> {
   return onDatabase(() => {
@@ -123,7 +123,7 @@ export const reopenTenant = statement<{ readonly tenant: string }, never>(`
   with opened as (update tenant_usage set closed = false where tenant_uuid = {tenant}::text returning tenant_uuid)
   update tenants t set state = 'active' from opened where t.tenant_uuid = opened.tenant_uuid`);
 
-/** What stays of a tenant are its uuid and its slugs. */
+/** Keeps only the tenant's uuid and slugs. */
 export const forgetTenant = statement<{ readonly tenant: string }, never>(`
   with usage as (delete from tenant_usage where tenant_uuid = {tenant}::text returning tenant_uuid),
     buckets as (delete from tenant_buckets where tenant_uuid = {tenant}::text)

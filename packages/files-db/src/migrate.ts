@@ -5,13 +5,13 @@ import type { Database } from './database.ts';
 import { migrations } from './migrations.ts';
 import { inTransaction } from './transaction.ts';
 
-// Any number that nobody else takes a lock on.
+// An arbitrary number that nobody else locks.
 const lock = 4_205_370_211;
 
 /**
- * Brings the tables up to date, in the schema that the connection's search_path names: the one of it that has them, or else
- * the first. All of it happens in one transaction, or nothing does. Safe to call from several processes at once; one query when there is nothing to do.
- * @returns the migrations of a newer version that the database has seen, and this version has not
+ * Brings the tables up to date, in the schema of the connection's search_path that has them, or else in the first one. One transaction
+ * applies all migrations or none. Safe to call from several processes at once; takes one query when there is nothing to do.
+ * @returns `newer`: names of migrations in the database that this version does not know
  * @throws storage_unavailable when the database cannot be reached or refuses
  */
 export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<{ readonly newer: readonly string[] }> {
@@ -20,9 +20,9 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
     const { lacking, newer } = await compare(sql);
     if (lacking.length === 0) return { newer };
     await inTransaction(sql, async (transaction) => {
-      // A lock of the transaction, not of the session: it holds behind a pooler as well, and goes when a process dies.
+      // A transaction's lock, not a session's: it also works behind a pooler, and is released when the process dies.
       await transaction`select pg_advisory_xact_lock(${lock})`;
-      // Of several schemas in the search_path the first one takes what is new: all of it belongs where the rest is.
+      // New tables would go to the first schema of the search_path, but belong with the existing ones.
       await transaction`
         select set_config('search_path', quote_ident(nspname), true) from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.oid = to_regclass('coffer_migrations')`;
@@ -38,7 +38,7 @@ export async function migrateDatabase(database: Pick<Database, 'sql'>): Promise<
   }
 }
 
-/** The names of migrations that the database has not seen. @throws storage_unavailable */
+/** The names of migrations that the database does not have yet. @throws storage_unavailable */
 export async function pendingMigrations({ sql }: Pick<Database, 'sql'>): Promise<readonly string[]> {
   return (await onDatabase(() => compare(sql))).lacking.map(({ name }) => name);
 }

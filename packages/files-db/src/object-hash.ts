@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { CallContext, ObjectAddress, StorageService } from '@coffer/storage-core';
 
-/** The sha256 of an object, of which all is read for it. */
+/** The SHA-256 of an object in lower-case hex; reads the whole object. */
 export async function hashObject(storage: StorageService, at: ObjectAddress, ctx: CallContext): Promise<string> {
   const { body } = await storage.openFile(at, {}, ctx);
   const sum = createHash('sha256');

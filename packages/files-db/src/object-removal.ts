@@ -1,20 +1,20 @@
 import { hasCode } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
-/** Keys in one call to a provider that deletes many at once. */
+/** Keys per call to a provider with batch deletes. */
 const batch = 1000;
 const parallel = 8;
-/** Each tenant has a bucket of its own, and a provider deletes many objects at once in one bucket only. */
+/** Each tenant has its own bucket, and a batch delete covers one bucket only. */
 const bucketsAtOnce = 4;
 
-/** An object, and the row that is not to go before it. */
+/** An object, and the row that must not go before it. */
 export interface ObjectOfRow {
   readonly id: string;
   readonly bucket: string;
   readonly key: string;
 }
 
-/** Removes objects of any buckets, as `removeObjects` does. @returns the ids of rows that still have some */
+/** Removes objects from any buckets, as `removeObjects` does. @returns the ids of rows that still have objects */
 export async function removeObjectsOfRows(
   storage: StorageService,
   objects: readonly ObjectOfRow[],
@@ -26,7 +26,7 @@ export async function removeObjectsOfRows(
     const removals = buckets.slice(start, start + bucketsAtOnce).map(async ([bucket, some]) => {
       const ids = new Map(some.map(({ key, id }) => [key, id]));
       for (const key of await removeObjects(storage, { bucket, keys: [...ids.keys()] }, ctx)) {
-        const id = ids.get(key); // a backend may tell of keys that nobody named
+        const id = ids.get(key); // a backend may report keys that nobody named
         if (id !== undefined) left.add(id);
       }
     });
@@ -36,7 +36,7 @@ export async function removeObjectsOfRows(
 }
 
 /**
- * Removes objects of one bucket; those that are not there, or whose bucket is not, count as removed.
+ * Removes objects from one bucket. Missing objects, and all objects of a missing bucket, count as removed.
  * @returns the keys that the provider failed to remove
  */
 export async function removeObjects(
@@ -72,7 +72,7 @@ function isFailure(result: PromiseSettledResult<unknown> | undefined): boolean {
   return result?.status === 'rejected' && !hasCode(result.reason, 'no_such_bucket');
 }
 
-/** Removes an object; whether it is gone. */
+/** Removes an object. @returns whether it is gone */
 export async function removeObject(
   storage: StorageService,
   at: { readonly bucket: string; readonly key: string },

@@ -17,7 +17,7 @@ import type { FileParts } from './file-parts.ts';
 import type { PresignedFileUpload, PresignedUploadRequest } from './file-requests.ts';
 import { reserve } from './reservation.ts';
 
-/** See `FileService.createPresignedUpload`. One statement. */
+/** See `FileService.createPresignedUpload`. Runs one statement. */
 export async function presignUpload(
   parts: FileParts,
   request: PresignedUploadRequest,
@@ -38,12 +38,11 @@ export async function presignUpload(
   const contentType = withoutTabs(request.contentType);
   const ctx = labelled(context, tenant);
   const { bucket } = await storage.resolveBucket({ tenant }, ctx);
-  await storage.requireBucket(bucket, ctx); // a form for one that is not there would fail only when it is sent
+  await storage.requireBucket(bucket, ctx); // a form for a missing bucket would fail only when it is sent
   const id = parts.newId();
   const key = `incoming/${id}`;
   const expiresIn = request.expiresIn ?? parts.presignExpires;
-  // Signed before the row is written, since only the signer knows how long it is good for; it is not handed out unless
-  // the row is there.
+  // Signed before the row is written, since only the signer knows how long the URL is valid. It is returned only once the row exists.
   const now = Date.now();
   const upload = await storage.getPresignedUploadUrl({ bucket, key, contentType, size: sizeBytes, acl: 'private', expiresIn }, ctx);
   const expiresAt = new Date(now + upload.expiresIn * 1000).toISOString();

@@ -1,24 +1,24 @@
 import { canonicalTenantUuid } from '@coffer/storage-core';
 
-/** Milliseconds: the first pause, the longest one, and all of them together. */
+/** Milliseconds: the first pause, the longest pause, and all pauses together. */
 const firstPause = 25;
 const longestPause = 400;
 const patience = 3000;
 
 /**
- * Uploads that wait for space another one may give back. Those of this process are woken at once; what another
- * process gives back is seen at the end of a pause.
+ * Uploads that wait for space that another one may give back. Space freed by this process wakes them at once; space freed by another
+ * process is seen at the end of a pause.
  */
 export class QuotaWaiters {
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  /** Space of a tenant may have become free. */
+  /** Wakes the uploads of a tenant: space may have become free. */
   wake(tenantUuid: string | null | undefined): void {
     if (tenantUuid === null || tenantUuid === undefined) return;
     for (const wake of this.#waiting.get(canonicalTenantUuid(tenantUuid)) ?? []) wake();
   }
 
-  /** The waiting of one upload, however often it has to. */
+  /** The patience of one upload, for all its waits together. */
   patienceFor(tenantUuid: string): Patience {
     return new Patience((milliseconds, signal) => this.#sleep(tenantUuid, milliseconds, signal));
   }
@@ -53,7 +53,7 @@ export class Patience {
     this.#sleep = sleep;
   }
 
-  /** Waits a little. @returns false, at once, when that has been done for long enough. @throws the signal's reason */
+  /** Waits a little. @returns false, at once, when the upload has waited long enough. @throws the signal's reason */
   async wait(signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#left <= 0) return false;
     const begun = performance.now();

@@ -10,33 +10,33 @@ import type { TenantRepository } from './tenant-repository.ts';
 import { listTenants, tenantOf } from './tenant-rows.ts';
 import type { Tenant } from './tenant.ts';
 
-/** A tracked file that lies in no bucket of its tenant. */
+/** A tracked file that is in no bucket of its tenant. */
 export interface StrayFile {
   readonly id: string;
   readonly tenant: TenantContext;
   readonly key: string;
-  /** The bucket in which it lies. */
+  /** The bucket that holds it. */
   readonly from: string;
-  /** The tenant's bucket. */
+  /** The tenant's primary bucket, which may not exist yet. */
   readonly to: string;
   readonly sizeBytes: number;
   /** Bare, without quotes. */
   readonly etag: string;
-  /** Lower-case hex; null where it is not known. */
+  /** Lower-case hex; null when unknown. */
   readonly sha256: string | null;
-  /** It stays until the form that it was uploaded with has expired and the sweep has come by. */
+  /** Whether it cannot move before its upload form has expired and a sweep has run. */
   readonly waits: boolean;
 }
 
 /** How a file moves to its tenant's bucket. */
 export interface RelocateOptions {
-  /** Seconds that the object it leaves stays, for URLs that were handed out before. */
+  /** Seconds for which the old object stays, for URLs already handed out. */
   readonly keepSeconds: number;
-  /** Create the tenant's bucket when it is missing. */
+  /** Creates the tenant's bucket when it is missing. */
   readonly provision: boolean;
 }
 
-/** `waits`: not yet; `gone`: it was deleted, or somebody else has moved it. */
+/** `waits`: it cannot move yet; `gone`: it was deleted, or somebody else moved it. */
 export type Relocation = 'moved' | 'waits' | 'gone';
 
 interface Parts {
@@ -46,7 +46,7 @@ interface Parts {
 }
 
 const pageSize = 1000;
-/** Seconds that a copy may take, and then that a killed process's lies around. */
+/** Seconds that a copy may take, after which the sweep may remove the copy of a killed process. */
 const claimSeconds = 86_400;
 /** Seconds after `sweep_at` that a sweep waits by default. */
 const sweepDelay = 86_400;
@@ -76,8 +76,8 @@ async function* straysOf({ sql, tenants }: Parts, tenant: Tenant): AsyncGenerato
 }
 
 /**
- * See `TenantService.relocateFile`. Copies, verifies, and then says in one statement where the file is; until then it is where it was. Killed at any point, it
- * may be run again, by several processes at once as well: what it leaves is on record for the sweep.
+ * See `TenantService.relocateFile`. Copies, verifies, and then records the new place in one statement; until then the file is where it was.
+ * After a kill at any point it may run again, in several processes at once as well: the sweep has a record of what is left behind.
  */
 export async function relocateFile(parts: Parts, file: StrayFile, options: RelocateOptions, ctx: CallContext): Promise<Relocation> {
   if (file.waits) return 'waits';
@@ -101,7 +101,7 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   return (await isThere(sql, file)) ? 'waits' : 'gone';
 }
 
-/** @returns the copy's ETag: some stores give objects of several parts another one */
+/** @returns the ETag of the copy, which some stores change for objects of several parts @throws checksum_mismatch */
 async function copyVerified(storage: StorageService, file: StrayFile, to: string, ctx: CallContext): Promise<string> {
   const source: ObjectAddress = { bucket: file.from, key: file.key };
   const destination: ObjectAddress = { bucket: to, key: file.key };

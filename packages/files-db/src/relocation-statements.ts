@@ -1,11 +1,11 @@
 import { statement } from './statement.ts';
 
-// While a file moves, the place it moves to and the place it leaves are each the place of a tombstone, which the sweep
-// clears in its time: whatever dies in between, no object is left that no row knows. A place has one tombstone at most,
-// since its id is made from it; an older one than any file has, since the newest ids are where the list of all files begins.
+// While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
+// is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the
+// list of all files begins with the highest ids.
 export const placeOf = (bucket: string, key = '{key}::text'): string =>
   `overlay(md5(${bucket} || '/' || ${key}) placing '00' from 1)::uuid`;
-/** A sweep that has taken a row may be at work on its object for ten minutes, whatever `sweep_at` says. */
+/** A sweep that has taken a row may work on its object for ten minutes, whatever `sweep_at` says. */
 const untaken = (row: string): string => `${row}.status = 'deleted' and ${row}.sweep_at > now() + interval '15 minutes'`;
 
 export interface StrayRow {
@@ -15,13 +15,13 @@ export interface StrayRow {
   readonly size_bytes: string;
   readonly etag: string;
   readonly sha256: string | null;
-  /** Whether copies may lie beside it that only the sweep after its form's expiry finds. */
+  /** Whether completing may have left copies that only a sweep after the form's expiry finds. */
   readonly unsettled: boolean;
 }
 
 /**
- * A tenant's available files outside of `buckets`, a JSON array, by id: those among the next `limit` that it has, and the last of
- * these, which is where to go on. A statement that went on until it had found enough would read all files where none is outside.
+ * Looks at the next `limit` available files of a tenant, by id, and returns those outside `buckets` (a JSON array) and the last one, after
+ * which to continue. A statement that went on until it had found enough would read all files where none is outside.
  */
 export const findStrays = statement<
   { readonly tenant: string; readonly buckets: string; readonly after: string; readonly limit: number },
@@ -51,7 +51,7 @@ export interface Move {
 const asItWas = `id = {id}::uuid and status = 'available' and bucket = {from}::text and storage_key = {key}::text
   and (upload_key is null or complete_attempts <= 1)`;
 
-/** The place where a copy will be; no row when the file is not where it was, or a sweep is clearing the place. */
+/** Claims the place for a copy. No row when the file is not where it was, or a sweep is clearing the place. */
 export const claimPlace = statement<Move & { readonly until: string }, { readonly id: string }>(`
   insert into files (id, tenant_uuid, owner_id, filename, content_type, bucket, storage_key, status, sweep_at)
   select ${placeOf('{to}::text')}, tenant_uuid, '', filename, content_type, {to}::text, storage_key, 'deleted', {until}::text::timestamptz
@@ -60,8 +60,8 @@ export const claimPlace = statement<Move & { readonly until: string }, { readonl
   returning id`);
 
 /**
- * The file is where its copy is, and the place it was in is for the sweep; with it the key that a presigned form still
- * writes to. No row when the file is not where it was, or the copy's place is not claimed any more.
+ * Records that the file is where its copy is, and leaves its old place to the sweep, together with the key that a presigned form can still
+ * write to. No row when the file is not where it was, or the copy's place is not claimed any more.
  */
 export const switchPlace = statement<Move & { readonly etag: string; readonly sweepAt: string }, { readonly id: string }>(`
   with file as (

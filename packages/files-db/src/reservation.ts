@@ -11,16 +11,16 @@ import { resolveTenant } from './tenant-rows.ts';
 import { overQuota } from './upload-body.ts';
 
 export interface Reservation {
-  /** Bytes that are reserved. */
+  /** Reserved bytes. */
   readonly granted: number;
-  /** Whether more than that is over the quota; false without a quota. */
+  /** Whether the tenant has a quota, so that more bytes have to be reserved first. */
   readonly limited: boolean;
 }
 
 /**
- * Writes a pending file, with space for it reserved before any byte of it is taken or asked for. Where other uploads hold
- * what is missing, it waits a little for what they may give back.
- * @param ask `bytes` is what it may need, `least` what has to be free for it to begin
+ * Inserts a pending file, and reserves its space before any of its bytes is taken or asked for. When other uploads hold the space that is
+ * missing, it waits a little for them to give some back.
+ * @param ask `bytes` is what the file may need, `least` what must be free for it to begin
  * @throws quota_exceeded, tenant_not_found, tenant_mismatch, the signal's reason
  */
 export async function reserve(
@@ -53,10 +53,10 @@ export async function reserve(
     const [quota] = await findQuota(sql, { tenant: tenantUuid });
     if (quota?.closed === true) throw storageError('tenant_not_found', 'The tenant is being deleted.');
     if (quota === undefined) {
-      await resolveTenant(sql, tenant); // throws, or the tenant is there now
+      await resolveTenant(sql, tenant); // throws unless the tenant exists now
       continue;
     }
-    if (quota.free_bytes === null || Number(quota.free_bytes) >= least) continue; // it has become free since
+    if (quota.free_bytes === null || Number(quota.free_bytes) >= least) continue; // space has become free since
     patience ??= waiters.patienceFor(tenantUuid);
     const hopeless = Number(quota.unused_bytes) < least || !quota.contended;
     if (hopeless || !(await patience.wait(signal))) {
@@ -66,21 +66,21 @@ export async function reserve(
   }
 }
 
-/** What nobody will use, and would miss until a sweep a day later. */
+/** Gives back a reservation that nobody will use, and that would otherwise last until a sweep a day later. */
 async function giveBack(sql: Sql, id: string): Promise<void> {
   try {
     await abandonFile(sql, { id, mayCome: false });
     await forgetFile(sql, { id });
   } catch {
-    // The database is away still: that is for the sweep.
+    // The database is still unavailable; the sweep does it.
   }
 }
 
 /**
- * More space for a file that turns out to need it. Of uploads that all wait for each other the youngest one gives up, so that
- * what it holds lets another one end.
+ * Reserves more space for a file that turns out to need it. When all uploads wait for each other, the youngest gives up, so that its space
+ * lets another one finish.
  * @param ask `needed` is how many bytes the file has so far, `asked` how many to reserve on top
- * @returns bytes, more than 0
+ * @returns the bytes reserved, more than 0
  * @throws quota_exceeded, file_not_found, tenant_not_found, the signal's reason
  */
 export async function topUp(
@@ -100,7 +100,7 @@ export async function topUp(
     const [found] = await findContention(sql, { id });
     if (found === undefined) throw storageError('file_not_found', 'The file was deleted while it was being uploaded.');
     if (found.closed) throw storageError('tenant_not_found', 'The tenant is being deleted.');
-    if (found.free_bytes === null || Number(found.free_bytes) > 0) continue; // it has become free since
+    if (found.free_bytes === null || Number(found.free_bytes) > 0) continue; // space has become free since
     if (Number(found.unused_bytes) < needed || found.gives_up || !(await patience.wait(signal))) throw overQuota();
   }
 }

@@ -8,7 +8,7 @@ import type { FileStatus } from './file-record.ts';
 const bytes = (name: string) => bigint(name, { mode: 'number' });
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
-/** Every tenant that ever was: deleted ones stay, so that their uuid and slugs stay taken. */
+/** Every tenant ever registered: deleted ones stay, so that their uuid and slugs stay taken. */
 export const tenants = pgTable(
   'tenants',
   {
@@ -29,7 +29,7 @@ export const tenantSlugs = pgTable('tenant_slugs', {
     .references(() => tenants.tenantUuid),
 });
 
-/** Which tenant has a bucket; the lowest position is the primary one. */
+/** Which tenant owns a bucket; the lowest position is the primary one. */
 export const tenantBuckets = pgTable(
   'tenant_buckets',
   {
@@ -43,9 +43,9 @@ export const tenantBuckets = pgTable(
 );
 
 /**
- * The one row per tenant that every upload and delete changes, apart from `tenants` so that it stays small and no index
- * ever has to follow. The quota lives here, and not in `tenants`, because a conditional update rechecks the
- * newest version of the row it changes, but not of rows it joins.
+ * The one row per tenant that every upload and delete changes. Separate from `tenants` so that it stays small and its changes touch no
+ * index. The quota is here, not in `tenants`, because a conditional update rechecks the newest version of the row that it changes, but not
+ * of rows that it joins.
  */
 export const tenantUsage = pgTable('tenant_usage', {
   tenantUuid: text('tenant_uuid')
@@ -57,19 +57,19 @@ export const tenantUsage = pgTable('tenant_usage', {
   usedFiles: bytes('used_files').notNull().default(0),
   /** Always the sum of `files.reserved_bytes` of the tenant's pending files. */
   reservedBytes: bytes('reserved_bytes').notNull().default(0),
-  /** What the last reservation came to: how an UPDATE returns what it computed from the old row. */
+  /** The result of the last reservation: how an UPDATE returns what it computed from the old row. */
   grantedBytes: bytes('granted_bytes').notNull().default(0),
-  /** Set when the tenant is being deleted: nothing is reserved any more. */
+  /** Set when the tenant is being deleted: no more reservations. */
   closed: boolean('closed').notNull().default(false),
 });
 
-/** Tracked files, with the tombstones of deleted ones until a sweep has seen to their objects. */
+/** Tracked files, and the tombstones of deleted ones until a sweep has removed their objects. */
 export const files = pgTable(
   'files',
   {
     /** UUID version 7, made by the service. */
     id: uuid('id').primaryKey(),
-    /** Null in a deployment without tenants. Not a foreign key: the reservation has seen to it that the tenant exists. */
+    /** Null for a file that belongs to no tenant. Not a foreign key: the reservation has made sure that the tenant exists. */
     tenantUuid: text('tenant_uuid'),
     ownerId: text('owner_id').notNull(),
     filename: text('filename').notNull(),
@@ -86,42 +86,42 @@ export const files = pgTable(
     sha256: text('sha256'),
     /** Counted in `tenant_usage.reserved_bytes` while the file is pending; keeps its last value afterwards. */
     reservedBytes: bytes('reserved_bytes').notNull().default(0),
-    /** How often completing was begun: more than once may have left copies behind. */
+    /** How often completing has begun; more than once may have left copies behind. */
     completeAttempts: integer('complete_attempts').notNull().default(0),
     metadata: jsonb('metadata').$type<Record<string, unknown>>().notNull().default({}),
     createdAt: time('created_at').notNull().defaultNow(),
     updatedAt: time('updated_at').notNull().defaultNow(),
-    /** Until when a presigned upload is accepted. */
+    /** When a presigned upload expires. */
     expiresAt: time('expires_at'),
-    /** From when on the sweep has work with this row; null: never. Set for every file that is not available. */
+    /** From when on the sweep has to look at this row; null: never. Set for every file that is not available. */
     sweepAt: time('sweep_at'),
   },
   (table) => [
-    // Of files that are not deleted: tombstones stand in no one's way. In an order that the primary key does not have, since the
-    // planner would read all that other tenants, or buckets, have there.
+    // Covers files that are not deleted, so that tombstones slow nobody down. The order differs from the primary key's: otherwise the
+    // planner would use the primary key, and read the files of all other tenants, or buckets.
     index('files_by_tenant')
       .on(table.tenantUuid, table.id.asc().nullsFirst())
       .where(sql`status <> 'deleted'`),
-    // For whoever deletes a bucket.
+    // For deleting a bucket.
     index('files_by_bucket')
       .on(table.bucket, table.id.asc().nullsFirst())
       .where(sql`status <> 'deleted'`),
-    // For the lists of users. Of available files only: presigned uploads that nobody completes, and tombstones, stand in no
-    // one's way. Public ones apart, for whoever looks at those of an owner who has many others. In an order that the primary key does
-    // not have, since the planner would read all that is newer there.
+    // For the lists of users. Covers available files only, so that uploads that nobody completes, and tombstones, slow nobody down. Public
+    // files are apart, for listing those of an owner who has many others. The order differs from the primary key's: otherwise the planner
+    // would use that, and read all newer files.
     index('files_by_owner')
       .on(table.ownerId, table.tenantUuid, table.isPublic, table.id.desc().nullsLast())
       .where(sql`status = 'available'`),
     index('files_public')
       .on(table.tenantUuid, table.id.desc().nullsLast())
       .where(sql`is_public and status = 'available'`),
-    // For lists by status, which would read all that is available to find the few. Whose a file is stands in it as well, so that a
-    // user's list passes over those of others without looking at them.
+    // For lists by status, which would otherwise read all available files to find the few. It includes the owner, so that a user's list
+    // skips other users' files without looking at them.
     index('files_by_status')
       .on(table.status, table.tenantUuid, table.id.desc().nullsLast(), table.ownerId, table.isPublic)
       .where(sql`sweep_at is not null`),
-    // The same of all tenants, by an expression that only their list asks for: the planner would take a list of one tenant from here
-    // too, and read all that is newer of others.
+    // The same for all tenants, on an expression that only their list uses: otherwise the planner would use it for one tenant's list too,
+    // and read all newer files of others.
     index('files_by_status_of_all')
       .on(sql`('any ' || status)`, table.id.desc().nullsLast())
       .where(sql`sweep_at is not null`),

@@ -4,17 +4,17 @@ import { contentTypeOf, defaultContentType, isContentType, withoutTabs } from '@
 
 import type * as FileTypes from './file-types.ts';
 
-/** How many of the first bytes show what most files are. */
+/** How many of the first bytes identify most files. */
 export const sampleBytes = 4100;
 
 const textBytes = 1024;
 
-// Formats that other formats are made of: the first bytes need not show which.
+// Formats on which others are built: the first bytes need not show which.
 const containers = /^application\/(?:zip|x-cfb|gzip|x-tar|x-sqlite3|x-7z-compressed|xml)$/;
 const textual =
   /^(?:text|message|multipart)\/|[/+](?:json|jsonl|xml|html|javascript|ecmascript|typescript|yaml|x-sh|x-ndjson|sql|toml|rtf)$/;
 
-// Types that go by each other's names, whichever of them the bytes show and the other was declared.
+// Types that stand for each other, whichever of them the bytes show and whichever was declared.
 const families: readonly RegExp[] = [
   /^application\/(?:(?:x-)?zip(?:-compressed)?|.*\+zip|java-archive|x-xpinstall|msword|vnd\.(?:ms-|openxmlformats|oasis|apple|android|visio).*)$|^model\/3mf$/,
   /^application\/(?:x-cfb|x-ole-storage|x-msi|ms-?(?:word|excel|powerpoint|outlook)|vnd\.(?:ms-|visio).*)$/,
@@ -39,8 +39,8 @@ const families: readonly RegExp[] = [
 ];
 
 /**
- * The media type to keep for a file: the declared one unless its first bytes are clearly something else; without a
- * declaration (or with `application/octet-stream`, which says nothing) what the bytes or else the name show.
+ * The media type to store for a file: the declared one, unless its first bytes clearly show something else. Without a declaration (or with
+ * `application/octet-stream`, which says nothing), what the bytes or else the name show.
  */
 export async function decideContentType(ask: {
   readonly declared: string | undefined;
@@ -62,7 +62,7 @@ async function clash(shown: string, declared: string): Promise<boolean> {
   const found = bareType(shown);
   if (found === declared || families.some((family) => family.test(found) && family.test(declared))) return false;
   if (textual.test(declared)) return !textual.test(found) && found !== 'image/svg+xml';
-  // Markup, or a container, of which other formats may consist: only types that would have shown themselves clash.
+  // Other formats may consist of markup, or of such a container: only types that the bytes would have shown clash.
   const open = containers.test(found) || found === 'text/html' || found === 'image/svg+xml';
   if (!open) return true;
   const wouldShow: ReadonlySet<string> = (await fileTypes()).supportedMimeTypes;
@@ -73,12 +73,12 @@ function bareType(type: string): string {
   return (type.split(';', 1)[0] ?? type).trim().toLowerCase();
 }
 
-// Loaded by the first file that is not text, and asked for once: importing it again takes as long as looking at a file.
+// Loaded for the first file that is not text, and only once: importing it again takes as long as looking at a file.
 let loading: Promise<typeof FileTypes> | undefined;
 
 async function fileTypes(): Promise<typeof FileTypes> {
   return (loading ??= import('./file-types.ts').catch((error: unknown) => {
-    loading = undefined; // too many open files, say: the next file tries again
+    loading = undefined; // for example too many open files: the next file tries again
     throw error;
   }));
 }
@@ -89,8 +89,8 @@ async function sniffed(sample: Uint8Array): Promise<string | undefined> {
 }
 
 /**
- * Whether the first bytes are UTF-8 without control characters. Such bytes are not looked up: "BM" begins a bitmap, and
- * a letter to BMW.
+ * Whether the first bytes are UTF-8 without control characters. Such bytes are not matched against signatures: "BM" begins a bitmap, but
+ * also a letter to BMW.
  */
 function looksLikeText(sample: Uint8Array): boolean {
   const head = sample.subarray(0, textBytes);
@@ -100,12 +100,12 @@ function looksLikeText(sample: Uint8Array): boolean {
   return isUtf8(head) || [1, 2, 3].some((cut) => head.length > cut && isCutCharacter(head, cut) && isUtf8(head.subarray(0, -cut)));
 }
 
-/** Whether the last bytes may be the beginning of a character: the cut of the sample may go through one. */
+/** Whether the last bytes may begin a character: the end of the sample may cut one. */
 function isCutCharacter(bytes: Uint8Array, length: number): boolean {
   return ((bytes.at(-length) ?? 0) & 0xc0) === 0xc0;
 }
 
-/** What text says that it is, in a way that leaves no doubt. */
+/** The type that text states about itself beyond doubt. */
 function markedText(sample: Uint8Array): string | undefined {
   const head = Buffer.from(sample.buffer, sample.byteOffset, Math.min(sample.length, textBytes)).toString('utf8');
   const start = head.replace(/^\uFEFF/, '').trimStart();

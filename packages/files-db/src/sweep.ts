@@ -10,7 +10,7 @@ import type { ObjectOfRow } from './object-removal.ts';
 import { statement } from './statement.ts';
 
 const batchSize = 200;
-/** Seconds for which rows belong to the sweep that took them; one that dies leaves them to the next. */
+/** Seconds for which rows belong to the sweep that took them. If it dies, the next one takes them after that. */
 const lease = 600;
 
 type Counted = Exclude<keyof FileSweepReport, 'retained'>;
@@ -22,27 +22,27 @@ interface DueRow {
   readonly bucket: string;
   readonly storage_key: string;
   readonly upload_key: string | null;
-  /** Whether completing may have left copies that no row knows. */
+  /** Whether completing may have left copies that are in no row. */
   readonly copies: boolean;
 }
 
 /** Seconds that a direct upload may take; after that its process counts as dead. */
 const longestUpload = 86_400;
-// The row of a direct upload bears the time of its beginning, and does not say whether somebody is still at work on it.
+// `sweep_at` of a direct upload is the time it began, and does not tell whether anybody still works on it.
 const due = `sweep_at <= {due}::text::timestamptz
   and (status <> 'pending' or upload_key is not null or sweep_at <= {uploads}::text::timestamptz)`;
 
 interface Due {
-  /** Rows whose time came before this have work. */
+  /** Rows whose `sweep_at` is not later are due. */
   readonly due: string;
-  /** Direct uploads that began before this are given up. */
+  /** Direct uploads that began no later are given up. */
   readonly uploads: string;
 }
 
 /**
- * Takes rows that are due: what is not available becomes a tombstone, and what it had reserved is free. Rows that another
- * sweep looks at are skipped; tenants' numbers are locked in one order, so that two sweeps never wait for each other. How many at
- * most stands in it: for any number of them the planner would read the whole table.
+ * Takes rows that are due: those not available become tombstones, and their reservations are released. Skips rows that another sweep holds.
+ * Usage rows are locked in one order, so that two sweeps never deadlock. The limit is part of the text: for an arbitrary number, the
+ * planner would read the whole table.
  */
 const takeDue = statement<Due & { readonly until: string }, DueRow>(`
   with due as (
@@ -69,9 +69,8 @@ const countDue = statement<Due, { readonly status: FileStatus; readonly rows: st
 );
 
 /**
- * Ends the work with rows whose objects are gone. A tombstone goes, unless its form may be used again; the
- * receiving key of a file that is available is never looked at again. They are locked in the order of their ids, as by whoever
- * deletes many.
+ * Finishes rows whose objects are gone. A tombstone is deleted unless its form may be used again; the receiving key of an available file is
+ * never looked at again. Rows are locked by id, as in mass deletions.
  */
 const finish = statement<{ readonly ids: string; readonly now: string }, never>(`
   with done as (
@@ -87,9 +86,9 @@ const finish = statement<{ readonly ids: string; readonly now: string }, never>(
 export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, ctx: CallContext = noContext): Promise<FileSweepReport> {
   const { sql, storage } = parts;
   const { olderThanSeconds = 86_400, now = new Date(), dryRun = false } = request;
-  // What is not due yet would be old enough.
+  // A negative age would make rows due before their time.
   if (!(olderThanSeconds >= 0)) throw storageError('invalid_argument', 'olderThanSeconds is a number of seconds, at least 0.');
-  // PostgreSQL reads no year before 0 as Date writes it, and there is no file of 1970.
+  // PostgreSQL cannot read years before 0 as Date writes them, and no file is from before 1970.
   const before = (seconds: number): string => new Date(Math.max(now.getTime() - seconds * 1000, 0)).toISOString();
   const times = { due: before(olderThanSeconds), uploads: before(longestUpload) };
   const report = { expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 };
@@ -111,8 +110,8 @@ export async function sweepFiles(parts: FileParts, request: SweepRequest = {}, c
 }
 
 /**
- * A table of the application may refer to rows and not say what becomes of its own when they go: that keeps them, and no others.
- * @returns the ids of rows that stay for it
+ * A foreign key of the application may refer to rows without saying what happens when they are deleted. Those rows stay, and no others.
+ * @returns the ids of rows that stay
  */
 async function finishRows(sql: FileParts['sql'], ids: readonly string[], now: string): Promise<readonly string[]> {
   try {

@@ -4,11 +4,11 @@ interface Entry {
   readonly tenant: Promise<Tenant>;
   /** Milliseconds of `performance.now()`. */
   readonly until: number;
-  /** Known once it is loaded. */
+  /** Set once it is loaded. */
   uuid?: string;
 }
 
-/** Tenants by what they were asked for under, for a short time. Who asks while one is being loaded waits for that. */
+/** Remembers tenants for a short time, by the key they were asked for. Concurrent calls share one load. */
 export class TenantCache {
   readonly #entries = new Map<string, Entry>();
   readonly #milliseconds: number;
@@ -19,7 +19,7 @@ export class TenantCache {
     this.#most = most;
   }
 
-  /** What is not found is not remembered. */
+  /** A load that fails is not remembered. */
   async get(key: string, load: () => Promise<Tenant>): Promise<Tenant> {
     const known = this.#entries.get(key);
     if (known !== undefined && known.until > performance.now()) return known.tenant;
@@ -35,20 +35,20 @@ export class TenantCache {
     }
   }
 
-  /** After a change of ours: also what is being loaded, since it may have been read before the change. */
+  /** Called after a change by this process. Also forgets what is being loaded, which may have been read before the change. */
   forget(uuid: string): void {
     for (const [key, entry] of this.#entries) {
       if (entry.uuid === undefined || entry.uuid === uuid) this.#entries.delete(key);
     }
   }
 
-  /** What is remembered turned out to be out of date. */
+  /** Called when what is remembered turned out to be out of date. */
   clear(): void {
     this.#entries.clear();
   }
 
   #remember(key: string, entry: Entry): void {
-    this.#entries.delete(key); // the newest last
+    this.#entries.delete(key); // makes the entry the newest
     this.#entries.set(key, entry);
     if (this.#entries.size <= this.#most) return;
     const oldest = this.#entries.keys().next();

@@ -28,19 +28,19 @@ import {
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
 import { inTransaction } from './transaction.ts';
 
-/** What a TenantRepository is made of. */
+/** Dependencies and settings of a TenantRepository. */
 export interface TenantRepositoryOptions {
   readonly database: Database;
-  /** The bucket of a tenant that has none yet. */
+  /** Names the bucket of a tenant that has none yet. */
   readonly bucketNameFor: (tenant: TenantContext) => string;
   /** Buckets that no tenant may have: the default and the shared one. */
   readonly reservedBuckets: readonly string[];
   /**
-   * Whether a bucket holds something already. One that does, and is no tenant's, becomes one's only when an administrator says so,
-   * not because the tenant's name leads to it. Default: none does.
+   * Whether a bucket already holds objects. If it does and belongs to no tenant, only an administrator can assign it; a tenant does not
+   * get it because its name leads to it. Default: no bucket does.
    */
   readonly holdsObjects?: (bucket: string) => Promise<boolean>;
-  /** Seconds for which this process may not see what another one changed of a tenant. Default 5. */
+  /** Seconds for which this process may not see changes of a tenant by another process. Default 5. */
   readonly cacheSeconds?: number;
 }
 
@@ -61,20 +61,20 @@ export class TenantRepository {
   }
 
   /**
-   * The registered tenant that a token speaks for; registers it on first use. No statement while it is remembered.
-   * @throws tenant_mismatch when uuid and slug do not belong together
+   * The registered tenant for which a token speaks; registers it on first use. Runs no statement while the tenant is cached.
+   * @throws tenant_mismatch when uuid and slug do not belong together, validation_failed
    */
   async resolve(claimed: TenantContext): Promise<Tenant> {
     const { tenantUuid, tenantSlug } = claimed;
     return this.#cache.get(`claimed\0${tenantUuid}\0${tenantSlug}`, () => resolveTenant(this.#database.sql, claimed));
   }
 
-  /** By uuid, then by present slug. @throws tenant_not_found */
+  /** By uuid, then by current slug. @throws tenant_not_found */
   async find(id: string): Promise<Tenant> {
     return this.#cache.get(`named\0${id}`, () => this.read(id));
   }
 
-  /** As `find`, past what is remembered. @throws tenant_not_found */
+  /** Like `find`, but bypasses the cache. @throws tenant_not_found */
   async read(id: string): Promise<Tenant> {
     if (tenantNameProblem(id) !== undefined) throw unknownTenant();
     const [row] = await findById(this.#database.sql, { uuid: canonicalTenantUuid(id), slug: id });
@@ -82,7 +82,7 @@ export class TenantRepository {
     return tenantOf(row);
   }
 
-  /** @returns `created: false` when the same pair is registered. @throws tenant_conflict, validation_failed */
+  /** @returns `created: false` when the same pair is already registered. @throws tenant_conflict, validation_failed */
   async create(tenant: NewTenant): Promise<{ readonly tenant: Tenant; readonly created: boolean }> {
     const { tenantUuid, tenantSlug: slug } = tenant;
     const created = await register(this.#database.sql, tenant);
@@ -94,7 +94,7 @@ export class TenantRepository {
     return { tenant: tenantOf(row), created };
   }
 
-  /** A new slug keeps buckets, and the old one stays taken. @throws tenant_not_found, tenant_conflict, validation_failed */
+  /** A new slug does not change buckets, and the old slug stays taken. @throws tenant_not_found, tenant_conflict, validation_failed */
   async update(id: string, changes: TenantChanges): Promise<Tenant> {
     const { tenantSlug: slug, quotaBytes } = changes;
     assertFields({
@@ -105,7 +105,7 @@ export class TenantRepository {
     const { sql } = this.#database;
     try {
       if (slug === undefined && quotaBytes !== undefined) {
-        // One row is changed, which needs no transaction.
+        // Only one row changes, which needs no transaction.
         if ((await setQuota(sql, { tenant: uuid, quota: quotaBytes })).length === 0) throw unknownTenant();
       } else {
         const change = inTransaction(sql, async (transaction) => {
@@ -124,7 +124,7 @@ export class TenantRepository {
     return this.read(uuid);
   }
 
-  /** In the order of their uuids. @throws validation_failed for a limit outside 1 to 1,000 or a bad cursor */
+  /** Ordered by uuid; `limit` defaults to 100. @throws validation_failed for a limit outside 1 to 1,000 or a bad cursor */
   async list(page: { readonly limit?: number | undefined; readonly cursor?: string | undefined } = {}): Promise<TenantPage> {
     const { limit = 100, cursor } = page;
     const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
@@ -145,26 +145,26 @@ export class TenantRepository {
     return { bytes: Number(row.used_bytes), files: Number(row.used_files), quotaBytes };
   }
 
-  /** For metrics: the `limit` tenants that use most, by slug, and the sum of all others, without a slug, where there are any. */
+  /** For metrics: the `limit` tenants that use most bytes, by slug, then the sum of all others, without a slug, if there are any. */
   async usageSnapshot(limit: number): Promise<readonly { readonly tenant: string | undefined; readonly bytes: number }[]> {
     const rows = await snapshotUsage(this.#database.sql, { limit });
     return rows.map(({ tenant, bytes }) => ({ tenant: tenant ?? undefined, bytes: Number(bytes) }));
   }
 
-  /** The bucket that `bucketFor` would give, which is not recorded by this. */
+  /** The bucket that `bucketFor` would return; does not record it. */
   plannedBucketFor({ tenantUuid, tenantSlug, buckets }: Tenant): string {
     return buckets[0] ?? this.#bucketNameFor({ tenantUuid, tenantSlug });
   }
 
   /**
-   * The tenant's primary bucket; gives it one on first use, so that a later slug does not change it. No statement while
-   * the tenant is remembered.
-   * @param adopt whether it may be one that holds something and is nobody's
-   * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's
+   * The tenant's primary bucket. Assigns one on first use, so that a later slug does not change it. Runs no statement while the tenant is
+   * cached.
+   * @param adopt whether it may be a bucket that holds objects and belongs to nobody
+   * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's, or the bucket may not be adopted
    */
   async bucketFor(tenant: TenantContext, { adopt = false }: { readonly adopt?: boolean } = {}): Promise<string> {
     let bucket = '';
-    // Another look finds the bucket that another process gave the tenant, or that it took away, meanwhile.
+    // Another look finds the bucket that another process assigned to the tenant, or took away, in the meantime.
     for (let look = 1; look <= 3; look++) {
       const { tenantUuid, tenantSlug, buckets } = await this.resolve(tenant);
       const [primary] = buckets;
@@ -177,8 +177,8 @@ export class TenantRepository {
   }
 
   /**
-   * Makes a bucket one of the tenant's own; harmless when it is.
-   * @returns whether it was not
+   * Assigns a bucket to the tenant; harmless when the tenant already has it.
+   * @returns whether it was assigned just now
    * @throws tenant_not_found, tenant_conflict
    */
   async addBucket(id: string, bucket: string): Promise<boolean> {
@@ -186,11 +186,11 @@ export class TenantRepository {
     if (await this.#claim(tenantUuid, bucket)) return true;
     const owner = await this.ownerOf(bucket);
     if (owner === tenantUuid) return false;
-    if (owner === undefined) throw unknownTenant(); // it is being deleted
+    if (owner === undefined) throw unknownTenant(); // the tenant is being deleted
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
   }
 
-  /** As `addBucket`, also to a tenant that is being deleted. @returns whether it was given */
+  /** Like `addBucket`, also for a tenant that is being deleted. @returns whether the bucket was assigned */
   async giveBack(tenantUuid: string, bucket: string): Promise<boolean> {
     return this.#claim(tenantUuid, bucket, { evenClosed: true });
   }
@@ -207,20 +207,20 @@ export class TenantRepository {
     return new Map(rows.map((row) => [row.bucket, row.tenant_uuid]));
   }
 
-  /** The uuid of the tenant that has a bucket. */
+  /** The uuid of the tenant that has a bucket; undefined when none has it. */
   async ownerOf(bucket: string): Promise<string | undefined> {
     return (await this.ownersOf([bucket])).get(bucket);
   }
 
-  /** Which of these buckets are in the keeping of this installation: tenants' buckets, and those that can be no tenant's. */
+  /** Which of these buckets this installation manages: tenants' buckets and the reserved ones. */
   async ours(buckets: readonly string[]): Promise<readonly string[]> {
     const owners = await this.ownersOf(buckets);
     return buckets.filter((bucket) => this.#reserved.has(bucket) || owners.has(bucket));
   }
 
   /**
-   * Whether a bucket that was created for somebody is in the keeping of this installation. One that is not was taken away by another
-   * process, of which this one did not know: it forgets what it remembers.
+   * Whether this installation manages a bucket that was created for somebody. If not, another process took it away without this one's
+   * knowledge, so this clears the cache.
    */
   async keeps(bucket: string): Promise<boolean> {
     if (this.#reserved.has(bucket) || (await this.ownerOf(bucket)) !== undefined) return true;
@@ -228,13 +228,13 @@ export class TenantRepository {
     return false;
   }
 
-  /** Another writer changed the tenant: it is read anew on its next use. */
+  /** Makes the next use read the tenant again; for changes by another writer. */
   forget(tenantUuid: string): void {
     this.#cache.forget(canonicalTenantUuid(tenantUuid));
   }
 
   async #assertFree(bucket: string): Promise<void> {
-    // In this order: a bucket has its owner before it gets the owner's first object.
+    // In this order: a bucket is assigned to its owner before it gets the owner's first object.
     if (!(await this.#holdsObjects(bucket)) || (await this.ownerOf(bucket)) !== undefined) return;
     throw storageError(
       'tenant_conflict',

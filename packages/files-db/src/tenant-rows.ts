@@ -19,7 +19,7 @@ export interface TenantRow {
   readonly buckets: string;
 }
 
-// Looked up one by one: a join reads, for each page of tenants, the rows of all that come before it.
+// Subqueries: a join reads, for each page of tenants, the rows of all tenants before it.
 const columns = `t.tenant_uuid, t.tenant_slug, t.state, (extract(epoch from t.created_at) * 1000)::int8 as created_at,
   (select u.quota_bytes from tenant_usage u where u.tenant_uuid = t.tenant_uuid) as quota_bytes,
   coalesce((select json_agg(b.bucket order by b.position, b.bucket) from tenant_buckets b where b.tenant_uuid = t.tenant_uuid), '[]')::text as buckets`;
@@ -35,29 +35,29 @@ export function tenantOf(row: TenantRow): Tenant {
   };
 }
 
-/** Deleted tenants included; `knows_slug`: whether the slug is or was this tenant's. */
+/** Includes deleted tenants. `knows_slug`: whether the slug is or was this tenant's. */
 export const findByUuid = statement<{ readonly uuid: string; readonly slug: string | null }, TenantRow & { readonly knows_slug: boolean }>(`
   select ${columns}, exists (select from tenant_slugs s where s.slug = {slug}::text and s.tenant_uuid = t.tenant_uuid) as knows_slug
   from tenants t where t.tenant_uuid = {uuid}::text`);
 
-/** By uuid, then by present slug. */
+/** By uuid, then by current slug. */
 export const findById = statement<{ readonly uuid: string; readonly slug: string }, TenantRow>(`
   select ${columns} from tenants t
   where (t.tenant_uuid = {uuid}::text or t.tenant_slug = {slug}::text) and t.state <> 'deleted'
   order by t.tenant_uuid = {uuid}::text desc limit 1`);
 
-/** Who has which of these buckets, a JSON array: a parameter for each would be too many. */
+/** Who has which of these buckets, given as a JSON array: one parameter each would be too many. */
 export const findOwners = statement<{ readonly buckets: string }, { readonly bucket: string; readonly tenant_uuid: string }>(`
   select bucket, tenant_uuid from tenant_buckets where bucket = any (array(select json_array_elements_text({buckets}::text::json)))`);
 
-/** Whatever changes a row of `tenants` holds the tenant's row of `tenant_usage` first, so that no two changes wait in a circle. */
+/** Every change of a row of `tenants` locks the tenant's row of `tenant_usage` first, so that no two changes deadlock. */
 export const lockUsage = statement<{ readonly tenant: string }, { readonly tenant_uuid: string }>(
   `select tenant_uuid from tenant_usage where tenant_uuid = {tenant}::text for update`,
 );
 
 /**
- * Keeps every other transaction from giving anybody one of two names until this one ends: uuids and slugs are looked up in
- * one another's place, and share one space of names. In one order, so that no two wait for each other.
+ * Keeps all other transactions from assigning either of two names until this one ends: uuids and slugs are looked up in place of each
+ * other, and share one namespace. The locks are taken in one order, so that no two transactions deadlock.
  */
 export const lockNames = statement<{ readonly one: string; readonly other: string }, never>(`
   select pg_advisory_xact_lock(key) from (
@@ -65,9 +65,9 @@ export const lockNames = statement<{ readonly one: string; readonly other: strin
   ) names`);
 
 /**
- * Gives a tenant a slug that is its own already or nobody's; no row when it is, or was, another tenant's, or is its uuid. Takes
- * the slug in `tenants` first, as `insertTenant` does.
- * @param slugUuid the slug in the spelling of a uuid, under which it is taken as well
+ * Gives a tenant a slug that is its own already or nobody's. No row when the slug is, or was, another tenant's, or is its uuid. Takes the
+ * slug in `tenants` first, as `insertTenant` does.
+ * @param slugUuid the slug in the spelling of a uuid, which is taken as well
  */
 export const renameTenant = statement<
   { readonly tenant: string; readonly slug: string; readonly slugUuid: string },
@@ -89,7 +89,7 @@ export const setQuota = statement<{ readonly tenant: string; readonly quota: num
   `update tenant_usage set quota_bytes = {quota}::int8 where tenant_uuid = {tenant}::text returning tenant_uuid`,
 );
 
-/** Of a tenant that is found as by `findById`. */
+/** The usage of a tenant, found as by `findById`. */
 export const findUsage = statement<
   { readonly uuid: string; readonly slug: string },
   { readonly used_bytes: string; readonly used_files: string; readonly quota_bytes: string | null }
@@ -98,7 +98,7 @@ export const findUsage = statement<
   where (t.tenant_uuid = {uuid}::text or t.tenant_slug = {slug}::text) and t.state <> 'deleted'
   order by t.tenant_uuid = {uuid}::text desc limit 1`);
 
-/** The tenants that use most, by slug, and what all others use, as null. */
+/** The tenants that use most, by slug, then the sum of all others, with null as the slug. */
 export const snapshotUsage = statement<{ readonly limit: number }, { readonly tenant: string | null; readonly bytes: string }>(`
   select case when place <= {limit}::int8 then tenant_slug end as tenant, sum(used_bytes) as bytes
   from (
@@ -107,13 +107,13 @@ export const snapshotUsage = statement<{ readonly limit: number }, { readonly te
   ) ranked
   group by 1 order by max(case when place <= {limit}::int8 then 0 else 1 end), min(place)`);
 
-/** In the order of uuids, after `after`. */
+/** Ordered by uuid, after `after`. */
 export const listTenants = statement<{ readonly after: string; readonly limit: number }, TenantRow>(`
   select ${columns} from tenants t where t.tenant_uuid > {after}::text and t.state <> 'deleted' order by t.tenant_uuid limit {limit}::int8`);
 
 /**
- * Gives a tenant a bucket that nobody has, as its last one; with `onlyFirst` only one that has none yet. Whoever deletes the tenant
- * waits for this and sees the bucket, or this waits, and gives none, unless `evenClosed`.
+ * Assigns a bucket that nobody has to a tenant, as its last one; with `onlyFirst`, only if the tenant has none yet. Either a deletion of
+ * the tenant waits for this and sees the bucket, or this waits for the deletion and assigns nothing, unless `evenClosed`.
  */
 export const claimBucket = statement<
   { readonly tenant: string; readonly bucket: string; readonly onlyFirst: boolean; readonly evenClosed: boolean },
@@ -127,7 +127,7 @@ export const claimBucket = statement<
   on conflict do nothing
   returning bucket`);
 
-/** Takes a bucket from whoever has it. */
+/** Takes a bucket from whichever tenant has it. */
 export const takeBucket = statement<{ readonly bucket: string }, { readonly tenant_uuid: string }>(
   `delete from tenant_buckets where bucket = {bucket}::text returning tenant_uuid`,
 );
@@ -152,7 +152,7 @@ const insertTenant = statement<
   select tenant_uuid from tenant`);
 
 /**
- * Registers a tenant unless its uuid or slug is, or ever was, taken, be it as the other one of the two.
+ * Registers a tenant unless its uuid or slug is, or ever was, taken, as either a uuid or a slug.
  * @returns whether it was registered
  * @throws validation_failed
  */
@@ -172,26 +172,26 @@ export async function register(sql: Sql, tenant: NewTenant): Promise<boolean> {
     });
     return await whileWatched(sql, insert);
   } catch (error) {
-    if (isTaken(error)) return false; // the slug went to another tenant between the look and the insert
+    if (isTaken(error)) return false; // another tenant took the slug between the check and the insert
     throw databaseError(error);
   }
 }
 
-/** Whether a statement failed for a key that exists: PostgreSQL's unique_violation. */
+/** Whether a statement failed because a key exists: PostgreSQL's unique_violation. */
 export function isTaken(error: unknown): boolean {
   const cause = databaseError(error) as { readonly code?: unknown } | undefined;
   return cause?.code === '23505';
 }
 
 /**
- * The tenant that a uuid and a slug speak for; registers it on first use.
- * @throws tenant_mismatch when they do not belong together, or belonged to a tenant that was deleted
+ * The tenant with this uuid and slug; registers it on first use.
+ * @throws tenant_mismatch when they do not belong together, or belonged to a deleted tenant
  */
 export async function resolveTenant(sql: Sql, claimed: TenantContext): Promise<Tenant> {
   const { tenantUuid, tenantSlug: slug } = claimed;
   assertFields({ tenant_uuid: tenantNameProblem(tenantUuid), tenant_slug: tenantNameProblem(slug) });
   const uuid = canonicalTenantUuid(tenantUuid);
-  // The second look finds what another process registered meanwhile.
+  // The second look finds what this or another process has registered.
   for (let look = 1; look <= 2; look++) {
     const [row] = await findByUuid(sql, { uuid, slug });
     if (row !== undefined) {

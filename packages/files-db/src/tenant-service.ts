@@ -12,16 +12,16 @@ import type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts'
 import type { TenantRepository } from './tenant-repository.ts';
 import type { Tenant } from './tenant.ts';
 
-/** What a TenantService is made of, all on one database. */
+/** Dependencies of a TenantService, all on one database. */
 export interface TenantServiceOptions {
   readonly tenants: TenantRepository;
   readonly storage: StorageService;
   readonly database: Database;
 }
 
-/** The tenant whose bucket is provisioned, and how that is created where it is missing. */
+/** The tenant whose bucket is provisioned, and how the bucket is created when it is missing. */
 export interface ProvisionOptions {
-  /** That of the registered tenant, or the one that an unknown tenant is registered with. */
+  /** The slug of the registered tenant; an unknown tenant is registered with it. */
   readonly tenantSlug: string;
   /** Default: that of `storage`. */
   readonly region?: string | undefined;
@@ -38,7 +38,7 @@ export interface NewBucket {
   readonly acl?: CannedAcl | undefined;
 }
 
-/** What concerns a tenant's rows and its buckets at once. */
+/** Operations on a tenant's rows and its buckets together. */
 export class TenantService {
   readonly #tenants: TenantRepository;
   readonly #storage: StorageService;
@@ -51,9 +51,10 @@ export class TenantService {
   }
 
   /**
-   * Creates the tenant's bucket and sets its rules; registers an unknown tenant, whose uuid `id` then is. A bucket of that name
-   * that nobody has becomes the tenant's with all that is in it. Idempotent.
-   * @throws tenant_conflict for another slug than the registered one, or a bucket that is not free
+   * Creates the tenant's bucket and sets its rules. Registers an unknown tenant with `id` as its uuid. An existing bucket of that name that
+   * nobody has becomes the tenant's, with everything in it. Idempotent.
+   * @throws tenant_conflict for another slug than the registered one, or a bucket that is not free; tenant_not_found when the tenant or its
+   * bucket is deleted in the meantime
    */
   async provision(id: string, options: ProvisionOptions, ctx: CallContext = noContext): Promise<{ readonly bucket: string }> {
     ctx.signal?.throwIfAborted();
@@ -73,8 +74,8 @@ export class TenantService {
   }
 
   /**
-   * Deletes a tenant; its uuid and slugs stay taken. With `force` also its files, objects and buckets. It takes no more
-   * files from the start, can be found until the end, and may be deleted again after that failed half-way.
+   * Deletes a tenant and its buckets; its uuid and slugs stay taken. With `force`, also its files and objects. The tenant accepts no more
+   * files from the start, can be found until the end, and can be deleted again after a failure half-way.
    * @throws tenant_not_found, tenant_not_empty
    */
   async delete(id: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
@@ -90,7 +91,7 @@ export class TenantService {
       throw notEmpty();
     }
     this.#tenants.forget(tenant);
-    const own = await this.#bucketsOf(tenant); // from now on it is given no others
+    const own = await this.#bucketsOf(tenant); // it gets no others from now on
     for await (const rows of deleteFiles(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
     for await (const rows of formerPlaces(sql, { tenant })) await this.#removeElsewhere(rows, own, counted);
     for (const bucket of own) {
@@ -99,7 +100,7 @@ export class TenantService {
       } catch (error) {
         if (hasCode(error, 'no_such_bucket')) continue; // another call has deleted it since
         if (force || !hasCode(error, 'bucket_not_empty')) throw error;
-        await reopenTenant(sql, { tenant }); // something came in after the look, or was there for nobody to see
+        await reopenTenant(sql, { tenant }); // something arrived after the check, or was invisible to it
         throw notEmpty();
       }
     }
@@ -108,8 +109,9 @@ export class TenantService {
   }
 
   /**
-   * A further bucket of a tenant; the first one takes its uploads.
-   * @throws tenant_not_found, bucket_already_exists, tenant_conflict when there is none yet, and the name is reserved or another tenant's
+   * Creates a further bucket of a tenant; uploads go to the first one.
+   * @throws tenant_not_found, bucket_already_exists, tenant_conflict when no such bucket exists but the name is reserved or another
+   * tenant's
    */
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
     ctx.signal?.throwIfAborted();
@@ -129,7 +131,7 @@ export class TenantService {
   }
 
   /**
-   * Deletes a bucket, whoever has it; with `force` also what is in it.
+   * Deletes a bucket, whoever has it; with `force` also its contents.
    * @throws no_such_bucket, bucket_not_empty when it holds objects or tracked files
    */
   async deleteBucket(bucket: string, options: { readonly force?: boolean | undefined } = {}, ctx: CallContext = noContext): Promise<void> {
@@ -141,30 +143,30 @@ export class TenantService {
     try {
       await this.#storage.deleteBucket(bucket, { force }, ctx);
     } catch (error) {
-      // What an attempt before this one left behind still has to go.
+      // What an earlier attempt left behind still has to go.
       const known = tracked || owner !== undefined;
       if (!known || !hasCode(error, 'no_such_bucket')) throw error;
     }
-    // Rows whose objects went with the bucket, those that came after the look as well.
+    // Rows whose objects went with the bucket, including rows added after the check.
     if (force) for await (const _rows of deleteFiles(sql, { bucket }));
     await this.#tenants.removeBucket(bucket);
     if (owner !== undefined) await this.#seeAgain(bucket, { owner, force }, unstoppable(ctx));
   }
 
-  /** Files that lie in no bucket of their tenant, with the bucket that is: what was uploaded before tenants had buckets. */
+  /** Files that are in no bucket of their tenant, with the bucket they belong in: uploads from before tenants had buckets. */
   strayFiles(): AsyncGenerator<StrayFile, void, undefined> {
     return strayFiles({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage });
   }
 
   /**
-   * Moves a file to its tenant's bucket. It can be read all the while; its former object is removed by a later sweep.
+   * Moves a file to its tenant's bucket. The file stays readable throughout; a later sweep removes the old object.
    * @throws checksum_mismatch when the object is not the file, file_not_found when it is missing, no_such_bucket, tenant_conflict
    */
   async relocateFile(file: StrayFile, options: RelocateOptions, ctx: CallContext = noContext): Promise<Relocation> {
     return relocateFile({ sql: this.#database.sql, tenants: this.#tenants, storage: this.#storage }, file, options, ctx);
   }
 
-  /** As `TenantRepository.addBucket`; a bucket that is there already is said to be so, whoever has it. */
+  /** Like `TenantRepository.addBucket`, but reports a bucket that already exists as such, whoever has it. */
   async #claim(tenant: string, bucket: string, ctx: CallContext): Promise<boolean> {
     try {
       return await this.#tenants.addBucket(tenant, bucket);
@@ -175,16 +177,16 @@ export class TenantService {
   }
 
   /**
-   * Whoever did not know yet may have created a bucket once more before it was taken from its owner. It is the owner's, unless that
-   * is being deleted; whoever creates it from now on learns that it is nobody's (`TenantRepository.keeps`).
+   * A process that did not know yet may have created the bucket again before it was taken from its owner. The owner then keeps it, unless
+   * the owner is being deleted. Whoever creates it from now on learns that it is nobody's (`TenantRepository.keeps`).
    */
   async #seeAgain(bucket: string, deleted: { readonly owner: string; readonly force: boolean }, ctx: CallContext): Promise<void> {
     const { owner, force } = deleted;
     try {
       if (!(await this.#storage.bucketExists(bucket, ctx))) return;
     } catch (error) {
-      if (hasCode(error, 'access_denied')) return; // somebody else's by now
-      await this.#tenants.giveBack(owner, bucket); // it may be there: the next attempt is to look for it
+      if (hasCode(error, 'access_denied')) return; // it is somebody else's by now
+      await this.#tenants.giveBack(owner, bucket); // it may exist: the next attempt has to look for it
       throw error;
     }
     try {
@@ -192,20 +194,20 @@ export class TenantService {
     } catch (error) {
       if (hasCode(error, 'tenant_conflict')) return; // another tenant has it by now
       if (!hasCode(error, 'tenant_not_found')) throw error;
-      // Its own again first: what cannot be deleted now is found by the next attempt, and nobody else is given it meanwhile.
+      // Assigned to the owner first: the next attempt finds what cannot be deleted now, and nobody else gets it meanwhile.
       if (await this.#tenants.giveBack(owner, bucket)) await this.deleteBucket(bucket, { force }, ctx);
       else await this.#storage.deleteBucket(bucket, { force }, ctx);
     }
   }
 
-  /** After a bucket was created: whoever deleted its owner, or took it from it, may not have seen it. @throws tenant_not_found */
+  /** Called after a bucket was created: whoever deleted its owner, or took it away, may not have seen it. @throws tenant_not_found */
   async #assertKept(bucket: string, ctx: CallContext): Promise<void> {
     if (await this.#tenants.keeps(bucket)) return;
     await this.#storage.deleteBucket(bucket, {}, unstoppable(ctx)).catch(() => {});
     throw storageError('tenant_not_found', 'The tenant or its bucket was deleted in the meantime.');
   }
 
-  /** None when another call has deleted the tenant since. */
+  /** Empty when another call has deleted the tenant since. */
   async #bucketsOf(tenant: string): Promise<readonly string[]> {
     try {
       return (await this.#tenants.read(tenant)).buckets;
@@ -215,7 +217,7 @@ export class TenantService {
     }
   }
 
-  /** Not as it is remembered. */
+  /** Finds or registers the tenant, bypassing the cache. @throws tenant_conflict */
   async #registered(id: string, slug: string): Promise<Tenant> {
     const known = await this.#tenants.read(id).catch((error: unknown) => {
       if (hasCode(error, 'tenant_not_found')) return undefined;
@@ -226,7 +228,7 @@ export class TenantService {
     return known;
   }
 
-  /** Whether a bucket is not there, or somebody's who lets nobody look at it. */
+  /** Whether a bucket does not exist, or belongs to somebody who denies access to it. */
   async #isNoneOfOurs(bucket: string, ctx: CallContext): Promise<boolean> {
     try {
       return !(await this.#storage.bucketExists(bucket, ctx));
@@ -244,7 +246,7 @@ export class TenantService {
     }
   }
 
-  /** Objects in buckets that stay. One that the provider does not delete now is left to the sweep. */
+  /** Removes objects from buckets that stay. The sweep removes those that the provider does not delete now. */
   async #removeElsewhere(rows: readonly TombstoneRow[], own: readonly string[], ctx: CallContext): Promise<void> {
     const objects = rows
       .filter(({ bucket }) => !own.includes(bucket))

@@ -6,12 +6,12 @@ import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-state
 import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
 import { allRead, Gathered } from './gathered.ts';
 
-/** As many stay while nobody is in them: to make one for each upload is work for nothing, and the map would hold on to it (see `InFlight`). */
+/** Up to this many lanes stay while idle: creating one for each upload is wasted work, and the map would hold on to it (see `InFlight`). */
 const mostLanes = 1000;
 
 /**
- * The statements that every upload changes its tenant's numbers by: one at a time for each tenant, and as one what has come while
- * another one ran. In the database they would wait for each other all the same, each on a connection that other tenants need.
+ * Runs the statements with which every upload changes its tenant's usage: one at a time per tenant, and those that arrive while one runs as
+ * one. In the database they would wait for each other anyway, each on a connection that other tenants need.
  */
 export class TenantTurns {
   readonly #sql: Sql;
@@ -26,7 +26,7 @@ export class TenantTurns {
     return this.#in(file.tenant, (lane) => lane.reserving, file);
   }
 
-  /** See `settleFile`. @param tenantUuid null for a file of no tenant, whose row nobody else waits for */
+  /** See `settleFile`. @param tenantUuid null for a file without a tenant, whose row nobody else waits for */
   async settle(tenantUuid: string | null, file: SettledFile): Promise<FileRow | undefined> {
     if (tenantUuid !== null) return this.#in(canonicalTenantUuid(tenantUuid), (lane) => lane.settling, file);
     const [row] = await settleFile(this.#sql, file);
@@ -69,7 +69,7 @@ function reserving(sql: Sql): Lane['reserving'] {
       return granted;
     },
     async many(files) {
-      // All of them or none: who gets what of the last bytes is for each to ask.
+      // All of them or none: when too little is left for all, each file has to ask for its own share.
       const asked = files.reduce((sum, file) => sum + BigInt(file.asked), 0n);
       const [granted] = await reserveFiles(sql, { tenant: files[0]!.tenant, asked: String(asked), files: JSON.stringify(files) });
       return granted && files.map((file) => ({ granted_bytes: String(file.asked), limited: granted.limited }));
@@ -84,7 +84,7 @@ function settling(sql: Sql): Lane['settling'] {
       return row;
     },
     async many(files) {
-      // Of two that complete the same upload one is to be told that it came too late: that is for each to ask.
+      // Of two calls that complete the same upload, one must learn that it was too late: each has to ask for itself.
       if (new Set(files.map(({ id }) => id)).size < files.length) return undefined;
       const rows = await settleFiles(sql, { files: JSON.stringify(files) });
       const byId = new Map(rows.map((row) => [row.id, row]));

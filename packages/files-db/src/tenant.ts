@@ -4,7 +4,7 @@ export interface Tenant {
   readonly tenantUuid: string;
   /** The readable name; may change. */
   readonly tenantSlug: string;
-  /** Its buckets, the primary one, which takes uploads, first. Empty until the first use. */
+  /** The primary bucket, which takes uploads, comes first. Empty until first use. */
   readonly buckets: readonly string[];
   /** Bytes; null: no limit. */
   readonly quotaBytes: number | null;
@@ -15,33 +15,33 @@ export interface Tenant {
 export interface NewTenant {
   /** The identity: 1 to 128 characters; real UUIDs are kept in lower case. */
   readonly tenantUuid: string;
-  /** 1 to 128 characters; one that was ever another tenant's is taken. */
+  /** 1 to 128 characters. A slug that was ever another tenant's is taken. */
   readonly tenantSlug: string;
-  /** Default null: no limit. */
+  /** Bytes. Default null: no limit. */
   readonly quotaBytes?: number | null | undefined;
 }
 
-/** What of a tenant is changed; what is left out stays. */
+/** Changes to a tenant; what is left out stays as it is. */
 export interface TenantChanges {
-  /** 1 to 128 characters; one that was ever another tenant's is taken. */
+  /** 1 to 128 characters. A slug that was ever another tenant's is taken. */
   readonly tenantSlug?: string | undefined;
-  /** null takes the limit away. */
+  /** Bytes; null removes the limit. */
   readonly quotaBytes?: number | null | undefined;
 }
 
-/** One page of tenants, in the order of their uuids. */
+/** One page of tenants, ordered by uuid. */
 export interface TenantPage {
   readonly tenants: readonly Tenant[];
   /** null on the last page. */
   readonly nextCursor: string | null;
 }
 
-/** What a tenant stores, and may. */
+/** What a tenant stores, and its quota. */
 export interface TenantUsage {
   /** Bytes of available files. */
   readonly bytes: number;
   /** Number of available files. */
   readonly files: number;
-  /** null: no limit. */
+  /** Bytes; null: no limit. */
   readonly quotaBytes: number | null;
 }

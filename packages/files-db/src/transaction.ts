@@ -6,13 +6,13 @@ import { despiteConflicts } from './despite-conflicts.ts';
 const mostIdle = 30;
 
 /**
- * Runs statements as one transaction, each of which sees what others have committed by then, also where transactions of this database
- * or its user do not unless they say so. Nobody in it waits for anything but the database: a transaction that nothing comes for is one
- * whose process, or network, is gone without a word. The server would learn that from TCP after two hours, and keep its locks until
- * then, so it is told to give up, unless it or its user has a limit already. One that was undone for another one in its way, or for a
- * change of the tables, runs again.
- * @param work does nothing beside its statements
- * @param idleSeconds after which it does
+ * Runs statements as one transaction, in which each sees what others have committed by then, even if the database or its user defaults to
+ * another isolation level. `work` waits for nothing but the database, so an idle transaction means that its process or network has silently
+ * gone. TCP would tell the server only after two hours, and the locks would stay until then. So the server ends a transaction that is idle
+ * for too long, unless the server or its user already sets a limit. A transaction that was undone because of a conflict, or a change of the
+ * tables, runs again.
+ * @param work does nothing but run its statements
+ * @param idleSeconds after which the server ends an idle transaction
  */
 export function inTransaction<T>(sql: Sql, work: (transaction: TransactionSql) => Promise<T>, idleSeconds = mostIdle): Promise<T> {
   return despiteConflicts(() => once(sql, work, idleSeconds));
@@ -21,7 +21,7 @@ export function inTransaction<T>(sql: Sql, work: (transaction: TransactionSql) =
 async function once<T>(sql: Sql, work: (transaction: TransactionSql) => Promise<T>, idleSeconds: number): Promise<T> {
   const result = await sql.begin('isolation level read committed', async (transaction) => {
     const limiting = limitIdleTime(transaction, idleSeconds); // sent together with the first statement
-    limiting.catch(() => {}); // waited for below
+    limiting.catch(() => {}); // awaited below
     const done = await work(transaction);
     await limiting;
     return [done] as const;

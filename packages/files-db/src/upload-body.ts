@@ -9,18 +9,18 @@ import { untilAborted } from './until-aborted.ts';
 
 const highWaterMark = 262_144;
 
-/** What is read at once of a body that is read into memory of the reader's: a small file is there at the first try. */
+/** Size of the first read from a source that reads into the caller's memory: a small file arrives whole. */
 const headBytes = 64 * 1024;
 
-/** A body of which the first bytes are known, and still to be read. */
+/** A body with a sample of its first bytes, which are still to be read from it. */
 export interface OpenedBody {
   readonly body: Body;
   readonly sample: Uint8Array;
 }
 
 /**
- * Waits for the first bytes of a body. One that ends within them, or has come whole by then, becomes a buffer.
- * @throws what the stream fails with, the signal's reason, or invalid_argument for a body shorter than announced
+ * Waits for the first bytes of a body. A body that ends within them, or has arrived whole by then, becomes a buffer.
+ * @throws the stream's error, the signal's reason, or invalid_argument for a body of another size than announced
  */
 export async function openBody(body: Body, signal?: AbortSignal): Promise<OpenedBody> {
   if (body.kind === 'buffer') return { body, sample: body.data.subarray(0, sampleBytes) };
@@ -41,7 +41,7 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   const [first, second] = chunks;
   const data = first !== undefined && second === undefined ? first : Buffer.concat(chunks);
   if (!stream.readableEnded) {
-    const sample = Buffer.from(data.subarray(0, sampleBytes)); // the chunk is its reader's
+    const sample = Buffer.from(data.subarray(0, sampleBytes)); // a copy: the chunk belongs to whoever reads it
     stream.unshift(data); // in the same tick as the last read(), after which the stream would end
     return { body: { ...body, stream }, sample };
   }
@@ -49,7 +49,10 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
 }
 
-/** The same for one that is read into memory of its reader's, as it then still is. Who closes `source` closes what is left of it. */
+/**
+ * The same for a source that reads into the caller's memory; so does the stream returned. Whoever closes `source` closes what is left of
+ * it.
+ */
 async function openDirectly(source: DirectSource, size: number | undefined, signal: AbortSignal | undefined): Promise<OpenedBody> {
   const head = Buffer.allocUnsafe(headBytes);
   let length = 0;
@@ -74,10 +77,10 @@ async function openDirectly(source: DirectSource, size: number | undefined, sign
 
 function readBy(read: (target: Uint8Array) => Promise<number>): Readable & DirectSource {
   const body = fileBody({ read: async (target, offset, length) => ({ bytesRead: await read(target.subarray(offset, offset + length)) }) });
-  return body.on('error', () => {}); // as of any body: a reader asks the stream itself
+  return body.on('error', () => {}); // as with any body: readers ask the stream itself
 }
 
-/** A stream of which everything has been read ends no sooner than it is read once more, and then in the next tick. */
+/** A stream whose data has all been read ends only when it is read once more, and then in the next tick. */
 async function endIfOver(stream: Readable): Promise<void> {
   stream.read(0);
   await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -102,9 +105,9 @@ async function readable(stream: Readable, signal: AbortSignal | undefined): Prom
 }
 
 /**
- * The body, which asks for more of the quota as it grows, and waits for the answer.
- * @param more is told how many bytes there are so far, and resolves to how many, at least 1, are granted on top, or rejects;
- *   its signal is aborted when nobody reads the body any more
+ * Makes a body reserve more of the quota as it grows, and wait for the answer.
+ * @param more gets the number of bytes so far and resolves to the number granted on top, at least 1, or rejects; its signal aborts when
+ * nobody reads the body any more
  */
 export function meterBody(stream: Readable, granted: number, more: (passed: number, signal: AbortSignal) => Promise<number>): Body {
   const gone = new AbortController();
@@ -123,7 +126,7 @@ export function meterBody(stream: Readable, granted: number, more: (passed: numb
   };
 }
 
-/** Resolves once the bytes may pass, where that takes asking. */
+/** Resolves once the bytes may pass; undefined when they may pass at once. */
 type Pass = (bytes: number) => Promise<void> | undefined;
 
 function meterReads(source: Readable & DirectSource, pass: Pass): Readable {

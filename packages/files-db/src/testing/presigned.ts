@@ -10,15 +10,15 @@ import type { Rig } from './support.ts';
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 export const alice = userOf(acme, 'alice');
 
-/** What a presigned upload takes: the service that hands it out, the browser that sends it, and the provider in between. */
+/** All that a presigned upload takes: the service that issues it, the browser that sends it, and the provider in between. */
 export interface PresignedRig extends Rig {
   readonly inner: StorageBackend;
   ask(more?: Partial<PresignedUploadRequest>): Promise<PresignedFileUpload>;
-  /** What a browser with the form does. */
+  /** Does what a browser with the form does. */
   send(asked: PresignedFileUpload, text: string, contentType?: string): Promise<unknown>;
   complete(asked: PresignedFileUpload): Promise<FileRecord>;
   expire(asked: PresignedFileUpload): Promise<unknown>;
-  /** From now on these operations of the provider are others. */
+  /** Replaces operations of the provider from now on. */
   replace(operations: Partial<StorageBackend>): void;
 }
 

@@ -4,7 +4,7 @@ import { acme } from './support.ts';
 
 const newId = createIdGenerator();
 
-/** A file of acme's that is to be reserved. */
+/** A file of acme's to reserve. */
 export function reserved(more: Partial<ReservedFile> = {}): ReservedFile {
   return {
     id: newId(),
@@ -27,7 +27,7 @@ export function reserved(more: Partial<ReservedFile> = {}): ReservedFile {
   };
 }
 
-/** What becomes of a file that was reserved. */
+/** The final state of a reserved file. */
 export function settled(id: string, more: Partial<SettledFile> = {}): SettledFile {
   return {
     id,

@@ -46,18 +46,18 @@ export interface Rig {
   readonly files: FileService;
   readonly tenants: TenantRepository;
   readonly tenantService: TenantService;
-  /** Rows of a query, for looking past the services. */
+  /** Runs a query past the services. */
   query<T>(text: string): Promise<readonly T[]>;
   /** Every key of every bucket, as `bucket/key`. */
   keys(): Promise<readonly string[]>;
-  /** What `tenant_usage` says of a tenant, having made sure that it is what the rows of `files` add up to. */
+  /** The tenant's row of `tenant_usage`, after checking that it is the sum of the rows of `files`. */
   usage(tenant: TenantContext): Promise<{ readonly bytes: number; readonly files: number; readonly reserved: number }>;
   close(): Promise<void>;
 }
 
 type Services = Pick<Rig, 'database' | 'storage' | 'files' | 'tenants' | 'tenantService'>;
 
-/** Everything of this package on a database of its own: a bucket per tenant, a default one for files without a tenant. */
+/** Everything of this package on its own database: a bucket per tenant, a default one for files without a tenant. */
 export async function openRig(
   options: {
     readonly server?: TestDatabaseOptions['server'];
@@ -105,7 +105,7 @@ export async function openRig(
   };
 }
 
-/** The services of another process, which shares database and storage with those of a rig and remembers tenants by itself. */
+/** The services of another process, which shares database and storage with a rig but has its own tenant cache. */
 export function processBeside({ url, backend }: Rig): Services & { close(): Promise<void> } {
   const services = servicesOn(url, backend);
   return { ...services, close: () => services.database.close() };
@@ -155,7 +155,7 @@ export function variant(backend: StorageBackend, replaced: Partial<StorageBacken
   return { ...wrapBackend(backend), ...replaced };
 }
 
-/** `backend` without a server to answer for what it presigns: tests put the bytes there themselves, as a form would. */
+/** `backend` with presigned URLs that no server answers: tests store the bytes themselves, as a form would. */
 export function presigning(backend: StorageBackend): StorageBackend {
   const clamp = (expiresIn: number): number => Math.min(expiresIn, 604_800);
   return variant(backend, {
@@ -189,7 +189,7 @@ export function streamOf(chunks: readonly (string | Uint8Array)[], failure?: Err
   );
 }
 
-/** Uploads text as a file of alice's, with whatever else is asked for. */
+/** Uploads text as a file of alice's; `more` overrides the request. */
 export async function upload(rig: Rig, text: string, more: Partial<Parameters<FileService['uploadFile']>[0]> = {}): Promise<FileRecord> {
   return rig.files.uploadFile({ body: text, filename: 'note.txt', contentType: 'text/plain', ownerId: 'alice', ...more });
 }
@@ -199,7 +199,7 @@ export async function bytesOf(rig: Rig, file: FileRecord): Promise<string> {
   return (await readAll(body)).toString();
 }
 
-/** The code that a promise rejects with. */
+/** The code of the error with which a promise rejects; `resolved` if it does not. */
 export async function codeOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
