@@ -32,7 +32,7 @@ describe('a watch for answers within ten seconds', () => {
     await once(socket, 'connect');
     return socket;
   }
-  /** Lets a look happen after so long. */
+  /** Lets `seconds` pass, and then a look happen. */
   function pass(seconds: number): void {
     now += seconds * 1000;
     vi.advanceTimersByTime(1000);

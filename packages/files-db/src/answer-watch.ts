@@ -13,7 +13,7 @@ interface Target {
 }
 
 interface Seen {
-  /** Received from the server. Bytes sent to it may only be queued. */
+  /** Received from the server. Bytes sent do not count, since they may still be queued. */
   bytes: number;
   /** When `bytes` last grew. */
   since: number;

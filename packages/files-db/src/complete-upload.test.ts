@@ -66,7 +66,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
   });
 
   it('is verified by its copy: what is swapped in between is found out', async () => {
-    // A provider that ignores the condition of a copy, and a client that is quick.
+    // The provider ignores the condition of a copy, and the client overwrites the object just before it.
     for (const [swapped, code] of [
       ['hell', 'upload_mismatch'],
       ['HELLO', 'upload_mismatch'],
@@ -83,7 +83,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
       expect((await rig.keys()).filter((key) => key.includes(asked.fileId))).toEqual([]);
       expect(await rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'failed' });
     }
-    // Without a checksum any bytes of that size and type are as good; those that were copied are the file.
+    // Without a checksum, any bytes of that size and type will do; the copied ones are the file.
     const asked = await rig.ask();
     await rig.send(asked, 'hello');
     rig.replace({
@@ -161,7 +161,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await rig.complete(good);
     expect(await codeOf(rig.complete(bad))).toBe('upload_mismatch');
     expect(await codeOf(rig.complete(none))).toBe('upload_not_found');
-    expect(looks).toEqual([good.uploadFields['key'], bad.uploadFields['key']]); // each is removed
+    expect(looks).toEqual([good.uploadFields['key'], bad.uploadFields['key']]); // the removals
     looks.length = 0;
     rig.replace({ ...counting, copy: () => Promise.reject(storageError('storage_unavailable', 'away')) });
     expect(await codeOf(rig.complete(none))).toBe('storage_unavailable');
@@ -172,7 +172,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     const asked = await rig.ask();
     await rig.send(asked, 'hello');
     const copy: StorageBackend['copy'] = async (from, to, options, ctx) => {
-      await new Promise((resolve) => setTimeout(resolve, 20)); // so that they do overlap
+      await new Promise((resolve) => setTimeout(resolve, 20)); // makes them overlap
       return rig.inner.copy(from, to, options, ctx);
     };
     rig.replace({ copy });
@@ -206,7 +206,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await holder`begin`;
     await holder`select 1 from tenant_usage where tenant_uuid = ${acme.tenantUuid} for update`;
     expect(await codeOf(files.completeUpload(asked.fileId, alice))).toBe('storage_unavailable');
-    await holder`commit`; // for which the statement still waits
+    await holder`commit`; // the statement is still waiting for this
     holder.release();
     await expect.poll(() => rig.files.get(asked.fileId, alice)).toMatchObject({ status: 'available' });
     expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');

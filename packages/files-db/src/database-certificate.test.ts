@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectDatabase } from './index.ts';
 
 const trusted = getCACertificates();
-/** For 127.0.0.1, and for that and `localhost`. */
+/** Certificates for 127.0.0.1 alone, and for 127.0.0.1 and `localhost`. */
 const [ofAddress, ofBoth] = [selfSigned(), selfSigned(['localhost'])];
 
 describe('the certificate of a database', () => {
@@ -17,7 +17,7 @@ describe('the certificate of a database', () => {
   let identity: typeof ofAddress;
   let secured: number;
 
-  /** As far as a PostgreSQL goes before it is told who asks: then it is gone. */
+  /** Acts like PostgreSQL until it learns who connects, and then disconnects. */
   beforeEach(async () => {
     present(ofAddress);
     secured = 0;

@@ -57,7 +57,7 @@ export function databaseError(error: unknown): unknown {
   // From OpenSSL: client and server cannot agree.
   if (code.startsWith('ERR_SSL')) return unavailable('No TLS connection to the database could be made.', cause);
   if (untrusted.test(code)) return unavailable('The certificate of the database is not trusted.', cause, false);
-  // 55000: the database accepts no connections. Class 58: its system failed, such as a disk.
+  // 55000: the database accepts no connections. Class 58: a system error, such as a failing disk.
   if (/^(?:08|53|57P0|55000|58)/.test(code)) return unavailable('The database does not accept statements at the moment.', cause);
   if (code === '25006') return unavailable('The database is read-only at the moment.', cause);
   if (gaveUp.test(code)) return unavailable('The database cancelled the statement because it exceeded a timeout of the database.', cause);

@@ -39,7 +39,7 @@ describe('the URL of a database', () => {
     ['postgres://h/my%20db', { database: 'my db' }],
     ['postgres://h/db', { max: 10 }],
     ['postgres://h/db?max=3', { max: 3, connection: { application_name: 'coffer' } }],
-    // As providers hand it out.
+    // As providers write it.
     ['postgres://h/db?sslmode=require&channel_binding=require', { ssl: 'verify-full' }],
     ['postgres://h/db?sslmode=require&channel_binding=prefer', { ssl: 'require' }],
     ['postgres://h/db?sslrootcert=system', { ssl: 'verify-full' }],
@@ -54,7 +54,7 @@ describe('the URL of a database', () => {
     ['postgres:///', { host: ['from'], port: [6], database: 'data' }],
     ['postgres:///db?port=5432', { host: ['from'], port: [5432] }],
     ['postgres:///db?host=/run/pg', { path: '/run/pg/.s.PGSQL.6' }],
-    // libpq, too, takes the default port for each of several.
+    // For several hosts, libpq too takes the default port.
     ['postgres://h1,h2:7/db', { host: ['h1', 'h2'], port: [5432, 7] }],
     ['postgres://h1,h2/db', { host: ['h1', 'h2'], port: [5432, 5432] }],
   ])('leaves to the environment what it does not say, as libpq does: %s', (url, options) => {

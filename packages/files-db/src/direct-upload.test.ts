@@ -23,7 +23,7 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
   });
   afterAll(() => rig.close());
   afterEach(async () => {
-    // Whatever a test did: the numbers are the sums of the rows, and no key is without a row.
+    // After any test, usage is the sum of the rows, and every key has a row.
     const rows = await rig.query<{ at: string }>(
       `select bucket || '/' || storage_key as at from files where status = 'available' order by 1`,
     );
@@ -182,7 +182,7 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
     it('when the body is closed before its end', async () => {
       const body = streamOf(['x'.repeat(9000), 'y']);
       setImmediate(() => body.destroy());
-      // Whether its first bytes were there by then decides who notices.
+      // Who notices depends on whether the first bytes had arrived by then.
       await nothing(upload(rig, '', { tenantContext: acme, body }), /^(?:invalid_argument|ERR_STREAM_PREMATURE_CLOSE)$/);
     });
 
@@ -296,7 +296,7 @@ describe('uploadFile', () => {
       new Uint8Array([1]),
       Object(1n),
       { toJSON: () => new Map([['a', 1]]) },
-      Object.create(Object.create(Object.create(null))), // whose class has no name
+      Object.create(Object.create(Object.create(null))), // its class has no name
     ];
     for (const value of lost) {
       const late = async (): Promise<object> => ({ metadata: { value } });
@@ -374,7 +374,7 @@ describe('uploadFile', () => {
     let committed: Promise<unknown> | undefined;
     const backend = variant(inner, {
       put: async (at, body, options) => {
-        // As a provider that has all bytes when the connection is closed, and stores them a little later.
+        // Like a provider that has all bytes when the connection closes, and stores them a little later.
         committed = delay(100).then(() => inner.put(at, body, options, {}));
         throw gone;
       },

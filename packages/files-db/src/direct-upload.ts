@@ -112,8 +112,7 @@ async function uploadClaimed(
           ctx,
         )
         .catch((error: unknown) => {
-          // A provider that has received all bytes stores them, even if the client has gone or the answer is lost, and possibly after their
-          // removal.
+          // A provider that has received all bytes stores them, even if the client has gone or the answer is lost, or after a removal.
           const mayHaveAll = limited.kind === 'buffer' || limited.stream.readableEnded;
           mayCome = mayHaveAll && (!isStorageError(error) || error.retryable);
           throw error;

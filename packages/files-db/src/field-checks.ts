@@ -114,7 +114,7 @@ function inJson(value: unknown, key: string): unknown {
   );
 }
 
-// jsonb holds neither U+0000 nor lone surrogates. Other values than undefined that JSON.stringify() would drop are taken for mistakes.
+// jsonb holds neither U+0000 nor lone surrogates. Apart from undefined, what JSON.stringify() would drop counts as a mistake.
 function jsonProblem(value: unknown, depth: number): FieldProblem {
   if (depth === 0) return `Must be nested at most ${deepestMetadata} levels deep.`;
   if (value === null || typeof value === 'boolean') return undefined;

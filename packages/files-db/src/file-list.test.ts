@@ -6,7 +6,7 @@ import { claimPlace, findStrays, switchPlace } from './relocation-statements.ts'
 import { acme, admin, globex, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
-// Enough for the planner to know them.
+// Enough rows to matter to the planner.
 const each = 2000;
 
 describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %s', (server) => {
@@ -15,7 +15,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
 
   beforeAll(async () => {
     rig = await openRig({ server });
-    // One connection: its counters are the list's.
+    // One connection, whose counters are the list's.
     database = connectDatabase({ url: rig.url, max: 1 });
   });
   afterAll(async () => {
@@ -49,11 +49,11 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     await insert(first + 2 * each, 'deleted', tenant?.tenantUuid);
     await rig.query('analyze files');
     for (const subject of ['alice', 'bob']) {
-      await files.list({ access: userOf(tenant, subject), limit: 50 }); // plans may read, too
+      await files.list({ access: userOf(tenant, subject), limit: 50 }); // planning may read rows, too
       const before = await rowsRead();
       const page = await files.list({ access: userOf(tenant, subject), limit: 50 });
       expect(page.files).toHaveLength(50);
-      // Of its two sources a list reads one page each.
+      // A list reads one page from each of its two sources.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51);
     }
   });
@@ -110,7 +110,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
       const page = await files.list({ access, status: 'pending', limit: 50 });
       const next = await files.list({ access, status: 'pending', limit: 50, cursor: page.nextCursor! });
       expect([page.files.length, next.files.length]).toEqual([50, 50]);
-      // One more than they give, to know whether there are more; and the plan of a list after a cursor looks for the last id there is.
+      // One more row than a page tells whether there are more. Planning a list after a cursor looks up the last id.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51 + 2);
     }
   });
@@ -122,7 +122,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     await rig.query(`update files set owner_id = 'owner-' || ('x' || left(id::text, 8))::bit(32)::int % 20`);
     await rig.query('vacuum analyze files');
     const owned = (2 * each) / 20;
-    // PostgreSQL plans a statement for good after a few runs.
+    // After a few runs, PostgreSQL keeps one plan for a statement.
     for (let run = 0; run < 10; run++) {
       for (const [ownerId, most] of [
         ['owner-7', owned],
@@ -131,7 +131,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
         const before = await rowsRead();
         const page = await files.list({ access: admin, ownerId, limit: 50 });
         expect(page.files).toHaveLength(Math.min(most, 50));
-        // Making a plan reads a few.
+        // Planning reads a few rows.
         expect((await rowsRead()) - before).toBeLessThanOrEqual(most + 10);
       }
     }
@@ -150,7 +150,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     await insert(each, status, acme.tenantUuid);
     for (let part = 2; part < 10; part++) await insert(part * each, 'available', globex.tenantUuid);
     const few = `('x' || left(id::text, 8))::bit(32)::int % 1000 = 0 and tenant_uuid = '${acme.tenantUuid}'`;
-    // Of what is pending alice has few; of what is available she has all, few of which are public.
+    // Alice has few of the pending files; she has all available ones, few of which are public.
     await rig.query(
       `update files set is_public = ${few}, owner_id = case when ${few} or status = 'available' then 'alice' else 'carol' end`,
     );
@@ -159,7 +159,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
       const before = await rowsRead();
       const page = await files.list({ access, ownerId, status, limit: 50 });
       expect(page.files).toHaveLength(4);
-      // Making a plan reads a few.
+      // Planning reads a few rows.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(4 + 4);
     }
   });
@@ -180,7 +180,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
       expect(found).toEqual(all.slice(0, 4000).map(({ id }) => id));
       const before = await rowsRead();
       expect((await files.list({ access: admin, ownerId: 'alice', limit: 50 })).files).toHaveLength(50);
-      // Public ones and others apart; and of each tenant one to know of it.
+      // Public files and others are read separately, and one row of each tenant finds the tenant.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(3 * 2 * 51 + 10);
     }
   });
@@ -211,7 +211,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
       const before = await rowsRead();
       const [last, ...others] = await findStrays(database.sql, walk);
       expect([last, others]).toMatchObject([{ strays: false, is_last: true }, []]);
-      // Making a plan reads a few.
+      // Planning reads a few rows.
       expect((await rowsRead()) - before).toBeLessThanOrEqual(100 + 10);
     }
   });

@@ -28,7 +28,10 @@ export interface UploadFileRequest {
   readonly body: BodyInput;
   /** 1 to 1,024 characters without control characters. Not part of the object's key. */
   readonly filename: string;
-  /** The declared type. If missing or `application/octet-stream`, the first bytes or else the filename decide. */
+  /**
+   * The declared type, kept unless the first bytes clearly show another. If missing or `application/octet-stream`, the bytes or else the
+   * filename decide.
+   */
   readonly contentType?: string | undefined;
   /** 1 to 255 characters without control characters. */
   readonly ownerId: string;

@@ -30,7 +30,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       }
     });
 
-    // Who, what is seen, what may be changed: patterns over "tenant owner visibility".
+    // Who, what they see, what they may change; the patterns match "tenant owner visibility".
     const matrix: readonly (readonly [string, FileAccess, RegExp, RegExp])[] = [
       ['a user', userOf(acme, 'alice'), /^acme (?:alice|bob public)/, /^acme alice/],
       ['a user without files', userOf(acme, 'carol'), /^acme \w+ public/, /^$/],
@@ -102,7 +102,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     const link = await rig.files.presignedDownload(file.id, { expiresIn: 30 }, alice);
     expect(link).toEqual({ downloadUrl: expect.stringContaining('inline%3B+filename%3D%22note.txt%22'), expiresIn: 30 });
     expect(await codeOf(rig.files.presignedDownload(file.id, { expiresIn: 0 }, alice))).toBe('validation_failed');
-    const disposition = 'inline; filename="setup.exe"' as 'inline'; // as a program may take it from a request
+    const disposition = 'inline; filename="setup.exe"' as 'inline'; // as a program may pass it on from a request
     expect(await codeOf(rig.files.presignedDownload(file.id, { disposition }, alice))).toBe('validation_failed');
   });
 
@@ -169,7 +169,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       { metadata: { a: '\u0000' } },
       { metadata: JSON.parse('{"a":{"__proto__":1}}') },
       { metadata: { a: 'x'.repeat(16_384) } },
-      // What is short in JSON, and in the database several hundred times as long.
+      // Short in JSON, but several hundred times as long in the database.
       { metadata: { a: Array.from({ length: 60 }, () => 1e308) } },
       { metadata: { a: Array.from({ length: 60 }, () => -5e-324) } },
     ]) {

@@ -83,8 +83,7 @@ export class FileService {
 
   /**
    * Verifies what was uploaded and makes it the file, whose bytes are fixed from then on. May be repeated.
-   * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch, storage_unavailable while the upload keeps
-   * changing
+   * @throws file_not_found, forbidden, upload_not_found, upload_expired, upload_mismatch, storage_unavailable while it keeps changing
    */
   async completeUpload(id: string, access: FileAccess, ctx?: CallContext): Promise<FileRecord> {
     return completeUpload(this.#parts, known(id), access, ctx);

@@ -65,7 +65,7 @@ export interface Granted {
 export interface ReservedFile extends NewFileRow {
   /** Canonical uuid. */
   readonly tenant: string;
-  /** Bytes to reserve if that many are free. */
+  /** Bytes to reserve, or as many of them as are free. */
   readonly asked: number;
   /** Bytes that must be free. */
   readonly least: number;
@@ -222,8 +222,8 @@ const releasedAt = (bucket: string): string => `
     returning f.id, f.bucket, f.upload_key`;
 
 /**
- * Any status -> deleted; takes the file out of the tenant's usage. No row when the caller may change no such file. The row stays for the
- * sweep until its objects are gone for good: not before a presigned form for it expires.
+ * Any status -> deleted; takes the file out of the tenant's usage. No row when there is no such file that the caller may change. The row
+ * stays for the sweep until its objects are gone for good: not before a presigned form for it expires.
  */
 export const deleteFile = statement<
   AccessParameters & {

@@ -9,7 +9,7 @@ interface Checks {
   check(header: ArrayLike<number>, place?: { readonly offset?: number }): boolean;
 }
 
-/** Beginnings of files, of which each byte counts for something. */
+/** Beginnings of files in which every byte counts. */
 const beginnings = [
   '89504e470d0a1a0a0000000d49484452000000010000000108020000',
   'ffd8ffe000104a46494600010100000100010000ffdb',
@@ -46,7 +46,7 @@ const beginnings = [
 
 const plain = async (sample: Uint8Array): Promise<string | undefined> => (await fileTypeFromBuffer(sample).catch(() => undefined))?.mime;
 
-/** Whether the library would say the same if it saw no zeros behind the last byte. */
+/** Whether the library's answer is the same when no zeros follow the last byte. */
 async function isWhole(sample: Uint8Array): Promise<boolean> {
   return (await plain(sample)) === (await plain(Buffer.concat([sample, Buffer.alloc(64, 0xff)])));
 }
@@ -57,7 +57,7 @@ describe('typeOfBytes', () => {
     const found = await Promise.all(known.map(typeOfBytes));
     expect(found).toEqual(await Promise.all(known.map(plain)));
     expect(found.filter((type) => type === undefined).length).toBeLessThan(3);
-    // Two bytes of noise begin many formats, of which the rest then is not.
+    // Two bytes of noise begin many formats, but the rest does not match them.
     const noise = Array.from({ length: 65_536 / 16 }, (_, index) =>
       Buffer.concat([Buffer.from([index & 0xff, index >> 4]), randomBytes(300)]),
     );
@@ -91,7 +91,7 @@ describe('typeOfBytes', () => {
     const parse = vi.spyOn(FileTypeParser.prototype, 'fromBuffer');
     const noise = Array.from({ length: 1000 }, () => randomBytes(4100));
     await Promise.all(noise.map(typeOfBytes));
-    expect(parse.mock.calls.length).toBeLessThan(200); // some begin as music may
+    expect(parse.mock.calls.length).toBeLessThan(200); // some begin like music files
     parse.mockRestore();
   });
 });

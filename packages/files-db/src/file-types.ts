@@ -29,8 +29,7 @@ class NotingParser extends OpenParser {
   override check(header: ArrayLike<number>, { offset = 0, mask: given }: Place = {}): boolean {
     const bytes = Uint8Array.from(header);
     const mask = Uint8Array.from(header, (_byte, index) => given?.[index] ?? 0xff);
-    // The parser reads as it checks. In its buffer, bytes that it has not read are zero, whatever the file has there; this file has no
-    // zeros.
+    // The parser reads as it checks. Bytes not read yet are zero in its buffer, whatever the file has there; this file has no zeros.
     for (const [index, byte] of bytes.entries()) {
       if (this.buffer[offset + index] !== 0) continue;
       if (byte !== 0) return false;

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { Gathered } from './gathered.ts';
 import type { Statements } from './gathered.ts';
 
-/** Statements that return what they are given, and what each was for: an end of `one` as well. */
+/** Statements that return their parameters, with a record of each call; `one` also records its end. */
 function recorded(many?: Statements<number, number>['many']): { readonly gathered: Gathered<number, number>; readonly made: unknown[] } {
   const made: unknown[] = [];
   const gathered = new Gathered<number, number>({

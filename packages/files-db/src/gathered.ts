@@ -28,7 +28,7 @@ export class Gathered<P, R> {
     return new Promise((resolve, reject) => this.#waiting.push({ parameters, resolve, reject }));
   }
 
-  /** Runs the calls that wait now, at most `most`. Never rejects: the callers get the errors. */
+  /** Runs the calls that wait now, up to `most` of them. Never rejects: the callers get the errors. */
   async take(): Promise<void> {
     const taken = this.#waiting.splice(0, most);
     if (taken.length > 1) {

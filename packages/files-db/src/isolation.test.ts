@@ -14,7 +14,7 @@ describe.each(['repeatable read', 'serializable'])('a database whose transaction
     await rig.tenants.create(acme);
     const [row] = await rig.query<{ name: string }>('select current_database() as name');
     await rig.query(`alter database ${row!.name} set default_transaction_isolation = '${level}'`);
-    processes = [1, 2, 3].map(() => processBeside(rig)); // connections that were there before do not hear of it
+    processes = [1, 2, 3].map(() => processBeside(rig)); // connections made before do not notice the setting
   });
   afterEach(async () => {
     await Promise.all(processes.map((each) => each.close()));
@@ -69,7 +69,7 @@ describe.each(['repeatable read', 'serializable'])('a database whose transaction
   it('registers a tenant that many claim at once', async () => {
     const initech = { tenantUuid: 'initech', tenantSlug: 'initech' };
     expect(new Set(await everywhere(12, ({ tenants }) => tenants.resolve(initech)))).toEqual(new Set(['resolved']));
-    // Each other's uuid is the slug that it asks for.
+    // The uuid of each is the slug that the other one asks for.
     const pairs = [1, 2].map((n) => ({ tenantUuid: `name-${n}`, tenantSlug: `name-${3 - n}` }));
     const codes = await everywhere(12, ({ tenants }, index) => tenants.resolve(pairs[index % 2]!));
     expect(codes.filter((code) => code === 'resolved')).toHaveLength(6);

@@ -53,7 +53,7 @@ describe('a database whose answers get lost', () => {
   it('holds nothing for uploads that were told that it failed', async () => {
     const through = { ...rig, files };
     const uploads = () => Promise.all(['one', 'two', 'three'].map((text) => codeOf(upload(through, text, { tenantContext: acme }))));
-    expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']); // which prepares the statements
+    expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']); // prepares the statements
     isLosing = true;
     const codes = await uploads();
     expect(codes).toEqual(['storage_unavailable', 'storage_unavailable', 'storage_unavailable']);
@@ -70,7 +70,7 @@ describe('a database whose answers get lost', () => {
     isSilent = false;
     await database.check();
     isSilent = true;
-    // With others behind it, and in a transaction.
+    // With other statements queued, and in a transaction.
     const looks = Array.from({ length: 5 }, (_, index) => delay(index * 300).then(() => codeOf(tenants.find(`unknown-${index}`))));
     const create = codeOf(tenants.create({ tenantUuid: 'another', tenantSlug: 'another' }));
     expect(new Set(await Promise.all([...looks, create]))).toEqual(new Set(['storage_unavailable']));
@@ -85,7 +85,7 @@ describe('a database whose answers get lost', () => {
     const pool = connectDatabase({ url: url.href, max, connectTimeout });
     const everywhere = (): Promise<unknown> => Promise.all(Array.from({ length: max }, () => pool.sql`select pg_sleep(0.1)`));
     await everywhere();
-    // Whose answer is lost asks again at once, on a connection that has not heard yet that it is lost as well.
+    // After a lost answer, asks again at once, on a connection that has not noticed yet that it is lost, too.
     const again = async (): Promise<void> => {
       const rows = await pool.sql`select 1`.catch(() => undefined);
       expect(rows?.length ?? 1).toBe(1);
@@ -94,7 +94,7 @@ describe('a database whose answers get lost', () => {
     await delay(100);
     for (const socket of sockets) socket.resetAndDestroy();
     await Promise.all(asking);
-    await delay(100); // by when all of them have heard
+    await delay(100); // until all of them have noticed
     const begun = performance.now();
     await everywhere();
     expect(performance.now() - begun).toBeLessThan(connectTimeout * 900);
@@ -129,7 +129,7 @@ describe('a database whose answers get lost', () => {
       await ended.promise;
       await transaction`select set_config('coffer.said', 'by the first', false)`;
     });
-    lost.catch(() => {}); // it is looked at below
+    lost.catch(() => {}); // awaited below
     await begun.promise;
     for (const socket of sockets) socket.resetAndDestroy();
     await expect(lost).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
@@ -145,7 +145,7 @@ describe('a database whose answers get lost', () => {
 
   it('leaves nothing of an answer that was cut to the next one', async () => {
     const pool = connectDatabase({ url: rig.url, max: 1 });
-    // Ends its own connection when some of the rows are on their way.
+    // Ends its own connection after some of the rows have been sent.
     const cut = pool.sql`select n, case when n = 5 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 9) as n`;
     await expect(cut).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
     const rows = await pool.sql`select 'whole' as answer`;
@@ -213,12 +213,12 @@ describe('a database whose answers get lost', () => {
         .catch(() => {}),
     );
     await expect.poll(() => mine.length).toBe(2);
-    await delay(100); // by when both are in their transactions
+    await delay(100); // until both are in their transactions
     const codes = Array.from({ length: 20 }, () => codeOf(pool.check()));
-    await delay(300); // by when all of them have waited for longer than a connection may take
+    await delay(300); // until all of them have waited longer than a connection may take
     isFull = true;
     mine[0]!.destroy();
-    await Promise.race(codes); // the first cannot be served by a new one
+    await Promise.race(codes); // a new connection cannot serve the first one
     released.resolve();
     expect(await codes.at(-1)).toBe('resolved');
     await Promise.all([...held, ...codes]);

@@ -17,7 +17,7 @@ describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on 
   beforeAll(async () => {
     rig = await openRig({ server });
     await rig.tenants.create(acme);
-    // One connection: its counters are the deletion's.
+    // One connection, whose counters are the deletion's.
     database = connectDatabase({ url: rig.url, max: 1 });
   });
   afterAll(async () => {
@@ -54,7 +54,7 @@ describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on 
       for await (const rows of deleteFiles(database.sql, { bucket })) deleted.push(...rows.map((row) => row.bucket));
       expect(deleted).toEqual(Array.from({ length: bucket === 'small' ? few : 0 }, () => 'small'));
     }
-    // Found, locked, and changed; and making plans reads a few.
+    // Each row is found, locked and changed; planning reads a few.
     expect((await rowsRead()) - before).toBeLessThan(100);
   });
 

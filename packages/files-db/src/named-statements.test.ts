@@ -80,7 +80,7 @@ describe('statements that the server knows by a name', () => {
       codeOf(inTransaction(database.sql, async (transaction) => void (await transaction.unsafe(statements))));
     expect([await ending('select 1'), await ending('select 1 / 0')]).toEqual(['resolved', '22012']);
     expect(await ending('deallocate all')).toBe('resolved');
-    expect(await ending('select 1')).toBe('26000'); // one of its own
+    expect(await ending('select 1')).toBe('26000'); // from a statement of the transaction itself
     expect([await ending('select 1'), await ending('deallocate all; select 1 / 0')]).toEqual(['resolved', '22012']);
     expect(await codeOf(database.check())).toBe('resolved');
   });

@@ -26,7 +26,7 @@ describe('a pooler that hands its connections on between transactions', () => {
     pooler = createServer((client) => {
       const server = connect(Number(port), hostname);
       for (const socket of [client, server]) sockets.add(socket.on('error', () => {}));
-      let waiting = 0; // for the end of what was sent
+      let waiting = 0; // syncs without an answer yet
       client.on('data', (chunk) => {
         const bytes = chunk as Buffer;
         const ends = timesIn(bytes, sync);
@@ -35,7 +35,7 @@ describe('a pooler that hands its connections on between transactions', () => {
         server.write(bytes);
       });
       server.on('data', (bytes) => {
-        waiting = Math.max(waiting - timesIn(bytes as Buffer, readyForQuery), 0); // a connection begins with one that nobody waits for
+        waiting = Math.max(waiting - timesIn(bytes as Buffer, readyForQuery), 0); // a connection begins with an answer to no sync
         client.write(bytes);
       });
       client.on('close', () => server.destroy());

@@ -73,7 +73,7 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     await rig.files.delete(file.id, alice);
     await rig.send(asked, 'HELLO');
     expect(await codeOf(rig.complete(asked))).toBe('file_not_found');
-    // Once the form is no good any more, the sweep clears what came in.
+    // Once the form has expired, the sweep removes what arrived.
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 0 });
     await expect(rig.files.sweep({ olderThanSeconds: -2 * 86_400 })).rejects.toMatchObject({ code: 'invalid_argument' });
     for (const olderThanSeconds of [1e11, Infinity]) expect(await rig.files.sweep({ olderThanSeconds })).toMatchObject({ deleted: 0 });

@@ -36,7 +36,7 @@ describe('an upload that waits for space', () => {
     for (const nobodys of [other, null, undefined]) waiters.wake(nobodys);
     expect(await waiting).toBe(true);
     expect(woken).not.toHaveBeenCalled();
-    await vi.advanceTimersByTimeAsync(25); // as short as the first
+    await vi.advanceTimersByTimeAsync(25); // as short as the first pause
     await left;
     expect(vi.getTimerCount()).toBe(0);
   });

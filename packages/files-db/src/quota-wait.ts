@@ -12,7 +12,7 @@ const patience = 3000;
 export class QuotaWaiters {
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  /** Wakes the uploads of a tenant: space may have become free. */
+  /** Wakes the waiting uploads of a tenant: space may have become free. */
   wake(tenantUuid: string | null | undefined): void {
     if (tenantUuid === null || tenantUuid === undefined) return;
     for (const wake of this.#waiting.get(canonicalTenantUuid(tenantUuid)) ?? []) wake();

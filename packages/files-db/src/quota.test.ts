@@ -70,7 +70,7 @@ describe.each(['embedded', 'debian'] as const)('a quota on PostgreSQL (%s)', (se
         },
       }),
     );
-    // Whoever is refused lets the others go, and fails the test.
+    // A refused upload releases the others, and fails the test.
     await Promise.all(uploads.map((uploading) => uploading.catch((error: unknown) => (go(), Promise.reject(error as Error)))));
     expect(await rig.usage(acme)).toMatchObject({ bytes: 480_000, files: 6 });
   });

@@ -147,7 +147,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
       const inner = presigning(memoryBackend());
       await open(
         variant(inner, {
-          // After the step, as a kill would be.
+          // Fails after the step, as a kill would.
           copy: async (...call) => {
             const copied = await inner.copy(...call);
             if (!lives && step === 'copy') throw dead;
@@ -247,11 +247,11 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     const incoming = { bucket: defaultBucket, key: `incoming/${asked.fileId}` };
     const put = (): Promise<unknown> => rig.storage.uploadFile({ ...incoming, body: 'abc', contentType: 'text/plain' });
     await put();
-    expect(await strays()).toEqual([]); // pending: completed where it is
+    expect(await strays()).toEqual([]); // it is pending, and will be completed where it is
     const file = await rig.files.completeUpload(asked.fileId, admin);
     multiTenancy = true;
     expect(await moveAll()).toEqual(['moved']);
-    await put(); // the form is still good
+    await put(); // the form is still valid
     await rig.files.sweep({ now: inDays(10) });
     expect(await rig.keys()).toEqual([`acme-uploads/${file.storageKey}`]);
     expect(await bytesOf(rig, await now(file))).toBe('abc');

@@ -101,7 +101,7 @@ export async function relocateFile(parts: Parts, file: StrayFile, options: Reloc
   return (await isThere(sql, file)) ? 'waits' : 'gone';
 }
 
-/** @returns the ETag of the copy, which some stores change for objects of several parts @throws checksum_mismatch */
+/** @returns the ETag of the copy, which some stores change for objects of several parts. @throws checksum_mismatch */
 async function copyVerified(storage: StorageService, file: StrayFile, to: string, ctx: CallContext): Promise<string> {
   const source: ObjectAddress = { bucket: file.from, key: file.key };
   const destination: ObjectAddress = { bucket: to, key: file.key };

@@ -108,7 +108,7 @@ export const files = pgTable(
       .where(sql`status <> 'deleted'`),
     // For the lists of users. Covers available files only, so that uploads that nobody completes, and tombstones, slow nobody down. Public
     // files are apart, for listing those of an owner who has many others. The order differs from the primary key's: otherwise the planner
-    // would use that, and read all newer files.
+    // would use the primary key, and read all newer files.
     index('files_by_owner')
       .on(table.ownerId, table.tenantUuid, table.isPublic, table.id.desc().nullsLast())
       .where(sql`status = 'available'`),

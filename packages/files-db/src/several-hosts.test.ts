@@ -11,7 +11,7 @@ import { connectDatabase } from './index.ts';
 import type { Database, DatabaseOptions } from './index.ts';
 import { codeOf } from './testing/support.ts';
 
-/** Something that listens where a database should. */
+/** Something that listens in place of a database. */
 interface Instead {
   readonly host: string;
   readonly asked: () => number;
@@ -39,7 +39,7 @@ async function instead(answer: (socket: Socket) => void): Promise<Instead> {
 
 const silent = (): Promise<Instead> => instead(() => {});
 const closing = (): Promise<Instead> => instead((socket) => socket.once('data', () => socket.end()));
-/** A server that is starting, or goes down. */
+/** A server that is starting up or shutting down. */
 const starting = (): Promise<Instead> =>
   instead((socket) =>
     socket.once('data', () => {
@@ -59,7 +59,7 @@ describe('a database of several hosts', () => {
   let [one, two]: readonly string[] = [];
   const open = new Set<{ close(): unknown }>();
 
-  /** Through all of the hosts in turn. */
+  /** Connects to `hosts`, which are tried in turn. */
   function through(hosts: readonly string[], options: Partial<DatabaseOptions> & { readonly query?: string } = {}): Database {
     const url = `postgres://anybody:same@${hosts.join(',')}/postgres${options.query ?? ''}`;
     const database = connectDatabase({ connectTimeout: 2, ...options, url } as DatabaseOptions);
@@ -74,7 +74,7 @@ describe('a database of several hosts', () => {
   const portOf = async (database: Database): Promise<string> =>
     `127.0.0.1:${(await database.sql<{ port: string }[]>`select current_setting('port') as port`)[0]!.port}`;
 
-  /** With the same user as the others. */
+  /** All servers have the same user. */
   async function startServer(): Promise<PostgresServer> {
     const server = await startPostgres();
     const admin = connectDatabase({ url: server.url, max: 1 });
@@ -96,7 +96,7 @@ describe('a database of several hosts', () => {
     const database = through([one!, two!], { max: 3, idleTimeout: 0.2 });
     for (let round = 0; round < 3; round++) {
       expect(new Set(await Promise.all([1, 2, 3].map(() => portOf(database))))).toEqual(new Set([one]));
-      await delay(400); // by when its connections are closed for idleness
+      await delay(400); // until its idle connections are closed
     }
   });
 
@@ -132,9 +132,9 @@ describe('a database of several hosts', () => {
     );
     const begun = performance.now();
     await expect(database.check()).rejects.toMatchObject({ code: 'storage_unavailable', retryable: true });
-    expect(performance.now() - begun).toBeLessThan(7_500); // of 8 s, if each had all of the time
+    expect(performance.now() - begun).toBeLessThan(7_500); // it would be 8 s if each had all of the time
     if (start !== nobody) expect(all.map(({ asked }) => asked())).toEqual([1, 1]);
-    // And again, in a transaction as well.
+    // Again, and in a transaction.
     expect(await codeOf(database.check())).toBe('storage_unavailable');
     await expect(database.sql.begin((sql) => sql`select 1`)).rejects.toThrow();
   });

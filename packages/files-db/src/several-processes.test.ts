@@ -29,7 +29,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
   const buckets = async (): Promise<readonly string[]> => (await inner.buckets!.list(noContext)).map(({ name }) => name);
   const otherUpload = (text: string): Promise<string> =>
     codeOf(other.files.uploadFile({ body: text, filename: 'a.txt', contentType: 'text/plain', ownerId: 'alice', tenantContext: acme }));
-  /** What the other process does once a bucket is gone, and whoever deletes it does not know that yet. */
+  /** What the other process does when a bucket is gone, and the one that deletes it does not know yet. */
   const afterDeletion = (act: () => Promise<unknown>): void => {
     const remove: BucketOperations['delete'] = async (name, options, ctx) => {
       await inner.buckets!.delete(name, options, ctx);
@@ -41,7 +41,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
 
   it('bring back no bucket of a tenant that another one has deleted', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
-    expect(await other.tenants.bucketFor(acme)).toBe(bucket); // from now on it remembers
+    expect(await other.tenants.bucketFor(acme)).toBe(bucket); // cached from now on
     await rig.tenantService.delete('acme', { force: true });
     expect(await codeOf(other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }))).toBe('tenant_mismatch');
     expect(await buckets()).toEqual([]);

@@ -10,7 +10,7 @@ import { acme, presigning, streamOf, userOf } from './testing/support.ts';
 import { connectDatabase, FileService, migrateDatabase, TenantRepository, TenantService } from './index.ts';
 import type { Database } from './index.ts';
 
-// Counted by PostgreSQL itself, on a server of its own, whose log holds every statement.
+// PostgreSQL itself counts: the log of a server of its own holds every statement.
 describe('statements that reach the database', () => {
   let server: PostgresServer;
   let database: Database;

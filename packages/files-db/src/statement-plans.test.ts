@@ -8,14 +8,14 @@ import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
-// PostgreSQL plans a prepared statement for good after a few runs, which may be while the table has hardly a row.
+// After a few runs, PostgreSQL keeps one plan for a prepared statement. It may be made while the table has hardly a row.
 describe.each(['embedded', 'debian'] as const)('what is prepared while there are no files, on PostgreSQL (%s)', (server) => {
   let rig: Rig;
   let database: Database;
   beforeAll(async () => {
     rig = await openRig({ server });
     await rig.tenants.create(acme);
-    // The counters of a connection are seen by itself at once.
+    // A connection sees its own counters at once.
     database = connectDatabase({ url: rig.url, max: 1 });
   });
   afterAll(async () => {

@@ -12,8 +12,7 @@ export type Statement<P, Row> = (sql: Sql | TransactionSql, parameters: P) => Pr
 /**
  * Makes a statement that is prepared once per connection. Its text refers to parameters as `{name}`, with a cast where the type does not
  * follow from the position. How a client converts values depends on who made it (drizzle takes over dates and JSON), so statements take and
- * return only text, numbers and booleans. A statement that is a transaction of its own is tried again when it was undone because of a
- * conflict.
+ * return only text, numbers and booleans. A statement that is a transaction of its own is tried again after a conflict undid it.
  */
 export function statement<P extends Readonly<Record<keyof P, Parameter>>, Row>(text: string): Statement<P, Row> {
   const parts = text.split(/\{(\w+)\}/);

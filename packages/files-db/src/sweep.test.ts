@@ -28,7 +28,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await put('acme-uploads', `incoming/${asked.fileId}`);
     const file = await upload(rig, 'kept', { tenantContext: acme });
     expect(await rig.files.sweep()).toEqual({ expired: 0, failed: 0, deleted: 0, received: 0, retained: 0 });
-    expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ expired: 0 }); // an hour of expiry is still to come
+    expect(await rig.files.sweep({ now: inDays(1) })).toMatchObject({ expired: 0 }); // one hour too early: the form is valid for an hour
     expect(await rig.files.sweep({ now: inDays(1.1), dryRun: true })).toMatchObject({ expired: 1 });
     expect(await rig.usage(acme)).toMatchObject({ reserved: 3 });
     expect(await rig.files.sweep({ now: inDays(1.1) })).toMatchObject({ expired: 1 });
@@ -43,7 +43,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     const deleted = await ask(acme, 3);
     await ask(acme, 5);
     const other = await ask(acme, 7);
-    await rig.files.delete(deleted.fileId, admin); // which freed it already
+    await rig.files.delete(deleted.fileId, admin); // has already released its reservation
     await rig.query(`update files set sweep_at = sweep_at + interval '9 days' where id = '${other.fileId}'`);
     expect(await rig.usage(acme)).toMatchObject({ reserved: 12 });
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 1, expired: 1 });
@@ -59,7 +59,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     stuck.catch(() => {});
     await expect.poll(() => rig.keys()).toHaveLength(1);
     expect(await rig.usage(acme)).toMatchObject({ reserved: 3 });
-    // It may still be running, however little the sweep waits for others.
+    // It may still be running, even if the sweep gives others no time.
     for (const dryRun of [true, false]) {
       expect(await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.9), dryRun })).toMatchObject({ expired: 0 });
     }
@@ -155,7 +155,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await rig.files.sweep({ olderThanSeconds: 0 });
     expect(await rig.keys()).toEqual([]);
     await put('acme-uploads', `incoming/${fileId}`);
-    await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.03) }); // an hour of expiry is still to come
+    await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.03) }); // the form is still valid
     expect(await rig.keys()).toHaveLength(1);
     expect(await rig.files.sweep({ olderThanSeconds: 0, now: inDays(0.1) })).toMatchObject({ deleted: 1 });
     expect(await rig.keys()).toEqual([]);
@@ -228,7 +228,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
       server,
       backend: {
         ...wrapBackend(inner),
-        // Each removal waits for that of the other bucket.
+        // Each removal waits until that of the other bucket has begun.
         batchDelete: {
           deleteMany: async (bucket, keys, ctx) => {
             begun.add(bucket);
@@ -256,7 +256,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     }
     const deletion = await rig.database.sql.reserve();
     const remove = rig.storage.deleteFiles.bind(rig.storage);
-    // Once the sweep has taken them, and before it says what it did.
+    // After the sweep has taken them, and before it has finished them.
     vi.spyOn(rig.storage, 'deleteFiles').mockImplementationOnce(async (...parameters) => {
       await deletion`begin`;
       await deletion`select 1 from files where id = ${ids[0]!} for update`;

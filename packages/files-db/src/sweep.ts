@@ -33,9 +33,9 @@ const due = `sweep_at <= {due}::text::timestamptz
   and (status <> 'pending' or upload_key is not null or sweep_at <= {uploads}::text::timestamptz)`;
 
 interface Due {
-  /** Rows whose `sweep_at` is not later are due. */
+  /** Rows whose `sweep_at` is no later than this are due. */
   readonly due: string;
-  /** Direct uploads that began no later are given up. */
+  /** Direct uploads that began no later than this are given up. */
   readonly uploads: string;
 }
 

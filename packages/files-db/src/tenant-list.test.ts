@@ -7,7 +7,7 @@ import type { Rig } from './testing/support.ts';
 
 const all = 3000;
 
-// Every page that reads what is before it makes a walk through all of them a matter of the square of their number.
+// If each page read everything before it, the cost of a walk through all tenants would grow with the square of their number.
 describe.each(['embedded', 'debian'] as const)('what a page of tenants reads on PostgreSQL (%s)', (server) => {
   let rig: Rig;
   let database: Database;
@@ -20,7 +20,7 @@ describe.each(['embedded', 'debian'] as const)('what a page of tenants reads on 
     await rig.query('insert into tenant_usage (tenant_uuid) select tenant_uuid from tenants');
     await rig.query(`insert into tenant_buckets (bucket, tenant_uuid) select 'bucket-' || tenant_slug, tenant_uuid from tenants`);
     await rig.query('analyze');
-    // One connection: its counters are those of the lists.
+    // One connection, whose counters are the lists'.
     database = connectDatabase({ url: rig.url, max: 1 });
   });
   afterAll(async () => {
@@ -48,7 +48,7 @@ describe.each(['embedded', 'debian'] as const)('what a page of tenants reads on 
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
     expect(new Set(seen).size).toBe(all);
-    // Three tables; the first one of the next page; and making plans reads a few.
+    // Three tables, the first row of the next page, and a few rows for planning.
     expect((await rowsRead()) - before).toBeLessThan(3 * (all + all / limit) + 1000);
   });
 });

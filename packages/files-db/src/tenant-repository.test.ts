@@ -61,7 +61,7 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(bucket).toBe(`${claimed.tenantSlug}-uploads`);
     const renamed = await rig.tenants.update(claimed.tenantSlug, { tenantSlug: `${claimed.tenantSlug}-new` });
     expect(renamed).toMatchObject({ tenantUuid: claimed.tenantUuid, tenantSlug: `${claimed.tenantSlug}-new`, buckets: [bucket] });
-    // A token may carry either slug; the header only the present one.
+    // A token may carry either slug, the header only the current one.
     expect(await rig.tenants.resolve(claimed)).toEqual(renamed);
     expect(await rig.tenants.resolve({ ...claimed, tenantSlug: renamed.tenantSlug })).toEqual(renamed);
     expect(await rig.tenants.bucketFor(claimed)).toBe(bucket);
@@ -258,7 +258,7 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await tenants.bucketFor(a, { adopt: true })).toBe(`${a.tenantSlug}-uploads`);
     expect(await tenants.bucketFor(a)).toBe(`${a.tenantSlug}-uploads`);
     expect(await tenants.bucketFor(b)).toBe(`${b.tenantSlug}-uploads`);
-    // What it holds came from the tenant itself, whose other request was faster.
+    // The tenant itself stored what it holds, by another, faster request.
     const racing = new TenantRepository({
       database: rig.database,
       bucketNameFor: ({ tenantSlug }) => `${tenantSlug}-uploads`,

@@ -157,8 +157,8 @@ export class TenantRepository {
   }
 
   /**
-   * The tenant's primary bucket. Assigns one on first use, so that a later slug does not change it. Runs no statement while the tenant is
-   * cached.
+   * The tenant's primary bucket. Assigns one on first use, so that a later slug does not change it. A cached tenant needs no
+   * statement.
    * @param adopt whether it may be a bucket that holds objects and belongs to nobody
    * @throws tenant_mismatch, tenant_conflict when the name is reserved or another tenant's, or the bucket may not be adopted
    */
@@ -190,7 +190,7 @@ export class TenantRepository {
     throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to another tenant.`);
   }
 
-  /** Like `addBucket`, also for a tenant that is being deleted. @returns whether the bucket was assigned */
+  /** Like `addBucket`, but also for a tenant that is being deleted. @returns whether the bucket was assigned */
   async giveBack(tenantUuid: string, bucket: string): Promise<boolean> {
     return this.#claim(tenantUuid, bucket, { evenClosed: true });
   }

@@ -50,7 +50,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(provision())).toBe('access_denied');
     expect(await held()).toEqual([]);
 
-    // What is to be tried again, or half done, stays.
+    // A bucket stays assigned when provisioning is to be tried again, or is half done.
     const unavailable = (): Promise<never> => Promise.reject(storageError('storage_unavailable', 'no'));
     replaced = { buckets: { ...inner.buckets!, head: unavailable, create: unavailable } };
     expect(await codeOf(provision())).toBe('storage_unavailable');

@@ -110,8 +110,7 @@ export class TenantService {
 
   /**
    * Creates a further bucket of a tenant; uploads go to the first one.
-   * @throws tenant_not_found, bucket_already_exists, tenant_conflict when no such bucket exists but the name is reserved or another
-   * tenant's
+   * @throws tenant_not_found, bucket_already_exists, tenant_conflict when no bucket has the name but it is reserved or another tenant's
    */
   async createBucket(request: NewBucket, ctx: CallContext = noContext): Promise<BucketInfo> {
     ctx.signal?.throwIfAborted();

@@ -18,7 +18,7 @@ describe('turns on the numbers of a tenant', () => {
   });
   afterAll(() => rig.close());
 
-  /** Of this database alone: others on the server wait, too. */
+  /** Only of this database: others on the server have waits, too. */
   const waiting = (): Promise<readonly unknown[]> =>
     rig.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
   const rows = async (ids: readonly string[]): Promise<readonly Record<string, unknown>[]> =>
@@ -101,7 +101,7 @@ describe('turns on the numbers of a tenant', () => {
     await deletion`select 1 from files where id = ${locked[0]!} for update`;
     const answers = Promise.all([first, upper, lower].map((id) => turns.settle(acme.tenantUuid, settled(id))));
     await expect.poll(waiting).toHaveLength(1);
-    // PostgreSQL ends whichever of the two it finds waiting in a circle.
+    // PostgreSQL ends whichever of the two finds the deadlock.
     await deletion`select 1 from files where id = ${locked[1]!} for update`.catch(() => {});
     await deletion`commit`;
     deletion.release();
@@ -113,7 +113,7 @@ describe('turns on the numbers of a tenant', () => {
     const files = Array.from({ length: 40 }, () => reserved());
     for (const file of files.toReversed()) await turns.reserve(file);
     const ids = files.map(({ id }) => id);
-    await rig.query('vacuum analyze files'); // a hash of a table so small is cheaper than its index
+    await rig.query('vacuum analyze files'); // for a table this small, a hash is cheaper than its index
     const [first, lower, upper] = ids as [string, string, string];
     const deletion = await rig.database.sql.reserve();
     await deletion`begin`;

@@ -10,8 +10,8 @@ import { allRead, Gathered } from './gathered.ts';
 const mostLanes = 1000;
 
 /**
- * Runs the statements with which every upload changes its tenant's usage: one at a time per tenant, and those that arrive while one runs as
- * one. In the database they would wait for each other anyway, each on a connection that other tenants need.
+ * Runs the statements with which every upload changes its tenant's usage: one at a time per tenant, combining those that arrive while one
+ * runs. In the database they would wait for each other anyway, each on a connection that other tenants need.
  */
 export class TenantTurns {
   readonly #sql: Sql;

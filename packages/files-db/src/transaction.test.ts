@@ -33,12 +33,12 @@ describe('a transaction', () => {
       async (transaction) => {
         await lockUsage(transaction, { tenant: acme.tenantUuid });
         held.resolve();
-        await silent.promise; // nothing comes from here, as if from another end of a network that is cut
+        await silent.promise; // sends nothing, as if the network were cut
         await lockUsage(transaction, { tenant: acme.tenantUuid });
       },
       1,
     );
-    lost.catch(() => {}); // looked at below
+    lost.catch(() => {}); // awaited below
     await held.promise;
     const beside = processBeside(rig);
     try {
@@ -60,7 +60,7 @@ describe('a transaction', () => {
   it('keeps the limit of the database', async () => {
     const [row] = await rig.query<{ name: string }>('select current_database() as name');
     await rig.query(`alter database ${row!.name} set idle_in_transaction_session_timeout = '7s'`);
-    const beside = processBeside(rig); // a connection that was there before does not hear of it
+    const beside = processBeside(rig); // connections made before do not notice the setting
     expect(await limitIn(beside.database)).toBe('7s');
     await beside.close();
   });

@@ -14,7 +14,7 @@ import type { Body, DirectSource } from '@coffer/storage-core';
 import { sampleBytes } from './sniff.ts';
 import { meterBody, openBody } from './upload-body.ts';
 
-/** A body as a request's form makes one: pushed from outside, whatever its reader asks for. */
+/** A body like that of a form in a request: pushed from outside, whatever its reader asks for. */
 function pushed(...chunks: readonly (Buffer | null)[]): Readable {
   const stream = new Readable({ read: () => {} });
   for (const chunk of chunks) stream.push(chunk);

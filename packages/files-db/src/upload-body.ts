@@ -49,10 +49,7 @@ export async function openBody(body: Body, signal?: AbortSignal): Promise<Opened
   return { body: { kind: 'buffer', data }, sample: data.subarray(0, sampleBytes) };
 }
 
-/**
- * The same for a source that reads into the caller's memory; so does the stream returned. Whoever closes `source` closes what is left of
- * it.
- */
+/** The same for a source that reads into the caller's memory; so does the result. Whoever closes `source` closes what is left of it. */
 async function openDirectly(source: DirectSource, size: number | undefined, signal: AbortSignal | undefined): Promise<OpenedBody> {
   const head = Buffer.allocUnsafe(headBytes);
   let length = 0;
