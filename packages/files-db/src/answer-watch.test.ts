@@ -69,7 +69,7 @@ describe('a watch for answers within ten seconds', () => {
   it.each([
     ['was answered', () => Promise.resolve()],
     ['failed', () => Promise.reject(new Error('no'))],
-  ])('leaves one alone that lies idle once its statement %s', async (_how, statement) => {
+  ])('keeps a connection that is idle after its statement %s', async (_how, statement) => {
     const socket = await connected();
     await watch.during(statement()).catch(() => {});
     passOneByOne(20);
@@ -96,7 +96,7 @@ describe('a watch for answers within ten seconds', () => {
     expectEndedNext(socket);
   });
 
-  it('opens connections that send what follows at once, and not only when what was sent before has arrived', async () => {
+  it('opens connections that send at once, without waiting for earlier data to be acknowledged', async () => {
     const noDelay = vi.spyOn(Socket.prototype, 'setNoDelay');
     const client = await connected();
     expect(noDelay.mock.contexts).toEqual([client]);
@@ -104,7 +104,7 @@ describe('a watch for answers within ten seconds', () => {
     client.destroy();
   });
 
-  it('gives a connection all of the time that is opened while a statement waits on another', async () => {
+  it('gives the full time to a connection that is opened while a statement waits on another one', async () => {
     const first = await connected();
     first.on('error', () => {});
     void watch.during(forEver);
@@ -116,7 +116,7 @@ describe('a watch for answers within ten seconds', () => {
     expectEndedNext(second);
   });
 
-  it.each([60, 6])('blames nobody for the %i seconds in which this process was held up itself', async (seconds) => {
+  it.each([60, 6])('ends no connection after this process itself was blocked for %i seconds', async (seconds) => {
     const socket = await connected();
     void watch.during(forEver);
     pass(seconds);

@@ -21,7 +21,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await rig.close();
   });
 
-  it('has its checksum taken where the provider does not know it', async () => {
+  it('computes the checksum when the provider does not know it', async () => {
     const strip = <T extends { readonly sha256?: string }>({ sha256: _sum, ...info }: T): Omit<T, 'sha256'> => info;
     rig.replace({
       head: async (at, ctx) => strip(await rig.inner.head(at, ctx)),
@@ -39,7 +39,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect((await rig.keys()).filter((key) => key.includes(bad.fileId))).toEqual([]);
   });
 
-  it('goes on without its caller once it copies, so that asking again finds it done', async () => {
+  it('finishes without its caller once it has begun to copy, and may then be repeated', async () => {
     const leaving = new AbortController();
     const asked = await rig.ask({ sha256: sha256('hello') });
     await rig.send(asked, 'hello');
@@ -65,7 +65,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     await cold.close();
   });
 
-  it('is verified by its copy: what is swapped in between is found out', async () => {
+  it('verifies the copy, and so notices bytes that were swapped just before it', async () => {
     // The provider ignores the condition of a copy, and the client overwrites the object just before it.
     for (const [swapped, code] of [
       ['hell', 'upload_mismatch'],
@@ -97,7 +97,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await bytesOf(rig, file)).toBe('HELLO');
   });
 
-  it('has the checksum of its own bytes, also where others have the same ETag', async () => {
+  it('records the checksum of the copied bytes, even if other bytes have the same ETag', async () => {
     // Two blocks of one MD5, by Wang, Feng, Lai and Yu (2004): they differ in the highest bits of six bytes.
     const first = Buffer.from(
       `d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5b
@@ -129,7 +129,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.complete(undeclared)).toMatchObject({ sha256: sum(second) });
   });
 
-  it('is looked at again when it is overwritten between the look and the copy', async () => {
+  it('tries again when the object is overwritten between the check and the copy', async () => {
     const asked = await rig.ask();
     await rig.send(asked, 'hello');
     let swaps = 0;
@@ -149,7 +149,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.complete(busy)).toMatchObject({ status: 'available' });
   });
 
-  it('is looked at by its copy alone', async () => {
+  it('sends no HEAD request: the copy checks the object', async () => {
     const looks: string[] = [];
     const counting: Partial<StorageBackend> = {
       head: (at, ctx) => (looks.push(at.key), rig.inner.head(at, ctx)),
@@ -197,7 +197,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await rig.usage(acme)).toEqual({ bytes: 0, files: 0, reserved: 0 });
   });
 
-  it('has its bytes when the database makes it the file after its connection was given up', async () => {
+  it('keeps the copy when the database makes it the file after the connection was given up', async () => {
     const asked = await rig.ask();
     await rig.send(asked, 'hello');
     await using database = connectDatabase({ url: rig.url, answerTimeout: 1 });
@@ -215,7 +215,7 @@ describe.each(['embedded', 'debian'] as const)('completing a presigned upload on
     expect(await bytesOf(rig, await rig.complete(asked))).toBe('hello');
   });
 
-  it('is too late when nothing arrived in time, and in time when it did', async () => {
+  it('fails after the expiry when nothing arrived in time, and succeeds when something did', async () => {
     const [nothing, early, late] = [await rig.ask(), await rig.ask(), await rig.ask()];
     await rig.send(early, 'hello');
     await rig.send(late, 'hello');

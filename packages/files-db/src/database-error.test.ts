@@ -6,7 +6,7 @@ import type { Database } from './index.ts';
 import { acme, openRig } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
-describe('what a database refuses that an operator has told it to', () => {
+describe('a database that refuses statements because an operator told it to', () => {
   let rig: Rig;
   const open: Database[] = [];
   const told = (setting: string): Database => {
@@ -75,7 +75,7 @@ it.each([
 });
 
 it.each(['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'])(
-  'a server that takes no TLS as this process speaks it is unavailable: %s',
+  'a server with which TLS cannot be negotiated is unavailable: %s',
   async (code) => {
     const cause = Object.assign(new Error('0A00042E:SSL routines'), { code });
     const unavailable = { code: 'storage_unavailable', message: 'No TLS connection to the database could be made.', cause };

@@ -7,7 +7,7 @@ import { connectDatabase } from './index.ts';
 const optionsOf = (url: string): object => connectDatabase({ url }).sql.options;
 
 describe('the URL of a database', () => {
-  it('is refused where it is none, such as of a variable that is not set', () => {
+  it('is refused when it is no URL, such as the value of an unset variable', () => {
     for (const url of [undefined, null, '', 'mysql://h/db'] as string[]) {
       expect(() => connectDatabase({ url })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     }
@@ -57,26 +57,26 @@ describe('the URL of a database', () => {
     // For several hosts, libpq too takes the default port.
     ['postgres://h1,h2:7/db', { host: ['h1', 'h2'], port: [5432, 7] }],
     ['postgres://h1,h2/db', { host: ['h1', 'h2'], port: [5432, 5432] }],
-  ])('leaves to the environment what it does not say, as libpq does: %s', (url, options) => {
+  ])('takes what it leaves out from the environment, as libpq does: %s', (url, options) => {
     const environment = { PGHOST: 'from', PGPORT: '6', PGUSER: 'me', PGPASSWORD: 'word', PGDATABASE: 'data' };
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
     expect(optionsOf(url)).toMatchObject(options);
     vi.unstubAllEnvs();
   });
 
-  it('tells the server nothing of what concerns the client alone', () => {
+  it('sends the server no settings that concern only the client', () => {
     const query = 'gssencmode=disable&keepalives=1&keepalives_idle=30&channel_binding=disable&sslsni=1&load_balance_hosts=disable';
     expect(optionsOf(`postgres://h/db?${query}&sslrootcert=system`)).toHaveProperty('connection', { application_name: 'coffer' });
   });
 
-  it.each(['disable', 'allow', 'prefer'])('leads to a server without TLS, with sslmode=%s', async (mode) => {
+  it.each(['disable', 'allow', 'prefer'])('allows a server without TLS, with sslmode=%s', async (mode) => {
     const { url, drop } = await testDatabase();
     await using database = connectDatabase({ url: `${url}?sslmode=${mode}` });
     await database.check();
     await drop();
   });
 
-  it.each(['require', 'verify-ca', 'verify-full'])('is no way to a server without TLS, with sslmode=%s', async (mode) => {
+  it.each(['require', 'verify-ca', 'verify-full'])('refuses a server without TLS, with sslmode=%s', async (mode) => {
     const { url, drop } = await testDatabase();
     await using database = connectDatabase({ url: `${url}?sslmode=${mode}` });
     await expect(database.check()).rejects.toMatchObject({
@@ -87,7 +87,7 @@ describe('the URL of a database', () => {
     await drop();
   });
 
-  it('names any host that there is, with target_session_attrs=any', () => {
+  it('accepts a host that takes no writes, with target_session_attrs=any', () => {
     expect(optionsOf('postgres://h1,h2/db?target_session_attrs=any')).not.toMatchObject({ target_session_attrs: 'read-write' });
   });
 

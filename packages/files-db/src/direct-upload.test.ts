@@ -211,7 +211,7 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       await nothing(upload(rig, 'abc', { tenantContext: acme, sha256: 'nonsense' }), 'validation_failed');
     });
 
-    it('when what follows the file is wrong or fails', async () => {
+    it('when the form fields after the file are wrong or fail', async () => {
       const late = (fields: unknown) => async () => fields as { ownerId: string };
       await nothing(upload(rig, 'abc', { tenantContext: acme, late: late({ ownerId: 'a\u0000b' }) }), 'validation_failed');
       await nothing(upload(rig, 'abc', { tenantContext: acme, late: late({ metadata: [] }) }), 'validation_failed');
@@ -234,7 +234,7 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
       expect(await rig.query('select 1 from files')).toEqual([]);
     });
 
-    it('when the file is deleted, and its parts go from under it', async () => {
+    it('when the file is deleted, and the upload fails since its parts are gone', async () => {
       const failing = variant(rig.backend, {
         async put() {
           const [row] = await rig.query<{ id: string }>(`select id from files where status = 'pending'`);
@@ -284,7 +284,7 @@ describe.each(['embedded', 'debian'] as const)('uploadFile on PostgreSQL (%s)', 
 });
 
 describe('uploadFile', () => {
-  it('refuses metadata of which JSON would keep nothing, and says what to do; dates are kept as JSON has them', async () => {
+  it('refuses metadata whose contents JSON would drop, and says what to do; dates are kept as JSON strings', async () => {
     const rig = await openRig();
     const lost = [
       new Map([['a', 1]]),
@@ -368,7 +368,7 @@ describe('uploadFile', () => {
     await rig.close();
   });
 
-  it('leaves an object that comes after it was given up to the sweep', async () => {
+  it('lets the sweep remove an object that arrives after its upload was given up', async () => {
     const inner = memoryBackend();
     const gone = new Error('The client is gone.');
     let committed: Promise<unknown> | undefined;
@@ -391,7 +391,7 @@ describe('uploadFile', () => {
     await rig.close();
   });
 
-  it('waits for no storage that says nothing, and leaves the rest to the sweep', async () => {
+  it('does not wait for a storage that does not answer, and leaves the rest to the sweep', async () => {
     const backend = variant(memoryBackend(), {
       put: async () => {
         throw storageError('read_timeout', 'Nothing came.');

@@ -40,7 +40,7 @@ describe('files that are sought together', () => {
 
   const sought = () => accesses.flatMap((access) => ids.map((id) => ({ id, ...accessParameters(access) })));
 
-  it('are those that each of them finds alone, for whoever asks', async () => {
+  it('are the same that each request finds alone, whoever asks', async () => {
     const finder = new FileFinder(rig.database.sql);
     const alone = [];
     for (const each of sought()) alone.push((await findFile(rig.database.sql, each))[0]);
@@ -62,7 +62,7 @@ describe('files that are sought together', () => {
     expect(counted.statements).toBe(3);
   });
 
-  it('keep what is wrong with one from the others', async () => {
+  it('do not fail because another one does', async () => {
     const finder = new FileFinder(rig.database.sql);
     const access = accessParameters(admin);
     const [good, bad, other] = await Promise.allSettled([

@@ -9,7 +9,7 @@ import type { Rig } from './testing/support.ts';
 // Enough rows to matter to the planner.
 const each = 2000;
 
-describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %s', (server) => {
+describe.each(['embedded', 'debian'] as const)('the rows that lists read on PostgreSQL, %s', (server) => {
   let rig: Rig;
   let database: Database;
 
@@ -41,7 +41,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
   it.each([
     ['of a tenant', acme],
     ['without a tenant', undefined],
-  ])('is what they give, whatever else is newer, %s', async (_, tenant) => {
+  ])('are only those returned, whatever else is newer, %s', async (_, tenant) => {
     const files = new FileService({ database, storage: rig.storage });
     const first = tenant === undefined ? 0 : 100_000;
     await insert(first, 'available', tenant?.tenantUuid);
@@ -61,7 +61,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
   it.each([
     ['an admin', { ...admin, tenant: acme.tenantUuid }],
     ['a service', { subject: 'backup', role: 'service', tenant: acme.tenantUuid } as const],
-  ])('is what they give of a tenant, however many of its files were deleted, to %s', async (_, access) => {
+  ])('are only those returned, however many files of the tenant were deleted, for %s', async (_, access) => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     await insert(0, 'available', acme.tenantUuid);
@@ -79,7 +79,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     ['an admin, of a tenant', { ...admin, tenant: acme.tenantUuid }],
     ['a user', userOf(acme, 'alice')],
     ['a user without a tenant', userOf(undefined, 'alice')],
-  ])('is what they give of a status that few files have, to %s', async (_, access) => {
+  ])('are only those returned for a status that few files have, for %s', async (_, access) => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     await insert(0, 'available', acme.tenantUuid);
@@ -96,26 +96,29 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     ['an admin', 'newer', admin],
     ['an admin, of a tenant', 'newer', { ...admin, tenant: acme.tenantUuid }],
     ['an admin, of a tenant', 'older', { ...admin, tenant: acme.tenantUuid }],
-  ] as const)("is what they give of a status that many files have, to %s, with another tenant's %s", async (_, others, access) => {
-    const files = new FileService({ database, storage: rig.storage });
-    await rig.query('truncate files');
-    await insert(each, 'pending', acme.tenantUuid);
-    await insert(others === 'newer' ? 2 * each : 0, 'pending', globex.tenantUuid);
-    await insert(3 * each, 'available', globex.tenantUuid);
-    for (const analyzed of [false, true]) {
-      if (analyzed) await rig.query('analyze files');
-      const { nextCursor } = await files.list({ access, status: 'pending', limit: 50 });
-      await files.list({ access, status: 'pending', limit: 50, cursor: nextCursor! });
-      const before = await rowsRead();
-      const page = await files.list({ access, status: 'pending', limit: 50 });
-      const next = await files.list({ access, status: 'pending', limit: 50, cursor: page.nextCursor! });
-      expect([page.files.length, next.files.length]).toEqual([50, 50]);
-      // One more row than a page tells whether there are more. Planning a list after a cursor looks up the last id.
-      expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51 + 2);
-    }
-  });
+  ] as const)(
+    "are only those returned for a status that many files have, for %s, when another tenant's are %s",
+    async (_, others, access) => {
+      const files = new FileService({ database, storage: rig.storage });
+      await rig.query('truncate files');
+      await insert(each, 'pending', acme.tenantUuid);
+      await insert(others === 'newer' ? 2 * each : 0, 'pending', globex.tenantUuid);
+      await insert(3 * each, 'available', globex.tenantUuid);
+      for (const analyzed of [false, true]) {
+        if (analyzed) await rig.query('analyze files');
+        const { nextCursor } = await files.list({ access, status: 'pending', limit: 50 });
+        await files.list({ access, status: 'pending', limit: 50, cursor: nextCursor! });
+        const before = await rowsRead();
+        const page = await files.list({ access, status: 'pending', limit: 50 });
+        const next = await files.list({ access, status: 'pending', limit: 50, cursor: page.nextCursor! });
+        expect([page.files.length, next.files.length]).toEqual([50, 50]);
+        // One more row than a page tells whether there are more. Planning a list after a cursor looks up the last id.
+        expect((await rowsRead()) - before).toBeLessThanOrEqual(2 * 51 + 2);
+      }
+    },
+  );
 
-  it('is no more than what an owner has, in all tenants together, to an admin, however often that is asked for', async () => {
+  it("are at most the owner's in all tenants together, for an admin, however often the list runs", async () => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     for (const [part, { tenantUuid }] of [acme, globex].entries()) await insert(part * each, 'available', tenantUuid);
@@ -143,7 +146,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     ["another one's public ones", userOf(acme, 'bob'), 'alice', 'pending'],
     ['those that a user sees', userOf(acme, 'bob'), undefined, 'pending'],
     ["an owner's, to an admin of a tenant", { ...admin, tenant: acme.tenantUuid }, 'alice', 'pending'],
-  ] as const)('is what they give of few among many: %s', async (_, access, ownerId, status) => {
+  ] as const)('are only those returned when few of many match: %s', async (_, access, ownerId, status) => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     await insert(0, status, acme.tenantUuid);
@@ -164,7 +167,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     }
   });
 
-  it('is a page of each tenant where an owner has many files in several, to an admin', async () => {
+  it('are a page of each tenant in which an owner has many files, for an admin', async () => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     for (const [part, tenant] of [acme.tenantUuid, globex.tenantUuid, undefined].entries()) await insert(part * each, 'available', tenant);
@@ -185,7 +188,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     }
   });
 
-  it('is what they give, whatever has moved to the bucket of its tenant, to an admin', async () => {
+  it('are only those returned, whatever has moved to the bucket of its tenant, for an admin', async () => {
     const files = new FileService({ database, storage: rig.storage });
     await rig.query('truncate files');
     await insert(0x01900000, 'available', acme.tenantUuid);
@@ -202,7 +205,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     expect((await rowsRead()) - before).toBeLessThanOrEqual(51);
   });
 
-  it('is a page at a time of a tenant, all of whose files lie in its bucket, to whoever moves those that do not', async () => {
+  it("are one page at a time when files outside a tenant's bucket are sought, and there are none", async () => {
     await rig.query('truncate files');
     for (const [part, { tenantUuid }] of [acme, globex, acme].entries()) await insert(part * each, 'available', tenantUuid);
     await rig.query('vacuum analyze files');
@@ -220,7 +223,7 @@ describe.each(['embedded', 'debian'] as const)('what lists read on PostgreSQL, %
     ['an admin', admin],
     ['an admin, of a tenant', { ...admin, tenant: acme.tenantUuid }],
     ['a user', userOf(acme, 'alice')],
-  ])('is what they give before the table was ever analyzed, to %s', async (_, access) => {
+  ])('are only those returned before the table was ever analyzed, for %s', async (_, access) => {
     await rig.query(
       'drop table if exists analyzed; alter table files rename to analyzed; create table files (like analyzed including all)',
     );

@@ -42,7 +42,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
       ['an admin who names a tenant', adminOf(globex), /^globex/, /^globex/],
     ];
 
-    it.each(matrix)('to %s what it is to have', async (_who, access, seen, changed) => {
+    it.each(matrix)('to %s exactly what it may have', async (_who, access, seen, changed) => {
       for (const [name, { id }] of files) {
         const visible = seen.test(name) ? 'resolved' : 'file_not_found';
         const changeable = changed.test(name) ? 'resolved' : seen.test(name) ? 'forbidden' : 'file_not_found';
@@ -85,7 +85,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     });
   });
 
-  it('serves the bytes of a file, a range of them, or word that they are known', async () => {
+  it('serves the bytes of a file, a range of them, or the answer that the caller has them', async () => {
     const file = await upload(rig, 'hello world', { tenantContext: acme, isPublic: true });
     const read = async (opening: ReturnType<Rig['files']['open']>): Promise<string> => {
       const { result, file: record } = await opening;
@@ -180,7 +180,7 @@ describe.each(['embedded', 'debian'] as const)('FileService on PostgreSQL (%s)',
     expect(await rig.files.update(file.id, { metadata: numbers }, alice)).toMatchObject({ metadata: numbers });
   });
 
-  it('takes nobody whose role it does not know for one who may see everything', async () => {
+  it('refuses an unknown role, and does not take it for one that may see everything', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme, ownerId: 'alice' });
     const stranger = userOf(acme, 'mallory');
     for (const role of ['User', '', undefined, null, ['user']]) {
@@ -324,7 +324,7 @@ describe.each(['embedded', 'debian'] as const)('lists on PostgreSQL (%s)', (serv
 });
 
 describe('FileService', () => {
-  it('has a delete succeed when the provider fails, and lets the sweep see to the object', async () => {
+  it('lets a delete succeed when the provider fails, and the sweep remove the object', async () => {
     const inner = wrapBackend(memoryBackend());
     let broken = true;
     const down = (): Promise<never> => Promise.reject(storageError('storage_unavailable', 'down'));

@@ -64,7 +64,7 @@ describe('typeOfBytes', () => {
     expect(await Promise.all(noise.map(typeOfBytes))).toEqual(await Promise.all(noise.map(plain)));
   });
 
-  it('finds it wherever the library looks, and as much of it as it looks for', async () => {
+  it('compares every byte that the library checks, wherever it looks', async () => {
     const check = vi.spyOn(FileTypeParser.prototype as unknown as Checks, 'check').mockReturnValue(false);
     await fileTypeFromBuffer(new Uint8Array(8192).fill(0xab));
     const asked = check.mock.calls;

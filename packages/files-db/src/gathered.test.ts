@@ -24,7 +24,7 @@ function recorded(many?: Statements<number, number>['many']): { readonly gathere
   return { gathered, made };
 }
 
-it('makes one statement of all that wait, up to 64, and the plain one for one', async () => {
+it('runs one statement for all calls that wait, up to 64, and the plain one for a single call', async () => {
   const { gathered, made } = recorded();
   const numbers = Array.from({ length: 65 }, (_, index) => index);
   const all = Promise.all(numbers.map((number) => gathered.add(number)));
@@ -50,7 +50,7 @@ it.each<[string, Statements<number, number>['many']]>([
   expect(made).toEqual([[1, 2], 1, 'done', 2, 'done']);
 });
 
-it('asks a database that is away once for all, who are told', async () => {
+it('asks an unavailable database once for all calls, and tells each of them', async () => {
   const { gathered, made } = recorded(() => Promise.reject(away));
   const both = Promise.allSettled([gathered.add(1), gathered.add(2)]);
   await gathered.take();

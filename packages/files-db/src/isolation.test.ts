@@ -47,7 +47,7 @@ describe.each(['repeatable read', 'serializable'])('a database whose transaction
     expect(await deleting).toBe('tenant_not_empty');
   });
 
-  it('takes a bucket from a tenant to whom it was just given another place', async () => {
+  it('takes a bucket from a tenant while its position in the list is changed', async () => {
     await rig.tenants.addBucket('acme', 'acme-more');
     const change = await rig.database.sql.reserve();
     await change`begin`;

@@ -50,7 +50,7 @@ describe('a database whose answers get lost', () => {
     await rig.close();
   });
 
-  it('holds nothing for uploads that were told that it failed', async () => {
+  it('keeps no reservation or row for uploads that were told of a failure', async () => {
     const through = { ...rig, files };
     const uploads = () => Promise.all(['one', 'two', 'three'].map((text) => codeOf(upload(through, text, { tenantContext: acme }))));
     expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']); // prepares the statements
@@ -78,7 +78,7 @@ describe('a database whose answers get lost', () => {
     expect(await uploads()).toEqual(['resolved', 'resolved', 'resolved']);
   });
 
-  it('is found again by connections that all ended at once, with statements about to be sent', async () => {
+  it('is found again after all connections ended at once, with statements about to be sent', async () => {
     const url = new URL(rig.url);
     url.port = String((proxy.address() as AddressInfo).port);
     const [max, connectTimeout] = [6, 5];
@@ -104,7 +104,7 @@ describe('a database whose answers get lost', () => {
   it.each([
     ['closes', (socket: Socket) => socket.end()],
     ['resets', (socket: Socket) => socket.resetAndDestroy()],
-  ])('takes nothing with it but the statement when it %s the connection of a transaction', async (_how, end) => {
+  ])('fails only the running statement when it %s the connection of a transaction', async (_how, end) => {
     const url = new URL(rig.url);
     url.port = String((proxy.address() as AddressInfo).port);
     const pool = connectDatabase({ url: url.href, max: 2 });
@@ -117,7 +117,7 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
-  it('is not told, in the transaction of somebody else, what is left of one whose connection is gone', async () => {
+  it('does not run the rest of a transaction whose connection is gone within another transaction', async () => {
     const url = new URL(rig.url);
     url.port = String((proxy.address() as AddressInfo).port);
     const pool = connectDatabase({ url: url.href, max: 1 });
@@ -143,7 +143,7 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
-  it('leaves nothing of an answer that was cut to the next one', async () => {
+  it('mixes nothing of an answer that was cut off into the next one', async () => {
     const pool = connectDatabase({ url: rig.url, max: 1 });
     // Ends its own connection after some of the rows have been sent.
     const cut = pool.sql`select n, case when n = 5 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 9) as n`;
@@ -153,7 +153,7 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
-  it('leaves nothing of an answer that ended in an error to the next one', async () => {
+  it('mixes nothing of an answer that ended in an error into the next one', async () => {
     const pool = connectDatabase({ url: rig.url, max: 1 });
     await expect(pool.sql`select 1 / (5 - n) from generate_series(1, 9) as n`).rejects.toMatchObject({ code: '22012' });
     const rows = await pool.sql`select 'whole' as answer`;
@@ -161,7 +161,7 @@ describe('a database whose answers get lost', () => {
     await pool.close();
   });
 
-  it('is not asked for ever where something takes connections for it and closes them', async () => {
+  it('is not tried forever when something accepts its connections and closes them', async () => {
     const closing = createServer((socket) => socket.once('data', () => socket.end())).listen(0, '127.0.0.1');
     await once(closing, 'listening');
     const { port } = closing.address() as AddressInfo;
@@ -172,7 +172,7 @@ describe('a database whose answers get lost', () => {
     closing.close();
   });
 
-  it('is asked for once, not for each who waits, where nobody answers for as long as a connection may take', async () => {
+  it('is tried once, not for each waiting call, when nobody answers within the connect timeout', async () => {
     let times = 0;
     const mute = createServer((socket) => {
       times += 1;
@@ -188,7 +188,7 @@ describe('a database whose answers get lost', () => {
     mute.close();
   });
 
-  it('keeps those waiting whom other connections serve, when one cannot be opened again', async () => {
+  it('lets calls wait for other connections when one cannot be reopened', async () => {
     const url = new URL(rig.url);
     const { hostname, port } = url;
     const mine: Socket[] = [];

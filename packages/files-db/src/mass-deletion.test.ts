@@ -10,7 +10,7 @@ const each = 2000;
 const few = 3;
 
 // A statement that reads all files takes longer the more there are, and one that takes half a minute counts as lost.
-describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on PostgreSQL, %s', (server) => {
+describe.each(['embedded', 'debian'] as const)('a mass deletion on PostgreSQL, %s', (server) => {
   let rig: Rig;
   let database: Database;
 
@@ -40,7 +40,7 @@ describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on 
     return Number(row?.rows);
   };
 
-  it.each(['before the table was ever analyzed', 'once it was'])('is what is in it, %s', async (when) => {
+  it.each(['before the table was ever analyzed', 'once it was'])('reads only the rows of the bucket, %s', async (when) => {
     await rig.query('truncate files');
     await insert(0, 'large', each);
     await insert(each, 'cleared', each, 'deleted');
@@ -58,7 +58,7 @@ describe.each(['embedded', 'debian'] as const)('what deleting a bucket reads on 
     expect((await rowsRead()) - before).toBeLessThan(100);
   });
 
-  it('gives each former place of its files once, in as many batches as it takes', async () => {
+  it("yields each former place of a tenant's files once, in as many batches as it takes", async () => {
     await rig.query('truncate files');
     await insert(0, 'former', each, 'deleted');
     await rig.query(`update files set owner_id = '', sweep_at = now() + interval '1 day'`);

@@ -114,7 +114,7 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
-  it('goes on where the tables are, though a schema stands before theirs by now', async () => {
+  it('continues in the schema that has the tables, even if another one precedes it by now', async () => {
     const { url, drop } = await emptyDatabase('embedded');
     const [{ name: last, sql: text }] = migrations.slice(-1) as [(typeof migrations)[number]];
     const former = connectDatabase({ url });
@@ -131,7 +131,7 @@ describe('migrateDatabase', () => {
     await drop();
   });
 
-  it('keeps nobody from reading while it makes an index of files that are there', async () => {
+  it('does not block reads while it creates an index of existing files', async () => {
     const { url, drop } = await emptyDatabase('embedded');
     const database = connectDatabase({ url });
     const [{ sql: initial }, ...later] = migrations as [(typeof migrations)[number], ...typeof migrations];

@@ -28,7 +28,7 @@ describe('statements that the server knows by a name', () => {
   };
   const answers = Array.from({ length: 30 }, (_, n) => `${n} ${'abc'[n % 3]} 0`);
 
-  it('get their own answers or none where it does not know them any more, as behind a pooler of transactions', async () => {
+  it('get their own answers or none when it does not know them any more, as behind a transaction pooler', async () => {
     await Promise.all(answers.map((_, n) => run(n)));
     await database.sql.unsafe('deallocate all');
     const results = await Promise.allSettled(answers.map((_, n) => run(n)));
@@ -40,7 +40,7 @@ describe('statements that the server knows by a name', () => {
     expect(await Promise.all(answers.map((_, n) => run(n)))).toEqual(answers);
   });
 
-  it('say what is to be done about that', async () => {
+  it('fail with a message that says what to do about that', async () => {
     await run(1);
     await database.sql.unsafe('deallocate all');
     await expect(run(1)).rejects.toThrow('prepare=false');
@@ -75,7 +75,7 @@ describe('statements that the server knows by a name', () => {
     expect(await rig.query('select n from changing')).toHaveLength(4);
   });
 
-  it('leave no connection in a transaction that was to end by one of them', async () => {
+  it('leave no connection in a transaction when its commit or rollback is one of them', async () => {
     const ending = (statements: string): Promise<string> =>
       codeOf(inTransaction(database.sql, async (transaction) => void (await transaction.unsafe(statements))));
     expect([await ending('select 1'), await ending('select 1 / 0')]).toEqual(['resolved', '22012']);

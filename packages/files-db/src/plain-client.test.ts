@@ -40,7 +40,7 @@ describe('the client of a file service', () => {
     );
   });
 
-  it('is all that is wanted of `db`, whose type is another one in the CommonJS that drizzle comes as, too', () => {
+  it("is all that is required of `db`, whose type differs in drizzle's CommonJS build", () => {
     const db: { readonly $client: Sql } = { $client: postgres('postgres://nobody@127.0.0.1:1/none') };
     expect(() => new FileService({ db, storage })).not.toThrow();
   });

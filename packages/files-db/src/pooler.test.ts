@@ -52,7 +52,7 @@ describe('a pooler that hands its connections on between transactions', () => {
     await rig.close();
   });
 
-  it('is sent nothing more on a connection until it has answered, whatever is asked meanwhile', async () => {
+  it('gets nothing more on a connection until it has answered, whatever is called in the meantime', async () => {
     const tenants = new TenantRepository({ database, bucketNameFor: () => 'bucket', reservedBuckets: [] });
     const asked = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? database.check() : tenants.ownerOf(`bucket-${n}`)));
     expect(new Set(await Promise.all(asked.map((each) => codeOf(each))))).toEqual(new Set(['resolved']));

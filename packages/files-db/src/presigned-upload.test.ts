@@ -117,7 +117,7 @@ describe.each(['embedded', 'debian'] as const)('a presigned upload on PostgreSQL
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
-  it('is of the type that was announced, also where a space stands for a tab', async () => {
+  it('has the announced type, even if a space replaces a tab', async () => {
     const asked = await rig.ask({ contentType: 'text/plain;\tcharset=utf-8' });
     await rig.send(asked, 'hello', 'text/plain; charset=UTF-8');
     expect(await rig.complete(asked)).toMatchObject({ status: 'available' });

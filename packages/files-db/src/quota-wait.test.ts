@@ -23,7 +23,7 @@ describe('an upload that waits for space', () => {
     expect(pauses).toEqual([25, 50, 100, 200, 400, 400, 400, 400, 400, 400, 225]);
   });
 
-  it('is woken by what its tenant gets back, at once and however often', async () => {
+  it('is woken at once, and every time, when its tenant gets space back', async () => {
     const waiters = new QuotaWaiters();
     const [patience, others] = [waiters.patienceFor(tenant), waiters.patienceFor(other)];
     for (let round = 0; round < 10; round++) {
@@ -41,7 +41,7 @@ describe('an upload that waits for space', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('does not when its caller goes, of whom nothing stays, and who keeps nobody else waiting', async () => {
+  it('stops waiting when its caller goes, leaves no listener behind, and delays no other upload', async () => {
     const waiters = new QuotaWaiters();
     const [mine, theirs] = [waiters.patienceFor(tenant), waiters.patienceFor(tenant)];
     const caller = new AbortController();

@@ -87,7 +87,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.usage(acme)).toEqual({ bytes: 19, files: 2, reserved: 0 });
   });
 
-  it('keeps the former object for URLs that were handed out, and then has the sweep remove it', async () => {
+  it('keeps the old object for URLs already handed out, and then has the sweep remove it', async () => {
     const file = await upload(rig, 'kept', { tenantContext: acme });
     multiTenancy = true;
     await moveAll();
@@ -100,7 +100,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.query('select 1 from files')).toHaveLength(1);
   });
 
-  it('takes what it has kept away with the file, or with its tenant', async () => {
+  it('removes the old object together with the file, or with its tenant', async () => {
     const [one, other, theirs] = [
       await upload(rig, 'one', { tenantContext: acme }),
       await upload(rig, 'other', { tenantContext: acme }),
@@ -138,7 +138,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect((await rig.files.list({ access: user })).files).toHaveLength(1);
   });
 
-  it('carries on after having died anywhere, without a trace', async () => {
+  it('continues after a kill at any step, and leaves nothing behind', async () => {
     const dead = new Error('killed');
     const steps = ['copy', 'head'] as const;
     for (const step of steps) {
@@ -173,7 +173,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     }
   });
 
-  it('has the sweep clear the copy of a process that died, when its file is gone before the next one comes', async () => {
+  it('has the sweep remove the copy of a killed process when the file is deleted before the next attempt', async () => {
     await rig.close();
     const inner = presigning(memoryBackend());
     await open(variant(inner, { head: () => Promise.reject(new Error('killed')) }));
@@ -236,7 +236,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await bytesOf(rig, await now(file))).toBe('travels');
   });
 
-  it('lets a presigned form end where it began', async () => {
+  it('lets a presigned form finish in the bucket it was made for', async () => {
     const asked = await rig.files.createPresignedUpload({
       filename: 'a',
       contentType: 'text/plain',
@@ -284,7 +284,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await now(changed)).toEqual(changed);
   });
 
-  it('takes another ETag where the store gives copies one, once the bytes have been compared', async () => {
+  it('accepts another ETag of the copy once the bytes have been compared', async () => {
     await rig.close();
     const inner = presigning(memoryBackend());
     let spoil = false;
@@ -309,7 +309,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await now(file)).toMatchObject({ bucket: 'acme-uploads', etag: `${file.etag}-2` });
   });
 
-  it('needs the bucket where none is to be made, and a tenant that is not being deleted', async () => {
+  it('needs an existing bucket unless it may create one, and a tenant that is not being deleted', async () => {
     await upload(rig, 'a', { tenantContext: acme });
     await upload(rig, 'b', { tenantContext: globex });
     const [ofAcme] = await strays();
@@ -322,7 +322,7 @@ describe.each(['embedded', 'debian'] as const)('moving files to the bucket of th
     expect(await rig.tenantService.relocateFile(ofAcme!, keep)).toBe('gone');
   });
 
-  it('stops where it is told to', async () => {
+  it('stops when its signal aborts', async () => {
     await upload(rig, 'a', { tenantContext: acme });
     const [file] = await strays();
     const stopped = storageError('internal_error', 'stopped');

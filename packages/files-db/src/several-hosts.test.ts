@@ -92,7 +92,7 @@ describe('a database of several hosts', () => {
     await Promise.all(servers.map((server) => server.stop()));
   });
 
-  it('is the first of them, for as long as that answers', async () => {
+  it('is the first host, for as long as that answers', async () => {
     const database = through([one!, two!], { max: 3, idleTimeout: 0.2 });
     for (let round = 0; round < 3; round++) {
       expect(new Set(await Promise.all([1, 2, 3].map(() => portOf(database))))).toEqual(new Set([one]));
@@ -105,7 +105,7 @@ describe('a database of several hosts', () => {
     ['closes what it takes', closing],
     ['says nothing', silent],
     ['is starting', starting],
-  ])('is the second where the first %s, and stays it', async (_how, start) => {
+  ])('is the second host when the first %s, and stays so', async (_how, start) => {
     const first = await start();
     open.add(first);
     const database = through([first.host, two!], { max: 3 });

@@ -39,7 +39,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     replaced = { buckets: { ...inner.buckets!, delete: remove } };
   };
 
-  it('bring back no bucket of a tenant that another one has deleted', async () => {
+  it('do not recreate a bucket of a tenant that another process has deleted', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket); // cached from now on
     await rig.tenantService.delete('acme', { force: true });
@@ -49,7 +49,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('bring back no bucket for a file that is to be moved into it', async () => {
+  it('do not recreate a deleted bucket for a file that is to be moved into it', async () => {
     const { id, storageKey: key } = await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     await rig.tenantService.delete('acme', { force: true });
@@ -58,12 +58,12 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('ask nobody whether the default bucket is one to have', async () => {
+  it('keep the default bucket without asking the database', async () => {
     await other.database.close();
     expect(await other.tenants.keeps(defaultBucket)).toBe(true);
   });
 
-  it('bring back no bucket while its tenant is being deleted', async () => {
+  it('do not recreate a bucket while its tenant is being deleted', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
@@ -71,7 +71,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('delete with a tenant the bucket that it is given meanwhile', async () => {
+  it('delete, with a tenant, a bucket that it gets in the meantime', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     replaced = {
       async list(name, options, ctx) {
@@ -87,7 +87,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
   it.each([
     ['as another one', (service: Rig['tenantService']) => service.createBucket({ bucket: 'acme-more', tenant: 'acme' })],
     ['as its own', (service: Rig['tenantService']) => service.provision('acme', { tenantSlug: 'acme' })],
-  ])('give a tenant no bucket that is created, %s, when it is deleted already', async (_how, make) => {
+  ])('leave no bucket that is created, %s, for a tenant that was deleted in the meantime', async (_how, make) => {
     await rig.tenants.create(acme);
     const create: BucketOperations['create'] = async (...parameters) => {
       replaced = {};
@@ -99,7 +99,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it("use a tenant's bucket again that another one has deleted, as the tenant's", async () => {
+  it("recreate a tenant's bucket that another process has deleted, as the tenant's", async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     await rig.tenantService.deleteBucket(bucket, { force: true });
@@ -108,7 +108,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
   });
 
-  it('leave a tenant its bucket that comes back while it is deleted, and none of the files that went with it', async () => {
+  it('leave a tenant a bucket that is recreated while it is deleted, but none of the files deleted with it', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
@@ -118,7 +118,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await rig.usage(acme)).toEqual({ bytes: 1, files: 1, reserved: 0 });
   });
 
-  it('leave a tenant the bucket that came back, with an object, while it was to be deleted without force', async () => {
+  it('leave a tenant a bucket that was recreated with an object during a deletion without force', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     afterDeletion(async () => other.storage.uploadFile({ key: 'k', body: 'x', tenantContext: acme }));
@@ -127,7 +127,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await upload(rig, 'y', { tenantContext: acme })).toMatchObject({ bucket });
   });
 
-  it('delete with a tenant, in the end, a bucket that came back and could not be deleted at once', async () => {
+  it('delete, with a tenant, a recreated bucket that could not be deleted at first', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     afterDeletion(async () => {
@@ -141,7 +141,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('delete with a tenant a bucket that came back, though whoever asked for that went away meanwhile', async () => {
+  it('delete, with a tenant, a recreated bucket even if the caller went away in the meantime', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     const cancel = new AbortController();
@@ -161,7 +161,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
   it.each([
     ['with its tenant', (service: Rig['tenantService']) => service.delete('acme', { force: true })],
     ['alone', (service: Rig['tenantService']) => service.deleteBucket(bucket, { force: true })],
-  ])('delete %s, in the end, a bucket that came back and could not be seen at once', async (_how, remove) => {
+  ])('delete %s a recreated bucket that could not be seen at first', async (_how, remove) => {
     await upload(rig, 'hello', { tenantContext: acme });
     expect(await other.tenants.bucketFor(acme)).toBe(bucket);
     afterDeletion(async () => {
@@ -175,7 +175,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect(await buckets()).toEqual([]);
   });
 
-  it('leave a bucket that was deleted to another tenant that has been given it since', async () => {
+  it('leave a deleted bucket to another tenant that has got it since', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     const { tenant } = await rig.tenants.create({ tenantUuid: 'another', tenantSlug: 'another' });
     afterDeletion(async () => {
@@ -190,7 +190,7 @@ describe.each(['embedded', 'debian'] as const)('processes that share a database 
     expect([await buckets(), await rig.tenants.ownerOf(bucket)]).toEqual([[bucket], tenant.tenantUuid]);
   });
 
-  it('keep no record of a file whose bucket went while it was the first to come into it', async () => {
+  it('keep no record of a file whose bucket was deleted during its first upload', async () => {
     await rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     let id = '';
     const remove: BucketOperations['delete'] = async (...parameters) => {

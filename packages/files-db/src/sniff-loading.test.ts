@@ -8,7 +8,7 @@ vi.mock('./file-types.ts', async (original) => {
   return original();
 });
 
-it('looks at files again once what it needs for that, which could not be loaded, can be', async () => {
+it('identifies files again once the library that failed to load can be loaded', async () => {
   const sample = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
   const ask = { declared: undefined, filename: 'a', sample };
   await expect(decideContentType(ask)).rejects.toThrow();

@@ -80,7 +80,7 @@ describe('decideContentType', () => {
     expect(await decide(sample, declared)).toBe(declared);
   });
 
-  it('keeps it as it is sent, without tabs', async () => {
+  it('keeps the declared type as it was sent, without tabs', async () => {
     expect(await decide('a', 'text/plain;\tcharset=utf-8')).toBe('text/plain; charset=utf-8');
   });
 
@@ -99,7 +99,7 @@ describe('decideContentType', () => {
     ['an archive called text', gzip, 'text/csv', 'application/gzip'],
     ['an archive called a bitmap', zip('a.txt'), 'image/png', 'application/zip'],
     ['a film called a picture', mp4, 'image/jpeg', 'video/mp4'],
-  ])('corrects what clearly is something else: %s', async (_what, sample, declared, kept) => {
+  ])('corrects a declared type when the bytes clearly show another: %s', async (_what, sample, declared, kept) => {
     expect(await decide(sample, declared)).toBe(kept);
   });
 
@@ -117,7 +117,7 @@ describe('decideContentType', () => {
     expect(await decide(sample, 'nonsense', filename)).toBe(kept);
   });
 
-  it('takes application/octet-stream for no declaration, but not against it', async () => {
+  it('lets the bytes overrule application/octet-stream, but not the name alone', async () => {
     expect(await decide(png, 'application/octet-stream')).toBe('image/png');
     expect(await decide('hello', 'application/octet-stream', 'notes.md')).toBe('application/octet-stream');
   });

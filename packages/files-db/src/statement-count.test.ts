@@ -151,7 +151,7 @@ describe('statements that reach the database', () => {
     expect((await logged(together)).length).toBeLessThan(20);
   });
 
-  it('are prepared: what runs again is known by its name', async () => {
+  it('are prepared: a repeated statement is executed by its name', async () => {
     const first = await logged(async () => void (await upload()));
     const again = await logged(async () => void (await upload()));
     const names = (lines: readonly string[]): readonly (string | undefined)[] => lines.map((line) => /execute (\w+):/.exec(line)?.[1]);

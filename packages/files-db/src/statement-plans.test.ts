@@ -9,7 +9,7 @@ import { acme, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';
 
 // After a few runs, PostgreSQL keeps one plan for a prepared statement. It may be made while the table has hardly a row.
-describe.each(['embedded', 'debian'] as const)('what is prepared while there are no files, on PostgreSQL (%s)', (server) => {
+describe.each(['embedded', 'debian'] as const)('a statement prepared while there are no files, on PostgreSQL (%s)', (server) => {
   let rig: Rig;
   let database: Database;
   beforeAll(async () => {

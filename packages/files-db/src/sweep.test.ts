@@ -83,7 +83,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(4) })).toMatchObject({ received: 0 });
   });
 
-  it('leaves a row to a later one while nobody can tell which copies there are', async () => {
+  it('leaves a row to a later sweep while the copies cannot be listed', async () => {
     let isAway = true;
     const inner = presigning(memoryBackend());
     const blind = await openRig({
@@ -119,7 +119,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await Promise.all(databases.map((database) => database.close()));
   });
 
-  it('leaves to a later one what the provider does not delete, and goes on with the rest', async () => {
+  it('leaves to a later sweep what the provider does not delete, and goes on with the rest', async () => {
     const inner = presigning(memoryBackend());
     const stubborn = await openRig({
       server,
@@ -147,7 +147,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     await stubborn.close();
   });
 
-  it('keeps what it knows of a deleted file until its form is no longer of use: what comes by it goes, too', async () => {
+  it('keeps the row of a deleted file until its form expires, and removes what still arrives', async () => {
     const { fileId } = await ask(acme);
     await put('acme-uploads', `incoming/${fileId}`);
     await rig.files.delete(fileId, admin);
@@ -162,7 +162,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
-  it('waits for no row that somebody else is at, and leaves it to a later one', async () => {
+  it('does not wait for a locked row, and leaves it to a later sweep', async () => {
     const asked = await ask(acme);
     await ask(acme);
     const other = await rig.database.sql.reserve();
@@ -177,7 +177,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1 });
   });
 
-  it('takes a file that was deleted as soon as it is asked for: nobody is at work on it', async () => {
+  it('takes a deleted file at once if told to: nobody works on it', async () => {
     await upload(rig, 'abc', { tenantContext: acme });
     await rig.query(`update files set status = 'deleted', sweep_at = now() - interval '1 second'`);
     expect(await rig.files.sweep({ olderThanSeconds: 0 })).toMatchObject({ deleted: 1, retained: 0 });
@@ -211,7 +211,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ deleted: 299, retained: 2 });
   });
 
-  it('fails where the database does not let rows go for another reason, and leaves them to a later one', async () => {
+  it('fails when the database refuses to delete rows for another reason, and leaves them to a later sweep', async () => {
     await upload(rig, 'abc', { tenantContext: acme });
     await rig.query(`update files set status = 'deleted', sweep_at = now()`);
     await rig.query(`create function refuse() returns trigger language plpgsql as 'begin raise exception using message = old.id; end'`);
@@ -271,7 +271,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await sweeping).toMatchObject({ received: 30, retained: 0 });
   });
 
-  it('takes nothing once it is told to end: the next one finds all of it', async () => {
+  it('takes nothing once its signal has aborted: the next sweep finds everything', async () => {
     await ask(acme);
     const stop = new AbortController();
     stop.abort(new Error('told to end'));
@@ -279,7 +279,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.files.sweep({ now: inDays(2) })).toMatchObject({ expired: 1 });
   });
 
-  it('takes a bucket that is gone for objects that are', async () => {
+  it('counts the objects of a missing bucket as removed', async () => {
     await ask(acme);
     await rig.query('update files set complete_attempts = 1'); // there may have been copies
     await rig.storage.deleteBucket('acme-uploads', { force: true });
@@ -287,7 +287,7 @@ describe.each(['embedded', 'debian'] as const)('sweep on PostgreSQL (%s)', (serv
     expect(await rig.query('select 1 from files')).toEqual([]);
   });
 
-  it('never meets an upload that completes at the same time half-way', async () => {
+  it('never interferes with an upload that completes at the same time', async () => {
     for (let round = 0; round < 10; round++) {
       const asked = await ask(acme);
       await put('acme-uploads', `incoming/${asked.fileId}`);

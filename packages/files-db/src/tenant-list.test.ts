@@ -8,7 +8,7 @@ import type { Rig } from './testing/support.ts';
 const all = 3000;
 
 // If each page read everything before it, the cost of a walk through all tenants would grow with the square of their number.
-describe.each(['embedded', 'debian'] as const)('what a page of tenants reads on PostgreSQL (%s)', (server) => {
+describe.each(['embedded', 'debian'] as const)('the rows that a page of tenants reads on PostgreSQL (%s)', (server) => {
   let rig: Rig;
   let database: Database;
 
@@ -37,7 +37,7 @@ describe.each(['embedded', 'debian'] as const)('what a page of tenants reads on 
     return Number(row?.rows);
   };
 
-  it.each([100, 1000])('is what is on it, with %i on each', async (limit) => {
+  it.each([100, 1000])('are only those on the page, with %i on each', async (limit) => {
     const tenants = new TenantRepository({ database, bucketNameFor: ({ tenantSlug }) => tenantSlug, reservedBuckets: [] });
     const before = await rowsRead();
     const seen: string[] = [];

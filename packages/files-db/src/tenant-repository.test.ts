@@ -117,7 +117,7 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await rig.tenants.find(slug.tenantSlug)).toMatchObject(slug); // a slug stays as it is written
   });
 
-  describe("gives nobody another tenant's name in the other place", () => {
+  describe("gives nobody another tenant's uuid as a slug, or slug as a uuid", () => {
     const refused = async (tenant: { tenantUuid: string; tenantSlug: string }): Promise<void> => {
       expect(await codeOf(rig.tenants.create(tenant))).toBe('tenant_conflict');
       expect(await codeOf(rig.tenants.resolve(tenant))).toBe('tenant_mismatch');
@@ -154,7 +154,7 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
       expect(await rig.tenants.find(slug)).toMatchObject({ ...other, tenantSlug: slug });
     });
 
-    it('while its own uuid may be its slug', async () => {
+    it('but allows a tenant its own uuid as its slug', async () => {
       const { tenantSlug: same } = pair();
       await rig.tenants.create({ tenantUuid: same, tenantSlug: same });
       expect(await rig.tenants.resolve({ tenantUuid: same, tenantSlug: same })).toMatchObject({ tenantUuid: same });
@@ -243,7 +243,7 @@ describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (
     expect(await codeOf(rig.tenants.addBucket('unknown', 'some-bucket'))).toBe('tenant_not_found');
   });
 
-  it("gives no tenant a bucket that holds something and is nobody's, unless it is to be adopted", async () => {
+  it('gives no tenant a bucket that holds objects and belongs to nobody, unless it may be adopted', async () => {
     const holds = new Set<string>();
     const tenants = new TenantRepository({
       database: rig.database,

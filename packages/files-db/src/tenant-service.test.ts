@@ -39,7 +39,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenantService.provision('x', { tenantSlug: '' }))).toBe('validation_failed');
   });
 
-  it('leaves a tenant no bucket that cannot be made, or is not theirs', async () => {
+  it('leaves a tenant no bucket that cannot be created, or belongs to somebody else', async () => {
     const provision = (): Promise<unknown> => rig.tenantService.provision(acme.tenantUuid, { tenantSlug: 'acme' });
     const held = async (): Promise<readonly string[]> => (await rig.tenants.find('acme')).buckets;
     const denied = (): Promise<never> => Promise.reject(storageError('access_denied', 'no'));
@@ -92,7 +92,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await rig.tenants.ownerOf('half-made')).toBeUndefined();
   });
 
-  it('deletes a bucket with what it means, or refuses', async () => {
+  it('deletes a bucket together with its records, or refuses', async () => {
     const file = await upload(rig, 'hello', { tenantContext: acme });
     expect(await codeOf(rig.tenantService.deleteBucket('acme-uploads'))).toBe('bucket_not_empty');
     await rig.storage.deleteFile({ bucket: file.bucket, key: file.storageKey }); // the bucket is empty, and the file tracked
@@ -267,7 +267,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await rig.query(`select tenant_uuid from files`)).toEqual([{ tenant_uuid: globex.tenantUuid }]);
   });
 
-  it('goes on where a deletion stopped, and takes no files meanwhile', async () => {
+  it('continues where a deletion stopped, and accepts no files in the meantime', async () => {
     await upload(rig, 'hello', { tenantContext: acme });
     replaced = { buckets: { ...inner.buckets!, delete: () => Promise.reject(storageError('storage_unavailable', 'down')) } };
     expect(await codeOf(rig.tenantService.delete('acme', { force: true }))).toBe('storage_unavailable');
@@ -280,7 +280,7 @@ describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)
     expect(await codeOf(rig.tenants.find('acme'))).toBe('tenant_not_found');
   });
 
-  it.each([false, true])('tells all but one of several at once that the tenant is gone, or deletes with them; force: %s', async (force) => {
+  it.each([false, true])('lets concurrent deletions succeed or report that the tenant is gone; force: %s', async (force) => {
     for (let round = 0; round < 5; round++) {
       const tenant = { tenantUuid: randomUUID(), tenantSlug: `at-once-${force}-${round}` };
       await rig.tenants.create(tenant);

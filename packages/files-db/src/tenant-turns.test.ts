@@ -52,7 +52,7 @@ describe('turns on the numbers of a tenant', () => {
     expect(await rig.usage(acme)).toMatchObject({ bytes: 42, files: 6, reserved: 0 });
   });
 
-  it('tells all that ask together of the quota, beyond which none of them may go', async () => {
+  it('applies the quota to all that ask together', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const { bytes } = await rig.usage(acme);
     await rig.tenants.update(acme.tenantUuid, { quotaBytes: bytes + 1000 });
@@ -63,7 +63,7 @@ describe('turns on the numbers of a tenant', () => {
     for (const { id } of files) await rig.files.delete(id, { subject: 'root', role: 'admin' });
   });
 
-  it('moves nothing twice, and tells whoever came too late', async () => {
+  it('settles nothing twice, and tells a late call so', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved()];
     await Promise.all(files.map((file) => turns.reserve(file)));
@@ -127,7 +127,7 @@ describe('turns on the numbers of a tenant', () => {
     for (const id of ids) await rig.files.delete(id, { subject: 'root', role: 'admin' });
   });
 
-  it('keeps what is wrong with one from the others', async () => {
+  it('does not fail one call because of another', async () => {
     const turns = new TenantTurns(rig.database.sql);
     const files = [reserved(), reserved(), reserved({ filename: '\0' }), reserved({ filename: '\uD800' })];
     const results = await Promise.allSettled(files.map((file) => turns.reserve(file)));
@@ -180,7 +180,7 @@ describe('turns on the numbers of a tenant', () => {
     expect(await Promise.all(waiting)).toHaveLength(30);
   });
 
-  it('waits for the numbers of a tenant on one connection, whoever comes and ends meanwhile', async () => {
+  it("waits for a tenant's usage on one connection, whatever starts and ends in the meantime", async () => {
     const turns = new TenantTurns(rig.database.sql);
     const ending = [reserved(), reserved(), reserved()];
     const coming = [reserved(), reserved(), reserved()];

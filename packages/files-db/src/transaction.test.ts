@@ -25,7 +25,7 @@ describe('a transaction', () => {
       return row!.idle_in_transaction_session_timeout;
     });
 
-  it('holds no tenant for longer than it is idle: whoever began it may be gone without a word', async () => {
+  it('does not lock a tenant for longer than the idle limit: its process may have silently gone', async () => {
     const silent = Promise.withResolvers<void>();
     const held = Promise.withResolvers<void>();
     const lost = inTransaction(
@@ -51,7 +51,7 @@ describe('a transaction', () => {
     expect(error).toMatchObject({ code: 'storage_unavailable', retryable: true });
   });
 
-  it('is limited to half a minute, and nothing after it', async () => {
+  it('may be idle for half a minute, a limit that does not outlast it', async () => {
     expect(await limitIn(rig.database)).toBe('30s');
     const limits = await Promise.all(Array.from({ length: 10 }, () => rig.query<Limit>(readLimit)));
     expect(new Set(limits.flat().map((row) => row.idle_in_transaction_session_timeout))).toEqual(new Set(['0']));

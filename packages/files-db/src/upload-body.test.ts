@@ -31,7 +31,7 @@ const bodyStream = (stream: Readable): Readable => {
 const contentOf = async (body: Body): Promise<Buffer> => (body.kind === 'buffer' ? Buffer.from(body.data) : readAll(body.stream));
 
 describe('an opened body', () => {
-  it('is a buffer when it has come whole, however long its sample is', async () => {
+  it('is a buffer when it has arrived whole, whatever its length', async () => {
     for (const length of [1, sampleBytes - 1, sampleBytes, sampleBytes + 1, bytes.length]) {
       const data = bytes.subarray(0, length);
       for (const chunks of [
@@ -46,7 +46,7 @@ describe('an opened body', () => {
     }
   });
 
-  it('has all bytes when somebody listens to its source, and hears of each once', async () => {
+  it('has all bytes when somebody listens to its source, who also gets each byte once', async () => {
     const data = randomBytes(300_001);
     const chunks = Array.from({ length: 31 }, (_, index) => data.subarray(index * 10_000, (index + 1) * 10_000));
     for (const isBefore of [true, false]) {
@@ -125,7 +125,7 @@ describe('an opened body', () => {
       await expect(opened(bodyStream(await fileOf(data.subarray(0, 10))), 11)).rejects.toMatchObject({ code: 'invalid_argument' });
     });
 
-    it('asks for more of the quota before anybody has the bytes', async () => {
+    it('asks for more of the quota before it passes the bytes on', async () => {
       const asked: number[] = [];
       const more = async (passed: number): Promise<number> => {
         asked.push(passed);
@@ -146,7 +146,7 @@ describe('an opened body', () => {
       await expect.poll(() => metered.stream.closed).toBe(true);
     });
 
-    it('fails with what befalls its source', async () => {
+    it('fails with the error of its source', async () => {
       const stream = await fileOf(data);
       const rest = await streamed(stream);
       stream.on('error', () => {});
