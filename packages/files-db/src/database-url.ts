@@ -81,8 +81,8 @@ function split(text: string): { readonly url: URL; readonly hosts: string } {
 }
 
 /**
- * Whether an unencoded "@", "/", "?" or "#" in a password split the URL. What precedes it would be taken for a host or port, what follows for
- * the database or a setting, and would be printed as that.
+ * Whether an unencoded "@", "/", "?" or "#" in a password split the URL. What precedes it would be taken for a host or port, what follows
+ * it for the database or a setting, and would be printed as that.
  */
 function isSplit({ pathname, searchParams, hash }: URL): boolean {
   return hash !== '' || [pathname, ...searchParams.keys()].some((part) => part.includes('@'));

@@ -29,8 +29,8 @@ export interface UploadFileRequest {
   /** 1 to 1,024 characters without control characters. Not part of the object's key. */
   readonly filename: string;
   /**
-   * The declared type, kept unless the first bytes clearly show another. If missing or `application/octet-stream`, the bytes or else the
-   * filename decide.
+   * The declared type, kept unless the first bytes clearly show another. If missing, the bytes or else the filename decide;
+   * `application/octet-stream` gives way to whatever the bytes show.
    */
   readonly contentType?: string | undefined;
   /** 1 to 255 characters without control characters. */

@@ -9,7 +9,7 @@ import type { Rig } from './testing/support.ts';
 const each = 2000;
 const few = 3;
 
-// A statement that reads all files takes longer the more there are, and one that takes half a minute counts as lost.
+// A statement that reads all files takes longer the more there are, and after half a minute without an answer it counts as lost.
 describe.each(['embedded', 'debian'] as const)('a mass deletion on PostgreSQL, %s', (server) => {
   let rig: Rig;
   let database: Database;

@@ -77,7 +77,7 @@ async function* straysOf({ sql, tenants }: Parts, tenant: Tenant): AsyncGenerato
 
 /**
  * See `TenantService.relocateFile`. Copies, verifies, and then records the new place in one statement; until then the file is where it was.
- * After a kill at any point it may run again, in several processes at once as well: the sweep has a record of what is left behind.
+ * It may run again after being killed at any point, even in several processes at once: the sweep has a record of what is left behind.
  */
 export async function relocateFile(parts: Parts, file: StrayFile, options: RelocateOptions, ctx: CallContext): Promise<Relocation> {
   if (file.waits) return 'waits';

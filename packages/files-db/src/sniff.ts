@@ -39,8 +39,8 @@ const families: readonly RegExp[] = [
 ];
 
 /**
- * The media type to store for a file: the declared one, unless its first bytes clearly show something else. Without a declaration (or with
- * `application/octet-stream`, which says nothing), what the bytes or else the name show.
+ * The media type to store for a file: the declared one, unless its first bytes clearly show something else. Without a declaration, what the
+ * bytes or else the name show; `application/octet-stream`, which says nothing, gives way to whatever the bytes show.
  */
 export async function decideContentType(ask: {
   readonly declared: string | undefined;
