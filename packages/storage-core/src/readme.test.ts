@@ -38,7 +38,7 @@ describe('README', () => {
 
   it('names a backend to copy, which needs nothing but what the package exports', async () => {
     const source = await readFile(new URL('memory-backend.ts', import.meta.url), 'utf8');
-    const copy = source.replaceAll(/from '\.\/[\w-]+\.ts'/g, "from '@coffer/storage-core'");
+    const copy = source.replaceAll(/from '\.\/[\w/-]+\.ts'/g, "from '@coffer/storage-core'");
     expect(copy).not.toMatch(/from '\./);
     const use = `console.log((await memoryBackend({ buckets: ['copy'] }).list('copy', {}, {})).isTruncated);`;
     expect((await output(copy + use)).trim()).toBe('false');
