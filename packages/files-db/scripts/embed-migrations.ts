@@ -1,4 +1,4 @@
-// Writes src/migrations.ts from drizzle/*.sql. Run it after `drizzle-kit generate`, and after every change by hand.
+// Writes src/database/migrations.ts from drizzle/*.sql. Run it after `drizzle-kit generate`, and after every change by hand.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const folder = new URL('../drizzle/', import.meta.url);
@@ -12,7 +12,7 @@ const entries = readdirSync(folder)
   });
 
 writeFileSync(
-  new URL('../src/migrations.ts', import.meta.url),
+  new URL('../src/database/migrations.ts', import.meta.url),
   `/** drizzle/*.sql, as a module: an application bundled into one file has no folder to read. Made by scripts/embed-migrations.ts. */
 export const migrations: readonly { readonly name: string; readonly sql: string }[] = [
 ${entries.join('')}];

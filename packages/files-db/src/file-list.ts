@@ -1,13 +1,13 @@
 import type { Sql } from 'postgres';
 
-import { accessParameters } from './file-access.ts';
+import { statement } from './database/statement.ts';
+import type { Parameter, Statement } from './database/statement.ts';
 import { assertFields, limitProblem, ownerProblem } from './field-checks.ts';
+import { accessParameters } from './file-access.ts';
 import { fileRecordOf, fileStatuses, recordColumns } from './file-record.ts';
 import type { FileRow } from './file-record.ts';
 import type { FilePage, ListFilesRequest } from './file-requests.ts';
 import { parseId } from './ids.ts';
-import { statement } from './statement.ts';
-import type { Parameter, Statement } from './statement.ts';
 
 /** What decides the text of a list statement; everything else is a parameter of it. */
 interface Shape {

@@ -2,7 +2,7 @@ import type { CallContext, StorageService, TenantContext } from '@coffer/storage
 import type { Sql } from 'postgres';
 
 import type { QuotaWaiters } from './quota-wait.ts';
-import type { TenantTurns } from './tenant-turns.ts';
+import type { TenantTurns } from './tenants/turns.ts';
 
 /** Dependencies of the file operations. */
 export interface FileParts {

@@ -1,6 +1,6 @@
 import type { BodyInput, CannedAcl, GetResult, ObjectInfo, StorageService, TenantContext } from '@coffer/storage-core';
 
-import type { Database, DrizzleDatabase } from './database.ts';
+import type { Database, DrizzleDatabase } from './database/database.ts';
 import type { FileAccess } from './file-access.ts';
 import type { FileRecord, FileStatus } from './file-record.ts';
 

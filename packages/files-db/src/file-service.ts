@@ -3,6 +3,8 @@ import type { CallContext, GetOptions } from '@coffer/storage-core';
 import { contentDisposition, runsInBrowser } from '@coffer/storage-core/http';
 
 import { completeUpload } from './complete-upload.ts';
+import { plainClient } from './database/plain-client.ts';
+import { untilAborted } from './database/until-aborted.ts';
 import { uploadDirectly } from './direct-upload.ts';
 import { assertFields, dispositionProblem, filenameProblem, flagProblem, metadataProblem, secondsProblem } from './field-checks.ts';
 import { accessParameters } from './file-access.ts';
@@ -31,12 +33,10 @@ import { changeFile, deleteFile, findPublicFile, forgetFile, hurrySweep } from '
 import type { DeletedFile } from './file-statements.ts';
 import { createIdGenerator, parseId } from './ids.ts';
 import { removeObject, removeObjects } from './object-removal.ts';
-import { plainClient } from './plain-client.ts';
 import { presignUpload } from './presigned-upload.ts';
 import { QuotaWaiters } from './quota-wait.ts';
 import { sweepFiles } from './sweep.ts';
-import { TenantTurns } from './tenant-turns.ts';
-import { untilAborted } from './until-aborted.ts';
+import { TenantTurns } from './tenants/turns.ts';
 
 /** Tracked files: each is a row in PostgreSQL and an object in storage, kept in step. */
 export class FileService {

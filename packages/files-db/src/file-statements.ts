@@ -1,9 +1,9 @@
+import { statement } from './database/statement.ts';
 import { changeable, visible, visibleToSought } from './file-access.ts';
 import type { AccessParameters } from './file-access.ts';
 import { recordColumns } from './file-record.ts';
 import type { FileRow, FileStatus } from './file-record.ts';
 import { placeOf } from './relocation-statements.ts';
-import { statement } from './statement.ts';
 
 // A tracked upload runs `reserveFile` and `settleFile`, a presigned upload request `reserveFile`, a download `findFile`. Each is one
 // statement, and so one transaction and one round trip; requests that arrive together share them (TenantTurns, FileFinder). A statement

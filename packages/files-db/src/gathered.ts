@@ -1,6 +1,6 @@
 import { hasCode } from '@coffer/storage-core';
 
-import { isConflict } from './database-error.ts';
+import { isConflict } from './database/error.ts';
 
 /** Maximum number of calls per statement. */
 const most = 64;

@@ -1,10 +1,10 @@
 import type { Sql } from 'postgres';
 
-import { whileWatched } from './answer-watch.ts';
-import { onDatabase } from './database-error.ts';
-import { statement } from './statement.ts';
-import { lockUsage } from './tenant-rows.ts';
-import { inTransaction } from './transaction.ts';
+import { whileWatched } from './database/answer-watch.ts';
+import { onDatabase } from './database/error.ts';
+import { statement } from './database/statement.ts';
+import { inTransaction } from './database/transaction.ts';
+import { lockUsage } from './tenants/rows.ts';
 
 export interface TombstoneRow {
   readonly id: string;

@@ -6,9 +6,9 @@ import { labelled } from './file-parts.ts';
 import { hashObject } from './object-hash.ts';
 import { claimPlace, findAt, findStrays, switchPlace } from './relocation-statements.ts';
 import type { StrayRow } from './relocation-statements.ts';
-import type { TenantRepository } from './tenant-repository.ts';
-import { listTenants, tenantOf } from './tenant-rows.ts';
-import type { Tenant } from './tenant.ts';
+import type { TenantRepository } from './tenants/repository.ts';
+import { listTenants, tenantOf } from './tenants/rows.ts';
+import type { Tenant } from './tenants/tenant.ts';
 
 /** A tracked file that is in no bucket of its tenant. */
 export interface StrayFile {

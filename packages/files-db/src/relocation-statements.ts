@@ -1,4 +1,4 @@
-import { statement } from './statement.ts';
+import { statement } from './database/statement.ts';
 
 // While a file moves, its new and its old place each have a tombstone, which the sweep clears in time: whatever dies in between, no object
 // is left without a row. A tombstone's id is made from its place, so a place has at most one. It is lower than any file's id, since the

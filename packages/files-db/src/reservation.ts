@@ -2,12 +2,12 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { mayBeDone } from './database-error.ts';
+import { mayBeDone } from './database/error.ts';
 import type { FileParts } from './file-parts.ts';
 import { abandonFile, findContention, findQuota, forgetFile, insertFile, reserveMore } from './file-statements.ts';
 import type { NewFileRow } from './file-statements.ts';
 import type { Patience } from './quota-wait.ts';
-import { resolveTenant } from './tenant-rows.ts';
+import { resolveTenant } from './tenants/rows.ts';
 import { overQuota } from './upload-body.ts';
 
 export interface Reservation {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectDatabase, FileService } from './index.ts';
 import type { Database } from './index.ts';
 import { deleteFiles, formerPlaces } from './mass-deletion.ts';
-import { TenantTurns } from './tenant-turns.ts';
+import { TenantTurns } from './tenants/turns.ts';
 import { reserved, settled } from './testing/rows.ts';
 import { acme, openRig, userOf } from './testing/support.ts';
 import type { Rig } from './testing/support.ts';

@@ -1,13 +1,13 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageService } from '@coffer/storage-core';
 
-import { isReferredTo } from './database-error.ts';
+import { isReferredTo } from './database/error.ts';
+import { statement } from './database/statement.ts';
 import type { FileParts } from './file-parts.ts';
 import type { FileStatus } from './file-record.ts';
 import type { FileSweepReport, SweepRequest } from './file-requests.ts';
 import { removeObjectsOfRows } from './object-removal.ts';
 import type { ObjectOfRow } from './object-removal.ts';
-import { statement } from './statement.ts';
 
 const batchSize = 200;
 /** Seconds for which rows belong to the sweep that took them. If it dies, the next one takes them after that. */

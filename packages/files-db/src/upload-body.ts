@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 import { fileBody, hasOwnedChunks, isDirectSource, readInto, sizeMismatch, storageError, withOwnedChunks } from '@coffer/storage-core';
 import type { Body, DirectSource } from '@coffer/storage-core';
 
+import { untilAborted } from './database/until-aborted.ts';
 import { sampleBytes } from './sniff.ts';
-import { untilAborted } from './until-aborted.ts';
 
 const highWaterMark = 262_144;
 

@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase } from './index.ts';
-import { TenantTurns } from './tenant-turns.ts';
-import { reserved, settled } from './testing/rows.ts';
-import { acme, codeOf, globex, openRig, upload } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { connectDatabase } from '../index.ts';
+import { reserved, settled } from '../testing/rows.ts';
+import { acme, codeOf, globex, openRig, upload } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
+import { TenantTurns } from './turns.ts';
 
 describe('turns on the numbers of a tenant', () => {
   let rig: Rig;

@@ -5,9 +5,9 @@ import { getTableConfig } from 'drizzle-orm/pg-core';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import { describe, expect, it } from 'vitest';
 
-import { codeOf } from './testing/support.ts';
-import { connectDatabase, files, migrateDatabase, tenantBuckets, tenants, tenantSlugs, tenantUsage } from './index.ts';
-import type { Database } from './index.ts';
+import { connectDatabase, files, migrateDatabase, tenantBuckets, tenants, tenantSlugs, tenantUsage } from '../index.ts';
+import type { Database } from '../index.ts';
+import { codeOf } from '../testing/support.ts';
 import { migrations } from './migrations.ts';
 
 const tables: readonly PgTable[] = [files, tenants, tenantSlugs, tenantBuckets, tenantUsage];
@@ -197,7 +197,7 @@ describe('migrateDatabase', () => {
   });
 
   it('embeds exactly what drizzle/*.sql hold, which name no schema', () => {
-    const folder = new URL('../drizzle/', import.meta.url);
+    const folder = new URL('../../drizzle/', import.meta.url);
     const names = readdirSync(folder)
       .filter((name) => name.endsWith('.sql'))
       .toSorted();

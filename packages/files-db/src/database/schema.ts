@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, check, index, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
 
-import type { FileStatus } from './file-record.ts';
+import type { FileStatus } from '../file-record.ts';
 
 // No schema name anywhere: the connection's search_path decides where the tables live.
 

@@ -6,7 +6,7 @@ import { createSecureContext, getCACertificates, setDefaultCACertificates, TLSSo
 import { selfSigned } from '@coffer/fixtures';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { connectDatabase } from './index.ts';
+import { connectDatabase } from '../index.ts';
 
 const trusted = getCACertificates();
 /** Certificates for 127.0.0.1 alone, and for 127.0.0.1 and `localhost`. */

@@ -8,9 +8,9 @@ import { testDatabase } from '@coffer/fixtures';
 import type { TestDatabase } from '@coffer/fixtures';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase } from './index.ts';
-import type { Database, DatabaseOptions } from './index.ts';
-import { codeOf } from './testing/support.ts';
+import { connectDatabase } from '../index.ts';
+import type { Database, DatabaseOptions } from '../index.ts';
+import { codeOf } from '../testing/support.ts';
 
 describe('a database that refuses more connections', () => {
   const role = `coffer_test_${randomBytes(8).toString('hex')}`;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { onDatabase } from './database-error.ts';
-import { connectDatabase, TenantRepository } from './index.ts';
-import type { Database } from './index.ts';
-import { acme, openRig } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { connectDatabase, TenantRepository } from '../index.ts';
+import type { Database } from '../index.ts';
+import { acme, openRig } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
+import { onDatabase } from './error.ts';
 
 describe('a database that refuses statements because an operator told it to', () => {
   let rig: Rig;

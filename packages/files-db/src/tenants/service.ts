@@ -1,15 +1,15 @@
 import { hasCode, noContext, storageError } from '@coffer/storage-core';
 import type { BucketInfo, CallContext, CannedAcl, StorageService } from '@coffer/storage-core';
 
-import type { Database } from './database.ts';
-import { labelled, unstoppable } from './file-parts.ts';
-import { hurrySweep } from './file-statements.ts';
-import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from './mass-deletion.ts';
-import type { TombstoneRow } from './mass-deletion.ts';
-import { removeObjectsOfRows } from './object-removal.ts';
-import { relocateFile, strayFiles } from './relocate-file.ts';
-import type { RelocateOptions, Relocation, StrayFile } from './relocate-file.ts';
-import type { TenantRepository } from './tenant-repository.ts';
+import type { Database } from '../database/database.ts';
+import { labelled, unstoppable } from '../file-parts.ts';
+import { hurrySweep } from '../file-statements.ts';
+import { closeTenant, deleteFiles, findFileIn, forgetTenant, formerPlaces, reopenTenant } from '../mass-deletion.ts';
+import type { TombstoneRow } from '../mass-deletion.ts';
+import { removeObjectsOfRows } from '../object-removal.ts';
+import { relocateFile, strayFiles } from '../relocate-file.ts';
+import type { RelocateOptions, Relocation, StrayFile } from '../relocate-file.ts';
+import type { TenantRepository } from './repository.ts';
 import type { Tenant } from './tenant.ts';
 
 /** Dependencies of a TenantService, all on one database. */

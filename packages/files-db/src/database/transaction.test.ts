@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { databaseError } from './database-error.ts';
-import { lockUsage } from './tenant-rows.ts';
-import { acme, openRig, processBeside } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { lockUsage } from '../tenants/rows.ts';
+import { acme, openRig, processBeside } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
+import { databaseError } from './error.ts';
 import { inTransaction } from './transaction.ts';
 
 const readLimit = 'show idle_in_transaction_session_timeout';

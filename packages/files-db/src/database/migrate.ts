@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres';
 
-import { databaseError, isMissingTable, onDatabase } from './database-error.ts';
 import type { Database } from './database.ts';
+import { databaseError, isMissingTable, onDatabase } from './error.ts';
 import { migrations } from './migrations.ts';
 import { inTransaction } from './transaction.ts';
 

@@ -4,7 +4,7 @@ import postgres from 'postgres';
 import type { Options, Sql } from 'postgres';
 import { describe, expect, it } from 'vitest';
 
-import { FileService } from './file-service.ts';
+import { FileService } from '../file-service.ts';
 
 const storage = new StorageService({ backend: memoryBackend(), defaultBucket: 'my-files' });
 

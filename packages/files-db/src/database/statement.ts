@@ -1,8 +1,8 @@
 import type { Sql, TransactionSql } from 'postgres';
 
 import { whileWatched } from './answer-watch.ts';
-import { onDatabase } from './database-error.ts';
 import { despiteConflicts } from './despite-conflicts.ts';
+import { onDatabase } from './error.ts';
 
 export type Parameter = string | number | boolean | null | undefined;
 

@@ -2,11 +2,12 @@ import { assertBucketName, canonicalTenantUuid, storageError } from '@coffer/sto
 import type { TenantContext } from '@coffer/storage-core';
 import type { TransactionSql } from 'postgres';
 
-import { whileWatched } from './answer-watch.ts';
-import { databaseError } from './database-error.ts';
-import type { Database } from './database.ts';
-import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from './field-checks.ts';
-import { TenantCache } from './tenant-cache.ts';
+import { whileWatched } from '../database/answer-watch.ts';
+import type { Database } from '../database/database.ts';
+import { databaseError } from '../database/error.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { assertFields, bytesProblem, limitProblem, tenantNameProblem } from '../field-checks.ts';
+import { TenantCache } from './cache.ts';
 import {
   claimBucket,
   findById,
@@ -24,9 +25,8 @@ import {
   snapshotUsage,
   takeBucket,
   tenantOf,
-} from './tenant-rows.ts';
+} from './rows.ts';
 import type { NewTenant, Tenant, TenantChanges, TenantPage, TenantUsage } from './tenant.ts';
-import { inTransaction } from './transaction.ts';
 
 /** Dependencies and settings of a TenantRepository. */
 export interface TenantRepositoryOptions {

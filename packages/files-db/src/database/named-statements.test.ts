@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { connectDatabase } from './index.ts';
-import type { Database } from './index.ts';
+import { connectDatabase } from '../index.ts';
+import type { Database } from '../index.ts';
+import { codeOf, openRig } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 import { statement } from './statement.ts';
-import { codeOf, openRig } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
 import { inTransaction } from './transaction.ts';
 
 type Numbered = { readonly n: number; readonly of: string };

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase, TenantRepository } from './index.ts';
-import type { Database } from './index.ts';
-import { openRig } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { connectDatabase, TenantRepository } from '../index.ts';
+import type { Database } from '../index.ts';
+import { openRig } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 
 const all = 3000;
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { databaseError, isConflict } from './database-error.ts';
+import { databaseError, isConflict } from './error.ts';
 
 /** How often an operation that conflicts with others is tried. */
 const attempts = 20;

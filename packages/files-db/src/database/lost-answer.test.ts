@@ -5,10 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase, FileService, TenantRepository } from './index.ts';
-import type { Database } from './index.ts';
-import { acme, codeOf, openRig, upload } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { connectDatabase, FileService, TenantRepository } from '../index.ts';
+import type { Database } from '../index.ts';
+import { acme, codeOf, openRig, upload } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 
 describe('a database whose answers get lost', () => {
   let rig: Rig;

@@ -2,12 +2,12 @@ import { canonicalTenantUuid, storageError } from '@coffer/storage-core';
 import type { TenantContext } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import { whileWatched } from './answer-watch.ts';
-import { databaseError } from './database-error.ts';
-import { assertFields, bytesProblem, tenantNameProblem } from './field-checks.ts';
-import { statement } from './statement.ts';
+import { whileWatched } from '../database/answer-watch.ts';
+import { databaseError } from '../database/error.ts';
+import { statement } from '../database/statement.ts';
+import { inTransaction } from '../database/transaction.ts';
+import { assertFields, bytesProblem, tenantNameProblem } from '../field-checks.ts';
 import type { NewTenant, Tenant } from './tenant.ts';
-import { inTransaction } from './transaction.ts';
 
 export interface TenantRow {
   readonly tenant_uuid: string;

@@ -4,10 +4,10 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase, TenantRepository } from './index.ts';
-import type { Database } from './index.ts';
-import { codeOf, openRig } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { connectDatabase, TenantRepository } from '../index.ts';
+import type { Database } from '../index.ts';
+import { codeOf, openRig } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 
 const sync = Buffer.from([83, 0, 0, 0, 4]);
 const readyForQuery = Buffer.from([90, 0, 0, 0, 5]);

@@ -4,10 +4,10 @@ import { memoryBackend, storageError, wrapBackend } from '@coffer/storage-core';
 import type { StorageBackend } from '@coffer/storage-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { reserveFile } from './file-statements.ts';
-import { createIdGenerator } from './ids.ts';
-import { acme, admin, codeOf, globex, openRig, presigning, sharedBucket, upload } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
+import { reserveFile } from '../file-statements.ts';
+import { createIdGenerator } from '../ids.ts';
+import { acme, admin, codeOf, globex, openRig, presigning, sharedBucket, upload } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 
 describe.each(['embedded', 'debian'] as const)('TenantService on PostgreSQL (%s)', (server) => {
   let rig: Rig;

@@ -4,8 +4,8 @@ import postgres from 'postgres';
 import type { Notice, Sql } from 'postgres';
 
 import { AnswerWatch, whileWatched } from './answer-watch.ts';
-import { onDatabase } from './database-error.ts';
-import { parseDatabaseUrl } from './database-url.ts';
+import { onDatabase } from './error.ts';
+import { parseDatabaseUrl } from './url.ts';
 
 /** A drizzle database over postgres.js, made with any drizzle schema or none. */
 // oxlint-disable-next-line typescript/no-explicit-any -- the schema is a type parameter that nothing here reads

@@ -7,9 +7,9 @@ import { startPostgres } from '@coffer/fixtures';
 import type { PostgresServer } from '@coffer/fixtures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { connectDatabase } from './index.ts';
-import type { Database, DatabaseOptions } from './index.ts';
-import { codeOf } from './testing/support.ts';
+import { connectDatabase } from '../index.ts';
+import type { Database, DatabaseOptions } from '../index.ts';
+import { codeOf } from '../testing/support.ts';
 
 /** Something that listens in place of a database. */
 interface Instead {

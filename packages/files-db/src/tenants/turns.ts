@@ -1,10 +1,10 @@
 import { canonicalTenantUuid } from '@coffer/storage-core';
 import type { Sql } from 'postgres';
 
-import type { FileRow } from './file-record.ts';
-import { reserveFile, reserveFiles, settleFile, settleFiles } from './file-statements.ts';
-import type { Granted, ReservedFile, SettledFile } from './file-statements.ts';
-import { allRead, Gathered } from './gathered.ts';
+import type { FileRow } from '../file-record.ts';
+import { reserveFile, reserveFiles, settleFile, settleFiles } from '../file-statements.ts';
+import type { Granted, ReservedFile, SettledFile } from '../file-statements.ts';
+import { allRead, Gathered } from '../gathered.ts';
 
 /** Up to this many lanes stay while idle: creating one for each upload is wasted work, and the map would hold on to it (see `InFlight`). */
 const mostLanes = 1000;

@@ -1,8 +1,8 @@
 import { testDatabase } from '@coffer/fixtures';
 import { describe, expect, it, vi } from 'vitest';
 
-import { parseDatabaseUrl } from './database-url.ts';
-import { connectDatabase } from './index.ts';
+import { connectDatabase } from '../index.ts';
+import { parseDatabaseUrl } from './url.ts';
 
 const optionsOf = (url: string): object => connectDatabase({ url }).sql.options;
 

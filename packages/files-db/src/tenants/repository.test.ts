@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { codeOf, defaultBucket, openRig, sharedBucket, upload } from './testing/support.ts';
-import type { Rig } from './testing/support.ts';
-import { connectDatabase, TenantRepository } from './index.ts';
+import { connectDatabase, TenantRepository } from '../index.ts';
+import { codeOf, defaultBucket, openRig, sharedBucket, upload } from '../testing/support.ts';
+import type { Rig } from '../testing/support.ts';
 
 describe.each(['embedded', 'debian'] as const)('TenantRepository on PostgreSQL (%s)', (server) => {
   let rig: Rig;
