@@ -1,5 +1,6 @@
-// Bundles the commands, each an entry of its own: what a command does not use is not loaded, and what it uses is a file or
-// two instead of hundreds, of CommonJS, which bin/program.js loads. oclif itself becomes two files; its plugins stay packages.
+// Bundles the commands, each as an entry of its own: a command does not load what it does not use, and what it does use is a file or
+// two instead of hundreds. The files are CommonJS, and bin/program.js loads them. oclif itself becomes two files; its plugins stay
+// packages.
 import { copyFile, glob, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +21,7 @@ import { plainExports } from './build/plain-exports.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-// Another folder than this package, for tests that build the command line themselves.
+// Tests that build the CLI themselves pass another folder than this package.
 const root = resolve(here, process.argv[2] ?? '.');
 const dist = join(root, 'dist');
 const manifest = join(root, 'oclif.manifest.json');
@@ -31,7 +32,7 @@ if (root !== here) {
   for (const file of ['package.json', 'bin/coffer.js', 'bin/fetched-node.js', 'bin/program.js'])
     await copyFile(join(here, file), join(root, file));
 }
-// A package of its own until it takes its place.
+// The build is made elsewhere, and then moved into place.
 const place = await newPlace(root);
 const outdir = join(place, 'dist');
 await mkdir(place);
@@ -83,7 +84,7 @@ await build([
 
 await writeFile(join(outdir, 'id'), await idOf(outdir));
 
-// A command that runs loads parts of its build when they are first needed: those of the build before this one stay.
+// A running command loads parts of its build when it first needs them, so the chunks of the previous build stay.
 const made = await readdir(join(outdir, 'chunks'));
 await writeFile(join(outdir, 'build.json'), JSON.stringify(made));
 /** @type {string[]} */
@@ -92,7 +93,7 @@ const before = await readFile(join(dist, 'build.json'), 'utf8')
   .catch(() => []);
 for (const file of before)
   if (!made.includes(file)) await copyFile(join(dist, 'chunks', file), join(outdir, 'chunks', file)).catch(() => {});
-// With the manifest, oclif knows every command without loading any. It is made where no other build comes between.
+// With the manifest, oclif knows every command without loading any. It is made in `place`, where no other build interferes.
 const plugin = new Plugin({ root: place, type: 'core', ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true });
 await plugin.load();
 await writeFile(join(place, 'manifest'), `${JSON.stringify(plugin.manifest)}\n`);

@@ -16,7 +16,7 @@ if (major < 22 || (major === 22 && minor < 22)) {
   const { readFileSync } = process.getBuiltinModule('node:fs');
   const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   process.stdout.on('error', ({ code }) => {
-    if (code === 'EPIPE') return; // whoever reads is gone
+    if (code === 'EPIPE') return; // the reader is gone
     process.stderr.write(`${code === 'ENOSPC' ? 'disk_full: stdout: The disk is full.' : `local_io: stdout: ${code}`}\n`);
     process.exitCode = 1;
   });
@@ -25,7 +25,7 @@ if (major < 22 || (major === 22 && minor < 22)) {
   process.stderr.write('usage: coffer is not built yet; "npm start" in the checkout, or "pnpm build", builds it.\n');
   process.exitCode = 2;
 } else {
-  // Older Nodes warn that their SQLite may change, which is no news to whoever runs a command.
+  // Older Nodes warn that their SQLite may change, which is of no use to the user of a command.
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = (warning, ...rest) => {
     if (!String(warning).startsWith('SQLite is an experimental feature')) emitWarning(warning, ...rest);

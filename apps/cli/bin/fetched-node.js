@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const checkout = new URL('../../../', import.meta.url);
 
 /**
- * The Node that `npm start` has fetched into the checkout around this package: it asks for an older one than the code runs on.
+ * The Node that `npm start` fetched into the checkout around this package. `npm start` accepts an older Node than the code runs on.
  * @returns {string | undefined}
  */
 export function fetchedNode() {
@@ -16,13 +16,13 @@ export function fetchedNode() {
     const programs = readdirSync(modules).map((name) => fileURLToPath(new URL(`${name}/bin/node`, modules)));
     return programs.find((program) => existsSync(program));
   } catch {
-    return undefined; // no checkout, or nothing fetched yet
+    return undefined; // not a checkout, or nothing fetched yet
   }
 }
 
 /**
- * Runs a script on another Node as if it were this one. It leads a process group of its own, so that a terminal's Ctrl-C, which
- * reaches a whole group, is heard once, and ends when this process is killed.
+ * Runs a script on another Node as if it were this one. The child leads a process group of its own, so that Ctrl-C in a terminal,
+ * which signals the whole group, reaches it once. It ends when this process is killed.
  * @param {string} node
  * @param {readonly string[]} args
  */

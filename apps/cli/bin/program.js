@@ -1,4 +1,4 @@
-// getBuiltinModule, here and in coffer.js: an import of a module of Node evaluates all that it exports, which takes 4 ms for node:fs alone.
+// Here and in coffer.js, getBuiltinModule: importing a built-in module evaluates all of its exports, which takes 4 ms for node:fs alone.
 const fs = process.getBuiltinModule('node:fs');
 const { dirname, isAbsolute, join } = process.getBuiltinModule('node:path');
 const { Script } = process.getBuiltinModule('node:vm');
@@ -7,7 +7,7 @@ const afterMs = 2000;
 const staleMs = 30 * 24 * 3600 * 1000;
 
 /**
- * The build in a folder, with what is known of the command that these arguments begin with.
+ * The build in a folder, with the cached code of the command that these arguments begin with.
  * @param {string} root ends with a slash
  * @param {readonly string[]} args
  */
@@ -18,8 +18,8 @@ export function programIn(root, args) {
 }
 
 /**
- * In the home folder of whoever this is: in others lies what somebody else may have put there, and root would leave folders that are
- * no use to their owner.
+ * Only in the user's own home folder: in another one, somebody else may have planted files, and root would leave folders that their
+ * owner cannot use.
  * @param {string} root
  * @param {readonly string[]} args
  */
@@ -31,7 +31,7 @@ function cacheOf(root, args) {
     const build = fs.readFileSync(join(root, 'id'), 'latin1');
     return new CodeCache(home, [...caches, 'coffer', 'compiled', `${build}-${process.version}-${process.arch}`], nameOf(root, args));
   } catch {
-    return undefined; // there is none
+    return undefined; // no home folder or no build id
   }
 }
 
@@ -41,7 +41,7 @@ function isOwn({ uid }) {
 }
 
 /**
- * The words of the command, if it is one of ours.
+ * The words of the command joined with dashes, or "other".
  * @param {string} root
  * @param {readonly string[]} args
  */
@@ -55,9 +55,9 @@ function nameOf(root, args) {
 }
 
 /**
- * The files of a build. They are CommonJS, loaded here and not by Node, for the sake of what V8 compiles: a function is compiled
- * when it is first called, so that a cache that is made before, as Node's own compile cache is, has none of them. This one is made
- * once a command has run (docs/adr/0014).
+ * The files of a build. They are CommonJS, and this class loads them instead of Node, to control what V8 caches. V8 compiles a
+ * function when it is first called, so a cache made before anything runs, like Node's own compile cache, contains no functions. This
+ * one is made once a command has run (docs/adr/0014).
  */
 class Program {
   #root;
@@ -69,20 +69,20 @@ class Program {
   #isComplete = true;
 
   /**
-   * @param {string} root the folder of the build, with a slash at its end
+   * @param {string} root the folder of the build, ending with a slash
    * @param {CodeCache | undefined} cache
    */
   constructor(root, cache) {
     this.#root = root;
     this.#cache = cache;
     if (cache === undefined) return;
-    setTimeout(() => this.#keep(), afterMs).unref(); // later, V8 may have let go of what only a start calls
+    setTimeout(() => this.#keep(), afterMs).unref(); // later, V8 may have dropped code that only a start calls
     process.once('exit', (code) => code === 0 && this.#keep());
   }
 
   /**
-   * What a file of the build exports.
-   * @param {string} name as from its folder
+   * The exports of a file of the build.
+   * @param {string} name path relative to the build folder
    * @returns {unknown}
    */
   load(name) {
@@ -92,7 +92,7 @@ class Program {
     this.#modules.set(name, module);
     const file = join(this.#root, name);
     const cachedData = this.#cache?.codeOf(name);
-    // All of it is ASCII, see build/plain-characters.ts.
+    // The build writes ASCII only, see build/plain-characters.ts.
     const source = `(function (exports, require, module, __filename, __dirname, __import) {${fs.readFileSync(file, 'latin1')}\n})`;
     const script = new Script(source, { filename: file, cachedData });
     if (cachedData === undefined || script.cachedDataRejected === true) this.#isComplete = false;
@@ -112,7 +112,7 @@ class Program {
      * @returns {unknown}
      */
     const require = (id) => {
-      if (id === '#oclif') return this.load('oclif.cjs'); // as package.json has it
+      if (id === '#oclif') return this.load('oclif.cjs'); // as in `imports` of package.json
       const path = id.startsWith('.') ? join(dirname(file), id) : id;
       return path.startsWith(this.#root) ? this.load(path.slice(this.#root.length)) : nodes()(id);
     };
@@ -130,9 +130,9 @@ class Program {
 const importModule = (name) => import(name);
 
 /**
- * Compiled code of one command, in a file: the length of an index, the index, and what it tells of; all of it twice, since V8 trusts what it
- * is given, and to compare takes a hundredth of what loading node:zlib for a checksum does. What is not whole is made anew; what
- * another V8 has made, V8 itself refuses.
+ * The compiled code of one command, in one file: the length of an index, the index, and the code that it lists. All of that is stored
+ * twice, because V8 trusts what it is given, and comparing the halves takes a hundredth of the time of loading node:zlib for a
+ * checksum. A damaged file is made anew. V8 itself rejects code from another version of V8.
  */
 class CodeCache {
   #home;
@@ -142,7 +142,7 @@ class CodeCache {
   #known = new Map();
 
   /**
-   * @param {string} home where the folders are made
+   * @param {string} home folder to create the others in
    * @param {readonly string[]} folders
    * @param {string} command
    */
@@ -153,7 +153,7 @@ class CodeCache {
     try {
       this.#read();
     } catch {
-      this.#known.clear(); // nothing, or nothing that makes sense
+      this.#known.clear(); // no file, or no valid one
     }
   }
 
@@ -174,7 +174,7 @@ class CodeCache {
   }
 
   /**
-   * Adds to what is there: one command loads other files for another storage.
+   * Adds to what is cached: a command loads other files for another storage backend.
    * @param {ReadonlyMap<string, Buffer>} code
    */
   write(code) {
@@ -196,11 +196,11 @@ class CodeCache {
       fs.writeFileSync(unfinished, Buffer.concat([...parts, ...parts]), { mode: 0o600 });
       fs.renameSync(unfinished, this.#file);
     } catch {
-      remove(unfinished); // there is no place for it
+      remove(unfinished); // it cannot be written here
     }
   }
 
-  /** One by one: below some folders that take none, Node would try for ever to make all of a path. */
+  /** One by one: with `recursive`, Node would loop forever below some folders that accept no new ones. */
   #makeFolders() {
     let folder = this.#home;
     for (const name of this.#folders) {
@@ -218,12 +218,12 @@ function remove(file) {
   try {
     fs.unlinkSync(file);
   } catch {
-    // it has never been there
+    // it was never there
   }
 }
 
 /**
- * What no build has added to for a month. A build in use makes its own anew.
+ * Removes builds whose cache has not grown for a month. A build still in use makes its cache again.
  * @param {string} folder
  */
 function removeUnused(folder) {

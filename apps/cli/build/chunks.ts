@@ -4,8 +4,8 @@ import type { ChunkingContext, CodeSplittingNameFunction } from 'rolldown';
 
 import { isNodeWhenUsed } from './node-when-used.ts';
 
-// Each file costs a start about half a millisecond: what is loaded together lies in one. A chunk holds what its roots import,
-// except for what an earlier chunk has; what is imported on demand stays a chunk of its own.
+// Each file adds about half a millisecond to a start, so modules that are loaded together share one. A chunk holds what its roots
+// import, except for what an earlier chunk already has; what is imported on demand stays a chunk of its own.
 const roots = {
   base: ['src/main.ts', 'src/base-command.ts', 'src/flags.ts', 'src/render/json-document.ts', 'src/bulk/young-generation.ts'],
   runtime: ['../../packages/storage-core/src/index.ts', '../../packages/runtime/src/index.ts'],
@@ -15,12 +15,12 @@ const roots = {
 };
 
 /**
- * For rolldown: the name of the chunk that a module belongs to; null where that is rolldown's own decision.
+ * For rolldown: the name of the chunk that a module belongs to; null where rolldown decides itself.
  * @param here the folder of this package
  */
 export function chunkOf(here: string): CodeSplittingNameFunction {
   let chunks: ReadonlyMap<string, string> | undefined;
-  // Modules of Node are a few lines each, which nearly every chunk has need of.
+  // Wrappers of Node's modules are a few lines each, and nearly every chunk needs some.
   return (id, context) => (isNodeWhenUsed(id) ? 'base' : ((chunks ??= chunksOfModules(here, context)).get(id) ?? null));
 }
 
@@ -39,7 +39,7 @@ function chunksOfModules(here: string, context: ChunkingContext): ReadonlyMap<st
       take(id, name);
     }
   }
-  // Entries find files of the package by their own place.
+  // Entries stay files of their own: they find files of the package relative to their own path.
   for (const id of chunks.keys()) if (context.getModuleInfo(id)?.isEntry === true) chunks.delete(id);
   return chunks;
 }

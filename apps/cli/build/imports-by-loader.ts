@@ -1,8 +1,8 @@
 import type { Plugin } from 'rolldown';
 
 /**
- * For rolldown: `import()` of what is no part of the bundle, in a script that Node has not loaded, takes what Node calls experimental. It
- * becomes a call of what bin/program.js hands over.
+ * For rolldown: in a script that Node did not load itself, `import()` of a module outside the bundle needs an experimental API of
+ * Node. It becomes a call of the function that bin/program.js passes in.
  */
 export function importsByLoader(): Plugin {
   return {

@@ -7,14 +7,14 @@ export function isNodeWhenUsed(id: string): boolean {
 }
 
 /**
- * For rolldown. An ECMAScript import of a module of Node evaluates all that it exports, used or not: with node:crypto all of Web
- * Crypto (20 ms), with node:http all of fetch (40 ms). Here a module is loaded when one of its members is first read.
+ * For rolldown. An ECMAScript import of a built-in module evaluates all of its exports, used or not: node:crypto loads all of Web
+ * Crypto (20 ms), node:http all of fetch (40 ms). This plugin loads a module when one of its members is first read.
  */
 export function nodeWhenUsed(): Plugin {
   return {
     name: 'node-modules-when-used',
     resolveId: (id, importer, { kind }) =>
-      // Rolldown's own helpers are loaded before anything else.
+      // Rolldown's own helpers (ids that begin with \0) are loaded before anything else.
       id.startsWith('node:') && kind === 'import-statement' && importer?.startsWith('\0') === false
         ? { id: `${prefix}${id}`, moduleSideEffects: false }
         : undefined,

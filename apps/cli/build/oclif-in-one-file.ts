@@ -1,6 +1,6 @@
 import type { Plugin } from 'rolldown';
 
-/** For rolldown: commands take oclif from the one file that is made of it. */
+/** For rolldown: commands import oclif from the single file that is built of it. */
 export function oclifInOneFile(): Plugin {
   return {
     name: 'oclif-in-one-file',

@@ -8,9 +8,9 @@ const entry = '\0oclif-libraries';
 const oclif = /[\\/]@oclif[\\/]core[\\/]lib[\\/]/;
 
 /**
- * For rolldown. The libraries that oclif needs for help, for colours, and to find commands are half of it, and a command that
- * is known loads none of them: they become a file of their own.
- * @param names takes the names of those libraries
+ * For rolldown. Half of oclif is libraries for help, for colours, and for finding commands. Running a known command needs none of
+ * them, so they become a file of their own.
+ * @param names receives the names of those libraries
  */
 export function librariesApart(names: Set<string>): Plugin {
   return {
@@ -28,9 +28,9 @@ export function librariesApart(names: Set<string>): Plugin {
   };
 }
 
-/** For rolldown: the file of those libraries, each of which is loaded when it is first asked for. */
+/** For rolldown: builds the file of those libraries, each of which is loaded on first use. */
 export function librariesOf(names: ReadonlySet<string>): { readonly input: Readonly<Record<string, string>>; readonly plugin: Plugin } {
-  // In the order of their names: they are found in another one each time, and the same sources shall make the same build.
+  // Sorted by name: they are found in a different order each time, and the same sources must give the same build.
   const members = [...names].toSorted().map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`);
   return {
     input: { 'oclif-libraries': entry },

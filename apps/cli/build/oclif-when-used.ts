@@ -5,8 +5,8 @@ import type { Plugin } from 'rolldown';
 const required = /^const (\w+) = ((?:__importDefault\(|__importStar\()?require\("[^"]+"\)\)?);$/gm;
 
 /**
- * For rolldown. A module of oclif requires at its top whatever one of its functions may need, so that every command would load
- * help, spinners, globs and templates (15 ms). Here a module is required when a member of it is first read.
+ * For rolldown. A module of oclif requires at its top whatever any of its functions may need, so that every command would load help,
+ * spinners, globs and templates (15 ms). This plugin requires a module when one of its members is first read.
  */
 export function oclifWhenUsed(): Plugin {
   return {
@@ -31,7 +31,7 @@ function whenUsed(source: string): string {
   return code;
 }
 
-/** Command ids are ASCII: to compare them needs no collator, which takes 6 ms to make. */
+/** Command ids are ASCII: comparing them needs no collator, which takes 6 ms to create. */
 function withoutCollator(source: string, id: string): string {
   if (!/[\\/]config[\\/]plugin\.js$/.test(id)) return source;
   const code = source.replace('a.id.localeCompare(b.id)', '(a.id < b.id ? -1 : 1)');

@@ -1,7 +1,7 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Where a build is made: in a place of its own, as several may be under way. What is left of those that were cut off is removed. */
+/** The folder to build in: each build has its own, as several may run at once. Removes the folders of builds that were killed. */
 export async function newPlace(root: string): Promise<string> {
   for (const name of await readdir(root)) {
     const pid = Number(/^dist\.(\d+)/.exec(name)?.[1] ?? NaN);
@@ -14,11 +14,11 @@ function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // another user's
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // it runs as another user
   }
 }
 
-/** Commands are started, and run, meanwhile: what was made takes the place of the build before it, whole. */
+/** Replaces the previous build as a whole, because commands may start and run meanwhile. */
 export async function takePlace(made: string, dist: string): Promise<void> {
   const former = `${made}.old`;
   for (let isIn = false; !isIn; await rm(former, { recursive: true, force: true })) {

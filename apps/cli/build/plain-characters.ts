@@ -1,8 +1,8 @@
 import type { Plugin } from 'rolldown';
 
 /**
- * For rolldown: other characters than those of ASCII become escapes. V8 holds a file of which one character is beyond Latin-1 at
- * two bytes for each, after a slower reading.
+ * For rolldown: escapes all characters outside ASCII. If a file has a single character beyond Latin-1, V8 stores all of it at two
+ * bytes per character, and also reads it more slowly.
  */
 export function plainCharacters(): Plugin {
   return {

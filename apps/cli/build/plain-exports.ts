@@ -4,8 +4,8 @@ const getter =
   /^Object\.defineProperty\(exports, "([\w$]+)", \{\s*enumerable: true,\s*get: function\(\) \{\s*return ([\w$]+);\s*\}\s*\}\);\n/gm;
 
 /**
- * For rolldown. A chunk exports by getters, which other chunks call for each use of a function. Here what is exported is a plain
- * property, which needs chunks that are done when others get them, and names that keep their value.
+ * For rolldown. A chunk exports through getters, which other chunks call at each use of a function. This plugin makes them plain
+ * properties, so chunks must have finished before others read their exports, and exported names must keep their value.
  */
 export function plainExports(): Plugin {
   return {
@@ -22,14 +22,14 @@ export function plainExports(): Plugin {
         if (members.length === 0) continue;
         const circle = circleFrom(chunk.fileName, bundle);
         if (circle !== undefined) throw new Error(`Chunks import each other: ${circle.join(', ')}.`);
-        // As a literal, which V8 keeps quick to read however many they are.
+        // An object literal: V8 keeps its properties fast to read however many there are.
         chunk.code = `${code}module.exports = Object.defineProperties({ ${members.join(', ')} }, Object.getOwnPropertyDescriptors(exports));\n`;
       }
     },
   };
 }
 
-/** Whether a name may get another value than that of its declaration. */
+/** Whether a name may be assigned a value after its declaration. */
 function isAssigned(code: string, local: string): boolean {
   const name = local.replaceAll('$', String.raw`\$`);
   return new RegExp(

@@ -1,7 +1,7 @@
-// Writes the reference of all commands into docs/cli.md: `pnpm build && pnpm docs`. A test says when it is out of date.
+// Writes the reference of all commands into docs/cli.md: `pnpm build && pnpm docs`. A test fails when it is out of date.
 import { readFile, writeFile } from 'node:fs/promises';
 
-/** As oclif's manifest has them. */
+/** A flag as oclif's manifest describes it. */
 interface Flag {
   readonly name: string;
   readonly char?: string;
@@ -39,7 +39,10 @@ interface Manifest {
 const begin = '<!-- The reference: written by apps/cli/scripts/command-reference.ts. -->';
 const end = '<!-- The end of the reference. -->';
 
-/** The document with the reference of these commands. */
+/**
+ * The document with its reference replaced by one of these commands.
+ * @throws Error when the document lacks the marker lines
+ */
 export function withReference(document: string, manifest: Manifest): string {
   const [head, rest] = document.split(`${begin}\n`);
   const [, tail] = rest?.split(end) ?? [];

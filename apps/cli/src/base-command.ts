@@ -8,7 +8,7 @@ import { openSession } from './services/open-session.ts';
 import type { Session, SessionOptions } from './services/open-session.ts';
 import { sharedInvocation } from './shared.ts';
 
-/** What all commands below `storage` have in common. */
+/** What all commands below `storage` share. */
 export abstract class StorageCommand extends Command {
   static override readonly baseFlags = {
     json: Flags.boolean({ description: 'Print one JSON document on stdout.', helpGroup: 'GLOBAL' }),
@@ -20,7 +20,7 @@ export abstract class StorageCommand extends Command {
     explain: Flags.boolean({ description: 'Say on stderr which bucket was chosen, and why.', helpGroup: 'GLOBAL' }),
   };
 
-  /** What oclif's own `run` does once it has found the command. */
+  /** Runs the command, as oclif's own `run` does once it has found it. */
   async execute(): Promise<void> {
     await this._run();
   }
@@ -28,7 +28,7 @@ export abstract class StorageCommand extends Command {
   protected override async init(): Promise<void> {
     await super.init();
     assertSwitches(this.argv, { ...this.ctor.baseFlags, ...this.ctor.flags });
-    // Who comes from other tools would make keys of it, or find none.
+    // Users of other tools may pass s3:// URLs, which would become keys or match none.
     const url = this.argv.find((each) => /^s3:\/\//i.test(each));
     if (url !== undefined)
       this.output.note(`note: ${url} is taken literally; write the key without s3:// and the bucket, and name the bucket with --bucket`);
@@ -38,7 +38,7 @@ export abstract class StorageCommand extends Command {
     return sharedInvocation().output;
   }
 
-  /** Aborted on Ctrl-C. */
+  /** Aborted by SIGINT (Ctrl-C), SIGTERM or SIGHUP. */
   protected get signal(): AbortSignal {
     return sharedInvocation().signal;
   }
@@ -49,7 +49,7 @@ export abstract class StorageCommand extends Command {
     return process.env;
   }
 
-  /** Opens what the environment configures, for the time of `work`. */
+  /** Opens what the environment configures, and closes it when `work` ends. */
   protected async withSession<T>(flags: SessionFlags, work: (session: Session) => Promise<T>, options: OpenOptions = {}): Promise<T> {
     const { output, signal } = this;
     const { bucket, explain } = flags;
@@ -80,6 +80,6 @@ interface SessionFlags {
 }
 
 interface OpenOptions extends Pick<SessionOptions, 'concurrency' | 'database' | 'provision'> {
-  /** What may take long and tells nothing meanwhile. */
+  /** Shown with the elapsed time, for long work that reports no progress. */
   readonly doing?: string;
 }

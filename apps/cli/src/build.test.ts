@@ -48,7 +48,7 @@ it('leaves what a command that runs may still load, of the build before it and o
   const made = await readdir(chunks);
   const id = await readFile(join(root, 'dist', 'id'), 'utf8');
 
-  // As if it had been made from other sources.
+  // As if the previous build had been made from other sources.
   await writeFile(record, JSON.stringify([...made, 'acl-BEFORE.cjs']));
   for (const file of ['acl-BEFORE.cjs', 'acl-LONG-AGO.cjs']) await writeFile(join(chunks, file), '');
   await again();

@@ -18,7 +18,7 @@ export const bulkFlags = {
   quiet: Flags.boolean({ char: 'q', description: 'Print no line per object, only failures and the summary.' }),
 };
 
-/** Flags of those that choose among many. */
+/** Flags of the commands that select among many objects. */
 export const filterFlags = {
   'dry-run': Flags.boolean({ description: 'Show what would be done, but do nothing.' }),
   include: Flags.string({
@@ -46,10 +46,10 @@ interface ParsedFlags {
 }
 
 export abstract class BulkCommand extends StorageCommand {
-  // Said again: where oclif notes down the flags of a command, for its help, a class without statics hides those of the ones above.
+  // Repeated here: when oclif caches the flags of a command for its help, a class without statics hides those of its superclasses.
   static override readonly baseFlags = StorageCommand.baseFlags;
 
-  /** Runs one service that does many things, and tells of them. */
+  /** Runs one service that works on many objects, and reports its results. */
   protected async bulk<R>(
     flags: ParsedFlags,
     style: ReportStyle<R>,

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putFiles } from './testing/files.ts';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
-// Node says of itself what this makes it say; the one that it starts is what it is.
+// Makes Node report an old version of itself; the Node that it starts reports its real one.
 const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
 const program = `exports.main = (args) => {
   const kept = setInterval(() => {}, 1000);

@@ -20,7 +20,7 @@ describe('code that V8 has compiled', () => {
   const run = (args: readonly string[], env: Env = {}): Promise<Ended> =>
     cli.run(args, { cwd: home, env: { HOME: home, STORAGE_BACKEND: 'local', STORAGE_LOCAL_PATH: join(home, 'data'), ...env } });
   const list = (env?: Env): Promise<Ended> => run(['storage', 'list', '--json'], env);
-  /** The only file there, of `list`. */
+  /** The only cache file, that of `list`. */
   const file = async (): Promise<string> => {
     const [build = ''] = await readdir(compiled());
     expect(await readdir(join(compiled(), build))).toEqual(['storage-list.bin']);
@@ -43,10 +43,10 @@ describe('code that V8 has compiled', () => {
   it('of several storages is kept together', async () => {
     await list();
     const alone = await stat(await file());
-    // Fails at once: what still runs after two seconds is kept.
+    // Fails at once: the code of a command that runs longer than two seconds is kept.
     const s3 = { STORAGE_BACKEND: 's3', STORAGE_BUCKET: 'b', STORAGE_S3_ENDPOINT: 'http://127.0.0.1:9', STORAGE_MAX_RETRIES: '0' };
     expect(await list(s3)).toMatchObject({ code: expect.any(Number) as number });
-    expect((await stat(await file())).ino).toBe(alone.ino); // it has failed
+    expect((await stat(await file())).ino).toBe(alone.ino); // not replaced, since the command failed
     await rm(join(home, 'data'), { recursive: true, force: true });
     expect(await list()).toMatchObject(listed);
     expect((await stat(await file())).size).toBe(alone.size);

@@ -1,12 +1,12 @@
-/** Milliseconds since the start, and bytes of buffers. Whoever ends earlier and has not moved as much is in no danger. */
+/** Milliseconds since the start, and bytes of buffers. A process that ends earlier and has used less is not at risk. */
 const early = 250;
 const much = 8 * 2 ** 20;
 
 /**
- * Collects garbage as the last thing before the process ends. Node ends when V8's threads are done with what they are at, which
- * never happens to one that compiles and finds no room for the code (nodejs/node#54918): it waits for a collection by this
- * thread, which already waits for it. After one there is room. Buffers take of that room, too: a download of 70 MB from the
- * local disk is over early, and had it used up.
+ * Collects garbage as the last step before the process ends. Node waits at exit for V8's threads. A thread that is compiling and
+ * finds no room for the code never finishes (nodejs/node#54918): it waits for a collection by this thread, which is already waiting
+ * for it. After a collection there is room. Buffers take up that room, too: a download of 70 MB from the local disk ends early, and
+ * had used it up.
  */
 export function collectAtExit(): void {
   process.once('exit', () => {
@@ -16,7 +16,7 @@ export function collectAtExit(): void {
   });
 }
 
-/** Asking takes a file, which there may be none for: then rather too much. */
+/** Asking opens a file, which may fail: then assume the worst. */
 function external(): number {
   try {
     return process.memoryUsage().external;

@@ -5,7 +5,7 @@ import { Args, Flags } from './oclif.ts';
 import { copyStyle, moveStyle } from './render/transfers.ts';
 import { copyFiles } from './services/copy.ts';
 
-/** `copy` and `move`, which take the same. */
+/** `copy` and `move`, which take the same arguments and flags. */
 export abstract class CopyCommand extends BulkCommand {
   static override readonly args = {
     src: Args.string({ ignoreStdin: true, description: 'Key of the object; with --recursive, a prefix.', required: true }),

@@ -2,7 +2,7 @@ import { cannedAcls } from '@coffer/storage-core';
 
 import { Flags } from './oclif.ts';
 
-/** Flags that several commands have. */
+/** Flags that several commands share. */
 export const aclFlag = Flags.option({
   options: cannedAcls,
   description: "Canned ACL. Default: STORAGE_DEFAULT_ACL; for copies, the source's.",

@@ -2,12 +2,12 @@ import { Interrupted } from './problem.ts';
 
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** A provider does what it has been asked for, whether or not somebody waits for the answer. */
+/** A provider does what it was asked to, whether or not anybody waits for the answer. */
 const graceMs = 2000;
 
 /**
- * Aborts with an `Interrupted` on the first signal to end, so that what is under way can be cleaned up; a second one ends
- * the process as it is.
+ * Aborts with an `Interrupted` on the first SIGINT, SIGTERM or SIGHUP, so that work under way can be cleaned up; a second signal ends
+ * the process at once.
  */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
@@ -20,7 +20,7 @@ export function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** Aborts a moment after `signal`: what is about to be done then is done, and can be told of. */
+/** Aborts two seconds after `signal`, so that requests under way can finish and be reported. */
 export function momentAfter(signal: AbortSignal): AbortSignal {
   const controller = new AbortController();
   signal.addEventListener('abort', () => setTimeout(() => controller.abort(signal.reason), graceMs), { once: true });

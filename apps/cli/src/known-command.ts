@@ -6,15 +6,15 @@ import type { Settings } from './settings.ts';
 type CommandClass = (new (argv: string[], config: Config) => StorageCommand) & { id: string };
 
 interface KnownCommand {
-  /** Its words. */
+  /** Its words, separated by spaces. */
   readonly command: string;
-  /** Those behind its words. */
+  /** The arguments after those words. */
   readonly args: readonly string[];
 }
 
 /** The files of the build, see bin/program.js. */
 export interface Program {
-  /** What a file exports. */
+  /** The exports of a file. */
   load(name: string): unknown;
 }
 
@@ -24,8 +24,8 @@ interface Around {
 }
 
 /**
- * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it
- * loads one, which takes as long as many a command.
+ * Runs a command of this package. oclif's own `run` reads the manifest and asks for shell and platform three times before it loads a
+ * command, which takes as long as many commands do.
  */
 export async function runKnown({ command, args }: KnownCommand, { settings, program }: Around): Promise<void> {
   setLogger({ root: settings.root, logger: silent });
@@ -35,14 +35,14 @@ export async function runKnown({ command, args }: KnownCommand, { settings, prog
   await new Command([...args], new ProgramConfig(settings)).execute();
 }
 
-/** What the commands here ask their configuration for: names and version. The rest of it, folders and plugins, is never loaded. */
+/** The configuration that our commands need: names and version. The rest, folders and plugins, is never loaded. */
 class ProgramConfig extends Config {
   constructor({ root, pjson }: Settings) {
     super({ root });
     Object.assign(this, { root, pjson, bin: pjson.oclif.bin, name: pjson.name, version: pjson.version });
   }
 
-  /** Hooks are those of plugins. */
+  /** Only plugins have hooks. */
   override async runHook(): Promise<{ successes: []; failures: [] }> {
     return { successes: [], failures: [] };
   }

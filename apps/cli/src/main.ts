@@ -42,8 +42,8 @@ async function runCommand(args: readonly string[], program: Program): Promise<vo
     await runKnown({ command: known, args: args.slice(known.split(' ').length) }, { settings, program });
     return;
   }
-  // None of the user's plugins: oclif would look for them in COFFER_DATA_DIR, for it names its own folder so.
-  // The others are for help of topics and completion; loading them takes as long as many a command.
+  // No user plugins: oclif would look for them in COFFER_DATA_DIR, the name that it gives its own data folder. The other plugins
+  // serve help of topics and completion; loading them takes as long as many commands do.
   const { root, pjson } = settings;
   await run([...args], {
     root,

@@ -1,6 +1,6 @@
 import type { Logger } from './oclif.ts';
 
-/** Says nothing. oclif's own loads a library, which takes 3 ms. */
+/** Logs nothing. oclif's own logger loads a library, which takes 3 ms. */
 export const silent: Logger = {
   namespace: 'oclif',
   child: () => silent,

@@ -1,4 +1,4 @@
-// The part of oclif that commands need. The build makes one file of it.
+// The part of oclif that commands need. The build bundles it into one file.
 export * as Args from '@oclif/core/args';
 export { Command } from '@oclif/core/command';
 export { Config } from '@oclif/core/config';

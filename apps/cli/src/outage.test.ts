@@ -9,7 +9,7 @@ import { objectsIn, putFiles, randomFile } from './testing/files.ts';
 import { openUploads } from './testing/open-uploads.ts';
 import { describeServers } from './testing/stores.ts';
 
-/** Longer than it takes to see that nobody listens, four times over. */
+/** Milliseconds; four times as long as it takes to notice that nothing listens. */
 const goneMs = 1500;
 const size = 50_000_000;
 
@@ -62,7 +62,7 @@ describeServers('a provider that is restarted', (bench) => {
     const { folder, bucket, storage, coffer } = bench();
     const names = Array.from({ length: 600 }, (_, id) => `${id}`);
     await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, `text of ${name}`])));
-    // Bytes until it is gone: somewhere among the requests for single objects, some of which have been answered.
+    // Bytes until the connection is lost: in the middle of the requests for single objects, some of which have been answered.
     const steps: readonly (readonly [bytes: number, args: readonly string[]])[] = [
       [300_000, ['upload', 'tree', '-r', '--prefix', 'a']],
       [450_000, ['copy', 'a', 'b', '-r']],
@@ -82,7 +82,7 @@ describeServers('a provider that is restarted', (bench) => {
     const { endpoint } = proxy;
     proxy.stop();
     const begun = performance.now();
-    // Who was expected back would be waited for half a minute; else it is 3 s at most.
+    // A server that is expected back would be waited for half a minute; one that was never there, 3 s at most.
     const ended = await coffer(['list'], { STORAGE_S3_ENDPOINT: endpoint, STORAGE_MAX_RETRIES: '6' });
     expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^storage_unavailable: /) as unknown });
     expect(performance.now() - begun).toBeLessThan(20_000);

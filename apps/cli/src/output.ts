@@ -3,12 +3,12 @@ import { exitCodeOf, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
 
 const flushAt = 32 * 1024;
-/** Once the process is asked to end, whoever reads what it has written has so long. */
+/** How long readers of the output have once the process is asked to end. */
 const graceMs = 1000;
 
 /**
- * Where a command writes to: results on stdout, everything else on stderr. Whoever reads stdout may go away at any time,
- * as `head` does: what is written after that is dropped.
+ * Where a command writes to: results on stdout, everything else on stderr. The reader of stdout may go away at any time, as `head`
+ * does; what is written after that is dropped.
  */
 export class Output {
   /** One JSON document instead of lines. */
@@ -17,7 +17,7 @@ export class Output {
   #scheduled = false;
   #isClosed = false;
   #failure: Error | undefined;
-  /** Of stdout, that somebody else tells of. */
+  /** An error of stdout that the caller of `bytes` reports. */
   #toldOf: Error | undefined;
   #ready: Promise<void> | undefined;
   #isStatusShown = false;
@@ -27,12 +27,12 @@ export class Output {
   constructor(options: { readonly json: boolean; readonly signal: AbortSignal }) {
     this.json = options.json;
     this.#signal = options.signal;
-    process.stdout.removeAllListeners('error'); // oclif's throws
+    process.stdout.removeAllListeners('error'); // oclif's listener throws
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') this.#failure = error;
       this.#isClosed = true;
     });
-    process.stderr.on('error', () => {}); // nobody to tell
+    process.stderr.on('error', () => {}); // there is nowhere left to report it
   }
 
   /** Whether nobody reads stdout any more. */
@@ -40,7 +40,7 @@ export class Output {
     return this.#isClosed;
   }
 
-  /** Text of stdout as it is; it goes out a little later, together with what follows. */
+  /** Writes text to stdout unchanged; it goes out a little later, together with what follows. */
   write(text: string): void {
     if (this.#isClosed) return;
     this.#pending += text;
@@ -55,8 +55,8 @@ export class Output {
   }
 
   /**
-   * Bytes of stdout, at once. Resolves when it takes more, with whether anybody still reads.
-   * @throws what is wrong with stdout; the reason of `signal`, whoever does not read then being left alone
+   * Writes bytes to stdout at once. Resolves when it can take more: true, or false if nobody reads any more.
+   * @throws the error of stdout; the reason of `signal`, after which a reader that does not read is no longer waited for
    */
   async bytes(chunk: Uint8Array, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
@@ -85,12 +85,12 @@ export class Output {
     if (!this.json) this.write(`${text}\n`);
   }
 
-  /** The whole document of a command whose result is small. */
+  /** The whole document of a command whose result is small; nothing without `--json`. */
   document(value: unknown): void {
     if (this.json) this.write(`${printableJson(value, 2)}\n`);
   }
 
-  /** Resolves when stdout takes more, since a slow reader must not fill the memory, or when the process is asked to end. */
+  /** Resolves when stdout can take more, so that a slow reader does not fill the memory, or when the process is asked to end. */
   async ready(): Promise<void> {
     const { stdout } = process;
     const signal = this.#signal;
@@ -108,12 +108,12 @@ export class Output {
     await this.#ready;
   }
 
-  /** A line on stderr that is no result and no error. */
+  /** A line on stderr that is neither a result nor an error. */
   note(text: string): void {
     this.#toStderr(`${printable(text)}\n`);
   }
 
-  /** An error that ends the command: a line on stderr (of a configuration one line for each mistake). */
+  /** An error that ends the command: a line on stderr (for a configuration error, one line per mistake). */
   error(error: unknown): void {
     const { code, message } = problemOf(error);
     this.#toStderr(`${code}: ${message.split('\n').map(printable).join('\n')}\n`);
@@ -124,16 +124,16 @@ export class Output {
     this.#toStderr(`${code}: ${printable(name)}: ${printable(message)}\n`);
   }
 
-  /** Whether there is a terminal that can show a status, and take it away again. */
+  /** Whether stderr is a terminal that can show a status and erase it again. */
   get hasStatus(): boolean {
     // oxlint-disable-next-line node/no-process-env -- tells of the terminal, and configures nothing
     return process.stderr.isTTY && process.env['TERM'] !== 'dumb';
   }
 
-  /** A line on a terminal that stays below everything else and is drawn over; undefined takes it away. */
+  /** Shows a line on a terminal that stays below everything else and is redrawn in place; undefined erases it. */
   status(text: string | undefined): void {
     if (text === undefined) return this.#eraseStatus();
-    const columns = process.stderr.columns || 80; // 0 where nobody has told: serial lines, some containers
+    const columns = process.stderr.columns || 80; // 0 where the width is unknown: serial lines, some containers
     process.stderr.write(`\r${text.slice(0, columns - 1)}\x1b[K`);
     this.#isStatusShown = true;
   }
@@ -145,7 +145,7 @@ export class Output {
     this.#pending = '';
   }
 
-  /** The next drawing brings it back. */
+  /** The next `status` shows it again. */
   #eraseStatus(): void {
     if (this.#isStatusShown) process.stderr.write('\r\x1b[K');
     this.#isStatusShown = false;
@@ -157,8 +157,8 @@ export class Output {
   }
 
   /**
-   * Resolves when everything is out of this process, or cannot be: then it says so, and the exit status is not 0. Nobody's reading is
-   * waited for once the process is asked to end.
+   * Resolves when everything has left this process or cannot leave it; then it reports why, and the exit status is not 0. Once the
+   * process is asked to end, readers have one more second.
    */
   async end(): Promise<void> {
     this.flush();

@@ -3,22 +3,22 @@ import { stripVTControlCharacters } from 'node:util';
 
 import { isStorageError } from '@coffer/storage-core';
 
-/** What went wrong, as it is printed: on stderr `code: message`, in JSON an object. */
+/** An error as it is printed: `code: message` on stderr, an object in JSON. */
 export interface Problem {
   readonly code: string;
   readonly message: string;
 }
 
-/** The command was called in a way that has no meaning. Nothing has been done. */
+/** The command line makes no sense. Nothing has been done. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Something between the command line and the local disk went wrong. `code` is one of those of docs/cli.md. */
+/** Something went wrong between the command line and the local disk. `code` is one of those in docs/cli.md. */
 export class LocalError extends Error {
   override readonly name = 'LocalError';
   readonly code: string;
-  /** Whether the same may go well the next time. */
+  /** Whether another attempt may succeed. */
   readonly retryable: boolean;
 
   constructor(code: string, message: string, options: { readonly cause?: unknown; readonly retryable?: boolean } = {}) {
@@ -31,7 +31,7 @@ export class LocalError extends Error {
 /** The process was asked to end. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
-  /** As shells count: 128 and the number of the signal. */
+  /** By the convention of shells: 128 plus the number of the signal. */
   readonly exitCode: number;
 
   constructor(signal: string, exitCode: number) {
@@ -40,7 +40,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** An error that JSON on stdout has told of already. */
+/** An error that the JSON on stdout has already reported. */
 export class ToldError extends Error {
   override readonly name = 'ToldError';
 
@@ -49,7 +49,7 @@ export class ToldError extends Error {
   }
 }
 
-/** Errors of the file system that a user can do something about, by their code in Node. */
+/** File system errors that a user can do something about, by their code in Node. */
 const local: Readonly<Record<string, readonly [code: string, message: string]>> = {
   EACCES: ['permission_denied', 'Permission denied.'],
   EPERM: ['permission_denied', 'Operation not permitted.'],
@@ -75,17 +75,18 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof UsageError) return { code: 'usage', message: error.message };
   if (error instanceof Interrupted) return { code: 'interrupted', message: error.message };
   if (!(error instanceof Error)) return { code: 'internal_error', message: String(error) };
-  // Known by their names: the module that has these classes is loaded by the commands alone.
+  // Recognized by name: only commands load the module that has these classes.
   if (error.name === 'ConfigError') return { code: 'configuration', message: error.message };
   if (error.name === 'StartupError') return { code: 'storage_unavailable', message: error.message };
   if (isOfFileSystem(error)) {
     const { code, errno, syscall } = error;
     if (syscall === 'uv_cwd' && code === 'ENOENT') return { code: 'no_such_file', message: 'The current directory no longer exists.' };
-    const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // for which Node has no name
+    const cause = errno === -constants.errno.EDQUOT ? 'EDQUOT' : code; // Node has no name for EDQUOT
     const [name, message] = local[cause] ?? ['local_io', `The file system answered ${syscall} with ${code}.`];
     return { code: name, message };
   }
-  // oclif's own are about flags and arguments, coloured in a terminal, over several lines of which the last one tells of --help.
+  // oclif's own errors are about flags and arguments. In a terminal they are coloured; they span several lines, the last of which
+  // points to --help.
   if ('oclif' in error) {
     const lines = stripVTControlCharacters(error.message).replace(/\s*(?:Note: --|See more help with --help)[^]*$/, '');
     const message = lines.replaceAll(/\s+/g, ' ').replace(/^The following errors? occurred: /, '');
@@ -94,7 +95,7 @@ export function problemOf(error: unknown): Problem {
   return { code: 'internal_error', message: error.message };
 }
 
-/** Whether the system refuses something, by an errno. */
+/** Whether an error comes from a system call. */
 export function isOfFileSystem(error: unknown): error is NodeJS.ErrnoException & { readonly code: string; readonly syscall: string } {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
   return error instanceof Error && !isStorageError(error) && typeof code === 'string' && typeof syscall === 'string';

@@ -15,9 +15,9 @@ describeStores('a process', (bench, store) => {
   it('that is stopped while it uploads leaves whole objects, nothing half, and one document', async () => {
     const { folder, bucket, env, storage, start } = bench();
     await putFiles(folder, { 'tree/large': '', ...Object.fromEntries(Array.from({ length: 300 }, (_, id) => [`tree/${id}`, 'small'])) });
-    await truncate(join(folder, 'tree/large'), 2 ** 32); // takes longer than it takes to stop it
+    await truncate(join(folder, 'tree/large'), 2 ** 32); // uploading it takes longer than stopping
     const running = start(['upload', 'tree', '-r', '--concurrency', '2', '--json']);
-    await once(running.child.stdout!, 'data'); // something is up
+    await once(running.child.stdout!, 'data'); // an upload is complete
     running.child.kill('SIGINT');
     const ended = await running.ended;
     expect(ended).toMatchObject({ code: 130, stderr: 'interrupted: Stopped by SIGINT.\n' });
@@ -25,7 +25,7 @@ describeStores('a process', (bench, store) => {
     const objects = await objectsIn(storage, bucket);
     for (const { key } of ended.json.uploaded as { key: string }[]) expect(objects).toHaveProperty([key]);
     for (const [key, text] of Object.entries(objects)) expect([key, text]).toEqual([expect.not.stringContaining('large'), 'small']);
-    // What it had open at the provider is closed.
+    // Its uploads at the provider are aborted.
     if (store !== 'local') expect(await openUploads(env, bucket)).toEqual([]);
   });
 
@@ -40,7 +40,7 @@ describeStores('a process', (bench, store) => {
     if (past === 'uploaded') await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, 'small'])));
     else await putObjects(storage, Object.fromEntries(names.map((name) => [`from/${name}`, 'small'])));
     const running = start([...args, '--concurrency', '20', '--json']);
-    await once(running.child.stdout!, 'data'); // something is done
+    await once(running.child.stdout!, 'data'); // an object is complete
     running.child.kill('SIGINT');
     const { json } = await running.ended;
     const keys = Object.keys(await objectsIn(storage, bucket));
@@ -81,7 +81,7 @@ process.reallyExit = (code) => {
       await cli.run(['storage', 'list', '--bucket', bucket], { cwd: folder, env: { ...env, NODE_OPTIONS: nodeOptions } }),
       'has moved much in little time',
     ).toMatchObject({ code: 0, stderr: 'collected\n' });
-    // As where /proc is missing, or no descriptor is left to look into it.
+    // As where /proc is missing, or no descriptor is left to read it.
     await writeFile(quick, `performance.now = () => 100;\nprocess.memoryUsage = () => {\n  throw new Error('EMFILE');\n};\n`);
     expect(
       await cli.run(['storage', 'list', '--bucket', bucket], { cwd: folder, env: { ...env, NODE_OPTIONS: nodeOptions } }),
@@ -109,7 +109,7 @@ process.reallyExit = (code) => {
       const exit = once(child, 'exit');
       await once(child.stdout!, 'data');
       child.stdout!.pause();
-      await delay(500); // so that it most likely waits
+      await delay(500); // so that it most likely waits for its reader
       child.kill('SIGINT');
       expect(await exit).toEqual([130, null]);
       child.stdout!.resume();

@@ -1,6 +1,6 @@
 import type { Output } from './output.ts';
 
-/** What an invocation has beside the arguments of its command. oclif makes the commands, so it cannot be handed to them. */
+/** What an invocation has besides its arguments. oclif constructs the commands, so it cannot be passed to them. */
 export interface Invocation {
   readonly output: Output;
   /** Aborted with an `Interrupted` when the process is asked to end. */
@@ -13,7 +13,7 @@ export function shareInvocation(invocation: Invocation): void {
   current = invocation;
 }
 
-/** @throws before `shareInvocation` */
+/** @throws Error before `shareInvocation` */
 export function sharedInvocation(): Invocation {
   if (current === undefined) throw new Error('There is no invocation.');
   return current;

@@ -48,14 +48,14 @@ describe('TENANT_ID', () => {
         stderr: `bucket first-uploads: registered for the tenant ${id} (TENANT_ID).\n`,
       });
     }
-    // Its old slug would lead a stranger into its bucket.
+    // A stranger with its old slug must not get into its bucket.
     const old = await bench.coffer(['list'], { ...env, TENANT_ID: 'first' });
     expect(old.code).toBe(1);
     expect(old.stderr).toContain('tenant_conflict: ');
     const unknown = await bench.coffer(['list'], { ...env, TENANT_ID: 'nobody' });
     expect(unknown).toMatchObject({ code: 0, stderr: 'note: no tenant "nobody" is registered; using it as a slug.\n' });
     const look = await createRuntime(parseConfig(env, { serve: false }));
-    expect((await look.tenants.list()).tenants).toHaveLength(1); // looking registers nobody
+    expect((await look.tenants.list()).tenants).toHaveLength(1); // the lookups registered nobody
     await look.close();
     await database.drop();
   });

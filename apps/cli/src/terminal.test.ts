@@ -28,7 +28,7 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     await writeFile(join(folder, 'large.bin'), '');
     await truncate(join(folder, 'large.bin'), large);
     await writeFile(join(folder, 'huge.bin'), '');
-    await truncate(join(folder, 'huge.bin'), 20 * large); // takes longer than it takes to stop it
+    await truncate(join(folder, 'huge.bin'), 20 * large); // uploading it takes longer than stopping
     await writeFile(join(folder, 'small.txt'), 'Hello');
   });
   afterAll(async () => {
@@ -52,7 +52,7 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     await upload.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}\S+ \S+\/s {2}ETA \d/);
     expect(await upload.end()).toBe(0);
     const download = coffer(['storage', 'download', 'large.bin', '--output', 'back.bin']);
-    await download.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}/); // there may be no time for more
+    await download.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}/); // it may be too fast to show more
     expect(await download.end()).toBe(0);
   });
 

@@ -89,7 +89,7 @@ describe('calling it', () => {
     [['sync', 'a', 'b']],
     [['storage', 'du']],
     [['storage', 'sync', 'a', 'b']],
-    [['storage', 'tenants', 'delete', 'acme']], // no slip of "create"
+    [['storage', 'tenants', 'delete', 'acme']], // not a misspelling of "create"
     [['storage', 'tenants', 'remove', 'acme']],
   ])('%j is like no command, and none is guessed', async (args) => {
     expect((await coffer(args)).stderr).toMatch(/^usage: "[^"]+" is not a coffer command\. "coffer help" lists all commands\.\n$/);

@@ -11,12 +11,12 @@ export interface CheckSettings {
   readonly sums: EtagSums;
 }
 
-/** Whether ETags that look like MD5s are some: with encryption keys of the provider's they are not, and nothing says so. */
+/** Whether ETags that look like MD5s are MD5s. With encryption keys managed by the provider they are not, and nothing says so. */
 export class EtagSums {
   readonly #note: (text: string) => void;
   #areMd5 = true;
 
-  /** @param note told once, when they turn out to be none */
+  /** @param note called once, when they turn out not to be MD5s */
   constructor(note: (text: string) => void) {
     this.#note = note;
   }
@@ -25,7 +25,7 @@ export class EtagSums {
     return this.#areMd5;
   }
 
-  /** @param key of an object that has others, twice the same ones */
+  /** @param key of an object whose bytes arrived identically twice, but do not match its ETag */
   distrust(key: string): void {
     if (!this.#areMd5) return;
     this.#areMd5 = false;
@@ -36,8 +36,9 @@ export class EtagSums {
 }
 
 /**
- * Looks again at bytes that are others than the ETag says. The same ones once more, and it says nothing about bytes.
- * @throws LocalError `checksum_mismatch`
+ * Downloads an object again when its bytes do not match its ETag. If the same bytes arrive again, the ETag says nothing about the
+ * bytes.
+ * @throws LocalError `checksum_mismatch`, retryable, when the second download differs from the first
  */
 export async function assertRight(info: ObjectInfo, wrong: string | undefined, { session, sums }: CheckSettings): Promise<void> {
   if (wrong === undefined) return;
@@ -49,7 +50,7 @@ export async function assertRight(info: ObjectInfo, wrong: string | undefined, {
 
 export interface Check {
   update(bytes: Uint8Array): void;
-  /** The sum, when it is the wrong one. */
+  /** The checksum, if it does not match; otherwise undefined. */
   wrong(): string | undefined;
 }
 
@@ -66,7 +67,7 @@ export function checkFor(info: ObjectInfo, sums: EtagSums): Check | undefined {
   };
 }
 
-/** The sum of all the bytes, when it is the wrong one. */
+/** The checksum of the bytes, if it does not match; otherwise undefined. */
 export function wrongSumOf(bytes: Uint8Array, info: ObjectInfo, sums: EtagSums): string | undefined {
   const known = knownSum(info, sums);
   const sum = known && hash(known.algorithm, bytes);
@@ -88,7 +89,7 @@ async function sumOf({ body }: ObjectStream): Promise<string> {
   return hash.digest('hex');
 }
 
-/** @throws LocalError `incomplete` */
+/** @throws LocalError `incomplete`, retryable */
 export function assertSize(size: number, expected: number): void {
   if (size !== expected) throw new LocalError('incomplete', `The download ended after ${size} of ${expected} bytes.`, { retryable: true });
 }

@@ -8,18 +8,18 @@ import { LocalFile, wholeFrom } from './local-file.ts';
 import { giveBack } from './read-buffers.ts';
 
 const mib = 2 ** 20;
-/** Sizes of parts that clients commonly use, beside our own. */
+/** Part sizes, in bytes, that clients commonly use, and our own. */
 const partSizes = [5, 8, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512].map((size) => size * mib);
 const mostParts = 10_000;
 
-/** The MD5 that an ETag is; undefined where it is none. */
+/** The MD5 in an ETag; undefined where it holds none. */
 export function md5In(etag: string): string | undefined {
   return /^[0-9a-f]{32}$/.test(etag) ? etag : undefined;
 }
 
 /**
- * Whether a file of the same size has the bytes of an object, as far as the object's ETag or checksum can tell: an ETag that
- * says nothing about bytes counts as different.
+ * Whether a file of the same size has the bytes of an object, as far as the object's ETag or checksum can tell: an ETag that says
+ * nothing about bytes counts as different.
  */
 export async function hasBytesOf(
   path: string,
@@ -38,7 +38,7 @@ async function hashOf(path: string, size: number, algorithm: string, signal: Abo
   return hash.digest('hex');
 }
 
-/** Each is used before the next one is asked for. */
+/** The caller must be done with a chunk before it asks for the next one. */
 async function* chunksOf(path: string, size: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
   if (size > wholeFrom) return yield* createReadStream(path, { highWaterMark: mib, signal });
   const file = await LocalFile.open(path);
@@ -51,7 +51,7 @@ async function* chunksOf(path: string, size: number, signal: AbortSignal | undef
   }
 }
 
-/** The ETag of an object made of parts is the MD5 of their MD5s. How large they were is not told, only how many. */
+/** The ETag of a multipart object is the MD5 of the MD5s of its parts. It tells the number of parts, but not their size. */
 async function hasPartsOf(
   path: string,
   object: { readonly etag: string; readonly size: number; readonly parts: number },

@@ -14,7 +14,7 @@ export interface CopySettings {
   readonly move: boolean;
   readonly acl?: CannedAcl;
   readonly storageClass?: string;
-  /** Leave out what is at the destination with the same size and ETag; to move, its source is not deleted either. */
+  /** Skip objects that the destination already has with the same size and ETag; a move does not delete their sources either. */
   readonly update: boolean;
 }
 

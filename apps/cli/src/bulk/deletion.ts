@@ -6,17 +6,20 @@ import type { Session } from '../services/open-session.ts';
 import { nameOf } from './task.ts';
 import type { Failure, Task } from './task.ts';
 
-/** An object that is gone, or would go. */
+/** An object that was deleted, or would be in a dry run. */
 export interface Deleted {
   readonly bucket: string;
   readonly key: string;
   readonly size: number;
 }
 
-/** Several batches at once are done sooner than one of the 1,000 that a request may have; each request costs as well. */
+/**
+ * Objects per request, which may have up to 1,000. Several smaller batches at once finish sooner; much smaller ones would cost more
+ * requests.
+ */
 const batchSize = 250;
 
-/** @param found objects to be deleted, of one bucket, some at a time */
+/** @param found pages of objects of the one bucket, all of which are to be deleted */
 export async function* planDeletions(
   session: Session,
   bucket: string,
@@ -71,7 +74,7 @@ async function deleteTogether(
   }
 }
 
-/** For backends without batches. */
+/** For backends that cannot delete in batches. */
 async function deleteEach(
   storage: StorageService,
   bucket: string,

@@ -23,13 +23,13 @@ it('makes calls at once, while they take long in threads, and at once again', as
   const answers: unknown[] = [];
   const stat = (): boolean => answers.push(disk.stat(fd)) > 0 && answers.at(-1) instanceof Promise;
   takes = 1000;
-  expect(stat()).toBe(false); // one alone says nothing
+  expect(stat()).toBe(false); // one slow call alone is not enough
   takes = 4;
-  const turns = Array.from({ length: 140 }, stat); // one in seven is timed
+  const turns = Array.from({ length: 140 }, stat); // one call in seven is timed
   expect([turns[0], turns.at(-1)]).toEqual([false, true]);
   now += 1000;
   expect(stat()).toBe(false);
-  await Promise.all(answers); // before there is nothing to look at
+  await Promise.all(answers); // before the file is closed
   await disk.close(fd);
 });
 

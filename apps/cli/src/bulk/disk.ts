@@ -45,23 +45,26 @@ const threaded = {
   rename: promisify(rename),
 };
 
-/** Milliseconds that a call may take on average. */
+/** Calls move to threads when they take more milliseconds on average. */
 const most = 0.5;
-/** How much of the average one call is, and the most that it counts: a process that waits for a processor has no slow disk. */
+/**
+ * The weight of one call in the average, and the most milliseconds that it counts as: a process that waits for a CPU does not have a
+ * slow disk.
+ */
 const weight = 1 / 32;
 const mostCounted = 10;
 /**
- * Of so many calls one is timed: two looks at the clock cost as much as closing a file. Files take four or five calls each, in turn, of
- * which none is to be the only one that is ever timed.
+ * One call in this many is timed: reading the clock twice costs as much as closing a file. Files take four or five calls each, in
+ * turn, and every kind of call must be timed now and then.
  */
 const timedOf = 7;
-/** Milliseconds until calls are tried at once again. */
+/** Milliseconds until synchronous calls are tried again. */
 const pause = 1000;
 
 /**
- * Calls of the file system for small files. Most are answered from memory: then making them at once takes a fraction of the
- * processor time that Node's threads cost. Where they have taken long, on disks that seek and across networks, threads make
- * them for a while, so that requests go on meanwhile.
+ * File system calls for small files. Most are answered from memory, where a synchronous call takes a fraction of the CPU time of one
+ * on Node's threads. Where calls have been slow, on disks that seek and on network file systems, threads make them for a while, so
+ * that requests go on meanwhile.
  */
 export class Disk {
   #average = 0;
@@ -82,7 +85,7 @@ export class Disk {
     );
   }
 
-  /** What is at a path, and not where it leads; undefined where nothing is to be seen. */
+  /** The entry at a path, without following links; undefined where there is none or it cannot be read. */
   find(path: string): Maybe<Stats | undefined> {
     return this.#call(
       () => lstatSync(path, { throwIfNoEntry: false }),
@@ -143,5 +146,5 @@ export class Disk {
   }
 }
 
-/** The disks of this command. */
+/** The instance that the whole command shares. */
 export const disk = new Disk();

@@ -22,11 +22,11 @@ export interface DownloadSettings extends CheckSettings {
   readonly bucket: string;
   readonly folders: Folders;
   readonly folding: Folding;
-  /** Leave out objects whose file has the same size and bytes. */
+  /** Skip objects whose file has the same size and bytes. */
   readonly update: boolean;
-  /** Go on with what an earlier run has left, and leave what a later one can go on with. */
+  /** Continue from what an earlier run left, and leave what a later run can continue from. */
   readonly resume: boolean;
-  /** Whether the user has named the file: then its name is no key's. */
+  /** Whether the user chose the file name, so that it does not come from a key. */
   readonly isNamed: boolean;
 }
 
@@ -77,14 +77,14 @@ export function downloadTask(planned: PlannedDownload, settings: DownloadSetting
   }
 }
 
-/** What fails is told of a key: where the file system is to blame, the path says more. */
+/** Adds the path to errors of the file system: failures are reported by key, and here the path says more. */
 function withPath(path: string, error: unknown): unknown {
   if (!isOfFileSystem(error)) return error;
   const { code, message } = problemOf(error);
   return new LocalError(code, `${path}: ${message}`, { cause: error });
 }
 
-/** Where links lead that the user has named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
+/** The target of the links that the user named. @throws LocalError `not_a_file` for pipes and devices, which a file would replace */
 async function endOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return path;
@@ -94,7 +94,7 @@ async function endOf(path: string): Promise<string> {
   return realpath(path);
 }
 
-/** Consoles of providers make empty objects for folders. */
+/** Provider consoles create empty objects to represent folders. */
 async function makeFolder({ name, listed }: PlannedDownload, { folders }: DownloadSettings): Promise<string> {
   if ((listed?.size ?? 0) > 0) throw hasBytes();
   const path = folders.pathOf(name);
@@ -102,7 +102,7 @@ async function makeFolder({ name, listed }: PlannedDownload, { folders }: Downlo
   return path;
 }
 
-/** Read into memory, without a stream, and checked before there is any file. @param at.size as it was listed */
+/** Reads an object into memory, without a stream, and checks it before creating any file. @param at.size as it was listed */
 async function saveSmall(
   { size: expected, ...at }: ObjectAddress & { readonly size: number },
   path: string,
@@ -117,7 +117,7 @@ async function saveSmall(
     {},
     (chunk) => {
       if (size + chunk.length > buffer.length) {
-        const larger = takeBuffer(2 * (size + chunk.length)); // it is another object by now
+        const larger = takeBuffer(2 * (size + chunk.length)); // the object has changed since it was listed
         larger.set(buffer.subarray(0, size));
         buffer = larger;
       }
@@ -135,7 +135,7 @@ async function saveSmall(
   return info;
 }
 
-/** Checked before it has its name. */
+/** The bytes are checked before the file gets its name. */
 async function save(opened: ObjectStream, path: string, settings: DownloadSettings, running: Running): Promise<ObjectInfo> {
   const { info } = opened;
   const wrong = await saveStream(opened, path, settings, running);
@@ -168,7 +168,7 @@ async function saveStream(
   return wrong;
 }
 
-/** The file gets its name unless `fill` fails or says false. */
+/** The file gets its name unless `fill` fails or returns false. */
 async function withPart(path: string, fill: (part: PartFile) => Promise<boolean | void>): Promise<void> {
   const part = await PartFile.open(path);
   try {

@@ -2,17 +2,17 @@ import picomatch from 'picomatch';
 
 import { UsageError } from '../problem.ts';
 
-/** Whether a name, relative to the directory or prefix, is to be taken. */
+/** Whether a name, relative to the directory or prefix, is selected. */
 export type Filter = (name: string) => boolean;
 
-/** The most characters that picomatch takes. */
+/** The longest pattern, in characters, that picomatch accepts. */
 const longestPattern = 65_536;
 
 /**
- * Takes what one of the `include` patterns matches (everything, without any) and no `exclude` pattern does. `*` stays
- * within a folder, `**` does not; a pattern without a slash is about the last part of a name, one with a slash before or
- * in it about the whole name, one with a slash behind it about what lies in such folders. What an `exclude` pattern says of the
- * name of a folder, it says of all that lies in it, unless it is about all other names.
+ * Selects names that match one of the `include` patterns (everything, if there are none) and no `exclude` pattern. `*` stays within a
+ * folder, `**` does not. A pattern without a slash matches the last part of a name; one that starts with or contains a slash matches
+ * the whole name; one that ends with a slash matches everything inside such folders. An `exclude` pattern that matches a folder's
+ * name excludes everything in that folder, unless the pattern matches all names but some.
  * @throws UsageError for a pattern that is empty or too long
  */
 export function filterOf(include: readonly string[], exclude: readonly string[]): Filter {
@@ -23,7 +23,7 @@ export function filterOf(include: readonly string[], exclude: readonly string[])
   return (name) => isIncluded(name) && !isExcluded(name);
 }
 
-/** Whether a folder may hold names that such a filter takes. */
+/** Whether a folder may hold names that such a filter selects. */
 export function folderFilterOf(exclude: readonly string[]): Filter {
   const isExcluded = matcher(exclude.filter((pattern) => !isAboutOthers(pattern)).map(folderExcluderOf));
   return (folder) => !isExcluded(folder);
@@ -49,12 +49,12 @@ function excluderOf(pattern: string): Filter {
 
 function folderExcluderOf(pattern: string): Filter {
   const matches = matcherOf(pattern);
-  // That others match a name of nothing, as x/!(y) and x/!(y)/** do, says nothing of what lies there.
+  // Patterns such as x/!(y) and x/!(y)/** match an empty name too, which says nothing about the rest of the folder.
   const isOfAll = pattern.endsWith('/') || /^[^(]*[^(/]\/\*\*$/.test(pattern);
   return (folder) => foldersOf(`${folder}/`).some((each) => matches(each)) || (isOfAll && matches(`${folder}/`));
 }
 
-/** Whether it is about all names but some, in any folder: that a folder has another name says nothing of what lies in it. */
+/** Whether a pattern matches all names but some, in any folder: then a match of a folder's name says nothing about what is in the folder. */
 function isAboutOthers(pattern: string): boolean {
   return /(?:^|\*\*\/)!/.test(pattern);
 }
@@ -66,12 +66,13 @@ function matcherOf(pattern: string): Filter {
   }
   const isOfFolders = pattern.endsWith('/');
   const body = isOfFolders ? pattern.slice(0, -1) : pattern;
-  // No name begins with the slash that stands for the top; a "!" behind it belongs to the name. Without `posix`, [!a] would be [a!].
+  // Names never begin with the slash that anchors a pattern, and a "!" after that slash belongs to the name. Without `posix`, [!a]
+  // would mean [a!].
   const matches = picomatch(body.replace(/^\//, ''), { dot: true, basename: !body.includes('/'), nonegate: true, posix: true });
   return isOfFolders ? (name) => foldersOf(name).some((folder) => matches(folder)) : matches;
 }
 
-/** `a` and `a/b` of `a/b/c`. */
+/** For `a/b/c`: `a` and `a/b`. */
 function foldersOf(name: string): readonly string[] {
   const parts = name.split('/');
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));

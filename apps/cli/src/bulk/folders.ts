@@ -5,22 +5,22 @@ import { LocalError } from '../problem.ts';
 
 const mostRemembered = 10_000;
 
-/** The folders below the one that everything is downloaded into. They are made when a file needs them. */
+/** The folders below the download root. Each is created when a file first needs it. */
 export class Folders {
   readonly root: string;
   #real: Promise<string> | undefined;
   readonly #known = new Map<string, Promise<void>>();
 
   constructor(root: string) {
-    this.root = dirname(join(root, 'x')); // as it will be written in the paths of what is below it
+    this.root = dirname(join(root, 'x')); // normalized as `join` normalizes the paths below it
   }
 
-  /** The path of a name with `/`. */
+  /** The path of a `/`-separated name. */
   pathOf(name: string): string {
     return join(this.root, ...name.split('/'));
   }
 
-  /** As `pathOf`; the folder of the path is there afterwards. @throws LocalError `unsafe_path` where a link leads out */
+  /** As `pathOf`, and creates the folder of the path. @throws LocalError `unsafe_path` where a link leads out */
   async pathFor(name: string): Promise<string> {
     const path = this.pathOf(name);
     await this.prepare(dirname(path));
@@ -38,7 +38,7 @@ export class Folders {
     return known;
   }
 
-  /** Level by level: a folder is made only in one that is known to lie inside. */
+  /** Level by level: a folder is created only in one that is known to lie inside the root. */
   async #make(folder: string): Promise<void> {
     this.#real ??= this.#makeRoot();
     const root = await this.#real;
@@ -65,13 +65,13 @@ export class Folders {
   }
 }
 
-/** One by one: where a folder cannot be made in one that is there, as below /proc, Node's own way tries for ever. */
+/** One by one: where a folder cannot be created in an existing one, as below /proc, Node's own `recursive` tries forever. */
 async function makeFolders(folder: string): Promise<void> {
   if (await isFolder(folder)) return;
   const above = dirname(folder);
   if (above !== folder) await makeFolders(above);
   await mkdir(folder).catch(async (error: unknown) => {
-    if (!(await isFolder(folder))) throw error; // else somebody else has made it meanwhile
+    if (!(await isFolder(folder))) throw error; // else another process created it meanwhile
   });
 }
 

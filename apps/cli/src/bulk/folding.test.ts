@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Folders } from './folders.ts';
 import { Folding } from './folding.ts';
 
-/** What the file system of the test takes names for. */
+/** Maps a name to the one under which the file system of the test looks it up. */
 const fileSystem = vi.hoisted(() => ({ nameOf: (name: string) => name }));
 
 vi.mock('node:fs/promises', async (original) => {

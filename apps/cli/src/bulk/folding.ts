@@ -5,23 +5,23 @@ import { join } from 'node:path';
 import { LocalError } from '../problem.ts';
 import type { Folders } from './folders.ts';
 
-/** A difference between names that means nothing to some file systems. */
+/** A difference between names that some file systems ignore. */
 interface Likeness {
-  /** Another name for the same file, where it means nothing. */
+  /** Another name for the same file on such a file system. */
   readonly other: (name: string) => string;
   readonly fold: (name: string) => string;
 }
 
 const likenesses: readonly Likeness[] = [
   { other: (name) => name.normalize('NFD'), fold: (name) => name.normalize('NFC') },
-  // By way of both, since either keeps some letters apart that the other does not: σ and ς, k and the sign of kelvin.
+  // Both conversions, since each keeps some letters apart that the other joins: σ and ς, k and the Kelvin sign.
   { other: (name) => name.replace('coffer', 'COFFER'), fold: (name) => name.toLowerCase().replaceAll(/./gsu, upper) },
   { other: (name) => name.replace('ß', 'ss'), fold: (name) => name.replaceAll(/[^ı]+/gu, (letters) => letters.toUpperCase()) },
-  // FAT and exFAT, as Linux has them, leave dots at the end away.
+  // FAT and exFAT on Linux drop trailing dots.
   { other: (name) => `${name}.`, fold: (name) => name.replaceAll(/\.+(?=\/|$)/g, '') },
 ];
 
-/** `ß` and its like stay: few file systems know that they are written with two letters. So does `ı`, which none takes for an i. */
+/** `ß` and letters like it stay: few file systems treat them as equal to two letters. `ı` stays too: none treats it as an i. */
 function upper(letter: string): string {
   if (letter === 'ı') return letter;
   const large = letter.toUpperCase();
@@ -29,20 +29,20 @@ function upper(letter: string): string {
 }
 
 /**
- * On file systems that take names for the same which differ by case, by the form of their accents or by dots at the end, two keys can
- * meet in one file. The second one fails. Only there are names remembered, in some 100 bytes each.
+ * Some file systems ignore differences in case, in the Unicode form of accents or in trailing dots, so that two keys can map to one
+ * file. There, the second key fails. Names are remembered only on such file systems, at about 100 bytes each.
  */
 export class Folding {
   readonly #folders: Folders;
   #found: Promise<readonly Likeness[]> | undefined;
-  /** By the folded name. */
+  /** Names by their folded form. */
   readonly #taken = new Map<string, string>();
 
   constructor(folders: Folders) {
     this.#folders = folders;
   }
 
-  /** @throws LocalError `path_conflict` */
+  /** Claims a name. @throws LocalError `path_conflict` when another name for the same file was claimed before */
   async take(name: string): Promise<void> {
     const found = await (this.#found ??= this.#probe());
     if (found.length === 0) return;

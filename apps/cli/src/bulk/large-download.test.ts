@@ -20,7 +20,7 @@ let folder: string;
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'coffer-large-'))));
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** @returns how many pieces were fetched at once, at most */
+/** @returns the most pieces that were fetched at the same time */
 async function mostAtOnce(wait: () => Promise<void>, isAlone = true): Promise<number> {
   let now = 0;
   let most = 0;
@@ -28,7 +28,7 @@ async function mostAtOnce(wait: () => Promise<void>, isAlone = true): Promise<nu
     most = Math.max(most, ++now);
     await wait();
     const { start, end } = range as { readonly start: number; readonly end: number };
-    // Of each piece, its first and last byte stand for the rest, which stays a hole.
+    // Only the first and last byte of each piece are set; the rest stays a hole.
     const bytes = Buffer.alloc(end - start + 1);
     bytes[0] = bytes[bytes.length - 1] = start / piece + 1;
     await sink(bytes);
@@ -70,7 +70,7 @@ it('is tried as often as it gets further, and as requests are where it does not'
       cuts--;
       throw storageError('storage_unavailable', 'Cut.');
     }
-    await delay(5); // longer than until others are cut
+    await delay(5); // long enough for the other requests to be cut first
     await sink(Buffer.alloc(end - start + 1, start / piece + 1));
     return { info: { ...info, etag } } as Awaited<ReturnType<StorageService['pullFile']>>;
   };
@@ -97,10 +97,10 @@ it('is tried as often as it gets further, and as requests are where it does not'
   const got = await readFile(join(folder, 'file'));
   for (let at = 0; at < pieces; at++) expect(got[at * piece]).toBe(at + 1);
 
-  cuts = 1000; // the even ones come, and then nothing more
+  cuts = 1000; // the even pieces arrive, and nothing after them
   expect(await run('other')).toEqual(['storage_unavailable']);
   cuts = 0;
-  etag = 'another'; // than the one it has each time that it is asked for
+  etag = 'another'; // not the ETag that `getFileInfo` keeps returning
   expect(await run('changing')).toEqual(['object_changed']);
   expect(await readdir(folder)).toEqual(['file']);
 });
@@ -184,7 +184,7 @@ it('goes on with the pieces that are still what came, and fetches the others', a
   const kept = fetched.splice(0);
   expect(kept).toHaveLength(4);
 
-  // A power loss may take bytes along that the log tells of.
+  // A power loss may lose bytes of pieces that the log lists.
   const part = (await readdir(folder)).find((name) => name.endsWith('.part'))!;
   const damaged = await open(join(folder, part), 'r+');
   await damaged.write(Buffer.alloc(1), 0, 1, kept[1]! * piece + 5000);

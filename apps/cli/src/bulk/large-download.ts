@@ -8,40 +8,41 @@ import { PieceLog } from './piece-log.ts';
 import type { Running } from './task.ts';
 
 const mib = 2 ** 20;
-/** Objects over this size come in pieces, several at a time. */
+/** Objects larger than this many bytes are downloaded in pieces, several at a time. */
 export const largeFrom: number = 32 * mib;
 const pieceSize = 16 * mib;
-/** As much is asked for at once, however early connections are cut. */
+/** Bytes that a request asks for at least, however early connections are cut. */
 const least = 64 * 1024;
-// A server nearby is as fast as this process can read, and more sockets only cost both; one far away sends so much on each.
+// Requests at the start, and at most. A nearby server is as fast as this process can read, and more sockets only cost both; a distant
+// one sends only so much on each.
 const atOnce = 3;
 const atMost = 8;
-/** Of the time since it began: busier, a process gains nothing from more sockets. */
+/** Event loop utilization since the start, above which more sockets gain nothing. */
 const idleEnough = 0.5;
 
 export interface LargeDownloadOptions {
   readonly session: Session;
   readonly at: ObjectAddress;
   readonly target: string;
-  /** What is known of the object. */
+  /** What is already known about the object. */
   readonly info?: ObjectInfo;
   readonly resume: boolean;
 }
 
-/** An object in pieces, all of one ETag. A piece that is there stays, whatever happens to the others. */
+/** Downloads an object in pieces, all with the same ETag. Pieces that have arrived are kept, whatever happens to the others. */
 export class LargeDownload {
   readonly #options: LargeDownloadOptions;
   #info: ObjectInfo | undefined;
   #part: PartFile | undefined;
   #log: PieceLog | undefined;
   #done = new Set<number>();
-  /** What there is of other pieces, too: where each goes on, and the CRC-32 until there. */
+  /** Pieces that are partly there: the position to continue from, and the CRC-32 of the bytes before it. */
   readonly #begun = new Map<number, { readonly position: number; readonly crc: number }>();
-  /** Bytes that are asked for at once: where connections are cut before a piece has come, as many as did come. */
+  /** Bytes per request. When connections are cut before a whole piece has arrived, it shrinks to the number that did arrive. */
   #most = pieceSize;
-  /** Bytes that are there. */
+  /** Bytes that have arrived. */
   #there = 0;
-  /** The most that there ever were: an object that keeps changing advances no further. */
+  /** The highest value that `#there` has had: an object that keeps changing makes no progress. */
   #furthest = 0;
   #sums: Sums | undefined;
 
@@ -72,14 +73,14 @@ export class LargeDownload {
         if (isIdle && workers.length < atMost && pieces.length > 0) start();
       }
     };
-    // The pieces that others are at come all the same: they need not be fetched again.
+    // Other workers finish their current pieces, so that those need not be fetched again.
     const fail = (error: unknown): void => {
       failures.push(error);
       pieces.length = 0;
     };
     const start = (): void => void workers.push(work().catch(fail));
     for (let index = 0; index < atOnce; index++) start();
-    for (const worker of workers) await worker; // those that come meanwhile, too
+    for (const worker of workers) await worker; // including workers that are started meanwhile
     signal.throwIfAborted();
     const change = failures.find((error) => error instanceof ChangedError);
     if (change !== undefined) await this.#forget();
@@ -89,7 +90,7 @@ export class LargeDownload {
     return info;
   }
 
-  /** With `resume`, what is there stays for a later run. */
+  /** With `resume`, what has arrived stays for a later run. */
   async abandon(): Promise<void> {
     if (this.#options.resume && this.#log !== undefined) {
       await this.#part?.close();
@@ -104,7 +105,7 @@ export class LargeDownload {
     this.#log = resume ? await PieceLog.open(target, { ...this.#options.at, etag: info.etag, size: info.size, pieceSize }) : undefined;
     const part = await PartFile.open(target, this.#log?.partPath);
     this.#part = part;
-    // What an earlier run of another object has left behind its end goes.
+    // Cuts off what an earlier run of another object left beyond the end.
     await part.resize(info.size);
     if (this.#log !== undefined) {
       this.#sums = await import('node:zlib');
@@ -114,13 +115,13 @@ export class LargeDownload {
     return part;
   }
 
-  /** @returns the CRC-32 of the piece, 0 where none is asked for */
+  /** @returns the CRC-32 of the piece; 0 where none is computed */
   async #fetch(piece: number, part: PartFile, signal: AbortSignal, running: Running): Promise<number> {
     const { session, at } = this.#options;
     const { etag = '', size = 0 } = this.#info ?? {};
     const start = piece * pieceSize;
     const last = Math.min(start + pieceSize, size);
-    let { position, crc } = this.#begun.get(piece) ?? { position: start, crc: 0 }; // of what is seen to be of this object
+    let { position, crc } = this.#begun.get(piece) ?? { position: start, crc: 0 }; // both cover only bytes verified to be of this object
     while (position < last) {
       const from = position;
       const end = Math.min(from + this.#most, last);
@@ -133,11 +134,11 @@ export class LargeDownload {
       const range = { start: from, end: end - 1 };
       const { info } = await session.storage.pullFile(at, { range }, sink, { ...session.ctx, signal }).catch((error: unknown) => {
         if (hasCode(error, 'range_not_satisfiable')) throw new ChangedError(); // it has become smaller
-        // Of what has come, nobody knows of which object it was: it comes again, and then that is told.
+        // It is unknown which object the bytes of a cut response belong to: they are fetched again, and then it shows.
         this.#most = Math.max(least, position - from);
         throw error;
       });
-      // Asking for the ETag would cost some servers another request.
+      // A condition on the ETag would cost some servers another request.
       if (info.etag !== etag || info.size !== size) throw new ChangedError();
       if (position !== end) throw new LocalError('incomplete', 'The download ended too early.', { retryable: true });
       this.#most = Math.min(2 * this.#most, pieceSize);
@@ -167,7 +168,7 @@ interface Sums {
   crc32(bytes: Uint8Array, before: number): number;
 }
 
-/** Those of the pieces whose bytes are still the ones that came. */
+/** The pieces whose bytes still match their CRC-32. */
 async function intact(
   part: PartFile,
   options: { readonly pieces: ReadonlyMap<number, number>; readonly size: number; readonly sums: Sums; readonly signal: AbortSignal },
@@ -183,7 +184,7 @@ async function intact(
     for (let at = start; at < end; at += mib) {
       signal.throwIfAborted();
       const bytes = block.subarray(0, Math.min(mib, end - at));
-      await part.read(bytes, at).catch(() => {}); // what cannot be read any more has no right sum
+      await part.read(bytes, at).catch(() => {}); // unreadable bytes fail the comparison below
       crc = sums.crc32(bytes, crc);
     }
     if (crc === sum) found.add(piece);

@@ -10,10 +10,10 @@ import { disk, readInThread } from './disk.ts';
 import { takeBuffer } from './read-buffers.ts';
 import { notRegular } from './walk.ts';
 
-/** Files up to this size are read whole: one buffer is cheaper than a stream, and can be sent again. */
+/** Files up to this many bytes are read whole: one buffer is cheaper than a stream, and can be sent again. */
 export const wholeFrom = 2 ** 20;
 
-/** An open file whose bytes are promised to be those of one moment: it must not change while it is read. */
+/** An open file that must not change while it is read, so that its bytes are those of one moment. */
 export class LocalFile {
   readonly size: number;
   readonly #fd: number;
@@ -25,7 +25,7 @@ export class LocalFile {
     this.size = before.size;
   }
 
-  /** Not to be held up by a pipe that took the file's place. @throws LocalError, errors of the file system */
+  /** Does not block on a pipe that has replaced the file. @throws LocalError, errors of the file system */
   static async open(path: string): Promise<LocalFile> {
     const fd = await disk.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
@@ -38,7 +38,7 @@ export class LocalFile {
     }
   }
 
-  /** All of it, into a buffer of `takeBuffer`. @throws LocalError `file_changed`, `not_a_file` */
+  /** The whole content, in a buffer of `takeBuffer`. @throws LocalError `file_changed`, `not_a_file` */
   async readAll(): Promise<Buffer> {
     if (this.size === 0) await this.#assertEmpty();
     const buffer = takeBuffer(this.size);
@@ -53,9 +53,9 @@ export class LocalFile {
   }
 
   /**
-   * All of it as a body, which is the source of every large upload. The last bytes come only when the file has not changed
-   * meanwhile, so that no object is made of bytes that never were together.
-   * @param passed told of bytes as they are read
+   * The whole content as a stream, which is the source of every large upload. The last bytes are delivered only if the file has not
+   * changed meanwhile, so that no object mixes bytes of different moments.
+   * @param passed called with the number of bytes of each read
    */
   body(passed: (bytes: number) => void): Readable {
     const read: OpenFile['read'] = async (target, offset, length, position) => {
@@ -75,7 +75,7 @@ export class LocalFile {
     if (size !== before.size || mtimeMs !== before.mtimeMs || ctimeMs !== before.ctimeMs) throw fileChanged();
   }
 
-  /** What the system makes up while it is read has no size before. */
+  /** Files that the system generates while they are read have size 0. */
   async #assertEmpty(): Promise<void> {
     if ((await disk.read(this.#fd, Buffer.alloc(1), 0, 0)) === 0) return;
     await this.assertUnchanged();

@@ -1,12 +1,12 @@
 import type { Follower } from './task.ts';
 
-/** Tells a follower of the bytes of one task: how many there are, and how many have passed. */
+/** Reports the bytes of one task to a follower: how many there are, and how many have passed. */
 export class Meter {
   readonly #follower: Pick<Follower<never>, 'sized' | 'moved'>;
   #size: number | undefined;
   #passed = 0;
 
-  /** @param size where the plan knows it */
+  /** @param size in bytes, if the plan knows it */
   constructor(follower: Pick<Follower<never>, 'sized' | 'moved'>, size: number | undefined) {
     this.#follower = follower;
     this.#size = size;
@@ -32,7 +32,7 @@ export class Meter {
     this.moved(-this.#passed);
   }
 
-  /** What has not passed will not: nobody waits for the bytes of what was skipped or has failed. */
+  /** Bytes that have not passed, because the task was skipped or has failed, are no longer expected. */
   end(): void {
     this.sized(this.#passed);
   }

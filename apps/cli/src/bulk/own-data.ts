@@ -3,10 +3,10 @@ import { dirname } from 'node:path';
 
 import { LocalError } from '../problem.ts';
 
-/** The folders that Coffer itself keeps on this machine. What is in them is no file of the user's. */
+/** The folders in which Coffer keeps its own data on this machine. Files in them are not the user's. */
 export class OwnData {
   readonly #ids: ReadonlySet<string>;
-  /** Tells of what is left out. */
+  /** Reports a path that is left out. */
   readonly leaveOut: (path: string) => void;
   #last: { readonly folder: string; readonly isOwn: Promise<boolean> } | undefined;
 
@@ -15,25 +15,25 @@ export class OwnData {
     this.leaveOut = leaveOut;
   }
 
-  /** @param leaveOut is called with what is left out */
+  /** @param leaveOut called with each path that is left out */
   static async in(folders: readonly string[], leaveOut: (path: string) => void): Promise<OwnData> {
-    const ids = await Promise.all(folders.map((folder) => folderId(folder).catch(() => undefined))); // they may not be there yet
+    const ids = await Promise.all(folders.map((folder) => folderId(folder).catch(() => undefined))); // they may not exist yet
     return new OwnData(new Set(ids.filter((id) => id !== undefined)), leaveOut);
   }
 
-  /** Whether a folder is one of them, by the id that it has whatever its path. */
+  /** Whether a folder is one of them, by its id, which does not depend on the path. */
   is(id: string): boolean {
     return this.#ids.has(id);
   }
 
-  /** Whether a file or folder lies in one of them, or is one, at the end of its links. */
+  /** Whether a file or folder is in one of them, or is one, after following links. */
   async holds(path: string): Promise<boolean> {
     if (this.#ids.size === 0) return false;
     const real = await realpath(path);
     return this.is(await folderId(real)) || this.#isBelow(dirname(real));
   }
 
-  /** Files that are named beside each other ask about the same folder. */
+  /** Remembers the last answer: files named in a row are often in one folder. */
   #isBelow(folder: string): Promise<boolean> {
     if (this.#last?.folder !== folder) this.#last = { folder, isOwn: this.#isOwn(folder) };
     return this.#last.isOwn;
@@ -46,7 +46,7 @@ export class OwnData {
   }
 }
 
-/** The same by whatever path. */
+/** The same for every path to the folder. */
 export async function folderId(path: string): Promise<string> {
   const { dev, ino } = await stat(path, { bigint: true });
   return `${dev}:${ino}`;

@@ -27,7 +27,7 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     await put(0o600);
     const part = await PartFile.open(target, which === 'one' ? undefined : partPath(target));
     expect(await modeOf(part.path)).toBe(0o600);
-    await put(0o750); // meanwhile
+    await put(0o750); // after the part file was created
     await part.commit();
     expect(await modeOf(target)).toBe(0o750);
   });

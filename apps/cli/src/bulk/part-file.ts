@@ -12,10 +12,10 @@ const changeOwner = promisify(fchown);
 const truncateFile = promisify(ftruncate);
 const removeFile = promisify(rm);
 
-/** Of the mode of a file, without what would make a program run as its owner. */
+/** The permission bits of a mode, without setuid, setgid and sticky. */
 const permissions = 0o777;
 
-/** What of a mode is handed on where the group is another one: that may do what all may. */
+/** The part of a mode to keep when the group differs: the new group may do only what everybody may. */
 function forAnyGroup(mode: number): number {
   return mode & (0o707 | ((mode & 0o007) << 3));
 }
@@ -23,31 +23,31 @@ function forAnyGroup(mode: number): number {
 let firstMark: number | undefined;
 let marks = 0;
 
-/** Of this process alone. */
+/** Unique to this process. */
 function newMark(): string {
   firstMark ??= randomBytes(6).readUIntBE(0, 6);
   return ((firstMark + marks++) % 2 ** 48).toString(16).padStart(12, '0');
 }
 
-/** A name beside the target, so that renaming stays within the file system. */
+/** A path beside the target, so that renaming stays within the file system. */
 export function partPath(target: string, mark: string = newMark()): string {
   return join(dirname(target), `.coffer-${mark}.part`);
 }
 
-/** Whether a file of this name, or one that some file system takes for it, is a download that is not complete, or the log of one. */
+/** Whether a file name, in any form that some file system treats as the same, is that of an incomplete download or of its log. */
 export function isPartName(name: string): boolean {
   return /^\.coffer-.*\.part(?:\.log)?$/is.test(name.normalize('NFKC'));
 }
 
 /**
- * Whether a file that an earlier run has left is one of ours. In a folder that all may write to, such as /tmp, anybody else can put
- * one under its name, with bytes of his own, and go on writing to it.
+ * Whether a file that an earlier run left is one of ours. In a folder that everybody may write to, such as /tmp, another user can
+ * create a file under its name, with bytes of their own, and keep writing to it.
  */
 export function isOwn(stats: Stats): boolean {
   return stats.isFile() && (process.geteuid === undefined || stats.uid === process.geteuid());
 }
 
-/** The sink of every download: a file beside the target that takes its name once it is whole. */
+/** The sink of every download: a file beside the target that takes the target's name once it is complete. */
 export class PartFile {
   readonly path: string;
   readonly #target: string;
@@ -60,7 +60,7 @@ export class PartFile {
     this.#fd = fd;
   }
 
-  /** @param path of a file to go on with; default a new one */
+  /** @param path of a file to continue with; default: a new one */
   static async open(target: string, path?: string): Promise<PartFile> {
     const mode = await modeBeside(target);
     if (path !== undefined) return new PartFile(path, target, await openOrCreate(path, mode));
@@ -68,7 +68,7 @@ export class PartFile {
     return new PartFile(own, target, await disk.open(own, 'wx', mode));
   }
 
-  /** All of `bytes` at `position`. */
+  /** Writes all of `bytes` at `position`. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
@@ -76,7 +76,7 @@ export class PartFile {
     }
   }
 
-  /** Fills `target` from `position` on. @returns how many bytes there are, fewer at the end only */
+  /** Fills `target` from `position` on. @returns how many bytes were read, fewer only at the end of the file */
   async read(target: Uint8Array, position: number): Promise<number> {
     let done = 0;
     for (let got = -1; got !== 0 && done < target.length; done += got) got = await disk.read(this.#fd, target, done, position + done);
@@ -87,7 +87,10 @@ export class PartFile {
     await truncateFile(this.#fd, size);
   }
 
-  /** Gives it the target's name, over whatever file has it, and takes the group and the permissions of one that is ours. @throws LocalError `is_a_directory` */
+  /**
+   * Renames the file to the target, replacing any file there. Takes over the group and the permissions of a file that is ours.
+   * @throws LocalError `is_a_directory`
+   */
   async commit(): Promise<void> {
     const former = await disk.find(this.#target);
     if (former !== undefined && isOwn(former)) await this.#resemble(former);
@@ -108,7 +111,7 @@ export class PartFile {
         () => true,
         () => false,
       ));
-    await changeMode(this.#fd, (isOfGroup ? mode : forAnyGroup(mode)) & permissions).catch(() => {}); // file systems that keep none have none to lose
+    await changeMode(this.#fd, (isOfGroup ? mode : forAnyGroup(mode)) & permissions).catch(() => {}); // a file system without modes has none to keep
   }
 
   async close(): Promise<void> {
@@ -123,7 +126,7 @@ export class PartFile {
   }
 }
 
-/** Of a new part file: whoever may not read its target may not read the bytes that will be there. */
+/** The mode of a new part file: a user who may not read the target may not read its bytes here either. */
 async function modeBeside(target: string): Promise<number> {
   const former = await disk.find(target);
   return former?.isFile() === true ? (forAnyGroup(former.mode) & 0o666) | 0o600 : 0o666;

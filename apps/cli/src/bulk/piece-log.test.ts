@@ -21,7 +21,7 @@ describe('PieceLog', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  /** A log with two pieces, left by a process that is gone. */
+  /** A log with two pieces, left by a process that has ended. */
   async function left(): Promise<{ readonly part: string; readonly log: string }> {
     const log = (await PieceLog.open(target, head))!;
     await writeFile(log.partPath, Buffer.alloc(head.size));
@@ -65,7 +65,7 @@ describe('PieceLog', () => {
     onTestFinished(() => me.mockRestore());
     expect(await PieceLog.open(target, head)).toBeUndefined();
     await expect(PartFile.open(target, part)).rejects.toMatchObject({ code: 'unsafe_path' });
-    // A log of ours beside bytes that are not.
+    // A log of ours beside a part file that is not.
     me.mockReturnValueOnce(self);
     expect(await PieceLog.open(target, head)).toBeUndefined();
     me.mockRestore();

@@ -6,7 +6,7 @@ import { basename } from 'node:path';
 
 import { isOwn, partPath } from './part-file.ts';
 
-/** What a half-finished download is of. Of anything else it is worth nothing. */
+/** What a half-finished download belongs to. For anything else it is worthless. */
 export interface PieceLogHead {
   readonly bucket: string;
   readonly key: string;
@@ -16,14 +16,14 @@ export interface PieceLogHead {
 }
 
 /**
- * Beside a part file, which of its pieces are there. Every process that wants it adds a line with its number and JSON about the
- * object: it belongs to the first of those that run. The owner adds its number, that of each piece and the CRC-32 of that, since a
- * power loss may keep the line and not the bytes. Lines are only ever added, so that all see them in one order; one that a killed
- * process has not finished counts for nothing.
+ * Records, beside a part file, which of its pieces have arrived. Every process that wants it appends a line with its pid and JSON
+ * about the object; it belongs to the first of them that still runs. For each piece, the owner appends its pid, the number of the
+ * piece and its CRC-32, since a power loss may keep the line but not the bytes. Lines are only ever appended, so that all see them in
+ * one order. A line that a killed process left unfinished does not count.
  */
 export class PieceLog {
   readonly partPath: string;
-  /** The CRC-32 of each piece that is there, by its number. */
+  /** The CRC-32 of each piece that has arrived, by its number. */
   readonly done: ReadonlyMap<number, number>;
   readonly #path: string;
   readonly #file: FileHandle;
@@ -41,7 +41,7 @@ export class PieceLog {
     this.#file = options.file;
   }
 
-  /** @returns undefined while another process downloads to the same target, and where what was left is another user's */
+  /** @returns undefined while another process downloads to the same target, and where another user owns what was left */
   static async open(target: string, head: PieceLogHead): Promise<PieceLog | undefined> {
     const part = partPath(target, createHash('sha256').update(basename(target)).digest('hex').slice(0, 24));
     const path = `${part}.log`;
@@ -83,7 +83,7 @@ export class PieceLog {
   }
 }
 
-/** @returns undefined where it is of another user, who lets nobody at it */
+/** @returns undefined where another user owns the log and denies access to it */
 async function openLog(path: string): Promise<{ readonly file: FileHandle; readonly isNew: boolean } | undefined> {
   const flags = constants.O_RDWR | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
   for (;;) {
@@ -102,16 +102,16 @@ async function openLog(path: string): Promise<{ readonly file: FileHandle; reado
   }
 }
 
-/** @returns false where the file is that of another process */
+/** @returns false where the log belongs to another process */
 async function claim(path: string, file: FileHandle, own: string): Promise<boolean> {
   const { owner } = read(await textOf(path), own);
   if (owner !== undefined && owner !== process.pid) return false;
-  await file.appendFile(`-\n${process.pid} ${own}\n`); // what somebody has not finished stays no line
-  // By its name: what the owner has removed meanwhile is nobody's.
+  await file.appendFile(`-\n${process.pid} ${own}\n`); // completes an unfinished line, so that it stays invalid
+  // Reads by path: if the owner has removed the log meanwhile, nobody owns it.
   return read(await textOf(path), own).owner === process.pid;
 }
 
-/** Who of those that run came first, and what is there of the object that `own` tells of. */
+/** The first process that still runs, and the pieces that have arrived of the object that `own` describes. */
 function read(text: string, own: string): { readonly owner: number | undefined; readonly done: Map<number, number> } {
   const done = new Map<number, number>();
   const objects = new Map<string, string>();

@@ -13,13 +13,13 @@ export interface CopyArguments {
   readonly recursive: boolean;
 }
 
-/** From one key or prefix to another. */
+/** The source and the destination: two keys or two prefixes. */
 export interface CopyNames {
   readonly from: string;
   readonly to: string;
 }
 
-/** @throws UsageError where the arguments do not say one place to copy to */
+/** @throws UsageError where the arguments do not name exactly one destination */
 export function copyNames(given: CopyArguments): CopyNames {
   const { source, destination, toKey, toBucket, recursive } = given;
   if (destination !== undefined && toKey !== undefined)
@@ -29,12 +29,12 @@ export function copyNames(given: CopyArguments): CopyNames {
   }
   if (source === '' && !recursive) throw new UsageError('SRC must be the key of an object.');
   if (recursive) return { from: folderPrefix(source), to: folderPrefix(toKey ?? destination ?? source) };
-  // As with files: into a folder under the same name.
+  // As with files: a folder as destination keeps the name.
   const isInto = destination?.endsWith('/') === true || destination === '';
   return { from: source, to: toKey ?? (isInto ? `${destination}${lastPart(source)}` : (destination ?? source)) };
 }
 
-/** @throws UsageError for what would copy objects onto themselves, or the copies again and again */
+/** @throws UsageError for a copy of objects onto themselves, or one that would copy its own copies again and again */
 export function assertApart(
   given: CopyNames & { readonly recursive: boolean; readonly acl?: string; readonly storageClass?: string },
 ): void {
@@ -49,7 +49,7 @@ export interface PlannedCopy {
   readonly listed?: Pick<ObjectSummary, 'size' | 'etag'>;
 }
 
-/** What lies below a prefix, under the same names below another. */
+/** Plans to copy everything below one prefix to the same names below another. */
 export async function* planCopies(
   { from, to }: CopyNames,
   filter: Filter,

@@ -9,10 +9,10 @@ import { folderPrefix, lastPart, nothingBelow } from './prefix.ts';
 import { SortedNames } from './sorted-names.ts';
 import type { Failure } from './task.ts';
 
-/** An object and where it will be. */
+/** An object and its destination. */
 export interface PlannedDownload {
   readonly key: string;
-  /** Relative to the folder of the place, with `/`. */
+  /** Relative to `Place.folder`, separated by `/`. */
   readonly name: string;
   /** What the listing said. */
   readonly listed?: Pick<ObjectSummary, 'size' | 'etag'>;
@@ -25,7 +25,10 @@ export interface Place {
   readonly file?: string;
 }
 
-/** `--output` is a folder when it ends in a slash, is one, or more than one file may come. */
+/**
+ * `--output` is a folder when it ends in a slash, is an existing folder, or more than one file may come. @throws UsageError when it
+ * is empty
+ */
 export async function placeOf(output: string, keys: readonly string[], recursive: boolean): Promise<Place> {
   if (output === '') throw new UsageError('--output must name a file or a folder.');
   const isNamedFolder = output.endsWith('/') || ['', '.', '..'].includes(basename(output));
@@ -33,7 +36,7 @@ export async function placeOf(output: string, keys: readonly string[], recursive
   return { folder: dirname(output), file: basename(output) };
 }
 
-/** By the last part of the key, or by the whole key where those of several meet. */
+/** Names each file by the last part of its key, or by the whole key where several keys share that part. */
 export function* planKeys(keys: readonly string[], place: Place): Generator<PlannedDownload | Failure, void, undefined> {
   const unique = [...new Set(keys)];
   const uses = new Map<string, number>();
@@ -46,13 +49,13 @@ export function* planKeys(keys: readonly string[], place: Place): Generator<Plan
 
 export interface Below {
   readonly prefix: string;
-  /** Prefixes whose objects go to the same folder, and were first. */
+  /** Earlier prefixes whose objects go to the same folder. */
   readonly before: readonly string[];
   readonly filter: Filter;
   readonly list: (prefix: string) => AsyncIterable<ObjectSummary>;
 }
 
-/** What lies below a prefix, by its path below it. Where that meets the one of an earlier prefix, it is a failure. */
+/** Plans everything below a prefix, named by its path below it. A name that an earlier prefix has as well is a failure. */
 export async function* planBelow({ prefix, before, filter, list }: Below): AsyncGenerator<PlannedDownload | Failure, void, undefined> {
   const folder = folderPrefix(prefix);
   const others = before.map((other) => ({ other: folderPrefix(other), names: new SortedNames(namesBelow(folderPrefix(other), list)) }));
@@ -60,7 +63,7 @@ export async function* planBelow({ prefix, before, filter, list }: Below): Async
   try {
     for await (const { key, size, etag } of list(folder)) {
       const name = key.slice(folder.length);
-      if (name === '' && size === 0) continue; // the object that stands for the folder itself
+      if (name === '' && size === 0) continue; // the object that represents the folder itself
       isEmpty = false;
       if (!filter(name)) continue;
       if (name === '') {
@@ -92,7 +95,7 @@ function meets(other: string): Error {
   return new LocalError('path_conflict', `${other} would become the same file.`);
 }
 
-/** Of an object that only a folder could stand for in a file system. */
+/** For an object with content whose key a file system can only represent as a folder. */
 export function hasBytes(): Error {
   return new LocalError('is_a_directory', 'The key ends in "/", like a folder, but the object has content.');
 }

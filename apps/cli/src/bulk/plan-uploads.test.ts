@@ -9,7 +9,7 @@ import { putFiles } from '../testing/files.ts';
 import { filterOf, folderFilterOf } from './filter.ts';
 import { planUploads, sourcesOf } from './plan-uploads.ts';
 
-// Modes keep root out of no folder.
+// Mocked, since file modes deny root nothing.
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof promises>();
   const opendir: typeof real.opendir = async (path, options) => {

@@ -21,7 +21,7 @@ export interface PlannedUpload {
   readonly key: string;
 }
 
-/** What comes on stdin, and its key. */
+/** The content of stdin, and its key. */
 export interface PlannedStdin {
   readonly stdin: true;
   readonly key: string;
@@ -33,9 +33,9 @@ export interface UploadNames {
 }
 
 /**
- * Looks at what the command line names, before anything happens.
- * @throws UsageError for a directory without `recursive`, a key for several files, files that would get the same key, and a `-`,
- * which stands for stdin, that is not the only one or has no key
+ * Checks what the command line names, before anything is uploaded.
+ * @throws UsageError for a directory without `recursive`, for a key given for several files, for files that would get the same key,
+ * and for a `-` (stdin) that is not the only path or has no key
  */
 export async function sourcesOf(
   paths: readonly string[],
@@ -67,7 +67,7 @@ export interface UploadFilters {
   readonly folders: Filter;
 }
 
-/** Files are named by the last part of their path, those in a directory by their path below it. */
+/** Files are named by the last part of their path, files in a directory by their path below it. */
 export async function* planUploads(
   sources: readonly Source[],
   names: UploadNames,
@@ -79,11 +79,11 @@ export async function* planUploads(
     if (source.kind === 'stdin') yield { stdin: true, key: names.key ?? '' };
     else if (source.kind === 'failure') yield* failureOf(source, filters);
     else if (await own?.holds(source.path).catch(() => false)) {
-      // what is gone meanwhile is named when it is opened
+      // a file that has gone meanwhile fails when it is opened
       yield* failureOf(badEntry(source.path, basename(source.path), isOwnData(), source.kind === 'directory'), filters);
     } else if (source.kind === 'file') {
       const found = { path: source.path, name: basename(source.path) };
-      // Other files have been compared before anything happened.
+      // Files named on the command line have already been compared with each other.
       if (filters.files(found.name)) yield (await clash(directories, found, names)) ?? { path: found.path, key: keyFor(found.name, names) };
     } else {
       const before = sources.slice(0, index);
@@ -110,7 +110,7 @@ async function sourceAt(path: string): Promise<Source> {
     const found = await stat(path);
     if (found.isDirectory()) return { kind: 'directory', path };
     if (found.isFile()) return { kind: 'file', path };
-    // As shells name what another command writes: <(pg_dump app).
+    // Shells pass the output of another command as a pipe: <(pg_dump app).
     const problem = found.isFIFO()
       ? new LocalError('not_a_file', 'It is a pipe; use "upload - --key KEY" to upload from stdin.')
       : notRegular();
@@ -119,12 +119,12 @@ async function sourceAt(path: string): Promise<Source> {
     const bad = badEntry(path, basename(path), error, true);
     const { code, message } = bad.problem;
     if (code !== 'no_such_file' || !path.endsWith('/')) return { kind: 'failure', ...bad };
-    // Other tools copy to the last of the paths.
+    // In other tools, the last path is the destination.
     return { kind: 'failure', ...bad, problem: { ...bad.problem, message: `${message} To set the prefix of the keys, use --prefix.` } };
   }
 }
 
-/** None, where the filters leave it out. */
+/** The failure, unless the filters exclude the entry. */
 function* failureOf(
   { subject, problem, name, mayHoldFiles }: BadEntry,
   { files, folders }: UploadFilters,
@@ -133,7 +133,7 @@ function* failureOf(
   if (isMeant) yield { subject, problem };
 }
 
-/** Without remembering keys: whether an earlier source has a file that gets the same one. */
+/** Whether an earlier source has a file that gets the same key. Asks the disk instead of remembering keys. */
 async function clash(
   before: readonly Source[],
   { path, name }: { readonly path: string; readonly name: string },

@@ -1,6 +1,6 @@
 import { LocalError } from '../problem.ts';
 
-/** A prefix ends at the boundary of a folder: `a` does not mean `ab`. */
+/** A prefix ends at a folder boundary: `a` does not match `ab`. */
 export function folderPrefix(prefix: string): string {
   return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
 }

@@ -1,16 +1,16 @@
-/** Elements that are handed out before the array of those that are held is made shorter: that costs a copy of it. */
+/** Elements that are handed out before the array is compacted, which copies what it still holds. */
 const compacted = 32;
 
 interface Limits<T> {
-  /** How much is held, at least one element. */
+  /** The most to hold, in the unit of `sizeOf`; at least one element is held. */
   readonly most: number;
-  /** How much an element counts for. */
+  /** What an element counts for. */
   readonly sizeOf: (element: T) => number;
-  /** Called when the source has given its last. */
+  /** Called when the source has given its last element. */
   readonly onEnd: () => void;
 }
 
-/** The elements of `source`, read before they are asked for: while workers are busy, the next page of a listing is under way. */
+/** Yields the elements of `source`, reading ahead: while workers are busy, the next page of a listing is already being fetched. */
 export async function* readAhead<T>(source: AsyncIterable<T>, { most, sizeOf, onEnd }: Limits<T>): AsyncGenerator<T, void, undefined> {
   const held: (T | undefined)[] = [];
   let first = 0;

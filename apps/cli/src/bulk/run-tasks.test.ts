@@ -121,7 +121,7 @@ describe('runTasks', () => {
     const sizes: number[] = [];
     let attempts = 0;
     const growing = task(1, async ({ sized, moved }) => {
-      await delay(1); // everything is planned
+      await delay(1); // until everything is planned
       sized(++attempts * 10);
       moved(5);
       sizes.push(follower.size);

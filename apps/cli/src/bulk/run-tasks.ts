@@ -11,21 +11,21 @@ import type { Follower, Outcome, Planned, Running, Task } from './task.ts';
 export interface RunOptions<R> {
   /** How many tasks run at once. */
   readonly concurrency: number;
-  /** Retries after the first attempt, and after one that got further. */
+  /** Retries after the first attempt; an attempt that made progress starts the count again. */
   readonly retries: number;
   readonly signal: AbortSignal;
   readonly follower: Follower<R>;
-  /** Only tell what would be done. */
+  /** Only report what would be done. */
   readonly dryRun?: boolean;
 }
 
-/** As many objects are planned before somebody is free to do what they need: two pages of a listing. */
+/** Objects that are planned ahead of the workers: two pages of a listing. */
 const ahead = 2000;
 
 /**
- * Does what is planned, while it is being planned, with a bounded number of workers. A task that fails is told of, and the
- * others go on.
- * @throws what the plan throws, once the tasks before that are done; the signal's reason, once what was under way has ended
+ * Runs tasks while they are still being planned, with a bounded number of workers. A task that fails is reported, and the others go
+ * on.
+ * @throws what the plan throws, once the tasks before that are done; the signal's reason, once the running tasks have ended
  */
 export async function runTasks<R>(plan: AsyncIterable<Planned<R>>, options: RunOptions<R>): Promise<void> {
   const { concurrency, signal, follower } = options;
@@ -79,8 +79,8 @@ async function previewed<R>(task: Task<R>): Promise<Outcome<R>> {
 }
 
 /**
- * A request that fails before any byte has passed has been repeated by the backend already. What is repeated here is what it
- * cannot: a body that ends too early, or an object that changes while it is read.
+ * The backend has already retried requests that failed before any byte passed. This retries what the backend cannot: a body that ends
+ * too early, or an object that changes while it is read.
  */
 async function attempts<R>(
   task: Task<R>,

@@ -1,4 +1,4 @@
-/** Names that come in the order of their bytes, as listings do. They are asked for in the same order, so none has to be remembered. */
+/** Names that arrive in byte order, as listings do. They must be asked for in the same order, so that none has to be remembered. */
 export class SortedNames {
   readonly #names: AsyncIterator<string>;
   #next: string | undefined;
@@ -8,7 +8,7 @@ export class SortedNames {
     this.#names = names[Symbol.asyncIterator]();
   }
 
-  /** @param name none that lies before one that was asked for earlier */
+  /** @param name must not sort before a name asked for earlier */
   async has(name: string): Promise<boolean> {
     if (!this.#isBegun) await this.#advance();
     this.#isBegun = true;

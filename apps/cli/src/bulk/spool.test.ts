@@ -42,7 +42,7 @@ it('keeps in memory what no file takes', async () => {
     async () => {
       throw full;
     },
-    // Of a disk that is full some of the bytes may have been written.
+    // When a disk is full, part of the bytes may have been written.
     async (...args) => {
       const file = await open(...args);
       let left = 2;

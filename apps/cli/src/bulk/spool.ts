@@ -6,18 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const most = 256 * 1024;
-/** Those that JSON leaves in strings, and Node's readline takes for ends of lines. */
+/** Line breaks that JSON does not escape in strings, but Node's readline splits at. */
 const lineBreaks = /[\u2028\u2029]/g;
 
-/** Values that are kept for later in the order they came: a few in memory, many in a temporary file, unless none can be written. */
+/** Keeps values for later, in order: a few in memory, many in a temporary file, or all in memory if no file can be written. */
 export class Spool<T> {
   #lines: string[] = [];
   #size = 0;
   #file: FileHandle | undefined;
   #path = '';
-  /** Bytes of the file that count. */
+  /** Bytes of the file that are valid. */
   #length = 0;
-  /** What came after those, where no more can be written. */
+  /** Lines after those, kept in memory because the file takes no more. */
   readonly #refused: string[] = [];
   #writing: Promise<void> = Promise.resolve();
 
@@ -28,7 +28,7 @@ export class Spool<T> {
     if (this.#size >= most) this.#spill();
   }
 
-  /** All of them; afterwards they are gone. */
+  /** Yields all values; afterwards they are gone. */
   async *drain(): AsyncGenerator<T, void, undefined> {
     await this.#writing;
     try {

@@ -9,7 +9,7 @@ import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 import type { UploadSettings } from './upload-task.ts';
 
-/** What comes on stdin, however much that is, as one object. It comes once. */
+/** Uploads stdin, of any length, as one object. It can be read only once. */
 export function stdinTask(key: string, { session, bucket, acl, storageClass, contentType }: UploadSettings): Task<Transfer> {
   const path = '-';
   const options = { bucket, key, ...(acl && { acl }), ...(storageClass && { storageClass }), ...(contentType && { contentType }) };
@@ -21,14 +21,14 @@ export function stdinTask(key: string, { session, bucket, acl, storageClass, con
       return [{ key, bucket, path }];
     },
     async run(running) {
-      const body = pipeline(stdin(), counter(running), () => {}); // whoever reads `body` is told
+      const body = pipeline(stdin(), counter(running), () => {}); // `body` reports errors to its reader
       const { size, etag } = await session.storage.uploadFile({ ...options, body }, session.ctx);
       return { done: [{ key, bucket, path, size, etag }] };
     },
   };
 }
 
-/** Node takes what it does not know for empty. */
+/** Node treats an unknown kind of stdin as empty. */
 function stdin(): Readable {
   const found = fstatSync(0);
   if (found.isDirectory()) throw new LocalError('is_a_directory', 'Is a directory.');

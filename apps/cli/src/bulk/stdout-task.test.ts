@@ -22,7 +22,7 @@ const write = async (chunk: Uint8Array): Promise<boolean> => {
   return true;
 };
 
-/** Some bytes, then the connection is gone. */
+/** Some bytes, then a lost connection. */
 function cut(bytes: string): Readable {
   return Readable.from(
     (function* () {

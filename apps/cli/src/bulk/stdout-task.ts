@@ -9,11 +9,11 @@ import type { Running, Task } from './task.ts';
 import type { Transfer } from './transfer.ts';
 
 export interface StdoutSettings extends CheckSettings {
-  /** Resolves when more can be taken, with whether anybody still reads. */
+  /** Resolves when more can be written: true, or false if nobody reads any more. */
   readonly write: (chunk: Uint8Array) => Promise<boolean>;
 }
 
-/** An object to stdout, as it comes. What has gone out stays so: another attempt goes on behind it, with the same object. */
+/** Writes an object to stdout as it arrives. What is written stays: another attempt continues after it, and only with the same object. */
 export function stdoutTask(key: string, bucket: string, settings: StdoutSettings): Task<Transfer> {
   const download = new StdoutDownload(key, bucket, settings);
   const done = ({ size, etag }: ObjectInfo): Transfer => ({ key, bucket, path: '-', size, etag });
@@ -34,7 +34,7 @@ class StdoutDownload {
   #info: ObjectInfo | undefined;
   #check: Check | undefined;
   #position = 0;
-  /** The sum of what has gone out, once that is all, where it is the wrong one. */
+  /** The checksum of the complete output, if it does not match. */
   #wrong: string | undefined;
 
   constructor(key: string, bucket: string, settings: StdoutSettings) {

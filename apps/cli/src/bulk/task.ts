@@ -1,6 +1,6 @@
 import type { Problem } from '../problem.ts';
 
-/** What a failure is named by: an object or a local file. */
+/** What a failure is about: an object or a local file. */
 export type Subject = { readonly key: string } | { readonly path: string };
 
 export interface Failure {
@@ -8,52 +8,52 @@ export interface Failure {
   readonly problem: Problem;
 }
 
-/** What came of a task, or of a part of one. */
+/** The result of a task, or of a part of one. */
 export interface Outcome<R> {
   readonly done: readonly R[];
-  /** Nothing had to be done. */
+  /** How many objects or files needed no work. */
   readonly skipped?: number;
   readonly failed?: readonly Failure[];
 }
 
-/** While a task runs. */
+/** What a task uses while it runs. */
 export interface Running {
   readonly signal: AbortSignal;
-  /** Tells how many bytes will pass, once that is known. */
+  /** Reports how many bytes will pass, once that is known. */
   sized(bytes: number): void;
-  /** Tells of bytes that have passed. */
+  /** Reports bytes that have passed. */
   moved(bytes: number): void;
-  /** Tells that another attempt has less left to do than any before had: it counts as a first one. */
+  /** Reports that less is left to do than after any earlier attempt, so that the count of retries starts again. */
   advanced(): void;
-  /** Whether nothing else runs although more might: what runs alone may take more of the machine. */
+  /** Whether nothing else runs although more could: a task that runs alone may take more of the machine. */
   isAlone(): boolean;
 }
 
-/** One thing that a bulk command will do. Planning one costs nothing; running it again after a failure is harmless. */
+/** One unit of work of a bulk command. Planning it costs nothing, and running it again after a failure is harmless. */
 export interface Task<R> {
   readonly subject: Subject;
-  /** How many objects or files it is about. Default 1. */
+  /** How many objects or files it covers. Default 1. */
   readonly count?: number;
-  /** Bytes that will pass, where that is known before it runs. */
+  /** Bytes that will pass, if that is known before it runs. */
   readonly bytes?: number;
-  /** Whether `run` may be called just once: what it reads is gone then. */
+  /** Whether `run` may be called only once, because it consumes its input. */
   readonly isOnce?: boolean;
-  /** What would be done, for a dry run; nothing where it would be skipped. */
+  /** What would be done, for a dry run; empty where it would be skipped. */
   preview(): readonly R[] | Promise<readonly R[]>;
   run(running: Running): Promise<Outcome<R>>;
-  /** Called once it will not be run again, after a failure: cleans up what `run` left to go on from. */
+  /** Called after a failure, once `run` will not be called again: cleans up what `run` left to continue from. */
   abandon?(): Promise<void>;
 }
 
-/** Plans are sequences of these: what will be done, and what cannot be. */
+/** An element of a plan: something to do, or something that cannot be done. */
 export type Planned<R> = Task<R> | Failure;
 
-/** What follows a bulk command as it goes on. */
+/** Follows the progress of a bulk command. */
 export interface Follower<R> {
   planned(task: Task<R>): void;
   /** The plan is complete: nothing more will be planned. */
   allPlanned(): void;
-  /** @param known what a task was said to have before, and `bytes` takes the place of */
+  /** @param known the size that was reported for the task before, which `bytes` replaces */
   sized(bytes: number, known: number | undefined): void;
   moved(bytes: number): void;
   /** Resolves when more can be taken. */
@@ -61,7 +61,7 @@ export interface Follower<R> {
   failed(failure: Failure): void;
 }
 
-/** One that says how much has been told of. */
+/** A follower that counts what was reported. */
 export type CountingFollower<R> = Follower<R> & { readonly totals: { readonly count: number; readonly failed: number } };
 
 export function isFailure<R>(planned: Planned<R>): planned is Failure {

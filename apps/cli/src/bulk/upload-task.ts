@@ -17,9 +17,9 @@ export interface UploadSettings {
   readonly bucket: string;
   readonly acl?: CannedAcl;
   readonly storageClass?: string;
-  /** Default: by the name of the key or the file. */
+  /** Default: by the extension of the key or the file. */
   readonly contentType?: string;
-  /** Leave out files whose object has the same size and ETag. */
+  /** Skip files whose object has the same size and bytes, as far as its ETag or checksum tells. */
   readonly update: boolean;
 }
 
@@ -66,7 +66,7 @@ async function send(file: LocalFile, { path, key }: PlannedUpload, settings: Upl
   return info;
 }
 
-/** The key says what the object is; where it has no extension, the file's name does. */
+/** The extension of the key decides; without one, the extension of the file does. */
 function typeOf(key: string, path: string): string | undefined {
   if (contentTypeOf(key) !== defaultContentType) return undefined;
   return contentTypeOf(basename(path));

@@ -9,14 +9,14 @@ import type { Failure } from './task.ts';
 
 export interface FoundFile {
   readonly path: string;
-  /** Relative to the root, with `/` whatever the system. */
+  /** Relative to the root, with `/` on every system. */
   readonly name: string;
 }
 
-/** An entry that is no file to be read, nor a folder to be looked into. */
+/** An entry that is neither a file to read nor a folder to enter. */
 export interface BadEntry extends Failure {
   readonly name: string;
-  /** Whether files may lie below it, which nobody gets to see. */
+  /** Whether there may be files below it, which nobody can see. */
   readonly mayHoldFiles: boolean;
 }
 
@@ -24,9 +24,9 @@ interface Level {
   readonly dir: Dir;
   readonly path: string;
   readonly name: string;
-  /** Of this directory, to know it again at the end of a symbolic link. */
+  /** Identifies this directory when a symbolic link leads back to it. */
   readonly id: string;
-  /** Names with the character that stands for bytes that are no text. */
+  /** Names with the replacement character, which may stand for invalid UTF-8. */
   readonly doubtful: Set<string>;
 }
 
@@ -34,17 +34,17 @@ interface Level {
 const bufferSize = 256;
 
 export interface Walk {
-  /** Left out. */
+  /** Folders to leave out. */
   readonly own?: OwnData | undefined;
-  /** Looked at while nothing is found, too: a plan that has nothing to give yet hears of Ctrl-C from nowhere else. */
+  /** Checked while nothing is found, too: otherwise Ctrl-C would not stop a plan that yields nothing for long. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether a folder, named as the files in it are, is looked into. Default: all are. */
+  /** Whether to enter a folder, named like the files in it. Default: all are entered. */
   readonly enters?: (name: string) => boolean;
 }
 
 /**
- * The files below a directory, read as they are asked for. Symbolic links are followed, but not in circles; what is neither
- * a file nor a directory, or cannot be read, is a failure of its own.
+ * The files below a directory, read on demand. Symbolic links are followed, but not in circles. An entry that is neither a file nor a
+ * directory, or cannot be read, is yielded as a failure.
  * @throws the reason of `signal`
  */
 export async function* walk(
@@ -101,13 +101,13 @@ export async function* walk(
   }
 }
 
-/** As the system goes: out of the end of a link, `..` leads elsewhere than `join` thinks. */
+/** Joins as the system resolves it: after a link, `..` leads elsewhere than `join` assumes. */
 export function pathBelow(folder: string, name: string): string {
   if (!folder.split(sep).includes('..')) return join(folder, name);
   return folder.endsWith(sep) ? folder + name : folder + sep + name;
 }
 
-/** One that is gone meanwhile is named when it is opened. */
+/** A file that has gone meanwhile fails when it is opened. */
 async function leadsInto(own: OwnData | undefined, path: string): Promise<boolean> {
   return own !== undefined && (await own.holds(path).catch(() => false));
 }
@@ -128,10 +128,10 @@ function symlinkLoop(): LocalError {
   return new LocalError('symlink_loop', 'The symbolic link leads to a directory that contains it.');
 }
 
-/** Whether the system knows an entry by bytes that are no text, which Node reads as this character. */
+/** Whether the real name of an entry has bytes that are not valid UTF-8, which Node reads as this character. */
 async function isMisread({ name }: Dirent, { path, doubtful }: Level): Promise<boolean> {
   if (!name.includes('\ufffd')) return false;
-  if (doubtful.has(name)) return true; // what is really called so has come already, and no two are
+  if (doubtful.has(name)) return true; // the entry that really has this name came already, and no two have the same
   doubtful.add(name);
   return lstat(pathBelow(path, name)).then(
     () => false,
@@ -143,12 +143,12 @@ function notUtf8(): LocalError {
   return new LocalError('unsafe_path', 'The name is not valid UTF-8, as keys must be; rename it.');
 }
 
-/** What lies at the end of an entry, or what is wrong with it. */
+/** What an entry is after following links, or what is wrong with it. */
 async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory' | Error> {
   if (entry.isFile()) return 'file';
   if (entry.isDirectory()) return 'directory';
   try {
-    // A link, or a file system that does not say.
+    // A link, or a file system that does not report the type of its entries.
     const target = await stat(path);
     if (target.isFile()) return 'file';
     if (target.isDirectory()) return 'directory';
@@ -159,7 +159,7 @@ async function kindOf(entry: Dirent, path: string): Promise<'file' | 'directory'
   }
 }
 
-/** For pipes, sockets and devices, reading which might never end. */
+/** For pipes, sockets and devices, whose reading might never end. */
 export function notRegular(): LocalError {
   return new LocalError('not_a_file', 'Neither a file nor a directory.');
 }

@@ -1,11 +1,11 @@
-/** Bytes, of both halves. What survives of some hundred requests under way has room in it. */
+/** Bytes, of both halves together. What survives of some hundred concurrent requests fits. */
 const enough = 8 * 2 ** 20;
 const everyMs = 50;
 
 /**
- * Does the work while keeping V8 from letting the memory for new objects grow to 64 MiB, as it does when many of them are in use for a moment:
- * a command that takes as long with 8 shall not take as much memory. Node has an option for it, which the start of a program
- * cannot give portably; a V8 that does not look at this flag while it runs just goes on to grow.
+ * Runs `work`, and keeps V8 from growing the memory for new objects to 64 MiB, as it does when many of them are in use for a moment:
+ * a command that is as fast with 8 MiB should not take more. Node has an option for it, but a program cannot set that portably when
+ * it starts. A V8 that does not read this flag while it runs just grows as before.
  */
 export async function withSmallYoungGeneration(work: () => Promise<void>): Promise<void> {
   const timer = setInterval(() => {

@@ -1,7 +1,7 @@
 import type { Config } from '@coffer/runtime';
 import type { BucketChoice } from '@coffer/storage-core';
 
-/** Which bucket was chosen, and why, in a sentence. */
+/** Which bucket was chosen, and why, in one sentence. */
 export function becauseText({ bucket, because }: BucketChoice, { storage, tenantId = '' }: Config): string {
   switch (because) {
     case 'explicit':

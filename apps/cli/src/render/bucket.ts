@@ -2,7 +2,7 @@ import type { BucketInfo } from '@coffer/storage-core';
 
 import { fields, table } from './table.ts';
 
-/** As the API has it. */
+/** In the shape that the API returns. */
 export function bucketJson({ name, region, createdAt, versioningEnabled }: BucketInfo): object {
   return { name, region, creation_date: createdAt.toISOString(), versioning_enabled: versioningEnabled };
 }

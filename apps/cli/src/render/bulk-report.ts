@@ -8,11 +8,11 @@ import { Progress } from './progress.ts';
 import { bytesText, countText, durationText, grouped } from './units.ts';
 import { monotonicMs } from '../clock.ts';
 
-/** How the results of one command look. */
+/** How the results of one command are shown. */
 export interface ReportStyle<R> {
-  /** Of the result, in JSON: `uploaded`. Also what a line and the summary begin with. */
+  /** The past tense of what was done, as in JSON: `uploaded`. Lines and the summary begin with it, too. */
   readonly past: string;
-  /** For dry runs: `upload`. */
+  /** The infinitive, for dry runs: `upload`. */
   readonly verb: string;
   /** Name of the array in JSON. Default `past`. */
   readonly member?: string;
@@ -20,13 +20,13 @@ export interface ReportStyle<R> {
   line(result: R): string;
   json(result: R): unknown;
   size(result: R): number;
-  /** Whether JSON has `dry_run` where it is false, too. */
+  /** Whether JSON has `dry_run` even when it is false. */
   readonly tellsDryRun?: boolean;
   /** Members after the array. */
   after?(totals: Totals): Readonly<Record<string, unknown>>;
-  /** Whether lines go to stderr: stdout is for something else. */
+  /** Whether lines go to stderr, because stdout carries something else. */
   readonly isAside?: boolean;
-  /** Why nothing was done. */
+  /** Why a dry run did nothing. */
   readonly dryRunHint?: string;
 }
 
@@ -37,7 +37,7 @@ export interface Totals {
   readonly failed: number;
 }
 
-/** Tells of a bulk command while it runs: a line for each file or one JSON document, failures, progress and a summary. */
+/** Reports on a bulk command while it runs: a line per file or one JSON document, failures, progress and a summary. */
 export class BulkReport<R> implements Follower<R> {
   readonly #output: Output;
   readonly #style: ReportStyle<R>;
@@ -141,7 +141,7 @@ export class BulkReport<R> implements Follower<R> {
     );
   }
 
-  /** What has been done and what has failed is told also when the command ends early. */
+  /** Reports what has been done and what has failed even when the command ends early. */
   async #withFailures(work: () => Promise<void>): Promise<void> {
     let error: unknown;
     let hasThrown = false;

@@ -6,8 +6,8 @@ import { durationText } from './units.ts';
 const everyMs = 1000;
 
 /**
- * For work that tells nothing while it goes on: what it is and how long it has taken, in a line on stderr, where that is a terminal.
- * @returns how to take it away
+ * For work that reports no progress: shows what it is and how long it has taken, in a line on stderr, if that is a terminal.
+ * @returns a function that erases the line
  */
 export function showElapsed(output: Output, what: string): () => void {
   if (!output.hasStatus) return () => {};

@@ -12,10 +12,10 @@ function planned(count: number): { readonly order: InOrder<number>; readonly wor
 it('tells results in the order in which their work was planned', () => {
   const { order, work } = planned(5);
   expect(order.ended(work[1]!, [1])).toEqual([]);
-  expect(order.ended(work[2]!)).toEqual([]); // has failed
+  expect(order.ended(work[2]!)).toEqual([]); // it failed
   expect(order.ended(work[4]!, [4])).toEqual([]);
   expect(order.ended(work[0]!, [0, 0])).toEqual([0, 0, 1]);
-  expect(order.ended({}, [9])).toEqual([9]); // was not planned
+  expect(order.ended({}, [9])).toEqual([9]); // it was not planned
   expect(order.rest()).toEqual([4]);
   expect(order.rest()).toEqual([]);
   expect(order.ended(work[3]!, [3])).toEqual([3]);

@@ -1,12 +1,12 @@
-/** Results that wait for those of things planned before, at most. */
+/** The most results that may wait for those of earlier tasks. */
 const most = 1000;
 
-/** Puts results, which come in the order in which work ends, into that in which it was planned, as far as not too many have to wait. */
+/** Sorts results from the order in which tasks end into the order in which they were planned, as long as not too many have to wait. */
 export class InOrder<R> {
   readonly #places = new WeakMap<object, number>();
   readonly #waiting = new Map<number, readonly R[]>();
   #planned = 0;
-  /** What was planned before is waited for no more. */
+  /** The place whose results are due next; nothing waits for earlier ones any more. */
   #next = 0;
   #held = 0;
 
@@ -14,7 +14,7 @@ export class InOrder<R> {
     this.#places.set(work, this.#planned++);
   }
 
-  /** @returns what may be told now */
+  /** @returns the results that can be shown now */
   ended(work: object, results: readonly R[] = []): readonly R[] {
     const place = this.#places.get(work);
     if (place === undefined || place < this.#next) return results;
@@ -32,7 +32,7 @@ export class InOrder<R> {
     return due;
   }
 
-  /** @returns what waits, in order */
+  /** @returns all waiting results, in order */
   rest(): readonly R[] {
     const waiting = [...this.#waiting].toSorted(([a], [b]) => a - b);
     this.#next = Math.max(this.#next, (waiting.at(-1)?.[0] ?? -1) + 1);
@@ -42,7 +42,7 @@ export class InOrder<R> {
   }
 }
 
-/** What has failed takes a place as well. */
+/** A task that failed takes up space as well. */
 function weightOf(results: readonly unknown[]): number {
   return Math.max(results.length, 1);
 }

@@ -2,7 +2,7 @@ import type { Output } from '../output.ts';
 import { problemOf, ToldError } from '../problem.ts';
 import { printableJson } from './printable.ts';
 
-/** One JSON object on stdout, written member by member, so that none of it has to be held. */
+/** One JSON object on stdout, written member by member, so that it is never held in memory as a whole. */
 export class JsonDocument {
   readonly #output: Output;
   #members = 0;
@@ -17,7 +17,7 @@ export class JsonDocument {
     this.#member(name, printableJson(value));
   }
 
-  /** Appends to the array of this name, which is the last member so far, or begins it. */
+  /** Appends to the array of this name if that is the last member so far; otherwise begins it. */
   array(name: string, elements: readonly unknown[]): void {
     let open = this.#open;
     if (open?.name !== name) {
@@ -30,9 +30,9 @@ export class JsonDocument {
   }
 
   /**
-   * Runs what writes the document, and ends it. An error that comes after its beginning becomes its last member, so that
-   * stdout is one document whatever happens.
-   * @throws ToldError then; the error itself when nothing is written yet
+   * Runs `write`, which writes the document, and completes it. An error after the first member becomes the last member, so that
+   * stdout is one valid document whatever happens.
+   * @throws ToldError then; the error itself when nothing has been written yet
    */
   async guard(write: () => Promise<void>): Promise<void> {
     try {

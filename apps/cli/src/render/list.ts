@@ -4,7 +4,7 @@ import type { Output } from '../output.ts';
 import { JsonDocument } from './json-document.ts';
 import { printable } from './printable.ts';
 
-/** Page by page, so that a listing of any length takes the same memory. */
+/** Renders page by page, so that a listing of any length takes the same memory. */
 export async function renderList(pages: AsyncIterable<ListPage>, output: Output): Promise<void> {
   if (output.json) return renderJson(pages, output);
   for await (const { objects, commonPrefixes } of pages) {

@@ -4,7 +4,7 @@ export function presignedJson({ method, url, headers, fields, expiresIn, bucket,
   return { method, url, headers, fields, expires_in: expiresIn, bucket, key };
 }
 
-/** A command that uploads the file FILE. */
+/** A shell command that uploads the file FILE. */
 export function uploadCommand(presigned: Presigned): string {
   const { method, url, headers, fields } = presigned;
   const given = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
@@ -13,7 +13,7 @@ export function uploadCommand(presigned: Presigned): string {
   return ['curl', ...given, ...form, '-F file=@FILE', quoted(url)].join(' ');
 }
 
-/** For a shell. */
+/** Quotes text for a POSIX shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -5,7 +5,7 @@ import { monotonicMs } from '../clock.ts';
 const everyMs = 100;
 const windowMs = 5000;
 
-/** A line on stderr, where that is a terminal: files, bytes, rate, and how long it will still take. */
+/** A line on stderr, if that is a terminal: files, bytes, rate, and the estimated time left. */
 export class Progress {
   readonly #output: Output;
   readonly #timer: NodeJS.Timeout | undefined;
@@ -16,7 +16,7 @@ export class Progress {
   /** Tasks whose size is not known yet. */
   #unmeasured = 0;
   #isPlanned = false;
-  /** Of the last seconds. */
+  /** Totals of the last few seconds. */
   readonly #samples: { readonly at: number; readonly bytes: number; readonly files: number }[] = [];
 
   constructor(output: Output, options: { readonly isVisible: boolean }) {
@@ -31,7 +31,7 @@ export class Progress {
     else this.#plannedBytes += bytes;
   }
 
-  /** @param known what was taken for the size of a task until now */
+  /** @param known the size, in bytes, that the task was planned with */
   size(bytes: number, known: number | undefined): void {
     if (known === undefined) this.#unmeasured -= 1;
     this.#plannedBytes += bytes - (known ?? 0);

@@ -3,7 +3,7 @@ import type { Tenant } from '@coffer/files-db';
 import { fields, table } from './table.ts';
 import { bytesText } from './units.ts';
 
-/** As the API has it. */
+/** In the shape that the API returns. */
 export function tenantJson({ tenantUuid, tenantSlug, buckets, quotaBytes, createdAt }: Tenant): object {
   return { tenant_uuid: tenantUuid, tenant_slug: tenantSlug, buckets, quota_bytes: quotaBytes, created_at: createdAt.toISOString() };
 }

@@ -23,7 +23,7 @@ export const downloadStyle: ReportStyle<Transfer> = {
   line: (transfer) => `${object(transfer)} -> ${file(transfer)}`,
 };
 
-/** Where stdout is for the object itself. */
+/** For downloads to stdout, which carries the object itself. */
 export const toStdoutStyle: ReportStyle<Transfer> = { ...downloadStyle, isAside: true };
 
 const fromTo = (transfer: Transfer): string => `${printable(transfer.sourceKey ?? '')} -> ${object(transfer)}`;

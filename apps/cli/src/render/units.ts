@@ -1,6 +1,6 @@
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** `1.5 MiB`; three digits that count. */
+/** `1.5 MiB`, with up to three significant digits. */
 export function bytesText(bytes: number): string {
   const power = Math.min(bytes < 1024 ? 0 : Math.floor(Math.log2(bytes) / 10), units.length - 1);
   const value = bytes / 1024 ** power;
@@ -8,7 +8,7 @@ export function bytesText(bytes: number): string {
   return `${value.toFixed(digits)} ${units[power]}`;
 }
 
-/** `1,234,567`. What Node has for this loads the rules of every language: 40 ms. */
+/** `1,234,567`. Node's own formatting loads the rules of every language, which takes 40 ms. */
 export function grouped(count: number): string {
   return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }

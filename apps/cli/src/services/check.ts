@@ -19,9 +19,8 @@ type CheckOptions = Pick<SessionOptions, 'signal' | 'note' | 'bucket' | 'explain
 const startSeconds = 60;
 
 /**
- * Looks at everything that the environment configures, and changes none of it: what is tried out is tried on objects and
- * buckets of its own.
- * @throws ConfigError, the signal's reason; everything else is in the checks
+ * Checks everything that the environment configures, and changes none of it: trials use objects and buckets of their own.
+ * @throws ConfigError, the signal's reason; other errors are reported in the checks
  */
 export async function* runChecks(env: Env, options: CheckOptions): AsyncGenerator<Check, void, undefined> {
   const { parseConfig } = await import('@coffer/runtime');
@@ -115,7 +114,7 @@ async function* checkDisk(path: string, dataDir: string): AsyncGenerator<Check, 
   }
 }
 
-/** @returns the bucket, if it is there */
+/** @returns the bucket, if it exists */
 async function* checkBucket(
   session: Session,
   settings: Config['storage'],
@@ -140,14 +139,14 @@ async function* checkBucket(
     return bucket;
   } catch (error) {
     ctx.signal.throwIfAborted();
-    // A bucket that is named is made by nothing but `buckets create`.
+    // A bucket named with --bucket is created by `buckets create` only.
     if (!hasCode(error, 'no_such_bucket') || !settings.autoProvision || isNamed) {
       yield failure('bucket', error);
       return undefined;
     }
     yield { name: 'bucket', status: 'ok', message: `${bucket} will be created on first use` };
     const tried = await attempt('round_trip', session, () => tryNewBucket(session));
-    // Its name is not that of the bucket, and credentials may be good for some names alone.
+    // The test bucket has another name, and the credentials may be limited to some names.
     yield tried.code === 'access_denied' ? { name: tried.name, status: 'unknown', message: untried } : tried;
     return undefined;
   }
@@ -156,11 +155,11 @@ async function* checkBucket(
 async function* checkEndpoint({ config, ctx }: Session, bucket: string | undefined): AsyncGenerator<Check, void, undefined> {
   const { profileEndpoint } = await import('@coffer/runtime');
   try {
-    // Not to be stopped half-way: it cleans up after itself.
+    // Not interrupted half-way: it cleans up after itself.
     const profile = await profileEndpoint(config, bucket);
     if (profile !== undefined) yield* endpointChecks(profile);
   } catch (error) {
-    // There is no bucket to try it out in, and none may be made.
+    // There is no bucket to test in, and none may be created.
     const isNowhere = hasCode(error, 'no_such_bucket') || (bucket === undefined && hasCode(error, 'access_denied'));
     yield isNowhere ? { name: 'endpoint', status: 'unknown', message: untried } : failure('endpoint', error);
   }

@@ -17,19 +17,22 @@ export interface CopyRequest extends CopyNames, BulkOptions, Omit<CopySettings, 
   readonly recursive: boolean;
 }
 
-/** One time through the listing. */
+/** One pass over the listing. */
 interface Pass {
-  /** Whether it is the first one at its depth. */
+  /** Whether it is the first pass at its depth. */
   readonly isFirst: boolean;
-  /** What is done; see `depthOf`. */
+  /** The depth of the objects that this pass copies; see `depthOf`. */
   readonly depth: number;
-  /** Something above failed: what lies deeper is told of, and stays. */
+  /** Whether an object of a smaller depth failed: then deeper ones are reported and stay. */
   readonly isBlocked: boolean;
-  /** Whether the listing has something deeper. */
+  /** Whether the listing has objects of a greater depth. */
   hasDeeper: boolean;
 }
 
-/** On the provider's side. */
+/**
+ * Copies or moves on the provider's side.
+ * @throws UsageError when source and destination overlap
+ */
 export async function copyFiles(session: Session, request: CopyRequest, follower: CountingFollower<Transfer>): Promise<void> {
   const { from, to, move, recursive, dryRun } = request;
   const fromBucket = await session.bucket();
@@ -42,7 +45,7 @@ export async function copyFiles(session: Session, request: CopyRequest, follower
     const before = follower.totals.count;
     await runBulk(session, plan(request, settings, pass), request, follower);
     const { count, failed } = follower.totals;
-    // A listing can leave out what lies below an object until that is gone.
+    // Some providers do not list what lies below an object until that object is gone.
     pass = passAfter(pass, { isOver: count === before || !repeats, hasFailed: failed > 0 });
   }
 }
@@ -66,7 +69,7 @@ async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): 
   const objects = objectsBelow(session, { bucket: fromBucket, prefix: from });
   for await (const planned of planCopies({ from, to }, filterOf(include, exclude), objects)) {
     if ('problem' in planned) {
-      if (pass.isFirst && pass.depth === 0) yield planned; // of a later one, that nothing is left
+      if (pass.isFirst && pass.depth === 0) yield planned; // in a later pass, it only says that nothing is left
       continue;
     }
     const depth = depthOf(planned, request, settings);
@@ -81,8 +84,8 @@ async function* plan(request: CopyRequest, settings: CopySettings, pass: Pass): 
 }
 
 /**
- * How many have to make way before this one, when `a/` goes to where it lies itself: `a/a/x` takes the place of `a/x`, and would be
- * listed once more at that. So all of one depth are done before those of the next.
+ * How many objects must make way before this one, when `a/` is moved to a prefix that contains it: `a/a/x` takes the place of `a/x`,
+ * where it would be listed again. So all objects of one depth are done before those of the next.
  */
 function depthOf({ from: key }: PlannedCopy, { from, to }: CopyNames, { fromBucket, toBucket }: CopySettings): number {
   if (fromBucket !== toBucket || from === to || !from.startsWith(to)) return 0;
@@ -97,7 +100,7 @@ function blocked({ from, to }: PlannedCopy): Failure {
   return { subject: { key: from }, problem: problemOf(error) };
 }
 
-/** What is left out stays where it is, and has been counted by the pass before. */
+/** Objects that are skipped stay in place; the previous pass has counted them already. */
 function withoutSkipped(task: Task<Transfer>): Task<Transfer> {
   return { ...task, run: async (running) => ({ ...(await task.run(running)), skipped: 0 }) };
 }

@@ -2,11 +2,11 @@ import { hasCode } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 
-/** What a bucket holds. */
+/** The contents of a bucket. */
 export interface Contents {
   readonly count: number;
   readonly bytes: number;
-  /** Whether there may be versions as well, which nobody has counted. */
+  /** Whether the bucket may also hold versions, which are not counted. */
   readonly keepsVersions: boolean;
 }
 
@@ -21,7 +21,7 @@ export async function contentsOf(session: Session, bucket: string): Promise<Cont
   return { count, bytes, keepsVersions: await keepsVersions(session, bucket) };
 }
 
-/** Who may not ask learns as much from the deletion. */
+/** Without permission to ask, the answer is false: the deletion itself will tell. */
 async function keepsVersions({ storage, ctx }: Session, bucket: string): Promise<boolean> {
   try {
     return await storage.getVersioning(bucket, ctx);
@@ -32,7 +32,7 @@ async function keepsVersions({ storage, ctx }: Session, bucket: string): Promise
 }
 
 /**
- * Deletes a bucket; where the session has a database, also what that knows of it: whose it is, and which files are in it.
+ * Deletes a bucket and, if the session has a database, its records there: the owner of the bucket, and the files in it.
  * @throws no_such_bucket, bucket_not_empty
  */
 export async function deleteBucket(

@@ -15,12 +15,12 @@ import type { BulkOptions } from './run-bulk.ts';
 
 export interface DeleteRequest extends BulkOptions {
   readonly keys: readonly string[];
-  /** The keys are prefixes: what lies below them is deleted, not the objects themselves. */
+  /** Whether the keys are prefixes: what lies below them is deleted, not the objects themselves. */
   readonly prefix: boolean;
   readonly note: (text: string) => void;
 }
 
-/** Requests for batches at once; more gain nothing, since each is hundreds of deletions. */
+/** Concurrent requests. More gain nothing, since each deletes a batch of hundreds. */
 const mostBatches = 16;
 
 export async function deleteFiles(session: Session, request: DeleteRequest, follower: CountingFollower<Deleted>): Promise<void> {
@@ -30,7 +30,7 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
     await runBulk(session, planKeys(session, bucket, request), options, follower);
     return;
   }
-  // A listing can leave out what lies below an object until that is gone, and others may write meanwhile.
+  // Some providers do not list what lies below an object until that object is gone, and others may write meanwhile.
   for (let before = -1; follower.totals.count > before && follower.totals.failed === 0;) {
     before = follower.totals.count;
     await runBulk(session, planDeletions(session, bucket, below(session, bucket, request)), options, follower);
@@ -38,7 +38,7 @@ export async function deleteFiles(session: Session, request: DeleteRequest, foll
   }
 }
 
-/** Page by page: what goes through the plan one by one costs more than its deletion. */
+/** Yields pages: passing objects through the plan one by one costs more than deleting them. */
 async function* below(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<readonly ObjectSummary[], void, undefined> {
   const filter = filterOf(request.include, request.exclude);
   const isMeant = (key: string, prefix: string): boolean => key.startsWith(prefix) && filter(key.slice(prefix.length));
@@ -46,13 +46,13 @@ async function* below(session: Session, bucket: string, request: DeleteRequest):
   for (const [index, prefix] of prefixes.entries()) {
     const before = prefixes.slice(0, index);
     for await (const objects of pagesBelow(session, { bucket, prefix }, { onlyLooks: request.dryRun })) {
-      // Each is counted once, also where one prefix lies below another.
+      // Counts each object once, even where one prefix lies below another.
       yield objects.filter(({ key }) => isMeant(key, prefix) && !before.some((earlier) => isMeant(key, earlier)));
     }
   }
 }
 
-/** Looks at each object first: to say how much goes, and what is not there. */
+/** Looks up each object first, to report the size of what goes and which keys do not exist. */
 async function* planKeys(session: Session, bucket: string, request: DeleteRequest): AsyncGenerator<Planned<Deleted>, void, undefined> {
   const { storage, ctx } = session;
   const failures: Failure[] = [];

@@ -16,7 +16,7 @@ import { runBulk } from './run-bulk.ts';
 import type { BulkOptions } from './run-bulk.ts';
 
 export interface DownloadRequest extends BulkOptions, Pick<DownloadSettings, 'update' | 'resume'> {
-  /** Of objects, or with `recursive` of folders. */
+  /** Keys of objects or, with `recursive`, of folders. */
   readonly keys: readonly string[];
   readonly recursive: boolean;
   readonly place: Place;
@@ -33,7 +33,7 @@ export async function downloadFiles(session: Session, request: DownloadRequest, 
   await runBulk(session, plan(request, settings), request, follower);
 }
 
-/** One object, to stdout. */
+/** Downloads one object to stdout. */
 export async function downloadToStdout(
   session: Session,
   request: Pick<BulkOptions, 'concurrency' | 'dryRun'> &

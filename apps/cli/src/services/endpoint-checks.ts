@@ -5,7 +5,7 @@ import type { Check } from './check-result.ts';
 
 type Profile = NonNullable<Awaited<ReturnType<typeof profileEndpoint>>>;
 
-/** What an S3 endpoint can do, and what Coffer does where it cannot. */
+/** What an S3 endpoint supports, and what Coffer does where it does not. */
 export function endpointChecks(profile: Profile): readonly Check[] {
   const { region, putMatch, verifiedSums, refusedKeys, hidesKeysBelowObjects } = profile;
   const ability = (name: string, has: boolean | undefined, yes: string, no: string): Check =>

@@ -6,13 +6,13 @@ import type { Task } from '../bulk/task.ts';
 import { LocalError } from '../problem.ts';
 import type { Session } from './open-session.ts';
 
-/** Whether a key that is no object's is, in the eyes of a person, that of a folder. */
+/** Whether a key looks like a folder: it is a prefix of other objects. */
 export async function isFolderKey({ storage, ctx }: Session, { bucket, key }: ObjectAddress): Promise<boolean> {
   const { objects } = await storage.listFiles({ bucket, prefix: folderPrefix(key), maxKeys: 1 }, ctx);
   return objects.length > 0;
 }
 
-/** The task on an object that was named; when there is none, it says whether a folder was. */
+/** The task for a named object; if there is no such object but a folder of that name, the error says so. */
 export function withFolderHint<R>(task: Task<R>, session: Session, at: ObjectAddress): Task<R> {
   const explained = async (error: unknown): Promise<unknown> => {
     if (!hasCode(error, 'file_not_found') || !(await isFolderKey(session, at).catch(() => false))) return error;

@@ -44,7 +44,7 @@ it('asks for the next page while the one that is waited for still comes', async 
     if (!page.isTruncated) return page;
     const nextIsAsked = new Promise<void>((resolve) => (wake = resolve));
     onNextToken?.(page.nextContinuationToken!);
-    await nextIsAsked; // a listing that waits for its page first would never end
+    await nextIsAsked; // a listing that awaits this page before it asks for the next would hang
     return page;
   });
   expect(await keysOf(listObjects(session, { prefix: '' }))).toEqual(keys);

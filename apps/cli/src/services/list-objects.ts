@@ -20,8 +20,8 @@ interface At {
 }
 
 /**
- * Pages of the listing; with a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there
- * are any. The next page is under way while one is used.
+ * Pages of the listing. With a limit, objects and common prefixes beyond it are left out, and `isTruncated` says whether there are
+ * any. The next page is fetched while the current one is used.
  */
 export async function* listObjects(session: Session, request: ListRequest): AsyncGenerator<ListPage, void, undefined> {
   const { prefix, delimiter, limit } = request;
@@ -30,8 +30,8 @@ export async function* listObjects(session: Session, request: ListRequest): Asyn
 }
 
 /**
- * The objects below a prefix, page by page. Where something is done with each, the first page is a small one: there is work
- * while the second, which takes a server longer, is under way.
+ * The objects below a prefix, page by page. The first page is small, unless `onlyLooks`: so there is work to do while the server
+ * prepares the second, which takes it longer.
  */
 export async function* pagesBelow(
   session: Session,
@@ -41,17 +41,17 @@ export async function* pagesBelow(
   for await (const { objects } of pagesOf(session, at, { firstPage: onlyLooks ? largestPage : smallPage })) yield objects;
 }
 
-/** The same, one by one. */
+/** The objects below a prefix, one by one. */
 export async function* objectsBelow(session: Session, at: At): AsyncGenerator<ObjectSummary, void, undefined> {
   for await (const objects of pagesBelow(session, at)) yield* objects;
 }
 
-/** A page that has been asked for. */
+/** A page that has been requested. */
 interface Asked {
   readonly token: string | undefined;
   readonly maxKeys: number;
   readonly page: Promise<ListPage>;
-  /** Where the page after it begins, once that is known. */
+  /** The continuation token of the next page, once it is known. */
   next?: string;
 }
 
@@ -61,7 +61,7 @@ async function* pagesOf(
   { limit = Number.POSITIVE_INFINITY, firstPage = largestPage }: { readonly limit?: number | undefined; readonly firstPage?: number },
 ): AsyncGenerator<ListPage, void, undefined> {
   let left = limit;
-  /** The page that is waited for: one more than this is enough ahead. */
+  /** The page that is being awaited: only the one after it is requested ahead. */
   let awaited: Asked | undefined;
   let ahead: Asked | undefined;
   const fetchPage = async (list: Pick<ListOptions, 'maxKeys' | 'continuationToken' | 'onNextToken'>): Promise<ListPage> =>
@@ -72,7 +72,7 @@ async function* pagesOf(
       askAhead();
     };
     const page = fetchPage({ maxKeys, ...(token !== undefined && { continuationToken: token }), onNextToken });
-    page.catch(() => {}); // thrown where it is waited for, if it still is
+    page.catch(() => {}); // an error is thrown where the page is awaited, if it still is
     const asked: Asked = { token, maxKeys, page };
     return asked;
   };
@@ -80,12 +80,12 @@ async function* pagesOf(
     if (awaited?.next === undefined || left <= awaited.maxKeys) return;
     ahead ??= ask(Math.min(left - awaited.maxKeys, largestPage), awaited.next);
   };
-  // MinIO calls a third page truncated behind which nothing comes.
+  // MinIO calls a third page truncated although nothing follows it.
   const isMore = async ({ nextContinuationToken }: ListPage): Promise<boolean> => {
     const following = fetchPage({ maxKeys: 1, ...(nextContinuationToken !== undefined && { continuationToken: nextContinuationToken }) });
     return following.then(
       ({ objects, commonPrefixes }) => objects.length + commonPrefixes.length > 0,
-      () => true, // the page is here, and what the server said of it stays
+      () => true, // this page has arrived; what the server said about it stands
     );
   };
   for (let asked: Asked | undefined = ask(Math.min(left, firstPage)); asked !== undefined;) {
@@ -99,7 +99,7 @@ async function* pagesOf(
     ahead = undefined;
     if (token === undefined) asked = undefined;
     else asked = early?.token === token ? early : ask(Math.min(left, largestPage), token);
-    if (asked !== undefined) await setImmediate(); // the request leaves before this page is worked on
+    if (asked !== undefined) await setImmediate(); // sends the request before this page is processed
     const isCut = page.isTruncated && asked === undefined;
     yield isCut && limit > largestPage && !(await isMore(page)) ? { ...page, isTruncated: false } : page;
   }

@@ -7,7 +7,7 @@ import type { Session } from './open-session.ts';
 import { runtimeOf } from './tenants.ts';
 
 export interface MigrateRequest extends Pick<BulkOptions, 'concurrency' | 'dryRun'> {
-  /** Days that the former objects stay. */
+  /** Days to keep the previous objects. */
   readonly keepDays: number;
 }
 

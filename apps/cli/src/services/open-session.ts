@@ -7,15 +7,15 @@ import { assertUnowned, findTenant, takenAsSlug } from './tenant.ts';
 
 export interface SessionOptions {
   readonly signal: AbortSignal;
-  /** Told, in a sentence, what a person should know. */
+  /** Called with sentences for the user. */
   readonly note: (text: string) => void;
-  /** Named by the caller: beats everything else. */
+  /** A bucket named by the caller, which overrides everything else. */
   readonly bucket?: string | undefined;
-  /** Notes which bucket was chosen, and why. */
+  /** Whether to note which bucket was chosen, and why. */
   readonly explain?: boolean;
-  /** How much is done at once: as many sockets to the provider, unless STORAGE_MAX_POOL_CONNECTIONS is set. */
+  /** The number of concurrent operations, and of sockets to the provider unless STORAGE_MAX_POOL_CONNECTIONS is set. */
   readonly concurrency?: number;
-  /** The command is about what the database holds: without one, the embedded one is made. `existing`: unless there is none. */
+  /** Whether the command needs the database. true: if there is none, the embedded one is created; `existing`: none is created. */
   readonly database?: boolean | 'existing';
   /** False: no bucket is created, whatever STORAGE_AUTO_PROVISION says. */
   readonly provision?: boolean;
@@ -25,29 +25,29 @@ export interface SessionOptions {
 export interface Session {
   readonly config: Config;
   readonly storage: StorageService;
-  /** Tells, in a sentence, what a person should know. */
+  /** Shows the user a sentence. */
   readonly note: (text: string) => void;
-  /** Goes with every call. */
+  /** Context for every call. */
   readonly ctx: CallContext & { readonly signal: AbortSignal };
-  /** Goes with short calls that change something: when the process is asked to end, those under way may, and are told of. */
+  /** Context for short calls that change something: when the process is asked to end, those under way may finish and be reported. */
   readonly shortCtx: Session['ctx'];
   /** The bucket of this command, looked up once; created where auto-provisioning is on. */
   bucket(): Promise<string>;
-  /** There with `database: true`, and where the bucket depends on what is registered. */
+  /** Defined when `database` asks for one, and where the bucket depends on registered tenants. */
   readonly runtime?: Runtime;
   close(): Promise<void>;
 }
 
-/** @throws ConfigError, StartupError, StorageError; nothing is left open then */
+/** @throws ConfigError, StartupError, StorageError; then nothing is left open */
 export async function openSession(env: Env, options: SessionOptions): Promise<Session> {
   const { signal, note } = options;
   signal.throwIfAborted();
   const { createRuntime, createStorage, hasDatabase, parseConfig } = await import('@coffer/runtime');
   const config = adjusted(parseConfig(env, { serve: false }), options);
-  // Who lacks a bucket is told so by the error.
+  // A command that lacks a bucket fails with an error that says so.
   for (const warning of config.warnings) if (!warning.startsWith('STORAGE_BUCKET is not set')) note(`warning: ${warning}`);
 
-  // Who names a bucket needs no tenant to find it, and no database is made just to learn that nobody is registered.
+  // With a bucket named, the tenant is not needed to find one. No database is created just to learn that no tenant is registered.
   const { database = false } = options;
   const looksUp = database === false && options.bucket === undefined && config.storage.multiTenancy && config.tenantId !== undefined;
   const withDatabase = database === true || ((looksUp || database === 'existing') && (await hasDatabase(config)));
@@ -61,7 +61,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     if (runtime !== undefined) opened.push(runtime);
     const registered = looksUp && runtime !== undefined ? await findTenant(runtime.tenants, config.tenantId) : undefined;
     const tenant = registered ?? takenAsSlug(config.tenantId, looksUp ? note : undefined);
-    // The runtime would register a tenant that it meets for the first time.
+    // The runtime would register a tenant that it sees for the first time.
     const isPlain = runtime === undefined || (looksUp && registered === undefined);
     const plain = isPlain ? await createStorage(config) : undefined;
     if (plain !== undefined) opened.push(plain);
@@ -77,7 +77,7 @@ export async function openSession(env: Env, options: SessionOptions): Promise<Se
     let bucket: Promise<string> | undefined;
     return { config, storage, note, ctx, shortCtx, bucket: () => (bucket ??= choose()), ...(runtime !== undefined && { runtime }), close };
   } catch (error) {
-    await close().catch(() => {}); // what kept it from opening says more
+    await close().catch(() => {}); // the error that prevented opening says more
     throw error;
   }
 }
@@ -87,12 +87,12 @@ function requestFor(bucket: string | undefined, tenant: TenantContext | undefine
   return tenant === undefined ? {} : { tenant };
 }
 
-/** A command has nobody beside it who needs memory. */
+/** A command has the process to itself, and can use the memory. */
 const partsAtOnce = 8;
 
 function adjusted(config: Config, { concurrency = 1, provision = true }: Pick<SessionOptions, 'concurrency' | 'provision'>): Config {
   const { autoProvision, maxPoolConnections } = config.storage;
-  // The variable's default is that of a server, which shares the provider with others of its kind.
+  // The variable's default suits a server, which shares the provider with other servers.
   const isSet = config.sources['STORAGE_MAX_POOL_CONNECTIONS'] === 'env';
   const sockets = isSet ? maxPoolConnections : Math.max(maxPoolConnections, concurrency);
   const storage = { ...config.storage, autoProvision: autoProvision && provision, maxPoolConnections: sockets, patient: true, partsAtOnce };

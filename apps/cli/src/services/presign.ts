@@ -8,13 +8,13 @@ export interface PresignRequest {
   readonly put: boolean;
   /** Seconds. Default STORAGE_PRESIGN_EXPIRES. */
   readonly expires?: number | undefined;
-  /** The one type that an upload may have. */
+  /** The only content type that the upload may have. */
   readonly contentType?: string | undefined;
-  /** The one size in bytes. */
+  /** The only size, in bytes, that the upload may have. */
   readonly size?: number | undefined;
 }
 
-/** How to use an object without credentials, until it expires. */
+/** A request for one object that works without credentials until it expires. */
 export type Presigned = Omit<PresignedUpload, 'method'> & {
   readonly method: 'GET' | 'PUT' | 'POST';
   readonly bucket: string;

@@ -3,7 +3,7 @@ import type { Follower, Planned } from '../bulk/task.ts';
 import { withSmallYoungGeneration } from '../bulk/young-generation.ts';
 import type { Session } from './open-session.ts';
 
-/** What all bulk commands take. */
+/** Options of all bulk commands. */
 export interface BulkOptions {
   readonly concurrency: number;
   readonly dryRun: boolean;
@@ -12,7 +12,7 @@ export interface BulkOptions {
   readonly exclude: readonly string[];
 }
 
-/** Does what is planned for a session. */
+/** Runs a plan, with the retries that are configured. @throws as `runTasks` */
 export async function runBulk<R>(
   session: Session,
   plan: AsyncIterable<Planned<R>>,

@@ -6,18 +6,18 @@ import type { Session } from './open-session.ts';
 export interface Swept {
   /** Undefined where the backend has nothing to sweep. */
   readonly objects?: SweepReport;
-  /** Undefined without a database, and for one bucket. */
+  /** Undefined without a database, and for a single bucket. */
   readonly files?: FileSweepReport;
 }
 
 export interface SweepRequest {
   readonly olderThan: number;
   readonly dryRun: boolean;
-  /** Unfinished uploads of just this one, whoever began them, and nothing of files. */
+  /** Sweep only the unfinished uploads of this bucket, whoever began them, and no files. */
   readonly bucket?: string | undefined;
 }
 
-/** What the server does every hour, or the same in one bucket. */
+/** Sweeps what the server sweeps every hour, or the unfinished uploads of one bucket. */
 export async function sweep(session: Session, options: SweepRequest): Promise<Swept> {
   const { storage, runtime, ctx, config } = session;
   const { bucket: named, olderThan, dryRun } = options;

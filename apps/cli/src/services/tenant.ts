@@ -6,7 +6,7 @@ import { UsageError } from '../problem.ts';
 
 type Tenants = Runtime['tenants'];
 
-/** The registered tenant of this uuid or slug. */
+/** The registered tenant with this UUID or slug; undefined if there is none. */
 export async function findTenant(tenants: Tenants, id = ''): Promise<TenantContext | undefined> {
   try {
     const { tenantUuid, tenantSlug } = await tenants.find(id);
@@ -17,7 +17,7 @@ export async function findTenant(tenants: Tenants, id = ''): Promise<TenantConte
   }
 }
 
-/** A tenant that nobody has registered, known only by what TENANT_ID says. */
+/** A tenant that is not registered, known only by TENANT_ID. @throws UsageError when that is not a valid name */
 export function takenAsSlug(id: string | undefined, note?: (text: string) => void): TenantContext | undefined {
   if (id === undefined) return undefined;
   const problem = tenantNameProblem('TENANT_ID', id);
@@ -26,7 +26,7 @@ export function takenAsSlug(id: string | undefined, note?: (text: string) => voi
   return { tenantUuid: canonicalTenantUuid(id), tenantSlug: id };
 }
 
-/** What the pattern makes of a slug can be the bucket of somebody who once had that slug. @throws tenant_conflict */
+/** A bucket name derived from a slug may belong to a tenant that once had that slug. @throws tenant_conflict */
 export async function assertUnowned(tenants: Tenants, bucket: string): Promise<void> {
   if ((await tenants.ownerOf(bucket)) === undefined) return;
   throw storageError('tenant_conflict', `The bucket "${bucket}" belongs to a tenant with another name; set TENANT_ID to that name.`);

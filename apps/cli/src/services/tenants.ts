@@ -5,13 +5,13 @@ import type { CannedAcl } from '@coffer/storage-core';
 
 import type { Session } from './open-session.ts';
 
-/** Of a session with `database: true`. */
+/** The runtime of a session that was opened with `database: true`. */
 export function runtimeOf({ runtime }: Session): Runtime {
   if (runtime === undefined) throw new Error('The session has no database.');
   return runtime;
 }
 
-/** Pages of all tenants, in the order of their uuids. */
+/** Pages of all tenants, ordered by UUID. */
 export async function* allTenants(session: Session): AsyncGenerator<readonly Tenant[], void, undefined> {
   const { tenants } = runtimeOf(session);
   let cursor: string | undefined;
@@ -23,7 +23,7 @@ export async function* allTenants(session: Session): AsyncGenerator<readonly Ten
 }
 
 export interface ProvisionRequest {
-  /** Uuid or slug. */
+  /** UUID or slug. */
   readonly id: string;
   readonly slug?: string | undefined;
   readonly region?: string | undefined;

@@ -7,7 +7,7 @@ import { monotonicMs } from '../clock.ts';
 
 const size = 1024;
 
-/** Writes, reads and deletes an object of a name that nobody has. @throws what the storage does; the object is gone then too */
+/** Writes, reads and deletes an object with a random name. @throws errors of the storage, after deleting the object */
 export async function tryBucket({ storage, ctx }: Session, bucket: string): Promise<string> {
   const at = { bucket, key: `.coffer-check/${randomBytes(8).toString('hex')}` };
   const body = randomBytes(size);
@@ -18,12 +18,12 @@ export async function tryBucket({ storage, ctx }: Session, bucket: string): Prom
       throw storageError('checksum_mismatch', 'The bytes that were read differ from those that were written.');
     }
   } finally {
-    await storage.deleteFile(at); // without `ctx`: also after Ctrl-C
+    await storage.deleteFile(at); // without `ctx`, so that it runs after Ctrl-C as well
   }
   return `wrote, read and deleted a ${size} B object in ${Math.round(monotonicMs() - since)} ms`;
 }
 
-/** The same in a bucket that is made for it, and goes with it. */
+/** The same in a bucket created for it and deleted afterwards. */
 export async function tryNewBucket(session: Session): Promise<string> {
   const { storage, ctx } = session;
   const bucket = `coffer-check-${randomBytes(8).toString('hex')}`;

@@ -29,7 +29,7 @@ async function* plan(request: UploadRequest, settings: UploadSettings): AsyncGen
   }
 }
 
-/** A secret is among it, and objects that the upload adds to. */
+/** They hold a secret, and the objects to which the upload adds. */
 function ownData({ config, note }: Session): Promise<OwnData> {
   const { dataDir, storage } = config;
   const folders = storage.backend === 'local' ? [dataDir, storage.localPath] : [dataDir];

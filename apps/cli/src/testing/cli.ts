@@ -17,7 +17,7 @@ export interface Ended {
   readonly code: number | NodeJS.Signals;
   readonly stdout: string;
   readonly stderr: string;
-  /** stdout, which has to be one document. */
+  /** stdout parsed as JSON; throws unless it is one document. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of every shape
   readonly json: any;
 }
@@ -25,18 +25,18 @@ export interface Ended {
 export interface RunOptions {
   readonly cwd: string;
   readonly env?: Env;
-  /** An open file instead of a pipe. */
+  /** The descriptor of an open file, instead of a pipe. */
   readonly stdout?: number;
-  /** What stdin has to give, through a pipe, or an open file; nothing unless given. */
+  /** What stdin delivers through a pipe, or the descriptor of an open file; default: nothing. */
   readonly stdin?: string | Readable | number;
 }
 
-/** The command line as it is built, run as a process. */
+/** The CLI as it is built, run as a process. */
 export class Cli {
   readonly root: string;
   readonly bin: string;
 
-  /** What commands keep for the user goes with the build. */
+  /** The home folder of the processes, inside the build folder. */
   readonly #home: string;
 
   private constructor(root: string) {
@@ -45,12 +45,12 @@ export class Cli {
     this.bin = join(root, 'bin/coffer.js');
   }
 
-  /** Built apart from `dist`, once for all files of a test run, with which it goes. */
+  /** Builds into a folder other than `dist`, once per test run, which removes it. */
   static async build(): Promise<Cli> {
     return new Cli(await startOnce(await testRun(), 'coffer-cli', make));
   }
 
-  /** With no environment but what is given. */
+  /** The environment is PATH, HOME and what is given. */
   start(args: readonly string[], options: RunOptions): RunningCli {
     return new RunningCli(this.bin, args, { ...options, env: { HOME: this.#home, ...options.env } });
   }
@@ -77,7 +77,7 @@ export class RunningCli {
       env: { PATH: process.env['PATH'], ...env },
       stdio: [stdin === undefined ? 'ignore' : typeof stdin === 'number' ? stdin : 'pipe', target ?? 'pipe', 'pipe'],
     });
-    const input = this.child.stdin?.on('error', () => {}); // whoever does not read it may be gone before it is written
+    const input = this.child.stdin?.on('error', () => {}); // a process that does not read it may end before it is written
     if (input && stdin !== undefined && typeof stdin !== 'number') (typeof stdin === 'string' ? Readable.from([stdin]) : stdin).pipe(input);
     let stdout = '';
     let stderr = '';

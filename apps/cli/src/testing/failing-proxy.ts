@@ -3,8 +3,8 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 /**
- * Stands before a server, and ends every connection for a while once so many bytes have passed: as a server that is restarted, and
- * whose port nobody else takes meanwhile.
+ * A proxy that, after a number of bytes, ends every connection and is gone for a while, like a server that restarts. Nobody else gets
+ * its port meanwhile.
  */
 export class FailingProxy {
   readonly #target: URL;

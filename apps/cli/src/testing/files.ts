@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 import type { StorageService } from '@coffer/storage-core';
 
-/** Writes files of these names, with `/`, below a folder. */
+/** Writes files below a folder; their names are relative paths separated by `/`. */
 export async function putFiles(folder: string, files: Readonly<Record<string, string | Buffer>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
@@ -13,7 +13,7 @@ export async function putFiles(folder: string, files: Readonly<Record<string, st
   }
 }
 
-/** Every file below a folder, with its text; also those that begin with a dot. */
+/** The text of every file below a folder, dotfiles included, by its relative path. */
 export async function filesIn(folder: string): Promise<Readonly<Record<string, string>>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const found: Record<string, string> = {};
@@ -28,7 +28,7 @@ export async function putObjects(storage: StorageService, objects: Readonly<Reco
   await Promise.all(Object.entries(objects).map(([key, body]) => storage.uploadFile({ key, body })));
 }
 
-/** Every object of a bucket, with its text. */
+/** The text of every object of a bucket, by its key. */
 export async function objectsIn(storage: StorageService, bucket: string): Promise<Readonly<Record<string, string>>> {
   const found: Record<string, string> = {};
   for await (const { key } of storage.listFiles({ bucket })) found[key] = (await storage.downloadFile({ bucket, key })).toString();

@@ -2,7 +2,7 @@ import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } f
 
 import type { Env } from './cli.ts';
 
-/** Keys of the multipart uploads of a bucket that are neither complete nor aborted. */
+/** Keys of the multipart uploads of a bucket that are neither completed nor aborted. */
 export async function openUploads(env: Env, bucket: string): Promise<readonly (string | undefined)[]> {
   const client = clientOf(env);
   const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
@@ -10,7 +10,7 @@ export async function openUploads(env: Env, bucket: string): Promise<readonly (s
   return Uploads.map(({ Key }) => Key);
 }
 
-/** Begins one that nobody will end. */
+/** Begins a multipart upload and leaves it unfinished. */
 export async function openUpload(env: Env, { bucket, key }: { readonly bucket: string; readonly key: string }): Promise<void> {
   const client = clientOf(env);
   await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }));

@@ -30,27 +30,27 @@ const servers: readonly Store[] = [
   typeof minio === 'string' ? { name: minio, missing: true } : { name: minio.name, server: minio, missing: false },
 ];
 
-/** Where a test works: an empty folder, an empty bucket, and the command line set up for it. */
+/** What a test works in: an empty folder, an empty bucket, and the CLI configured for them. */
 export interface Bench {
   readonly folder: string;
   readonly bucket: string;
   readonly env: Env;
-  /** What the command line works on, for tests to prepare and to look at. */
+  /** The storage of the CLI, for tests to prepare and to inspect. */
   readonly storage: StorageService;
   readonly cli: Cli;
-  /** `coffer storage ...` in the folder. */
+  /** Runs `coffer storage ...` in the folder. */
   coffer(args: readonly string[], env?: Env): Promise<Ended>;
   start(args: readonly string[], env?: Env): RunningCli;
-  /** Another bucket, deleted with this one. */
+  /** Creates another bucket, which is deleted with the first one. */
   newBucket(): Promise<string>;
 }
 
-/** The suite on the local backend, Ceph and, where there is one, MinIO. `bench()` is for use within tests. */
+/** Runs the suite on the local backend, on Ceph and, if there is one, on MinIO. Call `bench()` within tests only. */
 export function describeStores(title: string, suite: (bench: () => Bench, store: string) => void): void {
   describeOn([{ name: 'local', missing: false }, ...servers], title, suite);
 }
 
-/** The same for what there is on S3 only. */
+/** The same on S3 servers only. */
 export function describeServers(title: string, suite: (bench: () => Bench, store: string) => void): void {
   describeOn(servers, title, suite);
 }
@@ -72,7 +72,7 @@ function describeOn(stores: readonly Store[], title: string, suite: (bench: () =
   }
 }
 
-/** One bench on the local backend. */
+/** A single bench on the local backend. */
 export async function localBench(cli: Cli): Promise<Bench & { close(): Promise<void> }> {
   return openBench(cli, undefined);
 }
@@ -102,7 +102,7 @@ async function openBench(cli: Cli, server: S3Server | undefined): Promise<Bench 
     coffer: (args, more) => start(args, more).ended,
     newBucket: () => create(`cli-${randomBytes(6).toString('hex')}`),
     async close() {
-      for (const name of buckets) await storage.deleteBucket(name, { force: true }).catch(() => {}); // some tests delete theirs
+      for (const name of buckets) await storage.deleteBucket(name, { force: true }).catch(() => {}); // some tests delete their buckets
       await runtime.close();
       await rm(parent, { recursive: true, force: true });
     },

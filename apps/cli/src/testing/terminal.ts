@@ -7,7 +7,7 @@ import type { Env } from './cli.ts';
 /** Whether this machine has util-linux's `script`, which runs a program in a terminal of its own. */
 export const hasTerminal = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
 
-/** A program as a person runs it: in a terminal, whose keys are pressed by `type`. */
+/** Runs a program in a terminal, as a person does; `type` presses keys. */
 export class Terminal {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number>;
@@ -25,12 +25,12 @@ export class Terminal {
     this.#ended = once(this.#child, 'close').then(([code]) => code as number);
   }
 
-  /** Everything that was written, with what only moves the cursor or colours. */
+  /** Everything that was written, including escape sequences. */
   get written(): string {
     return this.#written;
   }
 
-  /** What is to be read in the end. */
+  /** The text that the terminal shows in the end. */
   get screen(): string {
     return screenOf(this.#written);
   }
@@ -40,7 +40,7 @@ export class Terminal {
     this.#child.stdin?.write(keys);
   }
 
-  /** Waits for a text. @throws when the program ends without it */
+  /** Waits for a text. @throws Error when the program ends without it */
   async until(text: string | RegExp): Promise<void> {
     const isThere = (): boolean => (typeof text === 'string' ? this.#written.includes(text) : text.test(this.#written));
     while (!isThere()) {
@@ -59,7 +59,7 @@ const escape = '\u001b[';
 // oxlint-disable-next-line no-control-regex -- what moves the cursor begins with one
 const pieces = /\u001b\[[?0-9;]*[A-Za-z]|[^]/gu;
 
-/** What a terminal shows of a text: carriage returns go back in the line, and what erases does so. */
+/** What a terminal shows of a text: carriage returns go back to the start of the line, and erasing sequences erase. */
 export function screenOf(text: string): string {
   const lines: string[] = [''];
   let column = 0;

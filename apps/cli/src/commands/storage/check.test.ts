@@ -78,7 +78,7 @@ describeStores('check', (bench, store) => {
 
   it('fails for a bucket that is not there', async () => {
     const { coffer } = bench();
-    // One that is named is never made by its first use.
+    // A bucket named with --bucket is never created on first use.
     for (const provision of ['true', 'false']) {
       const ended = await coffer(['check', '--bucket', 'cli-nobody-has-this', '--json'], { STORAGE_AUTO_PROVISION: provision });
       expect(ended.code).toBe(1);
@@ -116,7 +116,7 @@ describe('check', () => {
   afterEach(() => bench.close());
   const credentials = { STORAGE_S3_ACCESS_KEY: 'access', STORAGE_S3_SECRET_KEY: 'hidden' };
 
-  /** A provider that takes connections and says nothing. */
+  /** A provider that accepts connections and never answers. */
   const hanging = async (work: (env: Readonly<Record<string, string>>, connected: Promise<unknown>) => Promise<void>): Promise<void> => {
     const sockets: Socket[] = [];
     const server = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');

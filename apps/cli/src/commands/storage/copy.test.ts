@@ -33,7 +33,7 @@ describeStores('copy and move', (bench) => {
 
   it('moves until nothing is left', async () => {
     const { storage, coffer, newBucket } = bench();
-    // Of these, MinIO lists one after the other.
+    // MinIO lists each of these only once the one before it is gone.
     const names = ['p', 'p/q', 'p/q/r'];
     const other = await newBucket();
     await putObjects(storage, Object.fromEntries(names.map((name) => [`n/${name}`, name])));
@@ -59,7 +59,7 @@ describeStores('copy and move', (bench) => {
 
   it('moves what goes to where others of them lie once those are gone', async () => {
     const { bucket, storage, coffer } = bench();
-    const numbers = Array.from({ length: 400 }, (_, id) => `x${String(id).padStart(3, '0')}`); // more than the first page has
+    const numbers = Array.from({ length: 400 }, (_, id) => `x${String(id).padStart(3, '0')}`); // more than the first page holds
     const objects = {
       'a/x000': 'first',
       'a/y': 'y',
@@ -89,7 +89,7 @@ describeStores('copy and move', (bench) => {
     expect(ended.code).toBe(1);
     expect(ended.json).toMatchObject({ moved: [], failed: [{ key: 'b/y' }, { key: 'b/b/y', code: 'path_conflict' }] });
     expect(await objectsIn(storage, bucket)).toEqual({ 'b/b/y': 'deep', 'b/y': 'kept' });
-    // Elsewhere, nothing is in the way.
+    // In another bucket, nothing is in the way.
     const other = await newBucket();
     expect(await coffer(['move', 'b', '', '-r', '--to-bucket', other])).toMatchObject({ code: 0, stderr: '' });
     expect(await objectsIn(storage, other)).toEqual({ 'b/y': 'deep', y: 'kept' });
@@ -106,7 +106,7 @@ describeStores('copy and move', (bench) => {
       code: 1,
       stderr: expect.stringMatching(/^no_such_bucket: a: [^\n]+\n$/) as string,
     });
-    // As of a variable that is not set.
+    // As from a variable that is not set.
     expect(await coffer(['move', 'a', 'b', '--to-bucket', ''])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^invalid_bucket_name: a: [^\n]+\n$/) as string,

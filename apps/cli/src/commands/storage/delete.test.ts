@@ -13,7 +13,7 @@ describeStores('delete', (bench, store) => {
     const ended = await coffer(['delete', 'old/', '--prefix', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.json).toEqual({ dry_run: true, keys: ['old/a', 'old/sub/b'], count: 2, bytes: 4, failed: [] });
-    expect((await coffer(['delete', 'old/', '-r', '--json'])).json).toEqual(ended.json); // as other commands have it
+    expect((await coffer(['delete', 'old/', '-r', '--json'])).json).toEqual(ended.json); // -r as in other commands
     const human = await coffer(['delete', 'older', 'nosuch']);
     expect(human).toMatchObject({ code: 0, stderr: 'note: there is no object nosuch.\n' });
     expect(human.stdout).toContain('would delete 1 object (1 B)');
@@ -23,7 +23,7 @@ describeStores('delete', (bench, store) => {
 
   it('deletes below a prefix at the boundary of a folder, until nothing is left', async () => {
     const { bucket, storage, coffer } = bench();
-    // Of these, MinIO lists one after the other.
+    // MinIO lists each of these only once the one before it is gone.
     await putObjects(storage, { 'old/x': '1', 'old/x/y': '22', 'old/x/y/z': '333', older: 'o', ...itself });
     const ended = await coffer(['delete', 'old', '--prefix', '--confirm', '--json']);
     expect(ended.code).toBe(0);

@@ -222,7 +222,7 @@ describeStores('download', (bench, store) => {
     expect(await cut.ended).toMatchObject({ code: 0 });
     const stalled = cli.start(['storage', 'download', 'big', '-o', '-'], { cwd: folder, env });
     stalled.child.stdout!.removeAllListeners('data').pause();
-    await new Promise((resolve) => setTimeout(resolve, 1500)); // whoever listened for its bytes would have them flow
+    await new Promise((resolve) => setTimeout(resolve, 1500)); // a delay, because listening for the child's bytes would make them flow
     stalled.child.kill('SIGTERM');
     expect(await once(stalled.child, 'exit')).toEqual([143, null]);
     for (const args of [

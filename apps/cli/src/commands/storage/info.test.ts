@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-// Nobody listens there.
+// Nothing listens there.
 const s3 = { STORAGE_BACKEND: 's3', STORAGE_S3_ENDPOINT: 'http://127.0.0.1:1', DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' };
 
 it('shows every variable, its value and where that comes from', async () => {

@@ -8,7 +8,7 @@ import { describeStores } from '../../testing/stores.ts';
 import type { Bench } from '../../testing/stores.ts';
 
 describeStores('presign', (bench, store) => {
-  /** With the local backend, what serves its URLs. */
+  /** With the local backend, runs a server for its URLs. */
   const serving = async (work: (bench: Bench, env: Readonly<Record<string, string>>) => Promise<void>): Promise<void> => {
     if (store !== 'local') return work(bench(), {});
     const server = createServer((request, response) => void localHttp?.(request, response)).listen(0, '127.0.0.1');

@@ -28,7 +28,7 @@ describeStores('sweep', (bench, store) => {
     const [dry, text] = [await coffer(['sweep', '--dry-run', '--json'], env), await coffer(['sweep', '--dry-run'], env)];
     expect(dry.json.files).toEqual({ expired: 1, failed: 0, deleted: 0, received: 0, retained: 0 });
     expect(text.stdout).toContain('files: would remove 1 expired upload, 0 failed uploads, ');
-    // On a server that others use as well, nothing of theirs is taken: what is younger than a day stays.
+    // On a server that others use as well, their data is safe: what is younger than a day stays.
     const swept = await coffer(['sweep', '--json'], env);
     expect(swept).toMatchObject({ code: 0, json: { dry_run: false, files: { expired: 1 } } });
     expect((await storage.listFiles({ bucket })).objects).toEqual([]);

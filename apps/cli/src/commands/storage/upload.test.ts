@@ -12,7 +12,7 @@ import { objectsIn, putFiles, randomFile } from '../../testing/files.ts';
 import { openUploads } from '../../testing/open-uploads.ts';
 import { describeStores } from '../../testing/stores.ts';
 
-/** More than any part of an upload, for as long as somebody reads it. */
+/** Yields more than any part of an upload holds, for as long as somebody reads. */
 function endless(): Readable {
   const chunk = Buffer.alloc(2 ** 20);
   return Readable.from(

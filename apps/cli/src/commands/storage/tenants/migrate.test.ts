@@ -15,13 +15,13 @@ const admin = { subject: 'root', role: 'admin' } as const;
 interface Setting {
   readonly env: Readonly<Record<string, string>>;
   readonly runtime: Runtime;
-  /** Ids of files, with their text. */
+  /** The text of each file, by its id. */
   readonly texts: ReadonlyMap<string, string>;
   bucketOf(tenant: typeof acme): string;
 }
 
 describeStores('tenants migrate', (bench) => {
-  /** Files of two tenants and of none in the one bucket, and then multi-tenancy. */
+  /** Stores files of two tenants and of none in the shared bucket, and then turns multi-tenancy on. */
   const withFiles = async (count: number, work: (bench: Bench, setting: Setting) => Promise<void>): Promise<void> => {
     const { env: base, bucket, storage } = bench();
     const database = await testDatabase();
@@ -46,7 +46,7 @@ describeStores('tenants migrate', (bench) => {
       await work(bench(), { env, runtime, texts, bucketOf });
     } finally {
       await runtime.close();
-      for (const tenant of [acme, globex]) await storage.deleteBucket(bucketOf(tenant), { force: true }).catch(() => {}); // where one was made
+      for (const tenant of [acme, globex]) await storage.deleteBucket(bucketOf(tenant), { force: true }).catch(() => {}); // may not exist
       await database.drop();
     }
   };
@@ -97,7 +97,7 @@ describeStores('tenants migrate', (bench) => {
       const rest = await coffer(['tenants', 'migrate', '--keep', '0'], env);
       expect(rest).toMatchObject({ code: 0, stderr: '' });
       await expectMoved(setting);
-      // Nothing but the files is left once the sweep has come by.
+      // Nothing but the files is left after the sweep.
       await runtime.files.sweep({ now: new Date(Date.now() + 30 * 86_400_000) });
       let left = 0;
       for await (const _object of runtime.storage.listFiles({ bucket })) left += 1;

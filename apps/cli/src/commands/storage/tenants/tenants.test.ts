@@ -131,7 +131,7 @@ describe('tenants', () => {
     const server = await createRuntime(parseConfig(bench.env, { serve: false }));
     expect((await server.tenants.find('acme')).tenantUuid).toBe(uuid);
     expect(await bench.coffer(['tenants', 'create', other, 'globex'])).toMatchObject({ code: 0, stderr: '' });
-    expect((await server.tenants.find('globex')).tenantUuid).toBe(other); // it still runs
+    expect((await server.tenants.find('globex')).tenantUuid).toBe(other); // the same server, still running
     await server.close();
   });
 });
@@ -151,7 +151,7 @@ describeStores('tenants provision', (bench) => {
     const conflict = await coffer(['tenants', 'provision', uuid, '--slug', 'globex', '--json'], env);
     expect(conflict).toMatchObject({ code: 1, json: { error: { code: 'tenant_conflict' } } });
     expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [bucket] }]);
-    // What the database knows of a bucket goes with it.
+    // Deleting a bucket deletes its database records, too.
     expect(await coffer(['buckets', 'delete', bucket, '--confirm'], env)).toMatchObject({ code: 0 });
     expect((await coffer(['tenants', 'list', '--json'], env)).json.tenants).toMatchObject([{ tenant_uuid: uuid, buckets: [] }]);
     await database.drop();
