@@ -2,11 +2,11 @@ import { fileURLToPath } from 'node:url';
 
 import { defineConfig } from 'vitest/config';
 
-// Each test file is a process of its own, and most load the same libraries: what V8 made of them is kept between them.
+// Each test file runs in a process of its own, and most load the same libraries: V8's compiled code is kept between them.
 // oxlint-disable-next-line node/no-process-env -- Node's own switch for such caches
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url));
 
-// Without 'module': what it leads to in some packages is for bundlers, and Node cannot load it.
+// Without 'module': in some packages it leads to code for bundlers, which Node cannot load.
 const conditions = ['@coffer/source', 'node', 'development|production'];
 
 export default defineConfig({
@@ -19,7 +19,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // What comes to pass does so at once, but on a machine under load; the default is a second.
+    // What tests wait for happens at once, except on a machine under load; the default is a second.
     expect: { poll: { timeout: 20_000 } },
     passWithNoTests: false,
   },

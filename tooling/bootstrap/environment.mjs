@@ -3,8 +3,9 @@ import { homedir } from 'node:os';
 import { dirname, delimiter, join, resolve } from 'node:path';
 
 /**
- * npm settings that children may keep: how to reach a registry, and where that is told. Everything else that npm exports to its scripts describes npm's own run
- * and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node, ignore-scripts would skip ours).
+ * npm settings that children keep: how to reach a registry, and where that is configured. Everything else that npm exports to its
+ * scripts describes npm's own run and misleads pnpm, node-gyp and nested npm (nodedir would name the headers of the old Node,
+ * ignore-scripts would skip our scripts).
  */
 const kept =
   /^npm_config_((user|global)config|cache|registry|proxy|https?[-_]proxy|no[-_]?proxy|cafile|ca|cert|key|fetch[-_].*|strict[-_]ssl|\/\/.*|@.*:registry)$/i;
@@ -19,8 +20,8 @@ export function withoutNpm(env) {
 }
 
 /**
- * The environment of whoever downloads. npm and pnpm keep below the home directory what they fetch; a user without one that can be written
- * to, such as a system account, gets one beside the tools.
+ * The environment for downloads. npm and pnpm cache downloads below the home directory; a user without a writable one, such as a
+ * system account, gets one beside the tools.
  * @param {NodeJS.ProcessEnv} env already without npm's additions
  * @param {string} cache
  * @param {string} [home]
@@ -57,7 +58,7 @@ export function toolchainEnv(env, { root, node, pnpmDir }) {
     PATH: [dirname(node), pnpmDir, join(root, 'node_modules/.bin'), env['PATH']].filter(Boolean).join(delimiter),
     // Add-ons are compiled against the headers of the Node that loads them.
     npm_config_nodedir: resolve(dirname(node), '..'),
-    // `pnpm run` would otherwise install on its own whenever a manifest is newer than the lockfile; installing is decided in one place.
+    // Otherwise `pnpm run` would install by itself whenever a manifest is newer than the lockfile; only installDependencies decides that.
     PNPM_CONFIG_VERIFY_DEPS_BEFORE_RUN: 'false',
     ...(registry === undefined ? {} : { PNPM_CONFIG_REGISTRY: registry }),
     TURBO_TELEMETRY_DISABLED: '1',

@@ -1,4 +1,4 @@
-// Preloaded into a long-running child: when the process that started it is gone, even by SIGKILL, the child is asked to stop as usual.
-// The channel to the parent closes in that moment; it must not keep a child alive that has nothing else to do.
+// Preloaded into long-running children: when the parent is gone, even by SIGKILL, the child is asked to stop as usual. The IPC
+// channel to the parent closes at that moment; the channel must not keep alive a child that has nothing else to do.
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 process.channel?.unref();

@@ -8,7 +8,7 @@ import { BootstrapError, say } from './messages.mjs';
 const heartbeatMs = 10_000;
 
 /**
- * `pnpm install` from the lockfile, when anything that decides its result changed since the last time.
+ * Runs `pnpm install` from the lockfile if anything that decides its result has changed since the last time.
  * @param {import('./repository.mjs').Repository} repo
  * @param {import('./toolchain.mjs').Toolchain} toolchain
  * @param {import('./supervisor.mjs').Supervisor} supervisor
@@ -50,20 +50,20 @@ export async function installDependencies(repo, { pnpm, env }, supervisor) {
  */
 function installEnv(env) {
   return {
-    // pnpm's own waits add up to minutes before it tells that a registry cannot be reached.
+    // pnpm's default waits add up to minutes before it reports that a registry cannot be reached.
     PNPM_CONFIG_FETCH_RETRIES: '2',
     PNPM_CONFIG_FETCH_RETRY_FACTOR: '2',
     PNPM_CONFIG_FETCH_RETRY_MINTIMEOUT: '500',
     PNPM_CONFIG_FETCH_RETRY_MAXTIMEOUT: '2000',
     ...env,
-    // In a production environment the build tools are needed as well, and nobody is there to be asked whether an old node_modules may go.
+    // The build tools are needed in a production environment as well, and nobody can be asked whether an old node_modules may be deleted.
     NODE_ENV: '',
     PNPM_CONFIG_CONFIRM_MODULES_PURGE: 'false',
   };
 }
 
 /**
- * A digest of everything that decides what an install produces: the machine, pnpm, the lockfile, the settings, every manifest.
+ * A digest of everything that decides what an install produces: the machine, pnpm, Node, the lockfile, the settings, every manifest.
  * @param {import('./repository.mjs').Repository} repo
  */
 export function installStamp({ root, pnpmVersion, nodeVersion }) {
@@ -88,7 +88,7 @@ function workspaceManifests(root) {
 }
 
 /**
- * pnpm's own reason and advice, each on one line: it draws them wrapped and in a frame.
+ * pnpm's own reason and advice, each joined into one line: pnpm prints them wrapped and in a frame.
  * @param {string} output
  * @returns {{ reason: string, help?: string }}
  */
@@ -105,7 +105,7 @@ export function pnpmReason(output) {
 
 /**
  * @param {readonly string[]} lines
- * @param {number} start -1: nowhere
+ * @param {number} start -1 if there is none
  */
 function paragraph(lines, start) {
   if (start < 0) return '';

@@ -8,8 +8,9 @@ const heartbeatMs = 2_000;
 const pollMs = 200;
 
 /**
- * Runs `work` while no other process of this checkout runs its own. The lock is a file that names its holder. It is taken over when that
- * process is dead (same host), or when the holder has not touched the file for `silenceMs` (another host, a container, a reused process id).
+ * Runs `work` while no other process of this checkout runs its own. The lock is a file that names its holder. Another process takes
+ * it over when the holder is dead (same host), or has not touched the file for `silenceMs` (another host, a container, a reused
+ * process id).
  * @template T
  * @param {string} path
  * @param {() => Promise<T>} work
@@ -37,11 +38,11 @@ export async function withLock(path, work, { silenceMs = 60_000 } = {}) {
  */
 async function acquire(path, silenceMs) {
   let lastBeat = 0;
-  let waitedMs = 0; // in polls, so that a machine that slept does not count as a silent holder
+  let waitedMs = 0; // counted in polls, so that the holder is not silent while the machine sleeps
   let announced = false;
   while (!create(path)) {
     const holder = read(path);
-    if (holder === undefined) continue; // released in this moment
+    if (holder === undefined) continue; // released just now
     if (holder.beat !== lastBeat) [lastBeat, waitedMs] = [holder.beat, 0];
     if (isDead(holder) || waitedMs > silenceMs) {
       takeAway(path, holder.text);
@@ -57,7 +58,7 @@ async function acquire(path, silenceMs) {
 
 /**
  * @param {string} path
- * @returns {boolean} false when somebody holds the lock
+ * @returns {boolean} false when somebody else holds the lock
  */
 function create(path) {
   try {
@@ -88,7 +89,7 @@ function read(path) {
 }
 
 /**
- * A holder that died between creating and writing the file left it empty: then only its silence tells.
+ * A holder that died between creating and writing the file left it empty: then only its silence shows that it is dead.
  * @param {string} text
  */
 function parsed(text) {
@@ -106,13 +107,13 @@ function isDead({ pid, host }) {
     process.kill(pid, 0);
     return false;
   } catch (error) {
-    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH'; // EPERM: alive, and somebody else's
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH'; // EPERM: alive, but another user's
   }
 }
 
 /**
- * Removes a dead holder's lock. Of several waiters who saw it, one renames it first; another may by then be moving the lock of a living
- * holder, which shows in its text, and is put back.
+ * Removes a dead holder's lock. If several waiters saw it, one renames it first. Another may then be moving the lock of a new, living
+ * holder; it recognizes this by the text, and puts the file back.
  * @param {string} path
  * @param {string} seen
  */

@@ -5,8 +5,7 @@ import { repository } from './repository.mjs';
 import { check, start, test } from './tasks.mjs';
 
 /**
- * What each task needs built before it runs: the server its own part of the workspace and the command line that goes with it, the others
- * everything.
+ * What to build before each task: for `start`, the server with its dependencies and the CLI with its own; for the others, everything.
  * @type {Readonly<Record<string, { run: import('./tasks.mjs').Task, build: readonly string[], command: string }>>}
  */
 const tasks = {
@@ -17,7 +16,7 @@ const tasks = {
 
 /**
  * Prepares the checkout, then runs the task; sets the exit status and never throws.
- * @param {readonly string[]} argv the task's name (`start` when absent), then what is passed on to it
+ * @param {readonly string[]} argv the task's name (default `start`), then its arguments
  */
 export async function main([name = 'start', ...args]) {
   const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
@@ -39,7 +38,7 @@ export async function main([name = 'start', ...args]) {
 }
 
 /**
- * One sentence for a person; a stack trace is of no use to whoever only wanted to start Coffer.
+ * One sentence for people: a stack trace does not help a user who only wanted to start Coffer.
  * @param {unknown} error
  * @param {string} command
  */

@@ -1,12 +1,12 @@
 /**
- * One short line about what is going on. On stderr: stdout belongs to the server and to the test report.
+ * Prints one short line of progress. On stderr: stdout belongs to the server and to the test report.
  * @param {string} line
  */
 export function say(line) {
   process.stderr.write(`[coffer] ${line}\n`);
 }
 
-/** A failure that is fully told by its message, one sentence. `advice` starts a second one: what to mend before trying again. */
+/** A failure that its message, one sentence, explains fully. `advice` begins a second sentence: what to fix before trying again. */
 export class BootstrapError extends Error {
   /**
    * @param {string} message
@@ -18,7 +18,7 @@ export class BootstrapError extends Error {
   }
 }
 
-/** Thrown out of whatever is running when a signal asks the bootstrap to end. */
+/** Rejects whatever is running when a signal asks the bootstrap to end. */
 export class Stopped extends Error {
   /** @param {number} exitCode 128 + the signal's number, as a shell reports it */
   constructor(exitCode) {
@@ -28,7 +28,7 @@ export class Stopped extends Error {
 }
 
 /**
- * The readable part of an error from the operating system, which names the call and the path: `EACCES: permission denied, mkdir '/x'`.
+ * The readable part of an error of the operating system, which names the call and the path: `EACCES: permission denied, mkdir '/x'`.
  * @param {unknown} error
  */
 export function osReason(error) {

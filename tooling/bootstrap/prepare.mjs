@@ -4,13 +4,14 @@ import { installDependencies } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { toolchain } from './toolchain.mjs';
 
-/** A build shorter than this is not worth a line. */
+/** Shorter builds are not announced. */
 const quietMs = 1_000;
 
 /**
- * Brings the checkout to where its code can run: tools, dependencies, build. One process at a time; each step does nothing when it is done
- * already, so a warm run costs one empty turbo run.
- * @param {{ repo: import('./repository.mjs').Repository, supervisor: import('./supervisor.mjs').Supervisor, build: readonly string[] }} what
+ * Prepares the checkout to run its code: tools, dependencies, build. One process at a time. Each step does nothing if it is already
+ * done, so a warm run costs one empty turbo run.
+ * @param {{ repo: import('./repository.mjs').Repository, supervisor: import('./supervisor.mjs').Supervisor, build: readonly string[]
+ * }} what
  *   `build`: turbo's filters; none builds everything
  * @returns {Promise<import('./toolchain.mjs').Toolchain>}
  */

@@ -6,21 +6,21 @@ const advice = 'Check the network or proxy';
 
 /**
  * @typedef {object} Tool
- * @property {string} label how messages name it, such as `Node 26.10.0`
+ * @property {string} label its name in messages, such as `Node 26.10.0`
  * @property {string} dir the folder that will hold it
- * @property {string} file the path inside `dir` whose presence means that it is complete
- * @property {readonly string[]} specs npm package specifiers, tried in order: the exact version, then what may stand in for it
- * @property {(dir: string) => Promise<void>} [finish] makes the fetched package usable, before anybody sees it
+ * @property {string} file a path inside `dir`; if it exists, the tool is complete
+ * @property {readonly string[]} specs npm package specifiers, tried in order: the exact version, then possible substitutes
+ * @property {(dir: string) => Promise<void>} [finish] makes the fetched package usable, before it appears in its place
  *
  * @typedef {object} Context
  * @property {import('./supervisor.mjs').Supervisor} supervisor
  * @property {NodeJS.ProcessEnv} env
- * @property {string} [settings] the .npmrc of the checkout, where there may be one: it can hold what the registry asks for
+ * @property {string} [settings] the path of the checkout's .npmrc, which may not exist: it can hold what the registry requires
  */
 
 /**
- * Fetches a tool from the npm registry unless it is there. It appears whole or not at all: everything happens in a folder aside, which is
- * renamed at the end. The caller holds the lock of the checkout.
+ * Fetches a tool from the npm registry unless it is already there. It appears completely or not at all: everything happens in a
+ * temporary folder, which is renamed at the end. The caller must hold the lock of the checkout.
  * @param {Tool} tool
  * @param {Context} context
  */
@@ -73,7 +73,10 @@ async function fetch(tool, dir, { supervisor, env }) {
   throw new BootstrapError(`Coffer could not download ${tool.label} from the npm registry: ${reason}.`, advice);
 }
 
-/** Settings of the user's .npmrc that would change what lands on disk are overruled; how to reach the registry stays the user's. */
+/**
+ * These override settings in the user's .npmrc that would change what is written to disk; the settings for reaching the registry
+ * remain the user's.
+ */
 const installArgs = [
   'install',
   '--no-save',
@@ -85,15 +88,15 @@ const installArgs = [
   '--global=false',
   '--dry-run=false',
   '--engine-strict=false',
-  // At this level npm tells of each attempt that failed. What it prints is read, not shown.
+  // At this level npm reports each failed attempt. Its output is parsed, not shown.
   '--loglevel=http',
 ];
 
-/** npm's own defaults wait 10 s, then 60 s: an unreachable registry would look like a hang. */
+/** npm's defaults wait 10 s, then 60 s: an unreachable registry would look like a hang. */
 const patience = { npm_config_fetch_retries: '3', npm_config_fetch_retry_factor: '2', npm_config_fetch_retry_mintimeout: '1000' };
 
 /**
- * The npm that runs this script, else the one on PATH (pnpm and plain node lead here too).
+ * The npm that runs this script, otherwise the one on PATH (pnpm and plain node run it, too).
  * @returns {[string, ...string[]]}
  */
 function npmCommand() {
@@ -107,7 +110,7 @@ function isMissing(output) {
 }
 
 /**
- * What went wrong, in npm's words, on one line: npm explains itself over many.
+ * What went wrong, in npm's words, on one line: npm prints many.
  * @param {string} output
  */
 export function npmReason(output) {
@@ -120,7 +123,7 @@ export function npmReason(output) {
 }
 
 /**
- * What killed runs left behind. A folder that an npm of theirs is still writing to stays until the next time.
+ * Removes the folders of killed runs. A folder that such a run's npm is still writing to stays until the next time.
  * @param {string} dir
  */
 function removeLeftovers(dir) {
@@ -130,7 +133,7 @@ function removeLeftovers(dir) {
     try {
       rmSync(join(dirname(dir), name), { recursive: true, force: true });
     } catch {
-      // Nobody else uses a folder of that name.
+      // Harmless: nobody else uses a folder of that name.
     }
   }
 }

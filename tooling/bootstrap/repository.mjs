@@ -6,7 +6,7 @@ import { BootstrapError } from './messages.mjs';
 /**
  * @typedef {object} Repository
  * @property {string} root absolute path of the checkout
- * @property {string} cache where downloaded tools live; git ignores it
+ * @property {string} cache where downloaded tools are kept; git ignores it
  * @property {string} nodeVersion the pinned Node, such as `26.10.0`
  * @property {string} nodeRange the oldest Node that the code runs on, such as `>=22.22`
  * @property {string} pnpmVersion the pinned pnpm
@@ -34,7 +34,7 @@ export function repository(root = resolve(dirname(fileURLToPath(import.meta.url)
 }
 
 /**
- * Whether a Node is new enough for a range of the one form that engines.node uses, `>=major.minor`.
+ * Whether a Node version is in a range of the only form that engines.node uses, `>=major.minor`.
  * @param {string} version
  * @param {string} range
  */

@@ -1,13 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Files of which every test needs a MinIO: that one cannot be had everywhere, and is no fault of the checkout. */
+/** Test files that need a MinIO for every test. MinIO is not available everywhere, and a lack of it is no fault of the checkout. */
 const onMinio = /(?:^|[/.])minio\.(?:\w+\.)?test\.ts$/;
 
 /**
- * What a whole run must have run: every test file there is, one in every package, and the conformance suite of every backend.
+ * What a complete run must include: every existing test file, at least one in every package, and the conformance suite of every
+ * backend.
  * @param {string} root
- * @param {{ minio: boolean }} options whether there has to be a MinIO
+ * @param {{ minio: boolean }} options whether a MinIO is required
  * @returns {string[]} paths below the root of the checkout
  */
 export function requiredSuites(root, { minio }) {

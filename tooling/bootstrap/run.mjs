@@ -1,5 +1,5 @@
-// Entry of `npm start`, `npm test` and `npm run check`. It needs nothing but the Node that npm itself runs on.
-// This file keeps to syntax that Nodes far older than 18 parse, and loads the rest only once the version is known.
+// Entry of `npm start`, `npm test` and `npm run check`. It needs only the Node that npm itself runs on. This file uses only syntax
+// that Nodes far older than 18 can parse, and loads the rest once the version is known.
 const version = process.versions.node;
 
 if (Number(version.split('.')[0]) < 18) {

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-/** A checkout that pins what no registry has to give: the one in the environment answers nobody. */
+/** Runs a checkout whose pinned versions must be downloaded; nothing answers at the registry in its environment. */
 function run(args: readonly string[], { node = '>=1.0', preload = '' } = {}) {
   writeFileSync(join(root, 'package.json'), JSON.stringify({ packageManager: 'pnpm@12.0.0', engines: { node } }));
   writeFileSync(join(root, '.node-version'), '99.1.2\n');

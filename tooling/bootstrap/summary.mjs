@@ -7,12 +7,13 @@ import { relative } from 'node:path';
  */
 
 /**
- * Counts a vitest run from its own JSON report. Whatever keeps the report from proving that all was run and passed counts as a failure: no
- * or a broken report, a file that did not load, an error outside any test, a required suite that is absent or was skipped.
+ * Counts a vitest run from its own JSON report. Anything that keeps the report from proving that everything ran and passed counts as
+ * a failure: a missing or broken report, a file that did not load, an error outside any test, a required suite that is absent or was
+ * skipped.
  * @param {object} run
  * @param {string | undefined} run.report the report's text
  * @param {number | null} run.exitCode null when vitest died of a signal
- * @param {readonly string[]} run.required test files without which the run proves too little; absent or wholly skipped, each counts as failed
+ * @param {readonly string[]} run.required test files that must have run; each that is absent or wholly skipped counts as failed
  * @param {string} run.root
  * @returns {Summary} `problems` names each failure that is not a failed test
  */

@@ -10,21 +10,21 @@ import { Stopped } from './messages.mjs';
  * @property {string} cwd
  * @property {boolean} [show] let the child write to our stdout and stderr; otherwise both are collected in `output`
  * @property {(line: string) => void} [onLine] called with each collected line
- * @property {'child' | 'group'} [signal] who is told to stop: the child alone (it ends its own children), or all it started (the default)
- * @property {number} [graceMs] how long after that what is left of the group is killed; without it the child takes its time
- * @property {boolean} [follow] the child, a Node, also stops when this process is gone, even by SIGKILL
+ * @property {'child' | 'group'} [signal] which processes to signal: only the child (it ends its own children), or its whole group (the default)
+ * @property {number} [graceMs] milliseconds after which the rest of the group is killed; without it the child takes its time
+ * @property {boolean} [follow] for a child that is a Node: it also stops when this process is gone, even by SIGKILL
  *
  * @typedef {{ code: number | null, signal: NodeJS.Signals | null, output: string }} RunResult
  */
 
-/** npm, its shell and a terminal can each pass the same Ctrl-C on: within this time it is one wish. */
+/** npm, its shell and a terminal can each forward the same Ctrl-C: signals within this time count as one. */
 const sameWishMs = 1_000;
 
 /**
  * Runs children so that stopping works the same from a terminal, from npm, from `kill` and from a process manager.
  *
- * Every child leads a process group of its own. A terminal's Ctrl-C therefore reaches this process only, and the child hears of it exactly
- * once, from here. A second Ctrl-C is passed on too, for a child that takes it as "at once"; a third kills the child and its group.
+ * Every child leads a process group of its own. So Ctrl-C in a terminal reaches only this process, which signals the child exactly
+ * once. A second Ctrl-C is passed on too, for a child that takes it as "at once"; a third kills the child and its group.
  */
 export class Supervisor {
   /** @type {Set<{ stop: (signal: NodeJS.Signals) => void, kill: () => void }>} */
@@ -42,7 +42,8 @@ export class Supervisor {
   }
 
   /**
-   * Resolves when the child has ended. Rejects with `Stopped` when it ended because we were asked to stop and it had no answer of its own.
+   * Resolves when the child has ended. Rejects with `Stopped` when it ended because we were asked to stop and it gave no exit status
+   * of its own.
    * @param {string} command
    * @param {readonly string[]} args
    * @param {RunOptions} options
@@ -87,7 +88,7 @@ export class Supervisor {
         this.#children.delete(entry);
         reject(error);
       });
-      // 'close' would wait for whoever inherited the output, such as a daemon that the child left behind.
+      // 'close' would wait for any process that inherited the output, such as a daemon that the child left behind.
       child.on(show ? 'exit' : 'close', (code, signal) => {
         clearTimeout(grace);
         this.#children.delete(entry);
@@ -116,7 +117,7 @@ export class Supervisor {
     }
   }
 
-  /** `npm start` keeps SIGTERM to itself: npm and its shell end and leave this process behind, so their end is taken as the wish to stop. */
+  /** `npm start` does not pass SIGTERM on: npm and its shell end and leave this process behind, so their end counts as a request to stop. */
   #followParent() {
     if (!process.env['npm_lifecycle_event'] || process.platform === 'win32') return;
     const parent = process.ppid;
@@ -127,7 +128,7 @@ export class Supervisor {
 }
 
 /**
- * False when nobody is left in the group. Signal 0 only asks.
+ * Returns false when the group has no processes left. Signal 0 only checks.
  * @param {number | undefined} group the negative process id of its leader
  * @param {NodeJS.Signals | 0} signal
  */
@@ -141,7 +142,7 @@ function send(group, signal) {
 }
 
 /**
- * Resolves once nobody is left in the group; kills who is still there after `graceMs`.
+ * Resolves once the group has no processes left; kills those still there after `graceMs`.
  * @param {number | undefined} group
  * @param {number} graceMs
  */

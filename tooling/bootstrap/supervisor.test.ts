@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 let dir = '';
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'coffer-supervisor-'));
-  // A server in small: notes each signal and ends some time after the first one.
+  // A minimal server: logs each signal and ends some time after the first one.
   writeFileSync(
     join(dir, 'server.mjs'),
     `import { appendFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Starts a bootstrap in small, as the leader of a process group, as a shell does. */
+/** Starts a minimal bootstrap as the leader of a process group, as a shell does. */
 async function supervised(name: string) {
   const log = join(dir, `${name}.log`);
   writeFileSync(log, '');

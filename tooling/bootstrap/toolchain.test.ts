@@ -22,7 +22,7 @@ const runs = '#!/bin/sh\nexit 0\n';
 let dir = '';
 let registry: Server;
 let url = '';
-/** What the packages of the registry hold, by `name@version`, and each by path. */
+/** The files of the registry's packages: by `name@version`, then by path. */
 let packages: Record<string, Record<string, string>>;
 let asked: string[];
 
@@ -61,7 +61,7 @@ function tarballOf(spec: string): string {
   return `${from}.tgz`;
 }
 
-/** The tools of a checkout of that name which pins 26.10.0, asked for by a Node that is too old. */
+/** The tools of a checkout that pins Node 26.10.0 and is prepared by a Node that is too old. */
 async function toolsOf(name: string): Promise<{ readonly node?: string; readonly errors: string; readonly cached: readonly string[] }> {
   const module = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
   const root = join(dir, name);

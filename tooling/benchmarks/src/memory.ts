@@ -25,14 +25,14 @@ const names = {
 };
 const order: readonly string[] = Object.values(names);
 
-/** The most memory that the API process holds while large bodies pass through it, with a fresh process for each part. */
+/** The peak memory of the API process while large bodies pass through it, with a fresh process for each part. */
 export async function memory(bench: Bench): Promise<void> {
   const postgres = await startPostgres();
   bench.resources.defer(() => postgres.stop());
   const load = startLoad(bench);
   const rows: (readonly string[])[] = [];
 
-  /** Runs jobs one after the other in one process; the peak is taken anew for each. */
+  /** Runs jobs one after the other in one process, and resets the peak before each. */
   const inFreshProcess = async (home: Home, work: (process: FreshProcess) => Promise<void>): Promise<void> => {
     const api = await startApi(bench, home);
     const jobs = await apiJobs(api.url);
@@ -75,7 +75,7 @@ export async function memory(bench: Bench): Promise<void> {
       await jobs.remove(await take(names.put, jobs.put(gibibyte), goalForOne));
     });
     await database.drop();
-    await rm(home.dataDirectory, { recursive: true, force: true }); // the next round needs the room
+    await rm(home.dataDirectory, { recursive: true, force: true }); // the next round needs the space
   }
   printTable(
     `Peak RSS (VmHWM) of the API process, MiB; ${bench.rounds} round(s). Goals: ${goalForOne} for one large body, ${goalForMany} for 16 at once.`,

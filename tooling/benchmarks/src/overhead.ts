@@ -14,7 +14,7 @@ type Call = () => Promise<unknown>;
 type Name = 'bare backend' | 'service' | 'service + idle observer' | 'service + metrics';
 const names: readonly Name[] = ['bare backend', 'service', 'service + idle observer', 'service + metrics'];
 
-/** What StorageService and its observer add to a call, on the memory backend, in this process. */
+/** The time that StorageService and its observer add to a call, on the memory backend, in this process. */
 export async function overhead({ rounds }: Bench): Promise<void> {
   const data = Buffer.alloc(1024, 1);
   const backend = memoryBackend({ buckets: [bucket] });

@@ -19,7 +19,7 @@ const counts: Readonly<Record<Kind, number>> = { download: 6_000, 'presigned-upl
 const contenders = ['coffer', 'hono', 'fastify'] as const;
 type Contender = (typeof contenders)[number];
 
-/** Small requests per second over 16 connections that stay open, and the CPU time that each costs the server. */
+/** Small requests per second over 16 persistent connections, and the server's CPU time for each. */
 export async function requests(bench: Bench): Promise<void> {
   const { rounds } = bench;
   const postgres = await startPostgres();

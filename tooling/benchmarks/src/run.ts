@@ -76,7 +76,7 @@ for (const name of positionals) {
       minutes,
     });
   } catch (error) {
-    await ending; // what fails while everything is being ended says nothing
+    await ending; // a failure while everything is being ended means nothing
     throw error;
   } finally {
     await resources.disposeAsync();

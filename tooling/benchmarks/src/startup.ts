@@ -11,7 +11,7 @@ const warmGoalMs = 4000;
 const aloneGoalMs = 800;
 const coldStarts = 3;
 
-/** From the command to the first answer 200 of `/health/ready`. */
+/** From the command to the first 200 from `/health/ready`. */
 export async function startup(bench: Bench): Promise<void> {
   const rows: string[][] = [];
   const add = (what: string, milliseconds: readonly number[], goalMs?: number): void => {
@@ -44,7 +44,7 @@ export async function startup(bench: Bench): Promise<void> {
   for (let round = -1; round < bench.rounds; round += 1) {
     const api = await startApi(bench, { databaseUrl, dataDirectory });
     await api.stop();
-    if (round >= 0) alone.push(api.readyAfterMs); // the one before creates the tables
+    if (round >= 0) alone.push(api.readyAfterMs); // the round before them creates the tables
   }
   add('API process alone, with a running database', alone, aloneGoalMs);
   printTable(

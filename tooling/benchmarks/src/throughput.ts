@@ -17,7 +17,7 @@ type Transfer = 'form upload' | 'raw PUT' | 'download';
 type Contender = 'coffer' | 'bare';
 const transfers: readonly Transfer[] = ['form upload', 'raw PUT', 'download'];
 
-/** Large transfers through the API on the local backend, against a server that does nothing but pipe and sync. */
+/** Large transfers through the API on the local backend, against a server that only pipes and syncs. */
 export async function throughput(bench: Bench): Promise<void> {
   const { rounds } = bench;
   const postgres = await startPostgres();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { forbiddenIn } from './forbidden-strings.ts';
 
 describe('forbidden strings', () => {
-  // In pieces, so that searches for such strings do not stop here.
+  // Split, so that searches for such strings do not match this file.
   it.each([
     ['cd /home/', 'ann/coffer', 'a path of one machine'],
     ['registry=https://', 'registry.example.com/npm/', 'the host of a package registry'],

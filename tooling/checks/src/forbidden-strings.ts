@@ -5,7 +5,7 @@ import { repositoryFiles, root } from './tool.ts';
 interface Rule {
   readonly what: string;
   readonly pattern: RegExp;
-  /** Files in which the text is meant. */
+  /** Files in which the text is allowed. */
   readonly except?: RegExp;
 }
 
@@ -22,12 +22,12 @@ const rules: readonly Rule[] = [
   { what: 'a silenced rule without its reason', pattern: /(?:eslint|oxlint)-disable(?!.* -- \S)/ },
 ];
 
-/** The rules themselves, the configurations that name them, and what machines write. */
+/** The rules themselves, the configurations that name them, and generated files. */
 const exempt = /^(?:tooling\/checks\/src\/forbidden-strings(?:\.test)?\.ts|pnpm-lock\.yaml|\.oxlintrc\.json)$/;
 const text = /(?:\.(?:ts|mjs|cjs|js|json|md|ya?ml|sh|sql|html|css|toml)|(?:^|\/)(?:run|Dockerfile|\.[a-z]+))$/;
 const largest = 2 ** 20;
 
-/** Text that must not be in the repository. */
+/** Finds text that must not be in the repository. */
 export async function forbiddenStrings(): Promise<string> {
   const files = (await repositoryFiles()).filter((file) => text.test(file) && !exempt.test(file) && isSmallFile(file));
   return files.flatMap((file) => forbiddenIn(file, readFileSync(join(root, file), 'utf8'))).join('\n');

@@ -1,7 +1,7 @@
 import { steps } from './steps.ts';
 import type { Step } from './steps.ts';
 
-// `npm run check` looks at everything; `npm run check -- lint types` only at what is named.
+// `npm run check` runs all checks; `npm run check -- lint types` only those named.
 const atOnce = 2;
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !steps.some((step) => step.name === name));

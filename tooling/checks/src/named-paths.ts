@@ -2,10 +2,10 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { repositoryFiles, root } from './tool.ts';
 
-/** Folders that exist only after a build or a run; documents may speak of them. */
+/** Folders that exist only after a build or a run; documents may mention them. */
 const made = /(^|\/)(dist|node_modules|coverage|reports|\.toolchain|\.turbo|\.coffer)(\/|$)/;
 
-/** Paths of the repository that a document names, and that are not there. Documents drift when files move; this says so. */
+/** Paths of the repository that documents name and that do not exist. Documents go stale when files move; this check reports it. */
 export async function namedPaths(): Promise<string> {
   const files = await repositoryFiles();
   const documents = files.filter((file) => file.endsWith('.md') && existsSync(join(root, file)));
@@ -30,8 +30,8 @@ export function pathsNamedIn(markdown: string): string[] {
 }
 
 /**
- * A path is looked for beside its document and from the root. What begins with no folder of either is no path of this repository but a
- * media type, a package or a route. `*` and `{a,b}` stand for what they stand for in a shell.
+ * Looks for a path beside its document and from the root. If its first part exists in neither place, it is not a path of this
+ * repository but a media type, a package or a route. `*` and `{a,b}` mean what they mean in a shell.
  */
 export function isThere(path: string, { besides, root: top }: { besides: string; root: string }): boolean {
   const [first = ''] = path.split('/');

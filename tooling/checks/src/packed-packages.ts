@@ -14,8 +14,8 @@ interface Manifest {
 }
 
 /**
- * Packs every publishable package as a release does, and looks at the tarball: the manifest's promises (publint), what TypeScript finds from
- * ESM (attw), and that every import of a built file is a declared dependency. The packages are built before.
+ * Packs every publishable package as a release does, and checks the tarball: the manifest's promises (publint), what TypeScript
+ * resolves from ESM (attw), and that every import of a built file is a declared dependency. The packages must have been built.
  */
 export async function packedPackages(): Promise<string> {
   const destination = await mkdtemp(join(tmpdir(), 'coffer-pack-'));
@@ -55,7 +55,7 @@ async function problemsOf(folder: string, manifest: Manifest, destination: strin
   return [publint, attw, ...missing, ...strays, ...undeclared].filter(Boolean);
 }
 
-/** An application exports nothing but its manifest: nobody imports it, and its bundle holds what it needs. */
+/** An application exports only its manifest: nobody imports it, and its bundle contains what it needs. */
 function isLibrary({ exports = {} }: Manifest): boolean {
   return Object.keys(exports).some((entry) => entry !== './package.json');
 }
@@ -74,7 +74,7 @@ async function undeclaredImports(folder: string, manifest: Manifest, paths: read
   return problems;
 }
 
-/** The packages that a module imports, by static and literal dynamic imports. Not a parser: it reads what tsc prints. */
+/** The packages that a module imports, statically or with a literal `import()`. Not a parser: it only reads what tsc prints. */
 export function importedPackages(code: string): string[] {
   const bare = code.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
   const specifiers = Array.from(

@@ -5,7 +5,7 @@ import { failureOf } from './tool.ts';
 
 export interface Step {
   readonly name: string;
-  /** Resolves with what is wrong, for a person; with nothing when all is well. */
+  /** Resolves with the problems, as text for a person; with an empty string if there are none. */
   readonly run: () => Promise<string>;
 }
 
@@ -14,7 +14,7 @@ const tool =
   (): Promise<string> =>
     failureOf(command, args);
 
-/** The slow ones first: they share two places. */
+/** The slow ones first: two checks run at a time. */
 export const steps: readonly Step[] = [
   { name: 'packages', run: packedPackages },
   { name: 'types', run: tool('turbo', 'run', 'typecheck', '--output-logs=errors-only', '--ui=stream') },

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The checkout. */
+/** The root of the checkout. */
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 interface Ran {
@@ -20,13 +20,13 @@ export function run(command: string, args: readonly string[], { cwd = root }: { 
   });
 }
 
-/** What a tool printed when it failed, nothing when it did not. */
+/** The output of a tool that failed; empty if it succeeded. */
 export async function failureOf(command: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   const { ok, all } = await run(command, args, options);
   return ok ? '' : all.trim() || `${command} failed and said nothing`;
 }
 
-/** Files that are or would be in git, below the checkout's root. */
+/** Files that git tracks or would track, relative to the checkout's root. */
 export async function repositoryFiles(): Promise<string[]> {
   const { ok, stdout, all } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z']);
   if (!ok) throw new Error(all);

@@ -20,12 +20,12 @@ export class ApiServer {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
   }
 
-  /** Starts it in the folder `cwd`, and waits until it says that it listens. */
+  /** Starts it in the folder `cwd`, and waits until it reports that it listens. */
   static async start(cwd: string, env: Readonly<Record<string, string>>): Promise<ApiServer> {
     const child = fork(main, ['--welcome'], {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'info', UV_THREADPOOL_SIZE: '16', ...env },
-      // The condition lets a backend of a document import the packages from source, as the documents do.
+      // The condition lets a backend in a document import the packages from source, as the documents do.
       execArgv: ['--enable-source-maps', '--conditions=@coffer/source', '--require', pathOf('tooling/bootstrap/follow-parent.cjs')],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -42,12 +42,12 @@ export class ApiServer {
     return server;
   }
 
-  /** What it prints for a shell: `export NAME=value`. */
+  /** The variables that it prints for a shell: `export NAME=value`. */
   get exports(): Readonly<Record<string, string>> {
     return Object.fromEntries(Array.from(this.#output.matchAll(/^\s*export (\w+)=(\S+)$/gm), ([, name = '', value = '']) => [name, value]));
   }
 
-  /** As Ctrl-C does. @returns its exit status */
+  /** Stops it with SIGTERM, and kills it after 15 seconds. @returns its exit status */
   async stop(): Promise<number | null> {
     const child = this.#process;
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
@@ -60,7 +60,7 @@ export class ApiServer {
   }
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
+/** A port of 127.0.0.1 on which nobody listens. */
 export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve));

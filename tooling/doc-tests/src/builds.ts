@@ -4,12 +4,12 @@ import { promisify } from 'node:util';
 
 import { pathOf } from './documents.ts';
 
-/** Builds the server's bundle unless it is newer than everything it is made of. */
+/** Builds the server's bundle unless it is newer than all of its sources. */
 export async function buildApi(): Promise<void> {
   await build('apps/api', 'dist/main.js');
 }
 
-/** The same for the command line. */
+/** The same for the CLI. */
 export async function buildCli(): Promise<void> {
   await build('apps/cli', 'oclif.manifest.json');
 }

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const standIn = fileURLToPath(new URL('curl-stand-in.ts', import.meta.url));
-// Answers with what it was asked.
+// Answers with the request that it received.
 const server = createServer((request, response) => {
   if (request.url === '/elsewhere') {
     response.writeHead(302, { location: '/here' }).end();

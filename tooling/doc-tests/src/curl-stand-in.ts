@@ -1,6 +1,5 @@
 /*
- * What the documents use of curl, for machines without it: a machine with Node alone runs the tests as well. Anything else
- * is refused, so that it does not pass for something that works.
+ * The features of curl that the documents use, for machines without it. Other options are refused, so that they do not seem to work.
  */
 import { openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';

@@ -18,7 +18,7 @@ beforeAll(() => Promise.all([buildApi(), buildCli()]));
 afterAll(() => rm(run, { recursive: true, force: true }));
 
 const all = documents();
-const shown = ['json', 'ini', 'nginx', 'yaml', '']; // data and pictures: for reading
+const shown = ['json', 'ini', 'nginx', 'yaml', '']; // data and pictures: for reading only
 const runs = (block: Block): boolean => block.noRun === undefined && !shown.includes(block.language);
 
 describe.each(all.map((document) => [document.path, document] as const))('%s', (_path, document) => {
@@ -48,7 +48,7 @@ describe.each(all.map((document) => [document.path, document] as const))('%s', (
         const promised = printedBy(block.code);
         if (promised !== undefined) expect(output.trim()).toBe(promised);
       } else {
-        // What a block of JSON shows is what the commands before it printed, up to the values.
+        // A JSON block shows the output of the commands before it, except for the values.
         expect(sameShape(JSON.parse(block.code), printed)).toBe(true);
       }
     },

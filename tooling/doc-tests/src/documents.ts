@@ -8,14 +8,14 @@ export interface Block {
   readonly line: number;
   readonly language: string;
   readonly code: string;
-  /** Why it is not run: what follows `no-run` behind the language. */
+  /** Why it is not run: the text after `no-run` in the info string. */
   readonly noRun?: string;
-  /** The HTTP status of an error that one of its requests must be answered with: `status=404` behind the language. */
+  /** The HTTP status, given as `status=404` in the info string, with which one of its requests must fail. */
   readonly status?: number;
 }
 
 export interface Document {
-  /** Below the root of the repository. */
+  /** Relative to the root of the repository. */
   readonly path: string;
   readonly text: string;
   readonly blocks: readonly Block[];
@@ -69,7 +69,7 @@ function blockOf(line: number, info: string, code: string): Block {
   };
 }
 
-/** Links of a document to headings that are not there, in itself or in another one. (Missing files are for `npm run check` to find.) */
+/** Links of a document to headings that do not exist, in itself or in another document. (`npm run check` finds missing files.) */
 export function brokenHeadingsOf({ path, text }: Document): string[] {
   const links = Array.from(proseOf(text).matchAll(/\]\(([^)\s:#]*)#([^)\s]+)\)/g), ([, target = '', heading = '']) => ({
     target,
@@ -83,7 +83,7 @@ export function brokenHeadingsOf({ path, text }: Document): string[] {
     .map(({ file, heading }) => `${file}#${heading}`);
 }
 
-/** As GitHub makes anchors of them. */
+/** The anchors that GitHub derives from the headings. */
 function headingsOf(text: string): string[] {
   return Array.from(proseOf(text).matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
     heading

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 const oldMs = 3_600_000;
 
-/** A new folder inside this package, where what snippets import is found. Removes those that killed runs left. */
+/**
+ * Creates a folder inside this package, where the imports of snippets resolve. Removes folders that killed runs left more than an
+ * hour ago.
+ */
 export async function runFolder(): Promise<string> {
   const dist = fileURLToPath(new URL('../dist/', import.meta.url));
   await mkdir(dist, { recursive: true });

@@ -4,7 +4,7 @@ export interface Step {
   readonly printed: string;
 }
 
-/** Lines that begin with `$ ` are commands, those with `> ` go on with them, and all others are what is printed. */
+/** Lines that begin with `$ ` are commands, lines that begin with `> ` continue them, and all others are output. */
 export function stepsOf(code: string): readonly Step[] {
   const steps: { command: string; printed: string }[] = [];
   for (const line of code.trimEnd().split('\n')) {
@@ -17,7 +17,7 @@ export function stepsOf(code: string): readonly Step[] {
   return steps;
 }
 
-/** Whether `actual` is what was recorded: `…` stands for any text of a line, and on a line of its own for any lines. */
+/** Whether `actual` matches the recorded text: `…` stands for any text within a line, and on a line of its own for any lines. */
 export function isRecordOf(recorded: string, actual: string): boolean {
   const lines = recorded.split('\n').slice(0, -1);
   const pattern = lines.map((line) => (line.trim() === '…' ? '(?:.*\\n)*' : `${line.split('…').map(escaped).join('.*')}\\n`));

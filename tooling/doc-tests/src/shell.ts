@@ -9,18 +9,18 @@ import { pathOf } from './documents.ts';
 
 /** What a block did. */
 export interface ShellResult {
-  /** Of what it printed, both streams in the order they came. */
+  /** Everything it printed, both streams in order of arrival. */
   readonly output: string;
   readonly stdout: string;
-  /** Statuses of 400 and more that its requests were answered with, and what was asked. */
+  /** Responses to its requests with a status of 400 or more, and the requests. */
   readonly refused: readonly { readonly status: number; readonly request: string }[];
-  /** The environment of `npm start`, if the block called it. */
+  /** The environment of `npm start`, if the block ran it. */
   readonly start?: Readonly<Record<string, string>>;
 }
 
 const blockMs = 40_000;
 
-/** `curl` behaves as always and notes what it was answered. */
+/** Runs `curl` unchanged, and records the status of the response. */
 const curl = `#!/bin/sh
 headers="$DOC_TESTS/headers"
 : > "$headers"
@@ -30,19 +30,19 @@ status=$(sed -n 's/^HTTP\\/[0-9.]* \\([0-9]*\\).*/\\1/p' "$headers" | tail -n 1)
 printf '%s %s %s\\n' "$result" "\${status:-0}" "$*" >> "$DOC_TESTS/requests"
 exit $result
 `;
-/** \`npm start\` notes its environment, for the server to be started with; anything else of npm is not run. */
+/** Records the environment of `npm start`, so that the server can be started with it; other npm commands are not run. */
 const npm = `#!/bin/sh
 [ "$1" = start ] && exec node -e 'fs.writeFileSync(process.env.DOC_TESTS + "/start", JSON.stringify(process.env))'
 exit 0
 `;
 
-/** The built command line, on the database that the server of the document has. */
+/** The built CLI, with the database of the document's server. */
 const coffer = `#!/bin/sh
 [ -f "$DOC_TESTS/database" ] && export DATABASE_URL="$(cat "$DOC_TESTS/database")"
 exec node '${pathOf('apps/cli/bin/coffer.js')}' "$@"
 `;
 
-/** One shell for all blocks of a document, so that a block finds the variables and functions of those before it. */
+/** One shell for all blocks of a document, so that a block finds the variables and functions of earlier ones. */
 export class Shell {
   readonly #process: ChildProcess;
   readonly #notes: string;
@@ -57,7 +57,7 @@ export class Shell {
       this.#output += text;
     });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
-    child.stdin?.on('error', () => {}); // it ended: `run` says so
+    child.stdin?.on('error', () => {}); // the shell has ended: `run` reports it
   }
 
   static async open(cwd: string): Promise<Shell> {
@@ -72,12 +72,12 @@ export class Shell {
     return new Shell(spawn('sh', { cwd, env }), notes);
   }
 
-  /** The database of `coffer` from now on. */
+  /** Sets the database of `coffer` from now on. */
   async useDatabase(url: string): Promise<void> {
     await writeFile(join(this.#notes, 'database'), url);
   }
 
-  /** @throws when a command fails, or a request gets no answer */
+  /** @throws Error when a command fails, or a request gets no answer */
   async run(code: string): Promise<ShellResult> {
     const file = (name: string): string => join(this.#notes, name);
     await writeFile(file('block.sh'), `set -e\n${code}\nset +e\n`);
@@ -121,7 +121,7 @@ export class Shell {
   }
 }
 
-/** The curl of this machine; where there is none, or DOC_TESTS_CURL=stand-in, one that needs nothing but Node. */
+/** This machine's curl; without one, or with DOC_TESTS_CURL=stand-in, one that needs only Node. */
 function curlCommand(): string {
   const found = spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim();
   if (found !== '' && process.env['DOC_TESTS_CURL'] !== 'stand-in') return found;

@@ -1,11 +1,11 @@
 import type { Block } from './documents.ts';
 
-/** Where a module is saved: its first line may name it (`// my-backend.ts`), for others to import. */
+/** The file to save a module in: its first line may name it (`// my-backend.ts`), for others to import. */
 export function fileOf({ line, code }: Block): string {
   return /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1] ?? `line-${line}.ts`;
 }
 
-/** What a module says that it prints: comments directly below a `console.log`. Undefined when it says nothing. */
+/** The output that a module promises: comments directly below a `console.log`. Undefined when it promises none. */
 export function printedBy(code: string): string | undefined {
   const lines = code.split('\n');
   const printed = lines.filter((line, index) => isComment(line) && isBelowPrint(lines, index));
@@ -22,7 +22,7 @@ function isComment(line: string): boolean {
   return /^ *\/\/ /.test(line);
 }
 
-/** Whether some line of what was printed is JSON that has the names and types of `shown`. */
+/** Whether some line of the output is JSON with the names and types of `shown`. */
 export function sameShape(shown: unknown, printed: string): boolean {
   const wanted = JSON.stringify(shapeOf(shown));
   return printed.split('\n').some((line) => {

@@ -10,7 +10,7 @@ import { runFolder } from './run-folder.ts';
 import { printedBy, sameShape } from './snippets.ts';
 import { Walkthrough } from './walkthrough.ts';
 
-// A walk-through that passes whatever a document says would be worse than none.
+// A walkthrough that passed whatever a document says would be worse than none.
 describe('Walkthrough', () => {
   const server = createServer((request, response) => {
     response.writeHead(Number(request.url?.slice(1)), { 'content-type': 'application/json' }).end('{"id":"x"}');

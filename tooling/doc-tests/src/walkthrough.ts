@@ -17,7 +17,7 @@ import { fileOf } from './snippets.ts';
 const settings = /^(?:STORAGE_|AUTH_|METRICS_|COFFER_DATA_DIR$|PUBLIC_URL$|LOG_LEVEL$)/;
 const snippetMs = 60_000;
 
-/** One document, read from top to bottom by somebody who does everything it says, in a folder of its own. */
+/** Follows one document from top to bottom, in a folder of its own, and does everything it says. */
 export class Walkthrough {
   readonly #folder: string;
   #shell: Shell | undefined;
@@ -31,9 +31,9 @@ export class Walkthrough {
   }
 
   /**
-   * Runs a block of shell commands. The server runs before the first one that asks it something; `npm start` starts it
-   * anew, with the variables it is called with and the data that is there. A comment `# prints text` is a promise.
-   * @throws when a command fails, a request is refused that is not said to be, or a promise is not kept
+   * Runs a block of shell commands. The server is started before the first block that sends it a request; `npm start` restarts it,
+   * with the variables of the call and the existing data. A comment `# prints text` is a promise.
+   * @throws Error when a command fails, a request is refused unannounced, or a promise is not kept
    */
   async sh({ code, status }: Pick<Block, 'code' | 'status'>): Promise<ShellResult> {
     this.#shell ??= await Shell.open(this.#folder);
@@ -58,8 +58,8 @@ export class Walkthrough {
   }
 
   /**
-   * Runs what stands behind each `$ ` of a recorded session.
-   * @throws when something else is printed; `…` stands for any text of a line, and alone for any lines
+   * Runs the command after each `$ ` of a recorded session.
+   * @throws Error when the output differs; `…` stands for any text within a line, and on a line of its own for any lines
    */
   async session({ code }: Block): Promise<void> {
     for (const { command, printed } of stepsOf(code)) {
@@ -68,7 +68,7 @@ export class Walkthrough {
     }
   }
 
-  /** Runs a module, in the folder of the document. @returns what it prints */
+  /** Runs a module in the folder of the document. @returns what it prints */
   async ts(block: Block): Promise<string> {
     const { code } = block;
     if (needsServer(code) && this.#server === undefined) await this.#start({});
@@ -93,7 +93,7 @@ export class Walkthrough {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** The documents' addresses, as they are here. */
+  /** Replaces the addresses in the document with those of this run. */
   async #here(code: string): Promise<string> {
     if (!/http:\/\/127\.0\.0\.1:(?:8080|9090)/.test(code)) return code;
     this.#ports ??= { api: await freePort(), metrics: await freePort() };
@@ -126,12 +126,12 @@ export class Walkthrough {
   }
 }
 
-/** Of a document's variables those that fit here: an absolute path is one of the reader's machine. */
+/** The document's variables that can be used here: an absolute path is one of the reader's machine. */
 function settingsIn(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter(([name, value]) => settings.test(name) && !value.startsWith('/')));
 }
 
-/** Whether code uses what `npm start` of the document's first lines would have left running. */
+/** Whether code uses the server that `npm start` in the document's first lines would have left running. */
 function needsServer(code: string): boolean {
   return /127\.0\.0\.1:8080|\$API|COFFER_(?:ADMIN_)?TOKEN/.test(code) && !/\bnpm start\b/.test(code);
 }

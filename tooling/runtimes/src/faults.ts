@@ -49,7 +49,7 @@ void describe('a request on a kept connection that is closed without an answer',
             requests++;
             if (requests === 1)
               socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "e"\r\nLast-Modified: Sat, 28 Nov 2026 09:00:00 GMT\r\n\r\n');
-            // Some of an answer: it is no connection that was closed before the request came.
+            // Part of an answer: not a connection that was closed before the request arrived.
             else socket.end('HTTP/1.1 2');
           });
       });

@@ -64,7 +64,7 @@ for (const runtime of ['bun', 'deno'] as const) {
   });
 }
 
-/** A folder in which a backend of somebody else's is installed, which is exported for `import` alone. */
+/** A folder in which a third-party backend is installed that is exported for `import` only. */
 async function withBackend(name: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-runtimes-'));
   const installed = join(folder, 'node_modules', name);

@@ -20,7 +20,7 @@ import { report } from './report.ts';
 const kib = 1024;
 const mib = 2 ** 20;
 
-/** `coffer storage` against the command lines of others: 2,000 files of 10 KiB, one of 1 GiB, and the start. */
+/** `coffer storage` against other command lines: 2,000 files of 10 KiB, one of 1 GiB, and the start. */
 export async function cli(bench: Bench): Promise<void> {
   const size = bench.quick ? { files: 500, big: 256 * mib } : { files: 2000, big: 1024 * mib };
   const peers = await findPeers();
@@ -48,7 +48,7 @@ async function onServer(bench: Bench, kind: S3Kind, { files, big, peers }: Work)
 
   const contenders = contendersFor(server, peers);
   const figures = new Map<string, Map<string, Run[]>>();
-  // A store that has held nothing yet is slower, and the first contender would pay for it.
+  // An empty store is slower at first, for which the first contender would pay.
   for (const contender of contenders.slice(0, 2)) await oneRound({ contender, server, folder, source, files, big });
   for (let round = 0; round < bench.rounds; round++) {
     for (const contender of rotated(contenders, round)) {
@@ -63,7 +63,7 @@ async function onServer(bench: Bench, kind: S3Kind, { files, big, peers }: Work)
     );
     remark(`${kind}: round ${round + 1} of ${bench.rounds}; upload ms: ${walls.join(', ')}`);
   }
-  await server.stop(); // the next one needs the memory
+  await server.stop(); // the next server needs the memory
   report(`${server.name}; ${files} files of 10 KiB, one of ${big / mib} MiB`, figures);
 }
 
@@ -76,7 +76,7 @@ interface Round {
   readonly big: number;
 }
 
-/** Everything once, in a bucket of its own, each transfer verified by others than who made it. */
+/** Runs everything once, in a bucket of its own. Each transfer is verified by other code than the contender's. */
 async function oneRound({ contender, server, folder, source, files, big }: Round): Promise<ReadonlyMap<string, Run>> {
   const client = s3Client(server);
   const bucket = new BenchBucket(client, `bench-${contender.name}-${Date.now()}`);
@@ -119,7 +119,7 @@ async function oneRound({ contender, server, folder, source, files, big }: Round
   return taken;
 }
 
-/** MinIO would keep what has been deleted for 5 minutes: in memory, which a few rounds of large files fill. */
+/** MinIO would keep deleted objects for 5 minutes: in memory, which a few rounds of large files fill. */
 async function forget({ deleted }: S3Server): Promise<void> {
   if (deleted === undefined) return;
   for (const entry of await readdir(deleted)) await rm(join(deleted, entry), { recursive: true, force: true });

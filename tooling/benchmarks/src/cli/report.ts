@@ -6,7 +6,7 @@ type Figures = ReadonlyMap<string, ReadonlyMap<string, readonly Run[]>>;
 interface Goal {
   readonly cell: string;
   readonly what: string;
-  /** The figure, and what it may be at most. Undefined when a peer is missing. */
+  /** The figure, which may be at most `atMost`. Undefined when a peer is missing. */
   readonly of: (figures: Peer) => number | undefined;
   readonly atMost: number;
 }
@@ -43,7 +43,7 @@ const goals: readonly Goal[] = [
   { cell: 'list', what: 'first byte, ms', of: own('first'), atMost: 130 },
 ];
 
-/** Every contender's medians, and then the goals. */
+/** Prints every contender's medians, and then the goals. */
 export function report(title: string, figures: Figures): void {
   const names = [...new Set([...figures.values()].flatMap((runs) => [...runs.keys()]))];
   printTable(

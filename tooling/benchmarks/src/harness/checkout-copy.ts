@@ -11,8 +11,8 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
 /**
- * A clone of this checkout as it stands, changes that are not committed included, and nothing that git ignores: no
- * dependencies, no build, no toolchain.
+ * A clone of this checkout in its current state: with uncommitted changes, but without anything that git ignores, so without
+ * dependencies, build and toolchain.
  * @returns its folder
  */
 export async function checkoutCopy(bench: Bench): Promise<string> {
@@ -21,7 +21,7 @@ export async function checkoutCopy(bench: Bench): Promise<string> {
   const { stdout } = await run('git', ['-C', root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], { maxBuffer: 2 ** 26 });
   for (const file of new Set(stdout.split('\0').filter(Boolean))) {
     await cp(join(root, file), join(target, file), { verbatimSymlinks: true }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error; // deleted, and not committed
+      if (error.code !== 'ENOENT') throw error; // deleted, but not committed
     });
   }
   await run('git', ['-C', target, 'reset', '--quiet']).catch(() => {}); // a repository without a commit has nothing to reset to

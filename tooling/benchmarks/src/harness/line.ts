@@ -4,23 +4,23 @@ import type { AddressInfo, Socket } from 'node:net';
 
 import type { Bench } from './bench.ts';
 
-/** Connections to a server, which can be cut, or held up. */
+/** Connections to a server, which can be cut or held up. */
 export interface Line {
   readonly endpoint: string;
-  /** All that are open, and new ones as soon as they are made. */
+  /** Cuts all open connections, and new ones as soon as they are made. */
   cut(): void;
-  /** What is sent is kept, either way, as are connections that are made, and nobody is told: as by a server that hangs. */
+  /** Holds back all data in both directions, and new connections, without a sign to either side: as with a server that hangs. */
   hold(): void;
   mend(): void;
 }
 
 /**
- * Stands between the process under test and a server, and changes no byte.
+ * A proxy between the process under test and a server. It changes no byte.
  * @param target a URL of any scheme, with a port
  */
 export async function lineTo({ resources }: Bench, target: string): Promise<Line> {
   const { hostname, port, host } = new URL(target);
-  /** Each with the one that it is passed on to. */
+  /** Each socket with the one that it is forwarded to. */
   const open = new Map<Socket, Socket>();
   let isCut = false;
   let isHeld = false;
@@ -35,9 +35,9 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
       open.set(from, to);
       from.setNoDelay(true).on('error', () => {});
       from.on('close', () => {
-        if (from.readableEnded && isHeld) return; // which its other end is told once it is mended
+        if (from.readableEnded && isHeld) return; // `mend` passes the end on
         open.delete(from);
-        if (!from.readableEnded) to.destroy(); // one that ended well is still being passed on
+        if (!from.readableEnded) to.destroy(); // after a regular end, data is still being forwarded
       });
       if (!isHeld) from.pipe(to);
     }
@@ -59,7 +59,7 @@ export async function lineTo({ resources }: Bench, target: string): Promise<Line
     },
     mend() {
       for (const [from, to] of isHeld ? open : []) {
-        from.pipe(to); // of one that has ended, the end
+        from.pipe(to); // of a socket that has ended, forwards the end
         if (from.closed) open.delete(from);
       }
       isHeld = false;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { LoadJob, LoadReply, LoadResult } from '../load/job.ts';
 import type { Bench } from './bench.ts';
 
-/** Runs one job at a time in the load process; rejects when an answer was not what it has to be. */
+/** Runs one job at a time in the load process; rejects when an answer was not as required. */
 export type Load = (job: LoadJob) => Promise<LoadResult>;
 
 export function startLoad({ resources }: Bench): Load {

@@ -13,7 +13,7 @@ export interface NpmStart {
 
 /**
  * Runs `npm start` until it is ready, then stops it as Ctrl-C does.
- * @returns milliseconds to the first answer 200 of `/health/ready`
+ * @returns milliseconds to the first 200 from `/health/ready`
  */
 export async function npmStart(bench: Bench, { checkout, dataDirectory, timeoutMs }: NpmStart): Promise<number> {
   const port = await freePort();
@@ -21,7 +21,7 @@ export async function npmStart(bench: Bench, { checkout, dataDirectory, timeoutM
   const child = spawn('npm', ['start'], {
     cwd: checkout,
     env: { ...withoutSettings(process.env), PORT: String(port), COFFER_DATA_DIR: dataDirectory, LOG_LEVEL: 'warn' },
-    detached: true, // a group of its own, as a terminal would give it
+    detached: true, // a process group of its own, as in a terminal
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -41,7 +41,7 @@ export async function npmStart(bench: Bench, { checkout, dataDirectory, timeoutM
   return readyAfterMs;
 }
 
-/** What would make `npm start` something else than a newcomer's. */
+/** Removes variables that would make `npm start` differ from a newcomer's. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => !/^(STORAGE_|AUTH_|COFFER_|npm_)|^(DATABASE_URL|HOST|PUBLIC_URL|METRICS_PORT)$/.test(name)),
@@ -57,7 +57,7 @@ async function endGroup(leader: number): Promise<void> {
   signalGroup(leader, 'SIGKILL');
 }
 
-/** False when nobody is left in the group. */
+/** @returns false when the group has no processes left */
 function signalGroup(leader: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(-leader, signal);

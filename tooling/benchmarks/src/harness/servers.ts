@@ -15,16 +15,16 @@ const root = new URL('../../../../', import.meta.url);
 const apiMain = fileURLToPath(new URL('apps/api/dist/main.js', root));
 const followParent = fileURLToPath(new URL('tooling/bootstrap/follow-parent.cjs', root));
 
-/** As `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
+/** The flags with which `npm start` starts the API server (tooling/bootstrap/tasks.mjs). */
 export const nodeFlags: readonly string[] = ['--min-semi-space-size=8', '--max-semi-space-size=8', '--heap-growing-percent=80'];
-// Likewise; for the peers too.
+// From the same place; set for the peers, too.
 const ownEnvironment = { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2' };
 
-/** A server in a process of its own, so that its CPU time and memory are its own. */
+/** A server in a process of its own, so that its CPU time and memory can be measured alone. */
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
-  /** Harmless when it has ended before. @param patience milliseconds after which it is killed; default 10,000 */
+  /** Does nothing when it has already ended. @param patience milliseconds after which it is killed; default 10,000 */
   stop(patience?: number): Promise<void>;
 }
 
@@ -40,11 +40,11 @@ export async function startPeer(bench: Bench, name: string, args: readonly strin
 export interface ApiOptions {
   readonly databaseUrl: string;
   readonly dataDirectory: string;
-  /** Beside, or instead of, what the benchmarks set. */
+  /** Added to, or overriding, the variables that the benchmarks set. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Starts the built API server as `npm start` does, with a database that is running, and waits until it is ready. */
+/** Starts the built API server as `npm start` does, with a running database, and waits until it is ready. */
 export async function startApi(bench: Bench, options: ApiOptions): Promise<ServerProcess & { readonly readyAfterMs: number }> {
   if (!existsSync(apiMain)) throw new Error('apps/api is not built: run `npx turbo run build --filter=@coffer/api...`.');
   const port = await freePort();
@@ -77,7 +77,7 @@ function apiEnvironment({ databaseUrl, dataDirectory, environment }: ApiOptions,
   };
 }
 
-/** Resolves with the first answer 200 of `/health/ready`. */
+/** Resolves with the first 200 from `/health/ready`. @throws Error after `timeoutMs` */
 export async function untilReady(url: string, timeoutMs = 60_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline) {
@@ -91,7 +91,7 @@ export async function untilReady(url: string, timeoutMs = 60_000): Promise<void>
   throw new Error(`${url} was not ready within ${timeoutMs / 1000} s.`);
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
+/** A port of 127.0.0.1 on which nobody listens. */
 export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve));

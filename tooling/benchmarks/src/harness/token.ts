@@ -1,16 +1,16 @@
 import { SignJWT } from 'jose';
 
-/** What the API server and the peers check tokens with. */
+/** The secret with which the API server and the peers verify tokens. */
 export const jwtSecret = 'a-secret-of-the-benchmarks-and-nobody-else';
 
 const benchTenant = { tenant_uuid: '7f4df2a0-6f1e-4f0a-9d58-1c0c7b0f2a11', tenant_slug: 'bench' };
 
-/** The header of a user of one tenant. */
+/** The header for a user of one tenant. */
 export async function asUser(tenant = benchTenant): Promise<Readonly<Record<string, string>>> {
   return bearer('bench-user', { metadata: tenant });
 }
 
-/** The header of an administrator. */
+/** The header for an administrator. */
 export async function asAdmin(): Promise<Readonly<Record<string, string>>> {
   return bearer('bench-admin', { roles: ['admin'] });
 }

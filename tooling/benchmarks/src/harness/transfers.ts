@@ -4,10 +4,10 @@ import { cpuSeconds } from './process-figures.ts';
 import type { ServerProcess } from './servers.ts';
 import { asAdmin, asUser } from './token.ts';
 
-/** One size in two units: what is sent, and what tables say. */
+/** In bytes. Bodies and tables use the same unit. */
 export const mebibyte = 2 ** 20;
 
-/** What a job came to, seen from the server. */
+/** The result of a job, with the server's CPU time. */
 export interface Measured extends LoadResult {
   /** CPU seconds of the server process. */
   readonly cpu: number;
@@ -54,7 +54,7 @@ export async function apiJobs(url: string) {
       size,
       skip: 0,
     }),
-    /** Removes what uploads answered, files and objects, so that a benchmark needs little disk and no write also ends an older one. */
+    /** Deletes uploaded files and objects, so that a benchmark needs little disk and no write has to delete an older object as well. */
     remove: async (uploaded: readonly Answer[]): Promise<void> => {
       for (const { id, key } of uploaded) {
         const path = id === undefined ? `storage/objects/${key}` : `files/${id}`;

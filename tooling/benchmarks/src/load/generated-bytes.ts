@@ -3,10 +3,13 @@ import { createCipheriv, createHash } from 'node:crypto';
 // Length of the block that every generated body repeats.
 const blockBytes = 2 ** 20;
 
-// Bytes that do not compress, the same ones each time.
+// Incompressible bytes, the same every time.
 const block: Buffer = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16)).update(Buffer.alloc(blockBytes));
 
-/** The body of `size` bytes as pieces of the block, none larger than `most`; of another one, what stands at `offset`. */
+/**
+ * The body of `size` bytes as pieces of the block, none larger than `most`. With `offset`, starts at that position of the endless
+ * sequence.
+ */
 export function* pieces(size: number, most: number, offset = 0): Generator<Buffer> {
   for (let sent = 0; sent < size;) {
     const from = (offset + sent) % blockBytes;
@@ -23,7 +26,7 @@ export function digestOf(algorithm: 'md5' | 'sha256', size: number): string {
   return hash.digest('hex');
 }
 
-/** Whether `chunk` is what stands at `offset` of a generated body. */
+/** Whether `chunk` equals the bytes at `offset` of a generated body. */
 export function matches(chunk: Buffer, offset: number): boolean {
   for (let done = 0; done < chunk.byteLength;) {
     const from = (offset + done) % blockBytes;

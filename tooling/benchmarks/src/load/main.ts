@@ -1,4 +1,4 @@
-// The load generator: a process of its own, so that its CPU time and memory are not the server's.
+// The load generator: a process of its own, so that its CPU time and memory do not count as the server's.
 import type { LoadJob, LoadReply, LoadResult } from './job.ts';
 import { requests } from './requests.ts';
 import { download, upload } from './transfers.ts';

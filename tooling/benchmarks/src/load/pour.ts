@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { ClientRequest } from 'node:http';
 
 /**
- * Writes pieces as they are wanted, until the request is answered: then the answer, or the error, says why.
- * @returns whether all are written
+ * Writes pieces with backpressure until the request is answered or fails; the reason is then in `answered`.
+ * @returns whether all pieces were written
  */
 export async function pour(request: ClientRequest, pieces: Iterable<Buffer>, answered: Promise<unknown>): Promise<boolean> {
   let isOver = false;

@@ -8,8 +8,8 @@ import { responseReader } from './response-reader.ts';
 import type { SmallResponse } from './response-reader.ts';
 
 /**
- * A closed loop over plain sockets: what is sent lies prepared, so that the generator takes little of the machine it shares
- * with the server.
+ * A closed loop over plain sockets: requests are prepared in advance, so that the generator takes little of the machine that it
+ * shares with the server.
  */
 export async function requests(job: RequestsJob): Promise<LoadResult> {
   const messages = messagesOf(job);
@@ -31,7 +31,7 @@ export async function requests(job: RequestsJob): Promise<LoadResult> {
 }
 
 interface Conversation {
-  /** The next request to send, if there is another one. */
+  /** The next request to send; undefined when all were sent. */
   readonly take: () => readonly Buffer[] | undefined;
   readonly check: (response: SmallResponse) => void;
   readonly latencies: number[];
@@ -82,10 +82,10 @@ function checkOf({ method, url, body, expect }: RequestsJob): (response: SmallRe
   };
 }
 
-/** What is sent as the request of a number. */
+/** Returns the message to send as the request of a given number. */
 function messagesOf({ url, method, headers, body }: RequestsJob): (index: number) => readonly Buffer[] {
   const { origin, host } = new URL(url);
-  const target = url.slice(origin.length); // as it stands: `URL` would encode the braces
+  const target = url.slice(origin.length); // not from `URL`, which would encode the braces
   const content = contentOf(body);
   const fields = {
     host,

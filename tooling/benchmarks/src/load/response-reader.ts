@@ -7,7 +7,7 @@ interface Head {
   readonly status: number;
   /** Where the body begins. */
   readonly start: number;
-  /** Where it ends; undefined for a chunked body, which says so itself. */
+  /** Where the body ends; undefined for a chunked body, which marks its own end. */
   readonly end: number | undefined;
 }
 
@@ -15,8 +15,8 @@ const headEnd = Buffer.from('\r\n\r\n');
 const lastChunk = Buffer.from('\r\n0\r\n\r\n');
 
 /**
- * Cuts what a connection receives into responses: just enough of HTTP/1.1 for servers under test that answer one small
- * request at a time. A chunked body is handed on with its framing.
+ * Splits the bytes of a connection into responses. Supports just enough of HTTP/1.1 for servers under test that answer one small
+ * request at a time. A chunked body is passed on with its framing.
  */
 export function responseReader(onResponse: (response: SmallResponse) => void): (chunk: Buffer) => void {
   let held: Buffer[] = [];

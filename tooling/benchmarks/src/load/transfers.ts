@@ -9,7 +9,7 @@ import { pour } from './pour.ts';
 
 const writeBytes = 262_144;
 
-/** Sends all bodies at once; rejects unless every answer is 201 and says what was sent. */
+/** Sends all bodies at once; rejects unless every answer is 201 and describes what was sent. */
 export async function upload(job: UploadJob): Promise<LoadResult> {
   const expected: Readonly<Record<string, unknown>> = {
     ...(job.verify.includes('size_bytes') && { size_bytes: job.size }),

@@ -1,4 +1,4 @@
-// Routes that do nothing but answer, on the framework and the adapter that the API server uses: no token, no database, no file.
+// Routes that only answer, on the framework and the adapter that the API server uses: no token, no database, no file.
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 

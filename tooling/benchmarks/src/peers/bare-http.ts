@@ -1,5 +1,5 @@
-// The least that a file server in Node can be: `PUT /name` pipes the body, whatever it is, into a file that is synced before
-// the answer; `GET /name` pipes it back. Argument: the folder.
+// The minimal file server in Node: `PUT /name` pipes the body unparsed into a file that is synced before the answer; `GET /name`
+// pipes it back. Argument: the folder.
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat, unlink } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-// What a careful team writes by hand on Fastify: a token checked, a row in PostgreSQL, a file that is synced before the answer.
+// What a careful team writes by hand on Fastify: a verified token, a row in PostgreSQL, a file that is synced before the answer.
 // Arguments: the folder, the URL of the database.
 import { createHmac, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';

@@ -1,4 +1,4 @@
-// Files in S3 as a team would write them on Fastify: a token checked, a row in PostgreSQL, the AWS SDK with its own agent.
+// Files in S3 as a team would write them on Fastify: a verified token, a row in PostgreSQL, the AWS SDK with its own agent.
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 

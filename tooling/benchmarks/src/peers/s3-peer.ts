@@ -1,13 +1,13 @@
 import postgres from 'postgres-as-published';
 
-/** Where a peer that keeps its files in S3 finds everything: its only argument, as JSON. */
+/** The options of a peer that keeps its files in S3: its only argument, as JSON. */
 export interface S3PeerOptions {
   readonly endpoint: string;
   readonly accessKey: string;
   readonly secretKey: string;
   readonly bucket: string;
   readonly databaseUrl: string;
-  /** Sockets to S3 at once. */
+  /** Concurrent sockets to S3. */
   readonly sockets: number;
 }
 
@@ -24,7 +24,7 @@ export interface PeerFile {
   readonly status: 'available' | 'pending';
 }
 
-/** The one table of both peers, by hand. */
+/** The one table of both peers, in hand-written SQL. */
 export async function peerFiles(databaseUrl: string) {
   const sql = postgres(databaseUrl, { max: 10, onnotice: () => {} });
   await sql`create table peer_files (id uuid primary key, owner_id text not null, filename text not null, content_type text not null,

@@ -1,5 +1,5 @@
-// Calls to S3 from within a process, as an application makes them: by `StorageService` with its metrics, or by the AWS SDK alone.
-// Either process loads what it calls, and not what the other one does: a live heap that is larger makes each collection dearer.
+// Calls to S3 from within a process, as an application makes them: through `StorageService` with its metrics, or with the AWS SDK
+// alone. Each process loads only what it calls: a larger live heap makes each garbage collection more expensive.
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,12 +13,12 @@ export type Door = 'service' | 'sdk';
 
 export interface CallsJob {
   readonly call: 'put' | 'put stream' | 'put file' | 'get';
-  /** Of the key, which the number of the call follows. */
+  /** The key begins with it and ends with the number of the call. */
   readonly prefix: string;
   readonly size: number;
   readonly count: number;
   readonly atOnce: number;
-  /** What is compared of that which comes back; the ends cost next to nothing. */
+  /** What to compare of the downloaded bytes; comparing only the ends costs next to nothing. */
   readonly compared: 'all' | 'ends';
 }
 

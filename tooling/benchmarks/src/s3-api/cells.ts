@@ -1,17 +1,17 @@
 import { mebibyte } from '../harness/transfers.ts';
 
-/** What a contender is asked to do. */
+/** The kind of request that a contender serves. */
 export type Work = 'form' | 'raw' | 'download' | 'presign' | 'list';
 
-/** Goals as issue and README state them: ratios to the Fastify peer; MiB. */
+/** Goals as issue and README state them: ratios to the Fastify peer; `rss` in MiB. */
 export interface Goals {
-  /** Operations per second, or bytes, of Fastify's: at least. */
+  /** At least this ratio of operations, or bytes, per second. */
   readonly wall?: number;
-  /** Server CPU per operation: at most. */
+  /** At most this ratio of server CPU per operation. */
   readonly cpu?: number;
-  /** The 99th percentile of how long an answer takes: at most. */
+  /** At most this ratio of the 99th percentile of response times. */
   readonly p99?: number;
-  /** Peak RSS: at most. */
+  /** At most this much peak RSS, in MiB. */
   readonly rss?: number;
 }
 
@@ -19,11 +19,11 @@ export interface Cell {
   readonly name: string;
   readonly work: Work;
   readonly size: number;
-  /** Requests of one turn; of large bodies, how many are sent at once. */
+  /** Requests per turn; for large bodies, how many are sent at once. */
   readonly count: number;
-  /** Connections of small requests; 0 means that every body has its own and is streamed. */
+  /** Connections for small requests; 0 means that every body has its own connection and is streamed. */
   readonly connections: number;
-  /** Large forms only: whether the length is announced. */
+  /** Large forms only: whether Content-Length is sent. */
   readonly announced: boolean;
   readonly goals: Goals;
 }

@@ -16,7 +16,7 @@ import type { S3PeerOptions } from '../peers/s3-peer.ts';
 import { BenchBucket, s3Client } from './bucket.ts';
 import type { Work } from './cells.ts';
 
-/** Sockets to S3 of every contender of `s3-api`: what a team sets that expects 64 requests at once. */
+/** Sockets to S3 of every contender of `s3-api`: the setting of a team that expects 64 requests at once. */
 export const sockets = 64;
 
 export const names = ['coffer', 'fastify', 'ceiling'] as const;
@@ -25,11 +25,11 @@ export type Name = (typeof names)[number];
 export interface Contender {
   readonly server: ServerProcess;
   readonly bucket: BenchBucket;
-  /** Where each work is done. `{index}` is part of the name of an object, which has to be a new one. */
+  /** The path for each kind of work. `{index}` is part of the name of an object, which must be a new one. */
   readonly paths: Readonly<Record<Exclude<Work, 'download'>, string>>;
   readonly download: (id: string) => string;
   readonly headers: (work: Work) => Readonly<Record<string, string>>;
-  /** Rows in the database. */
+  /** The number of rows in the database. */
   readonly rows: () => Promise<number>;
 }
 
@@ -39,7 +39,7 @@ export interface Stores {
   readonly postgres: PostgresServer;
 }
 
-/** One S3 server and one PostgreSQL of their own for all of them. */
+/** Starts one S3 server and one PostgreSQL server for all contenders. */
 export async function startStores({ resources }: Bench, kind: S3Kind = 'ceph'): Promise<Stores> {
   const s3 = await startS3(kind, { own: true });
   resources.defer(() => s3.stop());
@@ -53,8 +53,8 @@ export async function startStores({ resources }: Bench, kind: S3Kind = 'ceph'): 
 const peerPaths = { form: '/upload', raw: '/objects/{index}', presign: '/presigned-upload', list: '/files?limit=100' };
 
 /**
- * Starts all of them, each in a process of its own, on one S3 server and one PostgreSQL.
- * @param most sockets to S3, of each
+ * Starts all contenders, each in a process of its own, on one S3 server and one PostgreSQL server.
+ * @param most sockets to S3 of each contender
  */
 export async function startContenders(bench: Bench, stores: Stores, most: number): Promise<Readonly<Record<Name, Contender>>> {
   const prefix = `coffer-bench-${randomBytes(4).toString('hex')}`;
@@ -64,7 +64,7 @@ export async function startContenders(bench: Bench, stores: Stores, most: number
 
   const bucketOf = (name: string): BenchBucket => {
     const bucket = new BenchBucket(client, name);
-    bench.resources.defer(() => bucket.drop().catch(() => {})); // one that was never made
+    bench.resources.defer(() => bucket.drop().catch(() => {})); // it may never have been created
     return bucket;
   };
   const coffer = async (): Promise<Contender> => {
@@ -101,7 +101,7 @@ export async function startContenders(bench: Bench, stores: Stores, most: number
   return { coffer: await coffer(), fastify: await peer('fastify', 'fastify-s3'), ceiling: await peer('ceiling', 'bare-s3/main') };
 }
 
-/** Has Coffer store in buckets of that prefix, one for each tenant. */
+/** Makes Coffer store in buckets with that prefix, one for each tenant. */
 export function environmentOn(
   { endpoint, accessKey, secretKey }: Pick<S3Server, 'endpoint' | 'accessKey' | 'secretKey'>,
   prefix: string,
@@ -117,7 +117,7 @@ export function environmentOn(
   };
 }
 
-/** An empty database. */
+/** Creates an empty database. */
 export async function databaseOf(
   bench: Bench,
   stores: Stores,

@@ -5,15 +5,15 @@ import type { Answer, UploadJob } from '../load/job.ts';
 import type { Contender } from './contenders.ts';
 import { presignAsk } from './turn.ts';
 
-/** Files that are there throughout, by size. */
+/** Ids of files that exist throughout, by their size in bytes. */
 export type Kept = Readonly<Record<number, string>>;
 
 const smallBytes = 10_240;
 const listed = 100;
 
 /**
- * Nothing is measured of a contender that gives back another byte than it was given. What this uploads stays: it is what
- * is listed and downloaded.
+ * Checks that a contender returns exactly the bytes that it was given; nothing is measured otherwise. What this uploads stays, to be
+ * listed and downloaded later.
  */
 export async function passGate(load: Load, contender: Contender): Promise<Kept> {
   const { server, bucket, paths } = contender;
@@ -29,7 +29,7 @@ export async function passGate(load: Load, contender: Contender): Promise<Kept> 
     verify: ['size_bytes'],
   });
   const idOf = ([answer]: readonly Answer[]): string => answer?.id ?? '';
-  await load(form(smallBytes, 1)); // the first one may have to make the bucket
+  await load(form(smallBytes, 1)); // the first one may have to create the bucket
   const small = idOf((await load(form(smallBytes, listed))).answers);
   const large = idOf((await load(form(mebibyte, 1))).answers);
   const unannounced = { ...form(20 * mebibyte + 1, 1), announced: false };
@@ -69,7 +69,7 @@ interface PresignedUpload {
   readonly upload_headers: Readonly<Record<string, string>>;
 }
 
-/** The store takes a file on what was presigned. */
+/** Checks that the store accepts a file with a presigned request. */
 async function assertPresigned({ server, bucket, paths, headers }: Contender): Promise<void> {
   const before = (await bucket.landed()).length;
   const asked = { ...headers('presign'), 'content-type': 'application/json' };

@@ -23,7 +23,7 @@ const goals: Goals = { wall: 1, cpu: 0.5 };
 const small = { size: 10 * 1024, atOnce: 16, goals };
 const large = { size: 64 * mebibyte, count: 16, atOnce: 2, goals };
 
-/** `StorageService` against the same calls of the SDK, without any server around them. */
+/** `StorageService` against the same calls with the SDK, without a server around them. */
 export const libraryCells: readonly LibraryCell[] = [
   { ...small, name: 'library-put-10k', call: 'put', count: 600 },
   { ...small, name: 'library-get-10k', call: 'get', count: 1000 },
@@ -34,11 +34,11 @@ export const libraryCells: readonly LibraryCell[] = [
 ];
 
 export interface Caller {
-  /** Runs the calls of a cell, and checks that what they wrote is there. */
+  /** Runs the calls of a cell, and checks that what they wrote is in the store. */
   turn(cell: LibraryCell, round: number): Promise<Turn>;
 }
 
-/** A process that does nothing but call. */
+/** Starts a process that does nothing but make calls. */
 export async function startCaller(bench: Bench, { s3, client }: Stores, door: Door, bucketName: string): Promise<Caller> {
   const bucket = new BenchBucket(client, bucketName);
   await client.send(new CreateBucketCommand({ Bucket: bucketName }));
@@ -65,7 +65,7 @@ export async function startCaller(bench: Bench, { s3, client }: Stores, door: Do
       const pid = child.pid!;
       const job: CallsJob = { call: kind, size, count, atOnce, prefix: `r${round}-`, compared: 'ends' };
       if (kind === 'get') {
-        await bucket.fill(job.prefix, job); // by another process, whose garbage this one does not collect
+        await bucket.fill(job.prefix, job); // not by the child, which would have to collect the garbage
         if (round <= 0) await call({ ...job, compared: 'all' });
       }
       resetPeak(pid);

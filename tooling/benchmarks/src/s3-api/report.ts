@@ -1,7 +1,7 @@
 import { median, pairwise, printTable, spread } from '../harness/figures.ts';
 import type { Goals } from './cells.ts';
 
-/** What one contender came to in one cell, once. */
+/** The figures of one contender in one cell, measured once. */
 export interface Turn {
   readonly seconds: number;
   /** CPU seconds of its process. */
@@ -14,15 +14,15 @@ export interface Turn {
 
 export interface Measured {
   readonly cell: { readonly name: string; readonly size: number; readonly count: number; readonly goals: Goals };
-  /** Whether rates are of bytes. */
+  /** Whether rates are in bytes. */
   readonly isLarge: boolean;
-  /** The peer of the goals, and whoever is shown beside. */
+  /** The contender that goals refer to. */
   readonly peer: string;
   /** Turns of each contender, round by round. */
   readonly turns: ReadonlyMap<string, readonly Turn[]>;
 }
 
-/** What was measured, contender by contender. */
+/** Prints what was measured, contender by contender. */
 export function printFigures(title: string, measured: readonly Measured[]): void {
   printTable(
     title,
@@ -46,7 +46,7 @@ export function printFigures(title: string, measured: readonly Measured[]): void
   );
 }
 
-/** Ratios to the peer, and whether they are what they have to be. @returns how many goals were missed */
+/** Prints ratios to the peer, and whether they meet their goals. @returns how many goals were missed */
 export function printGoals(title: string, measured: readonly Measured[]): number {
   let missed = 0;
   const judged = (value: number, goal: number | undefined, by: 'least' | 'most', unit: string, digits = 2): string => {

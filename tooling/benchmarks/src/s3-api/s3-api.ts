@@ -16,7 +16,7 @@ import { turn } from './turn.ts';
 
 type Take = (name: string, round: number) => Promise<Turn>;
 
-/** The API, and the library, over S3: against what a team would write, and against the least that it takes. */
+/** The API and the library over S3, against what a team would write, and against the theoretical minimum. */
 export async function s3Api(bench: Bench): Promise<void> {
   const known = [...cells, ...libraryCells].map(({ name }) => name);
   const unknown = bench.cells.filter((name) => !known.includes(name));

@@ -12,11 +12,11 @@ export interface Asked {
   readonly cell: Cell;
   /** Part of the names of objects. */
   readonly round: number;
-  /** What is downloaded. */
+  /** The file to download. */
   readonly fileId: string;
 }
 
-/** One contender does one cell once; everything that it says it has done is looked for where it has to be. */
+/** Runs one cell on one contender once, and checks that everything that it reports as stored is in the store and the database. */
 export async function turn(load: Load, asked: Asked): Promise<Turn> {
   const { name, contender, cell } = asked;
   const { server, bucket, rows } = contender;
@@ -26,14 +26,14 @@ export async function turn(load: Load, asked: Asked): Promise<Turn> {
   const peak = peakRss(server.pid);
 
   const writes = cell.work === 'form' || cell.work === 'raw';
-  // An object that is written raw is tracked by the peers only: see the README.
+  // Only the peers track an object that is written raw: see the README.
   const rowsDue = cell.work === 'form' || cell.work === 'presign' || (cell.work === 'raw' && name !== 'coffer') ? cell.count : 0;
   const rowsThere = (await rows()) - rowsBefore;
   if (rowsThere !== rowsDue) throw new Error(`${name} ${cell.name}: ${rowsThere} rows were written instead of ${rowsDue}.`);
   const landed = await bucket.landed();
   const right = landed.length === (writes ? cell.count : 0) && landed.every(({ size }) => size === cell.size);
   if (!right) throw new Error(`${name} ${cell.name}: ${landed.length} objects landed, or one of another size than ${cell.size}.`);
-  // Reading back a gigabyte each time would cost more than writing it.
+  // Reading a gigabyte back each time would cost more than writing it.
   const checked = asked.round === 0 ? landed.slice(0, 3) : cell.connections === 0 ? [] : landed.slice(0, 1);
   for (const object of checked) await bucket.assertGenerated(object);
   await bucket.remove(landed);

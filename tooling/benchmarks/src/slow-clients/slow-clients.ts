@@ -11,16 +11,16 @@ import { startContenders, startStores } from '../s3-api/contenders.ts';
 import type { Contender } from '../s3-api/contenders.ts';
 import { pace, SlowReader, SlowWriter } from './slow-socket.ts';
 
-/** To S3: what everybody has by default. */
+/** Sockets to S3: everybody's default. */
 const sockets = 10;
 const names = ['coffer', 'fastify'] as const;
 type Name = (typeof names)[number];
 
 const slow = { count: 30, size: 64 * mebibyte };
-/** Seconds after which somebody who waits for a small file gives up. */
+/** Seconds after which a client that waits for a small file gives up. */
 const patience = 5;
 
-/** What slow clients do, and another one meanwhile, again and again. */
+/** What slow clients do, and what another client does repeatedly meanwhile. */
 const works = {
   read: { size: 10 * 1024, count: 100, everyMs: 50 },
   write: { size: mebibyte, count: 40, everyMs: 100 },
@@ -28,15 +28,15 @@ const works = {
 type Work = keyof typeof works;
 
 interface Turn {
-  /** Milliseconds of each small file; Infinity where it was given up. */
+  /** Milliseconds for each small file; Infinity where the client gave up. */
   readonly small: readonly number[];
-  /** Slow clients that were being served at the end. */
+  /** Slow clients that were still being served at the end. */
   readonly served: number;
   /** MiB. */
   readonly peak: number;
 }
 
-/** Small files of one client while others, on slow lines, read or write large ones. */
+/** Transfers of small files by one client, while others on slow connections read or write large ones. */
 export async function slowClients(bench: Bench): Promise<void> {
   const stores = await startStores(bench);
   const load = startLoad(bench);
@@ -93,14 +93,14 @@ async function turn(work: Work, contender: Contender, files: Files): Promise<Tur
     const described = { 'content-type': 'application/octet-stream', 'content-length': String(slow.size) };
     return new SlowWriter({ method: 'PUT', url, headers: { ...headers('raw'), ...described } });
   });
-  await delay(3000); // until what the system keeps for each of them is full
+  await delay(3000); // until the system's buffers for each of them are full
   const small: number[] = [];
   while (small.length < count) {
     const since = performance.now();
     const isDone = await once(work, contender, files);
     const ms = performance.now() - since;
     small.push(isDone ? ms : Infinity);
-    // Nobody is asked a hundred times who has not answered ten.
+    // Stops early when none of the first ten was answered in time.
     if (small.length === 10 && small.every((each) => each === Infinity)) break;
     await delay(Math.max(0, everyMs - ms));
   }
@@ -110,7 +110,7 @@ async function turn(work: Work, contender: Contender, files: Files): Promise<Tur
   return { small, served, peak };
 }
 
-/** @returns whether the small file came, or went, in time */
+/** @returns whether the small file was transferred in time */
 async function once(work: Work, { server, download, headers, paths }: Contender, files: Files): Promise<boolean> {
   const signal = AbortSignal.timeout(patience * 1000);
   const { size } = works[work];

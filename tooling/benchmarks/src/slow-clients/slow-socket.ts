@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 
 import { matches, pieces } from '../load/generated-bytes.ts';
 
-/** How fast: so many KiB, every so many milliseconds. */
+/** The speed: so many KiB every so many milliseconds. */
 export const pace = { kib: 32, everyMs: 100 };
 
 interface Request {
@@ -13,9 +13,9 @@ interface Request {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A client on a slow line. */
+/** A client on a slow connection. */
 abstract class SlowSocket {
-  /** Bytes of the file that have come, or gone. */
+  /** Bytes of the file that were received or sent. */
   moved = 0;
   protected readonly socket: Socket;
   readonly #timer;
@@ -31,7 +31,7 @@ abstract class SlowSocket {
     this.#timer = setInterval(() => this.move(pace.kib * 1024), pace.everyMs);
   }
 
-  /** Whether something has moved, and its connection is open. */
+  /** Whether bytes have moved and the connection is still open. */
   get isServed(): boolean {
     return this.moved > 0 && !this.#isOver;
   }
@@ -45,7 +45,7 @@ abstract class SlowSocket {
   protected abstract move(most: number): void;
 }
 
-/** Takes a little now and then, and looks whether it is what was uploaded. */
+/** Reads a little at a time, and checks that it is what was uploaded. */
 export class SlowReader extends SlowSocket {
   #head = '';
 
@@ -73,7 +73,7 @@ export class SlowReader extends SlowSocket {
   }
 }
 
-/** Sends a little now and then, of a file that does not end soon. */
+/** Sends a little at a time, of a large file. */
 export class SlowWriter extends SlowSocket {
   protected override move(most: number): void {
     if (this.socket.writableLength > 0) return;

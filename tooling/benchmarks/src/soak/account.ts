@@ -23,13 +23,13 @@ export interface Goal {
 export interface Accounted {
   readonly subject: Subject;
   readonly scene: Scene;
-  /** Reaches the store itself. */
+  /** Talks to the store directly. */
   readonly client: S3Client;
-  /** Uploads that may have been done although nobody was told. */
+  /** Uploads that may have succeeded although the client got no answer. */
   readonly unheard: number;
 }
 
-/** Everything is read once more; what was left over is swept, as if a day had passed; and then rows and objects are compared. Ends the API. */
+/** Reads everything once more, sweeps leftovers as if a day had passed, and then compares rows with objects. Ends the API. */
 export async function account({ subject, scene, client, unheard }: Accounted): Promise<readonly Goal[]> {
   const none = (what: string, examples: readonly string[]): Goal => ({ what, value: examples.length, most: 0, examples });
   const wrong: string[] = [];
@@ -89,7 +89,7 @@ type Numbers = Readonly<Record<string, number>>;
 async function sweep({ environment }: Subject, ...options: readonly string[]): Promise<string> {
   const args = [cofferBin, 'storage', 'sweep', '--older-than', '0', '--json', ...options];
   const ended = promisify(execFile)(process.execPath, args, { env: { ...process.env, ...environment } });
-  return (await ended.catch((error: Error & { readonly stdout: string }) => error)).stdout; // what it could not do is still there
+  return (await ended.catch((error: Error & { readonly stdout: string }) => error)).stdout; // what it could not sweep is found below
 }
 
 interface Stored {
@@ -103,7 +103,7 @@ function missing(these: readonly Stored[], among: readonly Stored[]): readonly s
   return these.map(({ key, size }) => `${key} ${size}`).filter((each) => !known.has(each));
 }
 
-/** What the database and the store hold, each asked itself. */
+/** What the database and the store hold, each queried directly. */
 async function inventory(subject: Subject, scene: Scene, client: S3Client) {
   const { sql } = subject;
   const rows = await sql<Stored[]>`select storage_key as key, size_bytes::float8 as size, status from files`;
@@ -121,7 +121,7 @@ async function inventory(subject: Subject, scene: Scene, client: S3Client) {
   return { rows, objects, uploads, totals };
 }
 
-/** Where database, usage and list do not say the same. */
+/** Disagreements between the database, the usage and the list of files. */
 async function mistold(sql: Subject['sql'], scene: Scene, tenant: Tenant): Promise<readonly string[]> {
   const files = await listFiles(scene, tenant, 1000);
   const sum = files.reduce((total, file) => total + file.size_bytes, 0);

@@ -7,9 +7,9 @@ import { pour } from '../load/pour.ts';
 
 /** The connection was cut. */
 export class Cut extends Error {
-  /** Of whom was asked. */
+  /** The origin of the request's URL. */
   readonly origin: string;
-  /** Whether nobody had taken the request: it was refused, or met the end of a connection that had been idle. */
+  /** Whether the server never took the request: it was refused, or sent on an idle connection that had just been closed. */
   readonly isUntaken: boolean;
 
   constructor({ url, method = 'GET' }: Ask, code: string, wasIdle: boolean) {
@@ -18,14 +18,14 @@ export class Cut extends Error {
     this.isUntaken = code === 'ECONNREFUSED' || wasIdle;
   }
 }
-/** The client left, as it was asked to. */
+/** The client left, as the request told it to. */
 export class Left extends Error {}
 
-/** An answer that was not asked for. */
+/** An unexpected answer. */
 export class Refusal extends Error {
-  /** Whether a store or a database that is away may be told so. */
+  /** Whether it is the answer to expect while a store or a database is away. */
   readonly isUnavailable: boolean;
-  /** Likewise, of a store. */
+  /** The same for a timeout of a store. */
   readonly isTimeout: boolean;
   readonly origin: string;
 
@@ -46,7 +46,7 @@ export interface Head {
 
 export interface Answer extends Head {
   readonly text: string;
-  /** Of whom was asked. */
+  /** The origin of the request's URL. */
   readonly origin: string;
 }
 
@@ -55,15 +55,15 @@ export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: { readonly length: number; readonly pieces: Iterable<Buffer> };
-  /** Bytes, sent where there is a body and received elsewhere, after which the client leaves. */
+  /** Bytes after which the client leaves: sent where there is a body, received elsewhere. */
   readonly leaveAfter?: number;
-  /** Milliseconds that a reader rests after each chunk. */
+  /** Milliseconds that a reader pauses after each chunk. */
   readonly restMs?: number;
-  /** Is told of the body of a 200 or a 206 as it comes, which is gathered otherwise. */
+  /** Receives the body of a 200 or 206 as it arrives; without it, the body is collected. */
   readonly onBody?: (head: Head) => (chunk: Buffer) => void;
 }
 
-/** Longer than anything of the API waits. */
+/** Milliseconds; longer than anything in the API waits. */
 const patience = 120_000;
 const cuts: readonly string[] = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
 
@@ -71,7 +71,7 @@ const cuts: readonly string[] = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'];
 export async function send(ask: Ask): Promise<Answer> {
   const { url, method = 'GET', headers, body, leaveAfter = Infinity } = ask;
   const length = body === undefined ? {} : { 'content-length': String(body.length) };
-  // Half of the connections are used once: none of those may be cut with the excuse that it was idle.
+  // Half of the connections are used only once: if one of those is cut, it cannot be because it was idle.
   const connection = Math.random() < 0.5 ? {} : { agent: false };
   const request = httpRequest(url, { ...connection, method, headers: { ...headers, ...length } });
   let isAnswered = false;
@@ -84,17 +84,17 @@ export async function send(ask: Ask): Promise<Answer> {
     const [response] = await answered;
     isAnswered = true;
     const answer = await receive(response, ask);
-    if (!isWhole) request.destroy(); // its connection waits for the rest, and is nobody else's
+    if (!isWhole) request.destroy(); // its connection waits for the rest, and cannot be reused
     return answer;
   } catch (error) {
-    if (error instanceof Left) await delay(20); // what was sent arrives
+    if (error instanceof Left) await delay(20); // so that what was sent arrives
     request.destroy();
     const { code = '' } = error as NodeJS.ErrnoException;
     throw cuts.includes(code) ? new Cut(ask, code, request.reusedSocket && !isAnswered) : error;
   }
 }
 
-/** What of the pieces is sent before the client leaves. */
+/** The pieces that are sent before the client leaves. */
 function* until(most: number, pieces: Iterable<Buffer>): Generator<Buffer> {
   let left = most;
   for (const piece of pieces) {

@@ -9,7 +9,7 @@ import type { Scene, Tenant } from './scene.ts';
 import { Slot } from './slot.ts';
 import type { Version } from './slot.ts';
 
-/** A tenant that has more takes no further ones until some are deleted. */
+/** A tenant with this many files uploads no more until some are deleted. */
 const mostFiles = 40;
 
 interface FileRow {
@@ -26,7 +26,7 @@ interface Presigned {
   readonly upload_headers: Readonly<Record<string, string>>;
 }
 
-/** What is done to tracked files. */
+/** Operations on tracked files. */
 export const fileWorks: Readonly<Record<string, Work>> = {
   'form upload': async (scene, tenant) => {
     if (tenant.files.size >= mostFiles) return 'idle';
@@ -48,15 +48,15 @@ export const fileWorks: Readonly<Record<string, Work>> = {
     const upload = JSON.parse((await scene.call('user', tenant, 'files/presigned-upload', [201], asked)).text) as Presigned;
     const { method, upload_url: url, upload_headers: headers, upload_fields: fields, file_id: id } = upload;
     const far = Math.random();
-    if (far < 0.1) return 0; // nobody ever sends the bytes
+    if (far < 0.1) return 0; // the bytes are never sent
     const leaving = far < 0.2 ? { leaveAfter: randomInt(version.size + 1) } : {};
     const put = { method, headers: { ...headers }, body: raw(version) };
     const answer = await send({ ...(method === 'POST' ? form(version, fields) : put), url, ...leaving });
     if (answer.status < 200 || answer.status > 299) throw new Refusal(`The store's form`, answer);
-    if (far < 0.3) return version.size; // nobody ever completes it
+    if (far < 0.3) return version.size; // it is never completed
     const complete = (): ReturnType<Scene['call']> => scene.call('user', tenant, `files/${id}/complete`, [200], { method: 'POST' });
     const { text } = await complete();
-    if (far > 0.9) await complete(); // which may be repeated
+    if (far > 0.9) await complete(); // completing may be repeated
     return kept(tenant, text, version);
   },
 
@@ -65,7 +65,7 @@ export const fileWorks: Readonly<Record<string, Work>> = {
     if (slot === undefined) return 'idle';
     const headers = await scene.headers('user', tenant);
     if (Math.random() < 0.8) return readSomehow(slot, `${scene.url}/api/v1/files/${slot.name}/download`, headers);
-    // A file that is deleted meanwhile is found by neither of them.
+    // A file that is deleted meanwhile is not found here, nor by the download.
     const answer = await scene.call('user', tenant, `files/${slot.name}/presigned-download`, [200, 404], json({}));
     if (answer.status === 200) return readSomehow(slot, (JSON.parse(answer.text) as { readonly download_url: string }).download_url, {});
     if (slot.mayBe('absent')) return 0;

@@ -6,14 +6,14 @@ import { json, raw, some } from './scene.ts';
 import type { Scene, Tenant } from './scene.ts';
 import type { Slot } from './slot.ts';
 
-/** Bytes that were moved; `idle` where there was nothing to do. */
+/** Bytes that were moved; `idle` if there was nothing to do. */
 export type Outcome = number | 'idle' | 'replaced';
 export type Work = (scene: Scene, tenant: Tenant) => Promise<Outcome>;
 
 const sizeOf = ({ state }: Slot): number | undefined => (state === undefined || state === 'absent' ? undefined : state.size);
 const route = ({ name }: Slot): string => `storage/objects/${encodeURIComponent(name)}`;
 
-/** What is done to objects that no row tracks. */
+/** Operations on objects that no row tracks. */
 export const objectWorks: Readonly<Record<string, Work>> = {
   'raw upload': async (scene, tenant) => {
     const slot = some(tenant.objects);
@@ -30,7 +30,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
     const slot = some(tenant.objects);
     const version = scene.newVersion();
     if (version.size === 0) return 'idle';
-    // Not a change: nobody is ever to see any of it.
+    // Not a change: nobody may ever see any of these bytes.
     const ask = { method: 'PUT', body: raw(version), leaveAfter: randomInt(version.size) };
     const done = await slot.exclusively(async () => void (await scene.call('admin', tenant, route(slot), [], ask)));
     return done ? 0 : 'idle';
@@ -41,8 +41,8 @@ export const objectWorks: Readonly<Record<string, Work>> = {
     return readSomehow(slot, `${scene.url}/api/v1/${route(slot)}`, await scene.headers('admin', tenant));
   },
 
-  // Of what is too large for the buffers of the system, so that somebody has to wait with the rest.
-  // Those tell of what was read by the mebibyte: on a loaded machine it has to come more often than the store may be silent.
+  // Picks bodies too large for the system's buffers, so that the API has to hold back the rest. Those report reads by the mebibyte
+  // only, which even on a loaded machine must happen more often than the store may be silent.
   'slow download': async (scene, tenant) => {
     const slot = some([...tenant.objects, ...tenant.files.values()].toSorted((a, b) => (sizeOf(b) ?? 0) - (sizeOf(a) ?? 0)).slice(0, 3));
     const isFile = tenant.files.has(slot.name);
@@ -72,7 +72,7 @@ export const objectWorks: Readonly<Record<string, Work>> = {
     const many = async (): Promise<void> => {
       const answer = await scene.call('admin', tenant, 'storage/delete', [200], json({ keys: [slot.name, 'raw/never'] }));
       const { errors } = JSON.parse(answer.text) as { readonly errors: readonly { readonly code: string }[] };
-      // Each key has an answer of its own, and that may be that the store is away.
+      // Each key has its own result, which may be that the store is away.
       if (errors.every(({ code }) => code === 'storage_unavailable') && errors.length > 0) {
         const headers = { 'content-type': 'application/problem+json', 'retry-after': '1' };
         throw new Refusal('storage/delete', { ...answer, status: 503, headers, text: JSON.stringify(errors[0]) });
@@ -110,7 +110,7 @@ export async function readObject(scene: Scene, tenant: Tenant, slot: Slot): Prom
   return read(slot, { url: `${scene.url}/api/v1/${route(slot)}`, headers: await scene.headers('admin', tenant) });
 }
 
-/** Whole or in part, to the end or not. */
+/** Reads all of it or a range, to the end or not. */
 export function readSomehow(slot: Slot, url: string, headers: Readonly<Record<string, string>>): Promise<Outcome> {
   const size = sizeOf(slot) ?? 1000;
   const start = randomInt(size + 1);

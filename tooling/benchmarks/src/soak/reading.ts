@@ -9,9 +9,9 @@ export interface Range {
 }
 
 /**
- * Reads what is at an address: all of one version that may be there, or a part of it.
- * @returns how many bytes came, or `replaced` where it was cut because what was read was replaced or deleted
- * @throws when a byte is one of no such version
+ * Reads what is at an address: all of a version that may be there, or a range of it.
+ * @returns how many bytes arrived, or `replaced` if the response was cut because the content was replaced or deleted
+ * @throws Error when a byte belongs to no such version
  */
 export function read(slot: Slot, ask: Ask, range?: Range): Promise<number | 'replaced'> {
   return slot.read(async (states) => {
@@ -36,7 +36,7 @@ export function read(slot: Slot, ask: Ask, range?: Range): Promise<number | 'rep
 
 const versionsOf = (states: ReadonlySet<State>): readonly Version[] => [...states].filter((state) => state !== 'absent');
 
-/** A body as it comes, held to the versions that it may be. */
+/** Compares a body, as it arrives, with the versions that it may be. */
 class Body {
   readonly #name: string;
   readonly #length: number;

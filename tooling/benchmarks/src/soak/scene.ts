@@ -13,9 +13,9 @@ import type { Version } from './slot.ts';
 
 export interface Tenant {
   readonly tenant_uuid: string;
-  /** The first it had, after which its bucket is named. */
+  /** Its first slug, from which the name of its bucket comes. */
   readonly tenant_slug: string;
-  /** All that it has had: a token may name any of them. */
+  /** All slugs that it has had: a token may contain any of them. */
   readonly slugs: string[];
   /** Keys of objects that no row tracks. */
   readonly objects: readonly Slot[];
@@ -25,13 +25,13 @@ export interface Tenant {
 
 type Who = 'user' | 'admin';
 
-/** Few, so that they are often read while they are replaced. */
+/** Few, so that they are often read while they are being replaced. */
 const keysOfEach = 8;
 /** Some of the keys that stores and paths get wrong. */
 const names = (kind: S3Kind): readonly string[] => ['plain', 'with space', kind === 'minio' ? 'a/b' : 'a//b', 'ключ', '%2e+&?', 'x/acl'];
 const writeBytes = 262_144;
 
-/** What the traffic is sent to, as whom, and what is there. */
+/** Where the traffic goes, on whose behalf, and what is stored. */
 export class Scene {
   readonly tenants: readonly Tenant[];
   readonly #urlOfApi: () => string;
@@ -49,18 +49,18 @@ export class Scene {
     }));
   }
 
-  /** Of one of the API's processes, whichever; another one after each start. */
+  /** The URL of any one of the API processes; it changes with each restart. */
   get url(): string {
     return this.#urlOfApi();
   }
 
-  /** Of bytes that no other version has, around a part's size and the API's limits now and then. */
+  /** A version whose bytes no other version has. Some sizes are close to the part size and to the API's limits. */
   newVersion(): Version {
     const seed = (++this.#versions * 611_953) % mebibyte; // odd, so that the first million differ
     return { seed, size: someSize() };
   }
 
-  /** As a user of the tenant, or as the admin on its behalf. @throws Refusal unless the status is one of those */
+  /** Calls the API as a user of the tenant, or as the admin on its behalf. @throws Refusal unless the status is one of `expected` */
   async call(who: Who, tenant: Tenant | undefined, path: string, expected: readonly number[], ask: Omit<Ask, 'url'> = {}): Promise<Answer> {
     const url = `${this.url}/api/v1/${path}`;
     const answer = await send({ ...ask, url, headers: { ...ask.headers, ...(await this.headers(who, tenant)) } });
@@ -109,7 +109,7 @@ export function json(value: unknown): Pick<Ask, 'body' | 'headers' | 'method'> {
   return { method: 'POST', headers: { 'content-type': 'application/json' }, body: { length: text.length, pieces: [text] } };
 }
 
-/** Tells of a file whose upload nobody heard the answer of what it has to be. */
+/** The name tells what a file must contain, even if nobody received the answer to its upload. */
 export const fileName = ({ seed, size }: Version): string => `${seed}-${size}.bin`;
 
 export function versionNamed(filename: string): Version {

@@ -10,14 +10,14 @@ import { json, Scene } from './scene.ts';
 import { startSubject } from './subject.ts';
 import { Traffic } from './traffic.ts';
 
-/** Milliseconds between faults. */
+/** The longest time between faults, in milliseconds. */
 const longestPeriod = 60_000;
-/** MiB: of the API under many bodies, as in `memory`; what it may grow by in the second half of its life; of the clients here. */
+/** MiB: of the API under many bodies, as in `memory`; its growth in the second half of its life; of the clients in this process. */
 const [mostRss, mostGrowth, mostOwn] = [230, 48, 400];
-/** Connections to the store and to the database that stay, and what an idle process has now and then. */
+/** Persistent connections to the store and to the database, and a few descriptors that an idle process opens now and then. */
 const mostOpened = 10 + 10 + 4;
 
-/** Mixed traffic of several tenants over S3, with faults, after which everything has to be accounted for. */
+/** Mixed traffic of several tenants over S3, with faults, after which everything must be accounted for. */
 export async function soak(bench: Bench): Promise<void> {
   const stores = await startStores(bench, bench.cells.includes('minio') ? 'minio' : 'ceph');
   const subject = await startSubject(bench, stores);
@@ -25,7 +25,7 @@ export async function soak(bench: Bench): Promise<void> {
   for (const tenant of scene.tenants) {
     const { tenant_uuid, tenant_slug } = tenant;
     const bucket = subject.bucketOf(tenant_slug);
-    bench.resources.defer(() => bucket.drop().catch(() => {})); // one that was never made
+    bench.resources.defer(() => bucket.drop().catch(() => {})); // it may never have been created
     await scene.call('admin', undefined, 'admin/tenants', [201], json({ tenant_uuid, tenant_slug }));
     await scene.call('admin', tenant, `admin/tenants/${tenant_slug}/provision-storage`, [200], json({ tenant_slug }));
   }
@@ -56,7 +56,7 @@ export async function soak(bench: Bench): Promise<void> {
   );
 
   const [early = NaN, half = NaN, end = NaN] = memory;
-  await delay(6000); // connections of clients that rest are closed
+  await delay(6000); // until idle connections of clients are closed
   const opened = subject.opened();
   const goals: readonly Goal[] = [
     { what: 'answers that no fault excuses', value: traffic.found.length, most: 0 },
@@ -91,7 +91,7 @@ const lasting = ['cutOff', 'silence', 'cutDatabase', 'silenceDatabase'] as const
 const all = ['kill', 'restart', ...lasting] as const;
 type Fault = (typeof all)[number];
 
-/** Faults of all kinds in the first half; the processes of the second half stay, so that their memory tells. */
+/** Faults of all kinds in the first half. In the second half no process ends, so that its memory is meaningful. */
 function timeline(whole: number): readonly Step[] {
   const period = Math.min(longestPeriod, whole / 10);
   const faults = Array.from({ length: Math.ceil(whole / period) - 1 }, (_, index): Step => {

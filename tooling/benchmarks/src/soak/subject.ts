@@ -16,11 +16,11 @@ import type { Excuse } from './traffic.ts';
 
 /** Seconds. */
 const storeTimeout = 5;
-/** Milliseconds. Requests under way have 25 seconds in which the API stops, and 10 more to take back what they wrote. */
+/** Milliseconds. When the API stops, requests under way have 25 seconds to finish, and 10 more to undo what they wrote. */
 const [down, cut, databaseCut, mostStop] = [1000, 5000, 2000, 40_000];
-/** By turns: for longer than a request waits; and than it does with all its retries. */
+/** Milliseconds, alternating: longer than a request waits, and longer than it does with all its retries. */
 const silences = [1500 * storeTimeout, 5500 * storeTimeout];
-/** Longer than a statement waits for its answer. */
+/** Milliseconds; longer than a statement waits for its answer. */
 const databaseSilence = 40_000;
 
 const isDatabaseAway: Excuse = (error) => error instanceof Refusal && error.isUnavailable;
@@ -29,14 +29,14 @@ const isStoreAway: Excuse = (error) => error instanceof Cut || error.isUnavailab
 type Fault = readonly [work: () => Promise<void>, excuses: Excuse];
 export type Subject = Awaited<ReturnType<typeof startSubject>>;
 
-/** Two processes of the API on one database and one store, and what stands around them. */
+/** Two API processes on one database and one store, and the proxies in front of those. */
 export async function startSubject(bench: Bench, stores: Stores) {
   const line = await lineTo(bench, stores.s3.endpoint);
   const prefix = `coffer-soak-${randomBytes(4).toString('hex')}`;
   const { url: databaseUrl, sql } = await databaseOf(bench, stores, 'files');
   const databaseLine = await lineTo(bench, databaseUrl);
   const dataDirectory = await scratch(bench, 'soak');
-  // What the API logs as an error is one of Coffer's.
+  // At this level, whatever the API logs is an error in Coffer.
   const environment = {
     ...environmentOn({ ...stores.s3, endpoint: line.endpoint }, prefix),
     STORAGE_BACKEND: stores.s3.kind === 'minio' ? 'minio' : 's3',
@@ -54,13 +54,13 @@ export async function startSubject(bench: Bench, stores: Stores) {
     await Promise.all(apis.map(({ url }) => untilReady(url)));
   };
   return {
-    /** Of either. */
+    /** Of either process. */
     url: (): string => some(apis).url,
-    /** MiB, of the larger one. */
+    /** MiB, of the larger process. */
     rss: (): number => Math.max(...apis.map(({ pid }) => rss(pid))),
     /** Files, sockets and the like that a process has opened since it was ready. */
     opened: (): number => Math.max(...apis.map(({ pid, openAtFirst }) => openFiles(pid) - openAtFirst)),
-    /** Of the command line beside it. */
+    /** The environment of the CLI that runs beside it. */
     environment: { ...environment, DATABASE_URL: databaseUrl, COFFER_DATA_DIR: dataDirectory, STORAGE_ENABLE_MULTI_TENANCY: 'true' },
     sql,
     bucketOf: (slug: string): BenchBucket => new BenchBucket(stores.client, `${prefix}-${slug}`),
@@ -72,9 +72,9 @@ export async function startSubject(bench: Bench, stores: Stores) {
         await delay(down);
         apis[index] = await start();
       };
-      return [work, (error) => error instanceof Cut && error.origin === api.url]; // the other goes on
+      return [work, (error) => error instanceof Cut && error.origin === api.url]; // the other process goes on
     },
-    /** From the store. */
+    /** Cuts the API off from the store. */
     cutOff: (): Fault => {
       const work = async (): Promise<void> => {
         line.cut();
@@ -82,7 +82,7 @@ export async function startSubject(bench: Bench, stores: Stores) {
       };
       return [work, isStoreAway];
     },
-    /** Asked to stop while it is sent requests, the process ends those that it has. */
+    /** Stops a process while requests arrive; it must finish those that it has accepted. */
     restart: (index: number): Fault => {
       const api = apis[index]!;
       const work = async (): Promise<void> => {
@@ -91,7 +91,7 @@ export async function startSubject(bench: Bench, stores: Stores) {
       };
       return [work, (error) => error instanceof Cut && error.isUntaken && error.origin === api.url];
     },
-    /** The store, for longer than the API waits. */
+    /** Makes the store silent for longer than the API waits. */
     silence: (): Fault => {
       const [silence] = silences.reverse();
       const work = async (): Promise<void> => {

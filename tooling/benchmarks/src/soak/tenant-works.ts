@@ -3,7 +3,7 @@ import { json, some } from './scene.ts';
 
 /** Bytes: more than anybody uploads. */
 const wide = 2 ** 40;
-/** A tenant that has had more is renamed no more. */
+/** A tenant that has had this many slugs is not renamed again. */
 const mostSlugs = 200;
 
 interface TenantRow {
@@ -12,13 +12,13 @@ interface TenantRow {
   readonly quota_bytes: number | null;
 }
 
-/** What is done to tenants while their users are at work, of which those are to notice nothing. */
+/** Operations on tenants while their users are at work, who must notice nothing. */
 export const tenantWorks: Readonly<Record<string, Work>> = {
   'tenant renamed': async (scene, tenant) => {
     const { tenant_uuid, slugs } = tenant;
     if (slugs.length >= mostSlugs) return 'idle';
     const tenant_slug = `${tenant.tenant_slug}-${crypto.randomUUID()}`;
-    // Another one may have renamed it since.
+    // Another client may have renamed it since.
     await scene.call('admin', undefined, `admin/tenants/${tenant_uuid}`, [200], { ...json({ tenant_slug }), method: 'PATCH' });
     slugs.push(tenant_slug);
     return 0;

@@ -12,23 +12,23 @@ import type { Scene } from './scene.ts';
 import { tenantWorks } from './tenant-works.ts';
 
 const clients = 10;
-/** Who do nothing but read slowly, and want no more connections to the store for it than there are for all. */
+/** Clients that only read slowly. They must not need more connections to the store than there are. */
 const slowClients = 8;
-/** Milliseconds that a client rests at most: the machine is not to be measured, nor taken. */
+/** The longest pause of a client, in milliseconds: this neither measures the machine nor should take all of it. */
 const longestRest = 60;
-/** More would say the same. */
+/** More findings would add nothing. */
 const enough = 20;
 
 const works: Readonly<Record<string, Work>> = { ...objectWorks, ...fileWorks, ...tenantWorks };
-/** Downloads come more often than others. */
+/** Downloads are more frequent than other work. */
 const deck = Object.keys(works)
   .filter((name) => name !== 'slow download')
   .flatMap((name) => Array.from({ length: name.endsWith('download') ? 4 : 1 }, () => name));
 
-/** Whether a fault is the reason of it. */
+/** Whether a fault explains an error. */
 export type Excuse = (error: Cut | Refusal) => boolean;
 
-/** What came of one kind of work. */
+/** The results of one kind of work. */
 interface Count {
   done: number;
   bytes: number;
@@ -37,9 +37,9 @@ interface Count {
   failed: number;
 }
 
-/** Mixed requests of several clients, each answer of which is looked at. */
+/** Mixed requests of several clients; every answer is checked. */
 export class Traffic {
-  /** What no fault excuses. */
+  /** Errors that no fault explains. */
   readonly found: string[] = [];
   readonly #counts = new Map(Object.keys(works).map((name) => [name, { done: 0, bytes: 0, left: 0, replaced: 0, failed: 0 } as Count]));
   readonly #scene: Scene;
@@ -49,7 +49,7 @@ export class Traffic {
     this.#scene = scene;
   }
 
-  /** Until the signal, or until enough was found. */
+  /** Runs until the signal, or until enough was found. */
   async run(signal: AbortSignal): Promise<void> {
     const one = async (names: readonly string[]): Promise<void> => {
       while (!signal.aborted && this.found.length < enough) {
@@ -60,7 +60,7 @@ export class Traffic {
     await Promise.all(Array.from({ length: clients + slowClients }, (_, index) => one(index < clients ? deck : ['slow download'])));
   }
 
-  /** What was under way at any time during it may fail, as long as that is excused. */
+  /** Runs a fault. Whatever was under way at any time during it may fail if `excuses` accepts the error. */
   async during(fault: () => Promise<void>, excuses: Excuse): Promise<void> {
     const entry = { excuses, endedAt: Infinity };
     this.#faults.push(entry);
@@ -75,7 +75,7 @@ export class Traffic {
     printTable(title, ['work', 'done', 'client left', 'replaced while read', 'failed in faults', 'MiB'], rows);
   }
 
-  /** Uploads that may have been done although nobody was told. */
+  /** Uploads that may have succeeded although the client got no answer. */
   get unheard(): number {
     const [forms, presigned] = ['form upload', 'presigned upload'].map((name) => this.#counts.get(name)!.failed);
     return forms! + presigned!;

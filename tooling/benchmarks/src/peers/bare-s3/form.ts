@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 
-/** The file of a form in which it stands last. */
+/** The file of a form whose last part it is. */
 export interface FormFile {
-  /** Bytes of the file; undefined when the form's length is not announced. */
+  /** Bytes of the file; undefined when the length of the form is not announced. */
   readonly size: number | undefined;
   readonly chunks: AsyncIterable<Buffer>;
 }
 
-/** Takes for granted that a form is well made: what reading one costs at least. */
+/** Assumes that the form is well-formed: this is the minimum cost of reading one. */
 export async function fileOf(incoming: IncomingMessage): Promise<FormFile> {
   const boundary = /boundary=(.+)$/.exec(incoming.headers['content-type'] ?? '')?.[1] ?? '';
   const endLength = boundary.length + 8;
@@ -42,7 +42,7 @@ async function* firstBytes(first: Buffer, source: AsyncIterator<Buffer>, size: n
   }
 }
 
-/** Holds back what may be the end of the form, until it is known to be. */
+/** Holds back bytes that may be the end of the form until it is known whether they are. */
 async function* withoutEnd(first: Buffer, source: AsyncIterator<Buffer>, endLength: number): AsyncGenerator<Buffer> {
   let held = first;
   for (let chunk = await following(source); chunk !== undefined; chunk = await following(source)) {

@@ -1,4 +1,4 @@
-// The ceiling: `node:http`, plain signed requests, a row by hand. It checks no token, no form and no length.
+// The ceiling: `node:http`, plain signed requests, hand-written SQL. It checks no token, no form and no length.
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -13,7 +13,7 @@ const objects = new Objects(options);
 const files = await peerFiles(options.databaseUrl);
 const owner = 'somebody';
 const contentType = 'application/octet-stream';
-// Up to here a body is collected and sent as one buffer.
+// A body of up to this many bytes is collected and sent as one buffer.
 const smallBytes = 2 * 2 ** 20;
 
 async function gathered(chunks: AsyncIterable<Buffer>): Promise<Buffer> {

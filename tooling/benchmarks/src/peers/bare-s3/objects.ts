@@ -40,7 +40,7 @@ export class Objects {
     return `${this.#options.endpoint}${path}?${this.#signer.presignPut(path, { type, length, expiresIn: 3600 })}`;
   }
 
-  /** A body of unknown length, part by part through a few buffers that are used again. */
+  /** Uploads a body of unknown length part by part, through a few buffers that are reused. */
   async putParts(key: string, chunks: AsyncIterable<Buffer>): Promise<number> {
     const begun = await drained(await this.#send('POST', key, 'uploads='));
     const id = /<UploadId>(.+?)<\/UploadId>/.exec(begun)?.[1] ?? '';

@@ -6,7 +6,7 @@ const unsigned = 'UNSIGNED-PAYLOAD';
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Signature V4 for one host, with as little work as it takes: keys need no encoding, and bodies are not hashed. */
+/** Signature V4 for one host, with the least possible work: keys need no encoding, and bodies are not hashed. */
 export class Signer {
   readonly #host: string;
   readonly #accessKey: string;
@@ -20,7 +20,7 @@ export class Signer {
     this.#secretKey = secretKey;
   }
 
-  /** Headers of a request. `query` is canonical already. */
+  /** Headers of a request. `query` must already be canonical. */
   headers(method: string, path: string, query: string): Record<string, string> {
     const time = now();
     const names = 'host;x-amz-content-sha256;x-amz-date';
@@ -34,7 +34,7 @@ export class Signer {
     };
   }
 
-  /** A query that allows a PUT of one type and length. */
+  /** A query that allows a PUT with one content type and length. `expiresIn` is in seconds. */
   presignPut(
     path: string,
     { type, length, expiresIn }: { readonly type: string; readonly length: number; readonly expiresIn: number },
