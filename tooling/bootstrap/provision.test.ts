@@ -81,7 +81,7 @@ describe('provisioning a tool', () => {
     expect(existsSync(join(dir, 'busy/node_modules/tool/tool'))).toBe(true);
   });
 
-  it('shows the registry what the .npmrc of the checkout has for it, and keeps no copy', async () => {
+  it('sends the registry the token in the .npmrc of the checkout, and keeps no copy', async () => {
     const shown: (string | undefined)[] = [];
     const registry = createServer((request, response) => {
       const { port } = registry.address() as AddressInfo;

@@ -54,7 +54,7 @@ describe('the bootstrap', () => {
     expect(lines.at(-1)).toContain('run npm test again.');
   });
 
-  it('says at once that PATH would not hold the folders of this checkout', () => {
+  it('says at once that PATH cannot contain the folders of this checkout', () => {
     root = join(root, 'a:b');
     mkdirSync(root);
     cpSync(join(root, '../tooling'), join(root, 'tooling'), { recursive: true });
@@ -100,7 +100,7 @@ describe('the bootstrap', () => {
       'with musl (as on Alpine).',
     ],
     ['Windows', "Object.defineProperty(process, 'platform', { value: 'win32' });", ': use WSL 2.'],
-  ])('says on %s what it runs on, before it downloads anything', (_machine, preload, end) => {
+  ])('on %s, says which machines are supported before it downloads anything', (_machine, preload, end) => {
     const { status, lines } = run(['start'], { preload });
     expect({ status, count: lines.length }).toEqual({ status: 1, count: 1 });
     expect(lines[0]).toContain('Coffer runs on Linux with glibc and on macOS, x64 or arm64;');

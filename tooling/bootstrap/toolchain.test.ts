@@ -109,7 +109,7 @@ describe('the Node of a checkout', () => {
     expect(asked).toEqual([]);
   });
 
-  it('is none where neither runs, for a reason that is told', async () => {
+  it('is none where neither runs, and the error says why', async () => {
     for (const version of ['26.10.0', '24.22.3']) packages[`${nodePackage}@${version}`] = { 'bin/node': notLinked };
     const { node, errors } = await toolsOf('neither');
     expect(node).toBeUndefined();

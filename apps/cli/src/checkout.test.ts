@@ -63,7 +63,7 @@ describe('the command line in a checkout', () => {
     expect(await start('storage', 'a b').ended).toEqual({ code: 3, output: `${process.versions.node} storage,a b\n` });
   });
 
-  it('passes the wish to stop on to that one, and its own end', async () => {
+  it('passes signals on to that Node, and its exit status back', async () => {
     await fetch();
     const stopped = start('wait');
     await once(stopped.child.stdout, 'data');

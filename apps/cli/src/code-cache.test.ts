@@ -40,7 +40,7 @@ describe('code that V8 has compiled', () => {
     expect(await readdir(join(compiled(), build))).toEqual(['storage-info.bin', 'storage-list.bin']);
   });
 
-  it('of several storages is kept together', async () => {
+  it('of one command on several storage backends is kept in one file', async () => {
     await list();
     const alone = await stat(await file());
     // Fails at once: the code of a command that runs longer than two seconds is kept.
@@ -93,7 +93,7 @@ describe('code that V8 has compiled', () => {
     expect(left).toHaveLength(2);
   });
 
-  it('is kept nowhere when nothing can be kept, or nobody wants it', async () => {
+  it('is not kept when the home folder cannot hold it, or caching is switched off', async () => {
     for (const place of ['/proc', '/dev/null', join(home, 'missing'), '', '.', 'relative'])
       expect(await list({ HOME: place })).toMatchObject(listed);
     expect(await list({ NODE_DISABLE_COMPILE_CACHE: '1' })).toMatchObject(listed);
@@ -109,7 +109,7 @@ describe('code that V8 has compiled', () => {
     expect((await stat(await file())).atimeMs).toBe(kept.atimeMs);
   });
 
-  it.runIf(process.platform === 'linux')('is no pipe', async () => {
+  it.runIf(process.platform === 'linux')('replaces a pipe in its place and does not read it', async () => {
     await list();
     const path = await file();
     await rm(path);

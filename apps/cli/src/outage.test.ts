@@ -24,7 +24,7 @@ describeServers('a provider that is restarted', (bench) => {
   });
   afterEach(() => proxy.stop());
 
-  it('is waited for by an upload, of files and of what comes once', async () => {
+  it('is waited for by an upload, of files and of stdin', async () => {
     const { folder, bucket, env, storage, coffer, cli } = bench();
     const bytes = randomFile(size);
     await writeFile(join(folder, 'large'), bytes);
@@ -77,7 +77,7 @@ describeServers('a provider that is restarted', (bench) => {
     expect(Object.keys(await objectsIn(storage, bucket))).toHaveLength(1200);
   });
 
-  it('that never answered is told of at once', async () => {
+  it('that never answered is reported at once', async () => {
     const { coffer } = bench();
     const { endpoint } = proxy;
     proxy.stop();

@@ -34,7 +34,7 @@ describeStores('a process', (bench, store) => {
     { args: ['copy', 'from', 'to', '-r'], past: 'copied' },
     { args: ['move', 'from', 'to', '-r'], past: 'moved' },
     { args: ['delete', 'from', '-r', '--confirm'], past: 'deleted' },
-  ])('that is stopped tells of all that it has $past', async ({ args, past }) => {
+  ])('that is stopped reports all that it has $past', async ({ args, past }) => {
     const { folder, storage, bucket, start } = bench();
     const names = Array.from({ length: 600 }, (_, id) => String(id));
     if (past === 'uploaded') await putFiles(folder, Object.fromEntries(names.map((name) => [`tree/${name}`, 'small'])));
@@ -89,7 +89,7 @@ process.reallyExit = (code) => {
     ).toMatchObject({ code: 0, stderr: 'collected\n' });
   });
 
-  it('whose reader goes away ends in peace', async () => {
+  it('whose reader goes away ends without an error', async () => {
     const { storage, start } = bench();
     await putObjects(
       storage,
@@ -117,7 +117,7 @@ process.reallyExit = (code) => {
     }
   });
 
-  it('whose reader goes away while many wait for it says nothing of that', async () => {
+  it('whose reader goes away while many tasks wait for it prints nothing about that', async () => {
     const { folder, start } = bench();
     await putFiles(folder, Object.fromEntries(Array.from({ length: 2000 }, (_, id) => [`tree/${'x'.repeat(200)}-${id}`, ''])));
     for (const json of [[], ['--json']]) {
@@ -127,7 +127,7 @@ process.reallyExit = (code) => {
     }
   });
 
-  it.runIf(existsSync('/dev/full'))('whose results cannot be written does its work, and says so', async () => {
+  it.runIf(existsSync('/dev/full'))('whose results cannot be written does its work, and reports that', async () => {
     const { folder, storage, bucket, cli, env } = bench();
     await putFiles(folder, { 'tree/a': 'a', 'tree/b': 'b' });
     const stdout = openSync('/dev/full', 'w');

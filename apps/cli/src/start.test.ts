@@ -47,7 +47,7 @@ process.on('exit', () => {
       expect(loaded).not.toContain(name);
   });
 
-  it('reads files of one byte for each character', async () => {
+  it('loads only files of one byte per character', async () => {
     const wide: string[] = [];
     for await (const file of glob('dist/**/*.cjs', { cwd: cli.root })) {
       if (/[^\0-\x7F]/.test(await readFile(join(cli.root, file), 'utf8'))) wide.push(file);

@@ -22,7 +22,7 @@ describe('TENANT_ID', () => {
     await bench.close();
   });
 
-  it('without a database, is a slug that the bucket is made of', async () => {
+  it('without a database, is a slug from which the bucket name is made', async () => {
     const ended = await bench.coffer(['upload', 'file.pdf', '--explain', '--json'], { ...tenancy, TENANT_ID: 'acme-123' });
     expect(ended).toMatchObject({ code: 0, json: { uploaded: [{ bucket: 'acme-123-uploads' }] } });
     expect(ended.stderr).toBe(

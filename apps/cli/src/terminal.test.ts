@@ -12,7 +12,7 @@ import { Cli } from './testing/cli.ts';
 import { hasTerminal, screenOf, Terminal } from './testing/terminal.ts';
 
 describe('screenOf', () => {
-  it('shows what is left of drawing over and erasing', () => {
+  it('shows what remains after overwriting and erasing', () => {
     expect(screenOf('1/9\r2/9\u001b[K\r\u001b[Kdone\r\nnext\u001b[31m red\u001b[39m\r\n')).toBe('done\nnext red\n');
     expect(screenOf('question? \u001b[12Gyes\u001b[2K\u001b[Gquestion? Yes')).toBe('question? Yes');
   });
@@ -47,7 +47,7 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(terminal.screen).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\nuploaded 1 object \(200 MiB\) in \S+ s\n$/);
   });
 
-  it('says of one large file how much there is, and how long it will take', async () => {
+  it('shows the size of one large file, and the time left', async () => {
     const upload = coffer(['storage', 'upload', 'large.bin']);
     await upload.until(/\r0\/1 objects {2}\S+ \S+\/200 MiB {2}\S+ \S+\/s {2}ETA \d/);
     expect(await upload.end()).toBe(0);
@@ -67,13 +67,13 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(Math.max(...drawn)).toBeLessThan(20);
   });
 
-  it('draws progress on a terminal that does not tell its width', async () => {
+  it('draws progress on a terminal of unknown width', async () => {
     const terminal = new Terminal([process.execPath, cli.bin, 'storage', 'upload', 'large.bin'], { cwd: folder, env: {}, columns: 0 });
     await terminal.until(/\r0\/1 objects {2}\S+ MiB/);
     expect(await terminal.end()).toBe(0);
   });
 
-  it('draws nothing on a terminal that cannot take it away again', async () => {
+  it('draws nothing on a terminal that cannot erase it', async () => {
     const terminal = coffer(['storage', 'upload', 'large.bin'], { TERM: 'dumb' });
     expect(await terminal.end()).toBe(0);
     expect(terminal.written).toMatch(/^uploaded large\.bin -> coffer-uploads\/large\.bin\r\nuploaded 1 object \(200 MiB\) in \S+ s\r\n$/);
@@ -93,7 +93,7 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     await close();
   });
 
-  it('says what it does and for how long where there is nothing to count, and nothing of it once it is stopped', async () => {
+  it('shows what it does and for how long when there is nothing to count, and erases that when it is stopped', async () => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -120,7 +120,7 @@ describe.skipIf(!hasTerminal)('in a terminal', () => {
     expect(check.screen).toMatch(/^ok +provider +local answered within \d+ ms$/m);
   });
 
-  it('asks nobody whether another command was meant: an Enter would do it', async () => {
+  it('never asks whether another command was meant: a stray Enter would run it', async () => {
     const terminal = coffer(['storage', 'rm', 'a', 'b']);
     expect(await terminal.end()).toBe(2);
     expect(terminal.screen).toMatch(/^usage: "storage rm a" is not a coffer command; did you mean "storage delete"\? .*\n$/);

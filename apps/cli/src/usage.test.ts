@@ -62,7 +62,7 @@ describe('calling it', () => {
     [['rm', 'x'], 'did you mean "storage delete"?'],
     [['buckets', 'remove', 'x'], 'did you mean "storage buckets delete"?'],
     [['mb', 'x'], 'did you mean "storage buckets create"?'],
-  ])('%j is no way to', async (args, message) => {
+  ])('%j is a usage error', async (args, message) => {
     const ended = await coffer(['storage', ...args]);
     expect(ended).toMatchObject({ code: 2, stdout: '' });
     expect(ended.stderr).toMatch(/^usage: [^\n]+\n$/);
@@ -183,7 +183,7 @@ describe('calling it', () => {
     });
   });
 
-  it('tells its version to nobody in peace, and says that it cannot be written', async () => {
+  it('prints its version to a closed pipe without an error, and reports a full disk', async () => {
     const { child, ended } = cli.start(['--version'], { cwd: folder });
     child.stdout?.destroy();
     expect(await ended).toMatchObject({ code: 0, stderr: '' });

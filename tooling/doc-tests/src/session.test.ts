@@ -12,7 +12,7 @@ describe('a recorded session', () => {
     expect(() => stepsOf('a\n')).toThrow('begins with a command');
   });
 
-  it('holds for what is printed, but for what it leaves open', () => {
+  it('matches what is printed, except for what it leaves open', () => {
     expect(isRecordOf('a 1.5 (b)\n', 'a 1.5 (b)\n')).toBe(true);
     expect(isRecordOf('a 1.5 (b)\n', 'a 125 (b)\n')).toBe(false);
     expect(isRecordOf('', '')).toBe(true);

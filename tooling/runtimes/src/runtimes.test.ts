@@ -37,7 +37,7 @@ for (const runtime of ['bun', 'deno'] as const) {
       expect(Number(command.passed.exec(output)?.[1]), output).toBeGreaterThan(300);
     });
 
-    it('holds where what it talks to, or a process before it, failed', async () => {
+    it('copes with failures of servers and of an earlier process', async () => {
       const { code, output } = await run(program!, [...command.test, `${here}faults.ts`], {});
 
       expect(code, output).toBe(0);

@@ -14,7 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('makes calls at once, while they take long in threads, and at once again', async () => {
+it('makes calls synchronously, in threads while they are slow, and then synchronously again', async () => {
   let now = 0;
   let takes = 0;
   vi.spyOn(clock, 'monotonicMs').mockImplementation(() => (now += takes / 2));

@@ -76,7 +76,7 @@ describe('filterOf', () => {
     [['!'], [], '--include'],
     [['x'.repeat(65_537)], [], '--include'],
     [[], ['x'.repeat(65_537)], '--exclude'],
-  ])('takes no pattern that has no meaning (%#)', (include, exclude, flag) => {
+  ])('refuses a meaningless pattern (%#)', (include, exclude, flag) => {
     expect(() => filterOf(include, exclude)).toThrow(UsageError);
     expect(() => filterOf(include, exclude)).toThrow(flag);
   });

@@ -45,7 +45,7 @@ it.each<[string, (name: string) => string, string, string]>([
   ['by the form of accents', accents, 'caf\u00e9', 'cafe\u0301'],
   ['by a dot at the end', vfat, 'a', 'a.'],
   ['by dots at the end of a folder', vfat, 'a/b', 'A../b'],
-])('a second name that differs only %s is a conflict where that makes no difference', async (_how, nameOf, first, second) => {
+])('a second name that differs only %s is a conflict where the file system ignores that', async (_how, nameOf, first, second) => {
   fileSystem.nameOf = nameOf;
   const folding = new Folding(new Folders(path));
   await folding.take(first);

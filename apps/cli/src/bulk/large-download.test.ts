@@ -49,7 +49,7 @@ it('takes more pieces at once from a server that keeps it waiting', async () => 
   expect(await mostAtOnce(() => delay(300))).toBeGreaterThan(3);
 });
 
-it('takes no more where it is busy itself', async () => {
+it('takes no more when its own process is busy', async () => {
   const busy = async (): Promise<void> => {
     for (const end = performance.now() + 60; performance.now() < end;);
     await delay(1);
@@ -57,11 +57,11 @@ it('takes no more where it is busy itself', async () => {
   expect(await mostAtOnce(busy)).toBe(3);
 });
 
-it('takes no more beside others', async () => {
+it('takes no more while other tasks run', async () => {
   expect(await mostAtOnce(() => delay(300), false)).toBe(3);
 });
 
-it('is tried as often as it gets further, and as requests are where it does not', async () => {
+it('is retried as long as it makes progress, and as often as requests are when it does not', async () => {
   let cuts = 10;
   let etag = 'e';
   const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
@@ -105,7 +105,7 @@ it('is tried as often as it gets further, and as requests are where it does not'
   expect(await readdir(folder)).toEqual(['file']);
 });
 
-it.each([false, true])('comes through connections of which none brings a piece; with resume: %s', async (resume) => {
+it.each([false, true])('completes although every connection is cut before a whole piece; with resume: %s', async (resume) => {
   const size = 2 * piece + 5;
   const object = Buffer.alloc(size, 'What comes again is the same. ');
   let lasts = 5_000_000;
@@ -144,7 +144,7 @@ it.each([false, true])('comes through connections of which none brings a piece; 
   await slow.abandon();
 });
 
-it('begins anew with an object that has become smaller than what it had come to', async () => {
+it('starts again when the object has become smaller than the position reached', async () => {
   let small: ObjectInfo | undefined;
   const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {
     const { start, end } = range as { readonly start: number; readonly end: number };
@@ -163,7 +163,7 @@ it('begins anew with an object that has become smaller than what it had come to'
   expect(await readFile(target, 'utf8')).toBe('xxxxx');
 });
 
-it('goes on with the pieces that are still what came, and fetches the others', async () => {
+it('keeps the pieces that are still intact, and fetches the others', async () => {
   const fetched: number[] = [];
   let fails = true;
   const pullFile: StorageService['pullFile'] = async (_at, { range }, sink) => {

@@ -42,7 +42,7 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     if (group !== undefined) expect((await stat(target)).gid).toBe(group);
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('lets no other group do what that one might, where it may not be given to that', async () => {
+  it.skipIf(process.geteuid?.() !== 0)('gives its own group no more permissions when it cannot keep the former one', async () => {
     const script = `const { PartFile } = await import(${JSON.stringify(new URL('part-file.ts', import.meta.url))});
       process.setegid(65534); process.seteuid(65534);
       for (const target of process.argv.slice(1)) await (await PartFile.open(target)).commit();`;
@@ -66,7 +66,7 @@ describe.skipIf(process.platform === 'win32')('a part file', () => {
     ['private', 0o600, 0o600],
     ["a group's", 0o640, 0o600],
     ['open to all', 0o666, 0o666 & ~process.umask()],
-  ])('in the place of a file of somebody else that is %s lets nobody else at it', async (_what, mode, after) => {
+  ])('in place of a file of another user that is %s gives others no more access', async (_what, mode, after) => {
     await put(mode);
     const other = vi.spyOn(process, 'geteuid').mockReturnValue(process.geteuid!() + 1);
     onTestFinished(() => other.mockRestore());

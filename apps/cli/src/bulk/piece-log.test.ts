@@ -31,7 +31,7 @@ describe('PieceLog', () => {
     return { part: log.partPath, log: `${log.partPath}.log` };
   }
 
-  it('remembers what is there, of the same object only', async () => {
+  it('remembers the pieces that have arrived, for the same object only', async () => {
     await left();
     const again = (await PieceLog.open(target, head))!;
     expect([...again.done]).toEqual([
@@ -46,7 +46,7 @@ describe('PieceLog', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('takes no word for it that a killed process did not finish, and none without the bytes', async () => {
+  it('ignores a line that a killed process left unfinished, and pieces whose bytes are missing', async () => {
     const { part, log } = await left();
     await appendFile(log, '9 9');
     const unfinished = (await PieceLog.open(target, head))!;
@@ -58,7 +58,7 @@ describe('PieceLog', () => {
     await shorter.close();
   });
 
-  it.skipIf(process.platform === 'win32')('goes on with nothing that another user may have put there', async () => {
+  it.skipIf(process.platform === 'win32')('continues with nothing that another user may have put there', async () => {
     const { part, log } = await left();
     const self = process.geteuid!();
     const me = vi.spyOn(process, 'geteuid').mockReturnValue(self + 1);
@@ -75,7 +75,7 @@ describe('PieceLog', () => {
     await own.close();
   });
 
-  it.runIf(process.getuid?.() === 0)('is none beside the files of another user that are closed to everybody else', async () => {
+  it.runIf(process.getuid?.() === 0)('is not opened beside files of another user that deny access to others', async () => {
     const { part, log } = await left();
     await chmod(dirname(part), 0o777);
     await chmod(log, 0o600);
@@ -105,7 +105,7 @@ describe('PieceLog', () => {
     expect(await PieceLog.open(target, head)).toBeUndefined();
   });
 
-  it('is of the process that goes on with it', async () => {
+  it('belongs to the process that continues it', async () => {
     const { log } = await left();
     const gone = 2 ** 31 - 1;
     await writeFile(log, `${gone} ${JSON.stringify(head)}\n${gone} 3 33\n`);
@@ -115,7 +115,7 @@ describe('PieceLog', () => {
     expect(await readFile(log, 'utf8')).toMatch(new RegExp(`\n${process.pid} .+\n$`));
   });
 
-  it('takes no word of a process that wrote of another object', async () => {
+  it('ignores the lines of a process that wrote about another object', async () => {
     const { log } = await left();
     const gone = 2 ** 31 - 1;
     await appendFile(log, `${gone} ${JSON.stringify({ ...head, etag: 'another' })}\n${gone} 4 44\n`);
@@ -124,7 +124,7 @@ describe('PieceLog', () => {
     await again.close();
   });
 
-  it('is of one process only, where several begin at the same moment', async () => {
+  it('belongs to one process only when several begin at the same moment', async () => {
     const count = 40;
     const script = `
       const { PieceLog } = await import(${JSON.stringify(new URL('piece-log.ts', import.meta.url).href)});

@@ -36,7 +36,7 @@ async function failuresWith(include: readonly string[], exclude: readonly string
   return failed.toSorted();
 }
 
-it('names what may have files below it whatever is included, unless it is excluded itself', async () => {
+it('reports a bad entry that may hold files whatever is included, unless it is excluded itself', async () => {
   expect(await failuresWith([], [])).toEqual(['locked', 'missing']);
   expect(await failuresWith(['*.txt'], ['*.md'])).toEqual(['locked', 'missing']);
   expect(await failuresWith([], ['locked/**'])).toEqual(['missing']);
@@ -45,7 +45,7 @@ it('names what may have files below it whatever is included, unless it is exclud
   expect(await failuresWith([], ['!*.txt'])).toEqual(['locked', 'missing']);
 });
 
-it('names what gets the key of an earlier one, whether that is a file or lies in a directory', async () => {
+it('reports a file that would get the key of an earlier one, whether that was named or found in a directory', async () => {
   await putFiles(folder, { 'other/a.txt': 'another' });
   const file = join(folder, 'a.txt');
   const other = join(folder, 'other');
@@ -60,7 +60,7 @@ it('names what gets the key of an earlier one, whether that is a file or lies in
   }
 });
 
-it('stops where it is told to, also while nothing is found', async () => {
+it('stops when its signal aborts, even while nothing is found', async () => {
   const stop = new AbortController();
   const seen: string[] = [];
   const none = (name: string): boolean => {

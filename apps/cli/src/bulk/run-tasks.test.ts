@@ -99,7 +99,7 @@ describe('runTasks', () => {
     );
   });
 
-  it('repeats what broke off on its way, but not what never began', async () => {
+  it('retries what broke off on its way, but not what never began', async () => {
     const follower = new Recorder();
     let attempts = 0;
     const breaking = task(1, async ({ moved }) => {
@@ -116,7 +116,7 @@ describe('runTasks', () => {
     expect({ attempts, starts, done: follower.done, bytes: follower.bytes }).toEqual({ attempts: 3, starts: 1, done: [1], bytes: 10 });
   });
 
-  it('tells of sizes once they are known, and of what has ended only the bytes that have passed', async () => {
+  it('reports sizes once they are known, and only the bytes that passed for tasks that have ended', async () => {
     const follower = new Recorder();
     const sizes: number[] = [];
     let attempts = 0;

@@ -26,7 +26,7 @@ it('gives everything back in order, whether it fits into memory or not', async (
   }
 });
 
-it('gives back from its file what has other line breaks than ours in it', async () => {
+it('returns values with other line breaks unchanged from its file', async () => {
   const spool = new Spool<string>();
   const text = (id: number): string => `${id}\u2028\u2029\u0085\r\n`;
   for (let id = 0; id < 20_000; id++) spool.add(text(id));
@@ -35,7 +35,7 @@ it('gives back from its file what has other line breaks than ours in it', async 
   expect(next).toBe(20_000);
 });
 
-it('keeps in memory what no file takes', async () => {
+it('keeps values in memory when they cannot be written to a file', async () => {
   const { open } = await vi.importActual<typeof promises>('node:fs/promises');
   const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
   const refusals: (typeof refuse)[] = [

@@ -54,7 +54,7 @@ async function run(
   return { done, failures };
 }
 
-it('goes on behind what has gone out when the connection is lost', async () => {
+it('continues after the bytes already written when the connection is lost', async () => {
   const asked: unknown[] = [];
   const { done, failures } = await run(async (_at, options) => {
     asked.push(options);
@@ -68,7 +68,7 @@ it('goes on behind what has gone out when the connection is lost', async () => {
   expect(done).toEqual([{ key: 'k', bucket: 'b', path: '-', size: 10, etag: whole.etag }]);
 });
 
-it('never goes on with another object', async () => {
+it('never continues with another object', async () => {
   const { failures } = await run(async (_at, options) => {
     if (options?.ifMatch !== undefined) throw storageError('precondition_failed', 'It is another one.');
     return { kind: 'object', info: whole, body: cut('0123') };
@@ -77,7 +77,7 @@ it('never goes on with another object', async () => {
   expect(failures).toMatchObject([{ subject: { key: 'k' }, problem: { code: 'object_changed' } }]);
 });
 
-it('says when what has gone out are not the bytes of the ETag', async () => {
+it('fails when the bytes written do not match the ETag', async () => {
   let opened = 0;
   const { done, failures } = await run(async () => {
     opened++;
@@ -87,7 +87,7 @@ it('says when what has gone out are not the bytes of the ETag', async () => {
   expect(failures).toMatchObject([{ problem: { code: 'checksum_mismatch' } }]);
 });
 
-it('asks once more what the ETag stands for, and again when that fails', async () => {
+it('downloads again when the bytes do not match the ETag, and once more when that fails', async () => {
   const other = { ...whole, etag: createHash('md5').update('sealed').digest('hex') };
   const sizes: (number | undefined)[] = [];
   const { done, failures } = await run(async (_at, options) => {

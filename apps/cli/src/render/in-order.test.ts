@@ -9,7 +9,7 @@ function planned(count: number): { readonly order: InOrder<number>; readonly wor
   return { order, work };
 }
 
-it('tells results in the order in which their work was planned', () => {
+it('returns results in the order in which their tasks were planned', () => {
   const { order, work } = planned(5);
   expect(order.ended(work[1]!, [1])).toEqual([]);
   expect(order.ended(work[2]!)).toEqual([]); // it failed
@@ -21,7 +21,7 @@ it('tells results in the order in which their work was planned', () => {
   expect(order.ended(work[3]!, [3])).toEqual([3]);
 });
 
-it('keeps back no more than a thousand for one that takes long, which is told of when it ends', () => {
+it('holds back no more than a thousand results for a slow task, whose own follow when it ends', () => {
   const { order, work } = planned(2500);
   const told = work.slice(1).map((each, index) => order.ended(each, [index + 1]));
   expect(told.slice(0, 1001).map(({ length }) => length)).toEqual([...Array.from({ length: 1000 }, () => 0), 1001]);
@@ -29,7 +29,7 @@ it('keeps back no more than a thousand for one that takes long, which is told of
   expect(order.ended(work[0]!, [0])).toEqual([0]);
 });
 
-it('counts what has failed among those that wait, and goes on in order after it has not waited', () => {
+it('counts failures among the waiting results, and restores the order after it has given up waiting', () => {
   const { order, work } = planned(2500);
   for (const each of work.slice(1, 1001)) expect(order.ended(each)).toEqual([]);
   expect(order.ended(work[1001]!, [1001])).toEqual([1001]);

@@ -23,7 +23,7 @@ it('is written member by member', async () => {
   expect(JSON.parse(text())).toEqual({ a: 1, b: [1, { c: 'd' }, 3], e: [], f: null });
 });
 
-it('is whole also when it ends early, and is not begun by an error alone', async () => {
+it('is complete even when it ends early, and is not begun by an error alone', async () => {
   const { document, text } = recorded();
   const error = new LocalError('disk_full', 'The disk is full.');
   await expect(

@@ -33,7 +33,7 @@ async function keysOf(pages: AsyncIterable<ListPage>): Promise<readonly string[]
   return found;
 }
 
-it('asks for the next page while the one that is waited for still comes', async () => {
+it('asks for the next page while the current one still arrives', async () => {
   const asked: (string | undefined)[] = [];
   let wake: (() => void) | undefined;
   const session = await sessionWith(async (options, list) => {
@@ -51,7 +51,7 @@ it('asks for the next page while the one that is waited for still comes', async 
   expect(new Set(asked).size).toBe(asked.length);
 });
 
-it('is at most one page ahead of who reads', async () => {
+it('is at most one page ahead of its reader', async () => {
   let asked = 0;
   const session = await sessionWith(async ({ onNextToken, ...options }, list) => {
     asked++;
@@ -67,7 +67,7 @@ it('is at most one page ahead of who reads', async () => {
   expect(asked).toBe(4);
 });
 
-it('goes by the token of the page when another one was told early', async () => {
+it('uses the token of the page when a different one was reported early', async () => {
   const session = await sessionWith(async ({ onNextToken, continuationToken, ...options }, list) => {
     if (continuationToken === 'stale') throw new Error('the listing of an attempt that failed');
     if (options.maxKeys! > 0) onNextToken?.('stale');
@@ -90,7 +90,7 @@ it.each([1, 999, 1000, 1001, 2000, 3499, 3500, 4000])('shows %i objects if there
   expect(pages.at(-1)?.isTruncated).toBe(limit < keys.length);
 });
 
-it('says that nothing is left out when a server says otherwise of its last page', async () => {
+it('reports no more objects when a server wrongly calls its last page truncated', async () => {
   const session = await sessionWith(async ({ onNextToken: _onNextToken, continuationToken, ...options }, list) => {
     if (continuationToken === 'end') return { objects: [], commonPrefixes: [], isTruncated: false };
     const page = await list({ ...options, ...(continuationToken !== undefined && { continuationToken }) });
@@ -106,7 +106,7 @@ it('says that nothing is left out when a server says otherwise of its last page'
   }
 });
 
-it('has its last page even if nobody can say whether more follows', async () => {
+it('yields its last page even if asking for more fails', async () => {
   const session = await sessionWith(async ({ onNextToken: _onNextToken, ...options }, list) => {
     if (options.maxKeys === 1) throw new Error('gone');
     return list(options);

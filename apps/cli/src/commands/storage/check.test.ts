@@ -50,7 +50,7 @@ describeStores('check', (bench, store) => {
     expect(comparable(recorded)).toEqual(comparable(stdout).filter((line) => !line.includes('  database  ')));
   });
 
-  it('tries out in the bucket that it looks at what it may make no bucket for', async () => {
+  it('tests in the checked bucket when the credentials may create none', async () => {
     const { bucket, env, storage, coffer } = bench();
     if (store === 'local') return;
     const denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>';
@@ -95,7 +95,7 @@ describeStores('check', (bench, store) => {
     expect((await coffer(['check', '--explain', '--json'])).stderr).toContain(`bucket ${bucket}: STORAGE_BUCKET`);
   });
 
-  it('makes no bucket that is made by its first use', async () => {
+  it('does not create a bucket that its first use would create', async () => {
     const { storage, coffer } = bench();
     const ended = await coffer(['check', '--json'], { STORAGE_AUTO_PROVISION: 'true', STORAGE_BUCKET: 'cli-not-used-yet' });
     expect(ended).toMatchObject({ code: 0 });
@@ -178,7 +178,7 @@ describe('check', () => {
     await database.drop();
   });
 
-  it('goes on without a database that is away, but for what it knows', async () => {
+  it('checks the rest when the database is away, except for what depends on it', async () => {
     const env = { DATABASE_URL: 'postgres://ann:hidden@127.0.0.1:1/coffer' };
     const ended = await bench.coffer(['check', '--json'], env);
     expect(ended.code).toBe(1);

@@ -57,7 +57,7 @@ describeStores('copy and move', (bench) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'a/b/x': '1', 'a/y': '2', 'm/new': '4', 'm/same': '3', 'n/same': '3' });
   });
 
-  it('moves what goes to where others of them lie once those are gone', async () => {
+  it('moves objects to the places of others of them once those have moved', async () => {
     const { bucket, storage, coffer } = bench();
     const numbers = Array.from({ length: 400 }, (_, id) => `x${String(id).padStart(3, '0')}`); // more than the first page holds
     const objects = {
@@ -82,7 +82,7 @@ describeStores('copy and move', (bench) => {
     });
   });
 
-  it('leaves what would take the place of one that failed', async () => {
+  it('leaves an object that would take the place of one that failed', async () => {
     const { bucket, storage, coffer, newBucket } = bench();
     await putObjects(storage, { 'b/b/y': 'deep', 'b/y': 'kept' });
     const ended = await coffer(['move', 'b', '', '-r', '--acl', 'private', '--storage-class', 'NO_SUCH_CLASS', '--json']);

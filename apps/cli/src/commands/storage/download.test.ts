@@ -56,7 +56,7 @@ describeStores('download', (bench, store) => {
     expect(dry.json).toEqual({ dry_run: true, downloaded: [], failed: [] });
   });
 
-  it('takes no key for what an earlier download has left', async () => {
+  it('refuses keys that look like leftovers of an earlier download', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'docs/a': 'a', 'docs/.coffer-0123456789ab.part': 'b', 'docs/sub/.coffer-0123456789ab.part.log': 'c' });
     const ended = await coffer(['download', 'docs', '-r', '-o', 'out', '--json']);
@@ -108,7 +108,7 @@ describeStores('download', (bench, store) => {
     expect((await coffer(['download', '-o', 'x', 'doc'])).stderr).not.toContain('--recursive');
   });
 
-  it('fails what meets the file of an earlier prefix, and does not write over it', async () => {
+  it('fails an object that maps to the file of an earlier prefix, and does not overwrite that', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { 'a/f': '1', 'a/x/y': '2', 'b/f': '3', 'b/g': '4', 'b/é': '5', 'c/f': '6', 'c/é': '7' });
     const ended = await coffer(['download', 'a', 'a/', 'b', 'c', '-r', '-o', 'out', '--json']);
@@ -166,7 +166,7 @@ describeStores('download', (bench, store) => {
     expect((await lstat(join(folder, 'etc/other'))).mode & 0o777, 'a new one').toBe(0o666 & ~process.umask());
   });
 
-  it('follows a link that --output names, and puts nothing in the place of what is no file', async () => {
+  it('follows a link that --output names, and replaces nothing that is not a file', async () => {
     const { folder, storage, coffer } = bench();
     await putObjects(storage, { a: 'new' });
     await putFiles(folder, { 'real/file': 'old' });

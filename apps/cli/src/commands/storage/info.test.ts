@@ -45,7 +45,7 @@ it('connects to nothing, and shows no secret', async () => {
   });
 });
 
-it('tells what is probably not meant', async () => {
+it('warns of settings that are probably mistakes', async () => {
   const env = { STORAGE_PRESIGN_EXPIRES: '999999', STORAGE_BUCKETT: 'x' };
   const warnings = [
     'STORAGE_PRESIGN_EXPIRES is clamped to 604800 seconds (7 days).',

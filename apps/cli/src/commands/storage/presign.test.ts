@@ -53,7 +53,7 @@ describeStores('presign', (bench, store) => {
     });
   });
 
-  it('tells how long it really is', async () => {
+  it('reports how long the URL is really valid', async () => {
     const { coffer } = bench();
     const clamped = await coffer(['presign', 'a', '--expires', '9999999', '--json']);
     expect(clamped.json).toMatchObject({ method: 'GET', expires_in: 604_800, headers: {}, fields: {} });

@@ -6,7 +6,7 @@ import { openUpload, openUploads } from '../../testing/open-uploads.ts';
 import { describeStores } from '../../testing/stores.ts';
 
 describeStores('sweep', (bench, store) => {
-  it('counts, without a database, what the provider holds of killed processes', async () => {
+  it('counts, without a database, what killed processes left at the provider', async () => {
     const ended = await bench().coffer(['sweep', '--dry-run', '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.json).toEqual({

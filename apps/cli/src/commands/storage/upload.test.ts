@@ -86,7 +86,7 @@ describeStores('upload', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ 'a.txt': 'a' });
   });
 
-  it.skipIf(process.platform === 'win32')('tells who names a pipe how one is uploaded, and does not wait for what comes', async () => {
+  it.skipIf(process.platform === 'win32')('explains how to upload a pipe that is named, and does not wait for its content', async () => {
     const { folder, coffer } = bench();
     await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
     const message = 'It is a pipe; use "upload - --key KEY" to upload from stdin.';
@@ -96,7 +96,7 @@ describeStores('upload', (bench, store) => {
     });
   });
 
-  it('tells who names a destination behind the files, as other tools take it, how that is done', async () => {
+  it('explains --prefix when a destination is named after the files, as in other tools', async () => {
     const { folder, coffer } = bench();
     await putFiles(folder, { 'a.txt': 'a' });
     const ended = await coffer(['upload', 'a.txt', 's3://bucket/docs/', '--json']);
@@ -128,7 +128,7 @@ describeStores('upload', (bench, store) => {
     expect(refused.json.uploaded.map(({ key }: { key: string }) => key)).toEqual(['beside.txt']);
   });
 
-  it.runIf(process.platform === 'linux')('names files whose names are no text', async () => {
+  it.runIf(process.platform === 'linux')('reports files whose names are not valid UTF-8', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'tree/a.txt': 'a', 'tree/\ufffd': 'a character like others' });
     await writeFile(Buffer.concat([Buffer.from(join(folder, 'tree/b')), Buffer.of(0xff)]), 'b');
@@ -208,7 +208,7 @@ describeStores('upload', (bench, store) => {
     expect((await storage.downloadFile({ bucket, key: 'big' })).equals(big)).toBe(true);
   });
 
-  it('goes out of the end of a link as the system does', async () => {
+  it('resolves .. after a link as the system does', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { 'other/d/x': 'x', 'other/f': 'right', f: 'wrong' });
     await symlink('other/d', join(folder, 'link'));
@@ -220,7 +220,7 @@ describeStores('upload', (bench, store) => {
     expect(await objectsIn(storage, bucket)).toEqual({ f: 'right', 'd/x': 'x', 'p/f': 'right', 'p/d/x': 'x' });
   });
 
-  it.runIf(process.platform === 'linux')('makes no empty object of a file that only says it is empty', async () => {
+  it.runIf(process.platform === 'linux')('makes no empty object from a file that only claims to be empty', async () => {
     const { folder, bucket, storage, coffer } = bench();
     await putFiles(folder, { empty: '' });
     const ended = await coffer(['upload', '/proc/self/status', 'empty', '--json']);

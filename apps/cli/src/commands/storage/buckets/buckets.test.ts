@@ -64,7 +64,7 @@ describeStores('buckets', (bench, store) => {
     for (const name of ['info', 'delete', 'create']) expect(await codes(name)).toEqual([2, 'usage']);
   });
 
-  it('has the ACL and the region that it is asked for, or none is made', async () => {
+  it('creates a bucket with the requested ACL and region, or none', async () => {
     const { storage, coffer } = bench();
     const open = newName();
     const ended = await coffer(['buckets', 'create', open, '--acl', 'public-read', '--json']);
@@ -90,7 +90,7 @@ describeStores('buckets', (bench, store) => {
 });
 
 describeServers('buckets that keep versions', (bench) => {
-  it('says that versions go, too, which it does not count', async () => {
+  it('says that versions are deleted too, which it does not count', async () => {
     const { bucket, storage, coffer } = bench();
     await storage.setVersioning(bucket, true);
     await storage.uploadFile({ key: 'a', body: 'Hello' });
