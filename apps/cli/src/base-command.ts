@@ -45,7 +45,7 @@ export abstract class StorageCommand extends Command {
 
   /** For the runtime's parser: nothing else reads it. */
   protected get environment(): Env {
-    // oxlint-disable-next-line node/no-process-env -- the one place that hands it over
+    // oxlint-disable-next-line node/no-process-env -- the only place that reads it, for the parser
     return process.env;
   }
 

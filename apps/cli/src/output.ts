@@ -126,7 +126,7 @@ export class Output {
 
   /** Whether stderr is a terminal that can show a status and erase it again. */
   get hasStatus(): boolean {
-    // oxlint-disable-next-line node/no-process-env -- tells of the terminal, and configures nothing
+    // oxlint-disable-next-line node/no-process-env -- describes the terminal, and configures nothing
     return process.stderr.isTTY && process.env['TERM'] !== 'dumb';
   }
 

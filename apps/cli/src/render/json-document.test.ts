@@ -51,7 +51,7 @@ it('holds names as they are, and nothing that moves a cursor or turns the direct
     document.array('keys', [{ key: name }]);
   });
   expect(JSON.parse(text())).toEqual({ name, keys: [{ key: name }] });
-  // oxlint-disable-next-line no-control-regex -- what must not be there
+  // oxlint-disable-next-line no-control-regex -- these must not be there
   expect(text().replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/);
   expect(text()).toContain('é 🦊');
 });

@@ -1,4 +1,4 @@
-// oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
+// oxlint-disable-next-line no-control-regex -- these must not reach a terminal
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 
 /** Escapes characters with which the name of a file or key could move the cursor, break the line or change the direction of writing. */

@@ -33,7 +33,7 @@ export interface Session {
   readonly shortCtx: Session['ctx'];
   /** The bucket of this command, looked up once; created where auto-provisioning is on. */
   bucket(): Promise<string>;
-  /** Defined when `database` asks for one, and where the bucket depends on registered tenants. */
+  /** Defined with `database: true`, with `existing` if there is one, and where the bucket depends on registered tenants. */
   readonly runtime?: Runtime;
   close(): Promise<void>;
 }

@@ -18,7 +18,7 @@ export interface Ended {
   readonly stdout: string;
   readonly stderr: string;
   /** stdout parsed as JSON; throws unless it is one document. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents of every shape
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests inspect documents of every shape
   readonly json: any;
 }
 

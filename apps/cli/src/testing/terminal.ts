@@ -56,7 +56,7 @@ export class Terminal {
 }
 
 const escape = '\u001b[';
-// oxlint-disable-next-line no-control-regex -- what moves the cursor begins with one
+// oxlint-disable-next-line no-control-regex -- sequences that move the cursor begin with one
 const pieces = /\u001b\[[?0-9;]*[A-Za-z]|[^]/gu;
 
 /** What a terminal shows of a text: carriage returns go back to the start of the line, and erasing sequences erase. */
