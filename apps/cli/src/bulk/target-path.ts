@@ -8,7 +8,7 @@ const refusedOnWindows = /[<>:"|?*\\\u0000-\u001f]|[. ]$/;
 
 /** Why a key, or its part below a prefix, cannot be a path below a directory; undefined when it can. */
 export function targetProblem(name: string, platform: NodeJS.Platform = process.platform): string | undefined {
-  if (name === '' || name.includes('\0')) return 'It is no name for a file.';
+  if (name === '' || name.includes('\0')) return 'A file cannot have this name.';
   if (name.startsWith('/')) return 'It is an absolute path.';
   for (const segment of name.replace(/\/$/, '').split('/')) {
     if (segment === '') return 'It has an empty part, which no file system keeps.';
