@@ -5,12 +5,12 @@ import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 
-/** @throws acl_not_supported, save for `private`, which is what every server does anyway */
+/** @throws acl_not_supported if the server has no ACLs or ignores them; never for `private`, which every server does anyway */
 export async function assertAclHolds(store: Store, bucket: string, acl: CannedAcl | undefined, ctx: CallContext): Promise<void> {
   if (toldAcl(acl).acl !== undefined) await assertAcls(store, bucket, ctx);
 }
 
-/** @throws acl_not_supported where the server has no ACLs or ignores them */
+/** @throws acl_not_supported if the server has no ACLs or ignores them */
 export async function assertAcls(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   if (!(await store.endpoint.profile(bucket, ctx)).acl) throw withoutAcls(store);
 }
@@ -21,7 +21,7 @@ export function withoutAcls({ settings }: Store): StorageError {
 
 const usualAcls: ReadonlySet<CannedAcl> = new Set(['private', 'public-read']);
 
-/** What is wrong with a request that says an ACL: of one that they do not know, servers that have others say all sorts of things. */
+/** Reports an ACL that the server does not know as `invalid_argument`: servers that do support others reject it in all sorts of ways. */
 export function withAclNamed(error: unknown, acl: CannedAcl | undefined): unknown {
   if (acl === undefined || usualAcls.has(acl) || causeName(error) !== 'NotImplemented') return error;
   return storageError('invalid_argument', `The storage provider does not know the ACL "${acl}".`, { cause: error });

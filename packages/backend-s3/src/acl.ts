@@ -10,7 +10,7 @@ export function aclOperations(store: Store): AclOperations {
     setting.catch((error: unknown) => {
       throw withAclNamed(error, acl);
     });
-  /** Who may not try out whether the server means what it tells may still be told: those without ACLs name no owner. */
+  /** Credentials that may not probe the server may still read an ACL; if it names no owner, the server has no ACLs. */
   const read = async (bucket: string, ctx: CallContext, ask: () => Promise<Acl>): Promise<Acl> => {
     const profile = await store.endpoint.profileIfAllowed(bucket, ctx);
     if (profile?.acl === false) throw withoutAcls(store);

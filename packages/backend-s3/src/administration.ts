@@ -3,10 +3,10 @@ import type { Acl, CallContext, CannedAcl, LifecycleRule, ObjectAddress } from '
 import type { ToldAcl } from './told-acl.ts';
 import type { ObjectVersion, Upload } from './transport.ts';
 
-/** A lifecycle rule of a bucket. */
+/** A lifecycle rule that the bucket already has. */
 export interface HeldRule extends LifecycleRule {
   readonly isEnabled: boolean;
-  /** As the door has it that it came through: it may say more than Coffer knows of rules. */
+  /** The rule in the format of the door that read it. It may contain more than Coffer understands. */
   readonly whole: unknown;
 }
 
@@ -20,9 +20,9 @@ export interface CorsRule {
   readonly maxAge: number;
 }
 
-/** One that is there already, whatever else it says. */
+/** A CORS rule that the bucket already has, possibly with fields that Coffer does not know. */
 export interface HeldCorsRule extends Omit<CorsRule, 'maxAge'> {
-  /** As of a `HeldRule`. */
+  /** As in `HeldRule`. */
   readonly whole: unknown;
 }
 
@@ -32,15 +32,15 @@ export interface Tag {
 }
 
 export interface OpenUpload extends Upload {
-  /** 1970 where the server does not say, as SeaweedFS did not for long. */
+  /** 1970 if the server does not say, as SeaweedFS did not for a long time. */
   readonly since: Date;
 }
 
 /** A page of the parts of an upload. */
 export interface ListedParts {
-  /** Bytes of all of them. */
+  /** Total size of these parts in bytes. */
   readonly size: number;
-  /** When the last one came; 1970 where there is none, or the server does not say. */
+  /** When the most recent part was uploaded; 1970 if there are no parts or the server does not say. */
   readonly latest: Date;
   readonly next?: string;
 }
@@ -50,31 +50,31 @@ export interface UploadMarker {
   readonly uploadId?: string;
 }
 
-/** The calls that are made now and then. All reject as `call` does. */
+/** The infrequent calls. All of them reject as `call` does. */
 export interface Administration {
-  /** @param options `place` is a LocationConstraint; without one, it is where no word leads to */
+  /** @param options `place` is a LocationConstraint; without one, the bucket is created in the region that has no LocationConstraint */
   createBucket(bucket: string, options: { readonly place?: string; readonly acl?: ToldAcl }, ctx: CallContext): Promise<void>;
   deleteBucket(bucket: string, ctx: CallContext): Promise<void>;
-  /** Empty where the place has no name. */
+  /** Empty if the region has no LocationConstraint. */
   getLocation(bucket: string, ctx: CallContext): Promise<string>;
   getVersioning(bucket: string, ctx: CallContext): Promise<boolean>;
   setVersioning(bucket: string, enabled: boolean, ctx: CallContext): Promise<void>;
-  /** Rejects where there are none, as the provider does. */
+  /** Rejects with the provider's error if the bucket has none. */
   getRules(bucket: string, ctx: CallContext): Promise<readonly HeldRule[]>;
-  /** Those that are held already stay what they are. */
+  /** Replaces all rules. A `HeldRule` is written back unchanged. */
   putRules(bucket: string, rules: readonly (LifecycleRule | HeldRule)[], ctx: CallContext): Promise<void>;
   deleteRules(bucket: string, ctx: CallContext): Promise<void>;
-  /** Rejects where there are none, as the provider does. */
+  /** Rejects with the provider's error if the bucket has none. */
   getCors(bucket: string, ctx: CallContext): Promise<readonly HeldCorsRule[]>;
-  /** Those that are held already stay what they are. */
+  /** Replaces all rules. A `HeldCorsRule` is written back unchanged. */
   putCors(bucket: string, rules: readonly (CorsRule | HeldCorsRule)[], ctx: CallContext): Promise<void>;
   putObjectAcl(at: ObjectAddress, acl: CannedAcl | Acl, ctx: CallContext): Promise<void>;
   getTags(at: ObjectAddress, ctx: CallContext): Promise<readonly Tag[]>;
-  /** All of them. */
+  /** Replaces all tags. */
   putTags(at: ObjectAddress, tags: readonly Tag[], ctx: CallContext): Promise<void>;
   getBucketAcl(bucket: string, ctx: CallContext): Promise<Acl>;
   putBucketAcl(bucket: string, acl: CannedAcl, ctx: CallContext): Promise<void>;
-  /** The first page of versions and delete markers, of keys that begin so. */
+  /** The first page of versions and delete markers whose keys begin with `prefix`. */
   listVersions(bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]>;
   listUploads(
     bucket: string,
@@ -84,7 +84,7 @@ export interface Administration {
   listParts(upload: Upload, after: string | undefined, ctx: CallContext): Promise<ListedParts>;
 }
 
-/** For `lazily`. */
+/** The names of all calls, for `lazily`. */
 export const administrationCalls: Readonly<Record<keyof Administration, true>> = {
   createBucket: true,
   deleteBucket: true,

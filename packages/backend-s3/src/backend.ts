@@ -17,21 +17,21 @@ import { putObject } from './upload/put.ts';
 import { versioningOperations } from './versioning.ts';
 
 /**
- * Object storage on AWS S3 or any server that speaks its protocol. Costs nothing by itself: the first call connects.
+ * Object storage on AWS S3 or any server that speaks its protocol. Creating the backend sends nothing: the first call connects.
  *
- * What the endpoint can do is found out by trying, once, when something first depends on it. With a `profile` (of
- * `openS3Backend` or `probeEndpoint`) it is known from the start, and abilities that the endpoint lacks are not there;
- * without one they are there, and each of their calls fails with acl_not_supported or not_supported.
+ * The endpoint is probed once, when something first depends on what it supports. With a `profile` (from `openS3Backend` or
+ * `probeEndpoint`), this is known from the start, and the backend lacks the abilities that the endpoint lacks. Without one, the abilities
+ * are present, and each call of a missing one fails with acl_not_supported or not_supported.
  *
- * @throws invalid_argument, at once, for options that nothing can be made of: an endpoint without http:// or https://, one key of two
+ * @throws invalid_argument, synchronously, for unusable options: an endpoint without http:// or https://, only one of the two keys
  */
 export function s3Backend(options: S3BackendOptions, profile?: EndpointProfile): StorageBackend {
   return backendOf(openStore(options, profile), profile);
 }
 
 /**
- * `s3Backend` with the settings of a MinIO server: `endpoint/bucket/key`, and the label `minio`.
- * @throws invalid_argument, as `s3Backend`, and without an endpoint
+ * `s3Backend` with the settings of a MinIO server: path-style URLs (`endpoint/bucket/key`) and the label `minio`.
+ * @throws invalid_argument as `s3Backend` does, and without an endpoint
  */
 export function minioBackend(options: S3BackendOptions & { readonly endpoint: string }, profile?: EndpointProfile): StorageBackend {
   assertEndpoint(options.endpoint);
@@ -39,14 +39,18 @@ export function minioBackend(options: S3BackendOptions & { readonly endpoint: st
 }
 
 /**
- * As `s3Backend`, of an endpoint that answers: its abilities are known, and the backend has just these.
- * @param bucket where to try things out if the credentials may not create a bucket for that
+ * Like `s3Backend`, but probes the endpoint first: the backend has exactly the abilities of the endpoint. Rejects if the endpoint cannot be
+ * probed.
+ * @param bucket where to probe if the credentials may not create a bucket for that
  */
 export async function openS3Backend(options: S3BackendOptions, bucket?: string): Promise<StorageBackend> {
   return s3Backend(options, await probeEndpoint(options, bucket));
 }
 
-/** What an endpoint does, found out by trying. See `s3Backend`. */
+/**
+ * Probes an endpoint and returns what it does. See `s3Backend`.
+ * @param bucket where to probe if the credentials may not create a bucket for that
+ */
 export async function probeEndpoint(options: S3BackendOptions, bucket = 'coffer-probe'): Promise<EndpointProfile> {
   const store = openStore(options);
   try {
@@ -82,7 +86,7 @@ function backendOf(store: Store, profile: EndpointProfile | undefined): StorageB
     ...(profile?.lifecycle !== false && { lifecycle }),
     async close() {
       await store.cleaning.end();
-      for (const lender of store.lenders.values()) lender.close(); // or they would go on by connections of their own
+      for (const lender of store.lenders.values()) lender.close(); // otherwise they would continue over connections of their own
       store.connection.close();
     },
   };

@@ -1,7 +1,10 @@
 import { isStorageError, storageError } from '@coffer/storage-core';
 import type { CallContext, StorageError } from '@coffer/storage-core';
 
-/** A bucket that fails keeps no other from being swept; where `most` in a row do, it is the server that fails. */
+/**
+ * Collects the failures of a sweep. A failing bucket does not stop the sweep of the others; `most` failures in a row do, because then the
+ * server is failing.
+ */
 export class BucketFailures {
   readonly #most: number;
   readonly #errors: StorageError[] = [];
@@ -11,7 +14,10 @@ export class BucketFailures {
     this.#most = most;
   }
 
-  /** @returns `otherwise` where it failed, unless that ends everything */
+  /**
+   * @returns `otherwise` if `sweeping` failed
+   * @throws if that ends the sweep: the call was aborted, the error is not a StorageError, or `most` buckets in a row have failed
+   */
   async survive<T>(bucket: string, otherwise: T, sweeping: () => Promise<T>, { signal }: CallContext): Promise<T> {
     try {
       const result = await sweeping();
@@ -26,7 +32,7 @@ export class BucketFailures {
     }
   }
 
-  /** @throws what the first that failed did, with what is to be said of the others */
+  /** @throws the first failure, with the messages of all of them; nothing if there was none */
   report(): void {
     const [first] = this.#errors;
     if (first === undefined) return;

@@ -3,17 +3,17 @@ import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
 
-/** Where a new bucket lies: some servers have one place only, and take any region for it. */
+/** The region of a new bucket. Some servers have only one region and accept any name for it. */
 export async function regionMade(store: Store, bucket: string, asked: string = store.settings.region): Promise<string> {
   if (store.settings.isAws) return asked;
   try {
     return await regionTold(store, bucket, noContext);
   } catch {
-    return asked; // nobody may look, and the bucket is there
+    return asked; // the credentials may not look, but the bucket exists
   }
 }
 
-/** As the provider tells it, in whichever way it does. */
+/** The region as the provider reports it, by HeadBucket or by GetBucketLocation. */
 export async function regionTold(store: Store, bucket: string, ctx: CallContext): Promise<string> {
   if (store.endpoint.tellsRegions) {
     const region = await store.transport.headBucket(bucket, ctx);
@@ -23,7 +23,7 @@ export async function regionTold(store: Store, bucket: string, ctx: CallContext)
   return regionOf(store, bucket, ctx);
 }
 
-/** As GetBucketLocation has it. A server that names no region takes the one that is signed for. */
+/** The region according to GetBucketLocation. If the server names none, it is the signing region (on AWS: us-east-1). */
 export async function regionOf(store: Store, bucket: string, ctx: CallContext): Promise<string> {
   const location = await store.administration.getLocation(bucket, ctx).catch((error: unknown) => {
     if (hasCode(error, 'not_supported')) return '';

@@ -3,12 +3,12 @@ import type { CallContext } from '@coffer/storage-core';
 
 import type { Store } from './store.ts';
 
-/** Some servers set the rules of buckets that are not there, and say that they have. @throws no_such_bucket */
+/** Some servers accept rules for buckets that do not exist, and report success. @throws no_such_bucket */
 export async function assertBucketThere(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   if (store.settings.isAws) return;
   try {
     await store.transport.headBucket(bucket, ctx);
   } catch (error) {
-    if (!hasCode(error, 'access_denied')) throw error; // who may not look may still set them
+    if (!hasCode(error, 'access_denied')) throw error; // credentials that may not look may still set rules
   }
 }

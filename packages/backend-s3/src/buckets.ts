@@ -12,8 +12,8 @@ import { provisionBucket } from './provision.ts';
 import type { Store } from './store.ts';
 
 export function bucketOperations(store: Store): Required<BucketOperations> {
-  // Some servers let the owner create a bucket twice: of several at once in this process one is to win. The others are told
-  // when it has, not before: they count on the bucket then.
+  // Some servers let the owner create a bucket twice, so of several concurrent calls in this process exactly one may win. The others are
+  // told only after it has succeeded, because they then rely on the bucket.
   const creating = new Map<string, Promise<void>>();
   const createAlone = async (...[bucket, options, ctx]: Parameters<BucketOperations['create']>): Promise<void> => {
     if (await isThere(store, bucket, ctx)) throw storageError('bucket_already_exists', `The bucket "${bucket}" already exists.`);
@@ -54,19 +54,19 @@ export function bucketOperations(store: Store): Required<BucketOperations> {
   };
 }
 
-/** Some servers delete a bucket with all that lies in it. A look costs less than to try out whether this one does. @throws bucket_not_empty */
+/** Some servers delete a bucket with everything in it. Looking costs less than probing for this. @throws bucket_not_empty */
 async function assertEmpty(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   if (store.endpoint.known?.keepsFullBuckets === true) return;
   try {
     const { objects } = await store.transport.list(bucket, { maxKeys: 1 }, ctx);
     if (objects.length > 0) throw storageError('bucket_not_empty', `The bucket "${bucket}" holds objects.`);
   } catch (error) {
-    // Who may not look may still delete it, where the server looks itself.
+    // Credentials that may not list may still delete, if the server checks by itself.
     if (!hasCode(error, 'access_denied') || (await store.endpoint.profileIfAllowed(bucket, ctx))?.keepsFullBuckets === false) throw error;
   }
 }
 
-/** A bucket that is listed and cannot be looked into: it went meanwhile, or is not ours to look into. */
+/** A listed bucket that cannot be inspected: it was deleted meanwhile, or we may not look into it. */
 function gone(error: unknown): [undefined, undefined] {
   if (hasCode(error, 'no_such_bucket', 'access_denied', 'not_supported')) return [undefined, undefined];
   throw error;
@@ -85,7 +85,7 @@ async function headBucket(store: Store, bucket: string, ctx: CallContext): Promi
   return { name: bucket, region, createdAt, versioningEnabled };
 }
 
-/** Only the list of all buckets tells it, and not everybody may see that: 1970 then. */
+/** Only the list of all buckets has the date. It is 1970 for credentials that may not list them. */
 async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Promise<Date> {
   try {
     return (await listBuckets(store, ctx, bucket)).find(({ name }) => name === bucket)?.createdAt ?? new Date(0);
@@ -95,17 +95,17 @@ async function createdAtOf(store: Store, bucket: string, ctx: CallContext): Prom
   }
 }
 
-/** For who is to create it. */
+/** Whether the bucket exists, asked before it is created. */
 async function isThere(store: Store, bucket: string, ctx: CallContext): Promise<boolean> {
   try {
     await store.transport.headBucket(bucket, ctx);
     return true;
   } catch (error) {
     if (hasCode(error, 'no_such_bucket')) return false;
-    // Somebody else's, or in another region: it is there. But credentials that are wrong say nothing about it.
+    // The bucket belongs to somebody else or is in another region, so it exists. Wrong credentials, however, prove nothing about it.
     const status = causeStatus(error);
     if (status === 301 && causeName(error) !== 'NoS3AnswerError') return true;
-    if (status === 403) return false; // creating it tells
+    if (status === 403) return false; // creating it will tell
     throw error;
   }
 }

@@ -7,7 +7,7 @@ interface SendOptions {
   readonly abortSignal?: AbortSignal;
 }
 
-/** One request to the provider, which rejects with StorageErrors or the reason of the caller's signal. */
+/** Sends one request to the provider. Rejects with a StorageError, or with the reason of the caller's signal. */
 export async function call<T>(about: About, { signal }: CallContext, send: (options: SendOptions) => Promise<T>): Promise<T> {
   signal?.throwIfAborted();
   try {

@@ -4,8 +4,8 @@ import type { Acl, CallContext, CannedAcl, ObjectAddress } from '@coffer/storage
 import type { Store } from './store.ts';
 
 /**
- * What a copy would lose: its canned name, or the grants where it has none. Most objects are private, as copies are anyway: whether
- * a server does what it tells about ACLs matters only for the others.
+ * The ACL that a copy would lose: its canned name, or its grants if no canned ACL matches. Most objects are private, as copies are anyway,
+ * so whether the server honours ACLs matters only for the rest.
  */
 export async function carriedAcl(
   store: Store,
@@ -14,7 +14,7 @@ export async function carriedAcl(
   ctx: CallContext,
 ): Promise<{ readonly canned?: CannedAcl; readonly acl?: Acl } | undefined> {
   if (!store.endpoint.tellsOwners) return undefined;
-  const { bucket } = destination; // the source may be there to be read alone
+  const { bucket } = destination; // the source may be read-only
   const acl = await store.transport.getAcl(source, ctx).catch(async (error: unknown) => {
     const isAboutAcls = hasCode(error, 'access_denied', 'not_supported', 'acl_not_supported');
     if (!isAboutAcls || (await store.endpoint.profileIfAllowed(bucket, ctx))?.acl !== false) throw error;
@@ -26,7 +26,7 @@ export async function carriedAcl(
   return canned === undefined ? { acl } : { canned };
 }
 
-/** The canned ACL that makes just these grants, of those that mean the same whoever owns the bucket. */
+/** The canned ACL with exactly these grants, of those that mean the same whoever owns the bucket. */
 function cannedOf(acl: Acl): CannedAcl | undefined {
   const wanted = spelled(acl);
   return cannedAcls.find((canned) => wanted === spelled(aclOf(canned, acl.owner)));

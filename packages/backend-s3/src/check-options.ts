@@ -2,13 +2,13 @@ import { storageError } from '@coffer/storage-core';
 
 import type { S3BackendOptions } from './options.ts';
 
-/** In seconds. Timers of Node overflow, and fire at once, beyond 24 of them. */
+/** In seconds. Node's timers overflow and fire at once beyond 24 days. */
 const day = 86_400;
 
 /**
- * Mistakes are told where they are made. Later, an address without a scheme is a connection that fails, one key of two is
- * the SDK's default chain with credentials of somebody else, and a number that is none is a call that waits for ever.
- * @throws invalid_argument that names the option, and no value: an address may hold a password
+ * Reports mistakes where they are made. Later, an endpoint without a scheme would be a failed connection, a single key would fall back to
+ * the SDK's default chain and somebody else's credentials, and a number that is not one would be a call that waits for ever.
+ * @throws invalid_argument that names the option but not its value: a URL may contain a password
  */
 export function assertOptions(options: S3BackendOptions): void {
   const { accessKey, secretKey } = options;
@@ -33,14 +33,15 @@ export function assertOptions(options: S3BackendOptions): void {
 }
 
 /**
- * Of a server that is not AWS. One whose variable is not set would else be AWS, and be sent keys and objects that are not its own.
+ * For servers other than AWS. If the variable with the endpoint were unset, keys and objects that are not meant for AWS would be sent to
+ * AWS.
  * @throws invalid_argument
  */
 export function assertEndpoint(endpoint: string | undefined): void {
   if (endpoint === undefined) throw storageError('invalid_argument', 'A MinIO backend needs an endpoint.');
 }
 
-/** Without what is in no request: a name and password would go unused, and a query end up in the middle of a path. */
+/** Rejects parts that appear in no request: a user name and password would be ignored, and a query would end up in the middle of a path. */
 function assertUrl(name: string, value: string | undefined): void {
   if (value === undefined || (typeof value === 'string' && isPlain(URL.parse(value)))) return;
   const like = 'must be a URL that begins with http:// or https://, without user name, query or fragment';

@@ -6,11 +6,11 @@ import { causeBucket, causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 
 /**
- * Lists a bucket that does not exist. Only a server that knows the credentials says so. A list of all buckets would take the longer, the
- * more there are.
+ * Lists a bucket that does not exist: only a server that knows the credentials says so. Listing all buckets would take longer the more
+ * there are.
  */
 export function checkOf(store: Store): StorageBackend['check'] {
-  const bucket = sandboxName(); // always the same, because a store remembers buckets
+  const bucket = sandboxName(); // always the same one, because a store remembers buckets
   return async (ctx) => {
     try {
       await store.transport.list(bucket, { maxKeys: 1 }, ctx);

@@ -1,6 +1,6 @@
 /**
- * `work` over all items, at most `limit` at a time, in order. Where some of it fails, no more begins, and what is under way ends before
- * this rejects: nothing goes on behind the back of who cleans up.
+ * Runs `work` on all items, at most `limit` at a time, starting in order. After a failure no new work starts, and this rejects only when
+ * the running work has ended, so that nothing is still going on when the caller cleans up.
  */
 export async function inParallel<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
@@ -21,19 +21,19 @@ export async function inParallel<T, R>(items: readonly T[], limit: number, work:
   return results;
 }
 
-/** As Promise.all, but nothing is under way any more when this rejects. */
+/** Like Promise.all, but rejects only when all work has ended. */
 export async function allEnded<const T extends readonly unknown[]>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }
 
-/** What is waited for goes on without whoever gives up. @throws the signal's reason */
+/** Stops waiting on abort; the work itself continues. @throws the signal's reason */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
-  // Also of one that nobody waits for any more, a failure has to be taken by somebody.
+  // Work that nobody waits for any more may still fail, and somebody has to handle that rejection.
   return Promise.race([aborted.promise, work]).finally(() => signal.removeEventListener('abort', abort));
 }

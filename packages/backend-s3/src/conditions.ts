@@ -6,7 +6,7 @@ import { headerOf, statusOf } from './provider-error.ts';
 import { isOddRange } from './ranges.ts';
 import type { NotModified, ObjectHeaders, ReadHeaders } from './transport.ts';
 
-/** The conditions as headers, where the provider evaluates them as RFC 9110 has it; undefined where it may not. */
+/** The conditions as headers if the provider evaluates them according to RFC 9110; undefined if it may not. */
 export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: GetOptions): ReadHeaders | undefined {
   const given = [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].filter((condition) => condition !== undefined);
   if (range !== undefined && isOddRange(range)) return undefined;
@@ -20,12 +20,12 @@ export function passedOn({ range, ifMatch, ifNoneMatch, ifModifiedSince, ifUnmod
   return ifMatch === undefined ? { ifNoneMatch: etag } : { ifMatch: etag };
 }
 
-/** Ceph counts seconds in 32 bits: a time before 1970 is one to come, and one from 2106 on may be long past. */
+/** Ceph counts seconds in 32 bits: it takes a time before 1970 for a future one, and a time from 2106 on may be long past. */
 function isTold(date: Date): boolean {
   return date.getTime() >= 0 && date.getTime() < 2 ** 32 * 1000;
 }
 
-/** @throws `error`, unless it is an answer of 304 */
+/** @throws `error`, unless it is an answer with status 304 */
 export function notModifiedFrom(error: unknown): NotModified {
   if (statusOf(error) !== 304) throw error;
   const etag = headerOf(error, 'etag');
@@ -38,12 +38,12 @@ export function notModifiedFrom(error: unknown): NotModified {
 }
 
 /**
- * Whether what came should not have: some servers ignore conditions.
+ * Whether an object was sent although the conditions rule it out: some servers ignore conditions.
  * @throws precondition_failed
  */
 export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' | 'lastModified'>, asked: ReadHeaders): boolean {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = asked;
-  // What a server leaves out cannot be compared.
+  // A value that the server leaves out cannot be compared.
   const isNamed = etag !== '';
   const isDated = lastModified.getTime() !== 0;
   const conditions = {
@@ -55,7 +55,7 @@ export function isOverlooked({ etag, lastModified }: Pick<ObjectHeaders, 'etag' 
   return evaluateConditions({ etag, lastModified }, conditions) === 'not_modified';
 }
 
-/** For a 304 that answers no condition, as of a proxy that has mixed up its answers. */
+/** For a 304 to a request without such a condition, for example from a proxy that has mixed up its answers. */
 export function notAsked(): StorageError {
   return storageError('storage_unavailable', 'The storage provider answered 304 to a read without such a condition.');
 }

@@ -1,8 +1,8 @@
 const token = /^[!#$%&'*+.^`|~\w-]+$/;
-/** How an upload was framed, which servers undo, and some keep all the same; and the name of none. */
+/** `aws-chunked` is the framing of an upload, which servers undo, though some keep the name; `identity` means no encoding. */
 const undone = /^(?:aws-chunked|identity)$/i;
 
-/** What stored bytes are to be decoded by, out of a header. */
+/** The encodings of the stored bytes, taken from a Content-Encoding header. */
 export function encodingOf(told: string | undefined): { readonly contentEncoding?: string } {
   const codings = (told ?? '').split(',').map((coding) => coding.trim());
   const left = codings.filter((coding) => token.test(coding) && !undone.test(coding));

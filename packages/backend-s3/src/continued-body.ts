@@ -11,49 +11,52 @@ import type { Store } from './store.ts';
 import type { ReadHeaders, Transport } from './transport.ts';
 import { versionOf } from './version-id.ts';
 
-/** Milliseconds for which a reader wants nothing before its connection may serve others. One that is merely busy is back sooner. */
+/** Milliseconds without demand from a reader before its connection may serve others. A reader that is merely busy is back sooner. */
 const hesitation = 200;
 /** Milliseconds after which it is the turn of others, however busy a reader is. */
 const longestTurn = 1000;
-/** As much as is gathered rather than held open, and as a connection has to bring so that it was no failed attempt. */
+/** Bytes: how much is buffered rather than kept open, and how much a connection has to deliver not to count as a failed attempt. */
 const least = 64 * 1024;
-/** What is said of the rest of an object that is there no more, or another one. */
+/** Codes that mean the object no longer exists, or was replaced, when the rest of it is requested. */
 const gone = ['precondition_failed', 'file_not_found', 'no_such_bucket', 'range_not_satisfiable'] as const;
 
-/** An open body: which bytes of which object it is. */
+/** An open body, and which bytes of which object it holds. */
 interface Continued {
   readonly at: ObjectAddress;
   readonly etag: string;
-  /** In a bucket that keeps versions. */
+  /** Only in buckets that keep versions. */
   readonly versionId: string | undefined;
   readonly size: number;
   readonly range: ResolvedRange;
   readonly body: AnswerBody;
-  /** Gives back the place that it has among the downloads. */
+  /** Returns the download slot. */
   readonly release: () => void;
 }
 
 /**
- * Has the rest of a body come by a request of its own, once the connection was cut, or was lent to others who waited. Of those that are
- * cut and bring next to nothing, as many in a row are suffered as requests are retried. Only of the very object that was opened: one that has been replaced meanwhile ends it.
+ * Fetches the rest of a body with a new request after its connection was cut, or was lent to others who waited. Cut connections that
+ * deliver next to nothing are tolerated as often in a row as requests are retried. The rest is only ever fetched from the object that was
+ * opened: if it has been replaced meanwhile, the body fails.
  */
 export class Continuation implements BodyRest, Lender {
   readonly #store: Store;
-  /** The caller's, until the body is closed. */
+  /** The caller's context, with a signal that lasts until the body is closed. */
   readonly #ctx: CallContext;
   readonly #of: Continued;
   readonly #closed = new AbortController();
   #release: () => void;
   #isAsking = false;
-  /** Whether there is another one in its place by now. */
+  /** Whether another object has replaced this one by now. */
   #isFormer = false;
   #retries: number;
-  /** What had come when the connection before was cut. */
+  /** Bytes received when the previous connection was cut. */
   #cutAt = 0;
-  /** Bytes of the next request. A reader who was slow gets little at a time, which comes at once; twice as much when that was not enough. */
+  /**
+   * Size of the next request in bytes. A slow reader gets little at a time, which arrives at once; twice as much when that was not enough.
+   */
   #most = Infinity;
   #endedAt = -Infinity;
-  /** When the present turn began, and what had come by then. */
+  /** When the current turn began, and how many bytes had been received by then. */
   #turn = { since: performance.now(), from: 0 };
 
   constructor(store: Store, of: Continued, ctx: CallContext) {
@@ -76,7 +79,7 @@ export class Continuation implements BodyRest, Lender {
     return this.#ctx.tenant ?? '';
   }
 
-  /** Milliseconds for which its connection has served nobody; undefined where there is none to be lent. */
+  /** Milliseconds for which the connection has served nobody; undefined if there is none to lend. */
   get stalledFor(): number | undefined {
     const { stalledFor } = this.#of.body;
     return stalledFor < hesitation ? undefined : stalledFor;
@@ -85,7 +88,7 @@ export class Continuation implements BodyRest, Lender {
   get servedFor(): number | undefined {
     const { since, from } = this.#turn;
     const { body } = this.#of;
-    if (!body.isFed || body.received - from < least) return undefined; // a turn brings something, however slow the server is
+    if (!body.isFed || body.received - from < least) return undefined; // a turn delivers something, however slow the server is
     const servedFor = performance.now() - since;
     return servedFor < longestTurn ? undefined : servedFor;
   }
@@ -121,7 +124,7 @@ export class Continuation implements BodyRest, Lender {
   wanted(): void {
     const { body } = this.#of;
     if (this.#isAsking || !body.isStarving) return;
-    if (this.#isWhole) return body.complete(); // the source was left before it could say so
+    if (this.#isWhole) return body.complete(); // the source was abandoned before it could say so
     this.#isAsking = true;
     this.#ask().catch((error: unknown) => {
       this.#release();
@@ -140,7 +143,7 @@ export class Continuation implements BodyRest, Lender {
     this.#isAsking = false;
   }
 
-  /** @returns where it comes from, unless it is here already */
+  /** @returns the source of the next bytes; undefined if they have already arrived */
   async #part(): Promise<BodySource | undefined> {
     const { at, etag, size, body } = this.#of;
     const range = this.#next();
@@ -167,7 +170,7 @@ export class Continuation implements BodyRest, Lender {
   }
 
   /**
-   * Of the object as it is. Only where that is another one by now, the version that was opened is asked for, which takes a permission that
+   * Reads the current object. Only if that is another one by now does it request the version that was opened, which takes a permission that
    * readers may lack.
    */
   async #answer(at: ObjectAddress, asked: ReadHeaders): ReturnType<Transport['get']> {
@@ -183,12 +186,12 @@ export class Continuation implements BodyRest, Lender {
     try {
       return await transport.get(at, { ...asked, ...versionOf(versionId) }, this.#ctx);
     } catch (error) {
-      // Whyever it is not to be had: the object has been replaced.
+      // Whatever the reason, the object has been replaced.
       throw isStorageError(error) && !error.retryable ? replaced(error) : error;
     }
   }
 
-  /** What is asked for next. */
+  /** The range of the next request. */
   #next(): ResolvedRange {
     const { body, range } = this.#of;
     const start = range.start + body.received;

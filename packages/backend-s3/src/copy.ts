@@ -29,7 +29,7 @@ interface Copy {
   readonly source: ObjectAddress;
   readonly destination: ObjectAddress;
   readonly options: CopyOptions;
-  /** What the source was when it was looked at; the copy is of this version where the server can promise it. */
+  /** The source when it was inspected. The copy is of this version if the server can guarantee that. */
   readonly from: ObjectInfo;
   readonly carried: CarriedHeaders;
   readonly tagCount: number;
@@ -40,8 +40,8 @@ interface Copy {
 const copyPartSize = 256 * 2 ** 20;
 
 /**
- * Server-side, with type, metadata and ACL. A condition that the server ignores is made up for: small objects pass through
- * this process, read and written under conditions that hold; of large ones the versions are compared before and after.
+ * Copies on the server, with content type, metadata and ACL. Makes up for conditions that the server ignores: small objects are read and
+ * written by this process under conditions that are enforced; for large ones the versions are compared before and after.
  */
 export async function copyObject(
   store: Store,
@@ -53,7 +53,7 @@ export async function copyObject(
   await assertWriteHolds(store, destination, options, ctx);
   const { ifMatch, ifNoneMatch, onlyIf, acl: askedAcl } = options;
   const keeping = askedAcl === undefined ? carriedAcl(store, source, destination, ctx) : undefined;
-  keeping?.catch(() => {}); // what is wrong with the source is told below
+  keeping?.catch(() => {}); // errors of the source are reported below
   const head = await withBucketLooked(store, source, ctx, () => store.transport.head(source, ctx));
   const from = describedBy(source, head, sizeIn(head));
   if (ifMatch !== undefined && ifMatch !== from.etag) throw changed();
@@ -75,7 +75,7 @@ export async function copyObject(
   const written = await perform(store, copy).catch((error: unknown) => {
     throw withAclNamed(error, askedAcl);
   });
-  if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned one makes
+  if (kept?.acl !== undefined) await store.administration.putObjectAcl(destination, kept.acl, ctx); // grants that no canned ACL matches
   const { versionId: _versionId, ...described } = { ...from, metadata };
   return { ...described, ...destination, storageClass: storageClass ?? 'STANDARD', lastModified: new Date(), ...written };
 }
@@ -105,21 +105,24 @@ async function perform(store: Store, copy: Copy): Promise<Written> {
   return isReplaced(copy) ? withTags(store, copy, write) : write();
 }
 
-/** Where the server ignores which version is asked for: that is looked at once the copy is made. */
+/** For servers that ignore which version is requested: that is checked once the copy is made. */
 async function inOneRequestLooked(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const written = await inOneRequest(store, copy, profile);
   if (isOfOneVersion(copy) && written.etag !== copy.from.etag) await assertUnchanged(store, copy);
   return written;
 }
 
-/** What the server does decides over conditions that are asked for. Others are no reason to refuse who may not try that out. */
+/**
+ * Conditions that the caller requested depend on how the server behaves, so that must be known. A condition of our own (see `isTied`) is no
+ * reason to refuse credentials that may not probe.
+ */
 async function profileFor(store: Store, copy: Copy): Promise<EndpointProfile | undefined> {
   const { options, destination, ctx } = copy;
   if (isOfOneVersion(copy) || options.ifNoneMatch !== undefined) return store.endpoint.profile(destination.bucket, ctx);
   return isReplaced(copy) ? store.endpoint.profileIfAllowed(destination.bucket, ctx) : undefined;
 }
 
-/** For writes with which they stay behind, on Ceph also where only the rest is replaced. */
+/** For writes that leave the tags behind; on Ceph also copies that only replace the other properties. */
 async function withTags(store: Store, { source, destination, tagCount, ctx }: Copy, write: () => Promise<Written>): Promise<Written> {
   if (tagCount === 0) return write();
   const tags = await store.administration.getTags(source, ctx);
@@ -142,22 +145,25 @@ async function inOneRequest(store: Store, copy: Copy, profile: EndpointProfile |
     .catch((error: unknown) => writtenBefore(store, destination, ofSource(error, source), (now) => isCopyOf(from, now)));
 }
 
-/** An object may be copied over itself only if something about it is replaced; of others, MinIO leaves `Expires` behind unless it is. */
+/**
+ * An object may be copied over itself only if something about it is replaced. For other copies, MinIO drops `Expires` unless it is
+ * replaced.
+ */
 function isReplaced({ source, destination, carried }: Copy): boolean {
   return isSame(source, destination) || !Number.isNaN(Date.parse(carried.expires ?? ''));
 }
 
-/** Whether it has to be of the version that was looked at: the type and metadata which are told are of that one. */
+/** Whether the copy has to be of the inspected version, because the content type and metadata that are sent belong to it. */
 function isTied(copy: Copy): boolean {
   return isOfOneVersion(copy) || isReplaced(copy);
 }
 
-/** Whether one version is asked for, which is the one that was looked at. */
+/** Whether a particular version was requested: the one that was inspected. */
 function isOfOneVersion({ options: { ifMatch, onlyIf } }: Copy): boolean {
   return ifMatch !== undefined || onlyIf !== undefined;
 }
 
-/** The request goes to the destination, where neither of these can be wrong. */
+/** The request goes to the destination, where neither of these errors can arise. */
 function ofSource(error: unknown, { bucket, key }: ObjectAddress): unknown {
   if (!hasCode(error, 'file_not_found', 'object_archived')) return error;
   return toStorageError(error.cause, { bucket, key, permission: 's3:GetObject' });
@@ -167,7 +173,7 @@ function isCopyOf({ etag, contentType, metadata }: ObjectInfo, now: ObjectHeader
   return now.etag === etag && now.contentType === contentType && isDeepStrictEqual(now.metadata, metadata);
 }
 
-/** Reading on an ETag and writing where there is nothing hold on servers where conditions of a copy do not. */
+/** Reading with If-Match and writing with If-None-Match work on servers that ignore the conditions of a copy. */
 async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const held = await store.memory.take(from.size, ctx);
@@ -184,7 +190,7 @@ async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): 
     const ifMatch = isSame(source, destination) ? putMatchFor(profile, from.etag) : undefined;
     const condition = {
       ...(options.ifNoneMatch !== undefined && { ifNoneMatch: options.ifNoneMatch }),
-      // What has come meanwhile is newer than what was read.
+      // An object written meanwhile is newer than what was read.
       ...(ifMatch !== undefined && { ifMatch }),
     };
     return await store.transport
@@ -195,14 +201,17 @@ async function throughHere(store: Store, copy: Copy, profile: EndpointProfile): 
   }
 }
 
-/** Whether an object is as it was and may not be replaced on that condition: where versions are kept, Ceph says so of each. */
+/**
+ * Whether the object is unchanged and still may not be replaced under that condition: Ceph refuses every such write where versions are
+ * kept.
+ */
 async function isRefusedAnyway(store: Store, { source, destination, from, ctx }: Copy, error: unknown): Promise<boolean> {
   if (!hasCode(error, 'precondition_failed') || !isSame(source, destination)) return false;
   const now = await store.transport.head(source, ctx).catch(() => undefined);
   return now?.etag === from.etag;
 }
 
-/** For what no single request may copy, or would take too long in one. */
+/** For objects that a single request may not copy, or would take too long to copy. */
 async function byParts(store: Store, copy: Copy, profile: EndpointProfile | undefined): Promise<Written> {
   const { source, destination, options, from, headers, carried, ctx } = copy;
   const size = partSizeFor(from.size, Math.min(copyPartSize, Math.max(smallestPart, store.settings.copyByPartsFrom)));
@@ -230,7 +239,7 @@ async function byParts(store: Store, copy: Copy, profile: EndpointProfile | unde
   return writeByParts(store, destination, { headers: { ...headers, ...condition }, parts, carried }, ctx);
 }
 
-/** @param written whether the copy is at its destination already, which then holds nobody knows which version */
+/** @param written whether the copy already exists at its destination; then nobody knows which version it is, and it is deleted */
 async function assertUnchanged(store: Store, { source, destination, from, ctx }: Copy, written = true): Promise<void> {
   const now = await store.transport.head(source, ctx).catch((error: unknown) => {
     if (hasCode(error, 'file_not_found')) return undefined;

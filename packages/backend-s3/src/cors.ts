@@ -8,17 +8,17 @@ const uploads: Omit<CorsRule, 'origins'> & { readonly id: string } = {
   id: 'coffer-browsers',
   methods: ['GET', 'HEAD', 'PUT', 'POST'],
   headers: ['*'],
-  // PDF.js asks for parts only where it sees Accept-Ranges, and uploaders look for the Location of what a form stored.
+  // PDF.js requests ranges only if it sees Accept-Ranges, and uploaders look for the Location of what a form stored.
   exposed: ['ETag', 'Content-Length', 'Content-Range', 'Content-Disposition', 'Accept-Ranges', 'Location'],
   maxAge: 3600,
 };
 
-/** What browsers of these origins need to upload and download. */
+/** The rule that browsers with these origins need to upload and download. */
 export function corsFor(origins: readonly string[]): CorsRule {
   return { origins, ...uploads };
 }
 
-/** Rules of others stay as they are; where they allow all that is needed, nothing is added to them. */
+/** Leaves other people's rules as they are, and adds nothing if they already allow everything needed. */
 export async function allowBrowsers(store: Store, bucket: string, origins: readonly string[], ctx: CallContext): Promise<void> {
   const held = await getCors(store, bucket, ctx);
   const ours = held.filter(isOurs);
@@ -41,7 +41,7 @@ async function getCors(store: Store, bucket: string, ctx: CallContext): Promise<
 
 const isOurs = ({ id }: HeldCorsRule): boolean => id === uploads.id;
 
-/** In any order, which some servers change. */
+/** Compares in any order, since some servers change it. */
 function isSame(some: readonly string[], others: readonly string[]): boolean {
   const sorted = (names: readonly string[]): string => JSON.stringify([...new Set(names)].toSorted());
   return sorted(some) === sorted(others);
@@ -57,7 +57,7 @@ function isAllowed(origin: string, rules: readonly HeldCorsRule[]): boolean {
   return uploads.methods.every((method) => all.some(({ methods }) => methods.includes(method)));
 }
 
-/** A pattern has one "*" at most. */
+/** A pattern contains at most one "*". */
 function matches(origin: string, pattern: string): boolean {
   const [before = '', after] = pattern.split('*');
   return origin === pattern || (after !== undefined && origin.startsWith(before) && origin.endsWith(after));

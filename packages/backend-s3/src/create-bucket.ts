@@ -6,7 +6,7 @@ import { causeName } from './provider-error.ts';
 import type { Store } from './store.ts';
 import { toldAcl } from './told-acl.ts';
 
-// The first region has no name as a place.
+// The first region has no LocationConstraint.
 const nowhereElse = 'us-east-1';
 
 export async function createBucket(
@@ -20,14 +20,14 @@ export async function createBucket(
       const options = { ...(place !== nowhereElse && { place }), ...toldAcl(acl) };
       await store.administration.createBucket(bucket, options, ctx);
     } catch (error) {
-      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw withAclNamed(error, acl); // else of a first attempt, whose answer got lost
+      if (causeName(error) !== 'BucketAlreadyOwnedByYou' || !wasInDoubt(error)) throw withAclNamed(error, acl); // else from a lost first attempt
     }
   };
   const { region: configured, isAws } = store.settings;
   try {
     await send(region ?? configured);
   } catch (error) {
-    // A server that is not AWS may have one place only, whatever region is signed for.
+    // A server other than AWS may have only one region, whatever region is signed for.
     const isUnknown = /LocationConstraint|InvalidRegion/.test(causeName(error));
     if (isAws || !isUnknown || (region ?? configured) !== configured || configured === nowhereElse) throw error;
     await send(nowhereElse);

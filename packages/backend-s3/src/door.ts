@@ -2,7 +2,7 @@ import type { Administration } from './administration.ts';
 import type { Presigners } from './presigner.ts';
 import type { Transport } from './transport.ts';
 
-/** What a store sends its calls through, and what signs its URLs: requests of our own, or the AWS SDK. */
+/** Carries the calls of a store and signs its URLs, either with requests of our own or through the AWS SDK. */
 export interface Door {
   readonly transport: Transport;
   readonly administration: Administration;

@@ -5,8 +5,8 @@ import { statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
 /**
- * Whether an attempt that failed so may have been carried out all the same: its answer got lost, or a gateway's came instead. What the
- * server itself answers with was not done; so Ceph tells the loser of a race for a key.
+ * Whether a failed attempt may have been carried out all the same: its answer got lost, or a gateway answered instead. If the server itself
+ * answers with an error, nothing was done; Ceph tells the loser of a race for a key this way.
  */
 export function leavesDoubt(error: unknown): boolean {
   const status = statusOf(error);
@@ -14,7 +14,7 @@ export function leavesDoubt(error: unknown): boolean {
   return !isUnreached(error);
 }
 
-/** Whether that was so of an attempt before, of what a StorageError was made from. */
+/** Whether an earlier attempt left such doubt, according to the cause of a StorageError. */
 export function wasInDoubt(error: unknown): boolean {
   return isStorageError(error) && (error.cause as ProviderError | undefined)?.$metadata?.isDoubtful === true;
 }

@@ -10,21 +10,21 @@ import type { ObjectVersion } from './transport.ts';
 import { abortUpload } from './upload/multipart.ts';
 import { openUploads } from './uploads.ts';
 
-// A server may be late in telling that a bucket is empty, or show keys only once others are gone.
+// A server may be late to report a bucket as empty, or show keys only once others are gone.
 const idleRounds = 3;
 
-/** Objects, versions, delete markers and open uploads go first, over and over until the server lets the bucket go. */
+/** Deletes objects, versions, delete markers and open uploads, again and again until the server lets the bucket go. */
 export async function deleteBucketByForce(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   for (let idle = 0, byName = 0; ;) {
     const removed = (await removeVersions(store, bucket, ctx)) + (await removeUploads(store, bucket, ctx));
     try {
       return await deleteEmptyBucket(store, bucket, ctx);
     } catch (error) {
-      const isDisturbed = causeStatus(error) === 499; // MinIO, when another call deletes it at the same time
+      const isDisturbed = causeStatus(error) === 499; // MinIO, if another call is deleting the bucket at the same time
       if (!isDisturbed && !hasCode(error, 'bucket_not_empty')) throw error;
       idle = removed === 0 ? idle + 1 : 0;
       if (idle >= idleRounds) throw error;
-      // Each leaves markers, whose removal is no progress where that shows the object again.
+      // Each round by key leaves delete markers. If removing those brings the object back, that is no progress.
       if (idle !== 1 || ++byName > idleRounds) continue;
       await removeObjects(store, bucket, ctx);
       await removeMarkers(store, bucket, ctx);
@@ -32,7 +32,10 @@ export async function deleteBucketByForce(store: Store, bucket: string, ctx: Cal
   }
 }
 
-/** By the names that the list of objects has: that of versions may lack some, or tell others, as SeaweedFS does what XML cannot hold. */
+/**
+ * Deletes by the keys in the list of objects. The list of versions may lack some or report others, as SeaweedFS does for keys that XML
+ * cannot hold.
+ */
 async function removeObjects(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   for (let before = ''; ;) {
     const { objects } = await store.transport.list(bucket, {}, ctx);
@@ -43,13 +46,13 @@ async function removeObjects(store: Store, bucket: string, ctx: CallContext): Pr
   }
 }
 
-/** SeaweedFS keeps delete markers that have no version until they are written over, which needs a bucket that keeps none. */
+/** SeaweedFS keeps delete markers without a version until they are overwritten, which needs a bucket that keeps no versions. */
 async function removeMarkers(store: Store, bucket: string, ctx: CallContext): Promise<void> {
   for (let before = ''; ;) {
     const left = (await versionsOf(store, bucket, ctx)).filter(({ versionId }) => versionId === 'null');
     const names = JSON.stringify(left);
     if (left.length === 0 || names === before) return;
-    if (before === '' && !(await suspendVersions(store, bucket, ctx))) return; // objects that came just now go without
+    if (before === '' && !(await suspendVersions(store, bucket, ctx))) return; // new objects are deleted without versions
     before = names;
     await inParallel(left, 4, async ({ key }) => {
       const at = { bucket, key };
@@ -73,7 +76,7 @@ export async function deleteEmptyBucket(store: Store, bucket: string, ctx: CallC
   try {
     await store.administration.deleteBucket(bucket, ctx);
   } catch (error) {
-    if (!hasCode(error, 'no_such_bucket') || !wasInDoubt(error)) throw error; // else a first attempt deleted it, whose answer got lost
+    if (!hasCode(error, 'no_such_bucket') || !wasInDoubt(error)) throw error; // else a lost first attempt deleted it
   }
 }
 
@@ -83,16 +86,16 @@ async function removeUploads(store: Store, bucket: string, ctx: CallContext): Pr
   return uploads.length;
 }
 
-/** Objects, versions and delete markers of keys that begin so. @returns how many were removed */
+/** Deletes objects, versions and delete markers of keys that begin with `prefix`. @returns how many were removed */
 export async function removeVersions(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<number> {
   let removed = 0;
   let before = '';
   for (;;) {
-    // Always the first page: the one before is gone.
+    // Always read the first page: the previous one is gone.
     const objects = await versionsOf(store, bucket, ctx, prefix);
     const names = JSON.stringify(objects);
     if (objects.length === 0) return removed;
-    // A key that the list shows changed is not the one that is deleted: the same page would come for ever.
+    // If the list shows a key in altered form, the delete misses it, and the same page would come for ever.
     if (names === before) return removed - objects.length;
     before = names;
     await removeListed(store, bucket, objects, ctx);
@@ -100,7 +103,7 @@ export async function removeVersions(store: Store, bucket: string, ctx: CallCont
   }
 }
 
-/** Where a server knows no versions, objects are all that there is. What one lists that looks at no prefix is not for removal. */
+/** If a server has no versions, the objects are all there is. A server that ignores the prefix lists keys that must not be removed. */
 async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix?: string): Promise<readonly ObjectVersion[]> {
   const listed = await store.administration.listVersions(bucket, ctx, prefix).catch(async (error: unknown) => {
     if (!hasCode(error, 'not_supported')) throw error;
@@ -110,14 +113,15 @@ async function versionsOf(store: Store, bucket: string, ctx: CallContext, prefix
   return listed.filter(({ key }) => key.startsWith(prefix ?? ''));
 }
 
-/** What a server cannot list, it may have all the same: then it does not let the bucket go. */
+/** The server may still have what it cannot list; then it does not let the bucket go. */
 function noneIfUnknown(error: unknown): [] {
   if (hasCode(error, 'not_supported')) return [];
   throw error;
 }
 
 async function removeListed(store: Store, bucket: string, listed: readonly ObjectVersion[], ctx: CallContext): Promise<void> {
-  // Together also where spaces might get lost, since all go: some servers leave a delete marker without a version if asked alone.
+  // Keys with spaces at the ends may go in a batch too, since all keys go anyway: some servers leave a delete marker without a version when
+  // asked to delete a single key.
   const { together = [], alone = [] } = Object.groupBy(listed, ({ key }) => (isPlainInXml(key.trim()) ? 'together' : 'alone'));
   const [failure] = (await inParallel(batchesOf(together), 4, (batch) => deleteBatch(store, bucket, batch, ctx))).flat();
   if (failure !== undefined)

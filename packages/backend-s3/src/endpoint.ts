@@ -4,48 +4,51 @@ import type { CallContext } from '@coffer/storage-core';
 import { unlessAborted } from './concurrency.ts';
 import type { EndpointProfile } from './profile.ts';
 
-/** Milliseconds in which credentials that may try out nothing in a bucket are not asked to do so again. */
+/** Milliseconds for which credentials that may not probe in a bucket are not used to try again. */
 const denialHolds = 60_000;
 const mostDenials = 1000;
 
-/** Of the endpoint, under way: in this bucket where none can be made for it. */
+/** A running probe of the endpoint. It works in `bucket` if it cannot create one. */
 interface Trial {
   readonly bucket: string;
   readonly profile: Promise<EndpointProfile>;
 }
 
-/** What one backend has learned about the endpoint that it talks to. */
+/** What one backend has learned about its endpoint. */
 export class Endpoint {
-  /** Whether answers to HeadBucket name the region, as far as is known. */
+  /** Whether HeadBucket answers name the region, as far as is known. */
   tellsRegions = true;
-  /** Whether ACLs name an owner, as far as is known. A server where they do not has no ACLs. */
+  /** Whether ACLs name an owner, as far as is known. A server whose ACLs do not has no ACLs. */
   tellsOwners = true;
   readonly #probe: (bucket: string) => Promise<EndpointProfile>;
   readonly #denials = new Map<string, { readonly error: unknown; readonly until: number }>();
   #known: EndpointProfile | undefined;
   #trial: Trial | undefined;
 
-  /** @param probe tries the endpoint out; `bucket` may serve where none can be made */
+  /** @param probe probes the endpoint, in `bucket` if it cannot create one */
   constructor(known: EndpointProfile | undefined, probe: (bucket: string) => Promise<EndpointProfile>) {
     this.#known = known;
     this.#probe = probe;
   }
 
-  /** What has been found out by now. */
+  /** What has been found out so far. */
   get known(): EndpointProfile | undefined {
     return this.#known;
   }
 
   /**
-   * What the endpoint does: probed once, when something first depends on it. `bucket` may serve where none can be made. Who is
-   * stopped does not wait for it. Rejects with access_denied where the credentials may not try it out, as is known for a minute then.
+   * The endpoint's behaviour. It is probed once, when something first depends on it, in `bucket` if no other can be created. An aborted
+   * caller stops waiting. Rejects with access_denied if the credentials may not probe; that is remembered for a minute.
    */
   async profile(bucket: string, { signal }: CallContext = noContext): Promise<EndpointProfile> {
-    signal?.throwIfAborted(); // nothing is tried out for who has gone
+    signal?.throwIfAborted(); // no probe for a caller who has left
     return unlessAborted(this.#profile(bucket), signal);
   }
 
-  /** The same, and undefined for those credentials: for what goes wrong on few servers, and is no reason to refuse what they may do. */
+  /**
+   * Like `profile`, but undefined for such credentials: for problems of few servers, which are no reason to refuse what the credentials may
+   * do.
+   */
   async profileIfAllowed(bucket: string, ctx: CallContext): Promise<EndpointProfile | undefined> {
     try {
       return await this.profile(bucket, ctx);
@@ -60,7 +63,7 @@ export class Endpoint {
       try {
         return await this.#trial.profile;
       } catch (error) {
-        // What is wrong with the bucket of somebody else tells nothing of this one, and is not for everybody.
+        // Problems with somebody else's bucket say nothing about this one, and must not be disclosed.
         if (!isStorageError(error) || error.retryable) throw error;
       }
     }
@@ -70,7 +73,7 @@ export class Endpoint {
   #begin(bucket: string): Promise<EndpointProfile> {
     const denial = this.#denials.get(bucket);
     if (denial !== undefined && denial.until > performance.now()) return Promise.reject(denial.error as Error);
-    // Everybody waits for this one probe; should it fail, the next one who needs it probes again.
+    // All callers wait for this one probe. If it fails, the next caller who needs it probes again.
     const probing = this.#probe(bucket).catch(untold);
     probing.then(
       (profile) => (this.#known = profile),
@@ -86,7 +89,7 @@ export class Endpoint {
   }
 }
 
-/** Whoever wanted something else is not to be told of a bucket that could not be made. */
+/** A caller who wanted something else must not be told about a bucket that could not be created. */
 function untold(error: unknown): never {
   if (!hasCode(error, 'access_denied')) throw error;
   const message =

@@ -5,11 +5,11 @@ import { networkError } from './network-errors.ts';
 import { nameOf, secondsIn, statusOf } from './provider-error.ts';
 import type { ProviderError } from './provider-error.ts';
 
-/** What a request was about, for the words of its error. */
+/** The subject of a request, for the message of its error. */
 export interface About {
   readonly bucket?: string;
   readonly key?: string;
-  /** What the credentials need to be allowed. */
+  /** The permission that the credentials need. */
   readonly permission: string;
 }
 
@@ -84,34 +84,34 @@ const fullStores: ReadonlySet<string> = new Set([
   'XMinioAdminBucketQuotaExceeded',
 ]);
 
-/** Makes a StorageError of whatever the provider, the SDK or the network failed with. Nothing else does. */
+/** Turns whatever the provider, the SDK or the network failed with into a StorageError. Nothing else does. */
 export function toStorageError(cause: unknown, about: About): StorageError {
   if (isStorageError(cause)) return cause;
   const error = cause as ProviderError;
   const name = nameOf(error);
   const headers = error.$response?.headers ?? {};
-  // It leads to the socket and to the request with its signature, which are nothing to keep or to log.
+  // The body leads to the socket and to the request with its signature, which must not be kept or logged.
   if (error.$response !== undefined) delete error.$response.body;
   const refusal = refusals[name];
   if (refusal !== undefined) return storageError('access_denied', refusal, { cause });
   if (fullStores.has(name)) return storageError('storage_unavailable', 'The storage is full.', { cause, retryable: false });
   const network = networkError(error);
   if (network !== undefined) return network;
-  // Ceph says NoSuchKey, too, of a bucket that goes while it is asked for something.
+  // Ceph also answers NoSuchKey if a bucket is deleted during a request about the bucket.
   const named = name === 'NoSuchKey' && about.key === undefined ? 'no_such_bucket' : codeByName[name];
   const code = named ?? codeByStatus(statusOf(error), about);
   const known = messageByName[name];
   if (known !== undefined) return storageError(code, known, { cause, retryable: false });
-  const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD tells no more
+  const doubt = name === '' && code === 'access_denied' ? ' So it does with wrong keys.' : ''; // an answer to HEAD says no more
   return storageError(code, messageOf(code, about) + doubt, { cause, ...detailsOf(code, headers) });
 }
 
-/** The code of one key's error within the answer to a batch. */
+/** The code of a single key's error in the answer to a batch. */
 export function codeOfName(name: string): StorageErrorCode {
   return codeByName[name] ?? (name === 'AccessDenied' ? 'access_denied' : 'storage_unavailable');
 }
 
-/** Answers to HEAD have no body and so no name, and some servers leave names out. */
+/** Answers to HEAD have no body and so no error name; some servers always leave it out. */
 function codeByStatus(status: number | undefined, { key }: About): StorageErrorCode {
   if (status === undefined) return 'internal_error';
   if (status < 300) return 'storage_unavailable'; // a success that the SDK could not read
@@ -121,9 +121,9 @@ function codeByStatus(status: number | undefined, { key }: About): StorageErrorC
   if (status === 412) return 'precondition_failed';
   if (status === 413) return 'payload_too_large';
   if (status === 416) return 'range_not_satisfiable';
-  // 499: MinIO says so of requests of a bucket that goes meanwhile, whoever waits for their answer.
+  // 499: MinIO answers this if the bucket is deleted during a request, even if the client is still waiting.
   if (status === 408 || status === 409 || status === 429 || status >= 499) return 'storage_unavailable';
-  // What is left of 3xx is a bucket of another region that no redirect led to.
+  // The remaining 3xx are buckets in another region without a usable redirect.
   return 'invalid_argument';
 }
 

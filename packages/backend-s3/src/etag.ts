@@ -6,8 +6,8 @@ export function bare(etag: string | undefined): string {
 }
 
 /**
- * Whether a server may have given something this ETag, bare: what it never does matches nothing, and may be no header, or, as `*`, one that
- * servers take for "any object".
+ * Whether a server may have issued this ETag (without quotes). One that servers never issue matches nothing, and may be unfit for a header
+ * or, like `*`, be taken for "any object".
  */
 export function isEtag(text: string): boolean {
   return text !== '*' && /^[!#-~]+$/.test(text);
@@ -17,13 +17,13 @@ export function quoted(etag: string): string {
   return `"${etag}"`;
 }
 
-/** As a server wants it in the If-Match of a PutObject; undefined where it enforces none. */
+/** The ETag in the form that the server expects in the If-Match of a PutObject; undefined if it enforces none. */
 export function putMatchFor({ putMatch }: Pick<EndpointProfile, 'putMatch'>, etag: string): string | undefined {
   if (putMatch === false) return undefined;
   return putMatch === 'bare' ? etag : quoted(etag);
 }
 
-/** What every server of S3 tells of bytes that it has stored, bare. @throws {ForeignAnswerError} */
+/** The ETag, without quotes, that every S3 server reports for stored bytes. @throws {ForeignAnswerError} if there is none */
 export function etagOf(etag: string | undefined): string {
   const told = bare(etag);
   if (told === '') throw new ForeignAnswerError('The answer has no ETag.');

@@ -34,14 +34,14 @@ const tests: readonly [KeyClass, (key: string) => boolean][] = [
   ['a "+"', (key) => key.includes('+')],
   ['a "%"', (key) => key.includes('%')],
   ['characters above U+FFFF', (key) => /[\ud800-\udbff]/.test(key)],
-  // Where SeaweedFS keeps the parts of uploads, and versions.
+  // Where SeaweedFS keeps the parts of uploads and versions.
   ['a segment ".uploads"', (key) => /(?:^|\/)\.uploads(?:\/|$)/.test(key)],
   ['segments that end with ".versions"', (key) => /\.versions(?:\/|$)/.test(key)],
-  // As MinIO and RustFS spell a "/" at the end on their disks.
+  // How MinIO and RustFS spell a trailing "/" on disk.
   ['segments that end with "__XLDIR__"', (key) => /__XLDIR__(?:\/|$)/.test(key)],
 ];
 
-/** Whatever puts a key that is no longer than a segment may be into a class: one look at most keys is enough. */
+/** Matches everything that may put a key into a class, if the key is no longer than a segment may be: one test is enough for most keys. */
 const unusual = /[^ -$&-*,-@[\]-~]|[. /](?:\/|$)|(?:^|\/)[ /]|\.(?:uploads|versions)(?:\/|$)/;
 
 export function keyClassesOf(key: string): readonly KeyClass[] {
@@ -49,17 +49,17 @@ export function keyClassesOf(key: string): readonly KeyClass[] {
   return tests.filter(([, holds]) => holds(key)).map(([name]) => name);
 }
 
-/** The kinds of which no key begins so: what is whole in it stays as it is, whatever follows. */
+/** The classes of all keys that begin with `prefix`: its complete segments stay what they are, whatever follows. */
 export function prefixClassesOf(prefix: string): readonly KeyClass[] {
   return keyClassesOf(prefix.slice(0, prefix.lastIndexOf('/') + 1)).filter(
     (name) => name !== 'a "/" at the end' && !everydayKeys.has(name),
   );
 }
 
-/** So many keys are of these that no server is tried out for them: what is found out on another occasion holds. */
+/** These keys are so common that no server is probed because of them: they are refused only if an earlier probe found a problem. */
 export const everydayKeys: ReadonlySet<KeyClass> = new Set(['capital letters', 'a "+"', 'a "%"']);
 
-/** Two keys for each class that a careless server merges: the first is of the class. */
+/** For each class, two keys that a careless server merges. The first one is in the class. */
 export const keyTwins: Readonly<Record<KeyClass, readonly [string, string]>> = {
   'empty segments': ['empty//segment', 'empty/segment'],
   'segments over 255 bytes': ['n'.repeat(256), 'n'.repeat(255)],

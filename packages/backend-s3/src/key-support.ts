@@ -5,7 +5,7 @@ import { everydayKeys, keyClassesOf } from './key-classes.ts';
 import type { KeyClass } from './key-classes.ts';
 import type { Store } from './store.ts';
 
-/** Most keys are kept apart by every server; the others need a look at what this one does. @throws invalid_key */
+/** Every server keeps most keys apart; for the others this one has to be probed. @throws invalid_key */
 export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddress, ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
   const classes = keyClassesOf(key);
@@ -15,7 +15,7 @@ export async function assertKeyHolds(store: Store, { bucket, key }: ObjectAddres
   if (name !== undefined) throw storageError('invalid_key', `This storage provider cannot keep keys with ${name} apart from others.`);
 }
 
-/** Of keys of these kinds, those that the server does not keep apart, as far as that can be told. */
+/** Those of the given classes that the server does not keep apart, as far as can be told. */
 export async function refusedKeys(
   store: Store,
   bucket: string,

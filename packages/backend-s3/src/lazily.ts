@@ -1,6 +1,9 @@
 type Method = (...args: readonly never[]) => Promise<unknown>;
 
-/** Operations that are loaded, all of them, once one of them is called. The compiler sees to it that every one is named. */
+/**
+ * Operations that are loaded, all together, when one of them is first called. The type of `names` makes the compiler check that none is
+ * missing.
+ */
 export function lazily<T extends object>(names: Readonly<Record<keyof T, true>>, load: () => Promise<T>): T {
   let loading: Promise<T> | undefined;
   const loaded = (): Promise<T> => {

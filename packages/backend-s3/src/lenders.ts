@@ -1,17 +1,18 @@
-/** Who has a place, and may do without it for now. */
+/** The holder of a place, which can do without it for now. */
 export interface Lender {
   readonly tenant: string;
-  /** Milliseconds for which the place has been of no use; undefined where it is. */
+  /** Milliseconds for which the place has been idle; undefined if it is in use. */
   readonly stalledFor: number | undefined;
-  /** Milliseconds for which it has been used; undefined where others have to wait some more. */
+  /** Milliseconds for which the place has been used; undefined if others have to wait longer. */
   readonly servedFor: number | undefined;
   lend(): void;
-  /** Does without it for good, and takes no other. */
+  /** Gives up the place for good and takes no other. */
   close(): void;
 }
 
 /**
- * Has a place be given back: the one that has been of no use for the longest time, or else been used for the longest.
+ * Asks one holder (of `tenant`, if given) to give back its place: the one that has been idle longest or, if none is idle, the one that has
+ * been used longest.
  * @returns whether there was one
  */
 export function lendOne(lenders: Iterable<Lender>, tenant: string | undefined): boolean {

@@ -24,7 +24,7 @@ export function lifecycleOperations(store: Store): LifecycleOperations {
   };
 }
 
-/** Some servers drop it from a rule that says more, and answer as if they had not. @throws not_supported */
+/** Some servers drop the abort from a rule that has other parts, and still report success. @throws not_supported */
 async function assertAbortHolds(store: Store, bucket: string, rules: readonly LifecycleRule[], ctx: CallContext): Promise<void> {
   if (!rules.some(({ abortMultipartDays }) => abortMultipartDays !== undefined)) return;
   if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.abortRule !== false) return;

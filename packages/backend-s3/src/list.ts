@@ -10,7 +10,7 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
   const { prefix = '' } = options;
   try {
     if (beginsNoKey(store, prefix)) {
-      await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // the bucket may not be there
+      await store.transport.list(bucket, { prefix, maxKeys: 1 }, ctx); // rejects if the bucket does not exist
       return none;
     }
     const page = await listPage(store, bucket, options, ctx);
@@ -18,10 +18,10 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
     const { onNextToken: _, ...again } = options;
     return firstOf(await listPage(store, bucket, { ...again, maxKeys: 2 }, ctx));
   } catch (error) {
-    // As servers answer to a token that is none.
+    // This is how servers answer to an invalid token.
     const isAnswer = hasCode(error, 'invalid_key', 'not_supported') && error.cause !== undefined;
     if (isAnswer && options.continuationToken !== undefined) throw noToken();
-    // No key begins as the server lets none begin.
+    // If the server refuses such keys, no key begins with this prefix.
     if (hasCode(error, 'invalid_key')) return none;
     if (!hasCode(error, 'invalid_argument') || !(await isRefused(store, bucket, prefix, ctx))) throw error;
     await store.transport.headBucket(bucket, ctx);
@@ -31,13 +31,16 @@ export async function listObjects(store: Store, bucket: string, options: ListOpt
 
 const none: ListPage = { objects: [], commonPrefixes: [], isTruncated: false };
 
-/** A server that takes `a//` for `a/` would list what begins otherwise. To look is no reason to try one out: what is known counts. */
+/**
+ * A server that takes `a//` for `a/` would list keys with another prefix. A listing is no reason to probe: only what is already known
+ * counts.
+ */
 function beginsNoKey(store: Store, prefix: string): boolean {
   const refused = store.endpoint.known?.refusedKeys ?? [];
   return refused.length > 0 && prefixClassesOf(prefix).some((name) => refused.includes(name));
 }
 
-/** Whether it may be the prefix that a server says is no argument, as RustFS does. */
+/** Whether the server may be rejecting the prefix as an invalid argument, as RustFS does. */
 async function isRefused(store: Store, bucket: string, prefix: string, ctx: CallContext): Promise<boolean> {
   const classes = prefixClassesOf(prefix);
   if (classes.length === 0) return false;
@@ -46,8 +49,8 @@ async function isRefused(store: Store, bucket: string, prefix: string, ctx: Call
 }
 
 /**
- * Asked for one entry, MinIO looks whether there is an object called like the prefix, and then says that this is all. And of a page that
- * goes on behind a folder with an object of its name, it counts both before it leaves them out, and says that nothing is left.
+ * Asked for one entry, MinIO finds an object whose key equals the prefix and then reports that this is all. And on a page that continues
+ * after a folder with an object of the same name, it counts both before it leaves them out, and reports that nothing is left.
  */
 function seemsToEndEarly({ objects, commonPrefixes, isTruncated }: ListPage, { prefix, continuationToken }: ListOptions): boolean {
   if (isTruncated || commonPrefixes.length > 0) return false;
@@ -64,7 +67,7 @@ function firstOf(page: ListPage): ListPage {
   return { objects: [], commonPrefixes: [prefix!], isTruncated: true, nextContinuationToken: tokenOf('p', prefix!) };
 }
 
-/** A page, as the server makes them; the tokens are ours. */
+/** A page as the server returns it, but with tokens of our own. */
 async function listPage(store: Store, bucket: string, options: ListOptions, ctx: CallContext): Promise<ListPage> {
   const { continuationToken, onNextToken, ...asked } = options;
   const { delimiter = '' } = asked;
@@ -78,10 +81,10 @@ async function listPage(store: Store, bucket: string, options: ListOptions, ctx:
 async function listRolledUp(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
   const { startAfter, delimiter = '' } = options;
   const told = await pageFrom(store, bucket, options, ctx);
-  const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS tells those of its folders last
+  const page = { ...told, commonPrefixes: told.commonPrefixes.toSorted(compareKeys) }; // SeaweedFS lists folders last
   if (startAfter !== undefined) {
     const [first] = [...page.commonPrefixes.slice(0, 1), ...page.objects.slice(0, 1).map(({ key }) => key)].toSorted(compareKeys);
-    // It would come again and again.
+    // The same page would come again and again.
     if (first !== undefined && compareKeys(first, startAfter) < 0)
       throw storageError('not_supported', 'With this delimiter, this storage provider cannot continue a listing from where a page ended.');
   }
@@ -89,12 +92,15 @@ async function listRolledUp(store: Store, bucket: string, options: ListOptions &
   const [prefix, object] = [page.commonPrefixes.at(-1), page.objects.at(-1)?.key];
   const endsWithPrefix = prefix !== undefined && (object === undefined || compareKeys(prefix, object) > 0);
   if (endsWithPrefix) return { ...page, nextContinuationToken: tokenOf('p', prefix) };
-  // Such a key is no common prefix where the delimiter begins within the prefix of the list. Ceph takes it for one, and goes on behind it.
+  // Such a key is not a common prefix if the delimiter begins inside the prefix of the list. Ceph takes it for one, and continues after it.
   if (object?.endsWith(delimiter) === true) return { ...page, nextContinuationToken: tokenOf('k', object + least) };
   return { ...page, nextContinuationToken: servers + page.nextContinuationToken };
 }
 
-/** @throws not_supported where the server looks at no token, and the same page would come for ever, or at no prefix: who lists may delete */
+/**
+ * @throws not_supported if the server ignores the token, so that the same page would come for ever, or ignores the prefix: callers may
+ * delete what is listed
+ */
 async function pageFrom(store: Store, bucket: string, options: ListOptions & Place, ctx: CallContext): Promise<ListPage> {
   const page = await store.transport.list(bucket, options, ctx);
   const { prefix = '', continuationToken } = options;
@@ -109,12 +115,14 @@ async function pageFrom(store: Store, bucket: string, options: ListOptions & Pla
 
 type Place = Partial<Record<'continuationToken' | 'startAfter', string>>;
 
-// A token is the server's own, or the key or common prefix that a page ends with: where one was cut, and with any other delimiter than
-// "/", where MinIO's token leads back to before the keys of that prefix, and a listing would never end.
+// A token is either the server's own, or the key or common prefix that a page ends with: where a page was cut, and with delimiters other
+// than "/". With those, MinIO's token leads back to before the keys of that prefix, and a listing would never end.
 const servers = 's.';
-/** Behind every key that has a prefix: no character is greater. */
+/** Sorts after every key that begins with a given prefix: no character is greater. */
 const greatest = '\u{10FFFF}';
-/** Before every key that goes on: none has control characters. XML has this one, and some servers repeat where they begin. */
+/**
+ * Sorts before every longer key, since none has control characters. XML can hold this one, and some servers repeat the start of the list.
+ */
 const least = '\t';
 
 function tokenOf(kind: 'k' | 'p', name: string): string {

@@ -13,7 +13,7 @@ import type { Store } from './store.ts';
 import { abortUpload } from './upload/multipart.ts';
 import { openUploads } from './uploads.ts';
 
-// Together fewer than there are sockets to the server by default: a sweep stops nobody.
+// Together these stay below the default number of sockets, so a sweep blocks nobody.
 const [bucketsAtOnce, uploadsAtOnce] = [4, 2];
 
 const nothing: SweepReport = { removed: 0, bytes: 0 };
@@ -21,11 +21,11 @@ const nothing: SweepReport = { removed: 0, bytes: 0 };
 export function maintenanceOperations(store: Store): MaintenanceOperations {
   return {
     /**
-     * Aborts multipart uploads in the buckets of the credentials, which others may use as well, and removes what was left where the
-     * endpoint was tried out, unless the bucket is the caller's. The error of buckets that fail comes once the others are swept.
+     * Aborts stale multipart uploads in the buckets of the credentials, which others may use as well. Also removes what probes of the
+     * endpoint left behind, unless the bucket is the caller's. Errors of single buckets are thrown after the others have been swept.
      */
     async sweep({ olderThan, dryRun = false, bucket: named, among }, ctx) {
-      // By the server's clock, of which the first request learns: it has dated what is looked at.
+      // By the server's clock, which dated what is inspected. The first request learns it.
       const before = (): number => store.connection.clock.now() - olderThan * 1000;
       const failures = new BucketFailures(bucketsAtOnce);
       const listed = async (): Promise<{ readonly buckets: readonly string[]; readonly sandboxes: readonly string[] }> => {
@@ -41,7 +41,7 @@ export function maintenanceOperations(store: Store): MaintenanceOperations {
         failures.survive(bucket, nothing, () => sweepBucket(store, bucket, { before, dryRun }, ctx), ctx),
       );
       let gone = 0;
-      // Last: those that do not go, however many, keep no other from being swept.
+      // Sandboxes come last: those that cannot be removed, however many, do not keep other buckets from being swept.
       for (const name of sandboxes) {
         if (dryRun || (await failures.survive(name, false, () => removeSandbox(store, name, ctx), ctx))) gone++;
       }
@@ -68,7 +68,7 @@ async function sweepBucket(store: Store, bucket: string, sweep: Sweep, ctx: Call
   return { removed: objects + swept.length, bytes: swept.reduce((sum, size) => sum + size, 0) };
 }
 
-/** Buckets may go while they are swept, and one that lets nobody in keeps no other from being swept. */
+/** Buckets may disappear during a sweep, and an inaccessible bucket does not keep the others from being swept. */
 async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promise<readonly OpenUpload[]> {
   try {
     return await openUploads(store, bucket, ctx);
@@ -78,7 +78,7 @@ async function uploadsOf(store: Store, bucket: string, ctx: CallContext): Promis
   }
 }
 
-/** Where the server does not say when it began, an upload is as old as its last part; without one it is somebody's for all we know. */
+/** If the server does not say when an upload began, it is as old as its latest part. Without parts, it may still be in use. */
 function isLeft({ since }: OpenUpload, { latest }: Parts, before: number): boolean {
   const time = since.getTime() > 0 ? since.getTime() : latest.getTime();
   return time > 0 && time <= before;
@@ -86,7 +86,7 @@ function isLeft({ since }: OpenUpload, { latest }: Parts, before: number): boole
 
 type Parts = Omit<ListedParts, 'next'>;
 
-/** Undefined when the upload is gone. */
+/** Undefined if the upload is gone. */
 async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Promise<Parts | undefined> {
   let [size, latest, after]: [number, Date, string | undefined] = [0, new Date(0), undefined];
   try {
@@ -98,7 +98,7 @@ async function partsOf(store: Store, upload: OpenUpload, ctx: CallContext): Prom
       after = page.next;
     } while (after !== undefined);
   } catch (error) {
-    // Ceph says NoSuchKey of one that somebody else aborts at the same time.
+    // Ceph answers NoSuchKey if somebody else aborts the upload at the same time.
     if (causeName(error) === 'NoSuchUpload' || hasCode(error, 'file_not_found', 'no_such_bucket')) return undefined;
     throw error;
   }

@@ -5,14 +5,14 @@ import type { Store } from './store.ts';
 export type Metadata = Readonly<Record<string, string>>;
 
 /*
- * Some servers take a "_" in the name of a metadata header for a "-", and two names may become one. There, names that have
- * one are sent with "_" and "." as hex after a ".": `my_key` as `my.5fkey`. All other names are sent as they are.
+ * Some servers turn a "_" in the name of a metadata header into a "-", so that two names may become one. On those, names with a "_" (or
+ * with ".5f" or ".2e") are sent with "_" and "." as hex after a ".": `my_key` as `my.5fkey`. All other names are sent as they are.
  *
- * Some forget what has no value. There, and where nobody may find out, it is sent as "=". Values of nothing but "=" are sent with
- * one more everywhere, so that who reads them need not know the server.
+ * Some servers drop metadata without a value. On those, and if the credentials may not probe, an empty value is sent as "=". Values that
+ * consist only of "=" get one more on every server, so that readers need not know the server.
  */
 
-/** As it is sent. Costs nothing unless a name holds a "_", or there is nothing in a value. */
+/** Metadata as it is sent. Costs nothing unless a name contains a "_" or a value is empty or consists only of "=". */
 export async function encodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /_|\.5f|\.2e/.test(name));
   const values = Object.values(metadata);
@@ -25,7 +25,7 @@ export async function encodeMetadata(store: Store, bucket: string, metadata: Met
   });
 }
 
-/** As it was given. */
+/** Metadata as it was given. */
 export async function decodeMetadata(store: Store, bucket: string, metadata: Metadata, ctx: CallContext): Promise<Metadata> {
   const isOdd = Object.keys(metadata).some((name) => /\.5f|\.2e/.test(name));
   if (!isOdd && !Object.values(metadata).some((value) => /^=+$/.test(value))) return metadata;

@@ -5,7 +5,7 @@ import { isBroken, isOfCertificate } from './http/socket-errors.ts';
 import { TunnelError } from './http/tunnels.ts';
 import type { ProviderError } from './provider-error.ts';
 
-/** What an operator can look into: nothing was sent. */
+/** Failures that an operator can look into: nothing was sent. */
 const unreachable: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The connection to the storage provider failed: nothing listens at its endpoint.',
   ENOTFOUND: 'The connection to the storage provider failed: there is no host of the name in its endpoint.',
@@ -18,7 +18,7 @@ const unreachable: Readonly<Record<string, string>> = {
   ENFILE: 'The connection to the storage provider failed: the machine has too many files open.',
 };
 
-/** Whether there was no way to the server. */
+/** Whether no connection to the server could be made. */
 export function isUnreached(error: unknown): boolean {
   const { code = '', syscall } = error as NodeJS.ErrnoException;
   // A route may forbid it in several ways: EACCES, EINVAL, EPERM.
@@ -26,7 +26,7 @@ export function isUnreached(error: unknown): boolean {
   return Object.hasOwn(unreachable, code) || (isRefused && code !== 'ETIMEDOUT');
 }
 
-/** Of a name with several addresses, none of which took a connection. Its code is that of the first one. */
+/** Whether a name has several addresses and all of them failed. The error's code is that of the first address. */
 function isOfAllAddresses(error: unknown): boolean {
   return error instanceof AggregateError;
 }
@@ -35,7 +35,7 @@ const noTls = 'The storage provider does not use TLS at this endpoint; the addre
 const tlsRefused =
   'The storage provider refuses the TLS connection; it may not know the host name in the endpoint, or may require other TLS versions or ciphers, or a client certificate.';
 
-/** @param code of Node or OpenSSL */
+/** @param code from Node or OpenSSL */
 function reason(code: string): string {
   if (code === 'CERT_HAS_EXPIRED') return ': it has expired, or the clock of this machine is wrong';
   if (code === 'CERT_NOT_YET_VALID') return ': it is not valid yet, or the clock of this machine is wrong';
@@ -44,10 +44,10 @@ function reason(code: string): string {
   return isUnknown ? ': no CA that is known here has issued it; NODE_EXTRA_CA_CERTS names one of your own' : '';
 }
 
-/** What it means when no answer came; undefined for other errors. */
+/** The StorageError for a request that got no answer; undefined for other errors. */
 export function networkError(error: ProviderError): StorageError | undefined {
   const { message = '' } = error;
-  const code = typeof error.code === 'string' ? error.code : ''; // that of a DOMException is a number
+  const code = typeof error.code === 'string' ? error.code : ''; // the code of a DOMException is a number
   const options = { cause: error };
   if (error instanceof TunnelError) {
     const { status, isUntrusted } = error;
@@ -56,7 +56,7 @@ export function networkError(error: ProviderError): StorageError | undefined {
     const message = `The proxy for the connection to the storage provider, of HTTPS_PROXY, ${answer}.`;
     return storageError('storage_unavailable', message, { ...options, ...(code === 'ETUNNELREFUSED' && { retryable: false }) });
   }
-  // By code first: the SDK calls a connection that was cut a timeout.
+  // Check the code first: the SDK reports a cut connection as a timeout.
   const isOver = isBroken(error) || code === 'ECONNABORTED' || message === 'socket hang up';
   if (isUnreached(error) || isOver || code.startsWith('HPE_')) {
     return storageError('storage_unavailable', unreachable[code] ?? 'The connection to the storage provider failed.', {

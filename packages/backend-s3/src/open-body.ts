@@ -4,8 +4,9 @@ import { toStorageError } from './errors.ts';
 import type { AnswerBody } from './http/answer-body.ts';
 
 /**
- * Keeps what an open body promises: failures of the provider are StorageErrors, its reader is told of them and of bytes in the context
- * of the call (`AsyncLocalStorage`), an aborted signal destroys it, and one that makes no progress for `idleSeconds`, whoever is to blame, is given up, so that a forgotten body frees its socket.
+ * Guards an open body. Failures of the provider become StorageErrors. Its events reach the reader in the context of the call
+ * (`AsyncLocalStorage`). An aborted signal destroys it. So does a lack of progress for `idleSeconds`, whoever is to blame, so that a
+ * forgotten body frees its socket.
  */
 export function guardBody(
   body: AnswerBody,
@@ -22,11 +23,12 @@ export function guardBody(
   destroyOnAbort(body, signal);
 }
 
-/** `destroy` is the one door that every error of an answer passes. */
+/** Every error of an answer passes through `destroy`. */
 function translateErrors(body: AnswerBody, signal: AbortSignal | undefined): void {
   const destroy = body.destroy.bind(body);
   const translated: AnswerBody['destroy'] = (error) => {
-    // Errors with which readers end their interest are theirs, such as those of a file or a connection that they write to.
+    // Readers may end their interest with errors of their own, such as those of the file or connection that they write to. These stay as
+    // they are.
     const isOwn = error === undefined || error === null || error === signal?.reason || error !== body.failure;
     return destroy(isOwn ? error : toStorageError(error, { permission: 's3:GetObject' }));
   };
@@ -38,7 +40,7 @@ function watch(body: AnswerBody, seconds: number): NodeJS.Timeout {
   let idleSince = performance.now();
   const look = (): void => {
     const now = body.received;
-    // A reader who takes from what is in memory already is not idle either.
+    // A reader who consumes what is already in memory is not idle either.
     if (now !== received || body.readableLength !== left || (body.readableFlowing === true && left > 0)) {
       [received, left] = [now, body.readableLength];
       idleSince = performance.now();

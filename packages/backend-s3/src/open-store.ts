@@ -16,7 +16,7 @@ import type { Store } from './store.ts';
 import { Tenants } from './tenants.ts';
 import { UploadMemory } from './upload/memory.ts';
 
-/** Seconds. Where there are many tenants, clients come again rather than wait for slow readers of others. */
+/** Seconds. With many tenants, it is better that clients try again than that they wait for slow readers of other tenants. */
 const briefly = 10;
 
 export function openStore(options: S3BackendOptions, known?: EndpointProfile): Store {
@@ -30,7 +30,7 @@ export function openStore(options: S3BackendOptions, known?: EndpointProfile): S
     connection,
     tenants,
     ...(settings.transport === 'sdk' ? sdkDoor(settings, connection) : leanDoor(settings, connection)),
-    // AWS is one implementation, whose behaviour is documented; and a bucket there is nothing to make for a moment.
+    // AWS is a single implementation with documented behaviour, and no place to create a bucket just for a moment.
     endpoint: new Endpoint(known ?? (settings.isAws ? awsProfile : undefined), async (bucket) =>
       (await import('./probe/probe.ts')).probe(store, bucket),
     ),

@@ -11,7 +11,7 @@ import { assertWriteHolds } from './write-support.ts';
 
 const longestExpiry = 604_800;
 
-/** Servers put another text in the place of the one, and some drop the spaces at the ends of a field. */
+/** Servers replace `${filename}` with the name of the file, and some drop spaces at the ends of a field. */
 function isPlainInForms(key: string): boolean {
   return !key.includes('${filename}') && !/^\s|\s$/.test(key);
 }
@@ -19,7 +19,7 @@ function isPlainInForms(key: string): boolean {
 export function presignOperations(store: Store): PresignOperations {
   const { connection } = store;
   const presigner = store.presigners.public;
-  /** A signature lives no longer than what it was made with. */
+  /** A signature lives no longer than the credentials that made it. */
   const expiryOf = async (asked: number): Promise<number> =>
     Math.max(1, Math.min(asked, longestExpiry, await connection.credentials.secondsLeft()));
   const takesForms = async ({ bucket }: ObjectAddress, { acl, size }: UploadTerms, ctx: CallContext): Promise<boolean> => {
@@ -27,7 +27,7 @@ export function presignOperations(store: Store): PresignOperations {
     if (profile?.postPolicy !== true) return false;
     return (profile.formAcl || acl === undefined) && (profile.emptyForms || size !== 0);
   };
-  /** Not where the URL is all that has to be known: whoever has it would have to be told of the header. */
+  /** Not if the URL alone is enough for the upload: its holder would have to be told about the extra header. */
   const needsGuard = async ({ bucket }: ObjectAddress, terms: UploadTerms, ctx: CallContext): Promise<boolean> => {
     const hasHeaders = [terms.contentType, terms.acl, terms.storageClass].some((header) => header !== undefined);
     if (!hasHeaders) return false;

@@ -3,29 +3,29 @@ import type { ObjectAddress, PresignDownloadOptions, PresignedUpload, PresignUpl
 import type { Settings } from './settings.ts';
 import type { ToldAcl } from './told-acl.ts';
 
-/** The caller's, with an expiry that holds. */
+/** The caller's options, with an expiry that the credentials allow. */
 export type UploadTerms = Omit<PresignUploadOptions, 'acl'> & {
   readonly acl?: ToldAcl;
-  /** Of a URL: it signs headers that no copy can have. */
+  /** Signs headers that no copy can have; only for URLs. */
   readonly isGuarded?: boolean;
 };
 
-/** Signs for one endpoint, and sends nothing. */
+/** Signs for one endpoint. Sends nothing. */
 export interface Presigner {
   /** A form whose policy binds the key, the type and the size. */
   form(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
-  /** A URL whose signature covers the type and the length; the length is a header that browsers set by themselves. */
+  /** A URL whose signature covers the type and the length. Browsers set the length header by themselves. */
   putUrl(at: ObjectAddress, options: UploadTerms): Promise<PresignedUpload>;
   getUrl(at: ObjectAddress, options: PresignDownloadOptions): Promise<string>;
 }
 
-/** The server has two addresses: the one that Coffer sends its requests to, and the one that clients reach. */
+/** A server has two addresses: the one that Coffer sends its requests to, and the one that clients reach. */
 export interface Presigners {
   readonly internal: Presigner;
   readonly public: Presigner;
 }
 
-/** @param signFor makes the presigner of an endpoint; called once where both addresses are the same */
+/** @param signFor creates the presigner of an endpoint; called once if both addresses are the same */
 export function presignersOf(
   { endpoint, publicEndpoint }: Pick<Settings, 'endpoint' | 'publicEndpoint'>,
   signFor: (endpoint: string | undefined) => Presigner,
@@ -35,14 +35,14 @@ export function presignersOf(
 }
 
 /**
- * A directive and a range that there are not: servers that would make a copy of a presigned PUT refuse them, and PUTs of bytes have
- * none. Ceph looks at the directive only where there is no range.
+ * An invalid directive and an invalid range. Servers that would turn a presigned PUT into a copy refuse them; PUTs of bytes ignore them.
+ * Ceph looks at the directive only if there is no range.
  */
 const guards = { 'x-amz-copy-source-range': 'NONE', 'x-amz-metadata-directive': 'NONE' };
 
 /**
- * The headers of S3 that a presigned PUT has to be sent with, in order of their names. They are not in the query, because some servers
- * overlook them there.
+ * The S3 headers that a presigned PUT has to be sent with, sorted by name. They are not in the query, because some servers overlook them
+ * there.
  */
 export function signedHeaders({ acl, storageClass, isGuarded = false }: UploadTerms): Readonly<Record<string, string>> {
   return {
@@ -52,7 +52,7 @@ export function signedHeaders({ acl, storageClass, isGuarded = false }: UploadTe
   };
 }
 
-/** What a client is told of a presigned PUT. */
+/** What a client needs to know about a presigned PUT. */
 export function presignedPut(url: string, terms: UploadTerms): PresignedUpload {
   const { contentType, expiresIn } = terms;
   const type = contentType === undefined ? {} : { 'Content-Type': contentType };

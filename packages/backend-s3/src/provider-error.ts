@@ -1,6 +1,6 @@
 import { isStorageError } from '@coffer/storage-core';
 
-/** What the provider, the SDK or the network failed with. */
+/** An error of the provider, the SDK or the network. */
 export interface ProviderError {
   readonly name?: string;
   readonly code?: string;
@@ -9,13 +9,13 @@ export interface ProviderError {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>>; body?: unknown };
 }
 
-/** The name that S3 gives an error: many servers send no more. */
+/** The name that S3 gives the error: many servers send nothing else. */
 export function nameOf(error: unknown): string {
   const { name, Code } = (error ?? {}) as { readonly name?: unknown; readonly Code?: unknown };
   return typeof Code === 'string' ? Code : typeof name === 'string' ? name : '';
 }
 
-/** As `nameOf`, of what a StorageError was made from. */
+/** Like `nameOf`, for the cause of a StorageError. */
 export function causeName(error: unknown): string {
   return nameOf(isStorageError(error) ? error.cause : error);
 }
@@ -24,13 +24,13 @@ export function statusOf(error: unknown): number | undefined {
   return (error as ProviderError | undefined)?.$metadata?.httpStatusCode;
 }
 
-/** The bucket that the provider says it is about; empty where it does not say. */
+/** The bucket that the provider names in the error behind a StorageError; empty if it names none. */
 export function causeBucket(error: unknown): string {
   const { BucketName: bucket } = ((isStorageError(error) ? error.cause : undefined) ?? {}) as { readonly BucketName?: unknown };
   return typeof bucket === 'string' ? bucket : '';
 }
 
-/** As `statusOf`, of what a StorageError was made from. */
+/** Like `statusOf`, for the cause of a StorageError. */
 export function causeStatus(error: unknown): number | undefined {
   return isStorageError(error) ? statusOf(error.cause) : undefined;
 }
@@ -40,7 +40,7 @@ export function headerOf(error: unknown, header: string): string | undefined {
   return (error as ProviderError | undefined)?.$response?.headers?.[header];
 }
 
-/** Seconds, out of a Retry-After header as RFC 9110 has it: a number of them, or a date. NaN where it is neither. */
+/** Seconds from a Retry-After header according to RFC 9110, which holds a number of them or a date. NaN if it holds neither. */
 export function secondsIn(retryAfter = ''): number {
   return /^\d+(?:\.\d+)?$/.test(retryAfter) ? Number(retryAfter) : (Date.parse(retryAfter) - Date.now()) / 1000;
 }

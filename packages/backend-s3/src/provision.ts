@@ -6,15 +6,15 @@ import { allowBrowsers } from './cors.ts';
 import { getRules } from './lifecycle.ts';
 import type { Store } from './store.ts';
 
-/** Uploads from browsers, and no remains of uploads that nobody ends: each where the server has a rule for it. */
+/** Allows uploads from browsers and aborts stale uploads, each if the server has rules for it. */
 export async function provisionBucket(store: Store, bucket: string, corsOrigins: readonly string[], ctx: CallContext): Promise<void> {
   ctx.signal?.throwIfAborted();
   let isBucketThere = false;
-  // Ceph answers 500, now and then, to one of two changes of a bucket at the same time.
+  // One after the other: Ceph sometimes answers 500 to one of two concurrent changes of a bucket.
   await unlessLacking('cors', () => allowBrowsers(store, bucket, corsOrigins, ctx));
   await unlessLacking('abortRule', () => abortStaleUploads(store, bucket, ctx));
 
-  /** A server that says not to have such rules is believed. Others are tried out; where that cannot be, they lack what they refuse. */
+  /** A server that says it has no such rules is believed. Others are probed; if that is impossible, they lack what they refuse. */
   async function unlessLacking(kind: 'cors' | 'abortRule', set: () => Promise<void>): Promise<void> {
     if (store.endpoint.known?.[kind] !== false) {
       try {
@@ -39,7 +39,7 @@ async function abortStaleUploads(store: Store, bucket: string, ctx: CallContext)
   const others = rules.filter(({ id }) => id !== staleUploads.id);
   await store.administration.putRules(bucket, [...others, staleUploads], ctx).catch((error: unknown) => {
     if (others.length > 0 || !hasCode(error, 'invalid_argument')) throw error;
-    // Nothing is wrong with this rule by itself: MinIO calls one that it does not have an argument that is.
+    // Nothing is wrong with this rule by itself: MinIO calls a rule that it does not support an invalid argument.
     throw storageError('not_supported', 'The storage provider does not accept a rule that aborts stale uploads.', { cause: error });
   });
 }

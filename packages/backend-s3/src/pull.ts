@@ -11,7 +11,7 @@ import type { ObjectHeaders, Transport } from './transport.ts';
 
 type Pull = NonNullable<Transport['pull']>;
 
-/** What a server refuses is asked for once more as a stream: there, conditions and ranges are judged in the order of RFC 9110. */
+/** Requests that a server refuses are repeated as a stream, where conditions and ranges are judged in the order of RFC 9110. */
 export async function pullObject(
   store: Store,
   pull: Pull,
@@ -57,7 +57,7 @@ async function pullStream(store: Store, at: ObjectAddress, options: PullOptions,
   return result.range === undefined ? { info: result.info } : { info: result.info, range: result.range };
 }
 
-/** Remembers what the sink threw, which comes back as it is. */
+/** Remembers what the sink threw, so that it can be rethrown as it is. */
 function guardedSink(sink: ByteSink): {
   readonly sink: ByteSink;
   readonly failure: { readonly error: unknown } | undefined;

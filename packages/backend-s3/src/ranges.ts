@@ -3,7 +3,7 @@ import type { ByteRange, ResolvedRange } from '@coffer/storage-core';
 
 import type { ObjectHeaders } from './transport.ts';
 
-/** Servers differ about it. */
+/** Ranges about which servers differ. */
 export function isOddRange(range: ByteRange): boolean {
   return 'suffix' in range ? range.suffix === 0 || range.suffix > 2 ** 50 : (range.end ?? 0) > 2 ** 50;
 }
@@ -12,7 +12,7 @@ export function rangeHeader(range: ByteRange): string {
   return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
 }
 
-/** Which bytes came, and of how many; the `total` is undefined where a body of all of them was sent without its length. */
+/** Which bytes were sent, and of how many. `total` is undefined if the whole object was sent without its length. */
 export function partOf(
   { contentLength, contentRange }: ObjectHeaders,
   range: ByteRange | undefined,
@@ -31,7 +31,7 @@ export function partOf(
       return { total: size, resolved };
     }
   }
-  // All of it was sent: right only where the range is all of it.
+  // The whole object was sent, which is right only if the range covers it.
   else if (contentLength !== undefined) {
     const resolved = resolveRange(range, contentLength);
     if (resolved.start === 0 && resolved.end === contentLength - 1) return { total: contentLength, resolved };
@@ -39,14 +39,14 @@ export function partOf(
   throw storageError('not_supported', 'The storage provider does not serve ranges.');
 }
 
-/** Some answers say two things of their length; one that says nothing is counted. @throws storage_unavailable */
+/** Some answers contradict themselves about their length; one that does not state it is counted. @throws storage_unavailable */
 function assertLength(told: number | undefined, length: number): void {
   if (told !== undefined && told !== length) throw wrongLength(told, length);
 }
 
 /**
- * Whether the rest of an answer can be asked for later: its server serves ranges, and its ETag stands for the very bytes, not for what is as good as the
- * same (RFC 9110, section 8.8.1).
+ * Whether the rest of an answer can be requested later: the server serves ranges, and its ETag is strong, so it identifies the exact bytes
+ * (RFC 9110, section 8.8.1).
  */
 export function isResumable(etag: string | undefined, acceptRanges: string | undefined, contentRange: string | undefined): boolean {
   return etag !== undefined && !etag.startsWith('W/') && (contentRange !== undefined || acceptRanges === 'bytes');

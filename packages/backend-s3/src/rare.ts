@@ -3,7 +3,7 @@ import type { AclOperations, BucketOperations, LifecycleOperations, MaintenanceO
 import { lazily } from './lazily.ts';
 import type { Store } from './store.ts';
 
-/** What is rare. It is loaded when it is first asked for. */
+/** Operations that are rarely used. Each group is loaded when it is first called. */
 export function rareOperations(store: Store): Rare {
   return {
     copy: async (source, destination, options, ctx) => (await import('./copy.ts')).copyObject(store, { source, destination }, options, ctx),

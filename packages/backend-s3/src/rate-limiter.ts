@@ -1,2 +1,2 @@
-// Apart, as default-chain.ts is, and for the same reason.
+// A module of its own for the same reason as signing/default-chain.ts.
 export { DefaultRateLimiter } from '@smithy/core/retry';

@@ -33,20 +33,20 @@ export function sizeIn({ contentLength }: ObjectHeaders): number {
 }
 
 /**
- * The size of an object that was sent without it.
- * @param sent what came with the object
- * @throws storage_unavailable when it has become another one
+ * Looks up the size of an object that was sent without it.
+ * @param sent the headers that came with the object
+ * @throws storage_unavailable if the object has been replaced since
  */
 export async function sizeOf(store: Store, at: ObjectAddress, sent: ObjectHeaders, ctx: CallContext): Promise<number> {
   const { etag, size } = await headObject(store, at, ctx);
-  // Who leaves out the length may leave out the ETag as well.
+  // A server that leaves out the length may leave out the ETag as well.
   if (sent.etag === '' || etag === sent.etag) return size;
   throw storageError('storage_unavailable', 'The object was replaced while it was opened.');
 }
 
 /**
- * A lone condition goes to the provider. Several of them, lists, and conditions beside a range are evaluated here, since
- * servers differ about their order; the object is then read on the ETag that was looked at.
+ * A single condition goes to the provider. Several conditions, lists of ETags, and conditions beside a range are evaluated here, since
+ * servers differ about their order; the object is then read with the ETag that was inspected.
  */
 export async function getObject(store: Store, at: ObjectAddress, options: GetOptions, ctx: CallContext): Promise<GetResult> {
   const { range, ...conditions } = options;
@@ -100,7 +100,7 @@ async function openedObject(
   const { at, headers, body, release } = opened;
   const { contentLength, etag, isResumable, versionId } = headers;
   const { total, resolved } = partOf(headers, range);
-  // Before anything else happens to it.
+  // Before anything else happens to the body.
   if (body instanceof AnswerBody && total !== undefined && contentLength !== undefined && isResumable === true && etag !== '') {
     const whole = { start: 0, end: total - 1 };
     body.rest = new Continuation(store, { at, etag, versionId, size: total, range: resolved ?? whole, body, release }, ctx);
@@ -109,13 +109,13 @@ async function openedObject(
     throw storageError('not_supported', 'The storage provider sends objects without their size; reading them needs two connections to it.');
   }
   const size = total ?? (await sizeOf(store, at, headers, ctx));
-  if (body.errored !== null) throw body.errored; // it has lain there for too long
+  if (body.errored !== null) throw body.errored; // it was idle for too long
   const info = await infoOf(store, at, headers, size, ctx);
   const whole = contentLength === undefined ? counted(body, lengthOf(size, resolved)) : body;
   return { kind: 'object', info, body: whole, ownsChunks: true, ...(resolved && { range: resolved }) };
 }
 
-/** The body of an answer that does not say how long it is, and so ends early without saying so either. */
+/** A body whose answer does not state its length: without counting, its early end would go unnoticed. */
 function counted(body: Readable, length: number): Readable {
   let received = 0;
   const counter = new Transform({
@@ -128,7 +128,7 @@ function counted(body: Readable, length: number): Readable {
   return pipeline(body, counter, () => {});
 }
 
-/** The same for an answer whose body nobody reads then. @throws precondition_failed */
+/** Like `isOverlooked`, but also destroys a body that nobody will read. @throws precondition_failed */
 function isNotWanted({ headers, body }: { readonly headers: ObjectHeaders; readonly body: Readable }, asked: ReadHeaders): boolean {
   let isWanted = false;
   try {
@@ -143,7 +143,7 @@ export async function infoOf(store: Store, at: ObjectAddress, headers: ObjectHea
   return describedBy(at, headers, size, await decodeMetadata(store, at.bucket, headers.metadata, ctx));
 }
 
-/** An object with metadata as they were sent, unless others are given. */
+/** Describes an object, with the metadata as it was sent unless other metadata is given. */
 export function describedBy(at: ObjectAddress, headers: ObjectHeaders, size: number, metadata: Metadata = headers.metadata): ObjectInfo {
   const { etag, contentType, contentEncoding, lastModified, storageClass, versionId } = headers;
   return {
@@ -160,7 +160,7 @@ export function describedBy(at: ObjectAddress, headers: ObjectHeaders, size: num
   };
 }
 
-/** HEAD answers 404 for a missing object as for a missing bucket: which one it was shows by a look at the bucket. */
+/** HEAD answers 404 for a missing object and for a missing bucket alike; looking at the bucket tells which it was. */
 export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: CallContext, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -168,7 +168,7 @@ export async function withBucketLooked<T>(store: Store, at: ObjectAddress, ctx: 
     if (!hasCode(error, 'file_not_found')) throw error;
     await store.transport.headBucket(at.bucket, ctx).catch((cause: unknown) => {
       if (hasCode(cause, 'no_such_bucket')) throw cause;
-      // Who may not look at the bucket learns of the object only.
+      // Credentials that may not look at the bucket get the error of the object.
     });
     throw error;
   }

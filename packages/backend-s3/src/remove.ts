@@ -9,7 +9,7 @@ import type { Store } from './store.ts';
 import type { ObjectVersion } from './transport.ts';
 
 const largestBatch = 1000;
-// Servers work through a batch key by key: several smaller ones at once are done sooner.
+// Servers work through a batch key by key, so several smaller batches at once finish sooner.
 const batchSize = 250;
 const parallel = 4;
 
@@ -37,7 +37,7 @@ export async function deleteMany(store: Store, bucket: string, keys: readonly st
   return { deleted: valid.filter((key) => !failed.has(key)), errors };
 }
 
-/** A server that would take a key for another one is not to delete that one. */
+/** A server that would take a key for another one must not delete the other one. */
 async function withoutRefused(
   store: Store,
   bucket: string,
@@ -56,7 +56,7 @@ async function withoutRefused(
   });
 }
 
-/** What could not be deleted, of keys that are valid. */
+/** Deletes valid keys. @returns those that could not be deleted */
 async function deleteListed(store: Store, bucket: string, keys: readonly string[], ctx: CallContext): Promise<Failure[]> {
   const objects = keys.map((key) => ({ key }));
   const { plain = [], odd = [] } = Object.groupBy(objects, ({ key }) => (isPlainInXml(key) ? 'plain' : 'odd'));
@@ -67,7 +67,7 @@ async function deleteListed(store: Store, bucket: string, keys: readonly string[
     try {
       return await deleteBatch(store, bucket, batch, ctx);
     } catch (error) {
-      // Others may be done: what they are is to be told.
+      // Other batches may have succeeded, so the failed keys have to be reported one by one.
       if (!isStorageError(error) || hasCode(error, 'no_such_bucket') || ++refused === batches.length) throw error;
       return batch.map(({ key }) => ({ key, code: error.code, message: error.message }));
     }
@@ -80,7 +80,7 @@ export function batchesOf(objects: readonly ObjectVersion[]): readonly (readonly
   return Array.from({ length: Math.ceil(objects.length / batchSize) }, (_, n) => objects.slice(n * batchSize, (n + 1) * batchSize));
 }
 
-/** For what no batch can name, and servers without batches. */
+/** For keys that no batch can name, and for servers without batches. */
 async function deleteEach(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failures = await inParallel(objects, parallel, async ({ key, versionId }) => {
     try {
@@ -94,13 +94,13 @@ async function deleteEach(store: Store, bucket: string, objects: readonly Object
   return failures.flat();
 }
 
-/** XML has no way to write some characters, which keys of other clients may have, and parsers drop spaces at the ends. */
+/** XML cannot express some characters, which other clients may use in keys, and parsers drop spaces at the ends. */
 export function isPlainInXml(key: string): boolean {
   // oxlint-disable-next-line no-control-regex -- they are what XML cannot hold
   return !/^\s|\s$|[\u0000-\u001f\ufffe\uffff]/.test(key) && !key.includes('//');
 }
 
-/** Deletes what may be versions as well. @returns what could not be deleted */
+/** Also deletes single versions. @returns what could not be deleted */
 export async function deleteBatch(store: Store, bucket: string, objects: readonly ObjectVersion[], ctx: CallContext): Promise<Failure[]> {
   const failed = await store.transport.deleteBatch(bucket, objects, ctx).catch((error: unknown) => {
     // GCS has no batches, and calls them an invalid argument.
@@ -110,7 +110,7 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   if (failed === undefined) return deleteEach(store, bucket, objects, ctx);
   if (failed.length === 0) return [];
   const asked = new Set(objects.map(({ key }) => key));
-  // Whose failure that is, only the server knows.
+  // Only the server knows which key such a failure belongs to.
   if (failed.some(({ key }) => !asked.has(key))) return deleteEach(store, bucket, objects, ctx);
   const broken = new Set(failed.filter(({ name }) => name === 'InternalError').map(({ key }) => key));
   const again = objects.filter(({ key }) => broken.has(key));
@@ -123,12 +123,12 @@ export async function deleteBatch(store: Store, bucket: string, objects: readonl
   return [...refused, ...(await deleteAlone(store, bucket, again, ctx))];
 }
 
-/** Of a server that fails, whatever it is asked. */
+/** Codes of a server that fails whatever it is asked. */
 const failing: ReadonlySet<string> = new Set(['storage_unavailable', 'connect_timeout', 'read_timeout']);
 
 /**
- * What the server failed at together, it may do alone, as SeaweedFS does the last version of a key whose name is too long for its
- * folder of versions. Where it still fails at the first one, the others are not tried.
+ * Retries one by one what the server failed to delete in a batch. This helps SeaweedFS with the last version of a key whose name is too
+ * long for its folder of versions. If the server also fails at the first one, the others are not tried.
  */
 async function deleteAlone(
   store: Store,

@@ -8,7 +8,7 @@ import { isUnreached } from './network-errors.ts';
 import { headerOf, secondsIn, statusOf } from './provider-error.ts';
 import type { Settings } from './settings.ts';
 
-/* The policy of the AWS SDK, with its numbers. */
+/* The policy and the numbers of the AWS SDK. Delays are in milliseconds. */
 const baseDelay = 50;
 const throttledBaseDelay = 1000;
 const longestDelay = 20_000;
@@ -17,7 +17,7 @@ const mostExtraDelay = 5000;
 const fullCapacity = 500;
 const cost = 14;
 const throttledCost = 5;
-/* Ours, for a server that is restarted: with three retries, 3.5 to 7 seconds. */
+/* Ours, for a server that is being restarted: with three retries, 3.5 to 7 seconds. */
 const patientBaseDelay = 1000;
 
 const throttlingNames: ReadonlySet<string> = new Set([
@@ -34,17 +34,17 @@ const throttlingNames: ReadonlySet<string> = new Set([
   'TooManyRequestsException',
 ]);
 const transientNames: ReadonlySet<string> = new Set(['RequestTimeout', 'RequestTimeoutException', 'TimeoutError']);
-/** What a server that starts, or a proxy before one that does not run, answers. */
+/** What a starting server, or a proxy in front of one that is down, answers. */
 const absentStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** How often, and when, requests that failed are made again. A server that fails all the time gets few of them. */
+/** Decides how often and when failed requests are retried. A server that fails all the time gets few retries. */
 export class RetryPolicy {
   readonly #attempts: number;
   readonly #isPaced: boolean;
   readonly #isPatient: boolean;
   #limiter: DefaultRateLimiter | undefined;
   #capacity = fullCapacity;
-  /** Whether the server has answered, and not been waited for in vain since. */
+  /** Whether the server has answered, and has not been waited for in vain since. */
   #isExpected = false;
 
   constructor({ maxRetries, retryMode, patient }: Pick<Settings, 'maxRetries' | 'retryMode' | 'patient'>) {
@@ -53,12 +53,12 @@ export class RetryPolicy {
     this.#isPatient = patient;
   }
 
-  /** Before an attempt. Only where the mode is `adaptive` there is something to wait for: what the server can take. */
+  /** Called before each attempt. Waits only in `adaptive` mode, for the rate that the server can take. */
   pace(signal: AbortSignal | undefined): Promise<void> | undefined {
     return this.#isPaced ? this.#turn(signal) : undefined;
   }
 
-  /** @param price what the last retry took, if there was one */
+  /** @param price what the last retry cost, if there was one */
   succeeded(price = 1): void {
     this.#limiter?.updateClientSendingRate({});
     this.#isExpected = true;
@@ -66,14 +66,15 @@ export class RetryPolicy {
   }
 
   /**
-   * Waits until the next attempt is due. @throws `error` when there is none
-   * @returns what `succeeded` gives back
+   * Waits until the next attempt is due.
+   * @returns the cost of the retry, for `succeeded` to give back
+   * @throws `error` if there is no further attempt
    */
   async again(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<number> {
     const isThrottled = isThrottling(error);
     this.#limiter?.updateClientSendingRate({ errorType: isThrottled ? 'THROTTLING' : 'TRANSIENT' });
     const isWaitedFor = this.#isPatient && this.#isExpected && !isThrottled && isAbsent(error);
-    // All who wait for the same server would use up what is there for one that fails now and then.
+    // Otherwise callers who wait for an absent server would use up the retries meant for occasional failures.
     const price = isWaitedFor ? 0 : isThrottled ? throttledCost : cost;
     if (attempt >= this.#attempts || this.#capacity < price || !(isThrottled || isTransient(error))) {
       if (isWaitedFor) this.#isExpected = false;
@@ -94,8 +95,8 @@ export class RetryPolicy {
 }
 
 /**
- * Milliseconds.
- * @param chance from 0 to 1, so that not all come again at once
+ * Milliseconds until the next attempt.
+ * @param chance from 0 to 1, so that not all clients return at once
  * @param isWaitedFor the server is expected to come back, which no luck with `chance` makes sooner
  */
 export function delayAfter(error: unknown, attempt: number, chance: number, isWaitedFor = false): number {
@@ -112,13 +113,13 @@ function isTransient(error: unknown): boolean {
   return isAbsent(error) || transientNames.has((error as Error).name) || statusOf(error) === 500;
 }
 
-/** Whether it may be that the server is not there at all. */
+/** Whether the server may not be there at all. */
 function isAbsent(error: unknown): boolean {
   const isOfNetwork = isUnreached(error) || isBroken(error) || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
   return isOfNetwork || absentStatuses.has(statusOf(error) ?? 0);
 }
 
-/** Milliseconds. */
+/** Milliseconds that the server asked for; 0 if it asked for none. */
 function askedDelay(error: unknown): number {
   const time = secondsIn(headerOf(error, 'retry-after')) * 1000;
   const exact = Number(headerOf(error, 'x-amz-retry-after') ?? NaN);

@@ -3,9 +3,9 @@ import type { CallContext } from '@coffer/storage-core';
 
 import { Tenants } from './tenants.ts';
 
-/** Who takes some, and until when it waits. */
+/** Who takes slots, and until when it waits. */
 export interface Taker extends Pick<CallContext, 'signal' | 'tenant'> {
-  /** It has had some before, and would have to give up what it has begun: it waits for the whole time, however many tenants there are. */
+  /** It has had some before and would have to give up what it has begun, so it waits for the full time, however many tenants there are. */
   readonly isUnderWay?: boolean;
 }
 
@@ -16,24 +16,24 @@ interface Waiter {
   readonly grant: () => void;
 }
 
-/** Has somebody, of this tenant where it is one, give back what is of no use to it for now. @returns whether there was anybody */
+/** Asks somebody (of this tenant, if one is given) to give back what it does not need for now. @returns whether there was anybody */
 type Lend = (tenant: string | undefined) => boolean;
 
-/** Milliseconds after which those who have some are asked again, while somebody waits. */
+/** Milliseconds between such requests while somebody waits. */
 const askingEvery = 50;
-/** What one tenant leaves to the others. */
+/** The share that one tenant leaves to the others. */
 const others = 1 / 4;
 
 /**
- * A bound that callers share: bytes of memory, or sockets. Who finds it used up waits in line; who waits while nothing at
- * all is given back for `patience` seconds gets storage_unavailable. Once there is more than one tenant, none gets all: a few slow
- * clients of one are not to stop those of the others.
+ * A limit that callers share: bytes of memory, or sockets. When it is used up, callers wait in line; one that waits for `patience` seconds
+ * during which nothing is given back gets storage_unavailable. Once there are several tenants, none gets everything: a few slow clients of
+ * one tenant must not block those of the others.
  */
 export class Slots {
   readonly #capacity: number;
   readonly #share: number;
   readonly #patience: number;
-  /** The same while there is more than one tenant. */
+  /** Replaces `patience` while there are several tenants. */
   readonly #brief: number;
   readonly #what: string;
   readonly #tenants: Tenants;
@@ -63,7 +63,7 @@ export class Slots {
     this.#lend = lend;
   }
 
-  /** @returns what gives them back; calling it again does nothing */
+  /** @returns a function that gives the amount back; calling it again does nothing */
   async take(amount: number, taker: Taker = {}): Promise<() => void> {
     const { signal, tenant = '', isUnderWay = false } = taker;
     const free = this.takeFree(amount, taker);
@@ -72,7 +72,7 @@ export class Slots {
     return this.#releaseOf(amount, tenant);
   }
 
-  /** The same for who does not wait. @returns undefined where it would */
+  /** Like `take`, for callers who do not wait. @returns undefined if `take` would wait */
   takeFree(amount: number, { signal, tenant = '' }: Taker): (() => void) | undefined {
     signal?.throwIfAborted();
     this.#tenants.meet(tenant);
@@ -100,18 +100,18 @@ export class Slots {
     else this.#usedBy.set(tenant, { amount: used, lastRelease: this.#lastRelease });
   }
 
-  // More than there is at all is given to one who is alone.
+  // A request for more than the capacity is granted once nothing else is in use.
   #hasRoom(amount: number): boolean {
     return this.#used === 0 || this.#used + amount <= this.#capacity;
   }
 
-  /** Whether a tenant may have so much more, as far as the others are concerned. */
+  /** Whether the tenant may have this much more without taking the share of the others. */
   #isDue(amount: number, tenant: string): boolean {
     const used = this.#usedBy.get(tenant)?.amount ?? 0;
     return !this.#tenants.areSeveral || used === 0 || used + amount <= this.#share;
   }
 
-  /** In order; who waits for others of its tenant lets the next ones pass, who waits for room does not. */
+  /** In order. A waiter held up by its own tenant lets others pass; one that waits for room does not. */
   #serve(): void {
     for (let next = this.#next(); next !== undefined && this.#hasRoom(next.amount); next = this.#next()) {
       this.#line.splice(this.#line.indexOf(next), 1);
@@ -120,7 +120,7 @@ export class Slots {
     }
   }
 
-  /** Nobody passes one of the same tenant: large ones would wait for ever. */
+  /** Nobody passes a waiter of the same tenant; otherwise large requests would wait for ever. */
   #next(): Waiter | undefined {
     const stuck = new Set<string>();
     return this.#line.find(({ amount, tenant }) => {
@@ -134,9 +134,10 @@ export class Slots {
     return this.#tenants.areSeveral && !isUnderWay ? this.#brief : this.#patience;
   }
 
-  /** For those who wait, as long as there are any. */
+  /** Keeps asking for as long as somebody waits. */
   #ask(lend: Lend): void {
-    // Before anybody gives back what it has: who then waits for another one is asked for the next time, not at once, and not beside this.
+    // Set before anybody gives anything back: a waiter that joins because of it is served by the next round, not at once and not by a
+    // second timer.
     this.#asking = setTimeout(() => this.#ask(lend), askingEvery);
     const refused = new Set<string | undefined>();
     for (const waiter of this.#line.slice()) {
@@ -157,10 +158,10 @@ export class Slots {
         this.#line.splice(place, 1);
         settle();
         reject(reason);
-        this.#serve(); // who comes next may ask for less
+        this.#serve(); // the next in line may ask for less
       };
       const lookAgain = (): void => {
-        // What others give back is of no use to one who waits for its own tenant.
+        // What other tenants give back does not help a waiter held up by its own tenant.
         const last = this.#isDue(amount, tenant) ? this.#lastRelease : (this.#usedBy.get(tenant)?.lastRelease ?? 0);
         const left = this.#patienceFor(waiter) - (performance.now() - Math.max(since, last));
         if (left > 0) timer = setTimeout(lookAgain, left);

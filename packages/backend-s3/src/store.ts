@@ -16,11 +16,11 @@ export interface Store extends Door {
   readonly connection: Connection;
   readonly endpoint: Endpoint;
   readonly memory: UploadMemory;
-  /** Of whom objects were asked for, or written. */
+  /** The tenants that have read or written objects. */
   readonly tenants: Tenants;
   readonly cleaning: Cleaning;
-  /** Open bodies. They leave some sockets to everything else, so that readers who go away cannot stop writers. */
+  /** Slots for open bodies. They leave some sockets to everything else, so that readers who go away cannot block writers. */
   readonly downloads: Slots;
-  /** Of those, the ones whose connections may serve others while their readers want nothing. */
+  /** Those of the open bodies whose connections may serve others while their readers want nothing. */
   readonly lenders: InFlight<Lender>;
 }

@@ -1,6 +1,6 @@
 /**
- * Whom calls have come for: whether there is more than one tenant. All that is shared between them asks the same one, since who has
- * only written so far is to find room when it reads for the first time.
+ * Whether calls have come from more than one tenant. All shared limits ask the same instance, so that a tenant which has only written so
+ * far finds room when it reads for the first time.
  */
 export class Tenants {
   #first: string | undefined;
@@ -10,7 +10,7 @@ export class Tenants {
     return this.#areSeveral;
   }
 
-  /** A call without one says nothing, unless it takes of what is shared (`''`): so does whoever reads what is public. */
+  /** A call without a tenant does not count, unless it takes a share of something (then it is `''`, as for readers of public objects). */
   meet(tenant: string | undefined): void {
     this.#first ??= tenant;
     if (tenant !== undefined && tenant !== this.#first) this.#areSeveral = true;

@@ -1,9 +1,9 @@
 import type { CannedAcl } from '@coffer/storage-core';
 
-/** `private` is what every server does unasked, and some buckets refuse any word about ACLs. */
+/** `private` is never sent: every server applies it anyway, and some buckets refuse any mention of ACLs. */
 export type ToldAcl = Exclude<CannedAcl, 'private'>;
 
-/** What is said of one to the provider. */
+/** The ACL as it is sent to the provider. */
 export function toldAcl(acl: CannedAcl | undefined): { readonly acl?: ToldAcl } {
   return acl === undefined || acl === 'private' ? {} : { acl };
 }

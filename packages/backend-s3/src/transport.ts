@@ -4,48 +4,48 @@ import type { Acl, ByteSink, CallContext, ListOptions, ListPage, ObjectAddress }
 
 import type { ToldAcl } from './told-acl.ts';
 
-/** What a write says about the object beside its bytes. */
+/** What a write says about the object besides its bytes. */
 export interface WriteHeaders {
   readonly contentType: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly acl?: ToldAcl;
   readonly storageClass?: string;
   readonly ifNoneMatch?: '*';
-  /** As it is to be sent: servers differ about the quotes. */
+  /** Exactly as it is sent: servers differ about the quotes. */
   readonly ifMatch?: string;
   /** For the server to compare with the body. */
   readonly checksum?: { readonly algorithm: 'crc32' | 'sha256'; readonly base64: string };
 }
 
-/** Sums that are known already, in lower-case hex: the server verifies them, too. */
+/** Checksums that are already known, in lower-case hex. The server verifies them too. */
 export interface KnownSums {
   readonly sha256?: string;
   readonly md5?: string;
 }
 
-/** Bytes in memory can be sent again; a stream has just one attempt. */
+/** Bytes in memory can be sent again; a stream has only one attempt. */
 type Payload = KnownSums &
   ({ readonly kind: 'buffer'; readonly data: Uint8Array } | { readonly kind: 'stream'; readonly stream: Readable; readonly size: number });
 
 export interface ReadHeaders {
   readonly range?: string;
-  /** Bare. */
+  /** Without quotes, as is `ifNoneMatch`. */
   readonly ifMatch?: string;
   readonly ifNoneMatch?: string;
   readonly ifModifiedSince?: Date;
   readonly ifUnmodifiedSince?: Date;
-  /** Default: the current one. */
+  /** Default: the current version. */
   readonly versionId?: string;
 }
 
-/** What the provider tells of an object. */
+/** What the provider reports about an object. */
 export interface ObjectHeaders {
-  /** Bytes of the body that comes with it; undefined where that is not told beforehand. */
+  /** Bytes of the body that comes with it; undefined if not known beforehand. */
   readonly contentLength: number | undefined;
   readonly contentRange?: string;
-  /** Bare. */
+  /** Without quotes. */
   readonly etag: string;
-  /** Whether the rest of the very bytes can be asked for by itself. */
+  /** Whether the rest of exactly these bytes can be requested separately. */
   readonly isResumable?: boolean;
   readonly contentType: string;
   /** See `ObjectInfo`. */
@@ -56,7 +56,7 @@ export interface ObjectHeaders {
   readonly versionId?: string;
 }
 
-/** What a read gives whose condition fails with 304. */
+/** The result of a read whose condition fails with 304. */
 export interface NotModified {
   readonly kind: 'not_modified';
   readonly etag?: string;
@@ -64,12 +64,12 @@ export interface NotModified {
 }
 
 export interface Written {
-  /** Bare. */
+  /** Without quotes. */
   readonly etag: string;
   readonly versionId?: string;
 }
 
-/** Headers of an object that only copies carry. */
+/** Headers of an object that only copies carry over. */
 export interface CarriedHeaders {
   readonly cacheControl?: string | undefined;
   readonly contentDisposition?: string | undefined;
@@ -79,11 +79,11 @@ export interface CarriedHeaders {
   readonly expires?: string | undefined;
 }
 
-/** An object that is copied by the provider, as long as its ETag, bare, is this one. */
+/** An object that the provider copies, on condition that its ETag (without quotes) is `ifMatch`. */
 export type CopySource = ObjectAddress & { readonly ifMatch?: string };
 
 export interface CopyHeaders extends Pick<WriteHeaders, 'acl' | 'storageClass' | 'ifNoneMatch'> {
-  /** In the place of what the source has, all of it. */
+  /** Replaces everything that the source has. */
   readonly replaced?: Pick<WriteHeaders, 'contentType' | 'metadata'> & CarriedHeaders;
 }
 
@@ -95,9 +95,9 @@ export interface Upload {
 
 export interface SentPart {
   readonly number: number;
-  /** Bare. */
+  /** Without quotes. */
   readonly etag: string;
-  /** Base64: AWS wants the checksums again that came with the parts. */
+  /** Base64: AWS requires the checksums that came with the parts again. */
   readonly crc32?: string;
 }
 
@@ -112,7 +112,7 @@ export interface ListedBucket {
   readonly region?: string;
 }
 
-/** The calls that carry bytes, or are made often. All reject as `call` does. */
+/** The calls that carry bytes or are made often. All of them reject as `call` does. */
 export interface Transport {
   put(at: ObjectAddress, payload: Payload, headers: WriteHeaders & CarriedHeaders, ctx: CallContext): Promise<Written>;
   get(
@@ -123,18 +123,18 @@ export interface Transport {
     | {
         readonly kind: 'object';
         readonly headers: ObjectHeaders;
-        /** An AnswerBody while it arrives; else it is in memory, and holds no socket. */
+        /** An AnswerBody while it is still arriving; otherwise the body is in memory and holds no socket. */
         readonly body: Readable;
       }
     | NotModified
   >;
-  /** `tagCount` is 0 also for those who may not see tags. */
+  /** `tagCount` is 0 also if the credentials may not see tags. */
   head(at: ObjectAddress, ctx: CallContext): Promise<ObjectHeaders & { readonly carried: CarriedHeaders; readonly tagCount: number }>;
   getAcl(at: ObjectAddress, ctx: CallContext): Promise<Acl>;
   copy(from: CopySource, to: ObjectAddress, headers: CopyHeaders, ctx: CallContext): Promise<Written>;
   /**
-   * As `get`, but into a sink; where there is such a way. What `begin` or the sink throw comes back as `call` has it. False
-   * when nothing was done: all sockets are in use, and this needs one of its own.
+   * Like `get`, but into a sink; only if the door has such a way. Errors of `begin` and of the sink are rejected as `call` does. Resolves
+   * to false if nothing was done, because it needs a socket of its own and all are in use.
    */
   readonly pull?: (
     at: ObjectAddress,
@@ -142,9 +142,9 @@ export interface Transport {
     into: { /** Before any byte. */ readonly begin: (headers: ObjectHeaders) => void; readonly sink: ByteSink },
     ctx: CallContext,
   ) => Promise<boolean>;
-  /** Of one version where there is an id. */
+  /** Deletes a single version if an id is given. */
   delete(at: ObjectAddress, ctx: CallContext, versionId?: string): Promise<void>;
-  /** @returns what was not deleted, under the names that the provider gives its errors */
+  /** @returns what was not deleted, with the provider's error names */
   deleteBatch(
     bucket: string,
     objects: readonly ObjectVersion[],
@@ -167,7 +167,7 @@ export interface Transport {
     part: Upload & { readonly number: number },
     ctx: CallContext,
   ): Promise<Omit<SentPart, 'number'>>;
-  /** Not every server tells the ETag: it may be empty. */
+  /** Not every server reports the ETag: it may be empty. */
   completeUpload(
     upload: Upload,
     parts: readonly SentPart[],
@@ -176,9 +176,9 @@ export interface Transport {
   ): Promise<Written>;
   abortUpload(upload: Upload, ctx: CallContext): Promise<void>;
 
-  /** @param options `startAfter`, instead of a token: names after it */
+  /** @param options `startAfter`, instead of a token: list keys after it */
   list(bucket: string, options: ListOptions & { readonly startAfter?: string }, ctx: CallContext): Promise<ListPage>;
-  /** The region, where the provider tells it. */
+  /** The region, if the provider reports it. */
   headBucket(bucket: string, ctx: CallContext): Promise<string | undefined>;
   listBuckets(
     options: { readonly maxBuckets?: number; readonly prefix?: string; readonly continuationToken?: string },

@@ -11,7 +11,7 @@ export function versioningOperations(store: Store): VersioningOperations {
     getVersioning: (bucket, ctx) => administration.getVersioning(bucket, ctx),
     async setVersioning(bucket, enabled, ctx) {
       await assertBucketThere(store, bucket, ctx);
-      // Some say that they had.
+      // Some servers without versions report success.
       if (enabled && (await store.endpoint.profileIfAllowed(bucket, ctx))?.versioning === false)
         throw storageError('not_supported', 'This storage provider keeps no versions.');
       await administration.setVersioning(bucket, enabled, ctx);
@@ -19,7 +19,7 @@ export function versioningOperations(store: Store): VersioningOperations {
   };
 }
 
-/** Whether a PutObject into this bucket does so, on a server that otherwise enforces it: Ceph does where versions are kept. */
+/** Whether PutObject ignores If-None-Match in this bucket, on a server that otherwise enforces it: Ceph does where versions are kept. */
 export async function ignoresNoneMatch(
   store: Store,
   bucket: string,
@@ -30,7 +30,7 @@ export async function ignoresNoneMatch(
   try {
     return await store.administration.getVersioning(bucket, ctx);
   } catch (error) {
-    // Who may not ask, of a server that may well enforce it.
+    // The credentials may not ask, and the server may well enforce it.
     if (isEnforced === undefined && hasCode(error, 'access_denied', 'not_supported')) return false;
     throw error;
   }

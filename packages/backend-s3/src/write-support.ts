@@ -5,7 +5,7 @@ import { assertAclHolds } from './acl-support.ts';
 import { assertKeyHolds } from './key-support.ts';
 import type { Store } from './store.ts';
 
-/** What is said of an object that is to be written. @throws invalid_key, invalid_argument, acl_not_supported, not_supported */
+/** Checks the options of an object to be written. @throws invalid_key, invalid_argument, acl_not_supported, not_supported */
 export async function assertWriteHolds(
   store: Store,
   at: ObjectAddress,
@@ -17,10 +17,10 @@ export async function assertWriteHolds(
   await assertClassHolds(store, at.bucket, storageClass, ctx);
 }
 
-/** @throws invalid_argument, not_supported where the server forgets storage classes: `STANDARD` is what it has anyway */
+/** @throws invalid_argument; not_supported if the server forgets storage classes, except for `STANDARD`, which it applies anyway */
 async function assertClassHolds(store: Store, bucket: string, storageClass: string | undefined, ctx: CallContext): Promise<void> {
   if (storageClass === undefined || storageClass === 'STANDARD') return;
-  // Headers lose white space, and the server would write another class than it was told; of other characters, the signature may not hold.
+  // Headers lose white space, so the server would write another class than it was given; other characters may break the signature.
   if (!/^[!-~]+$/.test(storageClass))
     throw storageError('invalid_argument', 'A storage class must be one or more ASCII characters without white space.');
   if ((await store.endpoint.profileIfAllowed(bucket, ctx))?.storageClasses !== false) return;
