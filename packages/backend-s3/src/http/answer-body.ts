@@ -5,34 +5,34 @@ import { cutError } from './socket-errors.ts';
 
 /** Where the bytes of a body come from. */
 export interface BodySource {
-  /** Whether more may come for now. */
+  /** Tells the source whether more may arrive for now (backpressure). */
   flow(isWanted: boolean): void;
-  /** Nobody reads the rest. */
+  /** Abandons the source: nobody reads the rest. */
   leave(error: Error | undefined): void;
 }
 
-/** Who knows where else the rest of a body is to be had. */
+/** Fetches the rest of a body from elsewhere. */
 export interface BodyRest {
-  /** There is no more to come. */
+  /** The whole body has arrived. */
   arrived(): void;
   /** The reader wants more, and there is no source. */
   wanted(): void;
-  /** The source has failed. @returns whether the rest comes nevertheless: then, or when it is wanted */
+  /** The source has failed. @returns whether the rest will come nevertheless, at once or when it is wanted */
   missed(error: Error): boolean;
 }
 
-/** The body of an answer, while it arrives. */
+/** The body of an answer while it arrives. */
 export class AnswerBody extends Readable {
-  /** Bytes so far. */
+  /** Bytes received so far. */
   received = 0;
-  /** Whether nothing is to come any more. */
+  /** Whether all of it has arrived. */
   isComplete = false;
-  /** What kept it from arriving whole: its reader ends it with other errors. */
+  /** The error that kept it from arriving completely, as opposed to one with which its reader ends it. */
   failure: Error | undefined;
   /** Without it, the body ends with its source. */
   rest: BodyRest | undefined;
   #source: BodySource | undefined;
-  /** When its reader had enough for the time being. */
+  /** When the reader had enough for the time being. */
   #fullSince: number | undefined;
   #told: (tell: () => void) => void = (tell) => tell();
 
@@ -41,32 +41,31 @@ export class AnswerBody extends Readable {
     this.#source = source;
   }
 
-  /** Bytes that its reader has. */
+  /** Bytes that the reader has taken. */
   get taken(): number {
     return this.received - this.readableLength;
   }
 
-  /** Milliseconds for which its reader has not wanted more, while there is a source for it. */
+  /** Milliseconds for which the reader has not wanted more; 0 if it does, or if there is no source. */
   get stalledFor(): number {
     return this.#fullSince === undefined || this.#source === undefined ? 0 : performance.now() - this.#fullSince;
   }
 
-  /** Whether there is a source. */
   get isFed(): boolean {
     return this.#source !== undefined;
   }
 
-  /** Whether its reader waits, and nothing is there to come. */
+  /** Whether the reader waits and there is no source. */
   get isStarving(): boolean {
     return this.#fullSince === undefined && this.#source === undefined && !this.isComplete && !this.destroyed;
   }
 
-  /** From now on, its reader is told of everything in the present context: a kept socket has that of whoever needed it first. */
+  /** From now on the reader is called in the current async context. A kept socket otherwise has that of whoever needed it first. */
   bindContext(): void {
     this.#told = AsyncLocalStorage.snapshot();
   }
 
-  /** @param piece is the reader's from now on */
+  /** @param piece belongs to the reader from now on */
   arrive(piece: Buffer): void {
     this.received += piece.length;
     let isWanted = false;
@@ -76,7 +75,7 @@ export class AnswerBody extends Readable {
     this.#source?.flow(false);
   }
 
-  /** All of it has arrived: the source is there for others again. */
+  /** Call when everything has arrived. The source may then serve others. */
   complete(): void {
     this.#source = undefined;
     this.isComplete = true;
@@ -84,35 +83,35 @@ export class AnswerBody extends Readable {
     this.rest?.arrived();
   }
 
-  /** The source gives no more. */
+  /** Call when the source gives no more. */
   miss(error: Error): void {
     if (this.#source === undefined) return;
     this.#source = undefined;
     if (this.rest?.missed(error) !== true) this.fail(error);
   }
 
-  /** Nothing more arrives. */
+  /** Ends the body with `error`: nothing more arrives. */
   fail(error: Error): void {
     if (this.destroyed) return;
     this.failure = error;
     this.#told(() => this.destroy(error));
   }
 
-  /** Leaves the source to others, until more is wanted. */
+  /** Abandons the source so that it can serve others, until more is wanted. */
   lend(): void {
     const source = this.#source;
     this.#source = undefined;
     source?.leave(undefined);
   }
 
-  /** The rest, or some of it, comes from there. */
+  /** Continues with the rest, or some of it, from `source`. */
   continueFrom(source: BodySource): void {
     if (this.destroyed) return source.leave(undefined);
     this.#source = source;
     if (this.#fullSince !== undefined) source.flow(false);
   }
 
-  /** The source had some of the rest. */
+  /** Call when a source that held only some of the rest has ended. */
   endSource(): void {
     this.#source = undefined;
   }
@@ -131,7 +130,7 @@ export class AnswerBody extends Readable {
   }
 }
 
-/** A body that is a stream of another kind. */
+/** Turns another kind of stream into a body. */
 export function bodyOf(stream: Readable): AnswerBody {
   const body: AnswerBody = new AnswerBody(
     sourceOf(
@@ -143,13 +142,13 @@ export function bodyOf(stream: Readable): AnswerBody {
   return body;
 }
 
-/** @param body is told of the bytes of the stream, and of failures */
+/** @param body receives the bytes of the stream, and its failure */
 export function sourceOf(stream: Readable, body: () => AnswerBody, ended: () => void): BodySource {
   let isLeft = false;
   const miss = (error: Error): void => {
     if (!isLeft) body().miss(error);
   };
-  // One that was about to flow when it was left still gives what it holds, which has been asked for elsewhere by then.
+  // A stream that was about to flow when it was abandoned still emits what it holds. By then that has been requested elsewhere.
   stream.on('data', (chunk: Buffer) => {
     if (!isLeft) body().arrive(chunk);
   });

@@ -8,13 +8,13 @@ import type { Pool } from './pool.ts';
 import { RawSockets } from './raw-sockets.ts';
 import { KeptWires } from './wire.ts';
 
-/** The one bounded pool of sockets, whatever speaks through them. */
+/** The single bounded pool of sockets, whatever speaks through them. */
 export interface Connection {
   readonly agent: Pool;
   readonly isTls: boolean;
   /** Sockets of the agent between two exchanges. */
   readonly wires: KeptWires;
-  /** They count among those of the agent. */
+  /** Count towards the limit of the agent. */
   readonly rawSockets: RawSockets;
   readonly payloadSigning: PayloadSigning;
   readonly credentials: Credentials;
@@ -25,8 +25,9 @@ export interface Connection {
 
 export function connect(settings: Settings): Connection {
   const { endpoint, maxPoolConnections, timeout, verifySsl } = settings;
-  // Kept sockets are closed when nobody wants them for as long. Not exactly: of timers that are due together, Node fires also
-  // those that the callback of another one has just started anew, as when a body that is given up makes room for a request.
+  // Kept sockets are closed after being unused for this long. One millisecond more than `timeout`, because when several timers are due
+  // together, Node also fires those that another one's callback has just restarted, as when a body that is given up makes room for a
+  // request.
   const idle = timeout * 1000 + 1;
   const pool = { keepAlive: true, maxSockets: maxPoolConnections, scheduling: 'lifo', noDelay: true, timeout: idle } as const;
   const isTls = endpoint?.startsWith('http:') !== true;

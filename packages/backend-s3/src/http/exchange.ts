@@ -20,47 +20,47 @@ export interface Answer extends AnswerHead {
   readonly document: string;
 }
 
-/** An answer of which the body, if it is a success, is still to be read. */
+/** An answer whose body, if it is a success, is still to be read. */
 export interface OpenAnswer extends Answer {
-  /** An AnswerBody while it arrives; else all of it is here, and holds no socket. */
+  /** An AnswerBody while it is still arriving; otherwise all of it is in memory and holds no socket. */
   readonly body: Readable;
 }
 
 export interface ExchangeRequest extends HttpRequest {
   readonly body?: Uint8Array | undefined;
-  /** Gets what comes first of the body of a success, before the rest is there. */
+  /** Receives the first bytes of the body of a success before the rest has arrived. */
   readonly onBeginning?: ((beginning: Buffer) => void) | undefined;
 }
 
 interface Options {
   readonly agent: Pool;
   readonly wires: KeptWires;
-  /** Milliseconds to connect, and until an answer, in which nothing happens. */
+  /** Milliseconds without progress while connecting and until an answer. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Milliseconds that the last byte may have come before its reader had to wait. */
+/** Milliseconds by which the last byte may precede the moment its reader had to wait. */
 const slack = 100;
-/** Refusals of one kind. */
+/** Statuses that stand for one kind of refusal, whatever the body says. */
 const clear: ReadonlySet<number> = new Set([412, 413, 416]);
-/** Bodies that are gathered rather than made a stream that holds a socket. */
+/** Bodies up to this size (bytes) are collected instead of becoming a stream that holds a socket. */
 const longestWhole = 64 * 1024;
-/** Bodies are copied behind their head up to this size of both: one write costs less than two. */
+/** Bytes. Up to this total size, the body is copied behind the head: one write costs less than two. */
 const copied = 64 * 1024;
-/** Where they are until the system has taken them, which it does at once, mostly. */
+/** Holds the copy until the system has taken it, which it mostly does at once. */
 let outgoing = Buffer.allocUnsafeSlow(copied);
 
 /**
- * A request whose body is in memory, and its answer, which is short: what `http.request` would do at half the processor
- * time, for nothing here is a stream. The sockets are those of the agent, which takes this for a request of node:http, so
- * that all wait in one line, and whatever one has left open serves the next one.
+ * Sends a request whose body is in memory, and reads its short answer. Does what `http.request` would do at half the CPU time, because
+ * nothing here is a stream. The sockets are those of the agent, which takes this for a request of node:http. So all requests wait in one
+ * line, and a connection left open by one serves the next.
  */
 export function exchange(request: ExchangeRequest, options: Options): Promise<Answer> {
   return made(request, { ...options, opens: false });
 }
 
-/** The same for an answer whose body may be long: it is read from the socket. */
+/** Like `exchange`, for an answer whose body may be long: it is read from the socket. */
 export function openExchange(request: ExchangeRequest, options: Options): Promise<OpenAnswer> {
   return made(request, { ...options, opens: true }) as Promise<OpenAnswer>;
 }
@@ -86,7 +86,7 @@ interface Settling extends Options {
 }
 
 class Exchange implements WireUser {
-  /* For the agent. */
+  /* Used by the agent. */
   reusedSocket = false;
   shouldKeepAlive = true;
   res: AnswerHead | undefined;
@@ -100,15 +100,15 @@ class Exchange implements WireUser {
   #bytesBefore = 0;
   #chunks: Buffer[] = [];
   #size = 0;
-  /** Of an answer that is opened, and too long to be gathered. */
+  /** The body of an answer that is opened, and too long to be collected. */
   #body: AnswerBody | undefined;
   #waiting: NodeJS.Timeout | undefined;
-  /** Of a body that waits for its reader: bytes that it had taken when it was last looked at, and when it last had to wait. */
+  /** For a body that waits for its reader: the bytes that the reader had taken at the last check, and when the body last had to wait. */
   #taken = 0;
   #pausedAt = 0;
   #isSettled = false;
   #stopWaiting = (): void => {};
-  /** Nothing more is to come of it. */
+  /** Nothing more will happen. */
   #isOver = false;
 
   constructor(request: ExchangeRequest, head: string, options: Settling) {
@@ -119,17 +119,17 @@ class Exchange implements WireUser {
     this.timeout = options.timeout;
   }
 
-  /** The agent asks for the host, for TLS, which it knows better from its options. */
+  /** The agent asks for the Host header, for TLS. Its own options know the host better. */
   getHeader(): undefined {
     return undefined;
   }
 
-  /** For the pool: whoever has given up while it waited makes no connection. */
+  /** For the pool: a request that was given up while it waited needs no connection. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Once the agent has been asked for a socket. */
+  /** Call after the agent has been asked for a socket. */
   begin(): void {
     if (this.#isOver) return;
     this.#stopWaiting = onAbort(this.#options.signal, this.#abort);
@@ -170,7 +170,7 @@ class Exchange implements WireUser {
       all.write(head, 'latin1');
       all.set(body, head.length);
       socket.write(all);
-      // What the system has not taken yet is still read from there.
+      // The system still reads from the buffer what it has not taken yet.
       if (isShared && socket.writableLength > 0) outgoing = Buffer.allocUnsafeSlow(copied);
     } else {
       socket.cork();
@@ -198,7 +198,7 @@ class Exchange implements WireUser {
     }
   }
 
-  /** On to whoever opened it. */
+  /** Passes pieces on to whoever opened the answer. */
   #pass(pieces: readonly Buffer[]): void {
     const answer = this.#answer;
     const here = pieces.reduce((size, { length }) => size + length, this.#size);
@@ -222,7 +222,7 @@ class Exchange implements WireUser {
     this.#size += piece.length;
   }
 
-  /** The answer is here as far as somebody wants it. */
+  /** Resolves: as much of the answer as anybody needs has arrived. */
   #settle(): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
@@ -240,13 +240,13 @@ class Exchange implements WireUser {
     this.#settle();
     if (this.#body !== undefined) {
       this.#body.complete();
-      socket.resume(); // the next one expects it to flow
+      socket.resume(); // the next exchange expects it to flow
     }
     this.res = this.#answer.head;
     this.shouldKeepAlive = this.#answer.keepsAlive;
     // A server that refuses a body need not wait for the rest of it.
     if (!this.shouldKeepAlive || socket.writableLength > 0) socket.destroy();
-    // The agent understands what some servers tell of how long they keep a connection.
+    // The agent understands the Keep-Alive header, with which some servers say how long they keep a connection.
     else if (this.#answer.head?.headers['keep-alive'] === undefined) this.#options.wires.keep(wire);
     else wire.giveBack();
   }
@@ -262,7 +262,7 @@ class Exchange implements WireUser {
     const taken = this.#body?.taken ?? 0;
     const isRead = taken > this.#taken || Date.now() - this.#pausedAt < this.timeout - slack;
     if (socket?.isPaused() !== true || !isRead) return this.fail(timeoutError(socket));
-    // Nothing came because a reader takes its time with what is here. Over TLS, the socket itself may hold some of that.
+    // Nothing arrived because the reader is still busy with what is here. Over TLS, the socket itself may hold some of it.
     this.#taken = taken;
     socket.setTimeout(this.timeout); // it fires once
   }
@@ -290,12 +290,12 @@ class Exchange implements WireUser {
     if (this.#saysEnough()) return this.#settle();
     this.#isSettled = true;
     this.#stopWaiting();
-    // The agent tells of sockets that lay idle, not of those that one request hands to the next one in the line.
+    // The agent reports reuse for sockets that were idle, but not for those that one request hands to the next one in the line.
     const isKept = this.reusedSocket || this.#bytesBefore > 0;
     this.#options.reject(isKept ? failureOnKept(error, socket, this.#bytesBefore) : error);
   }
 
-  /** Whether what has come of a refusal tells which one it is. */
+  /** Whether enough of a refusal has arrived to tell which one it is. */
   #saysEnough(): boolean {
     const { status } = this.#answer.head ?? { status: 0 };
     if (status < 300) return false;

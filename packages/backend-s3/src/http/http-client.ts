@@ -12,7 +12,7 @@ export interface StreamRequest extends HttpRequest {
   readonly body: Readable;
 }
 
-/** Requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
+/** Sends requests over sockets that the agent keeps. They resolve with an answer, or its head, whatever its status. */
 export class Http {
   readonly #agent: Connection['agent'];
   readonly #wires: Connection['wires'];
@@ -20,7 +20,7 @@ export class Http {
   readonly #request: ReturnType<typeof requestFor>;
   readonly #timeout: number;
 
-  /** @param timeout seconds to connect, and until an answer, in which nothing happens. The agent's, too */
+  /** @param timeout seconds without progress while connecting and until an answer; the agent has the same */
   constructor({ agent, isTls, wires, rawSockets }: Pick<Connection, 'agent' | 'isTls' | 'wires' | 'rawSockets'>, timeout: number) {
     this.#agent = agent;
     this.#wires = wires;
@@ -29,26 +29,26 @@ export class Http {
     this.#timeout = timeout * 1000;
   }
 
-  /** Closes the sockets that nobody uses. */
+  /** Closes unused sockets. */
   closeKept(): void {
     this.#rawSockets.closeKept();
     this.#wires.giveBack();
     for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
   }
 
-  /** A request whose body, if any, is in memory, with all of its answer. */
+  /** A request whose body, if any, is in memory. Resolves with the whole answer. */
   exchange(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<Answer> {
     this.#rawSockets.giveWay();
     return exchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
   }
 
-  /** A request whose body, if any, is in memory, and an answer that is a stream. */
+  /** A request whose body, if any, is in memory. The body of the answer is a stream. */
   open(request: ExchangeRequest, signal: AbortSignal | undefined): Promise<OpenAnswer> {
     this.#rawSockets.giveWay();
     return openExchange(request, { agent: this.#agent, wires: this.#wires, timeout: this.#timeout, signal });
   }
 
-  /** A request with a stream, and an answer that somebody reads. */
+  /** A request whose body is a stream. The caller reads the answer. */
   send(request: StreamRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { method, hostname: host, port, path, headers, body } = request;
     this.#rawSockets.giveWay();
@@ -56,7 +56,7 @@ export class Http {
     return new Promise((resolve, reject) => {
       const sent = this.#request({ agent: this.#agent, timeout: this.#timeout, method, host, port, path, headers });
       let head: IncomingMessage | undefined;
-      // A request that still waits for a socket would tell of its end only when it gets one.
+      // A request that is still waiting for a socket would report its end only when it gets one.
       const end = (reason: Error): void => {
         settle();
         reject(reason);
@@ -65,7 +65,7 @@ export class Http {
       const waiting = setTimeout(() => end(timeoutError(null)), this.#timeout);
       const abort = (): void => end(signal?.reason as Error);
       const timeOut = (): void => {
-        if (head?.complete === true) sent.socket?.destroy(); // what is left to read is here
+        if (head?.complete === true) sent.socket?.destroy(); // all that is left to read has arrived
         else (head ?? sent).destroy(timeoutError(sent.socket));
       };
       const settle = (): void => {

@@ -6,8 +6,8 @@ import type { Pool } from './pool.ts';
 import { tunnelling } from './tunnels.ts';
 
 /*
- * Importing node:http evaluates everything that it exports, WebSocket and with it all of fetch: 40 ms and 15 MiB at every
- * start. Asking for the module does not. TLS, another 15 ms, is loaded where it is spoken.
+ * Importing node:http evaluates everything that it exports, including WebSocket and thus all of fetch: 40 ms and 15 MiB at every start.
+ * `getBuiltinModule` does not. TLS costs another 15 ms and is loaded only if it is used.
  */
 const http = process.getBuiltinModule('node:http');
 
@@ -18,24 +18,24 @@ export function poolFor(isTls: boolean, options: AgentOptions & HttpsAgentOption
   return proxyEnv === undefined ? poolOver(Agent, options) : poolOver(tunnelling(Agent), { ...options, proxyEnv });
 }
 
-/** Whether connections over TLS go through a proxy, save those to hosts that are excepted. */
+/** Whether TLS connections go through a proxy, except those to excluded hosts. */
 export function isTunnelled(isTls: boolean): boolean {
   return isTls && environmentProxies() !== undefined;
 }
 
-/** For requests that are not of the pool. Undefined where there is no proxy. */
+/** An agent for requests outside the pool; undefined if there is no proxy. */
 export function proxiedAgent(): HttpsAgent | undefined {
   const proxyEnv = environmentProxies();
   return proxyEnv && new (process.getBuiltinModule('node:https').Agent)({ proxyEnv });
 }
 
-/** Those that Node was told to use. Other runtimes may not say. */
+/** The proxies that Node was told to use. Other runtimes may not report them. */
 function environmentProxies(): AgentOptions['proxyEnv'] {
   const { proxyEnv } = (process.getBuiltinModule('node:https').globalAgent.options as AgentOptions | undefined) ?? {};
   return proxyEnv?.https_proxy || proxyEnv?.HTTPS_PROXY ? proxyEnv : undefined;
 }
 
-/** What sends requests through such a pool. */
+/** The function that sends requests through such a pool. */
 export function requestFor(isTls: boolean): typeof httpRequest {
   return isTls ? process.getBuiltinModule('node:https').request : http.request;
 }

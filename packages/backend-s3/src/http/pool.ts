@@ -10,13 +10,13 @@ import { watchWrites } from './watched-writes.ts';
 
 type PoolOptions = AgentOptions & HttpsAgentOptions;
 
-/** An agent whose `maxSockets` bounds those of all hosts together: where buckets are hosts, each would have as many else. */
+/** An agent whose `maxSockets` limits the sockets to all hosts together. Otherwise, if each bucket is a host, each would have that many. */
 export type Pool = Agent & {
   /** Whether a request waits for a socket. */
   readonly isWaitedFor: boolean;
   /** What http.request calls on any agent. */
   addRequest(request: Asking, target: Target): void;
-  /** To be called once `maxSockets` has been raised: there may be room for those who wait. */
+  /** Call after raising `maxSockets`: there may be room for waiting requests. */
   serve(): void;
 };
 
@@ -26,14 +26,14 @@ interface Target {
   readonly timeout?: number;
 }
 
-/** What asks for a socket. One that is over need not be given any; those of node:http tell of their end when they are. */
+/** A request for a socket. If it is over, it needs none; requests of node:http report their own end when they get one. */
 interface Asking {
   readonly isOver?: boolean;
   /** Deno's own name. */
   _retrying?: boolean;
 }
 
-/** Any agent has it; node:http calls it for each request. */
+/** The method of any agent that node:http calls for each request. */
 type AddRequest = (request: Asking, options: Target) => void;
 
 interface Waiting {
@@ -43,8 +43,8 @@ interface Waiting {
 }
 
 /**
- * Requests wait in one line, whatever their host, and the first one gets the next place: a socket that is kept to its host, or else the
- * place of one that is kept to another host. Sockets that are kept count.
+ * Requests wait in one line, whatever their host, and the first one gets the next place: a socket kept to its host, or else the place of a
+ * socket kept to another host. Kept sockets count.
  *
  * @param Base the agent of node:http or of node:https
  */
@@ -55,7 +55,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
 
     constructor() {
       super(options);
-      // What the agent itself does with a socket that is free comes first.
+      // The agent's own handling of a free socket comes first.
       this.on('free', () => this.serve());
     }
 
@@ -63,7 +63,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
       return this.#line.length > 0 || this.#promised > 0;
     }
 
-    /** Requests that the agent has taken for the places of sockets to their host that are closing. */
+    /** Requests to which the agent has promised the places of sockets to their host that are closing. */
     get #promised(): number {
       let waiting = 0;
       for (const name in this.requests) waiting += this.requests[name]?.length ?? 0;
@@ -84,7 +84,8 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
 
     addRequest(request: Asking, target: Target): void {
       if (request instanceof EventEmitter) request.once('upgrade', refuseUpgrade);
-      // Deno would make one again by itself, behind the back of who gave it up or counts attempts, when its kept socket is closed.
+      // Otherwise, when its kept socket is closed, Deno would repeat a request by itself, unnoticed by callers who gave it up or count
+      // attempts.
       if (request.isOver === undefined) request._retrying = true;
       const ask = (): void => addRequest.call(this, request, target);
       if (this.#line.length === 0 && this.#makesRoom(target)) ask();
@@ -96,7 +97,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
       return socket && watchWrites(socket);
     }
 
-    /** @returns whether there is a place; one that is kept to another host is given up for it */
+    /** @returns whether there is a place; a socket kept to another host is closed for it */
     #makesRoom({ host, port }: Target): boolean {
       if (count(this.sockets) + count(this.freeSockets) + this.#promised < this.maxSockets) return true;
       let other: Socket | undefined;
@@ -111,7 +112,7 @@ export function poolOver(Base: new (options: PoolOptions) => Agent, options: Poo
   })();
 }
 
-/** Of an answer of 101 that nobody has asked for, node:http closes the socket, and tells nobody. */
+/** If an answer is an unrequested 101, node:http closes the socket and reports nothing. */
 function refuseUpgrade(this: EventEmitter, _answer: unknown, socket: Socket): void {
   socket.destroy();
   this.emit('error', new ForeignAnswerError('The answer, 101, is another protocol.'));

@@ -3,26 +3,26 @@ import { ForeignAnswerError } from './foreign-answer.ts';
 const longestHead = 64 * 1024;
 const start = 'HTTP/1.';
 const statusLine = /^HTTP\/1\.[01] [1-5]\d\d(?: |\r\n)/;
-/** Of which some make the end of a line. */
+/** Sequences that some parsers take for the end of a line. */
 const looseEnd = /\r[^\n]|[^\r]\n|\0/;
 const none: readonly Buffer[] = [];
 
 export interface AnswerHead {
   readonly status: number;
-  /** By lower-case names. */
+  /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** How the bytes of a body are told from what follows them. */
+/** How the end of a body is recognized. */
 type Body =
-  /** So many bytes. */
+  /** After this many bytes. */
   | { readonly kind: 'sized'; left: number }
-  /** Chunks, each after a line with its size; `left` of the present one. */
+  /** In chunks, each after a line with its size; `left` is what remains of the current one. */
   | { readonly kind: 'chunked'; left: number; line: string; at: 'size' | 'data' | 'data end' | 'trailer' }
-  /** All until the connection ends. */
+  /** With the connection. */
   | { readonly kind: 'rest' };
 
-/** One answer of HTTP/1, out of chunks that are cut anywhere. For servers, which frame well: whatever is odd is an error. */
+/** Parses one HTTP/1 answer from chunks that are cut anywhere. It is meant for servers that frame well: anything odd is an error. */
 export class RawAnswer {
   #pending = '';
   #head: AnswerHead | undefined;
@@ -30,17 +30,17 @@ export class RawAnswer {
   #keepsAlive = false;
   readonly #isHead: boolean;
 
-  /** @param options.isHead the request was one of the head alone: whatever it says of a body, none comes */
+  /** @param options.isHead the request was a HEAD: no body follows, whatever the head says */
   constructor({ isHead = false }: { readonly isHead?: boolean } = {}) {
     this.#isHead = isHead;
   }
 
-  /** Once it is there. */
+  /** Undefined until it has arrived. */
   get head(): AnswerHead | undefined {
     return this.#head;
   }
 
-  /** Bytes of the body that are still to come, where its head says so. */
+  /** Bytes of the body still to come; undefined if the head does not say. */
   get left(): number | undefined {
     return this.#head !== undefined && this.#body.kind === 'sized' ? this.#body.left : undefined;
   }
@@ -51,7 +51,7 @@ export class RawAnswer {
     return body.kind === 'sized' ? body.left === 0 : body.at === 'trailer' && body.left === 0;
   }
 
-  /** Whether the end of the connection is the end of the answer. */
+  /** Whether the answer ends with the connection. */
   get endsWithConnection(): boolean {
     return this.#head !== undefined && this.#body.kind === 'rest';
   }
@@ -62,8 +62,8 @@ export class RawAnswer {
   }
 
   /**
-   * @returns what is body of it: parts of this very chunk
-   * @throws for what is no answer, and for bytes that follow it
+   * @returns the parts of the chunk that belong to the body; they share its memory
+   * @throws if this is no valid answer, and for bytes that follow it
    */
   read(chunk: Buffer): readonly Buffer[] {
     let rest = chunk;
@@ -81,10 +81,10 @@ export class RawAnswer {
     return [rest];
   }
 
-  /** @returns what follows the head; undefined while there is no end of it */
+  /** @returns what follows the head; undefined until its end has arrived */
   #readHead(chunk: Buffer): Buffer | undefined {
     const before = this.#pending.length;
-    // Of a chunk with the head and more, the head alone: a string of all would live as long as any header does, which is a part of it.
+    // If a chunk holds the head and more, decode only the head: headers are slices of the string, which lives as long as any of them.
     const whole = before === 0 ? chunk.indexOf('\r\n\r\n') : -1;
     if (whole > longestHead) throw malformed('a head without end');
     this.#pending += chunk.toString('latin1', 0, whole < 0 ? Math.min(chunk.length, longestHead) : whole + 4);
@@ -100,7 +100,7 @@ export class RawAnswer {
     if (!statusLine.test(head)) throw malformed('no status');
     const status = Number(head.slice(9, 12));
     if (status === 101) throw new ForeignAnswerError('The answer, 101, is another protocol.');
-    // What comes before the answer proper, such as 100.
+    // Interim answers such as 100.
     if (status < 200) return chunk.subarray(end + 4 - before);
     const headers = headersOf(head, end);
     const isOld = head[7] === '0';
@@ -112,10 +112,13 @@ export class RawAnswer {
   }
 }
 
-/** Of which an answer has one: of several, the first counts, as with node:http. Not those of the framing, which must be clear. */
+/**
+ * Headers that occur once in an answer: if repeated, the first one counts, as with node:http. Framing headers are not among them, because
+ * they must be unambiguous.
+ */
 const single: ReadonlySet<string> = new Set(['age', 'content-type', 'date', 'etag', 'expires', 'last-modified', 'location', 'retry-after']);
 
-/** Of a head that is over at `end`. Without a string for each line: there are some fifteen in every answer. */
+/** Parses a head that ends at `end`. It creates no string for each line: every answer has some fifteen. */
 function headersOf(head: string, end: number): AnswerHead['headers'] {
   const headers: Record<string, string> = {};
   let next = head.indexOf('\r\n') + 2;
@@ -192,7 +195,7 @@ function endLine(body: Extract<Body, { kind: 'chunked' }>, line: string): void {
 }
 
 function malformed(what: string): Error {
-  // In the words of Node's parser, which means the same for whoever has to judge it.
+  // The code resembles those of Node's parser, which mean the same to callers who judge errors.
   return Object.assign(new Error(`The answer is malformed: ${what}.`), { code: 'HPE_INVALID_ANSWER' });
 }
 

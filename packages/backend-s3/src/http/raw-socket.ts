@@ -10,24 +10,24 @@ import type { AnswerHead } from './raw-answer.ts';
 import { cutError, failureOnKept, timeoutError } from './socket-errors.ts';
 import { watchWrites } from './watched-writes.ts';
 
-/** Who a connection goes to. */
+/** Where a connection leads. */
 interface RawTarget {
   readonly hostname: string;
   readonly port: number;
   readonly isTls: boolean;
   readonly verifySsl: boolean;
-  /** Milliseconds in which something has to happen. */
+  /** Milliseconds within which something has to happen. */
   readonly timeout: number;
 }
 
-/** What becomes of an answer. */
+/** Receives an answer. */
 export interface Reception {
-  /** Before any of the body. What it throws ends the exchange. */
+  /** Called before any of the body. If it throws, the exchange ends. */
   begin(head: AnswerHead): void;
   readonly sink: ByteSink;
 }
 
-/** What has come: the first bytes of a buffer. */
+/** Received bytes: the first `bytes` of `buffer`. */
 interface Arrival {
   readonly buffer: Buffer;
   readonly bytes: number;
@@ -42,26 +42,26 @@ interface Exchange extends Reception {
 const bufferBytes = 256 * 1024;
 /** The most that TLS encrypts at once (RFC 8446, section 5.1). */
 const recordBytes = 16 * 1024;
-// For the next range of a download; others want to have the socket's place.
+// Milliseconds: long enough for the next range of a download. Others want the socket's place.
 const keptFor = 1000;
 
 /**
- * A connection whose bytes arrive in buffers that are used again and again, and go from there to a sink: no stream, no
- * copy, no garbage. For one request at a time, without a body.
+ * A connection whose bytes arrive in reused buffers and go straight to a sink: no stream, no copy, no garbage. Serves one request at a
+ * time, without a body.
  */
 export class RawSocket {
   readonly #socket: Socket;
   readonly #timeout: number;
-  /** Over TLS, those that hold nothing; without it, there is one. */
+  /** With TLS, the buffers that hold nothing; without TLS there is a single buffer. */
   readonly #spare: Buffer[] | undefined;
-  /** What has come while the sink was busy: of what TLS decrypts together, each record comes all the same. */
+  /** What arrived while the sink was busy: of records that TLS decrypts together, each one still arrives. */
   readonly #waiting: Arrival[] = [];
   #exchange: Exchange | undefined;
   #isUsed = false;
   #isBusy = false;
   #isSecure: boolean;
 
-  /** @param closed called once, when it is of no use any more */
+  /** @param closed called once, when the socket is of no more use */
   constructor({ hostname: host, port, isTls, verifySsl, timeout }: RawTarget, closed: () => void) {
     this.#timeout = timeout;
     this.#isSecure = !isTls;
@@ -80,7 +80,7 @@ export class RawSocket {
     this.#socket = watchWrites(socket);
     this.#socket.once('secureConnect', () => (this.#isSecure = true));
     this.#socket.setTimeout(timeout).on('timeout', () => {
-      if (this.#isBusy) this.#socket.setTimeout(timeout); // it is the sink who takes its time
+      if (this.#isBusy) this.#socket.setTimeout(timeout); // the sink takes its time
       else this.#fail(timeoutError(this.#isSecure ? this.#socket : null));
     });
     this.#socket.on('error', (error) => this.#fail(error));
@@ -96,7 +96,7 @@ export class RawSocket {
     return this.#exchange === undefined && !this.#socket.destroyed;
   }
 
-  /** Sends a request and passes its answer on. On any error the connection is closed. */
+  /** Sends a request and passes on its answer. Any error closes the connection. */
   async exchange(request: string, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
     const isReused = this.#isUsed;
     const before = this.#socket.bytesRead;
@@ -107,14 +107,14 @@ export class RawSocket {
       await new Promise<void>((resolve, reject) => {
         const settle = (error?: unknown): void => {
           this.#exchange = undefined;
-          // At once: the next exchange may begin before anybody else learns of this.
-          this.#socket.unref(); // one that is kept holds no process
+          // Synchronously: the next exchange may begin before anybody else learns of this.
+          this.#socket.unref(); // a kept socket does not keep the process alive
           this.#socket.setTimeout(Math.min(this.#timeout, keptFor));
           if (error === undefined) resolve();
           // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- whatever the sink or the signal came with
           else reject(error);
         };
-        // The socket has the context of whoever needed it first.
+        // The socket has the async context of whoever needed it first.
         const begin = AsyncResource.bind((head: AnswerHead) => reception.begin(head));
         const sink = AsyncResource.bind(reception.sink);
         this.#exchange = { begin, sink, answer: new RawAnswer(), hasBegun: false, settle };
@@ -133,7 +133,7 @@ export class RawSocket {
     this.#socket.destroy();
   }
 
-  /** @returns whether more may come at once */
+  /** @returns whether more may arrive at once */
   #read(arrival: Arrival): boolean {
     const exchange = this.#exchange;
     if (this.#isBusy) {
@@ -159,7 +159,7 @@ export class RawSocket {
     return false;
   }
 
-  /** @returns undefined when the sink has taken all of it already */
+  /** @returns undefined if the sink has already taken all of it */
   #take(exchange: Exchange, arrival: Arrival): Promise<void> | undefined {
     const { answer } = exchange;
     const pieces = answer.read(arrival.buffer.subarray(0, arrival.bytes));
@@ -194,11 +194,11 @@ export class RawSocket {
     exchange.settle();
   }
 
-  /** No byte follows. */
+  /** No more bytes follow. */
   #end(): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return this.close();
-    if (this.#isBusy) return; // those that are here come first
+    if (this.#isBusy) return; // bytes that have arrived come first
     if (exchange.answer.endsWithConnection && this.#socket.errored === null) this.#finish(exchange);
     else this.#fail(cutError());
   }
@@ -209,7 +209,7 @@ export class RawSocket {
   }
 }
 
-/** @returns undefined when the sink has taken all of them already */
+/** @returns undefined if the sink has already taken all pieces */
 function pass(pieces: readonly Buffer[], sink: ByteSink, isWanted: () => boolean): Promise<void> | undefined {
   for (const [index, piece] of pieces.entries()) {
     const taking = sink(piece);

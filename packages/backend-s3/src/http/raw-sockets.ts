@@ -9,14 +9,14 @@ import { requestHead } from './request.ts';
 import type { HttpRequest } from './request.ts';
 import type { KeptWires } from './wire.ts';
 
-/** The sockets of pulls. They count among those that the agent may have: while one is open or set aside, the agent has one less. */
+/** The sockets of pulls. They count towards the limit of the agent, which has one fewer for each that is open or leased. */
 export class RawSockets {
   readonly #agent: Pool;
   readonly #wires: KeptWires;
   readonly #target: { readonly isTls: boolean; readonly verifySsl: boolean; readonly timeout: number };
   readonly #most: number;
   readonly #open = new Map<RawSocket, string>();
-  /** Those of the open ones that wait for their next exchange, the latest last. Some may be closing. */
+  /** Open sockets that wait for their next exchange, the most recent last. Some may be closing. */
   readonly #idle: RawSocket[] = [];
   #leases = 0;
 
@@ -31,7 +31,10 @@ export class RawSockets {
     this.#target = { isTls, verifySsl, timeout: timeout * 1000 };
   }
 
-  /** Sets a socket aside, or the place for one, on which exchanges are made one after the other. Undefined while there is none. */
+  /**
+   * Reserves a socket, or the place for one, for consecutive exchanges. @returns a function that ends the lease; undefined if there is no
+   * place
+   */
   lease(): (() => void) | undefined {
     this.#wires.giveBack();
     const places = Math.max(this.#open.size, this.#leases + 1);
@@ -44,7 +47,7 @@ export class RawSockets {
     };
   }
 
-  /** Before a request of the agent: that a socket is kept is no reason to wait. */
+  /** Call before a request of the agent: a merely kept socket must not make it wait. */
   giveWay(): void {
     if (this.#open.size <= this.#leases || open(this.#agent.sockets).length < this.#agent.maxSockets) return;
     for (let socket = this.#idle.shift(); socket !== undefined; socket = this.#idle.shift()) {
@@ -52,7 +55,7 @@ export class RawSockets {
     }
   }
 
-  /** Needs a lease. */
+  /** Requires a lease. */
   async exchange(request: HttpRequest, reception: Reception, signal: AbortSignal | undefined): Promise<void> {
     const head = requestHead(request);
     const socket = this.#socketTo(request.hostname, request.port);
@@ -63,7 +66,7 @@ export class RawSockets {
     }
   }
 
-  /** Closes those that wait for their next exchange. */
+  /** Closes sockets that wait for their next exchange. */
   closeKept(): void {
     for (const socket of this.#idle.splice(0)) if (socket.isFree) this.#drop(socket);
   }
@@ -77,7 +80,7 @@ export class RawSockets {
     for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
       if (!kept.isFree) continue;
       if (this.#open.get(kept) === place) return kept;
-      this.#drop(kept); // one to another place
+      this.#drop(kept); // it leads to another place
     }
     const socket = new RawSocket({ ...this.#target, hostname, port }, () => {
       this.#open.delete(socket);

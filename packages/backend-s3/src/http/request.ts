@@ -13,7 +13,7 @@ export interface HttpRequest {
 const token = /^[!#$%&'*+.^_`|~\w-]+$/;
 const forbidden = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** A request up to its body, to be sent as Latin-1. @throws an error with Node's codes where no request may look like that */
+/** The head of a request, to be sent as Latin-1. @throws an error with Node's code if the path or a header is invalid */
 export function requestHead({ method, path, headers }: Pick<HttpRequest, 'method' | 'path' | 'headers'>): string {
   if (/[^\x21-\xff]/.test(path)) throw invalid('ERR_UNESCAPED_CHARACTERS', 'The path holds what no path may hold.');
   let head = `${method} ${path} HTTP/1.1\r\n`;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
-/** A failure on a kept socket that the server had closed: nobody has seen the request. */
+/** A failure on a kept socket that the server had already closed: nobody has seen the request. */
 export class StaleSocketError extends Error {}
 
 export function timeoutError(socket: Socket | null): Error {
@@ -11,34 +11,34 @@ export function timeoutError(socket: Socket | null): Error {
   return Object.assign(new Error(message), { name: 'TimeoutError' });
 }
 
-/** The connection ended, and the answer had not. */
+/** The connection ended before the answer did. */
 export function cutError(message = 'socket hang up'): Error {
   return Object.assign(new Error(message), { code: 'ECONNRESET' });
 }
 
-/** Whether the other side closed the connection, as it may any that is kept. */
+/** Whether the other side closed the connection, as it may close any kept one. */
 function isCut(error: unknown): boolean {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-/** Whether the connection is of no use any more, through no fault of the request: cut, or over TLS damaged on its way. */
+/** Whether the connection is unusable through no fault of the request: it was cut, or over TLS damaged on the way. */
 export function isBroken(error: unknown): boolean {
   const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
-  // What no two sides agree on as they begin is EPROTO to Node, and so is damage that it meets while it writes. What the server says of
-  // certificates is no damage.
+  // Node reports EPROTO for a failed handshake, but also for damage that it meets while writing. What the server says about certificates is
+  // not damage.
   const isMetInWriting = code === 'EPROTO' && message?.includes('bad record mac') === true;
   const isDamaged = isMetInWriting || (typeof code === 'string' && code.startsWith('ERR_SSL_') && !isOfCertificate(code));
   return isDamaged || isCut(error);
 }
 
-/** What a request failed with on a socket that had served others. @param bytesBefore that had come for those */
+/** The error of a request on a socket that had served others before. @param bytesBefore bytes that had been received for those */
 export function failureOnKept(error: unknown, socket: Socket | undefined, bytesBefore: number): unknown {
   const isStale = isCut(error) && socket?.bytesRead === bytesBefore;
   return isStale ? new StaleSocketError('closed while it was kept', { cause: error }) : error;
 }
 
-/** Whether a server is not trusted. */
+/** Whether the code means that the server's certificate is not trusted. */
 export function isOfCertificate(code = ''): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
 }

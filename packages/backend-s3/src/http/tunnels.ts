@@ -11,23 +11,26 @@ type Done = (error: Error | null | undefined, socket?: Duplex) => void;
 /** node:http calls it for a request that gets a socket of its own. */
 type CreateSocket = (request: unknown, options: Options, done: Done) => void;
 
-/** Of node:http, for a proxy that opens no tunnel. */
+/** The error of node:http if the proxy opens no tunnel. */
 interface TunnelFailure extends NodeJS.ErrnoException {
   readonly statusCode?: number;
   readonly proxyTunnelTimeout?: number;
 }
 
-/** No connection to the proxy, or it opens no tunnel. */
+/** The proxy cannot be reached, or opens no tunnel. */
 export class TunnelError extends Error {
-  /** Of the proxy's answer, if it gave one. */
+  /** The status of the proxy's answer, if it gave one. */
   readonly status: number | undefined;
-  /** Whether it is one over TLS whose certificate is not trusted. */
+  /** Whether the proxy speaks TLS and its certificate is not trusted. */
   readonly isUntrusted: boolean;
-  /** Whether to try again, in words that are understood everywhere; not that of node:http, which it would tell the request of by events. */
+  /**
+   * Tells whether to retry, in codes that are understood everywhere. Not the code of node:http, which it would report to the request by
+   * events.
+   */
   readonly code: 'ECONNREFUSED' | 'ETUNNELREFUSED';
 
   constructor({ code, statusCode }: Partial<TunnelFailure>) {
-    super(`no tunnel: ${code}`); // what else node:http says has the password of the proxy in it
+    super(`no tunnel: ${code}`); // other texts of node:http contain the password of the proxy
     this.status = statusCode;
     this.isUntrusted = isOfCertificate(code);
     this.code = this.isUntrusted || (statusCode !== undefined && statusCode < 500) ? 'ETUNNELREFUSED' : 'ECONNREFUSED';
@@ -35,9 +38,9 @@ export class TunnelError extends Error {
 }
 
 /**
- * Where Node is told to use the proxies of the environment (NODE_USE_ENV_PROXY, --use-env-proxy), so does an agent of node:https over
- * this one, which has `proxyEnv`. Its requests wait until their tunnel is open. Until then it counts among the sockets, as those that
- * connect do.
+ * If Node is told to use the proxies of the environment (NODE_USE_ENV_PROXY, --use-env-proxy), so does an agent of node:https over this
+ * class, which has `proxyEnv`. Its requests wait until their tunnel is open. Until then the tunnel counts among the sockets, as connecting
+ * sockets do.
  *
  * @see https://nodejs.org/api/http.html#built-in-proxy-support
  */
@@ -60,7 +63,7 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
       const tunnel = this.#latest;
       if (isMade || tunnel === undefined || tunnel === null) return;
       (sockets[name] ??= []).push(tunnel);
-      // node:http does not tell of a tunnel that is closed from here, nor of one that opens, and behind which nothing answers.
+      // node:http reports neither a tunnel that is closed from here, nor one that opens but behind which nothing answers.
       const late = setTimeout(() => {
         tunnel.destroy();
         end(timeoutError(null));
@@ -80,7 +83,7 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
         if (error === null || error === undefined) return done(null, opened(socket as Socket, connection));
         connection?.destroy();
         socket?.destroy();
-        // node:http tells the request of errors of tunnels by events, which one of ours does not have.
+        // node:http reports errors of tunnels to the request by events, which a request of ours does not have.
         if ((error as TunnelFailure).proxyTunnelTimeout !== undefined) done(timeoutError(null));
         else done(socket === connection ? new TunnelError(error) : error);
       });
@@ -90,7 +93,7 @@ export function tunnelling(Base: new (options: Options) => Agent): new (options:
   };
 }
 
-/** @returns the socket, of which what went to and fro for the tunnel is no part */
+/** @returns the socket, whose `bytesRead` excludes what was exchanged for the tunnel */
 function opened(socket: Socket, connection: Duplex | null | undefined): Socket {
   const before = socket.bytesRead;
   const kind = Object.getPrototypeOf(socket) as object;

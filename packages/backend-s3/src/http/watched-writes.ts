@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** As much of a write as has to leave within the time of a socket. */
+/** Bytes of a write that have to leave within the timeout of a socket. */
 const pieceBytes = 256 * 1024;
 
 type Done = (error?: Error | null) => void;
 
-/** What those who extend a socket know of it. */
+/** Internals of a socket, as known to those who extend it. */
 interface Extended extends Socket {
   readonly _handle?: object | null;
   _onTimeout: () => void;
@@ -14,9 +14,9 @@ interface Extended extends Socket {
 }
 
 /**
- * Has a socket time out when nothing leaves for as long, and not before. Node looks at how much of a write is still there. The sockets
- * of Bun and of Deno do not tell: Bun's, when they should time out while there is any, never do again; Deno's do in the midst of a
- * large one that goes on.
+ * Makes a socket time out when nothing has left for that long, and not before. Node checks how much of a write is still pending. The
+ * sockets of Bun and Deno do not report that: those of Bun, if a write is pending when they should time out, never time out again; those of
+ * Deno time out in the middle of a large write that makes progress.
  * @returns the socket
  */
 export function watchWrites<S extends Duplex>(socket: S): S {
@@ -25,7 +25,7 @@ export function watchWrites<S extends Duplex>(socket: S): S {
   if (handle === undefined || handle === null || 'writeQueueSize' in handle) return socket;
   const write = extended._write.bind(extended) as (chunk: unknown, encoding: BufferEncoding, done: Done) => void;
   extended._onTimeout = () => void extended.emit('timeout');
-  if (timeout !== undefined && timeout > 0) extended.setTimeout(timeout); // anew: it knew of the other way already
+  if (timeout !== undefined && timeout > 0) extended.setTimeout(timeout); // set again: it already knew the original method
   return Object.assign(socket, {
     _writev: undefined,
     _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {

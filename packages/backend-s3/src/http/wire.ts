@@ -2,26 +2,26 @@ import type { Socket } from 'node:net';
 
 import type { Pool } from './pool.ts';
 
-/** As the agent leaves them: to find out, once a socket is free, whether it may be kept. */
+/** A socket as the agent leaves it, to find out whether it may be kept once it is free. */
 interface PooledSocket extends Socket {
   _httpMessage?: unknown;
 }
 
-/** What the agent finds on a socket that is given back: of an exchange that is over, the wire keeps nothing. */
+/** What the agent finds on a returned socket: the wire keeps nothing of an exchange that is over. */
 const over = { shouldKeepAlive: true, res: undefined };
 
-/** Whoever makes an exchange on a wire. */
+/** Makes exchanges on a wire. */
 export interface WireUser {
   read(chunk: Buffer): void;
   fail(error: unknown): void;
-  /** No byte follows. */
+  /** No more bytes follow. */
   end(): void;
   timeOut(): void;
 }
 
 /**
- * A socket of the agent on which exchanges are made, one after the other. What listens to the socket stays there meanwhile: with
- * each exchange anew, that and the way through the agent would cost as much as signing the request does.
+ * A socket of the agent for consecutive exchanges. Its listeners stay on the socket meanwhile: adding them and going through the agent for
+ * each exchange would cost as much as signing the request.
  */
 export class Wire {
   readonly socket: Socket;
@@ -30,7 +30,7 @@ export class Wire {
   #user: WireUser | undefined;
   #usedAt = 0;
 
-  /** @param socket that the agent has just given */
+  /** @param socket which the agent has just handed out */
   constructor(socket: Socket, place: string) {
     this.socket = socket;
     this.place = place;
@@ -41,25 +41,25 @@ export class Wire {
     socket.on('timeout', this.#timeOut);
   }
 
-  /** @param user as the agent knows it: what it reads of a request, it reads there when the socket is given back */
+  /** @param user also the agent's view of the request: it reads from it when the socket is returned */
   use(user: WireUser): void {
     this.#user = user;
     this.#usedAt = Date.now();
     (this.socket as PooledSocket)._httpMessage = user;
   }
 
-  /** Of a socket that is closed, errors may follow; they are nobody's. */
+  /** Errors of a closed socket may still follow, and concern nobody. */
   leave(): void {
     this.#user = undefined;
   }
 
-  /** Until it is used again, or given back. It may be closed meanwhile. */
+  /** Idles until it is used again or returned. It may be closed meanwhile. */
   rest(): void {
     (this.socket as PooledSocket)._httpMessage = over;
-    this.socket.unref(); // one that is kept holds no process
+    this.socket.unref(); // a kept socket does not keep the process alive
   }
 
-  /** Back to the agent, for anybody. */
+  /** Returns the socket to the agent, for anybody. */
   giveBack(): void {
     const { socket } = this;
     socket.off('data', this.#read);
@@ -85,7 +85,7 @@ export class Wire {
   readonly #timeOut = (): void => {
     const { socket } = this;
     if (this.#user === undefined) return void socket.destroy();
-    // Of timers that are due together, Node fires also the one of a socket that the callback of another one has just put to use.
+    // When several timers are due together, Node also fires that of a socket which another timer's callback has just put to use.
     const { timeout = 0 } = socket;
     if (Date.now() - this.#usedAt < timeout / 2) socket.setTimeout(timeout);
     else this.#user.timeOut();
@@ -93,13 +93,13 @@ export class Wire {
 }
 
 /**
- * Wires between two exchanges. To the agent they are still in use, so that they count; before anybody else asks it for a socket, they
- * are given back.
+ * Wires between two exchanges. To the agent they are still in use, so they count. They are returned before anybody else asks the agent for
+ * a socket.
  */
 export class KeptWires {
   readonly #agent: Pool;
   readonly #most: number;
-  /** The latest last. Some may be closed: they go when they are come upon. */
+  /** The most recent last. Some may be closed; those are dropped when they are encountered. */
   readonly #kept: Wire[] = [];
 
   constructor(agent: Pool) {
@@ -107,7 +107,7 @@ export class KeptWires {
     this.#most = agent.maxSockets;
   }
 
-  /** One that leads there. */
+  /** A kept wire to `place`. */
   take(place: string): Wire | undefined {
     for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) {
       if (wire.socket.destroyed) continue;
@@ -118,7 +118,7 @@ export class KeptWires {
     return undefined;
   }
 
-  /** Once an exchange has ended well: the next one has it, or whoever waits for the agent. */
+  /** Call when an exchange has ended well. The wire goes to the next exchange, or to whoever waits for the agent. */
   keep(wire: Wire): void {
     // Fewer than at first: some of its places are lent.
     if (this.#agent.isWaitedFor || this.#agent.maxSockets < this.#most) return wire.giveBack();
@@ -126,7 +126,7 @@ export class KeptWires {
     this.#kept.push(wire);
   }
 
-  /** Before somebody else wants a socket of the agent. */
+  /** Call before somebody else wants a socket of the agent. */
   giveBack(): void {
     for (let wire = this.#kept.pop(); wire !== undefined; wire = this.#kept.pop()) if (!wire.socket.destroyed) wire.giveBack();
   }

@@ -22,7 +22,7 @@ import type { DocumentRequest, LeanClient } from './client.ts';
 
 type Asked = Pick<DocumentRequest, 'at' | 'query'>;
 
-/** The calls that are made now and then, without the SDK, whose memory a server would keep for them. */
+/** The infrequent calls without the SDK, which a server would have to keep in memory for them. */
 export function leanAdministration(client: LeanClient): Administration {
   const get = <T>(permission: string, asked: Asked, ctx: CallContext, read: (document: string) => T): Promise<T> =>
     client.document(permission, { method: 'GET', ...asked }, ctx, read);

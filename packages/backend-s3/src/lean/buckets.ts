@@ -8,7 +8,7 @@ import { queryOf } from '../signing/signature.ts';
 import type { Transport } from '../transport.ts';
 import type { LeanClient } from './client.ts';
 
-/** The calls about buckets that are made often, without the SDK. */
+/** The frequent calls about buckets, without the SDK. */
 export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headBucket' | 'listBuckets'> {
   return {
     list(bucket, { prefix, delimiter, maxKeys, continuationToken, startAfter, onNextToken }, ctx) {
@@ -42,14 +42,14 @@ export function leanBuckets(client: LeanClient): Pick<Transport, 'list' | 'headB
   };
 }
 
-/** Reads a page, and tells where the next one begins as soon as that is here: a thousand objects take a while to come, and to read. */
+/** Reads a page, and reports the token of the next one as soon as it has arrived: a thousand objects take a while to arrive and to read. */
 function readAndTold(tell: (continuationToken: string) => void): {
   readonly onBeginning: (beginning: Buffer) => void;
   readonly read: (document: string) => Promise<ListPage>;
 } {
   let isTold = false;
   const tellOnce = (token: string | undefined): void => {
-    if (token === undefined || isTold) return; // an attempt before this one may have told it
+    if (token === undefined || isTold) return; // an earlier attempt may have reported it
     isTold = true;
     tell(token);
   };
@@ -57,7 +57,7 @@ function readAndTold(tell: (continuationToken: string) => void): {
     onBeginning: (beginning) => tellOnce(nextTokenAtBeginning(beginning)),
     async read(document) {
       if (!isTold) tellOnce(nextTokenAtEnd(document));
-      if (isTold) await setImmediate(); // what has been asked for meanwhile leaves first
+      if (isTold) await setImmediate(); // requests made meanwhile are sent first
       return listPageFrom(document);
     },
   };

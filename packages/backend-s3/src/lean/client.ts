@@ -24,25 +24,25 @@ import { authorization, encodeKey, merged, Signatures, unsignedPayload } from '.
 import type { Keys } from '../signing/signature.ts';
 
 export interface LeanRequest extends Pick<HttpRequest, 'method' | 'body'> {
-  /** Without a key it is the bucket; without a bucket, the account. */
+  /** Without a key, the bucket; without a bucket, the account. */
   readonly at: { readonly bucket?: string; readonly key?: string };
-  /** Encoded and in order, each parameter with a `=`. */
+  /** Encoded and sorted, each parameter with a `=`. */
   readonly query?: string;
-  /** Lower-case names in order, each followed by its value; without those that every request has. */
+  /** Lower-case names, sorted, each followed by its value; without those that every request has. */
   readonly headers?: readonly string[];
-  /** Of the body, lower-case hex, where it is known already. */
+  /** SHA-256 of the body in lower-case hex, if already known. */
   readonly sha256?: string | undefined;
 }
 
-/** A request of a document, or none, that is answered by one. */
+/** A request with or without a document, answered with one. */
 export interface DocumentRequest extends Pick<LeanRequest, 'method' | 'at' | 'query' | 'headers'>, Pick<ExchangeRequest, 'onBeginning'> {
   readonly document?: string;
 }
 
-/** As it is sent. */
+/** A request as it is sent. */
 type Signed<R extends LeanRequest> = HttpRequest & Pick<R, 'body'>;
 
-/** What a last attempt failed with: something was passed on that cannot be taken back. */
+/** Wraps the error of an attempt that must not be repeated, because something was passed on that cannot be taken back. */
 export class LastAttemptError extends Error {}
 
 interface Attempt extends SentWith {
@@ -52,16 +52,16 @@ interface Attempt extends SentWith {
   readonly offset: number;
 }
 
-/** Of no bytes. */
+/** SHA-256 of no bytes. */
 const emptyHash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /**
- * A request of a long line may be handed one socket after the other that closes just then. Each has served another one before, so that
- * half of those who wait are through each time.
+ * A request at the end of a long line may be handed one closing socket after the other. Each of them has served another request before, so
+ * half of those that wait get through each time.
  */
 const fewestStale = 24;
 
-/** Signs and sends requests as often as there is hope, and puts right what servers find wrong with them. */
+/** Signs and sends requests, repeats them while there is hope, and corrects what servers find wrong with them. */
 export class LeanClient {
   readonly #connection: Connection;
   readonly #http: Http;
@@ -86,13 +86,13 @@ export class LeanClient {
     return this.attempt(request, signal, async (signed) => succeeded(request, await this.#http.open(signed, signal)));
   }
 
-  /** Resolves with the head of a successful answer to a request whose body is a stream, which has just one attempt. */
+  /** Resolves with the head of a successful answer to a request whose body is a stream. It has only one attempt. */
   send(request: LeanRequest & Pick<StreamRequest, 'body'>, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     return this.attempt(request, signal, (signed) => this.#send(signed, signal));
   }
 
   /**
-   * Resolves with what `read` makes of the answer. One that is cut off, or tells of an error, counts as a failed attempt.
+   * Resolves with what `read` makes of the answer. An answer that is cut off or contains an error counts as a failed attempt.
    * @param permission that the credentials need; rejects as `call` does
    */
   document<T>(
@@ -111,7 +111,7 @@ export class LeanClient {
     );
   }
 
-  /** Has a request made as often as there is hope, in whatever way. */
+  /** Makes a request with `make`, and repeats it while there is hope. */
   async attempt<R extends LeanRequest, T>(
     request: R,
     signal: AbortSignal | undefined,
@@ -143,7 +143,7 @@ export class LeanClient {
         const correction = error instanceof AnswerError ? await this.#correct(request, used, error) : undefined;
         if (isStream(request.body)) throw error;
         if (isStale && stale++ < this.#mostStale) {
-          this.#http.closeKept(); // they may be as old: the next one is to show whether it is the server who hangs up
+          this.#http.closeKept(); // the others may be as old: the next attempt shows whether it is the server that hangs up
           continue;
         }
         if (correction === undefined || corrected.includes(correction)) price = await this.#retries.again(error, attempt++, signal);
@@ -190,7 +190,7 @@ export class LeanClient {
     return this.#connection.payloadSigning.isRequired && !isStream(body) ? hash('sha256', body) : unsignedPayload;
   }
 
-  /** Learns from a refusal. @returns what is right now, so that the same request may succeed */
+  /** Learns from a refusal. @returns the name of the correction, so that the same request may succeed */
   async #correct({ at }: LeanRequest, used: Attempt, error: AnswerError): Promise<string | undefined> {
     const { place, keys, offset } = used;
     const { region, $metadata } = error;
@@ -198,7 +198,7 @@ export class LeanClient {
     const isRefusal = status === 400 || status === 401 || status === 403;
     if (isRefusal && this.#connection.clock.learn(headerOf(error, 'date'), offset)) return 'clock';
     if ((status === 301 || status === 307 || status === 400) && this.#connection.places.learn(at.bucket, place, region)) return 'region';
-    // A hash that was signed and does not match says that the bytes changed on their way.
+    // If a signed hash does not match, the bytes changed on their way.
     const learned = this.#connection.payloadSigning.learn(at.bucket, used, error);
     return learned ?? ((await this.#connection.credentials.replace(keys, error)) ? 'credentials' : undefined);
   }
@@ -221,7 +221,7 @@ function succeeded<T extends Answer & Partial<Pick<OpenAnswer, 'body'>>>(
   return answer;
 }
 
-/** An error that came after a success counts as if it had been one from the start. */
+/** An error after a success status counts as if it had been the status from the start. */
 function carriedOut<T extends Pick<Answer, 'headers' | 'document'>>(answer: T): T {
   if (isErrorDocument(answer.document)) throw new AnswerError(503, answer.headers, answer.document);
   return answer;

@@ -38,7 +38,7 @@ export function metadataHeaders(metadata: WriteHeaders['metadata'] = {}): string
     .flatMap((name) => [`${metadataPrefix}${name}`, metadata[name]!]);
 }
 
-/** Those that stand before all others. */
+/** The headers that sort before all others. */
 export function carriedHeaders({ cacheControl, contentDisposition, contentEncoding, contentLanguage }: CarriedHeaders): string[] {
   const headers: string[] = [];
   if (cacheControl !== undefined) headers.push('cache-control', cacheControl);

@@ -28,7 +28,7 @@ export function leanObjects(
           answer = await client.send({ ...request, headers: described, body: payload.stream }, abortSignal);
         } else {
           const { data } = payload;
-          // Some buckets of AWS insist on one; other servers may not know it.
+          // Some buckets of AWS insist on a checksum; other servers may not know it.
           const checksum = isAws && headers.checksum === undefined ? ['x-amz-checksum-crc32', crc32Of(data)] : [];
           const described = writeHeaders(headers, data.byteLength, md5, checksum);
           answer = await client.answer({ ...request, headers: described, body: data }, abortSignal);

@@ -12,14 +12,14 @@ import type { Keys, Scope } from '../signing/signature.ts';
 
 /**
  * Signs without the SDK, in a tenth of its time.
- * @param endpoint that the URLs lead to, which need not be the one of the connection
+ * @param endpoint that the URLs lead to; not necessarily that of the connection
  */
 export function leanPresigner(endpoint: string | undefined, settings: Settings, { credentials, clock, places }: Connection): Presigner {
   const signatures = new Signatures();
   const scheme = new URL(endpoint ?? 'https://aws').protocol;
   const reached = endpoint === settings.endpoint ? places : new Places({ ...settings, endpoint });
 
-  /** What signs for a bucket, where it was last seen to lie. */
+  /** Everything needed to sign for a bucket, in the region where it was last seen. */
   const signing = async (bucket: string): Promise<Signing> => {
     const keys = credentials.known ?? (await credentials.load());
     reached.learn(bucket, reached.of(bucket), places.of(bucket).region);
@@ -51,10 +51,10 @@ interface Signing {
 
 interface Presignable {
   readonly method: 'GET' | 'HEAD' | 'PUT';
-  /** Lower-case names in order, each followed by its value; without `host`. */
+  /** Lower-case names, sorted, each followed by its value; without `host`. */
   readonly headers: readonly string[];
   readonly expiresIn: number;
-  /** What comes last in the query, each parameter with an `&` before it. */
+  /** The end of the query, each parameter preceded by `&`. */
   readonly query: string;
 }
 
@@ -95,7 +95,7 @@ function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, ke
   if (contentType !== undefined) add('Content-Type', contentType);
   if (acl !== undefined) add('acl', acl);
   if (storageClass !== undefined) add('x-amz-storage-class', storageClass);
-  // It stands in the URL and in the policy; as a field, some servers do not compare it with either.
+  // The bucket is in the URL and in the policy. Some servers compare a field of that name with neither.
   conditions += conditionOf('bucket', bucket);
   add('X-Amz-Algorithm', algorithm);
   add('X-Amz-Credential', scope.credential);
@@ -115,7 +115,10 @@ function formOf({ scheme, place, keys, now, date, scope }: Signing, { bucket, ke
   };
 }
 
-/** One of a policy, behind another one: as text at once, which takes half the time of making objects only to write them. */
+/**
+ * One condition of a policy, after another one. Written directly as text, which takes half the time of building objects only to serialize
+ * them.
+ */
 function conditionOf(name: string, value: string): string {
   return `,{"${name}":${JSON.stringify(value)}}`;
 }

@@ -45,7 +45,7 @@ export function leanPull(client: LeanClient, sockets: RawSockets): Pick<Required
   };
 }
 
-/** An answer that is no success, as it comes. */
+/** Collects an answer that is no success. */
 class Refusal {
   #head: AnswerHead | undefined;
   #document = '';

@@ -9,14 +9,14 @@ import { versionOf } from '../version-id.ts';
 import type { LeanClient } from './client.ts';
 import { writeHeaders } from './headers.ts';
 
-/** The calls around the parts of an object, without the SDK. */
+/** The calls of multipart uploads, without the SDK. */
 export function leanUploads(
   client: LeanClient,
   { isAws }: Pick<Settings, 'isAws'>,
 ): Pick<Transport, 'createUpload' | 'uploadPart' | 'completeUpload' | 'abortUpload'> {
   return {
     createUpload(at, headers, ctx) {
-      // AWS takes checksums of parts only if they were announced.
+      // AWS accepts checksums of parts only if they were announced.
       const checksum = isAws ? ['x-amz-checksum-algorithm', 'CRC32'] : [];
       const all = writeHeaders(headers, 0, undefined, checksum);
       return client.document('s3:PutObject', { method: 'POST', at, query: 'uploads=', headers: all }, ctx, uploadIdFrom);

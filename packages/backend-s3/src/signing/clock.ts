@@ -1,11 +1,11 @@
-/** Servers refuse signatures that are 15 minutes off; the SDK corrects itself from here on. */
+/** Milliseconds. Servers refuse signatures that are 15 minutes off; the SDK corrects its clock from this difference on. */
 const mostSkew = 240_000;
 
-/** The time as the server has it, once it has said that ours is wrong. */
+/** The server's time, once it has shown that ours is wrong. */
 export class Clock {
   #offset = 0;
 
-  /** Milliseconds that the server is ahead. */
+  /** Milliseconds by which the server is ahead. */
   get offset(): number {
     return this.#offset;
   }
@@ -15,9 +15,9 @@ export class Clock {
   }
 
   /**
-   * @param date the header of an answer that refuses a request
-   * @param offset the one that the request was signed with: others may have learnt meanwhile
-   * @returns whether the request may fare better now
+   * @param date the Date header of an answer that refuses a request
+   * @param offset the offset that the request was signed with: others may have corrected the clock meanwhile
+   * @returns whether the request may succeed now
    */
   learn(date: string | undefined, offset: number): boolean {
     const ahead = Date.parse(date ?? '') - Date.now();
@@ -26,7 +26,7 @@ export class Clock {
     return true;
   }
 
-  /** Differences that do no harm change nothing. */
+  /** Ignores harmless differences. */
   set(offset: number): void {
     if (Math.abs(offset - this.#offset) >= mostSkew) this.#offset = offset;
   }

@@ -5,18 +5,18 @@ import { statusOf } from '../provider-error.ts';
 import type { Clock } from './clock.ts';
 import type { Keys } from './signature.ts';
 
-/** As the providers of the AWS SDK give them. */
+/** As the credential providers of the AWS SDK return them. */
 export interface Identity extends Keys {
   readonly expiration?: Date;
 }
 type Provider = (options?: { readonly forceRefresh?: boolean }) => Promise<Identity>;
 
-/** How long before they expire keys are fetched anew. */
+/** Milliseconds before their expiry at which keys are refreshed. */
 const early = 300_000;
-/** Between two attempts to get better keys than those that still serve. */
+/** Milliseconds between two attempts to replace keys that still work. */
 const pause = 30_000;
 const badKeys: ReadonlySet<string> = new Set(['ExpiredToken', 'InvalidAccessKeyId', 'InvalidToken', 'TokenRefreshRequired']);
-/** What refusals are called that do not say why, as those of HEAD do. */
+/** Names of refusals that give no reason, such as those of HEAD. */
 const nameless: ReadonlySet<string> = new Set([
   '',
   '400',
@@ -29,7 +29,7 @@ const nameless: ReadonlySet<string> = new Set([
   'UnknownError',
 ]);
 
-/** The keys in use: given once, or of a provider that is asked again before they expire and when they are refused. */
+/** The keys in use: static ones, or those of a provider, which is asked again before they expire and when they are refused. */
 export class Credentials {
   readonly #provide: Provider | undefined;
   #identity: Identity | undefined;
@@ -37,7 +37,7 @@ export class Credentials {
   readonly #timeout: number;
   #loading: Promise<Identity> | undefined;
   #askAgainAt = 0;
-  /** When the last refusal was that other keys did not help. */
+  /** When a refusal may make us ask the provider again, after other keys did not help. */
   #doubtAgainAt = 0;
 
   /** @param timeout seconds for a provider to answer */
@@ -48,7 +48,7 @@ export class Credentials {
     else this.#provide = (given as Provider | undefined) ?? defaultChain;
   }
 
-  /** Undefined when they have to be waited for. */
+  /** The keys; undefined if they have to be waited for. */
   get known(): Identity | undefined {
     const left = this.#left;
     return left > early || (left > 0 && Date.now() < this.#askAgainAt) ? this.#identity : undefined;
@@ -63,19 +63,17 @@ export class Credentials {
     }
   }
 
-  /** Until they expire; infinite where they do not. */
+  /** Seconds until the keys expire; infinite if they do not. */
   async secondsLeft(): Promise<number> {
     if (this.known === undefined) await this.load();
     return Math.floor(this.#left / 1000);
   }
 
-  /**
-   * After a server has refused a request that was signed with `used`. @returns whether there are others now
-   */
+  /** Call after a server has refused a request that was signed with `used`. @returns whether there are other keys now */
   async replace(used: Keys, refusal: Error): Promise<boolean> {
     if (this.#provide === undefined || !isAboutKeys(refusal)) return false;
     if (isSame(this.#identity, used)) {
-      // A provider is not asked at every refusal that may well mean something else.
+      // Do not ask the provider at every refusal that may well mean something else.
       if (!badKeys.has(refusal.name) && Date.now() < this.#doubtAgainAt) return false;
       await this.#load(true).catch(() => {});
     }
@@ -84,7 +82,7 @@ export class Credentials {
     return false;
   }
 
-  /** Milliseconds until they expire. */
+  /** Milliseconds until the keys expire. */
   get #left(): number {
     if (this.#identity === undefined) return 0;
     const { expiration } = this.#identity;
@@ -116,10 +114,10 @@ export class Credentials {
   }
 }
 
-/** Whatever a provider fails with, such as a refusal or a cut connection, would pass for the storage provider's. */
+/** A provider's own failure, such as a refusal or a cut connection, would otherwise be taken for one of the storage provider. */
 function failureOf(error: unknown): Error {
   const { name, message } = (error ?? {}) as Partial<Error>;
-  // The one is ours, the other what those of the SDK say when there is nothing where they look.
+  // The first is ours. Providers of the SDK throw the second if there is nothing where they look.
   if (name === 'CredentialsTimeoutError' || name === 'CredentialsProviderError') return error as Error;
   return Object.assign(new Error(`The provider of credentials failed: ${message}`, { cause: error }), { name: 'CredentialsFailedError' });
 }
@@ -134,11 +132,11 @@ function isSame(one: Keys | undefined, other: Keys): boolean {
   return one?.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken;
 }
 
-/** Environment, files, roles: loaded by those who need it. Files are read again, whoever has read them before. */
+/** Environment, files, roles; loaded only if needed. Files are read again, whoever has read them before. */
 async function defaultChain(): Promise<Identity> {
   const { defaultProvider, NodeHttpHandler } = await import('./default-chain.ts');
   const httpsAgent = proxiedAgent();
-  // Services that exchange tokens may be behind the proxy as well; those of the machine itself are asked without TLS, and directly.
+  // Services that exchange tokens may be behind the proxy too. Those of the machine itself are asked directly, without TLS.
   const clientConfig = httpsAgent && { requestHandler: new NodeHttpHandler({ httpsAgent }) };
   return defaultProvider({ ignoreCache: true, ...(clientConfig && { clientConfig }) })();
 }

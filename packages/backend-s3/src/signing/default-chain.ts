@@ -1,3 +1,3 @@
-// What is loaded on demand is loaded through a module of ours: bundlers give an import() of a CommonJS package no names.
+// Loaded on demand through a module of our own: bundlers lose the named exports when a CommonJS package is imported with import().
 export { defaultProvider } from '@aws-sdk/credential-provider-node';
 export { NodeHttpHandler } from '@smithy/node-http-handler';

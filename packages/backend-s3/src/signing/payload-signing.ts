@@ -1,15 +1,15 @@
 import type { Settings } from '../settings.ts';
 
-/** Bounds what is remembered of them. */
+/** Limits how many buckets are remembered. */
 const mostBuckets = 10_000;
 
-/** What came with the bytes of a request. */
+/** What was sent with the bytes of a request. */
 export interface SentWith {
   readonly isSigned: boolean;
   readonly hasMd5: boolean;
 }
 
-/** Whether the hash of a body is signed. It costs more than all else about a request, and few servers insist on it. */
+/** Whether the hash of a body is signed. Hashing costs more than everything else about a request, and few servers insist on it. */
 export class PayloadSigning {
   #isRequired: boolean;
   readonly #summed = new Set<string>();
@@ -22,14 +22,14 @@ export class PayloadSigning {
     return this.#isRequired;
   }
 
-  /** Whether a bucket takes bytes only with a checksum of theirs, as those with object lock do. */
+  /** Whether a bucket accepts bytes only with their checksum, as those with object lock do. */
   wantsMd5(bucket: string | undefined): boolean {
     return this.#summed.size > 0 && bucket !== undefined && this.#summed.has(bucket);
   }
 
   /**
-   * @param sent with the request: others may have learned of it meanwhile
-   * @returns what is right now, for all that follows, so that the request may fare better
+   * @param sent what came with the request: others may have learned of the requirement meanwhile
+   * @returns the name of the correction, which applies to all further requests and may make this one succeed; undefined if there is none
    */
   learn(bucket: string | undefined, sent: SentWith, error: { readonly name: string; readonly message: string }): string | undefined {
     const { name, message } = error;
@@ -43,7 +43,7 @@ export class PayloadSigning {
     return 'md5';
   }
 
-  /** Sends what can be sent again, twice if need be. */
+  /** Calls `send`, whose bytes can be sent again, up to twice. */
   async attempt<T>(bucket: string, send: () => Promise<T>): Promise<T> {
     const sent = { isSigned: this.#isRequired, hasMd5: this.wantsMd5(bucket) };
     try {

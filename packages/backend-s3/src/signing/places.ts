@@ -8,16 +8,16 @@ export interface Place {
   readonly region: string;
   readonly hostname: string;
   readonly port: number;
-  /** The header. */
+  /** The Host header. */
   readonly host: string;
-  /** What stands before a key. */
+  /** The part of the path before a key. */
   readonly prefix: string;
 }
 
-/** Bounds what is remembered of buckets. */
+/** Limits how many buckets are remembered. */
 const mostPlaces = 10_000;
 
-/** Where buckets lie, which a server may tell only when it is asked at the wrong place. */
+/** Where buckets are located. A server may reveal that only to a request at the wrong place. */
 export class Places {
   readonly #settings: Settings;
   readonly #places = new Map<string, Place>();
@@ -26,12 +26,12 @@ export class Places {
     this.#settings = settings;
   }
 
-  /** Without a bucket: the account's. */
+  /** Without a bucket: the place for requests about the account. */
   of(bucket = ''): Place {
     return this.#places.get(bucket) ?? this.#remember(bucket, this.#settings.region);
   }
 
-  /** @returns whether the bucket lies elsewhere than `asked` */
+  /** @returns whether the bucket is in another region than `asked` */
   learn(bucket: string | undefined, asked: Place, region: string | undefined): boolean {
     if (bucket === undefined || region === undefined || region === asked.region || !isRegion(region)) return false;
     this.#remember(bucket, region);
@@ -63,12 +63,12 @@ function placeOf({ endpoint, forcePathStyle, isAws, region: configured }: Settin
   };
 }
 
-/** It becomes part of a host, and of a header: nothing else may. */
+/** The region becomes part of a host name and of a header, so it may contain nothing else. */
 export function isRegion(text: string): boolean {
   return /^[\w-]{1,63}$/.test(text);
 }
 
-/** A certificate for `*.host` covers no name with further dots. */
+/** A certificate for `*.host` does not cover names with further dots. */
 function isHostable(bucket: string): boolean {
   return /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(bucket);
 }

@@ -12,11 +12,11 @@ export interface Signable {
   readonly method: string;
   /** As it is sent: encoded once. */
   readonly path: string;
-  /** As it is sent, its parameters encoded and in order, each with a `=`. */
+  /** As it is sent: parameters encoded and sorted, each with a `=`. */
   readonly query: string;
-  /** Lower-case names, each followed by its value, in order of the names; `host` is one of them. */
+  /** Lower-case names, each followed by its value, sorted by name; includes `host`. */
   readonly headers: readonly string[];
-  /** Of the body, in lower-case hex, or `unsignedPayload`. */
+  /** SHA-256 of the body in lower-case hex, or `unsignedPayload`. */
   readonly payloadHash: string;
 }
 
@@ -27,19 +27,21 @@ export const algorithm = 'AWS4-HMAC-SHA256';
 export interface Scope {
   /** For the credential: `AKIA…/20130524/us-east-1/s3/aws4_request`. */
   readonly credential: string;
-  /** In hex, of a request, for the header or the query that then carries it. */
+  /** The signature of a request in hex, for the header or query that carries it. */
   sign(request: Signable, date: string): string;
-  /** In hex, of any text: the policy of a form. */
+  /** The signature of any text in hex, such as the policy of a form. */
   signText(text: string): string;
 }
 
-/** What one client signs with. The key of a scope costs four HMACs, so it is derived once a day; a date is spelled once a second. */
+/**
+ * Caches what one client signs with. The key of a scope costs four HMACs and is derived once a day; the date is formatted once a second.
+ */
 export class Signatures {
   #second = 0;
   #date = '';
   readonly #known = new Map<string, Scope & { readonly day: string; readonly secret: string }>();
 
-  /** As `amzDate`. */
+  /** Like `amzDate`. */
   date(time: number): string {
     const second = Math.floor(time / 1000);
     if (second !== this.#second) {
@@ -49,13 +51,13 @@ export class Signatures {
     return this.#date;
   }
 
-  /** @param date as `amzDate` gives it */
+  /** @param date in the format of `amzDate` */
   scope({ accessKeyId, secretAccessKey: secret }: Keys, region: string, date: string): Scope {
     const day = date.slice(0, 8);
     const name = `${region} ${accessKeyId}`;
     const known = this.#known.get(name);
     if (known?.day === day && known.secret === secret) return known;
-    if (this.#known.size >= 100) this.#known.clear(); // keys that rotate
+    if (this.#known.size >= 100) this.#known.clear(); // keys rotate
     const range = `${day}/${region}/s3/aws4_request`;
     const derived = range.split('/').reduce<Buffer>((from, part) => Buffer.from(hmacWith(from)(part), 'hex'), Buffer.from(`AWS4${secret}`));
     const signText = hmacWith(derived);
@@ -78,14 +80,14 @@ export function authorization(scope: Scope, request: Signable, date: string): st
   return `${algorithm} Credential=${scope.credential}, SignedHeaders=${namesOf(request.headers)}, Signature=${signature}`;
 }
 
-/** The names of what is signed: `host;x-amz-date`. */
+/** The names of the signed headers: `host;x-amz-date`. */
 export function namesOf(headers: readonly string[]): string {
   let names = headers[0] ?? '';
   for (let index = 2; index < headers.length; index += 2) names += `;${headers[index]}`;
   return names;
 }
 
-/** Two lists of headers, both in order of their names, as one. */
+/** Merges two lists of headers that are sorted by name. */
 export function merged(one: readonly string[], other: readonly string[]): string[] {
   const all: string[] = [];
   let index = 0;
@@ -111,8 +113,8 @@ const blockSize = 64;
 const hashSize = 32;
 
 /**
- * HMAC-SHA256 in lower-case hex (RFC 2104). Two sums at once take half the time of `createHmac`, which makes an object of the
- * system's for each, that only a collection of the whole heap takes away.
+ * HMAC-SHA256 in lower-case hex (RFC 2104). Two one-shot hashes take half the time of `createHmac`, which allocates a native object each
+ * time that only a full garbage collection frees.
  */
 function hmacWith(key: Uint8Array): (text: string) => string {
   const short = key.length > blockSize ? hash('sha256', key, 'buffer') : key;
@@ -132,22 +134,22 @@ function hmacWith(key: Uint8Array): (text: string) => string {
   };
 }
 
-/** `20130524T000000Z` */
+/** @param time milliseconds @returns for example `20130524T000000Z` */
 export function amzDate(time: number): string {
   return new Date(time).toISOString().replace(/[-:]|\.\d{3}/g, '');
 }
 
-/** For the value of a parameter, or one segment of a path. */
+/** Encodes a parameter's value, or one segment of a path. */
 export function uriEncode(text: string): string {
   return /^[\w.~-]*$/.test(text) ? text : encodeURIComponent(text).replace(/[!'()*]/g, escaped);
 }
 
-/** A query of those that have a value, which are given in order. */
+/** A query of the parameters that have a value, which must be sorted. */
 export function queryOf(parameters: readonly (readonly [string, string | number | undefined])[]): string {
   return parameters.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${uriEncode(String(value))}`])).join('&');
 }
 
-/** A key as the path has it: every `/` is kept, as are segments that URLs would drop. */
+/** Encodes a key for the path. Keeps every `/`, and segments that URLs would drop. */
 export function encodeKey(key: string): string {
   return /^[\w.~/-]*$/.test(key) ? key : uriEncode(key).replaceAll('%2F', '/');
 }
