@@ -4,7 +4,7 @@ import { documentOf, element, subresourceOf } from './answer.ts';
 import { childrenOf, textOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
-/** A request of PutObjectAcl. */
+/** The request of PutObjectAcl. */
 export function aclDocument({ owner, grants }: Acl): string {
   const spelled = grants.map(({ grantee, permission }) => {
     const { type, id, uri } = grantee;
@@ -16,7 +16,7 @@ export function aclDocument({ owner, grants }: Acl): string {
   return documentOf('AccessControlPolicy', `<Owner>${element('ID', owner.id)}</Owner>${list}`);
 }
 
-/** An answer of GetObjectAcl or GetBucketAcl. */
+/** Reads an answer to GetObjectAcl or GetBucketAcl. */
 export function aclFrom(answer: string): Acl {
   const root = subresourceOf(answer, 'AccessControlPolicy');
   const [owner] = childrenOf(root, 'Owner');
@@ -34,7 +34,7 @@ function grantFrom(grant: XmlElement): AclGrant[] {
   return [
     {
       grantee: {
-        // An attribute says the same, but attributes are not read.
+        // The xsi:type attribute says so too, but attributes are not read.
         type: uri === undefined ? 'CanonicalUser' : 'Group',
         ...(id !== undefined && { id }),
         ...(uri !== undefined && { uri }),

@@ -1,28 +1,31 @@
 import { MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
 import type { ReadChild, XmlElement } from './xml.ts';
 
-/** A request. */
+/** A request document. */
 export function documentOf(name: string, content: string): string {
   return `<${name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${content}</${name}>`;
 }
 
-/** Of such a request. */
+/** An element of a request document. */
 export function element(name: string, text: string | number): string {
   return `<${name}>${xmlText(String(text))}</${name}>`;
 }
 
-/** Whether a list goes on. Where it does not say so either way, a word of where it does says as much. */
+/** Whether a list is continued. If IsTruncated says neither, a marker `next` means that it is. */
 export function isCutShort(list: XmlElement, next = ''): boolean {
   const told = (textOf(list, 'IsTruncated') ?? '').trim().toLowerCase();
   return told === 'true' || (told !== 'false' && next !== '');
 }
 
-/** Whether an answer that began with 200 became an error, as may happen to those that take long. */
+/** Whether an answer that began with 200 turned into an error, as may happen to slow operations. */
 export function isErrorDocument(document: string): boolean {
   return /^[^<]*(?:<\?[^?]*\?>\s*)?<Error[\s>]/.test(document);
 }
 
-/** As moto names what it has no other name for, and gofakes3 (`rclone serve s3`) uploads and versions; the AWS SDKs look at none. */
+/**
+ * Names that moto uses where its API model has no other, and gofakes3 (`rclone serve s3`) for uploads and versions. The AWS SDKs check
+ * none.
+ */
 export const otherNames: Readonly<Record<string, string>> = {
   VersioningConfiguration: 'GetBucketVersioningResponse',
   InitiateMultipartUploadResult: 'InitiateMultipartUpload',
@@ -31,21 +34,21 @@ export const otherNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * A server that does not know the parameter which a request is about passes over it, and answers as without: with the list of a
- * bucket, or an object. In the name of what S3 says then.
+ * A server that does not know the parameter of a request ignores it, and answers as if it were absent, with the list of a bucket or with an
+ * object. Has the error name that S3 would use.
  */
 export class PassedOverError extends Error {
   override readonly name = 'NotImplemented';
 }
 
-/** The root of what a parameter such as `acl` asks for. @throws PassedOverError */
+/** The root of the answer to a request for a subresource such as `acl`. @throws {PassedOverError}, {MalformedXmlError} */
 export function subresourceOf(document: string, name: string): XmlElement {
   const root = parseXml(document);
   if (root.name === 'ListBucketResult') throw new PassedOverError(`The answer is the list of the bucket where "${name}" belongs.`);
   return named(root, name);
 }
 
-/** The root of any other answer. */
+/** The root of any other answer. @throws {MalformedXmlError} */
 export function rootOf(document: string, name: string, readChild?: ReadChild): XmlElement {
   return named(parseXml(document, readChild), name);
 }

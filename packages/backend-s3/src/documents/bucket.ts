@@ -7,12 +7,15 @@ import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
-/** A request of CreateBucket. */
+/** The request of CreateBucket. */
 export function locationDocument(place: string): string {
   return documentOf('CreateBucketConfiguration', element('LocationConstraint', place));
 }
 
-/** An answer of GetBucketLocation, from SeaweedFS the request of CreateBucket; empty for the place that has no name. */
+/**
+ * Reads an answer to GetBucketLocation; SeaweedFS sends the request of CreateBucket instead. Empty for the region that has no
+ * LocationConstraint.
+ */
 export function locationFrom(answer: string): string {
   const root = parseXml(answer);
   return root.name === 'CreateBucketConfiguration'
@@ -20,17 +23,17 @@ export function locationFrom(answer: string): string {
     : subresourceOf(answer, 'LocationConstraint').text;
 }
 
-/** A request of PutBucketVersioning. */
+/** The request of PutBucketVersioning. */
 export function versioningDocument(enabled: boolean): string {
   return documentOf('VersioningConfiguration', element('Status', enabled ? 'Enabled' : 'Suspended'));
 }
 
-/** An answer of GetBucketVersioning: whether there is any, and now. */
+/** Reads an answer to GetBucketVersioning: whether versioning is currently enabled. */
 export function versioningFrom(answer: string): boolean {
   return textOf(subresourceOf(answer, 'VersioningConfiguration'), 'Status') === 'Enabled';
 }
 
-/** A request of PutBucketCors. Rules that are held stand in it as the server gave them. */
+/** The request of PutBucketCors. Existing rules are written as the server returned them. */
 export function corsDocument(rules: readonly (CorsRule | HeldCorsRule)[]): string {
   const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : corsRuleOf(rule)));
   return documentOf('CORSConfiguration', spelled.join(''));
@@ -48,7 +51,7 @@ function corsRuleOf({ id, origins, methods, headers, exposed, maxAge }: CorsRule
   return `<CORSRule>${parts.join('')}</CORSRule>`;
 }
 
-/** An answer of GetBucketCors. */
+/** Reads an answer to GetBucketCors. */
 export function corsFrom(answer: string): readonly HeldCorsRule[] {
   return childrenOf(subresourceOf(answer, 'CORSConfiguration'), 'CORSRule').map((rule) => {
     const all = (name: string): readonly string[] => childrenOf(rule, name).map(({ text }) => text);
@@ -63,10 +66,10 @@ export function corsFrom(answer: string): readonly HeldCorsRule[] {
   });
 }
 
-/** A request of PutBucketLifecycleConfiguration. Rules that are held stand in it as the server gave them. */
+/** The request of PutBucketLifecycleConfiguration. Existing rules are written as the server returned them. */
 export function rulesDocument(rules: readonly (LifecycleRule | HeldRule)[]): string {
   const held = rules.flatMap((rule) => ('whole' in rule ? [rule.whole as XmlElement] : []));
-  // AWS takes no rule with a filter beside those of the older kind, whose prefix stands without one.
+  // AWS does not accept rules with a filter beside rules of the older kind, whose prefix has none.
   const isOlder = held.length > 0 && held.every((rule) => textOf(rule, 'Prefix') !== undefined);
   const spelled = rules.map((rule) => ('whole' in rule ? xmlOf(rule.whole as XmlElement) : ruleOf(rule, isOlder)));
   return documentOf('LifecycleConfiguration', spelled.join(''));
@@ -87,7 +90,7 @@ function ruleOf({ id, prefix, expireDays, abortMultipartDays, transition }: Life
   return `<Rule>${parts.join('')}</Rule>`;
 }
 
-/** An answer of GetBucketLifecycleConfiguration. */
+/** Reads an answer to GetBucketLifecycleConfiguration. */
 export function rulesFrom(answer: string): readonly HeldRule[] {
   return childrenOf(subresourceOf(answer, 'LifecycleConfiguration'), 'Rule').map((rule) => {
     const expireDays = numberIn(rule, 'Expiration', 'Days');
@@ -105,19 +108,19 @@ export function rulesFrom(answer: string): readonly HeldRule[] {
   });
 }
 
-/** A request of PutObjectTagging. */
+/** The request of PutObjectTagging. */
 export function taggingDocument(tags: readonly Tag[]): string {
   const spelled = tags.map(({ name, value }) => `<Tag>${element('Key', name)}${element('Value', value)}</Tag>`);
   return documentOf('Tagging', `<TagSet>${spelled.join('')}</TagSet>`);
 }
 
-/** An answer of GetObjectTagging. */
+/** Reads an answer to GetObjectTagging. */
 export function tagsFrom(answer: string): readonly Tag[] {
   const tags = childrenOf(subresourceOf(answer, 'Tagging'), 'TagSet').flatMap((set) => childrenOf(set, 'Tag'));
   return tags.map((tag) => ({ name: textOf(tag, 'Key') ?? '', value: textOf(tag, 'Value') ?? '' }));
 }
 
-/** An answer of ListObjectVersions. */
+/** Reads an answer to ListObjectVersions. */
 export function versionsFrom(answer: string): readonly ObjectVersion[] {
   const root = subresourceOf(answer, 'ListVersionsResult');
   const decode = textOf(root, 'EncodingType') === 'url' ? urlDecoded : String;
@@ -127,7 +130,7 @@ export function versionsFrom(answer: string): readonly ObjectVersion[] {
   });
 }
 
-/** An answer of ListMultipartUploads. */
+/** Reads an answer to ListMultipartUploads. */
 export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<Administration['listUploads']>> {
   const root = subresourceOf(answer, 'ListMultipartUploadsResult');
   const uploads = childrenOf(root, 'Upload').flatMap((upload) => {
@@ -139,7 +142,7 @@ export function uploadsFrom(answer: string, bucket: string): Awaited<ReturnType<
   return { uploads, next: nextUpload(uploads, textOf(root, 'NextKeyMarker'), textOf(root, 'NextUploadIdMarker')) };
 }
 
-/** Where a list of uploads goes on: where no word says so, behind its last one. @throws {MalformedXmlError} */
+/** Where a list of uploads continues: after its last entry if the server does not say. @throws {MalformedXmlError} */
 export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = ''): UploadMarker {
   if (key !== '') return { key, ...(uploadId !== '' && { uploadId }) };
   const last = uploads.at(-1);
@@ -147,7 +150,7 @@ export function nextUpload(uploads: readonly OpenUpload[], key = '', uploadId = 
   return { key: last.at.key, uploadId: last.uploadId };
 }
 
-/** An answer of ListParts. */
+/** Reads an answer to ListParts. */
 export function partsFrom(answer: string): Awaited<ReturnType<Administration['listParts']>> {
   const root = subresourceOf(answer, 'ListPartsResult');
   const parts = childrenOf(root, 'Part');
@@ -157,13 +160,13 @@ export function partsFrom(answer: string): Awaited<ReturnType<Administration['li
   return { size, latest, next: nextPart(textOf(root, 'NextPartNumberMarker') || textOf(parts.at(-1) ?? root, 'PartNumber')) };
 }
 
-/** @throws {MalformedXmlError} */
+/** Where a list of parts continues. @throws {MalformedXmlError} if the server does not say */
 export function nextPart(told = ''): string {
   if (told === '') throw new MalformedXmlError('more parts, and no word of where they begin');
   return told;
 }
 
-/** The text of the first descendant on this way. */
+/** The text of the descendant on this path, taking the first child of each name. */
 function textIn(from: XmlElement, ...way: readonly string[]): string | undefined {
   return way.reduce<XmlElement | undefined>((at, name) => at && childrenOf(at, name)[0], from)?.text;
 }

@@ -7,7 +7,7 @@ import { urlDecoded } from './url-encoding.ts';
 import { childrenOf, MalformedXmlError, textOf } from './xml.ts';
 import type { XmlElement } from './xml.ts';
 
-// As AWS, Ceph, MinIO and most others write an object, whose key needs no other escapes than those of URLs.
+// An object as AWS, Ceph, MinIO and most others write it, if its key needs no escapes but those of URLs.
 const usualObject = new RegExp(
   [
     '<Contents><Key>([^<&]*)</Key><LastModified>([^<&]*)</LastModified><ETag>(?:"|&quot;|&#34;)([^<&"]*)(?:"|&quot;|&#34;)</ETag>',
@@ -20,7 +20,7 @@ const usualObject = new RegExp(
 
 type ReadObject = { -readonly [Name in keyof ObjectSummary]: ObjectSummary[Name] };
 
-/** An answer of ListObjectsV2. */
+/** Reads an answer to ListObjectsV2. */
 export function listPageFrom(document: string): ListPage {
   const usual: ReadObject[] = [];
   const root = rootOf(document, 'ListBucketResult', (text, at) => {
@@ -31,11 +31,11 @@ export function listPageFrom(document: string): ListPage {
     usual.push({ key, size: Number(size), etag, lastModified: dateOf(lastModified), storageClass });
     return usualObject.lastIndex;
   });
-  // One that is not written so makes all be read the long way, so that they stay in order.
+  // If any object is written differently, all are read the slow way, so that they stay in order.
   const objects =
     childrenOf(root, 'Contents').length === 0 ? usual : childrenOf(rootOf(document, 'ListBucketResult'), 'Contents').map(summaryOf);
   const commonPrefixes = childrenOf(root, 'CommonPrefixes').flatMap((prefixes) => childrenOf(prefixes, 'Prefix').map(({ text }) => text));
-  const isEncoded = textOf(root, 'EncodingType') === 'url'; // MinIO tells behind them
+  const isEncoded = textOf(root, 'EncodingType') === 'url'; // MinIO puts it after the objects
   if (isEncoded) for (const object of objects) object.key = urlDecoded(object.key);
   const page = { objects, commonPrefixes: isEncoded ? commonPrefixes.map(urlDecoded) : commonPrefixes };
   const next = textOf(root, 'NextContinuationToken');
@@ -44,12 +44,12 @@ export function listPageFrom(document: string): ListPage {
   return { ...page, isTruncated: true, nextContinuationToken: next };
 }
 
-/** Longer than what stands before the objects: a prefix and two tokens, all encoded. */
+/** Bytes; longer than what precedes the objects: a prefix and two tokens, all encoded. */
 const longestBeginning = 16 * 1024;
 
 /**
- * Where the next page begins, out of the beginning of an answer of ListObjectsV2: AWS and MinIO tell it before the objects.
- * Undefined where it is not there, whether there is one or not.
+ * The token of the next page, from the beginning of an answer to ListObjectsV2: AWS and MinIO put it before the objects. Undefined if it is
+ * not there, whether or not there is a next page.
  */
 export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
   const text = beginning.toString('utf8', 0, longestBeginning);
@@ -58,7 +58,7 @@ export function nextTokenAtBeginning(beginning: Buffer): string | undefined {
   return end > 0 && told.includes('<IsTruncated>true<') ? nextTokenIn(told) : undefined;
 }
 
-/** The same out of what stands behind the objects, where Ceph tells it. */
+/** Like `nextTokenAtBeginning`, from what follows the objects, where Ceph puts the token. */
 export function nextTokenAtEnd(document: string): string | undefined {
   const end = Math.max(...['</Contents>', '</CommonPrefixes>'].map((tag) => document.lastIndexOf(tag) + tag.length));
   return nextTokenIn(`<ListBucketResult>${document.slice(end)}`);
@@ -68,7 +68,7 @@ function nextTokenIn(document: string): string | undefined {
   try {
     return textOf(rootOf(document, 'ListBucketResult'), 'NextContinuationToken') || undefined;
   } catch {
-    return undefined; // whoever reads all of it will say so
+    return undefined; // the reader of the whole document will report it
   }
 }
 
@@ -84,7 +84,7 @@ function summaryOf(object: XmlElement): ReadObject {
   };
 }
 
-/** An answer of ListBuckets. */
+/** Reads an answer to ListBuckets. */
 export function bucketsFrom(document: string): { readonly buckets: readonly ListedBucket[]; readonly continuationToken?: string } {
   const root = rootOf(document, 'ListAllMyBucketsResult');
   const listed = childrenOf(root, 'Buckets').flatMap((buckets) => childrenOf(buckets, 'Bucket'));

@@ -3,7 +3,7 @@ import type { ObjectVersion, SentPart } from '../transport.ts';
 import { documentOf, element, rootOf } from './answer.ts';
 import { childrenOf, MalformedXmlError, parseXml, textOf, xmlText } from './xml.ts';
 
-/** A request of DeleteObjects: what goes well is not told. */
+/** The request of DeleteObjects, whose answer lists only failures. */
 export function deleteDocument(objects: readonly ObjectVersion[]): string {
   const listed = objects.map(({ key, versionId }) => {
     const version = versionId === undefined ? '' : element('VersionId', versionId);
@@ -12,24 +12,24 @@ export function deleteDocument(objects: readonly ObjectVersion[]): string {
   return documentOf('Delete', `${listed.join('')}<Quiet>true</Quiet>`);
 }
 
-/** The errors in an answer of DeleteObjects. */
+/** The errors in an answer to DeleteObjects. */
 export function failuresFrom(document: string): readonly { readonly key: string; readonly name: string }[] {
   const errors = childrenOf(rootOf(document, 'DeleteResult'), 'Error');
   return errors.map((error) => ({ key: textOf(error, 'Key') ?? '', name: textOf(error, 'Code') ?? '' }));
 }
 
-/** The id in an answer of CreateMultipartUpload. */
+/** The id in an answer to CreateMultipartUpload. */
 export function uploadIdFrom(document: string): string {
   return uploadIdOf(textOf(rootOf(document, 'InitiateMultipartUploadResult'), 'UploadId'));
 }
 
-/** @throws {MalformedXmlError} */
+/** @throws {MalformedXmlError} if there is none */
 export function uploadIdOf(told: string | undefined): string {
   if (told === undefined || told === '') throw new MalformedXmlError('an upload without an id');
   return told;
 }
 
-/** An answer of CopyObject or UploadPartCopy; the ETag is bare. */
+/** Reads an answer to CopyObject or UploadPartCopy. The ETag has no quotes. */
 export function copiedFrom(document: string): Omit<SentPart, 'number'> {
   const root = parseXml(document);
   if (!/^Copy(?:Object|Part)Result$/.test(root.name)) throw new MalformedXmlError(`"${root.name}" where the copy belongs`);
@@ -37,7 +37,7 @@ export function copiedFrom(document: string): Omit<SentPart, 'number'> {
   return { etag: etagOf(textOf(root, 'ETag')), ...(crc32 !== undefined && { crc32 }) };
 }
 
-/** A request of CompleteMultipartUpload. */
+/** The request of CompleteMultipartUpload. */
 export function completeDocument(parts: readonly SentPart[]): string {
   const listed = parts.map(({ number, etag, crc32 }) => {
     const checksum = crc32 === undefined ? '' : element('ChecksumCRC32', crc32);
@@ -46,7 +46,7 @@ export function completeDocument(parts: readonly SentPart[]): string {
   return documentOf('CompleteMultipartUpload', listed.join(''));
 }
 
-/** The ETag in an answer of CompleteMultipartUpload, bare; empty where there is none. */
+/** The ETag in an answer to CompleteMultipartUpload, without quotes; empty if there is none. */
 export function completedEtagFrom(document: string): string {
   return bare(textOf(rootOf(document, 'CompleteMultipartUploadResult'), 'ETag'));
 }

@@ -1,6 +1,6 @@
 import { MalformedXmlError } from './xml.ts';
 
-/** A key out of an answer whose keys are URL-encoded: as forms are, since some servers write a space as `+`. */
+/** Decodes a key from an answer with URL-encoded keys. They are encoded as in forms, since some servers write a space as `+`. */
 export function urlDecoded(text: string): string {
   if (!/[%+]/.test(text)) return text;
   try {

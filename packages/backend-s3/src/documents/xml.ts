@@ -1,4 +1,4 @@
-/** An element of an answer: of text, or of other elements. Attributes, which S3 uses for nothing here, are dropped. */
+/** An element of an answer, with text or other elements. Attributes are dropped: S3 uses none that matter here. */
 export interface XmlElement {
   readonly name: string;
   readonly text: string;
@@ -8,32 +8,32 @@ export interface XmlElement {
 /** Deeper than any document of S3. */
 const deepest = 20;
 
-// With attributes, whose values may hold any character but their quote and "<".
+// May have attributes, whose values may contain anything but their quote and "<".
 const startTag = /<([\w.:-]+)(?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*(\/?)>/y;
-// What means nothing wherever it stands, and what may stand around the outermost element.
+// Markup without meaning, and what may surround the root element.
 const remark = /<\?[^?]*\?>|<!--[^]*?-->/y;
 const filler = /(?:\s+|\ufeff|<\?[^?]*\?>|<!--[^]*?-->)*/y;
 
 /**
- * Reads an element that begins at `at` and is a child of the outermost one.
- * @returns where it is over, or `at` to have it read as all others are
+ * Reads an element that begins at `at` and is a child of the root.
+ * @returns where it ends, or `at` to have it read as usual
  */
 export type ReadChild = (document: string, at: number) => number;
 
 interface OpenElement {
   readonly name: string;
   text: string;
-  /** Beside `children`, some that were read by somebody else. */
+  /** Whether a `ReadChild` has read some children, which are not in `children`. */
   hasOthers?: boolean;
   readonly children: XmlElement[];
 }
 
 /**
- * Reads a document as S3 writes them. Text is kept to the last space, and characters that XML has no way to write are
- * taken as they come: servers send them.
- * @param readChild what it reads is no child of the result. A page of a list is a thousand elements alike, which one that knows
- * how they look reads in a quarter of the time
- * @throws MalformedXmlError for all else that is not well-formed, and for declarations of document types
+ * Reads a document as S3 writes them. Text is kept including all spaces, and characters that XML cannot express are accepted: servers send
+ * them.
+ * @param readChild reads children of the root, which are then not in the result. A page of a list has a thousand similar elements, and a
+ * reader that knows their form needs a quarter of the time
+ * @throws {MalformedXmlError} for anything else that is not well-formed, and for document type declarations
  */
 export function parseXml(document: string, readChild?: ReadChild): XmlElement {
   const open: OpenElement[] = [];
@@ -87,7 +87,7 @@ export class MalformedXmlError extends Error {
   }
 }
 
-/** The text of the first child of this name. */
+/** The text of the first child with this name. */
 export function textOf(element: XmlElement, name: string): string | undefined {
   return element.children.find((child) => child.name === name)?.text;
 }
@@ -96,7 +96,7 @@ export function childrenOf(element: XmlElement, name: string): readonly XmlEleme
   return element.children.filter((child) => child.name === name);
 }
 
-/** Text as it stands in a document, line ends and all. */
+/** Escapes text for a document, including line ends. */
 export function xmlText(text: string): string {
   return /[&<>"'\r\n\t\u0085\u2028]/.test(text) ? text.replace(/[&<>"'\r\n\t\u0085\u2028]/g, (c) => `&#${c.charCodeAt(0)};`) : text;
 }
@@ -115,7 +115,7 @@ function tagAt(document: string, at: number, end: number): { readonly name: stri
   return { name: found[1]!, isEmpty: found[2] === '/', after: startTag.lastIndex };
 }
 
-/** Behind a comment, an instruction, or characters that are quoted, which are text. */
+/** @returns the position after a comment, a processing instruction, or a CDATA section, whose text it adds to `parent` */
 function afterSpecial(document: string, at: number, parent: OpenElement): number {
   const isQuoted = document.startsWith('<![CDATA[', at);
   const end = isQuoted ? document.indexOf(']]>', at) : endOf(remark, document, at);
@@ -131,7 +131,7 @@ function finished({ name, text, children, hasOthers = false }: OpenElement): Xml
   return { name, text: '', children };
 }
 
-/** Where what the expression finds at this very place is over; 0 when it is not there. */
+/** Where a match of the expression at exactly this position ends; 0 if there is none. */
 function endOf(expression: RegExp, document: string, at: number): number {
   expression.lastIndex = at;
   expression.exec(document);

@@ -6,8 +6,8 @@ import { storageError } from '@coffer/storage-core';
 import type { KnownSums } from '../transport.ts';
 
 /**
- * The sums that a caller declared, over the bytes as they pass. Some servers accept bytes that do not match the sum in the
- * request, so nothing is left to them.
+ * Computes the checksums that a caller declared, over the bytes as they pass. Some servers accept bytes that do not match the checksum of
+ * the request, so this is not left to them.
  */
 export class DeclaredSums {
   readonly #declared: KnownSums;
@@ -32,12 +32,15 @@ export class DeclaredSums {
   }
 }
 
-/** Of one part, for the server to verify: nobody has declared it, but who declares the whole wants no byte to change on its way. */
+/**
+ * The SHA-256 of one part, for the server to verify. Nobody has declared it, but a caller who declares a checksum of the whole wants no
+ * byte to change on the way.
+ */
 export function partSum(data: Uint8Array, { sha256, md5 }: KnownSums): Pick<KnownSums, 'sha256'> {
   return sha256 === undefined && md5 === undefined ? {} : { sha256: hash('sha256', data) };
 }
 
-/** Of bytes that are all there. @throws checksum_mismatch */
+/** Verifies bytes that are all in memory. @throws checksum_mismatch */
 export function verifySums(data: Uint8Array, { sha256, md5 }: KnownSums): void {
   if (sha256 !== undefined && sha256 !== hash('sha256', data)) throw mismatch();
   if (md5 !== undefined && md5 !== hash('md5', data)) throw mismatch();
@@ -46,7 +49,7 @@ export function verifySums(data: Uint8Array, { sha256, md5 }: KnownSums): void {
 /** Base64. */
 export function crc32Of(data: Uint8Array): string {
   const sum = Buffer.allocUnsafe(4);
-  // Loading the module takes 4 ms at every start, and few servers want a checksum.
+  // Importing the module takes 4 ms at every start, and few servers want a checksum.
   sum.writeUInt32BE(process.getBuiltinModule('node:zlib').crc32(data));
   return sum.toString('base64');
 }

@@ -19,8 +19,8 @@ export class ChunkReader {
   constructor(stream: Readable) {
     this.#source = isDirectSource(stream) ? directSource((target) => stream[readInto](target)) : new FlowingSource(stream);
     const destroy = stream.destroy.bind(stream);
-    // A stream that is destroyed ends its reader at once: one that waits for a generator would wait for it here, too. With
-    // the error that the stream makes of it: an open body makes a StorageError of what befell its socket.
+    // Destroying a stream ends its reader at once; a reader that waits for a generator would otherwise keep waiting for it. It gets the
+    // error that the stream ends with: an open body turns errors of its socket into StorageErrors.
     const ending: Readable['destroy'] = (error) => {
       const destroyed = destroy(error);
       if (error) this.#giveUp(stream.errored ?? error);
@@ -39,7 +39,7 @@ export class ChunkReader {
     return this.#load(1);
   }
 
-  /** Chunks as they come, until they are `atLeast` so many bytes or the stream ends. */
+  /** Chunks as they arrive, until they hold `atLeast` bytes or the stream ends. */
   async chunks(atLeast: number): Promise<Buffer[]> {
     const chunks: Buffer[] = [];
     for (let size = 0; size < atLeast && (await this.#load(chunkBytes));) {
@@ -52,13 +52,13 @@ export class ChunkReader {
     return chunks;
   }
 
-  /** The last bytes that were handed out come again. */
+  /** Puts back the last bytes that were handed out. */
   unread(bytes: Buffer): void {
     this.#left = this.#left === undefined ? bytes : Buffer.concat([bytes, this.#left]);
     this.#size -= bytes.length;
   }
 
-  /** Fills `target` from `start` on. @returns where the bytes end: before the end of `target` when the stream is over */
+  /** Fills `target` from `start` on. @returns where the bytes end: before the end of `target` if the stream has ended */
   async fill(target: Buffer, start = 0): Promise<number> {
     let end = start;
     if (this.#left !== undefined) {

@@ -1,7 +1,7 @@
-/** Where the bytes of a reader come from. Rejects with the error of whatever that is. */
+/** Where the bytes of a reader come from. Rejects with the error of that source. */
 export interface ChunkSource {
-  /** What comes next, at most `most` bytes where that can be told; undefined at the end. */
+  /** The next chunk, of at most `most` bytes if the source can limit it; undefined at the end. */
   next(most: number): Promise<Buffer | undefined>;
-  /** Fills `target` as far as there is something. @returns how many bytes: fewer than it holds at the end only */
+  /** Fills `target` as far as possible. @returns the number of bytes, which is less than its length only at the end */
   fill(target: Buffer): Promise<number>;
 }

@@ -1,8 +1,8 @@
 import type { ChunkSource } from './chunk-source.ts';
 
-/** A source that reads into memory that is there: no chunk is made only to be copied. */
+/** A source that reads into existing memory: no chunk is allocated only to be copied. */
 export function directSource(read: (target: Buffer) => Promise<number>): ChunkSource {
-  read(Buffer.alloc(0)).catch(() => {}); // begun, before anybody else listens to it
+  read(Buffer.alloc(0)).catch(() => {}); // starts reading before anybody else listens to the stream
   return {
     async next(most) {
       const chunk = Buffer.allocUnsafe(most);

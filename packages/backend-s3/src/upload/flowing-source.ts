@@ -5,13 +5,13 @@ import { hasOwnedChunks, releaseChunk } from '@coffer/storage-core';
 import type { ChunkSource } from './chunk-source.ts';
 
 /**
- * A stream, whose chunks are copied to where they are wanted as they arrive. Its iterator would join what has piled up, in
- * memory of its own, and make promises for each piece of that.
+ * Copies the chunks of a stream to where they are wanted as they arrive. The stream's iterator would join buffered chunks in memory of its
+ * own, and create promises for each of them.
  */
 export class FlowingSource implements ChunkSource {
   readonly #stream: Readable;
   readonly #ownsChunks: boolean;
-  /** Came when nobody wanted it, or more than was wanted. */
+  /** Chunks that arrived when nobody wanted them, or that exceeded what was wanted. */
   readonly #kept: Buffer[] = [];
   #target: Buffer | undefined;
   #end = 0;
@@ -24,7 +24,7 @@ export class FlowingSource implements ChunkSource {
     this.#ownsChunks = hasOwnedChunks(stream);
     if (stream.readableEnded) this.#isOver = true;
     else if (stream.destroyed) this.#failure = failureOf(stream);
-    stream.pause(); // or the first listener would let it flow
+    stream.pause(); // otherwise the first listener would let it flow
     stream.on('data', this.#take);
     stream.once('end', () => {
       this.#isOver = true;
@@ -81,7 +81,7 @@ export class FlowingSource implements ChunkSource {
     this.#wake?.();
   };
 
-  /** @returns what of the chunk had no room */
+  /** @returns the rest of the chunk if it did not fit */
   #copy(chunk: Buffer, target: Buffer): Buffer | undefined {
     const room = target.length - this.#end;
     if (chunk.length > room) {

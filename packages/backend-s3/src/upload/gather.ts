@@ -6,22 +6,22 @@ import type { ChunkReader } from './chunk-reader.ts';
 import { UploadMemory } from './memory.ts';
 import type { HeldBuffer } from './memory.ts';
 
-/** Memory, and where the bytes in it end: before its own end where the source was over. */
+/** Memory, and where the bytes in it end: before its own end if the source ended earlier. */
 export interface Gathered {
   readonly held: HeldBuffer;
   readonly end: number;
 }
 
-/** What is to be read. */
+/** What to read. */
 interface Wanted {
   readonly size: number;
-  /** Whether it may be all there is. Then that is known as well once it is there: to wait for it is to wait for the client. */
+  /** Whether these bytes may be all there is. If so, wait until that is known as well: that, too, means waiting for the client. */
   readonly isMaybeAll?: boolean;
 }
 
 /**
- * Reads `size` bytes, or what there is, into memory. While that is held for clients who take their time, the bytes are written to a file, and
- * take memory only once all are there: whoever is slow stops nobody else.
+ * Reads `size` bytes, or what there is, into memory. While slow clients hold the memory, the bytes are written to a file and take memory
+ * only once all have arrived, so a slow client blocks nobody else.
  */
 export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted, ctx: CallContext): Promise<Gathered> {
   const { memory } = store;
@@ -41,13 +41,13 @@ export async function gathered(store: Store, reader: ChunkReader, wanted: Wanted
   try {
     const isWhole = await spooled(reader, file, size);
     if (isMaybeAll && isWhole) await reader.more();
-    // Of a disk that is full, the rest waits for memory as if there were none.
+    // If the disk is full, the rest waits for memory as if there were no file.
     return await filled(await (isWhole ? memory.takeForSpooled(size, ctx) : memory.take(size, ctx)), async (buffer) => {
       await file.readInto(buffer);
       return isWhole ? file.size : memory.whileFilling(size, fromClient(buffer, file.size));
     });
   } finally {
-    await file.close().catch(() => {}); // network file systems may tell of a full disk as late as this
+    await file.close().catch(() => {}); // network file systems may report a full disk as late as this
   }
 }
 
@@ -60,12 +60,12 @@ async function filled(held: HeldBuffer, fill: (buffer: Buffer) => Promise<number
   }
 }
 
-/** undefined where none can be written, as in containers that may write nowhere */
+/** Undefined if no file can be written, as in containers without a writable directory. */
 function spoolFile(directory: string | undefined): Promise<SpoolFile | undefined> {
   return SpoolFile.open(directory).catch(() => undefined);
 }
 
-/** @returns whether all of it is in the file: what could not be written is still to be read */
+/** @returns whether all of it is in the file; what could not be written is put back to be read again */
 async function spooled(reader: ChunkReader, file: SpoolFile, size: number): Promise<boolean> {
   while (file.size < size) {
     const [chunk] = await reader.chunks(1);

@@ -4,35 +4,35 @@ import { Slots } from '../slots.ts';
 import type { Taker } from '../slots.ts';
 import type { Tenants } from '../tenants.ts';
 
-/** Bytes in memory, until they are given back. */
+/** Bytes in memory, until they are released. */
 export interface HeldBuffer {
   readonly buffer: Buffer;
-  /** @param reusable false when somebody may still look at the bytes, such as a request that was given up */
+  /** @param reusable false if somebody may still read the bytes, such as a request that was given up */
   release(reusable: boolean): void;
 }
 
 const smallest = 64 * 1024;
-/** Milliseconds after which a client whose bytes are still coming counts as slow. */
+/** Milliseconds after which a client whose bytes are still arriving counts as slow. */
 const slowAfter = 1000;
 const lookEvery = 100;
-/** Parts' worth of memory that is kept while nobody uses it; less while more than that is in use. */
+/** Parts' worth of unused memory to keep; less while more than that is in use. */
 const mostIdleParts = 4;
 
 /**
- * The one bound of what all uploads hold in memory. What one has done with, the next one of about its size uses again: left to
- * the garbage collection, which does not see how large it is, it would lie about for long.
+ * The single limit on the memory of all uploads. Released buffers are reused by the next upload of about the same size. Garbage collection
+ * does not see how large they are, and would leave them for a long time.
  */
 export class UploadMemory {
-  /** Bytes that an upload may hold without asking: small uploads do not wait for large ones. */
+  /** Bytes that an upload may hold without asking, so that small uploads do not wait for large ones. */
   static readonly unasked: number = 256 * 1024;
   readonly partSize: number;
   readonly #capacity: number;
   readonly #slots: Slots;
-  /** For what has been spooled: it is held no longer than it takes to send it. */
+  /** For spooled parts: these are held only as long as it takes to send them. */
   readonly #spooledSlots: Slots;
-  /** Of those, who waits for the bytes of a client. */
+  /** Those of the held buffers that wait for the bytes of a client. */
   readonly #filling = new Set<{ readonly size: number; readonly since: number }>();
-  /** Of the sizes that `sizeFor` gives, what was used last at the end. */
+  /** Buffers of the sizes that `#sizeFor` returns, the most recently used last. */
   readonly #idle: Buffer[] = [];
   #idleBytes = 0;
   #heldBytes = 0;
@@ -50,12 +50,12 @@ export class UploadMemory {
     return this.#hold(size, size > UploadMemory.unasked ? await this.#slots.take(size, taker) : undefined);
   }
 
-  /** Beside what others hold: a quarter as much, which all share that were spooled. */
+  /** Memory in addition to the capacity: a quarter of it, or a part if that is more, shared by all spooled parts. */
   async takeForSpooled(size: number, taker: Taker): Promise<HeldBuffer> {
     return this.#hold(size, await this.#spooledSlots.take(size, taker));
   }
 
-  /** As `take`, while those who hold some are about to give it back. @returns undefined when they wait for their clients */
+  /** Like `take`, as long as the holders of memory are about to release it. @returns undefined if they are waiting for their clients */
   async takeSoon(size: number, taker: Taker): Promise<HeldBuffer | undefined> {
     const free = this.#slots.takeFree(size, taker);
     if (free !== undefined) return this.#hold(size, free);
@@ -80,7 +80,7 @@ export class UploadMemory {
     }
   }
 
-  /** @param work reads bytes of a client into so much of what is held */
+  /** @param work reads the bytes of a client into `size` bytes of held memory */
   async whileFilling<T>(size: number, work: Promise<T>): Promise<T> {
     const filling = { size, since: performance.now() };
     this.#filling.add(filling);
@@ -91,7 +91,7 @@ export class UploadMemory {
     }
   }
 
-  /** Whether there is no room as long as slow clients are; after a while, whether there are any. */
+  /** Whether there is no room while slow clients remain; after waiting a while, whether there are any. */
   #isStuck(size: number, waited: number): boolean {
     const slowSince = performance.now() - slowAfter;
     let slow = 0;
@@ -114,7 +114,7 @@ export class UploadMemory {
     };
   }
 
-  /** @throws RangeError where the system has none left; what was taken of the bound is given back */
+  /** @throws RangeError if the system has no memory left; the slots are then released */
   #memoryFor(size: number, release: (() => void) | undefined): Buffer {
     try {
       return this.#takeIdle(this.#sizeFor(size)) ?? this.#allocate(this.#sizeFor(size));
@@ -124,7 +124,7 @@ export class UploadMemory {
     }
   }
 
-  /** Up to twice as much as is asked for, of which no more than that is ever touched. */
+  /** Up to twice as much as requested; the excess is never touched. */
   #sizeFor(size: number): number {
     let rounded = smallest;
     while (rounded < size) rounded *= 2;
@@ -138,7 +138,7 @@ export class UploadMemory {
     return this.#idle.splice(index, 1)[0];
   }
 
-  /** What lies idle in other sizes makes room for it, and for no more. */
+  /** Frees idle buffers of other sizes to make room, but no more than necessary. */
   #allocate(size: number): Buffer {
     const room = mostIdleParts * this.partSize - this.#heldBytes - size;
     this.#trimIdle(Math.max(room, this.#idleBytes - size));
@@ -161,9 +161,9 @@ export class UploadMemory {
 }
 
 /**
- * Memory that V8 gets from the system, and gives back to it: so it does for buffers that might be resized. The process's allocator would
- * keep what is freed, in pieces between others, which after a while is as much again as all parts. Up to Node 22 `fetch` takes no
- * such buffer; sockets and hashes do.
+ * Memory that V8 obtains from the system and returns to it, as it does for resizable buffers. The process's allocator would keep freed
+ * memory in fragments, which after a while amount to as much again as all parts. Up to Node 22, `fetch` does not accept such buffers;
+ * sockets and hashes do.
  */
 function pages(size: number): Buffer {
   return Buffer.from(new ArrayBuffer(size, { maxByteLength: size }), 0, size);

@@ -11,30 +11,30 @@ import type { Store } from '../store.ts';
 import type { CarriedHeaders, SentPart, Upload, WriteHeaders, Written } from '../transport.ts';
 import { writtenBefore } from './written-before.ts';
 
-/** One part: bytes that are there, or a range of another object. */
+/** One part: bytes in memory, or a range of another object. */
 interface Part {
   send(upload: Upload & { readonly number: number }, ctx: CallContext): Promise<Omit<SentPart, 'number'>>;
-  /** Called once, when the part needs its bytes no more. */
+  /** Called once, when the part no longer needs its bytes. */
   done(sent: boolean): void;
 }
 
 export interface Parts {
-  /** Undefined after the last one. */
+  /** Undefined after the last part. */
   next(): Promise<Part | undefined>;
-  /** The upload has failed: whoever waits in `next` waits no more. */
+  /** The upload has failed: a pending `next` must not wait any longer. */
   fail(error: Error): void;
-  /** Before the parts become the object. @throws when they must not */
+  /** Called before the parts become the object. @throws if they must not */
   verify(): Promise<void>;
 }
 
-/** What keeps a provider busy that is not far away. */
+/** Enough parts at once to keep a nearby provider busy. */
 const usuallyAtOnce = 4;
-/** Milliseconds after which parts under way are slow. */
+/** Milliseconds after which parts in flight count as slow. */
 const slowAfter = 250;
-/** Milliseconds. */
+/** Milliseconds that an aborted call waits for the cleanup. */
 const longestGoodbye = 1000;
 
-/** Writes an object part by part, some at a time. On any error, nothing is left of it. */
+/** Writes an object part by part, several at a time. On any error, the upload is aborted. */
 export async function writeByParts(
   store: Store,
   at: ObjectAddress,
@@ -42,10 +42,10 @@ export async function writeByParts(
   ctx: CallContext,
 ): Promise<Written> {
   const { ifNoneMatch, ifMatch, ...described } = headers;
-  // Not to be cancelled: an upload whose id nobody got could not be aborted.
+  // Not cancellable: an upload whose id nobody received could not be aborted.
   const creating = store.transport.createUpload(at, { ...described, ...carried }, noContext);
   const uploadId = await unlessAborted(creating, ctx.signal).catch((error: unknown) => {
-    void store.cleaning.run(creating.then((id) => abortUpload(store, at, id))); // should it come to be after all
+    void store.cleaning.run(creating.then((id) => abortUpload(store, at, id))); // in case it is created after all
     throw error;
   });
   try {
@@ -56,8 +56,8 @@ export async function writeByParts(
       ...(ifMatch !== undefined && { ifMatch }),
     });
   } catch (error) {
-    const aborting = store.cleaning.run(abortUpload(store, at, uploadId)); // what stays is the lifecycle rule's, or the sweep's
-    // Who has gone waits for no provider that does not answer.
+    const aborting = store.cleaning.run(abortUpload(store, at, uploadId)); // leftovers are up to the lifecycle rule, or the sweep
+    // A caller who has left does not wait for a provider that does not answer.
     await (ctx.signal?.aborted === true ? Promise.race([aborting, delay(longestGoodbye, undefined, { ref: false })]) : aborting);
     throw error;
   }
@@ -69,12 +69,12 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   const sent: SentPart[] = [];
   const underWay = new Set<Promise<void>>();
   const { partsAtOnce, maxPoolConnections } = store.settings;
-  // One that waits for a connection gains nothing, and where parts take long, it fails before there is one.
+  // A part that waits for a connection gains nothing, and if parts take long, it times out before it gets one.
   const most = Math.min(partsAtOnce, maxPoolConnections);
   let failure: Error | undefined;
   const fail = (error: unknown): void => {
     if (failure !== undefined) return;
-    failure = error as Error; // or whatever else the caller's stream or signal came with
+    failure = error as Error; // or any other value that the caller's stream or signal failed with
     giveUp.abort(failure);
     parts.fail(failure);
   };
@@ -113,7 +113,7 @@ async function sendAll(store: Store, upload: Upload, parts: Parts, ctx: CallCont
   return sent;
 }
 
-/** Far away, the time until a part is acknowledged is what bounds an upload, and so how many are under way. */
+/** With a distant provider, the time until a part is acknowledged limits an upload, and so does the number of parts in flight. */
 async function roomAmong(underWay: ReadonlySet<Promise<void>>, most: number): Promise<void> {
   if (underWay.size < Math.min(usuallyAtOnce, most)) return;
   if (underWay.size >= most) await Promise.race(underWay);
@@ -127,7 +127,7 @@ async function complete(
   conditions: Pick<WriteHeaders, 'ifNoneMatch' | 'ifMatch'>,
 ): Promise<Written> {
   try {
-    // Not to be cancelled either: from here on the object may be there.
+    // Not cancellable either: from here on the object may exist.
     const written = await store.transport.completeUpload(upload, sent, conditions, noContext);
     return { ...written, etag: written.etag === '' ? etagOfParts(sent) : written.etag };
   } catch (error) {
@@ -135,14 +135,14 @@ async function complete(
   }
 }
 
-/** As S3 makes it: the MD5 of the parts' MD5s, and their number. */
+/** As S3 builds it: the MD5 of the parts' MD5s, and the number of parts. */
 function etagOfParts(sent: readonly SentPart[]): string {
   const md5 = createHash('md5');
   for (const { etag } of sent) md5.update(Buffer.from(etag, 'hex'));
   return `${md5.digest('hex')}-${sent.length}`;
 }
 
-/** Gives up an upload and its parts. One that is gone already is fine. Who cleans up behind a caller that has gone passes no context. */
+/** Aborts an upload; it is fine if that is already gone. Cleanup after a caller who has left passes no context. */
 export async function abortUpload(store: Store, at: ObjectAddress, uploadId: string, ctx: CallContext = noContext): Promise<void> {
   try {
     await store.transport.abortUpload({ at, uploadId }, ctx);

@@ -26,13 +26,13 @@ interface Write {
   readonly headers: WriteHeaders;
   readonly options: PutOptions;
   readonly ctx: CallContext;
-  /** Whether the server enforces the condition, if any, when parts become the object. */
+  /** Whether the object may be written by parts: there is no condition, or CompleteMultipartUpload enforces it. */
   readonly byParts: boolean;
 }
 
 /**
- * Up to the size of a part, bytes are gathered first and sent by one PUT, so that a slow client holds no socket, sums are
- * known before anything is sent, and the PUT can be repeated. More goes out part by part.
+ * Bodies up to `partSize` are collected first and sent by a single PUT, so that a slow client holds no socket, checksums are known before
+ * anything is sent, and the PUT can be retried. Larger bodies are sent part by part.
  */
 export async function putObject(store: Store, at: ObjectAddress, body: Body, options: PutOptions, ctx: CallContext): Promise<ObjectInfo> {
   try {
@@ -49,7 +49,7 @@ export async function putObject(store: Store, at: ObjectAddress, body: Body, opt
     return sha256 === undefined ? info : { ...info, sha256 };
   } catch (error) {
     discard(body, error instanceof Error ? error : undefined);
-    // Servers differ about what is wrong when there is no object to match.
+    // Servers differ about the error if there is no object to match.
     if (options.ifMatch === undefined || !hasCode(error, 'file_not_found')) throw withAclNamed(error, options.acl);
     throw storageError('precondition_failed', 'There is no object with this key.', { cause: error });
   }
@@ -113,7 +113,7 @@ async function putStream(store: Store, { stream, size, sizeHint }: Extract<Body,
   if (size !== undefined && size > memory.partSize && !write.byParts) return putStreaming(store, stream, size, write);
   const reader = new ChunkReader(stream);
   if (size === undefined) {
-    // Of one that is said to be more than a few bytes, none are gathered only to be copied.
+    // If the hint announces more than a few bytes, do not collect some only to copy them.
     if (sizeHint !== undefined && sizeHint > UploadMemory.unasked)
       return putUnknown(store, { reader, stream, chunks: [], sizeHint }, write);
     const chunks = await reader.chunks(UploadMemory.unasked);
@@ -138,30 +138,30 @@ interface Source {
   readonly reader: ChunkReader;
   readonly stream: Readable;
   readonly size?: number;
-  /** Of every part but the last one. */
+  /** Bytes of every part but the last one. */
   readonly partSize: number;
-  /** The first bytes, and where they end. What of them no part has given back, the caller does. */
+  /** The first bytes. The caller releases the memory if no part does. */
   readonly first?: Gathered;
 }
 
 interface Unknown {
   readonly reader: ChunkReader;
   readonly stream: Readable;
-  /** What has been read of it. */
+  /** What has already been read. */
   readonly chunks: readonly Buffer[];
   readonly sizeHint: number | undefined;
 }
 
-/** Forms end a few bytes sooner or later than their hints say. */
+/** Bytes: forms may end slightly sooner or later than their hints say. */
 const hintSlack = 1024;
 
 /**
- * A stream that turned out to be more than a few bytes: one part is filled before it is decided how to send it. No more of
- * the memory is taken than a hint says that there will be; a wrong hint costs a copy.
+ * Sends a stream that turned out to be more than a few bytes. One part is filled before deciding how to send it. It takes no more memory
+ * than the hint announces; a wrong hint costs a copy.
  */
 async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Infinity }: Unknown, write: Write): Promise<Put> {
   const { memory } = store;
-  // Who hints at more than there may be means something else.
+  // A hint beyond the largest possible object must mean something else.
   const partSize = sizeHint > largestObject ? memory.partSize : partSizeFor(sizeHint + hintSlack, memory.partSize);
   const expected = Math.min(Math.max(sizeHint, reader.size) + hintSlack, partSize);
   if (chunks.length > 0) reader.unread(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
@@ -182,7 +182,7 @@ async function putUnknown(store: Store, { reader, stream, chunks, sizeHint = Inf
     }
     return await putParts(store, { reader, stream, partSize, first: { held, end } }, write);
   } finally {
-    held.release(false); // of what has been given back already, nothing
+    held.release(false); // does nothing if already released
   }
 }
 
@@ -224,7 +224,9 @@ async function putParts(
   return { ...(await writeByParts(store, at, { headers, parts }, ctx)), size: reader.size };
 }
 
-/** As it comes, in one PUT: the only write whose condition some servers enforce. It has one attempt. */
+/**
+ * Sends the stream as it arrives in a single PUT: on some servers the only kind of write whose condition is enforced. It has one attempt.
+ */
 async function putStreaming(store: Store, stream: Readable, size: number, { at, headers, options, ctx }: Write): Promise<Put> {
   if (size > largestPut) throw storageError('not_supported', 'This storage provider ignores conditions on objects over 5 GiB.');
   const sums = new DeclaredSums(options);
@@ -238,7 +240,7 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
         if (chunk === undefined) throw sizeMismatch(reader.size, size);
         if ((left -= chunk.length) < 0) throw sizeMismatch(reader.size, size);
         sums.update(chunk);
-        // The last byte goes out when all is known to be well: until then the server has no whole object.
+        // The last chunk is sent only once everything is verified: until then the server has no complete object.
         if (left > 0) yield chunk;
         else {
           if (await reader.more()) throw sizeMismatch(size + 1, size);
@@ -252,7 +254,7 @@ async function putStreaming(store: Store, stream: Readable, size: number, { at, 
     }
   };
   const body = Readable.from(checked(), { objectMode: false });
-  body.on('error', () => {}); // `giveUp` tells of it
+  body.on('error', () => {}); // `giveUp` reports it
   try {
     const payload = { kind: 'stream', stream: body, size, ...declaredIn(options) } as const;
     return { size, ...(await store.transport.put(at, payload, headers, { ...ctx, signal })) };

@@ -10,10 +10,11 @@ import type { ObjectHeaders, WriteHeaders, Written } from '../transport.ts';
 import { versionOf } from '../version-id.ts';
 
 /**
- * When a first attempt succeeded whose answer got lost, the next one meets its object where the condition wants none or another one, or
- * its upload no more.
+ * If an earlier attempt succeeded but its answer got lost, the next one finds its own object where the condition allows none or another
+ * one, or no longer finds its upload.
  * @param isIt whether an object is the one that was to be written
- * @throws `error` unless that is there
+ * @returns what was written
+ * @throws `error` unless that object is there
  */
 export async function writtenBefore(
   store: Store,
@@ -28,7 +29,7 @@ export async function writtenBefore(
   return { etag: now.etag, ...versionOf(now.versionId) };
 }
 
-/** Whether an object is of these bytes, and described so. */
+/** Whether an object has these bytes, content type and metadata. */
 export function isOf(now: ObjectHeaders, data: Uint8Array, { contentType, metadata = {} }: WriteHeaders): boolean {
   if (now.etag !== hash('md5', data) || now.contentType !== contentType) return false;
   return Object.entries(metadata).every(([name, value]) => now.metadata[name] === value);
